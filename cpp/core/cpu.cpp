@@ -1,0 +1,92 @@
+#include "core/cpu.hpp"
+
+#include <cmath>
+#include <fstream>
+#include <string>
+#include <thread>
+
+#if defined(__linux__)
+#include <sched.h>
+#endif
+#if defined(_MSC_VER) && defined(_M_X64)
+#include <immintrin.h>
+#include <intrin.h>
+#endif
+
+namespace fanin {
+
+#if defined(__x86_64__) && !defined(_MSC_VER)
+
+bool cpu_has_avx2() { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
+
+bool cpu_has_avx512() {
+  return cpu_has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+}
+
+#elif defined(_MSC_VER) && defined(_M_X64)
+
+namespace {
+
+bool os_saves(unsigned long long states) {
+  int leaf1[4];
+  __cpuid(leaf1, 1);
+  const bool osxsave = (leaf1[2] >> 27) & 1;
+  return osxsave && (_xgetbv(0) & states) == states;
+}
+
+}  // namespace
+
+bool cpu_has_avx2() {
+  int leaf1[4], leaf7[4];
+  __cpuid(leaf1, 1);
+  __cpuidex(leaf7, 7, 0);
+  return os_saves(0x6) && ((leaf1[2] >> 12) & 1) && ((leaf7[1] >> 5) & 1);
+}
+
+bool cpu_has_avx512() {
+  int leaf7[4];
+  __cpuidex(leaf7, 7, 0);
+  const unsigned wanted = (1u << 16) | (1u << 17) | (1u << 30) | (1u << 31);
+  return cpu_has_avx2() && os_saves(0xe6) && (static_cast<unsigned>(leaf7[1]) & wanted) == wanted;
+}
+
+#else
+
+bool cpu_has_avx2() { return false; }
+bool cpu_has_avx512() { return false; }
+
+#endif
+
+int cpu_affinity_count() {
+#if defined(__linux__)
+  cpu_set_t set;
+  if (sched_getaffinity(0, sizeof set, &set) == 0) return CPU_COUNT(&set);
+#endif
+  const unsigned n = std::thread::hardware_concurrency();
+  return n > 0 ? static_cast<int>(n) : 1;
+}
+
+namespace {
+
+int quota_from(double quota, double period) {
+  if (!(quota > 0) || !(period > 0)) return 0;
+  return static_cast<int>(std::ceil(quota / period));
+}
+
+}  // namespace
+
+int cpu_quota() {
+  std::ifstream v2("/sys/fs/cgroup/cpu.max");
+  std::string quota;
+  double period = 0;
+  if (v2 >> quota >> period) {
+    return quota == "max" ? 0 : quota_from(std::strtod(quota.c_str(), nullptr), period);
+  }
+  double v1_quota = 0, v1_period = 0;
+  std::ifstream("/sys/fs/cgroup/cpu/cpu.cfs_quota_us") >> v1_quota;
+  std::ifstream("/sys/fs/cgroup/cpu/cpu.cfs_period_us") >> v1_period;
+  return quota_from(v1_quota, v1_period);
+}
+
+}  // namespace fanin

@@ -1,0 +1,183 @@
+#include "core/parallel.hpp"
+
+#include <algorithm>
+#include <cstdlib>
+#include <exception>
+#include <mutex>
+
+#if defined(_OPENMP)
+#include <omp.h>
+#endif
+#if defined(__unix__) || defined(__APPLE__)
+#include <pthread.h>
+#endif
+
+#include "core/cpu.hpp"
+#include "core/fpenv.hpp"
+
+namespace fanin {
+
+namespace {
+
+constexpr int most_threads = 256;
+constexpr int spins = 1000;               // about 15 us: longer than a step's imbalance
+constexpr double flops_per_thread = 5e5;  // below, waking a second thread costs more than it gains
+
+std::atomic<int> thread_count{0};  // 0: not asked for yet
+std::atomic<bool> team_exists{false};
+
+struct TeamBroken {};
+
+int positive_env(const char* name) {
+  const char* text = std::getenv(name);
+  const long n = text ? std::strtol(text, nullptr, 10) : 0;
+  return n > 0 ? static_cast<int>(std::min<long>(n, most_threads)) : most_threads;
+}
+
+int default_threads() {
+  int n = std::min(cpu_affinity_count(), most_threads);
+  if (const int quota = cpu_quota(); quota > 0) n = std::min(n, quota);
+  n = std::min({n, positive_env("OMP_NUM_THREADS"), positive_env("FANIN_NUM_THREADS")});
+  return std::max(n, 1);
+}
+
+// libgomp's workers do not survive fork(): a child that entered a region with them would hang.
+void single_thread_in_child() {
+  thread_count = 1;
+  team_exists = false;
+}
+
+void guard_fork() {
+#if defined(__unix__) || defined(__APPLE__)
+  static std::once_flag once;
+  std::call_once(once, [] { pthread_atfork(nullptr, nullptr, single_thread_in_child); });
+#endif
+}
+
+void pause() {
+#if defined(__x86_64__) || defined(_M_X64)
+  _mm_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
+
+/// One team at a time: a second Python thread works alone, it does not double the threads.
+class TeamPermit {
+ public:
+  TeamPermit() : mine_(!team_exists.exchange(true)) {}
+  ~TeamPermit() {
+    if (mine_) team_exists = false;
+  }
+  TeamPermit(const TeamPermit&) = delete;
+  TeamPermit& operator=(const TeamPermit&) = delete;
+  explicit operator bool() const { return mine_; }
+
+ private:
+  bool mine_;
+};
+
+}  // namespace
+
+int get_num_threads() {
+  int n = thread_count.load();
+  if (n == 0) {
+    int fresh = default_threads();
+    n = thread_count.compare_exchange_strong(n, fresh) ? fresh : n;
+  }
+  return n;
+}
+
+void set_num_threads(int n) { thread_count = std::clamp(n, 1, most_threads); }
+
+void Team::release() noexcept {
+  generation_.fetch_add(1, std::memory_order_acq_rel);
+  generation_.notify_all();
+}
+
+void Team::fail() noexcept {
+  failed_.store(true, std::memory_order_release);
+  release();
+}
+
+void Team::meet() {
+  if (size_ == 1) return;
+  const unsigned generation = generation_.load(std::memory_order_acquire);
+  if (failed_.load(std::memory_order_acquire)) throw TeamBroken{};
+  if (waiting_.fetch_add(1, std::memory_order_acq_rel) + 1 == size_) {
+    waiting_.store(0, std::memory_order_relaxed);
+    next_.store(0, std::memory_order_relaxed);
+    release();
+    return;
+  }
+  for (int i = 0; i < spins; ++i) {
+    if (generation_.load(std::memory_order_acquire) != generation) break;
+    pause();
+  }
+  generation_.wait(generation, std::memory_order_acquire);
+  if (failed_.load(std::memory_order_acquire)) throw TeamBroken{};
+}
+
+void parallel_team(int n, FunctionRef<void(Team&)> body) {
+  guard_fork();
+  n = std::clamp(n, 1, most_threads);
+  TeamPermit permit;
+  if (!permit) n = 1;
+#if !defined(_OPENMP)
+  n = 1;
+#endif
+  if (n == 1) {
+    FlushDenormals flush;
+    Team alone(1);
+    body(alone);
+    return;
+  }
+#if defined(_OPENMP)
+  // The runtime may grant fewer threads than asked for; the first to arrive sizes the team.
+  std::once_flag sized;
+  alignas(Team) unsigned char room[sizeof(Team)];
+  Team* team = nullptr;
+  std::exception_ptr first;
+  std::mutex first_lock;
+#pragma omp parallel num_threads(n)
+  {
+    FlushDenormals flush;
+    std::call_once(sized, [&] { team = new (room) Team(omp_get_num_threads()); });
+    try {
+      body(*team);
+    } catch (const TeamBroken&) {
+    } catch (...) {
+      {
+        const std::lock_guard<std::mutex> lock(first_lock);
+        if (!first) first = std::current_exception();
+      }
+      team->fail();
+    }
+  }
+  team->~Team();
+  if (first) std::rethrow_exception(first);
+#endif
+}
+
+int useful_threads(int n, double flops) {
+  const int most = n > 0 ? std::min(n, most_threads) : get_num_threads();
+  return static_cast<int>(std::clamp(flops / flops_per_thread, 1.0, static_cast<double>(most)));
+}
+
+void parallel_for(index n, index step, int threads, FunctionRef<void(index, index)> body) {
+  if (n <= 0) return;
+  const index pieces = std::min<index>(threads, (n + step - 1) / step);
+  if (pieces <= 1) {
+    FlushDenormals flush;
+    body(0, n);
+    return;
+  }
+  parallel_team(static_cast<int>(pieces), [&](Team& team) {
+    team.share(pieces, [&](index i) {
+      const Range piece = split(n, step, i, pieces);
+      if (piece.begin < piece.end) body(piece.begin, piece.end);
+    });
+  });
+}
+
+}  // namespace fanin

@@ -1,0 +1,3 @@
+#define FANIN_ISA avx2
+#include "simd/vec_avx2.hpp"
+#include "isa/kernels.inl.hpp"

@@ -1,0 +1,3 @@
+#define FANIN_ISA neon
+#include "simd/vec_neon.hpp"
+#include "isa/kernels.inl.hpp"

@@ -1,0 +1,3 @@
+#define FANIN_ISA scalar
+#include "simd/vec_scalar.hpp"
+#include "isa/kernels.inl.hpp"

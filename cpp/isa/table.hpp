@@ -1,0 +1,51 @@
+#pragma once
+#include "kernels/activation.hpp"
+#include "kernels/dense.hpp"
+#include "kernels/dropout.hpp"
+#include "kernels/gather.hpp"
+#include "kernels/loss.hpp"
+#include "kernels/optimizer.hpp"
+#include "kernels/random.hpp"
+#include "kernels/statistics.hpp"
+
+namespace fanin {
+
+/// The kernels of one instruction set and one type. All are pure range functions: no allocation,
+/// no threads, no exceptions. A Range is of rows unless said otherwise.
+template <class T>
+struct Kernels {
+  void (*dense_forward)(const DenseForward<T>&, Range rows, Range cols) noexcept;
+  void (*dense_backward_input)(const DenseBackwardInput<T>&, Range rows, Range cols) noexcept;
+  void (*weight_gradient)(const WeightGradient<T>&, Range in, T* dw) noexcept;
+  void (*bias_gradient)(const BiasGradient<T>&, Range cols) noexcept;
+  void (*activation_forward)(const ActivationForward<T>&, Range rows) noexcept;
+  void (*activation_backward)(const ActivationBackward<T>&, Range rows) noexcept;
+  void (*gather_rows)(const GatherRows<T>&, Range rows) noexcept;
+  void (*loss_rows)(const LossRows<T>&, Range rows) noexcept;
+  void (*softmax_rows)(const SoftmaxRows<T>&, Range rows) noexcept;
+  void (*optimizer_step)(const OptimizerStep<T>&, Range elements) noexcept;
+  void (*random_fill)(const RandomFill<T>&, Range elements) noexcept;  // begin: a multiple of 64
+  T (*sum_squares)(const T*, index n) noexcept;
+  index (*first_nonfinite)(const T*, index n) noexcept;
+  void (*transpose)(const Transpose<T>&, Range rows) noexcept;
+  void (*map)(int function, const T* x, T* out, index n) noexcept;  // see simd/math.hpp, MathFunction
+};
+
+struct Table {
+  const char* name;
+  Kernels<float> f32;
+  Kernels<double> f64;
+};
+
+template <class T>
+FANIN_INLINE const Kernels<T>& of(const Table& table) {
+  if constexpr (sizeof(T) == 4) {
+    return table.f32;
+  } else {
+    return table.f64;
+  }
+}
+
+extern const Table table_scalar, table_avx2, table_avx512, table_neon;
+
+}  // namespace fanin

@@ -1,0 +1,20 @@
+#pragma once
+#include "core/view.hpp"
+
+namespace fanin {
+
+/// out (rows, cols): row i is (data[indices[i]] - mean) * scale in T.
+/// mean and scale have `cols` values each, or one each, or are null for the data as they are.
+template <class T>
+struct GatherRows {
+  const void* data;  // (N, cols), rows contiguous
+  DType dtype;
+  const std::int64_t* indices;  // null: rows 0, 1, ...
+  const T* mean;
+  const T* scale;
+  bool per_column;  // mean and scale have `cols` values
+  T* out;
+  index cols, out_stride;
+};
+
+}  // namespace fanin

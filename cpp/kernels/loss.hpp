@@ -1,0 +1,35 @@
+#pragma once
+#include "core/view.hpp"
+
+namespace fanin {
+
+/// softmax: log-sum-exp minus the score of the label. svm: Weston-Watkins, margin 1.
+/// mse: the mean over the outputs of the squared difference.
+enum class Loss : int { softmax, svm, mse };
+
+/// One row's loss, its gradient and its prediction, from scores (rows, classes).
+/// Targets are labels (int32) or, where soft is given, rows of `classes` numbers: probabilities for
+/// softmax and svm (the loss is their weighted sum over labels), values for mse.
+template <class T>
+struct LossRows {
+  Loss loss;
+  const T* scores;
+  const std::int32_t* labels;  // of each row, or null
+  const T* soft;               // (rows, classes), stride soft_stride, or null
+  const T* weights;            // of each row, or null for 1
+  T scale;                     // of the gradient: 1 / sum of weights
+  T* row_loss;                 // (rows) weight * loss
+  T* dscores;                  // (rows, classes), may be scores; or null for no gradient
+  std::int32_t* predicted;     // (rows) the first largest score's index; or null
+  index classes, stride, soft_stride;
+};
+
+/// probabilities (rows, classes) = softmax of scores; they may be the same.
+template <class T>
+struct SoftmaxRows {
+  const T* scores;
+  T* probabilities;
+  index classes, stride;
+};
+
+}  // namespace fanin
