@@ -65,21 +65,29 @@ bool holds(const py::array& a) {
   return py::isinstance<py::array_t<T>>(a);
 }
 
+/// Refuses anything but a plain, C-contiguous, aligned array of exactly T.
 template <class T>
-void check(const py::array& a, const char* name, std::initializer_list<index> shape) {
-  const auto expected = [&] {
-    return std::string(name) + ": expected shape " + shape_text(shape) + " " + dtype_name<T>();
-  };
-  if (is_masked(a)) throw py::type_error(expected() + ", got a masked array; fill or drop its mask");
-  if (!holds<T>(a)) throw py::type_error(expected() + ", got " + describe(a));
-  if (!has_shape(a, shape)) throw py::value_error(expected() + ", got " + describe(a));
+void check_layout(const py::array& a, const char* name, const std::string& shape = "") {
+  const std::string expected = std::string(name) + ": expected " + shape + dtype_name<T>();
+  if (is_masked(a)) throw py::type_error(expected + ", got a masked array; fill or drop its mask");
+  if (!holds<T>(a)) throw py::type_error(expected + ", got " + describe(a));
   if (!(a.flags() & py::array::c_style)) {
-    throw py::value_error(expected() + " C-contiguous, got other strides; np.ascontiguousarray(" +
+    throw py::value_error(expected + " C-contiguous, got other strides; np.ascontiguousarray(" +
                           name + ") makes a copy that fits");
   }
   if (reinterpret_cast<std::uintptr_t>(a.data()) % alignof(T) != 0) {
-    throw py::value_error(expected() + " aligned to its items, got an unaligned array");
+    throw py::value_error(expected + " aligned to its items, got an unaligned array");
   }
+}
+
+template <class T>
+void check(const py::array& a, const char* name, std::initializer_list<index> shape) {
+  const std::string expected = "shape " + shape_text(shape) + " ";
+  if (!has_shape(a, shape) && holds<T>(a)) {
+    throw py::value_error(std::string(name) + ": expected " + expected + dtype_name<T>() +
+                          ", got " + describe(a));
+  }
+  check_layout<T>(a, name, expected);
 }
 
 /// The data of an input array of that dtype and shape.

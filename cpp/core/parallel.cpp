@@ -118,7 +118,7 @@ void Team::meet() {
   if (failed_.load(std::memory_order_acquire)) throw TeamBroken{};
 }
 
-void parallel_team(int n, FunctionRef<void(Team&)> body) {
+void parallel_team(int n, FunctionRef<void(Team&, int)> body) {
   guard_fork();
   n = std::clamp(n, 1, most_threads);
   TeamPermit permit;
@@ -129,7 +129,7 @@ void parallel_team(int n, FunctionRef<void(Team&)> body) {
   if (n == 1) {
     FlushDenormals flush;
     Team alone(1);
-    body(alone);
+    body(alone, 0);
     return;
   }
 #if defined(_OPENMP)
@@ -144,7 +144,7 @@ void parallel_team(int n, FunctionRef<void(Team&)> body) {
     FlushDenormals flush;
     std::call_once(sized, [&] { team = new (room) Team(omp_get_num_threads()); });
     try {
-      body(*team);
+      body(*team, omp_get_thread_num());
     } catch (const TeamBroken&) {
     } catch (...) {
       {
@@ -172,7 +172,7 @@ void parallel_for(index n, index step, int threads, FunctionRef<void(index, inde
     body(0, n);
     return;
   }
-  parallel_team(static_cast<int>(pieces), [&](Team& team) {
+  parallel_team(static_cast<int>(pieces), [&](Team& team, int) {
     team.share(pieces, [&](index i) {
       const Range piece = split(n, step, i, pieces);
       if (piece.begin < piece.end) body(piece.begin, piece.end);

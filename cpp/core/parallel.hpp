@@ -67,10 +67,10 @@ class Team {
   int size_;
 };
 
-/// Runs body(team) once on each of up to n threads, denormals flushed, and returns when all are
-/// done; the first exception is carried out. Inside a region, after fork, or while another thread
-/// has a team, the team is of one.
-void parallel_team(int n, FunctionRef<void(Team&)> body);
+/// Runs body(team, member) once on each of up to n threads, denormals flushed, and returns when all
+/// are done; the first exception is carried out. Member 0 is the calling thread. Inside a region,
+/// after fork, or while another thread has a team, the team is of one.
+void parallel_team(int n, FunctionRef<void(Team&, int)> body);
 
 /// Threads worth using for `flops` of work, at most `n` (0: the default).
 int useful_threads(int n, double flops);

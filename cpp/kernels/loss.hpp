@@ -7,9 +7,13 @@ namespace fanin {
 /// mse: the mean over the outputs of the squared difference.
 enum class Loss : int { softmax, svm, mse };
 
+/// The most classes that svm takes with soft targets: its rows are worked on in a buffer.
+inline constexpr index most_soft_svm_classes = 4096;
+
 /// One row's loss, its gradient and its prediction, from scores (rows, classes).
 /// Targets are labels (int32) or, where soft is given, rows of `classes` numbers: probabilities for
 /// softmax and svm (the loss is their weighted sum over labels), values for mse.
+/// A NaN among the scores makes the row's loss NaN.
 template <class T>
 struct LossRows {
   Loss loss;

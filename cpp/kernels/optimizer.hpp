@@ -1,6 +1,4 @@
 #pragma once
-#include <string>
-
 #include "core/view.hpp"
 
 namespace fanin {
@@ -10,12 +8,30 @@ enum class Rule : int {
 };
 
 /// Arrays of state that a rule keeps for each parameter.
-int state_count(Rule rule);
+FANIN_INLINE constexpr int state_count(Rule rule) {
+  switch (rule) {
+    case Rule::sgd:
+      return 0;
+    case Rule::momentum:
+    case Rule::nesterov:
+    case Rule::adagrad:
+    case Rule::rmsprop:
+    case Rule::lion:
+      return 1;
+    case Rule::adadelta:
+    case Rule::adam:
+    case Rule::adamw:
+    case Rule::nadam:
+      return 2;
+    case Rule::amsgrad:
+      return 3;
+  }
+  return 0;
+}
 
 /// The hyperparameters of a rule, as the user gave them. A rule reads only those of its formula.
 struct RuleSpec {
   Rule rule = Rule::sgd;
-  double lr = 1e-2;
   double rho = 0.9;               // momentum, nesterov, adadelta; alpha of rmsprop
   double beta1 = 0.9, beta2 = 0.999;
   double eps = 1e-8;
@@ -30,18 +46,24 @@ struct RuleClock {
   double mu_decay_power = 1.0, mu_product = 1.0;  // nadam
 };
 
-/// The numbers of one step, folded so that the loop over parameters has as little to do as it can.
+/// The numbers of one step, folded so that the loop over parameters has as little to do as it can:
+/// bias corrections go into rate and eps.
 template <class T>
 struct StepCoefficients {
   Rule rule;
-  T c[8];
+  T rate;           // of the update
+  T rate_gradient;  // nadam: of the gradient beside the first moment
+  T keep1, add1;    // first moment m = keep1 * m + add1 * g; velocity: rho, 1
+  T keep2, add2;    // second moment v = keep2 * v + add2 * g * g
+  T eps;
+  T shrink;         // p is multiplied by it first: 1 - lr * weight_decay
 };
 
 /// Advances the clock by one step at learning rate lr and gives the step's numbers.
 template <class T>
 StepCoefficients<T> advance(const RuleSpec& spec, RuleClock& clock, double lr);
 
-/// One step on n parameters: p is updated from g and the states.
+/// One step on n parameters: p is updated from g and the states. No two of the arrays may overlap.
 template <class T>
 struct OptimizerStep {
   StepCoefficients<T> coefficients;

@@ -3,9 +3,12 @@
 
 namespace fanin {
 
-/// Sum of squares over 16 (float) or 8 (double) lanes and the one tree.
-/// Contract of sum_squares(p, n), first_nonfinite(p, n): the position of the first NaN or infinity,
-/// or n; transpose(src (rows, cols), dst (cols, rows), row range of src).
+/// sum_squares(p, n): lane i of 16 (float) or 8 (double) takes elements i, i + lanes, ... by fused
+/// multiply-adds in order; then the one tree. Long arrays: sum blocks of `statistics_block` in order.
+/// first_nonfinite(p, n): the position of the first NaN or infinity, or n.
+inline constexpr index statistics_block = 16384;
+
+/// dst (cols, rows) = the transpose of src (rows, cols); a Range is of src's rows.
 template <class T>
 struct Transpose {
   const T* src;

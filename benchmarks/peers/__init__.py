@@ -1,0 +1,32 @@
+"""The libraries compared. Each module here has
+
+- ``configure(threads)``, called once, before anything else;
+- ``version()``;
+- ``JOBS``: for each kind of job that it can do, a function ``(job, threads) -> Prepared``.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from types import ModuleType
+
+PEERS = {  # name in the table -> (module here, package that has to be installed)
+    "fanin": ("fanin_", "fanin"),
+    "NumPy": ("numpy_", "numpy"),
+    "PyTorch": ("torch_", "torch"),
+    "JAX": ("jax_", "jax"),
+    "scikit-learn": ("sklearn_", "sklearn"),
+}
+
+
+def installed() -> tuple[list[str], list[str]]:
+    """(names of the installed peers, names of the missing ones)."""
+    found, missing = [], []
+    for name, (_, package) in PEERS.items():
+        (found if importlib.util.find_spec(package) else missing).append(name)
+    return found, missing
+
+
+def load(name: str) -> ModuleType:
+    return importlib.import_module(f"benchmarks.peers.{PEERS[name][0]}")

@@ -1,0 +1,124 @@
+"""One peer with one thread count in a process of its own, driven by JSON lines from compare.py.
+
+``python -m benchmarks.worker PEER THREADS`` reads ``{"do": ..., "row": ...}`` from stdin and
+answers each on stdout: "versions", "prepare" (make the job, run it once, see how often to repeat
+it), "time" (seconds of one run), "check" (is the answer right).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from typing import Any
+
+SHORTEST = 0.05  # seconds: shorter jobs are repeated until a measurement takes about this long
+UNSET = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")  # they hold OpenBLAS to slower kernels
+
+
+class Worker:
+    """The parent's end: ``ask`` sends a request and waits for its answer."""
+
+    def __init__(self, peer: str, threads: int, env: Mapping[str, str]) -> None:
+        self.peer, self.threads = peer, threads
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "benchmarks.worker", peer, str(threads)],
+            env=environment(env, threads),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def ask(self, do: str, row: str = "") -> Any:
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        print(json.dumps({"do": do, "row": row}), file=self.process.stdin, flush=True)
+        line = self.process.stdout.readline()
+        if not line:
+            raise RuntimeError(f"{self.peer}: its process ended with {self.process.wait()}")
+        answer = json.loads(line)
+        if "error" in answer:
+            raise RuntimeError(f"{self.peer}, {row}: {answer['error']}")
+        return answer["value"]
+
+    def close(self) -> None:
+        if self.process.stdin is not None:
+            self.process.stdin.close()
+        self.process.wait(timeout=30)
+
+
+def environment(env: Mapping[str, str], threads: int) -> dict[str, str]:
+    """For a child: BLAS as NumPy ships it, and every library at that many threads."""
+    kept = {name: value for name, value in env.items() if name not in UNSET}
+    pools = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+    return kept | dict.fromkeys(pools, str(threads))
+
+
+class Session:
+    """The child's end: the peer and the job at hand."""
+
+    def __init__(self, peer: str, threads: int) -> None:
+        from benchmarks import peers
+
+        self.peer, self.threads = peers.load(peer), threads
+        self.peer.configure(threads)
+
+    def versions(self) -> dict[str, Any]:
+        """Of the peer, and what BLAS NumPy runs on."""
+        try:
+            from threadpoolctl import threadpool_info
+        except ImportError:
+            pools = []
+        else:
+            pools = [
+                {k: p.get(k) for k in ("internal_api", "version", "architecture", "num_threads")}
+                for p in threadpool_info()
+            ]
+        return {"version": self.peer.version(), "pools": pools}
+
+    def prepare(self, name: str) -> bool:
+        """False where the peer has no such job."""
+        from benchmarks.jobs import BY_NAME
+
+        self.run = self.answer = None  # the last job's memory goes first
+        self.job, self.per = BY_NAME[name].job, BY_NAME[name].per
+        make = self.peer.JOBS.get(type(self.job))
+        if make is None:
+            return False
+        self.run, self.answer = make(self.job, self.threads)
+        self.run()
+        self.repeats = 1
+        self.repeats = max(1, round(SHORTEST / max(self.time() * self.per, 1e-7)))
+        return True
+
+    def time(self) -> float:
+        """Seconds of one unit of the row."""
+        run, repeats = self.run, self.repeats
+        start = time.perf_counter()
+        for _ in range(repeats):
+            run()
+        return (time.perf_counter() - start) / (repeats * self.per)
+
+    def check(self) -> str:
+        return self.job.check(self.answer())
+
+
+def main() -> None:
+    replies = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # whatever a library prints is not an answer
+    session = Session(sys.argv[1], int(sys.argv[2]))
+    for line in sys.stdin:
+        request = json.loads(line)
+        arguments = [request["row"]] if request["row"] else []
+        try:
+            reply = {"value": getattr(session, request["do"])(*arguments)}
+        except Exception as error:  # noqa: BLE001  the parent tells the user
+            reply = {"error": f"{type(error).__name__}: {error}"}
+        print(json.dumps(reply), file=replies, flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,89 @@
+#include <pybind11/stl.h>
+
+#include "bind/arrays.hpp"
+#include "core/parallel.hpp"
+#include "isa/dispatch.hpp"
+#include "kernels/math_function.hpp"
+
+namespace fanin::bind {
+
+namespace {
+
+/// Rows and columns of an array of any shape, the last axis being the columns.
+struct Flat {
+  explicit Flat(const py::array& a) {
+    cols = a.ndim() ? a.shape(a.ndim() - 1) : 1;
+    rows = cols ? a.size() / cols : 0;
+  }
+  index rows, cols;
+};
+
+template <class T>
+py::tuple forward(const py::array& z, int activation, double keep, std::uint64_t seed,
+                  std::uint64_t stream, index first_row, bool with_slope, int n_threads) {
+  check_layout<T>(z, "z");
+  const Flat shape(z);
+  py::array_t<T> y(std::vector<py::ssize_t>(z.shape(), z.shape() + z.ndim()));
+  py::object slope = py::none();
+  ActivationForward<T> a{static_cast<const T*>(z.data()), y.mutable_data(), {}, shape.cols,
+                         shape.cols};
+  a.epilogue.activation = static_cast<Activation>(activation);
+  a.epilogue.dropout = {seed, stream, first_row, keep_threshold(keep), T(1.0 / keep)};
+  if (with_slope) {
+    py::array_t<T> s(std::vector<py::ssize_t>(z.shape(), z.shape() + z.ndim()));
+    a.epilogue.slope = s.mutable_data();
+    slope = std::move(s);
+  }
+  {
+    py::gil_scoped_release release;
+    const double flops = 10.0 * static_cast<double>(shape.rows * shape.cols);
+    parallel_for(shape.rows, 1, useful_threads(n_threads, flops),
+                 [&](index b, index e) { kernels<T>().activation_forward(a, {b, e}); });
+  }
+  return py::make_tuple(std::move(y), std::move(slope));
+}
+
+const char* const math_names[] = {"exp",  "log",   "tanh",  "sigmoid", "erf",
+                                  "gelu", "expm1", "sinpi", "cospi"};
+
+template <class T>
+py::array map_array(int function, const py::array& x) {
+  check_layout<T>(x, "x");
+  py::array_t<T> out(std::vector<py::ssize_t>(x.shape(), x.shape() + x.ndim()));
+  const T* from = static_cast<const T*>(x.data());
+  T* to = out.mutable_data();
+  parallel_for(x.size(), 64, 1, [&](index b, index e) {
+    kernels<T>().map(function, from + b, to + b, e - b);
+  });
+  return out;
+}
+
+}  // namespace
+
+void bind_activation(py::module_& m) {
+  m.attr("activations") = py::make_tuple("identity", "relu", "leaky_relu", "elu", "gelu",
+                                         "sigmoid", "tanh");
+  m.def(
+      "activation_forward",
+      [](const py::array& z, int activation, double keep, std::uint64_t seed, std::uint64_t stream,
+         index first_row, bool slope, int n_threads) {
+        return by_dtype(z, "z", [&](auto t) {
+          return forward<decltype(t)>(z, activation, keep, seed, stream, first_row, slope, n_threads);
+        });
+      },
+      py::arg("z"), py::arg("activation"), py::arg("keep"), py::arg("seed"), py::arg("stream"),
+      py::arg("first_row"), py::arg("slope"), py::arg("n_threads"),
+      "(y, slope or None): dropout(activation(z)), the last axis being a row of the mask.");
+  m.def(
+      "map",
+      [](const std::string& name, const py::array& x) {
+        for (int f = 0; f < static_cast<int>(std::size(math_names)); ++f) {
+          if (name != math_names[f]) continue;
+          return by_dtype(x, "x", [&](auto t) { return map_array<decltype(t)>(f, x); });
+        }
+        throw py::value_error("name: expected a function of simd/math.hpp, got '" + name + "'");
+      },
+      py::arg("name"), py::arg("x"), "An elementary function of each element, by our own polynomials.");
+}
+
+}  // namespace fanin::bind

@@ -1,0 +1,132 @@
+#include <algorithm>
+
+#include "bind/arrays.hpp"
+#include "core/aligned.hpp"
+#include "core/parallel.hpp"
+#include "isa/dispatch.hpp"
+#include "kernels/gemm.hpp"
+
+namespace fanin::bind {
+
+namespace {
+
+/// Work on a product's result, cut over the threads: by columns where the weights are the larger
+/// operand, so that each thread's share of them stays in its own cache; else by rows.
+void over_result(index rows, index cols, index k, int threads,
+                 FunctionRef<void(Range, Range)> body) {
+  const double flops = 2.0 * static_cast<double>(rows) * static_cast<double>(cols) *
+                       static_cast<double>(k);
+  const int n = useful_threads(threads, flops);
+  if (cols > rows && cols >= block_columns * n) {
+    parallel_for(cols, block_columns, n, [&](index b, index e) { body({0, rows}, {b, e}); });
+  } else {
+    parallel_for(rows, 1, n, [&](index b, index e) { body({b, e}, {0, cols}); });
+  }
+}
+
+template <class T>
+py::tuple forward(const py::array& x, const py::array& w, const py::object& b, int activation,
+                  double keep, std::uint64_t seed, std::uint64_t stream, index first_row,
+                  const py::object& out,
+                  bool with_slope, int n_threads) {
+  const T* wp = read<T>(w, "W", {any, any});
+  const index in = w.shape(0), width = w.shape(1);
+  const T* xp = read<T>(x, "x", {any, in});
+  const index rows = x.shape(0);
+  const T* bp = read_optional<T>(b, "b", {width});
+  py::array y = output<T>(out, "out", {rows, width});
+  require_disjoint(y, "out", x, "x");
+  require_disjoint(y, "out", w, "W");
+  if (bp) require_disjoint(y, "out", py::reinterpret_borrow<py::array>(b), "b");
+  py::object slope = py::none();
+  DenseForward<T> d{xp, wp, bp, static_cast<T*>(y.mutable_data()), in, width, in, width, {}};
+  d.epilogue.activation = static_cast<Activation>(activation);
+  d.epilogue.dropout = {seed, stream, first_row, keep_threshold(keep), T(1.0 / keep)};
+  if (with_slope) {
+    py::array_t<T> s({rows, width});
+    d.epilogue.slope = s.mutable_data();
+    slope = std::move(s);
+  }
+  {
+    py::gil_scoped_release release;
+    over_result(rows, width, in, n_threads,
+                [&](Range r, Range c) { kernels<T>().dense_forward(d, r, c); });
+  }
+  return py::make_tuple(std::move(y), std::move(slope));
+}
+
+template <class T>
+py::tuple backward(const py::array& dy, const py::array& x, const py::array& w,
+                   const py::object& slope, const py::object& gate, double factor, bool with_dx,
+                   int n_threads) {
+  const T* wp = read<T>(w, "W", {any, any});
+  const index in = w.shape(0), out = w.shape(1);
+  const T* xp = read<T>(x, "x", {any, in});
+  const index rows = x.shape(0);
+  const T* dyp = read<T>(dy, "dout", {rows, out});
+  const Derivative<T> derivative{read_optional<T>(slope, "slope", {rows, out}),
+                                 read_optional<T>(gate, "gate", {rows, out}), T(factor)};
+  const index dx_rows = with_dx ? rows : 0, wt_size = with_dx ? in * out : 0;
+  py::array_t<T> dx({dx_rows, in}), dw({in, out});
+  py::array_t<T> db(out);
+  T *dxp = dx.mutable_data(), *dwp = dw.mutable_data(), *dbp = db.mutable_data();
+  {
+    py::gil_scoped_release release;
+    const auto& k = kernels<T>();
+    Aligned<T> dz_memory(derivative.slope || derivative.gate ? rows * out : 0), wt(wt_size);
+    const T* dz = dyp;
+    const double elements = static_cast<double>(rows) * static_cast<double>(out);
+    if (dz_memory.size() > 0) {
+      const ActivationBackward<T> a{dyp, dz_memory.data(), derivative, out, out};
+      parallel_for(rows, 1, useful_threads(n_threads, elements),
+                   [&](index b, index e) { k.activation_backward(a, {b, e}); });
+      dz = dz_memory.data();
+    }
+    if (with_dx) {
+      const Transpose<T> t{wp, wt.data(), in, out};
+      parallel_for(in, 16, useful_threads(n_threads, static_cast<double>(in * out)),
+                   [&](index b, index e) { k.transpose(t, {b, e}); });
+      const DenseBackwardInput<T> d{dz, wt.data(), dxp, in, out, out, in, {}};
+      over_result(rows, in, out, n_threads,
+                  [&](Range r, Range c) { k.dense_backward_input(d, r, c); });
+    }
+    const WeightGradient<T> g{xp, dz, rows, out, in, out, false};
+    const int threads = useful_threads(n_threads, 2 * elements * static_cast<double>(in));
+    parallel_for(in, 6, threads,
+                 [&](index b, index e) { k.weight_gradient(g, {b, e}, dwp + b * out); });
+    k.bias_gradient({dz, dbp, rows, out, out, false}, {0, out});
+  }
+  return py::make_tuple(with_dx ? py::object(dx) : py::none(), dw, db);
+}
+
+}  // namespace
+
+void bind_dense(py::module_& m) {
+  m.def(
+      "dense_forward",
+      [](const py::array& x, const py::array& w, const py::object& b, int activation, double keep,
+         std::uint64_t seed, std::uint64_t stream, index first_row,
+                  const py::object& out, bool slope,
+         int n_threads) {
+        return by_dtype(w, "W", [&](auto t) {
+          return forward<decltype(t)>(x, w, b, activation, keep, seed, stream, first_row, out,
+                                      slope, n_threads);
+        });
+      },
+      py::arg("x"), py::arg("W"), py::arg("b"), py::arg("activation"), py::arg("keep"),
+      py::arg("seed"), py::arg("stream"), py::arg("first_row"), py::arg("out"), py::arg("slope"), py::arg("n_threads"),
+      "(y, slope or None): dropout(activation(x W + b)) and, on request, its derivative.");
+  m.def(
+      "dense_backward",
+      [](const py::array& dy, const py::array& x, const py::array& w, const py::object& slope,
+         const py::object& gate, double factor, bool dx, int n_threads) {
+        return by_dtype(w, "W", [&](auto t) {
+          return backward<decltype(t)>(dy, x, w, slope, gate, factor, dx, n_threads);
+        });
+      },
+      py::arg("dy"), py::arg("x"), py::arg("W"), py::arg("slope"), py::arg("gate"),
+      py::arg("factor"), py::arg("dx"), py::arg("n_threads"),
+      "(dx or None, dW, db) from the gradient over the layer's outputs.");
+}
+
+}  // namespace fanin::bind

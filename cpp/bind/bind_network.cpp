@@ -1,0 +1,226 @@
+#include <pybind11/stl.h>
+
+#include <memory>
+
+#include "bind/arrays.hpp"
+#include "bind/rule.hpp"
+#include "engine/training.hpp"
+
+namespace fanin::bind {
+
+namespace {
+
+struct Interrupted {};
+
+/// Lets pending signals be handled; a handler's exception (Ctrl-C) ends the work.
+const auto poll_signals = [] {
+  py::gil_scoped_acquire acquire;
+  if (PyErr_CheckSignals() != 0) throw Interrupted{};
+};
+
+/// Runs work without the GIL; the exception of a signal handler becomes Python's again.
+template <class F>
+void without_gil(F&& work) {
+  bool interrupted = false;
+  {
+    py::gil_scoped_release release;
+    try {
+      work();
+    } catch (const Interrupted&) {
+      interrupted = true;
+    }
+  }
+  if (interrupted) throw py::error_already_set();
+}
+
+template <class T>
+Data<T> data_of(const Network<T>& net, const py::array& x, const py::object& mean,
+                const py::object& scale, const py::object& labels, const py::object& soft,
+                const py::object& weights) {
+  Data<T> d{};
+  const index in = net.in();
+  if (holds<std::uint8_t>(x)) {
+    d.dtype = DType::u8;
+    d.x = read<std::uint8_t>(x, "X", {any, in});
+  } else if (holds<double>(x)) {
+    d.dtype = DType::f64;
+    d.x = read<double>(x, "X", {any, in});
+  } else {
+    d.dtype = DType::f32;
+    d.x = read<float>(x, "X", {any, in});
+  }
+  d.n = x.shape(0);
+  if (!mean.is_none()) {
+    d.per_column = py::reinterpret_borrow<py::array>(mean).size() != 1;
+    const index n = d.per_column ? in : 1;
+    d.mean = read_optional<T>(mean, "mean", {n});
+    d.scale = read_optional<T>(scale, "scale", {n});
+  }
+  d.labels = read_optional<std::int32_t>(labels, "y", {d.n});
+  d.soft = read_optional<T>(soft, "y", {d.n, net.out()});
+  d.weights = read_optional<T>(weights, "sample_weight", {d.n});
+  return d;
+}
+
+/// A network with its trainer, kept while the batch size stays.
+template <class T>
+struct Engine {
+  Engine(const std::vector<std::tuple<index, index, int, double>>& specs, int loss)
+      : net(layers_of(specs), static_cast<Loss>(loss)) {}
+
+  static std::vector<LayerSpec> layers_of(
+      const std::vector<std::tuple<index, index, int, double>>& specs) {
+    std::vector<LayerSpec> layers;
+    for (const auto& [in, out, activation, keep] : specs) {
+      layers.push_back({in, out, static_cast<Activation>(activation), keep});
+    }
+    return layers;
+  }
+
+  Trainer<T>& trainer_for(index batch) {
+    if (!trainer || trainer_batch != batch) trainer = std::make_unique<Trainer<T>>(net, batch);
+    trainer_batch = batch;
+    return *trainer;
+  }
+
+  Network<T> net;
+  std::unique_ptr<Trainer<T>> trainer;
+  index trainer_batch = 0;
+};
+
+template <class T>
+py::tuple train(Engine<T>& e, const py::array& x, const py::object& mean, const py::object& scale,
+                const py::object& labels, const py::object& soft, const py::object& weights,
+                const py::array& order, index batch, index first_step, index last_step,
+                std::uint64_t seed, std::uint64_t first_stream, Rule& rule,
+                std::vector<py::array> states, const py::array& lr, double l2, double clip_norm,
+                py::array losses, py::array correct, int n_threads, double budget) {
+  TrainingJob<T> job{};
+  job.data = data_of(e.net, x, mean, scale, labels, soft, weights);
+  job.order = read<std::int64_t>(order, "order", {any});
+  job.n_order = order.shape(0);
+  job.batch = batch;
+  job.first_step = first_step;
+  job.last_step = last_step;
+  job.seed = seed;
+  job.first_stream = first_stream;
+  job.rule = rule.spec;
+  job.clock = rule.clock;
+  for (std::size_t s = 0; s < states.size() && s < 3; ++s) {
+    job.states[s] = write<T>(states[s], "optimizer state", {e.net.size()});
+  }
+  const index steps = last_step - first_step;
+  job.lr = read<double>(lr, "lr", {steps});
+  double* loss_out = write<double>(losses, "losses", {steps});
+  auto* correct_out = write<std::int64_t>(correct, "correct", {steps});
+  job.l2 = l2;
+  job.clip_norm = clip_norm;
+  job.threads = n_threads;
+  job.budget = budget;
+  Trainer<T>& trainer = e.trainer_for(batch);
+  TrainingProgress progress;
+  try {
+    without_gil([&] { progress = trainer.run(job, loss_out, correct_out, poll_signals); });
+  } catch (...) {
+    rule.clock = job.clock;
+    throw;
+  }
+  rule.clock = job.clock;
+  return py::make_tuple(progress.steps, progress.diverged);
+}
+
+template <class T>
+void bind_engine(py::module_& m, const char* name) {
+  using E = Engine<T>;
+  py::class_<E>(m, name)
+      .def(py::init<const std::vector<std::tuple<index, index, int, double>>&, int>(),
+           py::arg("layers"), py::arg("loss"))
+      .def_property_readonly(
+          "parameters",
+          [](py::object self) {
+            auto& e = self.cast<E&>();
+            return py::array_t<T>(e.net.size(), e.net.params(), self);
+          },
+          "The arena, as one flat array that shares its memory.")
+      .def_property_readonly(
+          "offsets",
+          [](const E& e) {
+            std::vector<std::pair<index, index>> offsets;
+            for (std::size_t l = 0; l < e.net.layers().size(); ++l) {
+              offsets.emplace_back(e.net.weight_offset(l), e.net.bias_offset(l));
+            }
+            return offsets;
+          },
+          "(weights, biases) of each layer: where they begin in the arena.")
+      .def("train", &train<T>, py::arg("X"), py::arg("mean"), py::arg("scale"), py::arg("labels"),
+           py::arg("soft"), py::arg("weights"), py::arg("order"), py::arg("batch"),
+           py::arg("first_step"), py::arg("last_step"), py::arg("seed"), py::arg("first_stream"),
+           py::arg("rule"), py::arg("states"), py::arg("lr"), py::arg("l2"), py::arg("clip_norm"),
+           py::arg("losses"), py::arg("correct"), py::arg("n_threads"), py::arg("budget"),
+           "(steps done, diverged): steps of an epoch until the budget in seconds is spent.")
+      .def(
+          "gradient",
+          [](E& e, const py::array& x, const py::object& mean, const py::object& scale,
+             const py::object& labels, const py::object& soft, const py::object& weights,
+             double l2, bool dropout, std::uint64_t seed, std::uint64_t step, int n_threads) {
+            const Data<T> d = data_of(e.net, x, mean, scale, labels, soft, weights);
+            py::array_t<T> gradient(e.net.size());
+            std::fill_n(gradient.mutable_data(), e.net.size(), T(0));
+            T* g = gradient.mutable_data();
+            const typename Network<T>::DropoutKey key{seed, step, 0};
+            Trainer<T>& trainer = e.trainer_for(d.n);
+            Evaluation result;
+            without_gil([&] {
+              result = trainer.gradient(d, l2, g, n_threads, dropout ? &key : nullptr, poll_signals);
+            });
+            return py::make_tuple(result.loss, gradient);
+          },
+          py::arg("X"), py::arg("mean"), py::arg("scale"), py::arg("labels"), py::arg("soft"),
+          py::arg("weights"), py::arg("l2"), py::arg("dropout"), py::arg("seed"), py::arg("step"),
+          py::arg("n_threads"), "(loss, gradient in the arena's layout) over all rows.")
+      .def(
+          "scores",
+          [](const E& e, const py::array& x, const py::object& mean, const py::object& scale,
+             int n_threads) {
+            const Data<T> d =
+                data_of(e.net, x, mean, scale, py::none(), py::none(), py::none());
+            py::array_t<T> out({d.n, e.net.out()});
+            T* to = out.mutable_data();
+            without_gil([&] { e.net.scores(d, to, n_threads, poll_signals); });
+            return out;
+          },
+          py::arg("X"), py::arg("mean"), py::arg("scale"), py::arg("n_threads"),
+          "Outputs of the last layer, (N, out).")
+      .def(
+          "evaluate",
+          [](const E& e, const py::array& x, const py::object& mean, const py::object& scale,
+             const py::object& labels, const py::object& soft, const py::object& weights,
+             int n_threads) {
+            const Data<T> d = data_of(e.net, x, mean, scale, labels, soft, weights);
+            Evaluation result;
+            without_gil([&] { result = e.net.evaluate(d, n_threads, poll_signals); });
+            return py::make_tuple(result.loss, result.correct);
+          },
+          py::arg("X"), py::arg("mean"), py::arg("scale"), py::arg("labels"), py::arg("soft"),
+          py::arg("weights"), py::arg("n_threads"), "(mean loss, rows predicted right).");
+}
+
+}  // namespace
+
+void bind_network(py::module_& m) {
+  m.def(
+      "stream_of",
+      [](const std::string& purpose, std::uint64_t layer, std::uint64_t step) {
+        const char* const names[] = {"user", "init", "dropout", "shuffle", "replacement"};
+        for (std::uint64_t p = 0; p < std::size(names); ++p) {
+          if (purpose == names[p]) return stream_of(static_cast<Purpose>(p), layer, step);
+        }
+        throw py::value_error("purpose: expected a Purpose of kernels/random.hpp, got " + purpose);
+      },
+      py::arg("purpose"), py::arg("layer"), py::arg("step"),
+      "The stream that the package draws from for a purpose.");
+  bind_engine<float>(m, "Engine32");
+  bind_engine<double>(m, "Engine64");
+}
+
+}  // namespace fanin::bind

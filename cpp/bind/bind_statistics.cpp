@@ -1,0 +1,123 @@
+#include <algorithm>
+
+#include "bind/arrays.hpp"
+#include "core/parallel.hpp"
+#include "isa/dispatch.hpp"
+
+namespace fanin::bind {
+
+namespace {
+
+void check_indices(const std::int64_t* indices, index n, index rows) {
+  for (index i = 0; i < n; ++i) {
+    if (indices[i] >= 0 && indices[i] < rows) continue;
+    throw py::index_error("indices: expected rows in 0 .. " + std::to_string(rows - 1) + ", got " +
+                          std::to_string(indices[i]) + " at position " + std::to_string(i));
+  }
+}
+
+template <class T>
+const T* read_columns(const py::object& a, const char* name, index cols, bool& per_column) {
+  if (a.is_none()) return nullptr;
+  per_column = py::isinstance<py::array>(a) && py::reinterpret_borrow<py::array>(a).size() != 1;
+  return read_optional<T>(a, name, {per_column ? cols : 1});
+}
+
+template <class T>
+py::array gather(const py::array& data, const py::object& indices, const py::object& mean,
+                 const py::object& scale, int n_threads) {
+  GatherRows<T> a{};
+  if (holds<std::uint8_t>(data)) {
+    a.dtype = DType::u8;
+    a.data = read<std::uint8_t>(data, "data", {any, any});
+  } else if (holds<double>(data)) {
+    a.dtype = DType::f64;
+    a.data = read<double>(data, "data", {any, any});
+  } else {
+    a.dtype = DType::f32;
+    a.data = read<float>(data, "data", {any, any});
+  }
+  index n = data.shape(0);
+  a.cols = a.out_stride = data.shape(1);
+  a.indices = read_optional<std::int64_t>(indices, "indices", {any});
+  if (a.indices) {
+    n = py::reinterpret_borrow<py::array>(indices).size();
+    check_indices(a.indices, n, data.shape(0));
+  }
+  bool scale_per_column = false;
+  a.mean = read_columns<T>(mean, "mean", a.cols, a.per_column);
+  a.scale = read_columns<T>(scale, "scale", a.cols, scale_per_column);
+  if (!a.mean != !a.scale || a.per_column != scale_per_column) {
+    throw py::value_error("mean, scale: expected both or neither, of the same shape");
+  }
+  py::array_t<T> out({n, a.cols});
+  a.out = out.mutable_data();
+  {
+    py::gil_scoped_release release;
+    const double flops = 2.0 * static_cast<double>(n * a.cols);
+    parallel_for(n, 1, useful_threads(n_threads, flops),
+                 [&](index b, index e) { kernels<T>().gather_rows(a, {b, e}); });
+  }
+  return out;
+}
+
+/// In blocks, their sums added up in double: the same bits for any length of x, and no drift.
+template <class T>
+double squares(const py::array& x) {
+  check_layout<T>(x, "x");
+  const T* p = static_cast<const T*>(x.data());
+  const index n = x.size();
+  double total = 0;
+  py::gil_scoped_release release;
+  parallel_for(n, n, 1, [&](index, index) {
+    for (index i = 0; i < n; i += statistics_block) {
+      total += static_cast<double>(
+          kernels<T>().sum_squares(p + i, std::min(statistics_block, n - i)));
+    }
+  });
+  return total;
+}
+
+template <class T>
+index nonfinite(const py::array& x) {
+  check_layout<T>(x, "x");
+  const T* p = static_cast<const T*>(x.data());
+  const index n = x.size();
+  py::gil_scoped_release release;
+  return kernels<T>().first_nonfinite(p, n);
+}
+
+}  // namespace
+
+void bind_statistics(py::module_& m) {
+  m.def(
+      "gather_rows",
+      [](const py::array& data, const py::object& indices, const py::object& mean,
+         const py::object& scale, const py::dtype& dtype, int n_threads) -> py::array {
+        if (dtype.is(py::dtype::of<float>()) || dtype.equal(py::dtype::of<float>())) {
+          return gather<float>(data, indices, mean, scale, n_threads);
+        }
+        if (dtype.equal(py::dtype::of<double>())) {
+          return gather<double>(data, indices, mean, scale, n_threads);
+        }
+        throw py::type_error("dtype: expected float32 or float64, got " +
+                             py::str(dtype).cast<std::string>());
+      },
+      py::arg("data"), py::arg("indices"), py::arg("mean"), py::arg("scale"), py::arg("dtype"),
+      py::arg("n_threads"),
+      "(data[indices] - mean) * scale as dtype; mean and scale have one value or one a column.");
+  m.def(
+      "sum_squares",
+      [](const py::array& x) {
+        return by_dtype(x, "x", [&](auto t) { return squares<decltype(t)>(x); });
+      },
+      py::arg("x"), "The sum of squares of an array of any shape.");
+  m.def(
+      "first_nonfinite",
+      [](const py::array& x) {
+        return by_dtype(x, "x", [&](auto t) { return nonfinite<decltype(t)>(x); });
+      },
+      py::arg("x"), "Flat position of the first NaN or infinity, or x.size.");
+}
+
+}  // namespace fanin::bind

@@ -1,0 +1,200 @@
+#include "engine/network.hpp"
+
+#include <algorithm>
+
+#include "core/clock.hpp"
+
+namespace fanin {
+
+namespace {
+
+/// A row stride in elements: whole cache lines, and never a large power of two of bytes, whose rows
+/// would all compete for the same few sets of the cache.
+template <class T>
+index padded(index cols) {
+  const index line = 64 / static_cast<index>(sizeof(T));
+  const index stride = (cols + line - 1) / line * line;
+  return stride * static_cast<index>(sizeof(T)) % 1024 == 0 ? stride + line : stride;
+}
+
+constexpr index evaluation_rows = 96;  // a block whose activations stay in cache
+
+}  // namespace
+
+template <class T>
+Workspace<T>::Workspace(const std::vector<LayerSpec>& specs, index n_rows, bool backward)
+    : rows(n_rows), x_stride(padded<T>(specs.front().in)), layers(specs.size()) {
+  index total = rows * x_stride;
+  for (std::size_t l = 0; l < specs.size(); ++l) {
+    layers[l].stride = padded<T>(specs[l].out);
+    total += 3 * rows * layers[l].stride;
+  }
+  memory_.reserve(total);
+  T* next = memory_.data();
+  const auto take = [&](index n) {
+    T* p = next;
+    next += n;
+    return p;
+  };
+  x = take(rows * x_stride);
+  for (std::size_t l = 0; l < specs.size(); ++l) {
+    const index n = rows * layers[l].stride;
+    const bool last = l + 1 == specs.size();
+    layers[l].y = take(n);
+    const bool slope = backward && !last && needs_slope(specs[l].activation, specs[l].keep < 1);
+    layers[l].slope = slope ? take(n) : nullptr;
+    // The gradient over the scores takes their place.
+    layers[l].dz = !backward ? nullptr : last ? layers[l].y : take(n);
+  }
+  const index classes = specs.back().out;
+  soft.reserve(rows * classes);
+  weights.reserve(rows);
+  row_loss.reserve(rows);
+  labels.reserve(rows);
+  predicted.reserve(rows);
+}
+
+template <class T>
+Network<T>::Network(std::vector<LayerSpec> layers, Loss loss)
+    : layers_(std::move(layers)), loss_(loss) {
+  const index line = 64 / static_cast<index>(sizeof(T));
+  for (const LayerSpec& l : layers_) {
+    offsets_.push_back(size_);
+    size_ += (l.in * l.out + line - 1) / line * line;
+    offsets_.push_back(size_);
+    size_ += (l.out + line - 1) / line * line;
+  }
+  params_.reserve(size_);
+}
+
+template <class T>
+double Network<T>::madds() const {
+  double total = 0;
+  for (const LayerSpec& l : layers_) total += static_cast<double>(l.in) * static_cast<double>(l.out);
+  return total;
+}
+
+template <class T>
+void Network<T>::forward_layer(std::size_t l, Workspace<T>& w, Range rows, Range cols,
+                               const DropoutKey* dropout) const {
+  const LayerSpec& spec = layers_[l];
+  DenseForward<T> d{};
+  d.x = l == 0 ? w.x : w.layers[l - 1].y;
+  d.x_stride = l == 0 ? w.x_stride : w.layers[l - 1].stride;
+  d.w = params() + weight_offset(l);
+  d.b = params() + bias_offset(l);
+  d.y = w.layers[l].y;
+  d.y_stride = w.layers[l].stride;
+  d.in = spec.in;
+  d.out = spec.out;
+  d.epilogue.activation = spec.activation;
+  d.epilogue.slope = w.layers[l].slope;
+  if (dropout && spec.keep < 1) {
+    d.epilogue.dropout = {dropout->seed, stream_of(Purpose::dropout, l, dropout->step),
+                          dropout->first_row, keep_threshold(spec.keep), T(1.0 / spec.keep)};
+  }
+  kernels<T>().dense_forward(d, rows, cols);
+}
+
+template <class T>
+void Network<T>::load_rows(const Data<T>& data, const std::int64_t* indices, index first,
+                           Workspace<T>& w, Range rows) const {
+  const auto row_of = [&](index i) { return indices ? indices[first + i] : first + i; };
+  const auto row_bytes = in() * (data.dtype == DType::u8 ? 1 : data.dtype == DType::f32 ? 4 : 8);
+  GatherRows<T> g{data.x,          data.dtype, indices ? indices + first : nullptr,
+                  data.mean,       data.scale, data.per_column,
+                  w.x,             in(),       w.x_stride};
+  if (!indices) g.data = static_cast<const char*>(data.x) + first * row_bytes;
+  kernels<T>().gather_rows(g, rows);
+  for (index i = rows.begin; i < rows.end; ++i) {
+    if (data.labels) w.labels.data()[i] = data.labels[row_of(i)];
+    if (data.weights) w.weights.data()[i] = data.weights[row_of(i)];
+    if (data.soft) {
+      std::copy_n(data.soft + row_of(i) * out(), out(), w.soft.data() + i * out());
+    }
+  }
+}
+
+template <class T>
+void Network<T>::loss_of_rows(const Data<T>& data, Workspace<T>& w, Range rows, bool gradient,
+                              T scale) const {
+  const auto& last = w.layers.back();
+  LossRows<T> r{};
+  r.loss = loss_;
+  r.scores = last.y;
+  r.labels = data.labels ? w.labels.data() : nullptr;
+  r.soft = data.soft ? w.soft.data() : nullptr;
+  r.weights = data.weights ? w.weights.data() : nullptr;
+  r.scale = scale;
+  r.row_loss = w.row_loss.data();
+  r.dscores = gradient ? last.dz : nullptr;
+  r.predicted = w.predicted.data();
+  r.classes = out();
+  r.stride = last.stride;
+  r.soft_stride = out();
+  kernels<T>().loss_rows(r, rows);
+}
+
+/// Runs all rows forward, block by block on whichever thread is free, and hands each block to
+/// use(workspace, first row, rows).
+template <class T>
+template <class F>
+void Network<T>::for_row_blocks(const Data<T>& data, int threads, FunctionRef<void()> poll,
+                                F&& use) const {
+  const index blocks = (data.n + evaluation_rows - 1) / evaluation_rows;
+  const double flops = 2 * madds() * static_cast<double>(data.n);
+  const int team_size = static_cast<int>(
+      std::min<index>(useful_threads(threads, flops), std::max<index>(blocks, 1)));
+  parallel_team(team_size, [&](Team& team, int member) {
+    Workspace<T> w(layers_, std::min(data.n, evaluation_rows), false);
+    Poller poller(member, poll);
+    team.share(blocks, [&](index b) {
+      const Range block{data.n * b / blocks, data.n * (b + 1) / blocks};
+      const Range rows{0, block.end - block.begin};
+      load_rows(data, nullptr, block.begin, w, rows);
+      for (std::size_t l = 0; l < layers_.size(); ++l) {
+        forward_layer(l, w, rows, {0, layers_[l].out}, nullptr);
+      }
+      use(w, block.begin, rows);
+      poller();
+    });
+  });
+}
+
+template <class T>
+void Network<T>::scores(const Data<T>& data, T* result, int threads,
+                        FunctionRef<void()> poll) const {
+  for_row_blocks(data, threads, poll, [&](Workspace<T>& w, index first, Range rows) {
+    const auto& last = w.layers.back();
+    for (index i = rows.begin; i < rows.end; ++i) {
+      std::copy_n(last.y + i * last.stride, out(), result + (first + i) * out());
+    }
+  });
+}
+
+template <class T>
+Evaluation Network<T>::evaluate(const Data<T>& data, int threads, FunctionRef<void()> poll) const {
+  Aligned<T> losses(data.n);
+  Aligned<std::int32_t> predicted(data.n);
+  for_row_blocks(data, threads, poll, [&](Workspace<T>& w, index first, Range rows) {
+    loss_of_rows(data, w, rows, false, T(1));
+    std::copy_n(w.row_loss.data(), rows.end, losses.data() + first);
+    std::copy_n(w.predicted.data(), rows.end, predicted.data() + first);
+  });
+  Evaluation e;
+  double weight = 0;
+  for (index i = 0; i < data.n; ++i) {
+    e.loss += static_cast<double>(losses.data()[i]);
+    weight += data.weights ? static_cast<double>(data.weights[i]) : 1.0;
+    if (data.labels) e.correct += predicted.data()[i] == data.labels[i];
+  }
+  e.loss /= weight;
+  return e;
+}
+
+template class Workspace<float>;
+template class Workspace<double>;
+template class Network<float>;
+template class Network<double>;
+
+}  // namespace fanin

@@ -1,0 +1,142 @@
+#pragma once
+#include "kernels/activation.hpp"
+#include "kernels/dropout.inl.hpp"
+#include "kernels/gemm.hpp"
+
+namespace fanin::FANIN_ISA {
+
+/// y = f(z); slope = f'(z), computed only where it is used.
+template <Activation A, class T>
+FANIN_INLINE Vec<T> activate(Vec<T> z, Vec<T>& slope) {
+  const Vec<T> zero = Vec<T>::zero(), one = Vec<T>::set(T(1));
+  if constexpr (A == Activation::identity) {
+    slope = one;
+    return z;
+  } else if constexpr (A == Activation::relu) {
+    slope = select(z > zero, one, zero);
+    return max(zero, z);  // this order lets a NaN through: it is how divergence is noticed
+  } else if constexpr (A == Activation::leaky_relu) {
+    slope = select(z > zero, one, Vec<T>::set(T(0.01)));
+    return z * slope;
+  } else if constexpr (A == Activation::elu) {
+    const Vec<T> below = expm1(min(z, zero));
+    slope = select(z > zero, one, below + one);
+    return select(z > zero, z, below);
+  } else if constexpr (A == Activation::gelu) {
+    const Vec<T> cdf = normal_cdf(z);
+    slope = fma(z, normal_pdf(z), cdf);
+    return z * cdf;
+  } else if constexpr (A == Activation::sigmoid) {
+    const Vec<T> y = sigmoid(z);
+    slope = y * (one - y);
+    return y;
+  } else {
+    const Vec<T> y = tanh(z);
+    slope = fnma(y, y, one);
+    return y;
+  }
+}
+
+template <class T, Activation A, bool Slope, bool Drop>
+void finish(const Epilogue<T>& e, const T* z, T* y, index stride, index width, Range rows,
+            Range cols) noexcept {
+  constexpr int L = lanes<T>;
+  const Vec<T> scale = Vec<T>::set(e.dropout.scale), zero = Vec<T>::zero();
+  const auto one_vec = [&](index at, int v, int n, const Group& draws) {
+    const Vec<T> in = n == L ? Vec<T>::load(z + at) : Vec<T>::load(z + at, n);
+    Vec<T> slope;
+    Vec<T> out = activate<A>(in, slope);
+    if constexpr (Drop) {
+      const Mask<T> alive = kept<T>(draws, e.dropout.threshold, v);
+      out = select(alive, out * scale, zero);
+      slope = select(alive, slope * scale, zero);
+    }
+    if (n == L) {
+      out.store(y + at);
+      if constexpr (Slope) slope.store(e.slope + at);
+    } else {
+      out.store(y + at, n);
+      if constexpr (Slope) slope.store(e.slope + at, n);
+    }
+  };
+  for (index i = rows.begin; i < rows.end; ++i) {
+    Group draws{};
+    if constexpr (Drop) draws = dropout_group(e.dropout, i, cols.begin, width);
+    int v = 0;
+    index j = cols.begin;
+    for (; j + L <= cols.end; j += L, ++v) one_vec(i * stride + j, v, L, draws);
+    if (j < cols.end) one_vec(i * stride + j, v, static_cast<int>(cols.end - j), draws);
+  }
+}
+
+template <class T, Activation A>
+FANIN_INLINE void finish_as(const Epilogue<T>& e, const T* z, T* y, index stride, index width,
+                            Range rows, Range cols) noexcept {
+  if (e.dropout.active()) {
+    e.slope ? finish<T, A, true, true>(e, z, y, stride, width, rows, cols)
+            : finish<T, A, false, true>(e, z, y, stride, width, rows, cols);
+  } else {
+    e.slope ? finish<T, A, true, false>(e, z, y, stride, width, rows, cols)
+            : finish<T, A, false, false>(e, z, y, stride, width, rows, cols);
+  }
+}
+
+/// The epilogue on one block: cols begins at a multiple of block_columns and spans at most one.
+/// `width` is the number of columns of the whole output.
+template <class T>
+void finish_block(const Epilogue<T>& e, const T* z, T* y, index stride, index width, Range rows,
+                  Range cols) noexcept {
+  switch (e.activation) {
+    case Activation::identity:
+      return finish_as<T, Activation::identity>(e, z, y, stride, width, rows, cols);
+    case Activation::relu:
+      return finish_as<T, Activation::relu>(e, z, y, stride, width, rows, cols);
+    case Activation::leaky_relu:
+      return finish_as<T, Activation::leaky_relu>(e, z, y, stride, width, rows, cols);
+    case Activation::elu:
+      return finish_as<T, Activation::elu>(e, z, y, stride, width, rows, cols);
+    case Activation::gelu:
+      return finish_as<T, Activation::gelu>(e, z, y, stride, width, rows, cols);
+    case Activation::sigmoid:
+      return finish_as<T, Activation::sigmoid>(e, z, y, stride, width, rows, cols);
+    case Activation::tanh:
+      return finish_as<T, Activation::tanh>(e, z, y, stride, width, rows, cols);
+  }
+}
+
+template <class T>
+void apply_derivative(const Derivative<T>& d, const T* dy, T* dz, index stride, Range rows,
+                      Range cols) noexcept {
+  constexpr int L = lanes<T>;
+  if (!d.slope && !d.gate && dy == dz) return;
+  const Vec<T> factor = Vec<T>::set(d.factor), zero = Vec<T>::zero();
+  for (index i = rows.begin; i < rows.end; ++i) {
+    for (index j = cols.begin; j < cols.end; j += L) {
+      const index at = i * stride + j;
+      const int n = static_cast<int>(cols.end - j < L ? cols.end - j : L);
+      Vec<T> g = n == L ? Vec<T>::load(dy + at) : Vec<T>::load(dy + at, n);
+      if (d.slope) {
+        g = g * (n == L ? Vec<T>::load(d.slope + at) : Vec<T>::load(d.slope + at, n));
+      } else if (d.gate) {
+        const Vec<T> y = n == L ? Vec<T>::load(d.gate + at) : Vec<T>::load(d.gate + at, n);
+        g = select(y > zero, g * factor, zero);
+      }
+      n == L ? g.store(dz + at) : g.store(dz + at, n);
+    }
+  }
+}
+
+template <class T>
+void activation_forward(const ActivationForward<T>& a, Range rows) noexcept {
+  for (index j = 0; j < a.cols; j += block_columns) {
+    const Range cols{j, j + block_columns < a.cols ? j + block_columns : a.cols};
+    finish_block(a.epilogue, a.z, a.y, a.stride, a.cols, rows, cols);
+  }
+}
+
+template <class T>
+void activation_backward(const ActivationBackward<T>& a, Range rows) noexcept {
+  apply_derivative(a.derivative, a.dy, a.dz, a.stride, rows, Range{0, a.cols});
+}
+
+}  // namespace fanin::FANIN_ISA

@@ -1,0 +1,51 @@
+"""fanin: dense networks on the CPU, from NumPy, at hardware speed."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from fanin import _runtime
+from fanin._version import __version__
+
+_runtime.load_core()
+
+from fanin import callbacks, initializers, layers, losses, optim, random, schedules  # noqa: E402
+from fanin._runtime import get_num_threads, set_num_threads, show_config  # noqa: E402
+from fanin.network import MLP  # noqa: E402
+from fanin.training import DivergenceWarning  # noqa: E402
+
+if TYPE_CHECKING:
+    from fanin import checkpoint, datasets, plots, tuning
+
+__all__ = [
+    "MLP",
+    "DivergenceWarning",
+    "__version__",
+    "callbacks",
+    "checkpoint",
+    "datasets",
+    "get_num_threads",
+    "initializers",
+    "layers",
+    "losses",
+    "optim",
+    "plots",
+    "random",
+    "schedules",
+    "set_num_threads",
+    "show_config",
+    "tuning",
+]
+
+_LAZY = ("checkpoint", "datasets", "plots", "tuning")
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        return importlib.import_module(f"fanin.{name}")
+    raise AttributeError(f"module 'fanin' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,198 @@
+from collections.abc import Sequence
+from typing import Any, TypeAlias, TypedDict
+
+import numpy as np
+import numpy.typing as npt
+
+_Array: TypeAlias = npt.NDArray[Any]
+_Labels: TypeAlias = npt.NDArray[np.int32]
+_Indices: TypeAlias = npt.NDArray[np.int64]
+_Doubles: TypeAlias = npt.NDArray[np.float64]
+
+class _CpuLimits(TypedDict):
+    affinity: int
+    quota: int
+
+class _Clock(TypedDict):
+    t: int
+    beta1_power: float
+    beta2_power: float
+    mu_decay_power: float
+    mu_product: float
+
+__version__: str
+openmp: bool
+activations: tuple[str, ...]
+losses: tuple[str, ...]
+most_soft_svm_classes: int
+
+def isa() -> str: ...
+def supported_isas() -> list[str]: ...
+def get_num_threads() -> int: ...
+def set_num_threads(n: int) -> None: ...
+def cpu_limits() -> _CpuLimits: ...
+def dense_forward(
+    x: _Array,
+    W: _Array,
+    b: _Array | None,
+    activation: int,
+    keep: float,
+    seed: int,
+    stream: int,
+    first_row: int,
+    out: _Array | None,
+    slope: bool,
+    n_threads: int,
+) -> tuple[_Array, _Array | None]: ...
+def dense_backward(
+    dy: _Array,
+    x: _Array,
+    W: _Array,
+    slope: _Array | None,
+    gate: _Array | None,
+    factor: float,
+    dx: bool,
+    n_threads: int,
+) -> tuple[_Array | None, _Array, _Array]: ...
+def activation_forward(
+    z: _Array,
+    activation: int,
+    keep: float,
+    seed: int,
+    stream: int,
+    first_row: int,
+    slope: bool,
+    n_threads: int,
+) -> tuple[_Array, _Array | None]: ...
+def map(name: str, x: _Array) -> _Array: ...
+def loss_rows(
+    loss: int,
+    scores: _Array,
+    labels: _Labels | None,
+    soft: _Array | None,
+    weights: _Array | None,
+    scale: float,
+    with_gradient: bool,
+    n_threads: int,
+) -> tuple[_Array, _Array | None, _Labels]: ...
+def softmax_rows(scores: _Array, out: _Array | None, n_threads: int) -> _Array: ...
+def gather_rows(
+    data: _Array,
+    indices: _Indices | None,
+    mean: _Array | None,
+    scale: _Array | None,
+    dtype: np.dtype[Any],
+    n_threads: int,
+) -> _Array: ...
+def sum_squares(x: _Array) -> float: ...
+def first_nonfinite(x: _Array) -> int: ...
+def random_fill(
+    out: _Array,
+    distribution: str,
+    seed: int,
+    stream: int,
+    first_group: int,
+    a: float,
+    b: float,
+    n_threads: int = 0,
+) -> None: ...
+def random_integers(
+    out: _Indices, seed: int, stream: int, first: int, low: int, range: int, n_threads: int = 0
+) -> None: ...
+def random_permutation(out: _Indices, seed: int, stream: int, first: int = 0) -> None: ...
+def philox(key: Sequence[int], counter: Sequence[int]) -> list[int]: ...
+def stream_of(purpose: str, layer: int = 0, step: int = 0) -> int: ...
+
+class Rule:
+    def __init__(
+        self,
+        name: str,
+        rho: float = 0.9,
+        beta1: float = 0.9,
+        beta2: float = 0.999,
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+        momentum_decay: float | None = None,
+    ) -> None: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def n_states(self) -> int: ...
+    @property
+    def t(self) -> int: ...
+    @property
+    def state(self) -> _Clock: ...
+    @state.setter
+    def state(self, state: _Clock) -> None: ...
+    def step(
+        self,
+        keys: Sequence[str],
+        params: Sequence[_Array],
+        grads: Sequence[_Array],
+        states: Sequence[Sequence[_Array]],
+        lr: float,
+        l2: float,
+        g_scale: float,
+        n_threads: int,
+    ) -> None: ...
+
+class _Engine:
+    def __init__(self, layers: Sequence[tuple[int, int, int, float]], loss: int) -> None: ...
+    @property
+    def parameters(self) -> _Array: ...
+    @property
+    def offsets(self) -> list[tuple[int, int]]: ...
+    def train(
+        self,
+        X: _Array,
+        mean: _Array | None,
+        scale: _Array | None,
+        labels: _Labels | None,
+        soft: _Array | None,
+        weights: _Array | None,
+        order: _Indices,
+        batch: int,
+        first_step: int,
+        last_step: int,
+        seed: int,
+        first_stream: int,
+        rule: Rule,
+        states: Sequence[_Array],
+        lr: _Doubles,
+        l2: float,
+        clip_norm: float,
+        losses: _Doubles,
+        correct: _Indices,
+        n_threads: int,
+        budget: float,
+    ) -> tuple[int, bool]: ...
+    def gradient(
+        self,
+        X: _Array,
+        mean: _Array | None,
+        scale: _Array | None,
+        labels: _Labels | None,
+        soft: _Array | None,
+        weights: _Array | None,
+        l2: float,
+        dropout: bool,
+        seed: int,
+        step: int,
+        n_threads: int,
+    ) -> tuple[float, _Array]: ...
+    def scores(
+        self, X: _Array, mean: _Array | None, scale: _Array | None, n_threads: int
+    ) -> _Array: ...
+    def evaluate(
+        self,
+        X: _Array,
+        mean: _Array | None,
+        scale: _Array | None,
+        labels: _Labels | None,
+        soft: _Array | None,
+        weights: _Array | None,
+        n_threads: int,
+    ) -> tuple[float, int]: ...
+
+class Engine32(_Engine): ...
+class Engine64(_Engine): ...

@@ -1,0 +1,117 @@
+"""The base of all callbacks, and the list that fit calls."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Self
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+Logs = Mapping[str, float]
+
+
+class Callback:
+    """Base of all callbacks: override the hooks you need.
+
+    Attributes
+    ----------
+    network : MLP
+        The network in training; ``model`` is the same.
+    params : dict
+        ``epochs``, ``steps`` (per epoch), ``batch_size``, ``n_train``, ``n_val``.
+    """
+
+    network: Any = None
+    params: Mapping[str, Any] = {}
+
+    @property
+    def model(self) -> Any:
+        """Keras's name for ``network``."""
+        return self.network
+
+    @property
+    def uses_batches(self) -> bool:
+        """Whether a batch hook is overridden; then fit takes one step at a time."""
+        return any(
+            getattr(getattr(self, hook), "__func__", None) is not getattr(Callback, hook)
+            for hook in ("on_train_batch_begin", "on_train_batch_end")
+        )
+
+    def on_train_begin(self, logs: Logs | None = None) -> None:
+        """Called once, before the first step."""
+
+    def on_train_end(self, logs: Logs | None = None) -> None:
+        """Called once, after the last step; not after an error or Ctrl-C."""
+
+    def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
+        """Called before an epoch's first step."""
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        """Called with the epoch's results: loss, accuracy, lr, and val_loss, val_accuracy."""
+
+    def on_train_batch_begin(self, step: int, logs: Logs | None = None) -> None:
+        """Called before a step."""
+
+    def on_train_batch_end(self, step: int, logs: Logs | None = None) -> None:
+        """Called after a step, with its loss."""
+
+    def on_progress(self, step: int, logs: Logs | None = None) -> None:
+        """Called some twenty times a second with the number of steps done in the run."""
+
+    def close(self) -> None:
+        """Called last, however the run ended."""
+
+
+def _each(name: str) -> Callable[..., None]:
+    def hook(self: CallbackList, *args: Any) -> None:
+        for callback in self.callbacks:
+            getattr(callback, name)(*args)
+
+    hook.__name__ = name
+    hook.__doc__ = f"Calls every callback's ``{name}``."
+    return hook
+
+
+class CallbackList:
+    """Calls the hooks of several callbacks in order; as a context manager, closes them."""
+
+    def __init__(
+        self,
+        callbacks: Iterable[Callback] = (),
+        network: Any = None,
+        params: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.callbacks = [callbacks] if isinstance(callbacks, Callback) else list(callbacks)
+        for callback in self.callbacks:
+            if not isinstance(callback, Callback):
+                raise TypeError(f"callbacks: expected fanin.callbacks.Callback, got {callback!r}")
+            callback.network = network
+            callback.params = dict(params or {})
+
+    def __iter__(self) -> Iterator[Callback]:
+        return iter(self.callbacks)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        for callback in self.callbacks:
+            callback.close()
+
+    @property
+    def uses_batches(self) -> bool:
+        return any(callback.uses_batches for callback in self.callbacks)
+
+    on_train_begin = _each("on_train_begin")
+    on_train_end = _each("on_train_end")
+    on_epoch_begin = _each("on_epoch_begin")
+    on_epoch_end = _each("on_epoch_end")
+    on_train_batch_begin = _each("on_train_batch_begin")
+    on_train_batch_end = _each("on_train_batch_end")
+    on_progress = _each("on_progress")

@@ -1,0 +1,50 @@
+"""Watching one number of the epoch logs: what schedules and callbacks share."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from fanin import _validate
+
+
+@dataclass(frozen=True)
+class Monitor:
+    """A key of the epoch logs, and which way is better.
+
+    ``mode="auto"`` takes more to be better where the name speaks of accuracy, else less.
+    """
+
+    name: str
+    mode: str = "auto"
+    min_delta: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str):
+            raise TypeError(f"monitor: expected a name such as 'val_loss', got {self.name!r}")
+        _validate.one_of("mode", self.mode, ("auto", "min", "max"))
+        _validate.real("min_delta", self.min_delta, 0)
+
+    @property
+    def larger_is_better(self) -> bool:
+        return self.mode == "max" or (self.mode == "auto" and "acc" in self.name)
+
+    @property
+    def worst(self) -> float:
+        return -math.inf if self.larger_is_better else math.inf
+
+    def value(self, logs: Mapping[str, float] | None) -> float:
+        """The monitored number; ValueError, with what there is, where the logs lack it."""
+        logs = logs or {}
+        if self.name not in logs:
+            hint = "; give fit validation_data" if self.name.startswith("val_") else ""
+            raise ValueError(
+                f"monitor: expected one of {', '.join(logs) or 'nothing'}, got {self.name!r}{hint}"
+            )
+        return float(logs[self.name])
+
+    def better(self, value: float, best: float) -> bool:
+        """Whether value beats best by more than min_delta. NaN never does."""
+        gain = value - best if self.larger_is_better else best - value
+        return gain > self.min_delta

@@ -1,0 +1,80 @@
+"""Loads the compiled core, and tells and sets what it runs on."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import platform
+from typing import SupportsIndex
+
+# How long a worker of our OpenMP runtime spins after a region before it sleeps. Left to itself it
+# spins for milliseconds, against NumPy's own threads. About 30 us bridges the gap between two calls.
+_RUNTIME_ENV = {"GOMP_SPINCOUNT": "2000"}
+
+
+def load_core() -> None:
+    """Imports ``fanin._core``, which reads these variables once, and puts the environment back."""
+    if any(name in os.environ for name in ("OMP_WAIT_POLICY", *_RUNTIME_ENV)):
+        importlib.import_module("fanin._core")
+        return
+    os.environ.update(_RUNTIME_ENV)
+    try:
+        importlib.import_module("fanin._core")
+    except ValueError as error:
+        raise ImportError(str(error)) from None
+    finally:
+        for name in _RUNTIME_ENV:
+            del os.environ[name]
+
+
+def get_num_threads() -> int:
+    """Threads used where a call does not say.
+
+    At first the least of the CPU affinity, the control group's quota, ``OMP_NUM_THREADS`` and
+    ``FANIN_NUM_THREADS``. Results never depend on it.
+    """
+    from fanin import _core
+
+    return _core.get_num_threads()
+
+
+def set_num_threads(n: SupportsIndex) -> None:
+    """Sets the number of threads used where a call does not say, from 1 to 256.
+
+    Examples
+    --------
+    >>> import fanin
+    >>> fanin.set_num_threads(1)
+    >>> fanin.get_num_threads()
+    1
+    """
+    from fanin import _core
+    from fanin._validate import whole
+
+    _core.set_num_threads(whole("n", n, 1, 256))
+
+
+def config() -> dict[str, object]:
+    """What fanin runs on, as a dictionary."""
+    import numpy as np
+
+    from fanin import _core
+    from fanin._version import __version__
+
+    return {
+        "fanin": __version__,
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "isa": _core.isa(),
+        "isas": _core.supported_isas(),
+        "threads": _core.get_num_threads(),
+        "cpus": _core.cpu_limits()["affinity"],
+        "cpu_quota": _core.cpu_limits()["quota"],
+        "openmp": _core.openmp,
+    }
+
+
+def show_config() -> None:
+    """Prints version, instruction set, threads and runtime."""
+    for name, value in config().items():
+        print(f"{name:10} {value}")

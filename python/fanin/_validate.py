@@ -1,0 +1,157 @@
+"""Checks of arguments, each failing with the argument's name, what was expected and what came."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterable, Sequence
+from typing import Any, SupportsIndex, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from fanin import _core
+
+Array = npt.NDArray[Any]
+T = TypeVar("T")
+
+
+def describe(value: object) -> str:
+    """``(100, 783) float64`` for an array, else the type's name."""
+    if isinstance(value, np.ndarray):
+        return f"{value.shape} {value.dtype}"
+    return type(value).__name__
+
+
+def one_of(name: str, value: str, known: Iterable[str]) -> str:
+    """``value``, where it is one of the known names."""
+    known = list(known)
+    if value not in known:
+        raise ValueError(f"{name}: expected one of {', '.join(known)}; got {value!r}")
+    return value
+
+
+def whole(name: str, value: SupportsIndex, low: int, high: int | None = None) -> int:
+    """``value`` as an int within [low, high]."""
+    try:
+        number = operator.index(value)
+    except TypeError:
+        raise TypeError(f"{name}: expected a whole number, got {value!r}") from None
+    if number < low or (high is not None and number > high):
+        bound = f"at least {low}" if high is None else f"between {low} and {high}"
+        raise ValueError(f"{name}: expected {bound}, got {number}")
+    return number
+
+
+def real(name: str, value: float, low: float, *, above: bool = False) -> float:
+    """``value`` as a finite float that is at least (or ``above``) ``low``."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        raise TypeError(f"{name}: expected a number, got {value!r}") from None
+    if not np.isfinite(number) or number < low or (above and number == low):
+        raise ValueError(f"{name}: expected {'above' if above else 'at least'} {low}, got {value!r}")
+    return number
+
+
+def keep_probability(name: str, value: float) -> float:
+    """The probability of keeping a unit: in (0, 1]."""
+    number = real(name, value, 0.0, above=True)
+    if number > 1:
+        raise ValueError(f"{name}: expected a probability of keeping in (0, 1], got {value!r}")
+    return number
+
+
+def threads(n_threads: int | None) -> int:
+    """``n_threads`` as the core takes it: 0 for the default."""
+    return 0 if n_threads is None else whole("n_threads", n_threads, 1)
+
+
+def float_dtype(name: str, dtype: npt.DTypeLike) -> np.dtype[Any]:
+    """float32 or float64."""
+    try:
+        result = np.dtype(dtype)
+    except TypeError:
+        raise TypeError(f"{name}: expected float32 or float64, got {dtype!r}") from None
+    if result not in (np.dtype(np.float32), np.dtype(np.float64)):
+        raise ValueError(f"{name}: expected float32 or float64, got {result}")
+    return result
+
+
+def plain_array(name: str, value: object) -> Array:
+    """An ndarray that is neither masked, of objects nor byte-swapped."""
+    if isinstance(value, np.ma.MaskedArray):
+        raise TypeError(f"{name}: expected a plain array, got a masked array; fill or drop its mask")
+    if not isinstance(value, np.ndarray):
+        raise TypeError(f"{name}: expected a NumPy array, got {type(value).__name__}")
+    if not value.dtype.isnative:
+        raise TypeError(f"{name}: expected native byte order, got {describe(value)}")
+    return value
+
+
+def data_rows(name: str, value: object, columns: int) -> Array:
+    """Data of shape (N, columns) or (N, ...) as a view of rows; uint8, float32 or float64, finite."""
+    array = plain_array(name, value)
+    expected = f"{name}: expected shape (N, {columns}) uint8, float32 or float64"
+    if array.dtype not in (np.dtype(np.uint8), np.dtype(np.float32), np.dtype(np.float64)):
+        raise TypeError(f"{expected}, got {describe(array)}; {name}.astype('float32') converts")
+    if array.ndim < 1 or array.size != array.shape[0] * columns:
+        raise ValueError(f"{expected}, got {describe(array)}")
+    if array.shape[0] == 0:
+        raise ValueError(f"{expected} with at least one row, got {describe(array)}")
+    if not array.flags.c_contiguous:
+        raise ValueError(
+            f"{expected} C-contiguous, got strides {array.strides}; "
+            f"np.ascontiguousarray({name}) makes a copy that fits"
+        )
+    if not array.flags.aligned:
+        raise ValueError(f"{expected} aligned to its items, got an unaligned array")
+    rows = array.reshape(array.shape[0], columns)
+    if rows.dtype != np.uint8:
+        at = _core.first_nonfinite(rows)
+        if at < rows.size:
+            row, column = divmod(at, columns)
+            raise ValueError(
+                f"{name}: expected finite values, got {rows[row, column]} in row {row}, column {column}"
+            )
+    return rows
+
+
+def labels(name: str, value: object, n_rows: int, n_classes: int) -> npt.NDArray[np.int32]:
+    """Integer labels (N,) in 0 .. n_classes - 1, as int32."""
+    array = plain_array(name, value)
+    if array.shape != (n_rows,):
+        raise ValueError(f"{name}: expected shape ({n_rows},) of labels, got {describe(array)}")
+    if array.dtype.kind not in "iu":
+        raise TypeError(f"{name}: expected whole numbers as labels, got {describe(array)}")
+    low, high = int(array.min()), int(array.max())
+    if low < 0 or high >= n_classes:
+        row = int(np.argmax((array < 0) | (array >= n_classes)))
+        raise ValueError(
+            f"{name}: expected labels in 0 .. {n_classes - 1}, got {array[row]} in row {row}"
+        )
+    return np.ascontiguousarray(array, dtype=np.int32)
+
+
+def weights(value: object, n_rows: int, dtype: np.dtype[Any]) -> Array | None:
+    """Sample weights (N,), finite, at least 0 and not all 0, in dtype; None stays None."""
+    if value is None:
+        return None
+    array = plain_array("sample_weight", value)
+    if array.shape != (n_rows,) or array.dtype.kind not in "fiu":
+        raise ValueError(
+            f"sample_weight: expected shape ({n_rows},) of numbers, got {describe(array)}"
+        )
+    if not np.isfinite(array).all() or (array < 0).any() or not array.sum() > 0:
+        raise ValueError("sample_weight: expected finite weights, at least 0 and not all 0")
+    return np.ascontiguousarray(array, dtype=dtype)
+
+
+def per_layer(name: str, value: T | Sequence[T], n_layers: int) -> list[T]:
+    """One value for all hidden layers, or a list of one each."""
+    if isinstance(value, str) or not isinstance(value, Sequence):
+        return [value] * n_layers
+    if len(value) != n_layers:
+        raise ValueError(
+            f"{name}: expected one value or {n_layers}, one for each hidden layer; got {len(value)}"
+        )
+    return list(value)

@@ -1,0 +1,234 @@
+"""Files: whole or not at all, and never a wrong number unnoticed.
+
+An archive is an uncompressed ``.npz`` that `numpy.load` reads too: one ``.npy`` for each array,
+and ``header.npy``, the bytes of a JSON object with the format's name and version, the kind of
+thing, the library's version and each array's shape, dtype and SHA-256. Nothing is ever pickled.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import numpy as np
+
+from fanin._version import __version__
+
+# json, hashlib and zipfile are imported where they are used: they would take as long as fanin.
+if TYPE_CHECKING:
+    import zipfile
+
+    from numpy.typing import NDArray
+
+__all__ = ["FORMAT_VERSION", "atomic_write", "load_archive", "save_archive"]
+
+FORMAT = "fanin"
+FORMAT_VERSION = 1
+
+PathLike = str | os.PathLike[str]
+_ZIP_MAGIC = b"PK\x03\x04"
+_PLAIN_KINDS = "biufc"
+
+
+@contextmanager
+def atomic_write(path: PathLike) -> Iterator[BinaryIO]:
+    """A binary file that takes the place of ``path`` when the block ends well.
+
+    The bytes go to a temporary file in the same folder and are on the disk before it is renamed;
+    after any exception the temporary file is gone and ``path`` as it was. A symbolic link is
+    followed.
+
+    Raises
+    ------
+    OSError
+        Where the folder or the file cannot be written.
+    """
+    target = Path(os.path.realpath(path))
+    temporary = target.with_name(f".fanin-{os.urandom(8).hex()}.tmp")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+    try:
+        descriptor = os.open(temporary, flags, 0o666)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, os.fspath(path)) from None
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            temporary.replace(target)
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, os.fspath(path)) from None
+    except BaseException:
+        with suppress(OSError):
+            temporary.unlink()
+        raise
+    _sync_folder(target.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    if os.name == "nt":
+        return  # Windows opens no folders; its rename is journalled
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def save_archive(
+    path: PathLike, header: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]
+) -> None:
+    """Writes a header and arrays as one archive, whole or not at all.
+
+    Parameters
+    ----------
+    path : path
+        Any extension.
+    header : dict
+        JSON values, among them ``kind``, what the file holds, such as "network". The names
+        ``format``, ``format_version``, ``version`` and ``arrays`` are the archive's own.
+    arrays : dict of str to ndarray
+        Booleans and numbers of any shape. The same contents give the same bytes.
+    """
+    import json
+    import zipfile
+
+    own = {"format", "format_version", "version", "arrays"}
+    if "kind" not in header or own & set(header):
+        raise ValueError(f"header: expected 'kind' and none of {sorted(own)}, got {sorted(header)}")
+    members = {name: _plain(name, array) for name, array in arrays.items()}
+    full = {
+        "format": FORMAT,
+        "format_version": FORMAT_VERSION,
+        "version": __version__,
+        **header,
+        "arrays": {name: _describe(array) for name, array in members.items()},
+    }
+    text = json.dumps(full, allow_nan=False).encode()
+    with atomic_write(path) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+        _write_member(archive, "header", np.frombuffer(text, np.uint8))
+        for name, array in members.items():
+            _write_member(archive, name, array)
+
+
+def load_archive(path: PathLike, kind: str) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """Reads what `save_archive` wrote: the header, and the arrays in native byte order.
+
+    Raises
+    ------
+    ValueError
+        Where the file is corrupt, cut short, of another kind, or from a later version; the
+        message names the path and the reason.
+    OSError
+        Where there is no such file, or it cannot be read.
+    """
+    with open(path, "rb") as file:  # noqa: PTH123  a path as given, for the error's text
+        start = file.read(len(_ZIP_MAGIC))
+        if start != _ZIP_MAGIC:
+            found = "an empty file" if not start else "something else"
+            raise ValueError(f"{os.fspath(path)}: expected a fanin {kind} file, got {found}")
+        data = start + file.read()
+    try:
+        return _parse(data, kind)
+    except MemoryError:
+        raise
+    except Exception as error:  # of zipfile, NumPy and json alike, over bytes that make no sense
+        raise ValueError(f"{os.fspath(path)}: {_reason(error)}") from error
+
+
+class _RefusedError(ValueError):
+    """A reason that reads well as it is."""
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, _RefusedError):
+        return str(error)
+    return f"corrupt or cut short ({str(error) or type(error).__name__})"
+
+
+def _parse(data: bytes, kind: str) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    import zipfile
+
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        infos = archive.infolist()
+        members = {info.filename.removesuffix(".npy"): info for info in infos}
+        if "header" not in members:
+            raise _RefusedError(f"expected a fanin {kind} file, got a zip archive without a header")
+        # Stored, and no more in sum than the file has: then no archive can unfold into more.
+        if any(info.compress_type != zipfile.ZIP_STORED for info in infos):
+            raise _RefusedError("expected an uncompressed archive, got compressed members")
+        if sum(info.file_size for info in infos) > len(data) or len(members) != len(infos):
+            raise _RefusedError("corrupt (members overlap or repeat)")
+        header = _parse_header(_read_member(archive, members.pop("header")).tobytes(), kind)
+        wanted = header.pop("arrays")
+        if set(wanted) != set(members):
+            missing, extra = sorted(set(wanted) - set(members)), sorted(set(members) - set(wanted))
+            raise _RefusedError(f"corrupt (arrays missing: {missing}, unknown: {extra})")
+        arrays = {}
+        for name, expected in wanted.items():
+            array = _read_member(archive, members[name])
+            if _describe(array) != expected:
+                raise _RefusedError(f"corrupt (array {name!r} is not what the header says)")
+            arrays[name] = array.astype(array.dtype.newbyteorder("="), copy=False)
+        return header, arrays
+
+
+def _parse_header(text: bytes, kind: str) -> dict[str, Any]:
+    import json
+
+    header = json.loads(text)
+    if not isinstance(header, dict) or header.get("format") != FORMAT:
+        raise _RefusedError(f"expected a fanin {kind} file, got an archive of another program")
+    version = header["format_version"]
+    if not isinstance(version, int) or version > FORMAT_VERSION:
+        raise _RefusedError(
+            f"written by fanin {header.get('version')} in format {version}, "
+            f"but this fanin {__version__} reads formats up to {FORMAT_VERSION}"
+        )
+    if header["kind"] != kind:
+        raise _RefusedError(f"expected a fanin {kind} file, got a fanin {header['kind']} file")
+    if not isinstance(header["arrays"], dict):
+        raise _RefusedError("corrupt (the header's 'arrays' is no object)")
+    return header
+
+
+def _plain(name: str, array: NDArray[Any]) -> NDArray[Any]:
+    """The array in C order and little-endian, as it goes into the file."""
+    if name == "header":
+        raise ValueError("arrays: expected names other than 'header', got 'header'")
+    if array.dtype.kind not in _PLAIN_KINDS:
+        raise TypeError(f"{name}: expected an array of numbers or booleans, got {array.dtype}")
+    return np.asarray(array, dtype=array.dtype.newbyteorder("<"), order="C")
+
+
+def _describe(array: NDArray[Any]) -> dict[str, Any]:
+    import hashlib
+
+    digest = hashlib.sha256(array.reshape(-1).view(np.uint8).data)
+    return {"shape": list(array.shape), "dtype": array.dtype.str, "sha256": digest.hexdigest()}
+
+
+def _write_member(archive: zipfile.ZipFile, name: str, array: NDArray[Any]) -> None:
+    import zipfile
+
+    info = zipfile.ZipInfo(f"{name}.npy")  # dated 1980: the same contents, the same bytes
+    info.create_system = 3
+    with archive.open(info, "w", force_zip64=array.nbytes >= 2**31) as file:
+        np.lib.format.write_array(file, array, version=(1, 0), allow_pickle=False)
+
+
+def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> NDArray[Any]:
+    file = io.BytesIO(archive.read(info))
+    if np.lib.format.read_magic(file) != (1, 0):
+        raise _RefusedError(f"corrupt (member {info.filename!r} is no .npy file of version 1.0)")
+    shape, fortran_order, dtype = np.lib.format.read_array_header_1_0(file)
+    if dtype.kind not in _PLAIN_KINDS or fortran_order:
+        raise _RefusedError(f"corrupt (member {info.filename!r} holds {dtype})")
+    # A view of the bytes: a header that lies about the shape cannot claim memory.
+    values = np.frombuffer(file.getbuffer()[file.tell() :], dtype)
+    return values.reshape(shape).copy()

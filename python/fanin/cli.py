@@ -1,0 +1,196 @@
+"""The command line: ``fanin train``, ``fanin predict`` and ``fanin info``.
+
+Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted. Errors are one line on stderr.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.metadata
+import json
+import math
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from fanin import _runtime, datasets, losses
+from fanin._commands import UsageError, predict, train
+from fanin._version import __version__
+
+__all__ = ["main"]
+
+EXTRAS = {"plot": "matplotlib", "image": "pillow"}
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """One line, where argparse would print the whole usage before it."""
+        self.exit(2, f"fanin: error: {message} (see {self.prog} --help)\n")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Parameters
+    ----------
+    argv : sequence of str, optional
+        Its arguments; by default those of the process.
+
+    Returns
+    -------
+    int
+        The exit code.
+
+    Examples
+    --------
+    >>> fanin.cli.main(["train", "digits", "--epochs", "0"])
+    2
+    """
+    try:
+        args = _parser().parse_args(argv)
+        code = int(args.run(args))
+        sys.stdout.flush()
+        return code
+    except SystemExit as stop:
+        return int(stop.code or 0)
+    except BrokenPipeError:  # the reader has seen enough, as in `fanin predict ... | head`
+        sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115  or Python complains at its exit
+        return 1
+    except UsageError as error:
+        return _fail(error, 2)
+    except (ValueError, TypeError, OSError, ImportError, MemoryError) as error:
+        return _fail(error, 1)
+    except KeyboardInterrupt as stop:
+        return _fail(str(stop) or "interrupted", 130)
+
+
+def _fail(error: object, code: int) -> int:
+    if isinstance(error, OSError) and error.strerror and error.filename is not None:
+        error = f"{error.filename}: {error.strerror}"
+    text = " ".join(str(error).split()) or type(error).__name__
+    print(f"fanin: error: {text}", file=sys.stderr)
+    return code
+
+
+def _whole(least: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        try:
+            number = int(text)
+        except ValueError:
+            number = least - 1
+        if number < least:
+            raise argparse.ArgumentTypeError(
+                f"expected a whole number of at least {least}, got {text!r}"
+            )
+        return number
+
+    return parse
+
+
+def _real(low: float, high: float = math.inf, *, above: bool = False) -> Callable[[str], float]:
+    def parse(text: str) -> float:
+        try:
+            number = float(text)
+        except ValueError:
+            number = math.nan
+        if not (low < number if above else low <= number) or number > high or math.isinf(number):
+            bounds = f"{'above' if above else 'at least'} {low:g}"
+            if high < math.inf:
+                bounds += f" and at most {high:g}"
+            raise argparse.ArgumentTypeError(f"expected a number {bounds}, got {text!r}")
+        return number
+
+    return parse
+
+
+def _list_of(parse: Callable[[str], Any]) -> Callable[[str], list[Any]]:
+    return lambda text: [] if text == "none" else [parse(item) for item in text.split(",")]
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="fanin", description="Dense networks on the CPU, at hardware speed.")
+    parser.add_argument("--version", action="version", version=f"fanin {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_train(commands)
+    _add_predict(commands)
+    info = commands.add_parser("info", help="version, instruction set, threads, extras")
+    info.add_argument("--json", action="store_true", help="one JSON object on stdout")
+    info.set_defaults(run=_info)
+    return parser
+
+
+def _add_train(commands: Any) -> None:
+    parser = commands.add_parser("train", help="train a network on a data set")
+    parser.add_argument(
+        "data", metavar="DATA", help=f"{', '.join(datasets.NAMES)}, a .npz, a .csv or a folder"
+    )
+
+    def add(name: str, metavar: str, default: Any, parse: Callable[[str], Any], text: str) -> None:
+        default_text = "" if default is None else f" (default: {default})"
+        parser.add_argument(
+            f"--{name}", metavar=metavar, default=default, type=parse, help=text + default_text
+        )
+
+    add("hidden", "H,H", "256", _list_of(_whole(1)), 'widths of the hidden layers, or "none"')
+    add("activation", "NAME", "relu", str, "of the hidden layers")
+    add("init", "NAME", "kaiming", str, "initialiser of the weights")
+    add("loss", "NAME", "softmax", str, ", ".join(losses.NAMES))
+    add("keep", "P,P", "1", _list_of(_real(0, 1, above=True)), "probability of keeping a unit")
+    add("optimizer", "NAME", "adam", str, "of fanin.optim")
+    add("lr", "RATE", None, _real(0, above=True), "learning rate (default: the optimizer's)")
+    add("schedule", "NAME", "constant", str, "of the learning rate")
+    add("reg", "L2", 0, _real(0), "strength of L2")
+    add("epochs", "N", 40, _whole(1), "passes over the training rows")
+    add("batch-size", "N", None, _whole(1), "rows of a step (default: 128, or all if fewer)")
+    add("val-size", "SHARE", 0.1, _real(0, 0.9), "of the training rows, to validate on")
+    add("test-size", "SHARE", 0.2, _real(0, 0.9, above=True), "of all, where none are for testing")
+    add("label", "COLUMN", None, str, "a .csv's labels (default: label, target, class or the last)")
+    add("seed", "N", 0, _whole(0), "of everything random")
+    add("threads", "N", None, _whole(1), "results do not depend on it (default: all there are)")
+    add("out", "RUN", None, Path, "folder of the results (default: a new one, runs/<data>)")
+    parser.add_argument(
+        "--dtype", default="float32", choices=("float32", "float64"), help="(default: float32)"
+    )
+    parser.add_argument(
+        "--preprocess",
+        default="auto",
+        choices=("auto", "standardize", "none"),
+        help="standardize every feature; auto: so, but all alike where they are uint8",
+    )
+    parser.add_argument("--json", action="store_true", help="one JSON object on stdout, only that")
+    parser.add_argument("--no-progress", action="store_true", help="no progress bar")
+    parser.set_defaults(run=train)
+
+
+def _add_predict(commands: Any) -> None:
+    parser = commands.add_parser(
+        "predict", help="labels and probabilities as CSV, by a trained network"
+    )
+    add = parser.add_argument
+    add("network", metavar="RUN", type=Path, help="folder that train left, or a network file")
+    add("data", metavar="DATA", help="as for train; its test part where it has one, else all rows")
+    add("--out", type=Path, metavar="FILE", help="where to write; without it to stdout")
+    add("--threads", type=_whole(1), metavar="N")
+    add("--json", action="store_true", help="one JSON object instead of CSV")
+    parser.set_defaults(run=predict)
+
+
+def _info(args: argparse.Namespace) -> int:
+    facts = _runtime.config()
+    for extra, package in EXTRAS.items():
+        try:
+            facts[f"extra {extra}"] = f"{package} {importlib.metadata.version(package)}"
+        except importlib.metadata.PackageNotFoundError:
+            facts[f"extra {extra}"] = f"missing: pip install fanin[{extra}]"
+    if args.json:
+        print(json.dumps(facts))
+    else:
+        for name, value in facts.items():
+            print(f"{name:12} {', '.join(value) if isinstance(value, list) else value}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,322 @@
+"""Dense layers as functions: the fused one, and the lecture's course-style pairs.
+
+Every ``*_forward`` returns ``(out, cache)`` and the matching ``*_backward(dout, cache)`` returns the
+gradients, as in the course's assignments. x is (N, D), W is (D, H), b is (H,); float32 or float64.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from fanin import _core
+from fanin._validate import keep_probability, one_of, plain_array, threads
+from fanin.losses import softmax_loss, svm_loss
+from fanin.random import Generator, as_generator
+
+__all__ = [
+    "affine_backward",
+    "affine_forward",
+    "dense",
+    "dense_backward",
+    "dense_forward",
+    "dropout_backward",
+    "dropout_forward",
+    "elu_backward",
+    "elu_forward",
+    "gelu_backward",
+    "gelu_forward",
+    "leaky_relu_backward",
+    "leaky_relu_forward",
+    "relu_backward",
+    "relu_forward",
+    "sigmoid_backward",
+    "sigmoid_forward",
+    "softmax_loss",
+    "svm_loss",
+    "tanh_backward",
+    "tanh_forward",
+]
+
+Array = npt.NDArray[Any]
+
+ACTIVATIONS: tuple[str, ...] = _core.activations
+
+
+class DenseCache(NamedTuple):
+    """What `dense_backward` needs from `dense_forward`."""
+
+    x: Array
+    W: Array
+    slope: Array | None
+    gate: Array | None
+    factor: float
+
+
+class SlopeCache(NamedTuple):
+    """The derivative of an elementwise layer at its input."""
+
+    slope: Array
+
+
+def activation_code(name: str, value: str) -> int:
+    """The number of an activation in the core."""
+    return ACTIVATIONS.index(one_of(name, value, ACTIVATIONS))
+
+
+def _draw(keep: float, rng: Generator | int | None, rows: int, cols: int) -> tuple[int, int, int]:
+    """(seed, stream, first row) of a dropout mask, taken off the generator; zeros without dropout."""
+    if keep == 1:
+        return 0, 0, 0
+    generator = as_generator(rng)
+    blocks_per_row = max(1, -(-cols // 64))
+    first_row = -(-generator.position // blocks_per_row)
+    generator.position = (first_row + rows) * blocks_per_row
+    return generator.seed, generator.stream, first_row
+
+
+def _dense(
+    x: Array,
+    W: Array,
+    b: Array | None,
+    activation: str,
+    keep: float,
+    rng: Generator | int | None,
+    out: Array | None,
+    slope: bool,
+    n_threads: int | None,
+) -> tuple[Array, Array | None]:
+    code = activation_code("activation", activation)
+    keep = keep_probability("keep", keep)
+    x, W = plain_array("x", x), plain_array("W", W)
+    drawn = (0, 0, 0) if keep == 1 else _draw(keep, rng, x.shape[0], W.shape[-1])
+    return _core.dense_forward(x, W, b, code, keep, *drawn, out, slope, threads(n_threads))
+
+
+def dense(
+    x: Array,
+    W: Array,
+    b: Array | None = None,
+    *,
+    activation: str = "relu",
+    keep: float = 1.0,
+    rng: Generator | int | None = None,
+    out: Array | None = None,
+    n_threads: int | None = None,
+) -> Array:
+    """``dropout(activation(x @ W + b))`` in one pass.
+
+    Bias, activation and inverted dropout are applied to each tile of the product while it is in
+    cache. Each output is one chain of fused multiply-adds over D that begins at the bias, so that
+    the result does not depend on threads, instruction set or the other rows of the batch.
+
+    Parameters
+    ----------
+    x : ndarray of shape (N, D), float32 or float64
+    W : ndarray of shape (D, H), dtype of x
+    b : ndarray of shape (H,), dtype of x, or None
+    activation : {"identity", "relu", "leaky_relu", "elu", "gelu", "sigmoid", "tanh"}
+        leaky_relu has slope 0.01, elu alpha 1, gelu is the exact one (erf).
+    keep : float in (0, 1]
+        Probability of keeping a unit; kept ones are divided by it (inverted dropout).
+    rng : Generator, int or None
+        Where the mask is drawn; None takes fresh entropy.
+    out : ndarray of shape (N, H), optional
+        Written in place of a fresh array; it may not share memory with an input.
+    n_threads : int, optional
+
+    Returns
+    -------
+    ndarray of shape (N, H)
+
+    Raises
+    ------
+    ValueError, TypeError
+        For a wrong shape, dtype or layout; arrays are never copied silently.
+
+    Examples
+    --------
+    >>> import numpy as np, fanin
+    >>> x = np.ones((2, 3), dtype=np.float32)
+    >>> W = np.full((3, 2), -1, dtype=np.float32)
+    >>> fanin.layers.dense(x, W, np.array([4, 1], dtype=np.float32))
+    array([[1., 0.],
+           [1., 0.]], dtype=float32)
+    """
+    return _dense(x, W, b, activation, keep, rng, out, False, n_threads)[0]
+
+
+def dense_forward(
+    x: Array,
+    W: Array,
+    b: Array | None = None,
+    *,
+    activation: str = "relu",
+    keep: float = 1.0,
+    rng: Generator | int | None = None,
+    n_threads: int | None = None,
+) -> tuple[Array, DenseCache]:
+    """`dense` with the cache that `dense_backward` needs; parameters as there.
+
+    Examples
+    --------
+    >>> import numpy as np, fanin
+    >>> x, W = np.ones((1, 2)), np.eye(2)
+    >>> y, cache = fanin.layers.dense_forward(x, W, activation="tanh")
+    >>> dx, dW, db = fanin.layers.dense_backward(np.ones((1, 2)), cache)
+    >>> db.round(4)
+    array([0.42, 0.42])
+    """
+    gated = activation == "relu"
+    needs_slope = not gated and (activation != "identity" or keep < 1)
+    y, slope = _dense(x, W, b, activation, keep, rng, None, needs_slope, n_threads)
+    return y, DenseCache(x, W, slope, y if gated else None, 1.0 / keep if gated else 1.0)
+
+
+def dense_backward(
+    dout: Array, cache: DenseCache, *, need_dx: bool = True, n_threads: int | None = None
+) -> tuple[Array | None, Array, Array]:
+    """Gradients of `dense_forward`: (dx, dW, db), with the derivative of the activation fused in.
+
+    Parameters
+    ----------
+    dout : ndarray of shape (N, H), dtype of x
+    cache : the second result of `dense_forward`
+    need_dx : bool
+        False for a first layer, whose dx nobody needs: it is None then.
+    """
+    dout = plain_array("dout", dout)
+    return _core.dense_backward(
+        dout, cache.x, cache.W, cache.slope, cache.gate, cache.factor, need_dx, threads(n_threads)
+    )
+
+
+def affine_forward(x: Array, w: Array, b: Array) -> tuple[Array, DenseCache]:
+    """``x.reshape(N, -1) @ w + b``; x may be (N, d1, ..., dk)."""
+    rows = plain_array("x", x).reshape(len(x), -1)
+    y, cache = dense_forward(rows, w, b, activation="identity")
+    return y, cache._replace(x=x)
+
+
+def affine_backward(dout: Array, cache: DenseCache) -> tuple[Array, Array, Array]:
+    """(dx, dw, db) of `affine_forward`, dx in the shape of x."""
+    rows = cache.x.reshape(len(cache.x), -1)
+    dx, dw, db = dense_backward(dout, cache._replace(x=rows))
+    assert dx is not None
+    return dx.reshape(cache.x.shape), dw, db
+
+
+def _elementwise(
+    x: Array, activation: str, keep: float = 1.0, rng: Generator | int | None = None
+) -> tuple[Array, SlopeCache]:
+    x = plain_array("x", x)
+    cols = x.shape[-1] if x.ndim else 1
+    drawn = _draw(keep, rng, x.size // max(cols, 1), cols)
+    y, slope = _core.activation_forward(x, ACTIVATIONS.index(activation), keep, *drawn, True, 0)
+    assert slope is not None
+    return y, SlopeCache(slope)
+
+
+def _elementwise_backward(dout: Array, cache: SlopeCache) -> Array:
+    dout = plain_array("dout", dout)
+    if dout.shape != cache.slope.shape or dout.dtype != cache.slope.dtype:
+        raise ValueError(
+            f"dout: expected shape {cache.slope.shape} {cache.slope.dtype}, "
+            f"got {dout.shape} {dout.dtype}"
+        )
+    return dout * cache.slope
+
+
+def relu_forward(x: Array) -> tuple[Array, SlopeCache]:
+    """``max(0, x)``.
+
+    Examples
+    --------
+    >>> import numpy as np, fanin
+    >>> y, cache = fanin.layers.relu_forward(np.array([[-1.0, 2.0]]))
+    >>> fanin.layers.relu_backward(np.array([[5.0, 5.0]]), cache)
+    array([[0., 5.]])
+    """
+    return _elementwise(x, "relu")
+
+
+def relu_backward(dout: Array, cache: SlopeCache) -> Array:
+    """dx of `relu_forward`; 0 at the kink."""
+    return _elementwise_backward(dout, cache)
+
+
+def leaky_relu_forward(x: Array) -> tuple[Array, SlopeCache]:
+    """X where positive, else 0.01 x."""
+    return _elementwise(x, "leaky_relu")
+
+
+def leaky_relu_backward(dout: Array, cache: SlopeCache) -> Array:
+    """dx of `leaky_relu_forward`."""
+    return _elementwise_backward(dout, cache)
+
+
+def elu_forward(x: Array) -> tuple[Array, SlopeCache]:
+    """X where positive, else exp(x) - 1."""
+    return _elementwise(x, "elu")
+
+
+def elu_backward(dout: Array, cache: SlopeCache) -> Array:
+    """dx of `elu_forward`."""
+    return _elementwise_backward(dout, cache)
+
+
+def gelu_forward(x: Array) -> tuple[Array, SlopeCache]:
+    """X times the normal distribution function of x (Hendrycks & Gimpel 2016, the exact form)."""
+    return _elementwise(x, "gelu")
+
+
+def gelu_backward(dout: Array, cache: SlopeCache) -> Array:
+    """dx of `gelu_forward`."""
+    return _elementwise_backward(dout, cache)
+
+
+def sigmoid_forward(x: Array) -> tuple[Array, SlopeCache]:
+    """``1 / (1 + exp(-x))``."""
+    return _elementwise(x, "sigmoid")
+
+
+def sigmoid_backward(dout: Array, cache: SlopeCache) -> Array:
+    """dx of `sigmoid_forward`."""
+    return _elementwise_backward(dout, cache)
+
+
+def tanh_forward(x: Array) -> tuple[Array, SlopeCache]:
+    """The hyperbolic tangent."""
+    return _elementwise(x, "tanh")
+
+
+def tanh_backward(dout: Array, cache: SlopeCache) -> Array:
+    """dx of `tanh_forward`."""
+    return _elementwise_backward(dout, cache)
+
+
+def dropout_forward(
+    x: Array, *, keep: float, rng: Generator | int | None = None, train: bool = True
+) -> tuple[Array, SlopeCache]:
+    """Inverted dropout: x * mask / keep in training, x itself otherwise.
+
+    The mask is ``uniform < keep``. The lecture's listing draws ``randn < p``, which keeps 69 % of the
+    units at p = 0.5, since a normal deviate is below 0.5 that often.
+
+    Parameters
+    ----------
+    x : ndarray of shape (N, ...), float32 or float64
+    keep : float in (0, 1]
+        Probability of keeping a unit (the lecture's p).
+    rng : Generator, int or None
+    train : bool
+    """
+    keep = keep_probability("keep", keep)
+    return _elementwise(x, "identity", keep if train else 1.0, rng)
+
+
+def dropout_backward(dout: Array, cache: SlopeCache) -> Array:
+    """dx of `dropout_forward`."""
+    return _elementwise_backward(dout, cache)

@@ -1,0 +1,457 @@
+"""The multilayer perceptron: parameters in one arena, passes over data, saving and loading."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from fanin import _core, _validate, checkpoint, initializers, losses, training
+from fanin.layers import activation_code
+from fanin.random import Generator
+
+if TYPE_CHECKING:
+    from fanin.callbacks import Callback, History
+    from fanin.optim import Optimizer
+    from fanin.schedules import Schedule
+
+__all__ = ["MLP"]
+
+Array = npt.NDArray[Any]
+Preprocess = str | tuple[npt.ArrayLike, npt.ArrayLike] | None
+
+
+class Targets(NamedTuple):
+    """Targets as the core takes them: labels or soft, never both."""
+
+    labels: npt.NDArray[np.int32] | None
+    soft: Array | None
+
+
+class MLP:
+    """A multilayer perceptron that trains in compiled code.
+
+    Parameters
+    ----------
+    dims : sequence of int
+        Widths from input to output: ``[784, 256, 10]``.
+    activation : str or sequence of str
+        Of all hidden layers, or of each: identity, relu, leaky_relu, elu, gelu, sigmoid, tanh. The
+        output layer is linear: its outputs are the scores.
+    init : str
+        Weights' initialiser: "kaiming", "xavier", "small_random", ... (`fanin.initializers`).
+        Biases begin at zero.
+    loss : {"softmax", "svm", "mse"}
+    keep : float or sequence of float
+        Probability of keeping a unit of all hidden layers, or of each, in training (inverted
+        dropout: nothing is scaled at test time).
+    dtype : {"float32", "float64"}
+        Of parameters and computation.
+    seed : int
+        Everything random about this network (weights, masks, order of the data) is a pure function of
+        it: the trained bits are the same for any number of threads and any instruction set.
+
+    Attributes
+    ----------
+    params : dict of str to ndarray
+        W1 (D, H), b1 (H,), W2, ...: views of one flat arena; writing to them changes the network.
+    dims, activation, keep, loss, dtype, seed
+        As given; activation and keep as lists, one each hidden layer.
+    history : History or None
+        Of the last `fit`.
+
+    Examples
+    --------
+    >>> import fanin
+    >>> (X, y), (X_test, y_test) = fanin.datasets.load("digits")
+    >>> net = fanin.MLP([64, 64, 10], seed=0)
+    >>> history = net.fit(X, y, epochs=20, batch_size=32, progress=False)
+    >>> net.evaluate(X_test, y_test)["accuracy"] > 0.95
+    True
+    """
+
+    def __init__(
+        self,
+        dims: Sequence[int],
+        *,
+        activation: str | Sequence[str] = "relu",
+        init: str = "kaiming",
+        loss: str = "softmax",
+        keep: float | Sequence[float] = 1.0,
+        dtype: npt.DTypeLike = "float32",
+        seed: int = 0,
+    ) -> None:
+        if isinstance(dims, (str, int)) or len(dims) < 2:
+            raise ValueError(f"dims: expected at least an input and an output width, got {dims!r}")
+        self.dims = [_validate.whole("dims", d, 1, 2**31 - 1) for d in dims]
+        hidden = len(self.dims) - 2
+        self.activation = _validate.per_layer("activation", activation, hidden)
+        self.keep = [
+            _validate.keep_probability("keep", k)
+            for k in _validate.per_layer("keep", keep, hidden)
+        ]
+        self.loss_name = _validate.one_of("loss", loss, losses.NAMES)
+        self.dtype = _validate.float_dtype("dtype", dtype)
+        self.seed = _validate.whole("seed", seed, 0, 2**64 - 1)
+        self.init = init
+        self.history: History | None = None
+        self.stop_training = False
+        self.epochs_done = 0
+        self.steps_done = 0
+        self._mean: Array | None = None
+        self._scale: Array | None = None
+        self._build()
+        self._initialize(initializers.get(init))
+
+    def _build(self) -> None:
+        codes = [activation_code("activation", a) for a in [*self.activation, "identity"]]
+        specs = list(
+            zip(self.dims[:-1], self.dims[1:], codes, [*self.keep, 1.0], strict=True)
+        )
+        engine = _core.Engine32 if self.dtype == np.float32 else _core.Engine64
+        self._engine = engine(specs, losses.NAMES.index(self.loss_name))
+        self._arena: Array = self._engine.parameters
+        self.params = self._views(self._arena)
+
+    def _initialize(self, initialize: initializers.Initializer) -> None:
+        for layer in range(len(self.dims) - 1):
+            rng = Generator.internal(self.seed, _core.stream_of("init", layer, 0))
+            weights = self.params[f"W{layer + 1}"]
+            initialize(weights.shape, rng=rng, dtype=self.dtype, out=weights)
+
+    def _views(self, arena: Array) -> dict[str, Array]:
+        views: dict[str, Array] = {}
+        for layer, (w, b) in enumerate(self._engine.offsets):
+            d, h = self.dims[layer : layer + 2]
+            views[f"W{layer + 1}"] = arena[w : w + d * h].reshape(d, h)
+            views[f"b{layer + 1}"] = arena[b : b + h]
+        return views
+
+    def __repr__(self) -> str:
+        widths = "-".join(map(str, self.dims))
+        return f"MLP({widths}, loss={self.loss_name!r}, dtype={self.dtype.name!r}, seed={self.seed})"
+
+    @property
+    def n_params(self) -> int:
+        """Weights and biases."""
+        return sum(p.size for p in self.params.values())
+
+    def get_parameters(self) -> Array:
+        """A copy of the arena: all parameters in one flat array."""
+        return self._arena.copy()
+
+    def set_parameters(self, parameters: Array) -> None:
+        """Puts back what `get_parameters` gave."""
+        parameters = _validate.plain_array("parameters", parameters)
+        if parameters.shape != self._arena.shape or parameters.dtype != self.dtype:
+            raise ValueError(
+                f"parameters: expected shape {self._arena.shape} {self.dtype}, "
+                f"got {_validate.describe(parameters)}"
+            )
+        np.copyto(self._arena, parameters)
+
+    # Data on its way in
+
+    def _rows(self, X: Array, name: str = "X") -> Array:
+        return _validate.data_rows(name, X, self.dims[0])
+
+    def _transform(self, X: Array) -> tuple[Array | None, Array | None]:
+        """(mean, scale) by which X enters; uint8 is divided by 255 unless fit said otherwise."""
+        if self._mean is None and X.dtype == np.uint8:
+            return np.zeros(1, self.dtype), np.full(1, 1 / 255, self.dtype)
+        return self._mean, self._scale
+
+    def _targets(self, y: Array, n_rows: int, name: str = "y") -> Targets:
+        y = _validate.plain_array(name, y)
+        outputs = self.dims[-1]
+        if y.ndim == 1 and y.dtype.kind in "iu" and not (self.loss_name == "mse" and outputs == 1):
+            return Targets(_validate.labels(name, y, n_rows, outputs), None)
+        if y.ndim == 1 and outputs == 1:
+            y = y.reshape(-1, 1)
+        if y.shape != (n_rows, outputs) or y.dtype.kind not in "fiu":
+            raise ValueError(
+                f"{name}: expected ({n_rows},) whole-number labels or ({n_rows}, {outputs}) "
+                f"{'values' if self.loss_name == 'mse' else 'probabilities'}, "
+                f"got {_validate.describe(y)}"
+            )
+        soft = np.ascontiguousarray(y, dtype=self.dtype)
+        losses.check_soft(name, soft, self.loss_name)
+        return Targets(None, soft)
+
+    def set_preprocess(self, preprocess: Preprocess, X: Array) -> None:
+        """Fixes how data enters the network: as ``(x - mean) * scale``, folded into the native loop.
+
+        Parameters
+        ----------
+        preprocess : None, "standardize" or (mean, scale)
+            None leaves what was set before. "standardize" takes mean and standard deviation of each
+            column of X, the training data; a constant column is only centred. mean and scale are
+            numbers or have one value a column.
+        X : ndarray of shape (N, D)
+        """
+        if preprocess is None:
+            if self._mean is None and X.dtype == np.uint8:
+                self._mean, self._scale = self._transform(X)
+            return
+        if isinstance(preprocess, str):
+            _validate.one_of("preprocess", preprocess, ["standardize"])
+            mean, std = training.column_moments(X)
+            pair = (mean, 1 / np.where(std > 0, std, 1.0))
+        else:
+            pair = tuple(np.atleast_1d(np.asarray(v, dtype=np.float64)) for v in preprocess)
+        if len(pair) != 2 or any(v.shape not in ((1,), (self.dims[0],)) for v in pair):
+            raise ValueError(
+                f"preprocess: expected (mean, scale) of one value or {self.dims[0]} each, "
+                f"got {preprocess!r}"
+            )
+        if not all(np.isfinite(v).all() for v in pair):
+            raise ValueError("preprocess: expected finite mean and scale")
+        width = max(v.size for v in pair)
+        self._mean, self._scale = (
+            np.array(np.broadcast_to(v, (width,)), dtype=self.dtype) for v in pair
+        )
+
+    # Passes over data
+
+    def scores(self, X: Array, *, n_threads: int | None = None) -> Array:
+        """Outputs of the last layer, (N, C). Each row's bits are independent of the other rows."""
+        rows = self._rows(X)
+        return self._engine.scores(rows, *self._transform(rows), _validate.threads(n_threads))
+
+    def predict(self, X: Array, *, n_threads: int | None = None) -> Array:
+        """Labels (N,), the first of the largest scores; with loss "mse" the scores themselves."""
+        scores = self.scores(X, n_threads=n_threads)
+        return scores if self.loss_name == "mse" else scores.argmax(axis=1)
+
+    def predict_proba(self, X: Array, *, n_threads: int | None = None) -> Array:
+        """Probabilities (N, C): softmax of the scores. Only with loss "softmax"."""
+        if self.loss_name != "softmax":
+            raise ValueError(f"predict_proba: expected loss='softmax', this is {self.loss_name!r}")
+        return losses.softmax(self.scores(X, n_threads=n_threads))
+
+    def evaluate(
+        self,
+        X: Array,
+        y: Array,
+        *,
+        sample_weight: Array | None = None,
+        n_threads: int | None = None,
+    ) -> dict[str, float]:
+        """``{"loss": ..., "accuracy": ...}`` without dropout and L2; accuracy where y are labels."""
+        rows = self._rows(X)
+        targets = self._targets(y, len(rows))
+        weights = _validate.weights(sample_weight, len(rows), self.dtype)
+        return self._evaluate(rows, targets, weights, n_threads)
+
+    def _evaluate(
+        self, rows: Array, targets: Targets, weights: Array | None, n_threads: int | None
+    ) -> dict[str, float]:
+        loss, correct = self._engine.evaluate(
+            rows, *self._transform(rows), *targets, weights, _validate.threads(n_threads)
+        )
+        result = {"loss": loss}
+        if targets.labels is not None:
+            result["accuracy"] = correct / len(rows)
+        return result
+
+    def loss(self, X: Array, y: Array, *, reg: float = 0.0) -> float:
+        """Mean loss over the rows, plus ``0.5 * reg * sum(W * W)`` over the weights."""
+        penalty = sum(
+            float(np.sum(np.square(p, dtype=np.float64)))
+            for name, p in self.params.items()
+            if name.startswith("W")
+        )
+        return self.evaluate(X, y)["loss"] + 0.5 * _validate.real("reg", reg, 0) * penalty
+
+    def loss_and_grads(
+        self,
+        X: Array,
+        y: Array,
+        *,
+        reg: float = 0.0,
+        sample_weight: Array | None = None,
+        dropout_step: int | None = None,
+        n_threads: int | None = None,
+    ) -> tuple[float, dict[str, Array]]:
+        """The loss with L2 and its gradient over every parameter.
+
+        Parameters
+        ----------
+        dropout_step : int, optional
+            Applies the dropout masks of that step of training; without it there is no dropout.
+
+        Returns
+        -------
+        loss : float
+        grads : dict of str to ndarray
+            Named and shaped as `params`.
+        """
+        rows = self._rows(X)
+        targets = self._targets(y, len(rows))
+        loss, gradient = self._engine.gradient(
+            rows,
+            *self._transform(rows),
+            *targets,
+            _validate.weights(sample_weight, len(rows), self.dtype),
+            _validate.real("reg", reg, 0),
+            dropout_step is not None,
+            self.seed,
+            dropout_step or 0,
+            _validate.threads(n_threads),
+        )
+        return loss, self._views(gradient)
+
+    def fit(
+        self,
+        X: Array,
+        y: Array,
+        *,
+        validation_data: tuple[Array, Array] | None = None,
+        epochs: int = 10,
+        batch_size: int | None = 128,
+        optimizer: str | Optimizer = "adam",
+        reg: float = 0.0,
+        schedule: str | Schedule | None = None,
+        sample_weight: Array | None = None,
+        preprocess: Preprocess = None,
+        sampling: str = "epoch",
+        clip_norm: float | None = None,
+        callbacks: Sequence[Callback] = (),
+        progress: bool = True,
+        n_threads: int | None = None,
+    ) -> History:
+        """Trains from where the network stands.
+
+        Parameters
+        ----------
+        X : ndarray of shape (N, D) or (N, ...), uint8, float32 or float64
+            Rows are gathered, converted and normalised inside the native loop: no float copy is
+            made. uint8 enters as X / 255 unless ``preprocess`` says otherwise.
+        y : ndarray
+            Labels (N,) in 0 .. C-1, or soft labels / values (N, C).
+        validation_data : (X, y), optional
+            Evaluated at the end of each epoch.
+        epochs : int
+        batch_size : int or None
+            Rows of a step; the last one of an epoch takes what is left. None takes all N.
+        optimizer : str or Optimizer
+            A name of `fanin.optim`, at its default learning rate, or an object, which keeps its
+            state from fit to fit.
+        reg : float
+            L2: adds ``0.5 * reg * sum(W * W)`` over weights, not biases, to the loss.
+        schedule : str, Schedule or None
+            Of the learning rate, `fanin.schedules`.
+        sample_weight : ndarray of shape (N,), optional
+        preprocess : None, "standardize" or (mean, scale)
+            See `set_preprocess`. It is kept with the network and applied wherever data enters.
+        sampling : {"epoch", "replacement"}
+            A fresh permutation each epoch, or draws with replacement (the course's).
+        clip_norm : float, optional
+            Scales the gradient down to this norm where it is longer.
+        callbacks : sequence of Callback
+        progress : bool
+            A progress bar on stderr.
+        n_threads : int, optional
+
+        Returns
+        -------
+        History
+
+        Raises
+        ------
+        ValueError, TypeError
+            Before anything has changed.
+        KeyboardInterrupt
+            On Ctrl-C, within 0.2 s; the network is at its last whole step.
+
+        Warns
+        -----
+        DivergenceWarning
+            Where the loss stops being finite: the parameters of the last good epoch are put back.
+        """
+        return training.fit(
+            self,
+            X,
+            y,
+            validation_data=validation_data,
+            epochs=epochs,
+            batch_size=batch_size,
+            optimizer=optimizer,
+            reg=reg,
+            schedule=schedule,
+            sample_weight=sample_weight,
+            preprocess=preprocess,
+            sampling=sampling,
+            clip_norm=clip_norm,
+            callbacks=callbacks,
+            progress=progress,
+            n_threads=n_threads,
+        )
+
+    # Files
+
+    def config(self) -> dict[str, Any]:
+        """What makes a network of this shape: the arguments of the constructor."""
+        return {
+            "dims": self.dims,
+            "activation": self.activation,
+            "init": self.init,
+            "loss": self.loss_name,
+            "keep": self.keep,
+            "dtype": self.dtype.name,
+            "seed": self.seed,
+        }
+
+    def __getstate__(self) -> dict[str, Any]:
+        arrays = {"parameters": self.get_parameters()}
+        if self._mean is not None and self._scale is not None:
+            arrays |= {"mean": self._mean, "scale": self._scale}
+        counters = {"epochs_done": self.epochs_done, "steps_done": self.steps_done}
+        return {"config": self.config(), "counters": counters, "arrays": arrays}
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        config = dict(state["config"])
+        config["init"] = "zeros"  # the parameters come from the file
+        MLP.__init__(self, config.pop("dims"), **config)
+        self.init = state["config"]["init"]
+        arrays = state["arrays"]
+        self.set_parameters(arrays["parameters"])
+        self._mean, self._scale = arrays.get("mean"), arrays.get("scale")
+        self.epochs_done = int(state["counters"]["epochs_done"])
+        self.steps_done = int(state["counters"]["steps_done"])
+
+    def copy(self) -> MLP:
+        """An independent network at the same point of its training."""
+        twin = MLP.__new__(MLP)
+        twin.__setstate__(self.__getstate__())
+        return twin
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Writes configuration, preprocessing and parameters to one file, or leaves the old one.
+
+        The file is an ``.npz`` archive, whatever its extension, with a JSON header and a checksum of
+        each array. It is written beside the target, synced and then renamed.
+        """
+        state = self.__getstate__()
+        header = {"config": state["config"], "counters": state["counters"]}
+        checkpoint.save_archive(path, header | {"kind": "network"}, state["arrays"])
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> MLP:
+        """Reads what `save` wrote. It never runs code from the file.
+
+        Raises
+        ------
+        ValueError
+            For a file that is damaged, foreign or of a later format, with the path and the reason.
+        """
+        header, arrays = checkpoint.load_archive(path, kind="network")
+        net = cls.__new__(cls)
+        try:
+            net.__setstate__(dict(header) | {"arrays": arrays})
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"{os.fspath(path)}: not a usable network: {error}") from None
+        return net

@@ -1,0 +1,375 @@
+"""Random numbers that depend on nothing but seed, stream and position.
+
+The generator is Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3",
+SC'11), a counter-based one: draw number i is computed from i, not from draw i - 1. So neither the
+number of threads nor the instruction set changes a draw, and a state is three integers.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+import secrets
+from collections.abc import Sequence
+from typing import Any, SupportsIndex, TypeAlias, TypedDict
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+from fanin import _core
+
+__all__ = ["Generator", "GeneratorState", "Rng", "as_generator"]
+
+FloatArray: TypeAlias = NDArray[np.floating[Any]]
+Size: TypeAlias = SupportsIndex | Sequence[SupportsIndex]
+Draws: TypeAlias = Any  # an array, or one Python number where neither size nor out is given
+
+_WORDS = 64  # 32-bit draws in a group, the unit of `position`
+_BLOCKS = 16  # 128-bit draws in a group
+_POSITIONS = 2**60
+
+
+class GeneratorState(TypedDict):
+    """What a `Generator` needs to go on: three integers."""
+
+    seed: int
+    stream: int
+    position: int
+
+
+class Generator:
+    """A stream of random draws, with NumPy's names.
+
+    Every draw is a pure function of (`seed`, `stream`, `position`). A call takes whole groups of 64
+    words from the stream and moves `position` on by their number, so that calls never share a
+    group. The streams of one seed are independent of each other.
+
+    Parameters
+    ----------
+    seed : int
+        From 0 to 2**64 - 1.
+    stream : int
+        From 0 to 2**56 - 1; the streams above belong to the package (weights, masks, shuffles).
+
+    Notes
+    -----
+    Unlike NumPy's, draws are float32 unless ``dtype="float64"`` is given; one draw (neither `size`
+    nor `out`) is a Python number. A generator is not for several threads at once: give each a
+    stream of its own.
+
+    Examples
+    --------
+    >>> a, b = Generator(seed=7), Generator(seed=7)
+    >>> bool((a.standard_normal(1000) == b.standard_normal(1000)).all())
+    True
+    >>> a
+    Generator(seed=7, stream=0, position=16)
+    """
+
+    def __init__(self, seed: int = 0, stream: int = 0) -> None:
+        self._seed = _integer("seed", seed, 2**64)
+        self._stream = _integer("stream", stream, 2**56)
+        self._position = 0
+
+    def __repr__(self) -> str:
+        return f"Generator(seed={self._seed}, stream={self._stream}, position={self._position})"
+
+    @property
+    def seed(self) -> int:
+        """The key of the draws."""
+        return self._seed
+
+    @property
+    def stream(self) -> int:
+        """Which of the seed's independent streams this is."""
+        return self._stream
+
+    @property
+    def position(self) -> int:
+        """The next group of 64 words to be drawn."""
+        return self._position
+
+    @property
+    def state(self) -> GeneratorState:
+        """Seed, stream and position; assigning it takes the generator back there."""
+        return {"seed": self._seed, "stream": self._stream, "position": self._position}
+
+    @state.setter
+    def state(self, state: GeneratorState) -> None:
+        given: Any = state
+        if not isinstance(given, dict) or given.keys() != self.state.keys():
+            raise ValueError(f"state: expected a dict of seed, stream and position, got {given!r}")
+        seed = _integer("state['seed']", state["seed"], 2**64)
+        stream = _integer("state['stream']", state["stream"], 2**64)
+        position = _integer("state['position']", state["position"], _POSITIONS)
+        self._seed, self._stream, self._position = seed, stream, position
+
+    def spawn(self, n: int) -> list[Generator]:
+        """Make n generators independent of this one and of each other; their seeds are drawn here.
+
+        Examples
+        --------
+        >>> parent = Generator(seed=1)
+        >>> len({child.seed for child in parent.spawn(2) + parent.spawn(2)})
+        4
+        """
+        seeds = np.empty(_integer("n", n, 2**32), np.int64)
+        self._draw_integers(seeds, -(2**63), 2**64)
+        return [Generator(seed) for seed in seeds.view(np.uint64).tolist()]
+
+    def random(
+        self,
+        size: Size | None = None,
+        dtype: DTypeLike = np.float32,
+        out: FloatArray | None = None,
+    ) -> Draws:
+        """Draw numbers evenly from [0, 1): 24 random bits in float32, 53 in float64.
+
+        Parameters
+        ----------
+        size : int or tuple of ints, optional
+            The shape of the result.
+        dtype : {"float32", "float64"}
+            The type of the result where `out` is not given.
+        out : array of float32 or float64, optional
+            C-contiguous and writable; filled and returned.
+
+        Examples
+        --------
+        >>> Generator(seed=0).random((2, 3)).shape
+        (2, 3)
+        """
+        return self._fill("uniform", 0.0, 1.0, size, dtype, out)
+
+    def uniform(
+        self,
+        low: float = 0.0,
+        high: float = 1.0,
+        size: Size | None = None,
+        *,
+        dtype: DTypeLike = np.float32,
+        out: FloatArray | None = None,
+    ) -> Draws:
+        """Draw numbers evenly from [low, high): ``low + (high - low) * random()``.
+
+        As in NumPy, rounding may give `high` itself. For the other arguments see `random`.
+        """
+        low, high = _finite("low", low), _finite("high", high)
+        if not low < high:
+            raise ValueError(f"high: expected a number above low = {low}, got {high}")
+        return self._fill("uniform", low, high - low, size, dtype, out)
+
+    def standard_normal(
+        self,
+        size: Size | None = None,
+        dtype: DTypeLike = np.float32,
+        out: FloatArray | None = None,
+    ) -> Draws:
+        """Draw from the normal distribution of mean 0 and standard deviation 1.
+
+        By Box and Muller (1958): ``sqrt(-2 log u)`` times the cosine and the sine of ``2 pi v``.
+        float32 draws stay within 6.8, float64 ones within 8.7. For the arguments see `random`.
+        """
+        return self._fill("normal", 0.0, 1.0, size, dtype, out)
+
+    def normal(
+        self,
+        loc: float = 0.0,
+        scale: float = 1.0,
+        size: Size | None = None,
+        *,
+        dtype: DTypeLike = np.float32,
+        out: FloatArray | None = None,
+    ) -> Draws:
+        """Draw from the normal distribution of mean `loc` and standard deviation `scale`.
+
+        For the other arguments see `random`.
+        """
+        loc, scale = _finite("loc", loc), _finite("scale", scale)
+        if scale < 0:
+            raise ValueError(f"scale: expected a number of at least 0, got {scale}")
+        return self._fill("normal", loc, scale, size, dtype, out)
+
+    def bernoulli(
+        self,
+        p: float,
+        size: Size | None = None,
+        *,
+        dtype: DTypeLike = np.float32,
+        out: FloatArray | None = None,
+    ) -> Draws:
+        """Draw 1.0 with probability p, else 0.0: a mask to multiply by.
+
+        p is rounded to a multiple of 2**-32; 0 and 1 are certain. Both dtypes give the same draws.
+        For the other arguments see `random`.
+        """
+        p = _finite("p", p)
+        if not 0 <= p <= 1:
+            raise ValueError(f"p: expected a probability in [0, 1], got {p}")
+        return self._fill("bernoulli", p, 0.0, size, dtype, out)
+
+    def integers(
+        self,
+        low: int,
+        high: int | None = None,
+        size: Size | None = None,
+        *,
+        endpoint: bool = False,
+        out: NDArray[np.int64] | None = None,
+    ) -> Draws:
+        """Draw whole numbers evenly from [low, high), or from [0, low) where `high` is None.
+
+        Each takes 128 random bits, so that the bias is below 2**-64.
+
+        Parameters
+        ----------
+        low, high : int
+            Within int64; without `endpoint`, `high` may be 2**63.
+        size : int or tuple of ints, optional
+            The shape of the result.
+        endpoint : bool
+            Let `high` itself be drawn.
+        out : int64 array, optional
+            C-contiguous and writable; filled and returned.
+
+        Examples
+        --------
+        >>> sorted(set(Generator(seed=0).integers(1, 6, size=100, endpoint=True).tolist()))
+        [1, 2, 3, 4, 5, 6]
+        """
+        first, end = (0, low) if high is None else (low, high)
+        first = _integer("low", first, 2**63, -(2**63))
+        end = _integer("low" if high is None else "high", end, 2**63 + 1, -(2**63)) + bool(endpoint)
+        if first >= end or end > 2**63:
+            raise ValueError(
+                f"low, high: expected int64 numbers with low {'<=' if endpoint else '<'} high, "
+                f"got {first}, {end - bool(endpoint)}"
+            )
+        target = _target(size, np.dtype(np.int64), out)
+        self._draw_integers(target, first, end - first)
+        return int(target[()]) if size is None and out is None else target
+
+    def permutation(self, x: int | ArrayLike) -> NDArray[Any]:
+        """Shuffle 0 ... x - 1, or the rows of a copy of x, by Fisher and Yates.
+
+        Parameters
+        ----------
+        x : int or array
+            An int gives an int64 vector; an array is permuted along its first axis.
+
+        Examples
+        --------
+        >>> sorted(Generator(seed=3).permutation(4).tolist())
+        [0, 1, 2, 3]
+        """
+        rows = np.asarray(x)
+        n = len(rows) if rows.ndim else _integer("x", x, 2**60)
+        order = np.empty(n, np.int64)
+        _core.random_permutation(order, self._seed, self._stream, self._position * _BLOCKS)
+        self._advance(n, _BLOCKS)
+        return rows[order] if rows.ndim else order
+
+    def _fill(
+        self,
+        distribution: str,
+        a: float,
+        b: float,
+        size: Size | None,
+        dtype: DTypeLike,
+        out: FloatArray | None,
+    ) -> Draws:
+        kind = np.dtype(dtype) if out is None else _array("out", out).dtype
+        if kind not in (np.dtype(np.float32), np.dtype(np.float64)):
+            name = "dtype" if out is None else "out"
+            raise TypeError(f"{name}: expected float32 or float64, got {kind}")
+        if max(abs(a), abs(b)) > float(np.finfo(kind.name).max):
+            raise ValueError(f"{distribution}: expected parameters within {kind}, got {a}, {b}")
+        target = _target(size, kind, out)
+        _core.random_fill(target, distribution, self._seed, self._stream, self._position, a, b)
+        two_words = kind == np.float64 and distribution != "bernoulli"
+        self._advance(target.size, _WORDS // 2 if two_words else _WORDS)
+        return float(target[()]) if size is None and out is None else target
+
+    def _draw_integers(self, out: NDArray[np.int64], low: int, count: int) -> None:
+        first = self._position * _BLOCKS
+        _core.random_integers(out, self._seed, self._stream, first, low, count % 2**64)
+        self._advance(out.size, _BLOCKS)
+
+    def _advance(self, draws: int, per_group: int) -> None:
+        self._position = (self._position + -(-draws // per_group)) % _POSITIONS
+
+
+Rng: TypeAlias = int | Generator | np.random.Generator | np.random.RandomState | None
+
+
+def as_generator(rng: Rng) -> Generator:
+    """Make a `Generator` of what a caller may give as `rng`.
+
+    Parameters
+    ----------
+    rng : None, int, Generator, numpy.random.Generator or numpy.random.RandomState
+        None is seeded by the operating system, so that each call differs, as in NumPy; an int is a
+        seed; a `Generator` is returned as it is; from NumPy's a seed is drawn.
+
+    Examples
+    --------
+    >>> as_generator(5)
+    Generator(seed=5, stream=0, position=0)
+    """
+    if isinstance(rng, Generator):
+        return rng
+    if rng is None:
+        return Generator(secrets.randbits(64))
+    if isinstance(rng, np.random.Generator):
+        return Generator(int(rng.integers(0, 2**64, dtype=np.uint64)))
+    if isinstance(rng, np.random.RandomState):
+        return Generator(int(rng.randint(0, 2**64, dtype=np.uint64)))
+    if not isinstance(rng, (int, np.integer)):
+        raise TypeError(
+            f"rng: expected None, an int, a Generator or one of NumPy's, got {type(rng).__name__}"
+        )
+    return Generator(_integer("rng", rng, 2**64))
+
+
+def package_generator(seed: int, purpose: str, layer: int = 0, step: int = 0) -> Generator:
+    """Give the generator of the package's own stream for a purpose, apart from users' streams."""
+    generator = Generator(seed)
+    generator._stream = _core.stream_of(purpose, layer, step)
+    return generator
+
+
+def _integer(name: str, value: Any, end: int, first: int = 0) -> int:
+    """The value as an int in [first, end)."""
+    if isinstance(value, bool) or not isinstance(value, SupportsIndex):
+        raise TypeError(f"{name}: expected an int, got {type(value).__name__}")
+    number = operator.index(value)
+    if not first <= number < end:
+        raise ValueError(f"{name}: expected an int from {first} to {end - 1}, got {number}")
+    return number
+
+
+def _array(name: str, value: Any) -> NDArray[Any]:
+    if not isinstance(value, np.ndarray):
+        raise TypeError(f"{name}: expected an array, got {type(value).__name__}")
+    return value
+
+
+def _finite(name: str, value: Any) -> float:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        raise TypeError(f"{name}: expected a number, got {type(value).__name__}") from None
+    if not math.isfinite(number):
+        raise ValueError(f"{name}: expected a finite number, got {number}")
+    return number
+
+
+def _target(size: Size | None, dtype: np.dtype[Any], out: NDArray[Any] | None) -> NDArray[Any]:
+    """A fresh array, or `out` where it has the given size."""
+    dims = () if size is None else tuple(size) if isinstance(size, Sequence) else (size,)
+    shape = tuple(_integer("size", d, 2**60) for d in dims)
+    if out is None:
+        return np.empty(shape, dtype)
+    if size is not None and _array("out", out).shape != shape:
+        raise ValueError(f"out: expected the shape {shape} of size, got {out.shape}")
+    return _array("out", out)

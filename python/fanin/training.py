@@ -1,0 +1,271 @@
+"""`MLP.fit`: epochs of the native loop, with what a person wants to see between them."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fanin import _core, _validate, losses, optim, schedules
+from fanin.callbacks import Callback, CallbackList, History, ProgressBar
+
+if TYPE_CHECKING:
+    from fanin.network import MLP, Preprocess, Targets
+
+__all__ = ["DivergenceWarning"]
+
+Array = npt.NDArray[Any]
+
+CHUNK_SECONDS = 0.05
+
+
+class DivergenceWarning(RuntimeWarning):
+    """The loss stopped being finite; the last good epoch was put back."""
+
+
+def column_moments(X: Array, rows_at_once: int = 4096) -> tuple[Array, Array]:
+    """Mean and standard deviation (over N) of each column, in float64, in two passes over X."""
+    n, columns = X.shape
+    mean = np.zeros(columns)
+    for begin in range(0, n, rows_at_once):
+        mean += X[begin : begin + rows_at_once].sum(axis=0, dtype=np.float64)
+    mean /= n
+    square = np.zeros(columns)
+    for begin in range(0, n, rows_at_once):
+        square += np.square(X[begin : begin + rows_at_once] - mean).sum(axis=0)
+    return mean, np.sqrt(square / n)
+
+
+def _require_two_classes(labels: Array | None) -> None:
+    if labels is not None and labels.size and (labels == labels[0]).all():
+        raise ValueError(f"y: expected at least two classes, got only class {labels[0]}")
+
+
+class _Snapshot:
+    """Parameters and optimizer state of the last good epoch."""
+
+    def __init__(self, net: MLP, optimizer: optim.Optimizer, states: list[Array]) -> None:
+        self._net, self._optimizer, self._states = net, optimizer, states
+        self._parameters = np.empty_like(net._arena)
+        self._saved = [np.empty_like(s) for s in states]
+        self.take(0)
+
+    def take(self, epoch: int) -> None:
+        self.epoch = epoch
+        np.copyto(self._parameters, self._net._arena)
+        for saved, state in zip(self._saved, self._states, strict=True):
+            np.copyto(saved, state)
+        self._clock = self._optimizer._rule.state
+
+    def restore(self) -> None:
+        np.copyto(self._net._arena, self._parameters)
+        for saved, state in zip(self._saved, self._states, strict=True):
+            np.copyto(state, saved)
+        self._optimizer._rule.state = self._clock
+
+
+class _Fit:
+    """One call of fit, its arguments checked."""
+
+    def __init__(
+        self,
+        net: MLP,
+        X: Array,
+        y: Array,
+        *,
+        validation_data: tuple[Array, Array] | None,
+        epochs: int,
+        batch_size: int | None,
+        optimizer: str | optim.Optimizer,
+        reg: float,
+        schedule: str | schedules.Schedule | None,
+        sample_weight: Array | None,
+        preprocess: Preprocess,
+        sampling: str,
+        clip_norm: float | None,
+        callbacks: Sequence[Callback],
+        progress: bool,
+        n_threads: int | None,
+    ) -> None:
+        self.net = net
+        self.X = net._rows(X)
+        n = len(self.X)
+        self.targets = net._targets(y, n)
+        _require_two_classes(self.targets.labels)
+        self.weights = _validate.weights(sample_weight, n, net.dtype)
+        self.validation: tuple[Array, Targets] | None = None
+        if validation_data is not None:
+            Xv, yv = validation_data
+            rows = net._rows(Xv, "validation X")
+            self.validation = rows, net._targets(yv, len(rows), "validation y")
+        self.epochs = _validate.whole("epochs", epochs, 0)
+        self.batch = n if batch_size is None else _validate.whole("batch_size", batch_size, 1, n)
+        self.steps = -(-n // self.batch)
+        self.reg = _validate.real("reg", reg, 0)
+        self.clip = 0.0 if clip_norm is None else _validate.real("clip_norm", clip_norm, 0, above=True)
+        self.sampling = _validate.one_of("sampling", sampling, ["epoch", "replacement"])
+        self.threads = n_threads
+        _validate.threads(n_threads)
+        self.optimizer = optim.get(optimizer)
+        self.schedule = schedules.get(schedule)
+        bar = [ProgressBar()] if progress else []
+        self.callbacks = CallbackList([*callbacks, *bar], net)
+        self.states = self.optimizer._arena_states(net._arena.size, net.dtype)
+        net.set_preprocess(preprocess, self.X)
+        self.transform = net._transform(self.X)
+        self.history = History(
+            params={
+                "epochs": self.epochs,
+                "batch_size": self.batch,
+                "steps": self.steps,
+                "n_train": n,
+                "n_val": 0 if self.validation is None else len(self.validation[0]),
+                "optimizer": self.optimizer.name,
+                "reg": self.reg,
+            },
+            expected_initial_loss=losses.expected_initial_loss(net.loss_name, net.dims[-1]),
+        )
+        self.order = np.empty(n, np.int64)
+        self.losses = np.empty(self.steps)
+        self.correct = np.empty(self.steps, np.int64)
+
+    def draw_order(self) -> None:
+        """The rows of this epoch: a pure function of the network's seed and its count of epochs."""
+        epoch = self.net.epochs_done
+        if self.sampling == "epoch":
+            stream = _core.stream_of("shuffle", 0, epoch)
+            _core.random_permutation(self.order, self.net.seed, stream)
+        else:
+            stream = _core.stream_of("replacement", 0, epoch)
+            n = len(self.order)
+            _core.random_integers(self.order, self.net.seed, stream, 0, 0, n)
+
+    def run_steps(self, first: int, rates: Array, budget: float) -> tuple[int, bool]:
+        """Steps of this epoch from `first` on until the budget is spent: (steps done, diverged)."""
+        net = self.net
+        before = self.optimizer.t
+        try:
+            done, diverged = net._engine.train(
+                self.X,
+                *self.transform,
+                *self.targets,
+                self.weights,
+                self.order,
+                self.batch,
+                first,
+                self.steps,
+                net.seed,
+                net.steps_done - first,
+                self.optimizer._rule,
+                self.states,
+                rates[first:],
+                self.reg,
+                self.clip,
+                self.losses[first:],
+                self.correct[first:],
+                _validate.threads(self.threads),
+                budget,
+            )
+        finally:
+            net.steps_done += self.optimizer.t - before
+        return int(done), bool(diverged)
+
+    def epoch(self, epoch: int) -> bool:
+        """One epoch; False where it diverged."""
+        self.draw_order()
+        rates = self.schedule.lr(
+            self.optimizer.lr, epoch * self.steps, self.steps, self.steps, self.epochs
+        )
+        budget = 0.0 if self.callbacks.uses_batches else CHUNK_SECONDS
+        step = 0
+        while step < self.steps:
+            self.callbacks.on_train_batch_begin(step, {})
+            done, diverged = self.run_steps(step, rates, budget)
+            step += done
+            if step and self.history.initial_loss is None:
+                self.history.initial_loss = float(self.losses[0])
+            if diverged:
+                self.diverged_at = epoch, step, float(rates[step])
+                return False
+            self.callbacks.on_train_batch_end(step - 1, self.logs(step))
+        return True
+
+    def rows_done(self, step: int) -> Array:
+        """Rows of each of the epoch's first steps."""
+        rows = np.full(step, self.batch)
+        rows[self.steps - 1 :] = len(self.order) - self.batch * (self.steps - 1)
+        return rows
+
+    def logs(self, step: int) -> dict[str, float]:
+        """Mean loss and accuracy over the epoch's rows so far."""
+        rows = self.rows_done(step)
+        logs = {"loss": float(self.losses[:step] @ rows / rows.sum())}
+        if self.targets.labels is not None:
+            logs["accuracy"] = float(self.correct[:step].sum() / rows.sum())
+        return logs
+
+    def end_epoch(self, epoch: int) -> None:
+        logs = self.logs(self.steps)
+        if self.validation is not None:
+            result = self.net._evaluate(*self.validation, None, self.threads)
+            logs |= {f"val_{name}": value for name, value in result.items()}
+        last = epoch * self.steps + self.steps - 1
+        logs["lr"] = float(self.schedule.lr(self.optimizer.lr, last, 1, self.steps, self.epochs)[0])
+        self.net.epochs_done += 1
+        self.history.append(epoch, logs)
+        self.schedule.on_epoch_end(logs)
+        self.callbacks.on_epoch_end(epoch, logs)
+
+    def warn_diverged(self, kept: int) -> None:
+        epoch, step, rate = self.diverged_at
+        largest = float(np.abs(self.X[: 10 * self.batch]).max()) if self.transform[0] is None else 0.0
+        advice = f"lower the learning rate (it was {rate:g})"
+        if largest > 10:
+            advice += f", scale the inputs (they reach {largest:g}; preprocess='standardize')"
+        if not self.clip:
+            advice += ", or clip the gradient (clip_norm=1)"
+        where = f"the end of epoch {kept}" if kept else "where fit began"
+        warnings.warn(
+            f"the loss stopped being finite in epoch {epoch + 1}, step {step + 1}; the parameters were "
+            f"put back to {where}: {advice}",
+            DivergenceWarning,
+            stacklevel=5,
+        )
+
+    def run(self) -> History:
+        net, history = self.net, self.history
+        net.stop_training = False
+        net.history = history
+        snapshot = _Snapshot(net, self.optimizer, self.states)
+        began = time.perf_counter()
+        history.stop_reason = "interrupted"
+        self.callbacks.on_train_begin({})
+        try:
+            for epoch in range(self.epochs):
+                self.callbacks.on_epoch_begin(epoch, {})
+                if not self.epoch(epoch):
+                    snapshot.restore()
+                    history.stop_reason = "diverged"
+                    break
+                self.end_epoch(epoch)
+                snapshot.take(epoch + 1)
+                if net.stop_training:
+                    history.stop_reason = "callback"
+                    break
+            else:
+                history.stop_reason = "epochs"
+        finally:
+            history.seconds = time.perf_counter() - began
+            self.callbacks.on_train_end({})
+        if history.stop_reason == "diverged":
+            self.warn_diverged(snapshot.epoch)
+        return history
+
+
+def fit(net: MLP, X: Array, y: Array, **options: Any) -> History:
+    """Trains `net`; the arguments are those of `MLP.fit`."""
+    return _Fit(net, X, y, **options).run()

@@ -1,0 +1,97 @@
+"""What the tests share: the grid of instruction sets and threads, and numerical gradients."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import settings
+
+from fanin import _core
+
+settings.register_profile("default", deadline=None)
+settings.register_profile("ci", deadline=None, derandomize=True)
+settings.load_profile("ci" if os.environ.get("CI") else "default")
+
+ROOT = Path(__file__).parents[1]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "slow: takes more than about ten seconds")
+
+
+def run_isa(
+    code: str, isa: str | None = None, threads: int | None = None, timeout: float = 300
+) -> str:
+    """What a snippet prints in a fresh interpreter with that instruction set and thread count.
+
+    The instruction set is chosen when fanin is imported, so each one takes a process.
+    """
+    env = dict(os.environ)
+    if isa is not None:
+        env["FANIN_ISA"] = isa
+    code = textwrap.dedent(code)
+    if threads is not None:
+        code = f"import fanin\nfanin.set_num_threads({threads})\n{code}"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+    assert done.returncode == 0, f"isa={isa} threads={threads}:\n{done.stderr}"
+    return done.stdout
+
+
+@pytest.fixture(name="run_isa")
+def run_isa_fixture() -> Callable[..., str]:
+    return run_isa
+
+
+@pytest.fixture(params=_core.supported_isas())
+def isa(request: pytest.FixtureRequest) -> str:
+    """Each instruction set of this machine, for `run_isa`."""
+    return str(request.param)
+
+
+@pytest.fixture(params=[1, 2, 3])
+def threads(request: pytest.FixtureRequest) -> Iterator[int]:
+    """Each thread count, already the default."""
+    import fanin
+
+    before = fanin.get_num_threads()
+    fanin.set_num_threads(request.param)
+    yield request.param
+    fanin.set_num_threads(before)
+
+
+def central_difference(
+    f: Callable[[np.ndarray], float], x: np.ndarray, eps: float = 1e-6
+) -> np.ndarray:
+    """The gradient of f at x (float64, changed in place and put back) by central differences."""
+    gradient = np.empty_like(x)
+    for i in np.ndindex(x.shape):
+        middle = x[i]
+        x[i] = middle + eps
+        above = f(x)
+        x[i] = middle - eps
+        below = f(x)
+        x[i] = middle
+        gradient[i] = (above - below) / (2 * eps)
+    return gradient
+
+
+@pytest.fixture(scope="session")
+def sources() -> Path:
+    """The checkout's folder; skips where the tests run without the C++ sources."""
+    if not (ROOT / "cpp").is_dir():
+        pytest.skip("no C++ sources beside the tests")
+    return ROOT

@@ -1,0 +1,150 @@
+"""Pictures: what is drawn is what the history says."""
+
+import math
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+matplotlib = pytest.importorskip("matplotlib")
+from matplotlib.figure import Figure  # noqa: E402
+
+from fanin import plots  # noqa: E402
+
+
+def run(n=12, **extra):
+    e = np.arange(n)
+    lists = {
+        "loss": 2.3 * np.exp(-e / 6),
+        "accuracy": 1 - 0.9 * np.exp(-e / 6),
+        "val_loss": 2.4 * np.exp(-e / 7),
+        "val_accuracy": 0.97 - 0.9 * np.exp(-e / 6),
+    }
+    lists = {name: values.tolist() for name, values in lists.items()}
+    return SimpleNamespace(history=lists, epoch=list(range(n)), **extra)
+
+
+def line(panel, label):
+    return next(one for one in panel.get_lines() if one.get_label().startswith(label))
+
+
+def test_curves_are_the_historys_numbers_by_epoch_from_1():
+    history = run()
+    losses, accuracies = plots.history(history)
+    for panel, prefix in ((losses, "loss"), (accuracies, "accuracy")):
+        for label, name in (("training", prefix), ("validation", f"val_{prefix}")):
+            drawn = line(panel, label)
+            assert np.array_equal(drawn.get_xdata(), np.arange(1, 13))
+            assert np.array_equal(drawn.get_ydata(), history.history[name])
+    assert losses.get_ylabel() == "loss"
+    assert accuracies.get_ylabel() == "accuracy"
+    assert {panel.get_xlabel() for panel in (losses, accuracies)} == {"epoch"}
+
+
+def test_expected_and_measured_initial_loss_are_marked():
+    losses, _ = plots.history(run(initial_loss=2.91, expected_initial_loss=math.log(10)))
+    level = [one for one in losses.get_lines() if set(one.get_ydata()) == {math.log(10)}]
+    assert [one.get_linestyle() for one in level] == ["--"]
+    assert any("2.30" in text.get_text() for text in losses.texts)
+    marker = line(losses, "initial loss: 2.91")
+    assert (marker.get_xdata()[0], marker.get_ydata()[0]) == (0, 2.91)
+    plain, _ = plots.history(run())
+    assert [one.get_label() for one in plain.get_lines()] == ["training", "validation"]
+
+
+def test_the_best_epoch_is_named():
+    history = run()
+    history.history["val_accuracy"][4] = 0.985
+    _, accuracies = plots.history(history)
+    best = line(accuracies, "best: 98.5 % in epoch 5")
+    assert (best.get_xdata()[0], best.get_ydata()[0]) == (5, 0.985)
+
+
+def test_a_wide_range_of_losses_is_logarithmic():
+    history = run()
+    assert plots.history(history)[0].get_yscale() == "linear"
+    history.history["loss"][-1] = 0.001
+    assert plots.history(history)[0].get_yscale() == "log"
+
+
+def test_values_that_are_not_finite_are_gaps():
+    history = run()
+    history.history["loss"][3] = math.inf
+    history.history["val_accuracy"] = [math.nan] * 12
+    losses, accuracies = plots.history(history)
+    assert np.isnan(line(losses, "training").get_ydata()[3])
+    assert [one.get_label() for one in accuracies.get_lines()][0] == "training"
+    losses.figure.canvas.draw()
+
+
+def test_a_run_without_epochs_or_accuracy_is_drawn():
+    for history in (SimpleNamespace(history={}, epoch=[]), run(1)):
+        plots.history(history)[0].figure.canvas.draw()
+    history = run()
+    del history.history["accuracy"], history.history["val_accuracy"]
+    _, accuracies = plots.history(history)
+    assert accuracies.texts[0].get_text() == "no accuracy"
+
+
+def test_axes_may_be_given():
+    figure = Figure()
+    mine = figure.subplots(2, 1)
+    axes = plots.history(run(), ax=mine)
+    assert list(axes) == list(mine)
+    assert len(figure.axes) == 2
+    with pytest.raises(ValueError, match="ax: expected two axes, got 1"):
+        plots.history(run(), ax=mine[0])
+
+
+def test_curves_differ_by_more_than_colour():
+    losses, _ = plots.history(run())
+    training, validation = line(losses, "training"), line(losses, "validation")
+    assert training.get_color() != validation.get_color()
+    assert training.get_linestyle() == "-"
+    assert validation._dash_pattern[1] is not None
+
+
+def test_save_writes_a_picture_of_at_least_800_pixels(tmp_path):
+    figure = plots.history(run())[0].figure
+    path = tmp_path / "curves.png"
+    plots.save(figure, path)
+    assert path.read_bytes().startswith(b"\x89PNG")
+    width, height = (int.from_bytes(path.read_bytes()[16 + i : 20 + i]) for i in (0, 4))
+    assert width >= 800
+    assert height >= 300
+    pixels = matplotlib.image.imread(path)[:, :, :3]
+    for colour in (plots.TRAIN, plots.VALIDATION):
+        near = np.abs(pixels - matplotlib.colors.to_rgb(colour)).max(axis=2) < 0.02
+        assert near.sum() > 500
+    plots.save(figure, tmp_path / "curves.svg")
+    assert b"<svg" in (tmp_path / "curves.svg").read_bytes()
+
+
+def test_save_leaves_nothing_half_written(tmp_path):
+    figure = plots.history(run())[0].figure
+    with pytest.raises(ValueError, match="path: expected a suffix of .*png"):
+        plots.save(figure, tmp_path / "curves.doc")
+    with pytest.raises(OSError, match="nowhere"):
+        plots.save(figure, tmp_path / "nowhere" / "curves.png")
+    assert not any(tmp_path.iterdir())
+
+
+def test_without_matplotlib_the_extra_is_named(monkeypatch):
+    for name in ("matplotlib", "matplotlib.figure", "matplotlib.backends.backend_agg"):
+        monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(ImportError, match=r"pip install fanin\[plot\]"):
+        plots.history(run())
+
+
+def test_pyplot_is_never_imported_and_matplotlib_only_when_drawing():
+    code = """
+import sys
+from types import SimpleNamespace
+from fanin import plots
+assert not any(name.startswith("matplotlib") for name in sys.modules)
+plots.history(SimpleNamespace(history={"loss": [1.0]}, epoch=[0]))[0].figure.canvas.draw()
+assert "matplotlib.figure" in sys.modules and "matplotlib.pyplot" not in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
