@@ -659,7 +659,7 @@ def odd_arrays(draw: st.DrawFn, like: tuple[int, ...]) -> np.ndarray:
     steps = [draw(st.sampled_from([1, 1, 1, 2, -1])) for _ in shape]
     order = draw(st.sampled_from("CCCF"))
     memory = np.ones([n * abs(s) for n, s in zip(shape, steps, strict=True)], dtype, order)
-    a = memory[tuple(slice(None, None, s) for s in steps)]
+    a = memory[(*(slice(None, None, s) for s in steps), ...)]
     kind = draw(st.sampled_from(["plain"] * 6 + ["masked", "unaligned", "spread", "read-only"]))
     if kind == "masked":
         return np.ma.array(a)

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -32,24 +33,28 @@ def blobs(n=200, columns=5, classes=3, seed=0):
     return (rng.normal(size=(n, columns)) + 6 * y[:, None]).astype(np.float32), y
 
 
-def write_csv(path, X, y, names=("ash", "birch", "cedar")):
-    with open(path, "w", newline="") as file:
+def write_csv(path, X, y, classes=("ash", "birch", "cedar")):
+    with Path(path).open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["f1", "f2", "species", "f3", "f4", "f5"])
         for row, label in zip(X.tolist(), y, strict=True):
-            writer.writerow([*row[:2], names[label], *row[2:]])
+            writer.writerow([*row[:2], classes[label], *row[2:]])
     return str(path)
+
+
+def names(folder):
+    return {path.name for path in Path(folder).iterdir()}
 
 
 def failed(capsys, *arguments, code=1):
     """Runs a command that must fail with one line on stderr and nothing else; gives the line."""
-    before = set(os.listdir("."))
+    before = names(".")
     assert main([str(a) for a in arguments]) == code
     printed = capsys.readouterr()
     lines = printed.err.splitlines()
     assert len(lines) == 1, printed.err
     assert lines[0].startswith("fanin: error: ")
-    assert set(os.listdir(".")) == before
+    assert names(".") == before
     return lines[0]
 
 
@@ -67,7 +72,7 @@ def test_digits_reach_97_percent_in_10_seconds_with_no_option(capsys):
     accuracy = float(printed.split("test ")[-1].split(" %")[0])
     assert accuracy >= 97
     assert "verdict\n  " in printed
-    assert set(os.listdir("runs/digits")) == FILES
+    assert names("runs/digits") == FILES
     net = fanin.MLP.load("runs/digits/network.fanin")
     _, test = datasets.load("digits")
     assert net.evaluate(*test)["accuracy"] == pytest.approx(accuracy / 100, abs=1e-4)
@@ -76,8 +81,8 @@ def test_digits_reach_97_percent_in_10_seconds_with_no_option(capsys):
 def test_an_unnamed_run_never_overwrites_another(capsys):
     for folder in ("digits", "digits-2", "digits-3"):
         assert main(["train", "digits", "--epochs", "1", "--hidden", "4"]) == 0
-        assert f"saved in {os.path.join('runs', folder)}:" in capsys.readouterr().out
-    assert sorted(os.listdir("runs")) == ["digits", "digits-2", "digits-3"]
+        assert f"saved in {Path('runs') / folder}:" in capsys.readouterr().out
+    assert names("runs") == {"digits", "digits-2", "digits-3"}
 
 
 def test_every_option_reaches_the_network(capsys):
@@ -102,7 +107,7 @@ def test_every_option_reaches_the_network(capsys):
     assert history.params["batch_size"] == 50
     assert (history.params["n_train"], history.params["n_val"]) == (1150, 287)
     assert history.history["lr"][0] > history.history["lr"][-1]
-    options = json.loads(open("deep/run/config.json").read())["options"]
+    options = json.loads(Path("deep/run/config.json").read_text())["options"]
     assert options["reg"] == 1e-4
     assert options["hidden"] == [32, 16]
 
@@ -115,11 +120,12 @@ def test_json_is_one_object_and_nothing_else(capsys):
     assert printed.out.count("\n") == 1
     assert summary["rows"] == {"train": 1293, "validation": 144, "test": 360}
     assert summary["expected_initial_loss"] == pytest.approx(np.log(10))
+    assert summary["initial_loss"] == summary["history"]["initial_loss"]
     assert set(summary["results"]) == {"train", "validation", "test"}
     assert 0.8 < summary["results"]["test"]["accuracy"] <= 1
     assert set(summary["verdict"][0]) == {"name", "evidence", "action"}
     assert len(summary["history"]["history"]["loss"]) == 8
-    assert set(summary["files"]) <= set(os.listdir("run"))
+    assert set(summary["files"]) <= names("run")
     assert summary["class_names"] == list("0123456789")
 
 
@@ -167,7 +173,7 @@ def test_without_matplotlib_the_curves_are_left_out_with_a_note(capsys, monkeypa
         monkeypatch.setitem(sys.modules, name, None)
     assert main(["train", "digits", "--epochs", "1", "--out", "run"]) == 0
     assert "fanin: note: no curves.png" in capsys.readouterr().err
-    assert set(os.listdir("run")) == FILES - {"curves.png"}
+    assert names("run") == FILES - {"curves.png"}
 
 
 def test_a_loss_that_diverges_fails_and_says_which_knob(capsys):
@@ -188,7 +194,7 @@ def test_ctrl_c_saves_what_there_is(capsys, monkeypatch):
     fit = fanin.MLP.fit
 
     class Stop(fanin.callbacks.Callback):
-        def on_epoch_end(self, epoch, logs=None):
+        def on_epoch_end(self, epoch, logs=None):  # noqa: ARG002
             if epoch == 1:
                 raise KeyboardInterrupt
 
@@ -212,13 +218,13 @@ def test_predict_names_the_classes_and_finds_the_columns(capsys):
     path = write_csv("plants.csv", X, y)
     assert main(["train", path, "--label", "species", "--out", "run", "--lr", "0.01"]) == 0
     capsys.readouterr()
-    with open("new.csv", "w") as file:  # other order, no labels, a column too many
+    with Path("new.csv").open("w") as file:  # other order, no labels, a column too many
         file.write("f5,f4,f3,note,f2,f1\n")
         for row in X[:9].tolist():
             file.write(f"{row[4]},{row[3]},{row[2]},x,{row[1]},{row[0]}\n")
     assert main(["predict", "run", "new.csv", "--out", "labels.csv"]) == 0
     assert capsys.readouterr().out == ""
-    rows = list(csv.reader(open("labels.csv")))
+    rows = list(csv.reader(Path("labels.csv").read_text().splitlines()))
     assert rows[0] == ["label", "p_ash", "p_birch", "p_cedar"]
     assert [row[0] for row in rows[1:]] == ["ash", "birch", "cedar"] * 3
     shares = np.array([row[1:] for row in rows[1:]], dtype=float)
@@ -230,7 +236,7 @@ def test_predict_names_the_classes_and_finds_the_columns(capsys):
 def test_predict_takes_a_network_file_and_gives_json(capsys):
     assert main(["train", "digits", "--epochs", "10", "--out", "run", "--json"]) == 0
     accuracy = json.loads(capsys.readouterr().out)["results"]["test"]["accuracy"]
-    for network in ("run", os.path.join("run", "network.fanin")):
+    for network in ("run", "run/network.fanin"):
         assert main(["predict", network, "digits", "--json"]) == 0
         result = json.loads(capsys.readouterr().out)
         assert np.shape(result["probabilities"]) == (360, 10)
@@ -246,11 +252,11 @@ def test_predict_refuses_what_does_not_fit(capsys):
     assert "gone" in failed(capsys, "predict", "gone", "digits")
     assert "gone.csv" in failed(capsys, "predict", "run", "gone.csv")
     assert "nowhere" in failed(capsys, "predict", "run", "digits", "--out", "nowhere/labels.csv")
-    whole = open("run/network.fanin", "rb").read()
-    open("cut.fanin", "wb").write(whole[:-100])
+    whole = Path("run/network.fanin").read_bytes()
+    Path("cut.fanin").write_bytes(whole[:-100])
     assert "cut.fanin" in failed(capsys, "predict", "cut.fanin", "digits")
     for content in ("", "{}", "[]", '{"class_names": ["a"], "feature_names": null}'):
-        open("run/config.json", "w").write(content)
+        Path("run/config.json").write_text(content)
         assert "config.json: expected the conf" in failed(capsys, "predict", "run", "digits")
 
 
@@ -322,7 +328,7 @@ def test_data_that_cannot_be_used_are_1(capsys):
     X, y = blobs()
     assert "gone.csv: no such file" in failed(capsys, "train", "gone.csv")
     assert "expected one of digits" in failed(capsys, "train", "imagenet")
-    open("junk.npz", "wb").write(b"PK\x03\x04 nothing")
+    Path("junk.npz").write_bytes(b"PK\x03\x04 nothing")
     assert "junk.npz: not a readable" in failed(capsys, "train", "junk.npz")
     hole = X.copy()
     hole[11, 2] = np.nan
@@ -338,24 +344,24 @@ def test_data_that_cannot_be_used_are_1(capsys):
     capsys.readouterr()
     assert main(["train", "fine.npz", "--batch-size", "145"]) == 1
     assert "batch_size" in capsys.readouterr().err
-    assert not os.path.exists("runs")
+    assert not Path("runs").exists()
 
 
 def test_a_place_that_cannot_be_written_fails_before_the_training(capsys, monkeypatch):
     monkeypatch.setattr(fanin.MLP, "fit", lambda *_, **__: pytest.fail("it trained"))
-    open("file", "w").close()
-    for out in ("file", os.path.join("file", "run")):
+    Path("file").touch()
+    for out in ("file", "file/run"):
         assert "expected a folder" in failed(capsys, "train", "digits", "--out", out)
     if os.name != "nt" and os.geteuid() != 0:
-        os.mkdir("locked", mode=0o500)
+        Path("locked").mkdir(mode=0o500)
         assert "cannot write" in failed(capsys, "train", "digits", "--out", "locked/run")
 
 
-def test_a_second_run_into_the_same_folder_replaces_the_first(capsys):
+def test_a_second_run_into_the_same_folder_replaces_the_first():
     for seed in ("1", "2"):
         assert main(["train", "digits", "--epochs", "1", "--seed", seed, "--out", "run"]) == 0
     assert fanin.MLP.load("run/network.fanin").config()["seed"] == 2
-    assert set(os.listdir("run")) <= FILES
+    assert names("run") <= FILES
 
 
 def test_as_a_process():

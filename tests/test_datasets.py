@@ -501,7 +501,7 @@ def test_without_pillow_the_extra_is_named(tmp_path, monkeypatch):
 
 
 def test_what_is_not_there(tmp_path):
-    with pytest.raises(ValueError, match="one of digits, fashion-mnist, mnist, cifar10, a .npz"):
+    with pytest.raises(ValueError, match=r"one of digits, fashion-mnist, mnist, cifar10, a \.npz"):
         datasets.load("imagenet")
     with pytest.raises(FileNotFoundError, match=r"gone\.csv: no such file"):
         datasets.load(tmp_path / "gone.csv")

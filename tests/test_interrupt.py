@@ -186,7 +186,7 @@ def test_training_goes_on_after_an_interrupt() -> None:
     result = interrupted(setup, work, after)
     assert result["counts agree"]
     assert result["went on"]
-    assert result["reason"] == "epochs"
+    assert result["reason"] == "all epochs done"
 
 
 def test_no_handler_is_left_behind(run_isa: Any) -> None:

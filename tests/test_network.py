@@ -123,7 +123,7 @@ def test_evaluate_against_the_reference(loss: str, dtype: str, weighted: bool) -
     scores = ReferenceMLP.of(net).forward(X)[-1][0]
     rows, _ = loss_rows(loss, scores, y)
     got = net.evaluate(X, y, sample_weight=w)
-    tolerance = 100 * np.finfo(dtype).eps
+    tolerance = 100 * float(np.finfo(dtype).eps)
     assert got["loss"] == pytest.approx(weighted_sum(rows, w), rel=tolerance)
     assert got["accuracy"] == (net.scores(X).argmax(axis=1) == y).mean()
     for n_threads in (1, 2, 3):

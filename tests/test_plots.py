@@ -75,7 +75,7 @@ def test_values_that_are_not_finite_are_gaps():
     history.history["val_accuracy"] = [math.nan] * 12
     losses, accuracies = plots.history(history)
     assert np.isnan(line(losses, "training").get_ydata()[3])
-    assert [one.get_label() for one in accuracies.get_lines()][0] == "training"
+    assert accuracies.get_lines()[0].get_label() == "training"
     losses.figure.canvas.draw()
 
 
@@ -124,7 +124,7 @@ def test_save_writes_a_picture_of_at_least_800_pixels(tmp_path):
 
 def test_save_leaves_nothing_half_written(tmp_path):
     figure = plots.history(run())[0].figure
-    with pytest.raises(ValueError, match="path: expected a suffix of .*png"):
+    with pytest.raises(ValueError, match=r"path: expected a suffix of .*png"):
         plots.save(figure, tmp_path / "curves.doc")
     with pytest.raises(OSError, match="nowhere"):
         plots.save(figure, tmp_path / "nowhere" / "curves.png")

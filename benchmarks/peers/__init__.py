@@ -11,19 +11,20 @@ import importlib
 import importlib.util
 from types import ModuleType
 
-PEERS = {  # name in the table -> (module here, package that has to be installed)
+PEERS = {  # name in the table -> (module here, what its user imports)
     "fanin": ("fanin_", "fanin"),
     "NumPy": ("numpy_", "numpy"),
     "PyTorch": ("torch_", "torch"),
     "JAX": ("jax_", "jax"),
-    "scikit-learn": ("sklearn_", "sklearn"),
+    "scikit-learn": ("sklearn_", "sklearn.neural_network"),
 }
 
 
 def installed() -> tuple[list[str], list[str]]:
     """(names of the installed peers, names of the missing ones)."""
     found, missing = [], []
-    for name, (_, package) in PEERS.items():
+    for name, (_, module) in PEERS.items():
+        package = module.partition(".")[0]
         (found if importlib.util.find_spec(package) else missing).append(name)
     return found, missing
 

@@ -78,14 +78,14 @@ void Trainer<T>::refresh_transposes(Team& team) {
 }
 
 template <class T>
-T Trainer<T>::batch_scale(const Data<T>& data, const std::int64_t* indices, index first,
-                          index rows) const {
-  if (!data.weights) return T(1.0 / static_cast<double>(rows));
+double Trainer<T>::total_weight(const Data<T>& data, const std::int64_t* indices, index first,
+                                index rows) const {
+  if (!data.weights) return static_cast<double>(rows);
   double total = 0;
   for (index i = first; i < first + rows; ++i) {
     total += static_cast<double>(data.weights[indices ? indices[i] : i]);
   }
-  return total > 0 ? T(1.0 / total) : T(0);
+  return total > 0 ? total : 1;  // no weight: no loss and no gradient
 }
 
 template <class T>
@@ -137,7 +137,7 @@ double Trainer<T>::batch_loss(const Batch& b, index* correct) const {
     loss += static_cast<double>(work_.row_loss.data()[i]);
     if (b.data->labels) *correct += work_.predicted.data()[i] == work_.labels.data()[i];
   }
-  return loss * static_cast<double>(b.scale);
+  return loss;
 }
 
 template <class T>
@@ -185,7 +185,8 @@ bool Trainer<T>::step(Team& team, int member, Step& s, T* scratch, Poller& poll)
   const index parts = parts_of(s.rows, rows_);
   const double flops = 2 * network_.madds() * static_cast<double>(s.rows);
   const bool fused = parts == 1 && job.clip_norm == 0 && flops < fused_flops;
-  const T scale = batch_scale(job.data, job.order, s.first, s.rows);
+  const double total = total_weight(job.data, job.order, s.first, s.rows);
+  const T scale = T(1 / total);
   const index n_items = static_cast<index>(items_.size());
   double loss = 0, factor = 1;
   index correct = 0;
@@ -204,6 +205,7 @@ bool Trainer<T>::step(Team& team, int member, Step& s, T* scratch, Poller& poll)
       poll();
     });
   }
+  loss /= total;
   if (!std::isfinite(loss)) return false;
   if (job.clip_norm > 0) {
     team.share(n_items, [&](index i) {
@@ -211,9 +213,9 @@ bool Trainer<T>::step(Team& team, int member, Step& s, T* scratch, Poller& poll)
       gradient_squares_[static_cast<std::size_t>(i)] = static_cast<double>(
           kernels<T>().sum_squares(gradient_.data() + item.offset, item.size));
     });
-    double total = 0;
-    for (const double q : gradient_squares_) total += q;
-    factor = std::min(1.0, job.clip_norm / (std::sqrt(total) + 1e-6));
+    double squares = 0;
+    for (const double q : gradient_squares_) squares += q;
+    factor = std::min(1.0, job.clip_norm / (std::sqrt(squares) + 1e-6));
   }
   team.share(n_items, [&](index i) {
     const Item& item = items_[static_cast<std::size_t>(i)];
@@ -223,9 +225,9 @@ bool Trainer<T>::step(Team& team, int member, Step& s, T* scratch, Poller& poll)
   });
   if (member == 0) {
     if (job.l2 > 0) {
-      double total = 0;
-      for (std::size_t i = 0; i < items_.size(); ++i) total += items_[i].bias ? 0 : squares_[i];
-      loss += 0.5 * job.l2 * total;
+      double squares = 0;
+      for (std::size_t i = 0; i < items_.size(); ++i) squares += items_[i].bias ? 0 : squares_[i];
+      loss += 0.5 * job.l2 * squares;
     }
     *s.loss = loss;
     *s.correct = correct;
@@ -284,7 +286,8 @@ Evaluation Trainer<T>::gradient(const Data<T>& data, double l2, T* gradient, int
   parallel_team(useful_threads(threads, flops), [&](Team& team, int member) {
     Poller poller(member, poll);
     refresh_transposes(team);
-    const T scale = batch_scale(data, nullptr, 0, data.n);
+    const double total = total_weight(data, nullptr, 0, data.n);
+    const T scale = T(1 / total);
     const index parts = parts_of(data.n, rows_);
     double loss = 0;
     index correct = 0;
@@ -311,7 +314,7 @@ Evaluation Trainer<T>::gradient(const Data<T>& data, double l2, T* gradient, int
       });
     }
     if (member != 0) return;
-    e = {loss, correct};
+    e = {loss / total, correct};
     for (std::size_t i = 0; l2 > 0 && i < items_.size(); ++i) {
       e.loss += items_[i].bias ? 0 : 0.5 * l2 * squares_[i];
     }

@@ -68,7 +68,8 @@ class Trainer {
   void backward_layer(std::size_t l, Range rows, Range cols);
   void item_gradient(const Item& item, const Batch& batch, T* gradient);
   double batch_loss(const Batch& batch, index* correct) const;
-  T batch_scale(const Data<T>& data, const std::int64_t* indices, index first, index rows) const;
+  double total_weight(const Data<T>& data, const std::int64_t* indices, index first,
+                      index rows) const;
   struct Step;
   bool step(Team& team, int member, Step& s, T* scratch, Poller& poll);
   void update(const Item& item, const Step& s, T* gradient, double factor);

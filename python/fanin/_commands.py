@@ -106,6 +106,7 @@ def train(args: argparse.Namespace) -> int:
                 f"interrupted; the network after its last whole step is in {out}"
             ) from None
     results = {name: net.evaluate(*part, n_threads=args.threads) for name, part in parts.items()}
+    history.initial_loss = initial  # over all training rows, where fit takes the first minibatch's
     verdict = loss_curve(history)
     files = _save_run(out, net, history, config | {"results": results})
     say(f"trained {len(history.epoch)} epochs in {history.seconds:.1f} s")

@@ -1,5 +1,5 @@
 from collections.abc import Sequence
-from typing import Any, TypeAlias, TypedDict
+from typing import Any, Literal, TypeAlias, TypedDict, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -12,13 +12,6 @@ _Doubles: TypeAlias = npt.NDArray[np.float64]
 class _CpuLimits(TypedDict):
     affinity: int
     quota: int
-
-class _Clock(TypedDict):
-    t: int
-    beta1_power: float
-    beta2_power: float
-    mu_decay_power: float
-    mu_product: float
 
 __version__: str
 openmp: bool
@@ -65,6 +58,7 @@ def activation_forward(
     n_threads: int,
 ) -> tuple[_Array, _Array | None]: ...
 def map(name: str, x: _Array) -> _Array: ...
+@overload
 def loss_rows(
     loss: int,
     scores: _Array,
@@ -72,9 +66,20 @@ def loss_rows(
     soft: _Array | None,
     weights: _Array | None,
     scale: float,
-    with_gradient: bool,
+    with_gradient: Literal[True],
     n_threads: int,
-) -> tuple[_Array, _Array | None, _Labels]: ...
+) -> tuple[_Array, _Array, _Labels]: ...
+@overload
+def loss_rows(
+    loss: int,
+    scores: _Array,
+    labels: _Labels | None,
+    soft: _Array | None,
+    weights: _Array | None,
+    scale: float,
+    with_gradient: Literal[False],
+    n_threads: int,
+) -> tuple[_Array, None, _Labels]: ...
 def softmax_rows(scores: _Array, out: _Array | None, n_threads: int) -> _Array: ...
 def gather_rows(
     data: _Array,
@@ -121,9 +126,9 @@ class Rule:
     @property
     def t(self) -> int: ...
     @property
-    def state(self) -> _Clock: ...
+    def state(self) -> dict[str, float]: ...
     @state.setter
-    def state(self, state: _Clock) -> None: ...
+    def state(self, state: dict[str, float]) -> None: ...
     def step(
         self,
         keys: Sequence[str],

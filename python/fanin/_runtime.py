@@ -7,8 +7,8 @@ import os
 import platform
 from typing import SupportsIndex
 
-# How long a worker of our OpenMP runtime spins after a region before it sleeps. Left to itself it
-# spins for milliseconds, against NumPy's own threads. About 30 us bridges the gap between two calls.
+# How long a worker of our OpenMP runtime spins after a region before it sleeps: left to itself for
+# milliseconds, against NumPy's own threads; so for about 30 us, the gap between two calls.
 _RUNTIME_ENV = {"GOMP_SPINCOUNT": "2000"}
 
 

@@ -49,7 +49,9 @@ def real(name: str, value: float, low: float, *, above: bool = False) -> float:
     except (TypeError, ValueError):
         raise TypeError(f"{name}: expected a number, got {value!r}") from None
     if not np.isfinite(number) or number < low or (above and number == low):
-        raise ValueError(f"{name}: expected {'above' if above else 'at least'} {low}, got {value!r}")
+        raise ValueError(
+            f"{name}: expected {'above' if above else 'at least'} {low}, got {value!r}"
+        )
     return number
 
 
@@ -80,7 +82,9 @@ def float_dtype(name: str, dtype: npt.DTypeLike) -> np.dtype[Any]:
 def plain_array(name: str, value: object) -> Array:
     """An ndarray that is neither masked, of objects nor byte-swapped."""
     if isinstance(value, np.ma.MaskedArray):
-        raise TypeError(f"{name}: expected a plain array, got a masked array; fill or drop its mask")
+        raise TypeError(
+            f"{name}: expected a plain array, got a masked array; fill or drop its mask"
+        )
     if not isinstance(value, np.ndarray):
         raise TypeError(f"{name}: expected a NumPy array, got {type(value).__name__}")
     if not value.dtype.isnative:
@@ -89,7 +93,7 @@ def plain_array(name: str, value: object) -> Array:
 
 
 def data_rows(name: str, value: object, columns: int) -> Array:
-    """Data of shape (N, columns) or (N, ...) as a view of rows; uint8, float32 or float64, finite."""
+    """Data (N, columns) or (N, ...) as a view of rows; uint8, float32 or float64, finite."""
     array = plain_array(name, value)
     expected = f"{name}: expected shape (N, {columns}) uint8, float32 or float64"
     if array.dtype not in (np.dtype(np.uint8), np.dtype(np.float32), np.dtype(np.float64)):
@@ -110,8 +114,9 @@ def data_rows(name: str, value: object, columns: int) -> Array:
         at = _core.first_nonfinite(rows)
         if at < rows.size:
             row, column = divmod(at, columns)
+            bad = rows[row, column]
             raise ValueError(
-                f"{name}: expected finite values, got {rows[row, column]} in row {row}, column {column}"
+                f"{name}: expected finite values, got {bad} in row {row}, column {column}"
             )
     return rows
 

@@ -1,14 +1,13 @@
 """Dense layers as functions: the fused one, and the lecture's course-style pairs.
 
-Every ``*_forward`` returns ``(out, cache)`` and the matching ``*_backward(dout, cache)`` returns the
-gradients, as in the course's assignments. x is (N, D), W is (D, H), b is (H,); float32 or float64.
+Every ``*_forward`` returns ``(out, cache)`` and the matching ``*_backward(dout, cache)`` returns
+the gradients, as in the course's assignments. x is (N, D), W is (D, H), b is (H,); float32 or float64.
 """
 
 from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-import numpy as np
 import numpy.typing as npt
 
 from fanin import _core
@@ -67,13 +66,13 @@ def activation_code(name: str, value: str) -> int:
 
 
 def _draw(keep: float, rng: Generator | int | None, rows: int, cols: int) -> tuple[int, int, int]:
-    """(seed, stream, first row) of a dropout mask, taken off the generator; zeros without dropout."""
+    """(seed, stream, first row) of a mask, taken off the generator; zeros without dropout."""
     if keep == 1:
         return 0, 0, 0
     generator = as_generator(rng)
     blocks_per_row = max(1, -(-cols // 64))
     first_row = -(-generator.position // blocks_per_row)
-    generator.position = (first_row + rows) * blocks_per_row
+    generator.state = generator.state | {"position": (first_row + rows) * blocks_per_row}
     return generator.seed, generator.stream, first_row
 
 
@@ -243,7 +242,7 @@ def relu_forward(x: Array) -> tuple[Array, SlopeCache]:
 
 
 def relu_backward(dout: Array, cache: SlopeCache) -> Array:
-    """dx of `relu_forward`; 0 at the kink."""
+    """Dx of `relu_forward`; 0 at the kink."""
     return _elementwise_backward(dout, cache)
 
 
@@ -253,7 +252,7 @@ def leaky_relu_forward(x: Array) -> tuple[Array, SlopeCache]:
 
 
 def leaky_relu_backward(dout: Array, cache: SlopeCache) -> Array:
-    """dx of `leaky_relu_forward`."""
+    """Dx of `leaky_relu_forward`."""
     return _elementwise_backward(dout, cache)
 
 
@@ -263,7 +262,7 @@ def elu_forward(x: Array) -> tuple[Array, SlopeCache]:
 
 
 def elu_backward(dout: Array, cache: SlopeCache) -> Array:
-    """dx of `elu_forward`."""
+    """Dx of `elu_forward`."""
     return _elementwise_backward(dout, cache)
 
 
@@ -273,7 +272,7 @@ def gelu_forward(x: Array) -> tuple[Array, SlopeCache]:
 
 
 def gelu_backward(dout: Array, cache: SlopeCache) -> Array:
-    """dx of `gelu_forward`."""
+    """Dx of `gelu_forward`."""
     return _elementwise_backward(dout, cache)
 
 
@@ -283,7 +282,7 @@ def sigmoid_forward(x: Array) -> tuple[Array, SlopeCache]:
 
 
 def sigmoid_backward(dout: Array, cache: SlopeCache) -> Array:
-    """dx of `sigmoid_forward`."""
+    """Dx of `sigmoid_forward`."""
     return _elementwise_backward(dout, cache)
 
 
@@ -293,7 +292,7 @@ def tanh_forward(x: Array) -> tuple[Array, SlopeCache]:
 
 
 def tanh_backward(dout: Array, cache: SlopeCache) -> Array:
-    """dx of `tanh_forward`."""
+    """Dx of `tanh_forward`."""
     return _elementwise_backward(dout, cache)
 
 
@@ -302,8 +301,8 @@ def dropout_forward(
 ) -> tuple[Array, SlopeCache]:
     """Inverted dropout: x * mask / keep in training, x itself otherwise.
 
-    The mask is ``uniform < keep``. The lecture's listing draws ``randn < p``, which keeps 69 % of the
-    units at p = 0.5, since a normal deviate is below 0.5 that often.
+    The mask is ``uniform < keep``. The lecture's listing draws ``randn < p``, which keeps 69 % of
+    the units at p = 0.5, since a normal deviate is below 0.5 that often.
 
     Parameters
     ----------
@@ -318,5 +317,5 @@ def dropout_forward(
 
 
 def dropout_backward(dout: Array, cache: SlopeCache) -> Array:
-    """dx of `dropout_forward`."""
+    """Dx of `dropout_forward`."""
     return _elementwise_backward(dout, cache)

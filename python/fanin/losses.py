@@ -253,4 +253,5 @@ def _loss(
     row_loss, dscores, _ = _core.loss_rows(
         NAMES.index(loss), scores, hard, soft, w, 1 / total, True, threads(n_threads)
     )
+    assert dscores is not None
     return float(np.cumsum(row_loss, dtype=np.float64)[-1]) / total, dscores

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -24,11 +24,8 @@ Array = npt.NDArray[Any]
 Preprocess = str | tuple[npt.ArrayLike, npt.ArrayLike] | None
 
 
-class Targets(NamedTuple):
-    """Targets as the core takes them: labels or soft, never both."""
-
-    labels: npt.NDArray[np.int32] | None
-    soft: Array | None
+# Targets as the core takes them: labels or soft, never both.
+Targets = tuple[npt.NDArray[np.int32] | None, Array | None]
 
 
 class MLP:
@@ -44,6 +41,9 @@ class MLP:
     init : str
         Weights' initialiser: "kaiming", "xavier", "small_random", ... (`fanin.initializers`).
         Biases begin at zero.
+    output_init : str or None
+        The output layer's. Small, so that training begins at the loss that is to be expected of a
+        network that knows nothing (log C with softmax); None takes `init`.
     loss : {"softmax", "svm", "mse"}
     keep : float or sequence of float
         Probability of keeping a unit of all hidden layers, or of each, in training (inverted
@@ -51,8 +51,8 @@ class MLP:
     dtype : {"float32", "float64"}
         Of parameters and computation.
     seed : int
-        Everything random about this network (weights, masks, order of the data) is a pure function of
-        it: the trained bits are the same for any number of threads and any instruction set.
+        Everything random about this network (weights, masks, order of the data) is a pure function
+        of it: the trained bits are the same for any number of threads and any instruction set.
 
     Attributes
     ----------
@@ -79,48 +79,59 @@ class MLP:
         *,
         activation: str | Sequence[str] = "relu",
         init: str = "kaiming",
+        output_init: str | None = "small_random",
         loss: str = "softmax",
         keep: float | Sequence[float] = 1.0,
         dtype: npt.DTypeLike = "float32",
         seed: int = 0,
     ) -> None:
+        hidden, output = initializers.get(init), initializers.get(output_init or init)
+        self._configure(dims, activation, init, output_init, loss, keep, dtype, seed)
+        for layer in range(len(self.dims) - 1):
+            initialize = output if layer == len(self.dims) - 2 else hidden
+            rng = Generator(self.seed)
+            stream = _core.stream_of("init", layer, 0)
+            rng.state = {"seed": self.seed, "stream": stream, "position": 0}
+            weights = self.params[f"W{layer + 1}"]
+            initialize(weights.shape, rng=rng, dtype=self.dtype, out=weights)
+
+    def _configure(
+        self,
+        dims: Sequence[int],
+        activation: str | Sequence[str],
+        init: str,
+        output_init: str | None,
+        loss: str,
+        keep: float | Sequence[float],
+        dtype: npt.DTypeLike,
+        seed: int,
+    ) -> None:
+        """All but the values of the weights, which are zero here."""
         if isinstance(dims, (str, int)) or len(dims) < 2:
             raise ValueError(f"dims: expected at least an input and an output width, got {dims!r}")
         self.dims = [_validate.whole("dims", d, 1, 2**31 - 1) for d in dims]
         hidden = len(self.dims) - 2
-        self.activation = _validate.per_layer("activation", activation, hidden)
+        self.activation: list[str] = _validate.per_layer("activation", activation, hidden)
         self.keep = [
-            _validate.keep_probability("keep", k)
-            for k in _validate.per_layer("keep", keep, hidden)
+            _validate.keep_probability("keep", k) for k in _validate.per_layer("keep", keep, hidden)
         ]
         self.loss_name = _validate.one_of("loss", loss, losses.NAMES)
         self.dtype = _validate.float_dtype("dtype", dtype)
         self.seed = _validate.whole("seed", seed, 0, 2**64 - 1)
-        self.init = init
+        self.init, self.output_init = init, output_init
         self.history: History | None = None
         self.stop_training = False
+        self.stop_reason = ""
         self.epochs_done = 0
         self.steps_done = 0
         self._mean: Array | None = None
         self._scale: Array | None = None
-        self._build()
-        self._initialize(initializers.get(init))
-
-    def _build(self) -> None:
         codes = [activation_code("activation", a) for a in [*self.activation, "identity"]]
-        specs = list(
-            zip(self.dims[:-1], self.dims[1:], codes, [*self.keep, 1.0], strict=True)
-        )
+        specs = list(zip(self.dims[:-1], self.dims[1:], codes, [*self.keep, 1.0], strict=True))
         engine = _core.Engine32 if self.dtype == np.float32 else _core.Engine64
         self._engine = engine(specs, losses.NAMES.index(self.loss_name))
         self._arena: Array = self._engine.parameters
         self.params = self._views(self._arena)
-
-    def _initialize(self, initialize: initializers.Initializer) -> None:
-        for layer in range(len(self.dims) - 1):
-            rng = Generator.internal(self.seed, _core.stream_of("init", layer, 0))
-            weights = self.params[f"W{layer + 1}"]
-            initialize(weights.shape, rng=rng, dtype=self.dtype, out=weights)
 
     def _views(self, arena: Array) -> dict[str, Array]:
         views: dict[str, Array] = {}
@@ -132,7 +143,9 @@ class MLP:
 
     def __repr__(self) -> str:
         widths = "-".join(map(str, self.dims))
-        return f"MLP({widths}, loss={self.loss_name!r}, dtype={self.dtype.name!r}, seed={self.seed})"
+        return (
+            f"MLP({widths}, loss={self.loss_name!r}, dtype={self.dtype.name!r}, seed={self.seed})"
+        )
 
     @property
     def n_params(self) -> int:
@@ -165,24 +178,10 @@ class MLP:
         return self._mean, self._scale
 
     def _targets(self, y: Array, n_rows: int, name: str = "y") -> Targets:
-        y = _validate.plain_array(name, y)
-        outputs = self.dims[-1]
-        if y.ndim == 1 and y.dtype.kind in "iu" and not (self.loss_name == "mse" and outputs == 1):
-            return Targets(_validate.labels(name, y, n_rows, outputs), None)
-        if y.ndim == 1 and outputs == 1:
-            y = y.reshape(-1, 1)
-        if y.shape != (n_rows, outputs) or y.dtype.kind not in "fiu":
-            raise ValueError(
-                f"{name}: expected ({n_rows},) whole-number labels or ({n_rows}, {outputs}) "
-                f"{'values' if self.loss_name == 'mse' else 'probabilities'}, "
-                f"got {_validate.describe(y)}"
-            )
-        soft = np.ascontiguousarray(y, dtype=self.dtype)
-        losses.check_soft(name, soft, self.loss_name)
-        return Targets(None, soft)
+        return losses.targets(name, y, n_rows, self.dims[-1], self.loss_name, self.dtype)
 
     def set_preprocess(self, preprocess: Preprocess, X: Array) -> None:
-        """Fixes how data enters the network: as ``(x - mean) * scale``, folded into the native loop.
+        """Fixes how data enters the network: ``(x - mean) * scale``, folded into the native loop.
 
         Parameters
         ----------
@@ -199,9 +198,9 @@ class MLP:
         if isinstance(preprocess, str):
             _validate.one_of("preprocess", preprocess, ["standardize"])
             mean, std = training.column_moments(X)
-            pair = (mean, 1 / np.where(std > 0, std, 1.0))
+            pair = [mean, 1 / np.where(std > 0, std, 1.0)]
         else:
-            pair = tuple(np.atleast_1d(np.asarray(v, dtype=np.float64)) for v in preprocess)
+            pair = [np.atleast_1d(np.asarray(v, dtype=np.float64)) for v in preprocess]
         if len(pair) != 2 or any(v.shape not in ((1,), (self.dims[0],)) for v in pair):
             raise ValueError(
                 f"preprocess: expected (mean, scale) of one value or {self.dims[0]} each, "
@@ -253,7 +252,7 @@ class MLP:
             rows, *self._transform(rows), *targets, weights, _validate.threads(n_threads)
         )
         result = {"loss": loss}
-        if targets.labels is not None:
+        if targets[0] is not None:
             result["accuracy"] = correct / len(rows)
         return result
 
@@ -399,6 +398,7 @@ class MLP:
             "dims": self.dims,
             "activation": self.activation,
             "init": self.init,
+            "output_init": self.output_init,
             "loss": self.loss_name,
             "keep": self.keep,
             "dtype": self.dtype.name,
@@ -413,10 +413,7 @@ class MLP:
         return {"config": self.config(), "counters": counters, "arrays": arrays}
 
     def __setstate__(self, state: Mapping[str, Any]) -> None:
-        config = dict(state["config"])
-        config["init"] = "zeros"  # the parameters come from the file
-        MLP.__init__(self, config.pop("dims"), **config)
-        self.init = state["config"]["init"]
+        self._configure(**state["config"])
         arrays = state["arrays"]
         self.set_parameters(arrays["parameters"])
         self._mean, self._scale = arrays.get("mean"), arrays.get("scale")

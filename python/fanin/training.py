@@ -95,7 +95,7 @@ class _Fit:
         self.X = net._rows(X)
         n = len(self.X)
         self.targets = net._targets(y, n)
-        _require_two_classes(self.targets.labels)
+        _require_two_classes(self.targets[0])
         self.weights = _validate.weights(sample_weight, n, net.dtype)
         self.validation: tuple[Array, Targets] | None = None
         if validation_data is not None:
@@ -106,17 +106,15 @@ class _Fit:
         self.batch = n if batch_size is None else _validate.whole("batch_size", batch_size, 1, n)
         self.steps = -(-n // self.batch)
         self.reg = _validate.real("reg", reg, 0)
-        self.clip = 0.0 if clip_norm is None else _validate.real("clip_norm", clip_norm, 0, above=True)
+        self.clip = (
+            0.0 if clip_norm is None else _validate.real("clip_norm", clip_norm, 0, above=True)
+        )
         self.sampling = _validate.one_of("sampling", sampling, ["epoch", "replacement"])
         self.threads = n_threads
         _validate.threads(n_threads)
         self.optimizer = optim.get(optimizer)
         self.schedule = schedules.get(schedule)
-        bar = [ProgressBar()] if progress else []
-        self.callbacks = CallbackList([*callbacks, *bar], net)
         self.states = self.optimizer._arena_states(net._arena.size, net.dtype)
-        net.set_preprocess(preprocess, self.X)
-        self.transform = net._transform(self.X)
         self.history = History(
             params={
                 "epochs": self.epochs,
@@ -129,6 +127,10 @@ class _Fit:
             },
             expected_initial_loss=losses.expected_initial_loss(net.loss_name, net.dims[-1]),
         )
+        bar = [ProgressBar()] if progress else []
+        self.callbacks = CallbackList([*callbacks, *bar], net, self.history.params)
+        net.set_preprocess(preprocess, self.X)
+        self.transform = net._transform(self.X)
         self.order = np.empty(n, np.int64)
         self.losses = np.empty(self.steps)
         self.correct = np.empty(self.steps, np.int64)
@@ -180,10 +182,12 @@ class _Fit:
         rates = self.schedule.lr(
             self.optimizer.lr, epoch * self.steps, self.steps, self.steps, self.epochs
         )
-        budget = 0.0 if self.callbacks.uses_batches else CHUNK_SECONDS
+        batches = self.callbacks.uses_batches
+        budget = 0.0 if batches else CHUNK_SECONDS
         step = 0
         while step < self.steps:
-            self.callbacks.on_train_batch_begin(step, {})
+            if batches:
+                self.callbacks.on_train_batch_begin(step, {})
             done, diverged = self.run_steps(step, rates, budget)
             step += done
             if step and self.history.initial_loss is None:
@@ -191,7 +195,10 @@ class _Fit:
             if diverged:
                 self.diverged_at = epoch, step, float(rates[step])
                 return False
-            self.callbacks.on_train_batch_end(step - 1, self.logs(step))
+            logs = self.logs(step)
+            if batches:
+                self.callbacks.on_train_batch_end(step - 1, logs)
+            self.callbacks.on_progress(epoch * self.steps + step, logs)
         return True
 
     def rows_done(self, step: int) -> Array:
@@ -204,7 +211,7 @@ class _Fit:
         """Mean loss and accuracy over the epoch's rows so far."""
         rows = self.rows_done(step)
         logs = {"loss": float(self.losses[:step] @ rows / rows.sum())}
-        if self.targets.labels is not None:
+        if self.targets[0] is not None:
             logs["accuracy"] = float(self.correct[:step].sum() / rows.sum())
         return logs
 
@@ -222,48 +229,50 @@ class _Fit:
 
     def warn_diverged(self, kept: int) -> None:
         epoch, step, rate = self.diverged_at
-        largest = float(np.abs(self.X[: 10 * self.batch]).max()) if self.transform[0] is None else 0.0
         advice = f"lower the learning rate (it was {rate:g})"
-        if largest > 10:
+        largest = float(np.abs(self.X[: 10 * self.batch]).max())
+        if largest > 10 and self.transform[0] is None:
             advice += f", scale the inputs (they reach {largest:g}; preprocess='standardize')"
         if not self.clip:
             advice += ", or clip the gradient (clip_norm=1)"
         where = f"the end of epoch {kept}" if kept else "where fit began"
         warnings.warn(
-            f"the loss stopped being finite in epoch {epoch + 1}, step {step + 1}; the parameters were "
-            f"put back to {where}: {advice}",
+            f"the loss stopped being finite in epoch {epoch + 1}, step {step + 1}; "
+            f"the parameters were put back to {where}: {advice}",
             DivergenceWarning,
             stacklevel=5,
         )
 
     def run(self) -> History:
         net, history = self.net, self.history
-        net.stop_training = False
+        net.stop_training, net.stop_reason = False, ""
         net.history = history
         snapshot = _Snapshot(net, self.optimizer, self.states)
         began = time.perf_counter()
         history.stop_reason = "interrupted"
-        self.callbacks.on_train_begin({})
         try:
-            for epoch in range(self.epochs):
-                self.callbacks.on_epoch_begin(epoch, {})
-                if not self.epoch(epoch):
-                    snapshot.restore()
-                    history.stop_reason = "diverged"
-                    break
-                self.end_epoch(epoch)
-                snapshot.take(epoch + 1)
-                if net.stop_training:
-                    history.stop_reason = "callback"
-                    break
-            else:
-                history.stop_reason = "epochs"
+            with self.callbacks:
+                self.callbacks.on_train_begin({})
+                history.stop_reason = self.epochs_of(snapshot)
+                self.callbacks.on_train_end({})
         finally:
             history.seconds = time.perf_counter() - began
-            self.callbacks.on_train_end({})
         if history.stop_reason == "diverged":
             self.warn_diverged(snapshot.epoch)
         return history
+
+    def epochs_of(self, snapshot: _Snapshot) -> str:
+        """Epochs until the last, a callback's word or divergence; why it ended."""
+        for epoch in range(self.epochs):
+            self.callbacks.on_epoch_begin(epoch, {})
+            if not self.epoch(epoch):
+                snapshot.restore()
+                return "diverged"
+            self.end_epoch(epoch)
+            snapshot.take(epoch + 1)
+            if self.net.stop_training:
+                return self.net.stop_reason or "stopped by a callback"
+        return "all epochs done"
 
 
 def fit(net: MLP, X: Array, y: Array, **options: Any) -> History:

@@ -1,0 +1,205 @@
+"""What all optimizers share: hyperparameters, states, checks, saving."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from fanin import _core
+from fanin._validate import describe, plain_array, real, threads
+
+Array = npt.NDArray[Any]
+Arrays = Array | Mapping[str, Array]
+Layout = tuple[tuple[int, ...], np.dtype[Any]]
+
+_AVERAGES = ("rho", "alpha", "beta1", "beta2")
+
+
+class Optimizer:
+    """Base of all optimizers; not to be made itself.
+
+    Attributes
+    ----------
+    lr : float
+        The learning rate, at least 0. It may be set between steps.
+    name : str
+        As `get` knows it.
+    t : int
+        Steps taken.
+    n_states : int
+        Arrays of state kept for each array of parameters.
+    hyperparameters : dict
+        All but the learning rate; they are fixed when the object is made.
+    """
+
+    name: ClassVar[str]
+
+    def __init__(self, lr: float, **hyperparameters: float | None) -> None:
+        if type(self) is Optimizer:
+            raise TypeError("Optimizer: expected one of its subclasses, such as optim.Adam")
+        self.lr = lr
+        self._hyperparameters = {k: _checked(k, v) for k, v in hyperparameters.items()}
+        self._states: dict[str, list[Array]] = {}
+        self._rule = self._new_rule()
+
+    def _new_rule(self) -> _core.Rule:
+        values: dict[str, Any] = dict(self._hyperparameters)
+        if "alpha" in values:
+            values["rho"] = values.pop("alpha")
+        return _core.Rule(self.name, **values)
+
+    @property
+    def lr(self) -> float:
+        """The learning rate."""
+        return self._lr
+
+    @lr.setter
+    def lr(self, value: float) -> None:
+        self._lr = real("lr", value, 0)
+
+    @property
+    def t(self) -> int:
+        """Steps taken."""
+        return self._rule.t
+
+    @property
+    def n_states(self) -> int:
+        """Arrays of state kept for each array of parameters."""
+        return self._rule.n_states
+
+    @property
+    def hyperparameters(self) -> dict[str, float | None]:
+        """All but the learning rate."""
+        return dict(self._hyperparameters)
+
+    def __repr__(self) -> str:
+        values = {"lr": self.lr, **self._hyperparameters}
+        return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in values.items())})"
+
+    def step(self, params: Arrays, grads: Arrays, *, n_threads: int | None = None) -> None:
+        """Takes one step: changes `params` in place.
+
+        Parameters
+        ----------
+        params : ndarray or dict of str to ndarray
+            float32 or float64, C-contiguous, writable. All calls must give the same keys, shapes
+            and dtypes, since the states belong to them.
+        grads : ndarray or dict of str to ndarray
+            The gradients, alike. They are not changed.
+        n_threads : int, optional
+            The result does not depend on it.
+
+        Raises
+        ------
+        ValueError, TypeError
+            Where the two do not fit each other or earlier steps. Nothing has been changed then.
+        """
+        p, g = named_arrays("params", params), named_arrays("grads", grads)
+        if p.keys() != g.keys():
+            raise ValueError(f"grads: expected the keys of params ({_keys(p)}), got {_keys(g)}")
+        states = self._states_for({k: (a.shape, a.dtype) for k, a in p.items()}, "params")
+        self._rule.step(
+            [label(k) for k in p],
+            list(p.values()),
+            [g[k] for k in p],
+            [states[k] for k in p],
+            self.lr,
+            0.0,
+            1.0,
+            threads(n_threads),
+        )
+        self._states = states
+
+    def _states_for(self, layouts: Mapping[str, Layout], name: str) -> dict[str, list[Array]]:
+        """The states of arrays of these layouts: those held, or zeros where none are held yet."""
+        if not self._states or self.n_states == 0:
+            return {
+                k: [np.zeros(shape, dtype) for _ in range(self.n_states)]
+                for k, (shape, dtype) in layouts.items()
+            }
+        if layouts.keys() != self._states.keys():
+            raise ValueError(
+                f"{name}: expected the keys of earlier steps ({_keys(self._states)}), "
+                f"got {_keys(layouts)}; another model needs an optimizer of its own"
+            )
+        for k, (shape, dtype) in layouts.items():
+            held = self._states[k][0]
+            if held.shape != shape or held.dtype != dtype:
+                raise ValueError(
+                    f"{name}{label(k)}: expected {describe(held)} as in earlier steps, "
+                    f"got {shape} {dtype}; another model needs an optimizer of its own"
+                )
+        return self._states
+
+    def _arena_states(self, size: int, dtype: np.dtype[Any]) -> list[Array]:
+        """The states of a network whose parameters are one flat array."""
+        self._states = self._states_for({"": ((size,), np.dtype(dtype))}, "optimizer")
+        return self._states[""]
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that the next step depends on: a copy, for `load_state_dict`.
+
+        Keys: name, lr, hyperparameters, clock (the count of steps and running products, a dict of
+        numbers), states (a list of arrays for each key of params; the key "" for a single array).
+        """
+        return {
+            "name": self.name,
+            "lr": self.lr,
+            "hyperparameters": self.hyperparameters,
+            "clock": self._rule.state,
+            "states": {k: [s.copy() for s in held] for k, held in self._states.items()},
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Puts back what `state_dict` gave: all later steps are the same, bit for bit."""
+        expected = ("name", "lr", "hyperparameters", "clock", "states")
+        missing = [k for k in expected if k not in state]
+        if missing:
+            raise ValueError(
+                f"state: expected the keys {', '.join(expected)}; {missing[0]} is missing"
+            )
+        if state["name"] != self.name:
+            raise ValueError(f"state: expected that of {self.name!r}, got {state['name']!r}")
+        if state["hyperparameters"].keys() != self._hyperparameters.keys():
+            raise ValueError(
+                f"state: expected the hyperparameters {_keys(self._hyperparameters)}, "
+                f"got {_keys(state['hyperparameters'])}"
+            )
+        states = {
+            k: [np.array(plain_array(f"state{label(k)}", s), order="C") for s in held]
+            for k, held in state["states"].items()
+        }
+        if any(len(held) != self.n_states for held in states.values()):
+            raise ValueError(f"state: expected {self.n_states} arrays for each key of states")
+        self.lr = state["lr"]
+        self._hyperparameters = {k: _checked(k, v) for k, v in state["hyperparameters"].items()}
+        self._rule = self._new_rule()
+        self._rule.state = dict(state["clock"])
+        self._states = states
+
+
+def _checked(name: str, value: float | None) -> float | None:
+    if name == "momentum_decay" and value is None:
+        return None
+    number = real(name, value, 0, above=name == "eps")  # type: ignore[arg-type]
+    if name in _AVERAGES and number >= 1:
+        raise ValueError(f"{name}: expected a number in [0, 1), got {value!r}")
+    return number
+
+
+def named_arrays(name: str, arrays: object) -> dict[str, Array]:
+    """The arrays by key; a single one has the key ""."""
+    if isinstance(arrays, Mapping):
+        return {str(k): plain_array(f"{name}{label(str(k))}", a) for k, a in arrays.items()}
+    return {"": plain_array(name, arrays)}
+
+
+def label(key: str) -> str:
+    return f"[{key!r}]" if key else ""
+
+
+def _keys(arrays: Mapping[str, Any]) -> str:
+    return ", ".join(arrays) or "a single array"
