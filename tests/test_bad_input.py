@@ -334,6 +334,7 @@ MLP: dict[str, Case] = {
         "loss: expected one of softmax, svm, mse; got 'hinge'",
     ),
     "init": (make(init="lucky"), ValueError, "init: expected one of .*kaiming.*'lucky'"),
+    "output_init": (make(output_init="lucky"), ValueError, "output_init: expected one of .*lucky"),
     "dtype": (make(dtype="float16"), ValueError, "dtype: expected float32 or float64, got float16"),
     "dtype: nonsense": (make(dtype="number"), TypeError, "dtype: expected float32 or float64"),
     "seed: negative": (make(seed=-1), ValueError, "seed: expected .*got -1"),

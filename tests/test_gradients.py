@@ -63,6 +63,7 @@ def network(loss: str = "softmax", activation: Any = "tanh", **options: Any) -> 
         options.pop("dims", DIMS),
         activation=activation,
         loss=loss,
+        output_init=None,
         dtype="float64",
         seed=7,
         **options,

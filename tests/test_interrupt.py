@@ -196,7 +196,7 @@ def test_no_handler_is_left_behind(run_isa: Any) -> None:
     before = [signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM)]
     import fanin
     X = np.ones((20, 3), np.float32)
-    fanin.MLP([3, 2]).fit(X, np.arange(20) % 2, epochs=1, progress=False)
+    fanin.MLP([3, 2]).fit(X, np.arange(20) % 2, batch_size=10, epochs=1, progress=False)
     print(before == [signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM)])
     """
     assert run_isa(code).strip() == "True"

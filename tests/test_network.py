@@ -43,11 +43,15 @@ def test_parameters_are_views_of_one_arena(dtype: str) -> None:
 @pytest.mark.parametrize("init", ["kaiming", "xavier", "small_random"])
 def test_parameters_are_a_function_of_the_seed(init: str) -> None:
     net = fanin.MLP([20, 30, 10], init=init, seed=5)
+    same = fanin.MLP([20, 30, 10], init=init, output_init=None, seed=5)
+    small = initializers.small_random
     for layer, shape in enumerate([(20, 30), (30, 10)]):
-        rng = package_generator(5, "init", layer, 0)
-        expected = initializers.get(init)(shape, rng=rng, dtype="float32")
-        assert np.array_equal(net.params[f"W{layer + 1}"], expected)
-        assert not net.params[f"b{layer + 1}"].any()
+        for parameters, last in ((net.params, small), (same.params, initializers.get(init))):
+            initialize = last if layer == 1 else initializers.get(init)
+            rng = package_generator(5, "init", layer, 0)
+            expected = initialize(shape, rng=rng, dtype="float32")
+            assert np.array_equal(parameters[f"W{layer + 1}"], expected)
+            assert not parameters[f"b{layer + 1}"].any()
     twin = fanin.MLP([20, 30, 10], init=init, seed=5)
     assert np.array_equal(net.get_parameters(), twin.get_parameters())
     other = fanin.MLP([20, 30, 10], init=init, seed=6)

@@ -189,18 +189,7 @@ def leaks(source: Path, isa: str, folder: Path, include: Path, flags: list[str])
     """Symbols of the object that the linker may merge with those of other objects."""
     compiled = folder / f"{isa}.o"
     visibility = ["-fPIC", "-fvisibility=hidden", "-fvisibility-inlines-hidden"]
-    command = [
-        "g++",
-        "-std=c++20",
-        *visibility,
-        *flags,
-        "-I",
-        include,
-        "-c",
-        source,
-        "-o",
-        compiled,
-    ]
+    command = ["g++", "-std=c++20", *visibility, *flags, f"-I{include}"]
     subprocess.run([*command, "-c", source, "-o", compiled], check=True, timeout=900)
     symbols = subprocess.run(
         ["nm", "-C", "--defined-only", str(compiled)], check=True, capture_output=True, text=True

@@ -27,7 +27,12 @@ def problem(n: int = 250, d: int = 12, classes: int = 4) -> tuple[np.ndarray, np
 
 
 def network(**options: Any) -> fanin.MLP:
-    defaults: dict[str, Any] = {"activation": "tanh", "dtype": "float64", "seed": 3}
+    defaults: dict[str, Any] = {
+        "activation": "tanh",
+        "dtype": "float64",
+        "seed": 3,
+        "output_init": None,
+    }
     return fanin.MLP(options.pop("dims", [12, 17, 9, 4]), **defaults | options)
 
 

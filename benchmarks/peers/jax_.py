@@ -68,13 +68,13 @@ def train(job: Train, threads: int) -> Prepared:
         state = (params, zeros)
     whole = job.rows // job.batch * job.batch
 
-    def step(state: Tree, index: jax.Array) -> tuple[Tree, None]:
-        params, inner = state
-        grads = jax.grad(_loss)(params, X[index], y[index])
-        return update(params, grads, inner), None
-
     @partial(jax.jit, donate_argnums=0)
-    def epoch(state: Tree, order: jax.Array) -> Tree:
+    def epoch(state: Tree, X: jax.Array, y: jax.Array, order: jax.Array) -> Tree:
+        def step(state: Tree, index: jax.Array) -> tuple[Tree, None]:
+            params, inner = state
+            grads = jax.grad(_loss)(params, X[index], y[index])
+            return update(params, grads, inner), None
+
         state, _ = jax.lax.scan(step, state, order[:whole].reshape(-1, job.batch))
         return step(state, order[whole:])[0] if whole < job.rows else state
 
@@ -82,7 +82,7 @@ def train(job: Train, threads: int) -> Prepared:
 
     def run() -> None:
         nonlocal state
-        state = epoch(state, rng.permutation(job.rows).astype(np.int32))
+        state = epoch(state, X, y, rng.permutation(job.rows).astype(np.int32))
         jax.block_until_ready(state)
 
     return Prepared(run, lambda: np.asarray(_scores(state[0], data.scaled(job.data.X_test))))

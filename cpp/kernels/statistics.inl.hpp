@@ -68,30 +68,36 @@ FANIN_INLINE void transpose_square(const double* src, index src_stride, double* 
   dst[dst_stride + 1] = d;
 }
 
-/// A tile of one Vec a side. Its rows are copied first: read in place, rows that lie a power of two
-/// apart would throw one another out of the cache.
+/// A tile of one Vec's columns, its rows a multiple of a square's side. Its rows are copied first: read
+/// in place, rows that lie a power of two apart would throw one another out of the cache.
 template <class T>
-FANIN_INLINE void transpose_tile(const T* src, index cols, T* dst, index rows) {
-  constexpr int L = lanes<T>, side = static_cast<int>(16 / sizeof(T));
+FANIN_INLINE void transpose_tile(const T* src, index cols, T* dst, index rows, index tile_rows) {
+  constexpr index L = lanes<T>, side = 16 / sizeof(T);
   alignas(64) T tile[L * L];
-  for (int i = 0; i < L; ++i) Vec<T>::load(src + i * cols).store(tile + i * L);
-  for (int j = 0; j < L; j += side) {
-    for (int i = 0; i < L; i += side) transpose_square(tile + i * L + j, L, dst + j * rows + i, rows);
+  for (index i = 0; i < tile_rows; ++i) Vec<T>::load(src + i * cols).store(tile + i * L);
+  for (index j = 0; j < L; j += side) {
+    for (index i = 0; i < tile_rows; i += side) {
+      transpose_square(tile + i * L + j, L, dst + j * rows + i, rows);
+    }
   }
 }
 
 template <class T>
 void transpose(const Transpose<T>& t, Range rows) noexcept {
-  constexpr index L = lanes<T>;
+  constexpr index L = lanes<T>, side = 16 / sizeof(T);
+  const auto one_by_one = [&](Range r, Range c) {
+    for (index j = c.begin; j < c.end; ++j) {
+      for (index i = r.begin; i < r.end; ++i) t.dst[j * t.rows + i] = t.src[i * t.cols + j];
+    }
+  };
+  const index tiled_cols = t.cols / L * L;
   for (index i = rows.begin; i < rows.end; i += L) {
-    const index i_end = rows.end - i < L ? rows.end : i + L;
-    index j = 0;
-    for (; i_end - i == L && j + L <= t.cols; j += L) {
-      transpose_tile(t.src + i * t.cols + j, t.cols, t.dst + j * t.rows + i, t.rows);
+    const index end = rows.end - i < L ? rows.end : i + L, tiled = (end - i) / side * side;
+    for (index j = 0; j < tiled_cols; j += L) {
+      transpose_tile(t.src + i * t.cols + j, t.cols, t.dst + j * t.rows + i, t.rows, tiled);
     }
-    for (; j < t.cols; ++j) {
-      for (index k = i; k < i_end; ++k) t.dst[j * t.rows + k] = t.src[k * t.cols + j];
-    }
+    one_by_one({i, i + tiled}, {tiled_cols, t.cols});
+    one_by_one({i + tiled, end}, {0, t.cols});
   }
 }
 

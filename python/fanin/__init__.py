@@ -10,7 +10,16 @@ from fanin._version import __version__
 
 _runtime.load_core()
 
-from fanin import callbacks, initializers, layers, losses, optim, random, schedules  # noqa: E402
+from fanin import (  # noqa: E402
+    callbacks,
+    initializers,
+    layers,
+    losses,
+    optim,
+    preprocessing,
+    random,
+    schedules,
+)
 from fanin._runtime import get_num_threads, set_num_threads, show_config  # noqa: E402
 from fanin.network import MLP  # noqa: E402
 from fanin.training import DivergenceWarning  # noqa: E402
@@ -31,6 +40,7 @@ __all__ = [
     "losses",
     "optim",
     "plots",
+    "preprocessing",
     "random",
     "schedules",
     "set_num_threads",
@@ -38,7 +48,7 @@ __all__ = [
     "tuning",
 ]
 
-_LAZY = ("checkpoint", "datasets", "plots", "tuning")
+_LAZY = ("checkpoint", "cli", "datasets", "plots", "tuning")
 
 
 def __getattr__(name: str) -> Any:

@@ -1,7 +1,8 @@
 """Dense layers as functions: the fused one, and the lecture's course-style pairs.
 
 Every ``*_forward`` returns ``(out, cache)`` and the matching ``*_backward(dout, cache)`` returns
-the gradients, as in the course's assignments. x is (N, D), W is (D, H), b is (H,); float32 or float64.
+the gradients, as in the course's assignments. x is (N, D), W is (D, H), b is (H,), all float32 or
+all float64.
 """
 
 from __future__ import annotations

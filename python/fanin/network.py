@@ -9,8 +9,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from fanin import _core, _validate, checkpoint, initializers, losses, training
+from fanin import (
+    _core,
+    _validate,
+    checkpoint,
+    initializers,
+    losses,
+    preprocessing,
+    training,
+)
 from fanin.layers import activation_code
+from fanin.preprocessing import Preprocess
 from fanin.random import Generator
 
 if TYPE_CHECKING:
@@ -21,7 +30,6 @@ if TYPE_CHECKING:
 __all__ = ["MLP"]
 
 Array = npt.NDArray[Any]
-Preprocess = str | tuple[npt.ArrayLike, npt.ArrayLike] | None
 
 
 # Targets as the core takes them: labels or soft, never both.
@@ -180,34 +188,21 @@ class MLP:
     def _targets(self, y: Array, n_rows: int, name: str = "y") -> Targets:
         return losses.targets(name, y, n_rows, self.dims[-1], self.loss_name, self.dtype)
 
-    def set_preprocess(self, preprocess: Preprocess, X: Array) -> None:
+    def set_preprocess(self, preprocess: Preprocess | None, X: Array) -> None:
         """Fixes how data enters the network: ``(x - mean) * scale``, folded into the native loop.
 
         Parameters
         ----------
         preprocess : None, "standardize" or (mean, scale)
-            None leaves what was set before. "standardize" takes mean and standard deviation of each
-            column of X, the training data; a constant column is only centred. mean and scale are
-            numbers or have one value a column.
+            None leaves what was set before. "standardize" takes mean and standard deviation of X's
+            columns. mean and scale are numbers or have one value a column.
         X : ndarray of shape (N, D)
         """
         if preprocess is None:
             if self._mean is None and X.dtype == np.uint8:
                 self._mean, self._scale = self._transform(X)
             return
-        if isinstance(preprocess, str):
-            _validate.one_of("preprocess", preprocess, ["standardize"])
-            mean, std = training.column_moments(X)
-            pair = [mean, 1 / np.where(std > 0, std, 1.0)]
-        else:
-            pair = [np.atleast_1d(np.asarray(v, dtype=np.float64)) for v in preprocess]
-        if len(pair) != 2 or any(v.shape not in ((1,), (self.dims[0],)) for v in pair):
-            raise ValueError(
-                f"preprocess: expected (mean, scale) of one value or {self.dims[0]} each, "
-                f"got {preprocess!r}"
-            )
-        if not all(np.isfinite(v).all() for v in pair):
-            raise ValueError("preprocess: expected finite mean and scale")
+        pair = preprocessing.mean_and_scale(preprocess, X)
         width = max(v.size for v in pair)
         self._mean, self._scale = (
             np.array(np.broadcast_to(v, (width,)), dtype=self.dtype) for v in pair
@@ -239,7 +234,7 @@ class MLP:
         sample_weight: Array | None = None,
         n_threads: int | None = None,
     ) -> dict[str, float]:
-        """``{"loss": ..., "accuracy": ...}`` without dropout and L2; accuracy where y are labels."""
+        """``{"loss": ..., "accuracy": ...}`` without dropout and L2; accuracy for labels."""
         rows = self._rows(X)
         targets = self._targets(y, len(rows))
         weights = _validate.weights(sample_weight, len(rows), self.dtype)
@@ -315,7 +310,7 @@ class MLP:
         reg: float = 0.0,
         schedule: str | Schedule | None = None,
         sample_weight: Array | None = None,
-        preprocess: Preprocess = None,
+        preprocess: Preprocess | None = None,
         sampling: str = "epoch",
         clip_norm: float | None = None,
         callbacks: Sequence[Callback] = (),
@@ -429,8 +424,8 @@ class MLP:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Writes configuration, preprocessing and parameters to one file, or leaves the old one.
 
-        The file is an ``.npz`` archive, whatever its extension, with a JSON header and a checksum of
-        each array. It is written beside the target, synced and then renamed.
+        The file is an ``.npz`` archive, whatever its extension, with a JSON header and a checksum
+        of each array. It is written beside the target, synced and then renamed.
         """
         state = self.__getstate__()
         header = {"config": state["config"], "counters": state["counters"]}

@@ -14,7 +14,8 @@ from fanin import _core, _validate, losses, optim, schedules
 from fanin.callbacks import Callback, CallbackList, History, ProgressBar
 
 if TYPE_CHECKING:
-    from fanin.network import MLP, Preprocess, Targets
+    from fanin.network import MLP, Targets
+    from fanin.preprocessing import Preprocess
 
 __all__ = ["DivergenceWarning"]
 
@@ -25,19 +26,6 @@ CHUNK_SECONDS = 0.05
 
 class DivergenceWarning(RuntimeWarning):
     """The loss stopped being finite; the last good epoch was put back."""
-
-
-def column_moments(X: Array, rows_at_once: int = 4096) -> tuple[Array, Array]:
-    """Mean and standard deviation (over N) of each column, in float64, in two passes over X."""
-    n, columns = X.shape
-    mean = np.zeros(columns)
-    for begin in range(0, n, rows_at_once):
-        mean += X[begin : begin + rows_at_once].sum(axis=0, dtype=np.float64)
-    mean /= n
-    square = np.zeros(columns)
-    for begin in range(0, n, rows_at_once):
-        square += np.square(X[begin : begin + rows_at_once] - mean).sum(axis=0)
-    return mean, np.sqrt(square / n)
 
 
 def _require_two_classes(labels: Array | None) -> None:
@@ -84,7 +72,7 @@ class _Fit:
         reg: float,
         schedule: str | schedules.Schedule | None,
         sample_weight: Array | None,
-        preprocess: Preprocess,
+        preprocess: Preprocess | None,
         sampling: str,
         clip_norm: float | None,
         callbacks: Sequence[Callback],
