@@ -355,7 +355,7 @@ BAD_X: dict[str, tuple[Any, Any, str]] = {
     "integers": (
         np.ones((N, D), int),
         TypeError,
-        EXPECTED_X + r", got \(6, 4\) int64; X.astype\('float32'\) converts",
+        EXPECTED_X + r", got \(6, 4\) int64; .*X.astype\('float32'\) converts",
     ),
     "half": (X.astype(np.float16), TypeError, r"X: .*float16"),
     "bool": (X > 0, TypeError, r"X: .*bool"),
@@ -364,7 +364,7 @@ BAD_X: dict[str, tuple[Any, Any, str]] = {
     "text": (X.astype(str), TypeError, r"X: .*<U"),
     "swapped": (X.astype(swapped), TypeError, r"X: expected native byte order, got .*>f4"),
     "masked": (np.ma.array(X), TypeError, "X: expected a plain array, got a masked array"),
-    "strided": (floats(2 * N, D)[::2], ValueError, r"X: .*np.ascontiguousarray\(X\)"),
+    "strided": (floats(2 * N, D)[::2], ValueError, r"X: .*np.ascontiguousarray\(.*X\)"),
     "by columns": (np.asfortranarray(X), ValueError, "X: .* C-contiguous"),
     "unaligned": (unaligned(X), ValueError, "X: .* aligned"),
     "nan": (
@@ -384,7 +384,7 @@ BAD_X: dict[str, tuple[Any, Any, str]] = {
     ),
 }
 WITH_X: dict[str, Callable[[Any], object]] = {
-    "fit": lambda X: NET.fit(X, y, progress=False),
+    "fit": lambda X: NET.fit(X, y, batch_size=2, progress=False),
     "evaluate": lambda X: NET.evaluate(X, y),
     "predict": lambda X: NET.predict(X),
     "predict_proba": lambda X: NET.predict_proba(X),
@@ -392,7 +392,7 @@ WITH_X: dict[str, Callable[[Any], object]] = {
     "loss": lambda X: NET.loss(X, y),
     "loss_and_grads": lambda X: NET.loss_and_grads(X, y),
     "validation_data": lambda X: NET.fit(
-        floats(N, D), y, validation_data=(X, y), epochs=1, progress=False
+        floats(N, D), y, validation_data=(X, y), epochs=1, batch_size=2, progress=False
     ),
 }
 
@@ -429,12 +429,12 @@ BAD_Y: dict[str, tuple[Any, Any, str]] = {
     "soft: negative": (with_value(np.full((N, H), 1 / 3), (1, 2), -1), ValueError, "y: .*row 1"),
 }
 WITH_Y: dict[str, Callable[[Any], object]] = {
-    "fit": lambda y: NET.fit(X, y, progress=False),
+    "fit": lambda y: NET.fit(X, y, batch_size=2, progress=False),
     "evaluate": lambda y: NET.evaluate(X, y),
     "loss": lambda y: NET.loss(X, y),
     "loss_and_grads": lambda y: NET.loss_and_grads(X, y),
     "validation_data": lambda y: NET.fit(
-        X, np.arange(N) % H, validation_data=(X, y), epochs=1, progress=False
+        X, np.arange(N) % H, validation_data=(X, y), epochs=1, batch_size=2, progress=False
     ),
 }
 
@@ -468,12 +468,12 @@ FIT: dict[str, Case] = {
     "optimizer: number": (
         fit(batch_size=2, optimizer=0.1),
         (TypeError, ValueError),
-        "optimizer: .*0.1",
+        "optimizer: expected .*got float",
     ),
     "optimizer: class": (
         fit(batch_size=2, optimizer=fanin.optim.Adam),
         (TypeError, ValueError),
-        "optimizer: expected .*Adam",
+        "optimizer: expected .*got type",
     ),
     "schedule": (
         fit(batch_size=2, schedule="cosin"),
@@ -532,28 +532,28 @@ FIT: dict[str, Case] = {
     "preprocess: shape": (
         fit(batch_size=2, preprocess=(np.zeros(3), 1.0)),
         ValueError,
-        r"preprocess: expected \(mean, scale\) of one value or 4 each",
+        r"preprocess: expected mean and scale of one .*value or 4 each, got .*\(3,\)",
     ),
     "preprocess: three": (fit(batch_size=2, preprocess=(0, 1, 2)), ValueError, "preprocess: "),
     "preprocess: number": (
         fit(batch_size=2, preprocess=0.5),
         (TypeError, ValueError),
-        r"preprocess: expected .*\(mean, scale\).*0.5",
+        "preprocess: expected .*float",
     ),
     "preprocess: text": (
         fit(batch_size=2, preprocess=("a", "b")),
         (TypeError, ValueError),
-        r"preprocess: expected .*\(mean, scale\)",
+        "preprocess: expected ",
     ),
     "preprocess: nan": (
         fit(batch_size=2, preprocess=(0, np.nan)),
         ValueError,
-        "preprocess: expected finite",
+        "preprocess: expected .*finite",
     ),
     "preprocess: beyond float32": (
         fit(batch_size=2, preprocess=(0, 1e39)),
         ValueError,
-        "preprocess: expected finite",
+        "preprocess: expected .*finite",
     ),
     "validation_data: one": (
         fit(batch_size=2, validation_data=(X,)),

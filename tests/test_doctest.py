@@ -8,6 +8,7 @@ import pkgutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import fanin
@@ -29,7 +30,9 @@ def test_examples(module: str, tmp_path: Path, monkeypatch: Any) -> None:
     before = fanin.get_num_threads()
     try:
         results = doctest.testmod(
-            importlib.import_module(module), optionflags=doctest.NORMALIZE_WHITESPACE
+            importlib.import_module(module),
+            extraglobs={"fanin": fanin, "np": np},  # as a reader has them
+            optionflags=doctest.NORMALIZE_WHITESPACE,
         )
     finally:
         fanin.set_num_threads(before)

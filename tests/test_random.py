@@ -5,6 +5,7 @@ import os
 import pickle
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -201,7 +202,7 @@ def test_every_instruction_set_gives_the_same_bits():
     )
     expected = hashlib.sha256(batch_of_draws()).hexdigest()
     for isa in _core.supported_isas():
-        path = os.pathsep.join([os.path.dirname(__file__), *sys.path])  # noqa: PTH120
+        path = os.pathsep.join([str(Path(__file__).parent), *sys.path])
         run = subprocess.run(
             [sys.executable, "-c", code],
             env={**os.environ, "FANIN_ISA": isa, "PYTHONPATH": path},
@@ -218,8 +219,8 @@ def test_every_instruction_set_gives_the_same_bits():
         (lambda g: g.bernoulli(0.3, 1000), "315689058d644a01"),
         (lambda g: g.integers(0, 10**6, 1000), "1bfe1b8d5800b753"),
         (lambda g: g.permutation(1000), "90e771ff2202a0c4"),
-        (lambda g: g.standard_normal(1000), "GOLD5"),
-        (lambda g: g.standard_normal(1000, dtype="float64"), "GOLD6"),
+        (lambda g: g.standard_normal(1000), "0c7c6f7af3e49288"),
+        (lambda g: g.standard_normal(1000, dtype="float64"), "0edd6497ac6be2e5"),
     ],
     ids=["f32", "f64", "bernoulli", "integers", "permutation", "normal32", "normal64"],
 )

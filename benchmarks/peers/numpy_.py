@@ -9,7 +9,7 @@ import numpy as np
 from benchmarks import data
 from benchmarks.jobs import Array, Dense, Prepared, Train
 
-BLOCK = 16384  # parameters that an optimizer takes through all its passes at once
+BLOCK = 32768  # parameters that an optimizer takes through all its passes at once
 
 
 def configure(threads: int) -> None:

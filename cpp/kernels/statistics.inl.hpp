@@ -68,20 +68,7 @@ FANIN_INLINE void transpose_square(const double* src, index src_stride, double* 
   dst[dst_stride + 1] = d;
 }
 
-/// A tile of one Vec's columns, its rows a multiple of a square's side. Its rows are copied first: read
-/// in place, rows that lie a power of two apart would throw one another out of the cache.
-template <class T>
-FANIN_INLINE void transpose_tile(const T* src, index cols, T* dst, index rows, index tile_rows) {
-  constexpr index L = lanes<T>, side = 16 / sizeof(T);
-  alignas(64) T tile[L * L];
-  for (index i = 0; i < tile_rows; ++i) Vec<T>::load(src + i * cols).store(tile + i * L);
-  for (index j = 0; j < L; j += side) {
-    for (index i = 0; i < tile_rows; i += side) {
-      transpose_square(tile + i * L + j, L, dst + j * rows + i, rows);
-    }
-  }
-}
-
+/// By squares, within bands of one cache line: dst gets whole lines while src stays in the cache.
 template <class T>
 void transpose(const Transpose<T>& t, Range rows) noexcept {
   constexpr index L = lanes<T>, side = 16 / sizeof(T);
@@ -90,14 +77,17 @@ void transpose(const Transpose<T>& t, Range rows) noexcept {
       for (index i = r.begin; i < r.end; ++i) t.dst[j * t.rows + i] = t.src[i * t.cols + j];
     }
   };
-  const index tiled_cols = t.cols / L * L;
-  for (index i = rows.begin; i < rows.end; i += L) {
-    const index end = rows.end - i < L ? rows.end : i + L, tiled = (end - i) / side * side;
-    for (index j = 0; j < tiled_cols; j += L) {
-      transpose_tile(t.src + i * t.cols + j, t.cols, t.dst + j * t.rows + i, t.rows, tiled);
+  const index squared_cols = t.cols / side * side;
+  for (index begin = rows.begin; begin < rows.end; begin += L) {
+    const index end = rows.end - begin < L ? rows.end : begin + L;
+    const index squared_end = begin + (end - begin) / side * side;
+    for (index j = 0; j < squared_cols; j += side) {
+      for (index i = begin; i < squared_end; i += side) {
+        transpose_square(t.src + i * t.cols + j, t.cols, t.dst + j * t.rows + i, t.rows);
+      }
     }
-    one_by_one({i, i + tiled}, {tiled_cols, t.cols});
-    one_by_one({i + tiled, end}, {0, t.cols});
+    one_by_one({begin, squared_end}, {squared_cols, t.cols});
+    one_by_one({squared_end, end}, {0, t.cols});
   }
 }
 

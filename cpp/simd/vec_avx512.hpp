@@ -4,7 +4,14 @@
 //   vfmadd (zmm, memory or broadcast)      4 / 1      4 / 2
 //   vdivps zmm                             12 / 0.1   12 / 0.14
 //   vpmuludq zmm                           3 / 1      3 / 2
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"  // GCC 12's header, bug 105593
 #include <immintrin.h>
+#pragma GCC diagnostic pop
+#else
+#include <immintrin.h>
+#endif
 
 #include "core/view.hpp"
 

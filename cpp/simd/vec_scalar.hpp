@@ -230,7 +230,8 @@ FANIN_INLINE Vec<double> scale_by_power(Vec<double> a, Vec<double> n) {
   }
   return a;
 }
-/// Splits a positive normal a into mantissa in [1, 2) and whole exponent: a = mantissa * 2^exponent.
+/// Splits a positive normal a into mantissa in [1, 2) and whole exponent: a = mantissa *
+/// 2^exponent.
 FANIN_INLINE Vec<float> split_exponent(Vec<float> a, Vec<float>& exponent) {
   for (int i = 0; i < 16; ++i) {
     std::uint32_t bits;

@@ -34,7 +34,7 @@ def _require_two_classes(labels: Array | None) -> None:
 
 
 class _Snapshot:
-    """Parameters and optimizer state of the last good epoch."""
+    """Parameters, counters and optimizer state of the last good epoch."""
 
     def __init__(self, net: MLP, optimizer: optim.Optimizer, states: list[Array]) -> None:
         self._net, self._optimizer, self._states = net, optimizer, states
@@ -44,12 +44,14 @@ class _Snapshot:
 
     def take(self, epoch: int) -> None:
         self.epoch = epoch
+        self._counters = self._net.epochs_done, self._net.steps_done
         np.copyto(self._parameters, self._net._arena)
         for saved, state in zip(self._saved, self._states, strict=True):
             np.copyto(saved, state)
         self._clock = self._optimizer._rule.state
 
     def restore(self) -> None:
+        self._net.epochs_done, self._net.steps_done = self._counters
         np.copyto(self._net._arena, self._parameters)
         for saved, state in zip(self._saved, self._states, strict=True):
             np.copyto(state, saved)
@@ -187,7 +189,9 @@ class _Fit:
             if batches:
                 self.callbacks.on_train_batch_end(step - 1, logs)
             self.callbacks.on_progress(epoch * self.steps + step, logs)
-        return True
+        # No later loss would speak of an overflow in the epoch's last update.
+        self.diverged_at = epoch, self.steps - 1, float(rates[-1])
+        return bool(_core.first_nonfinite(self.net._arena) == self.net._arena.size)
 
     def rows_done(self, step: int) -> Array:
         """Rows of each of the epoch's first steps."""
