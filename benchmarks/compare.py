@@ -148,8 +148,10 @@ def describe(versions: Mapping[str, Any], roofs: Sequence[Roof], data_name: str)
     }
     lines = [
         f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, `{command}`",
-        f"{cpu_name()}, {os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}",
-        ", ".join(v["version"] for v in versions.values()),
+        f"{cpu_name()}, {os.cpu_count()} cores, {platform.system()}",
+        ", ".join(
+            [f"Python {platform.python_version()}", *(v["version"] for v in versions.values())]
+        ),
         f"NumPy's BLAS: {', '.join(sorted(pools)) or numpy_blas()}",
         f"data: {data_name}",
         "roof: "
@@ -225,7 +227,9 @@ def chosen_peers(text: str | None) -> list[str]:
     known = {name.casefold(): name for name in peers.PEERS}
     asked = [name.strip() for name in text.split(",")] if text else list(peers.PEERS)
     if unknown := [name for name in asked if name.casefold() not in known]:
-        raise ValueError(f"no peer is called {', '.join(unknown)}; they are {', '.join(peers.PEERS)}")
+        raise ValueError(
+            f"no peer is called {', '.join(unknown)}; they are {', '.join(peers.PEERS)}"
+        )
     _, missing = peers.installed()
     wanted = {known[name.casefold()] for name in asked}
     for name in missing:

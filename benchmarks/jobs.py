@@ -162,12 +162,32 @@ def _dense(
 _90 = Bar("roof", 0.9)
 
 ROWS = (
-    Row("epoch", "Fashion-MNIST epoch, 784-256-10, batch 128, Adam", "s", EPOCH, bar=Bar("speedup", 1.0)),
-    Row("busy", "the same on a busy machine, over its quiet time", "x", EPOCH, kind="busy", bar=Bar("limit", 2.5)),
+    Row(
+        "epoch",
+        "Fashion-MNIST epoch, 784-256-10, batch 128, Adam",
+        "s",
+        EPOCH,
+        bar=Bar("speedup", 1.0),
+    ),
+    Row(
+        "busy",
+        "the same on a busy machine, over its quiet time",
+        "x",
+        EPOCH,
+        kind="busy",
+        bar=Bar("limit", 2.5),
+    ),
     Row("epoch-100", "epoch, 784-100-10, batch 200, Adam", "s", MEDIUM),
     Row("epoch-1024", "epoch, 784-1024-1024-10, batch 256, Adam", "s", WIDE),
     Row("step-tiny", "20-32-2, batch 32, Adam, per step", "us", TINY, per=TINY.steps),
-    Row("step-lecture", "3072-50-10, batch 100, momentum, per step, 1 core", "us", LECTURE, per=LECTURE.steps, threads=(1,)),
+    Row(
+        "step-lecture",
+        "3072-50-10, batch 100, momentum, per step, 1 core",
+        "us",
+        LECTURE,
+        per=LECTURE.steps,
+        threads=(1,),
+    ),
     _dense(64, 784, 512, _90),
     _dense(128, 784, 256, _90),
     _dense(128, 1024, 1024, _90),
@@ -180,6 +200,13 @@ ROWS = (
     _dense(1, 784, 256, Bar("limit", 3.0)),
     _dense(128, 784, 256, None, activation="tanh"),
     Row("import", "import, over NumPy's", "ms", kind="import", bar=Bar("limit", 60.0)),
-    Row("memory", "peak memory of an epoch from uint8, over the interpreter with NumPy", "MB", EPOCH, kind="memory", bar=Bar("limit", 200.0)),
+    Row(
+        "memory",
+        "peak memory of an epoch from uint8, over the interpreter with NumPy",
+        "MB",
+        EPOCH,
+        kind="memory",
+        bar=Bar("limit", 200.0),
+    ),
 )
 BY_NAME = {row.name: row for row in ROWS}

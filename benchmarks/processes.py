@@ -17,8 +17,9 @@ def peak():
         with open("/proc/self/status") as status:
             lines = dict(line.split(":", 1) for line in status)
         return int(lines["VmHWM"].split()[0]) / 1e3
-    except OSError:  # not Linux; ru_maxrss is in bytes on macOS
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3)
+    except OSError:  # not Linux
+        unit = 1e6 if sys.platform == "darwin" else 1e3
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
 """
 BASELINE = PEAK + "import numpy\nprint(peak())"
 TRAINING = (
@@ -30,7 +31,7 @@ from benchmarks import jobs, peers
 module = peers.load(peer)
 module.configure(2)
 job = jobs.BY_NAME[row].job
-module.JOBS[type(job)](job, 2).run()
+module.JOBS[type(job)](job).run()
 print(peak())
 """
 )
@@ -68,7 +69,9 @@ def peak_megabytes(peer: str, row: str, env: Mapping[str, str]) -> float:
 @contextmanager
 def busy_machine() -> Iterator[None]:
     """One spinning process on every core."""
-    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    count = (
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    )
     spin = "import os\nparent = os.getppid()\nwhile os.getppid() == parent:\n    sum(range(10**5))"
     spinners = [subprocess.Popen([sys.executable, "-c", spin]) for _ in range(count)]
     try:

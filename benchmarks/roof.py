@@ -66,7 +66,12 @@ def _compiler() -> str | None:
 def _compile(compiler: str, folder: Path) -> Path:
     program = folder / "roof"
     target = "-mcpu=native" if os.uname().machine in ("arm64", "aarch64") else "-march=native"
-    flags = ["-O3", target, *ISA_FLAGS.get(os.environ.get("FANIN_ISA", ""), []), "-ffp-contract=fast"]
+    flags = [
+        "-O3",
+        target,
+        *ISA_FLAGS.get(os.environ.get("FANIN_ISA", ""), []),
+        "-ffp-contract=fast",
+    ]
     command = [compiler, *flags, "-pthread", str(SOURCE), "-o", str(program)]
     subprocess.run(command, check=True, capture_output=True, text=True)
     return program

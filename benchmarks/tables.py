@@ -61,11 +61,10 @@ def bar_text(bar: Bar | None, unit: str) -> str:
 
 
 def markdown(results: Sequence[Result], peers: Sequence[str]) -> str:
-    """One line a row: each peer's best with its threads, the ratio to the best peer, the roof's share."""
+    """A line for each row: the peers at their best, the ratio to the best of them, the roof's share."""
     head = ["work", "unit", *peers, "best peer / fanin", "roof", "share of roof", "bar", ""]
     lines = [head, ["---", "---", *["---:"] * (len(peers) + 3), "---", "---"]]
-    for result in results:
-        lines.append(_cells(result, peers))
+    lines += [_cells(result, peers) for result in results]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 

@@ -63,7 +63,7 @@ class Session:
     def __init__(self, peer: str, threads: int) -> None:
         from benchmarks import peers
 
-        self.peer, self.threads = peers.load(peer), threads
+        self.peer = peers.load(peer)
         self.peer.configure(threads)
 
     def versions(self) -> dict[str, Any]:
@@ -88,7 +88,7 @@ class Session:
         make = self.peer.JOBS.get(type(self.job))
         if make is None:
             return False
-        self.run, self.answer = make(self.job, self.threads)
+        self.run, self.answer = make(self.job)
         self.run()
         self.repeats = 1
         self.repeats = max(1, round(SHORTEST / max(self.time() * self.per, 1e-7)))
@@ -115,7 +115,7 @@ def main() -> None:
         arguments = [request["row"]] if request["row"] else []
         try:
             reply = {"value": getattr(session, request["do"])(*arguments)}
-        except Exception as error:  # noqa: BLE001  the parent tells the user
+        except Exception as error:  # the parent tells the user
             reply = {"error": f"{type(error).__name__}: {error}"}
         print(json.dumps(reply), file=replies, flush=True)
 

@@ -53,7 +53,8 @@ def case(n: int, c: int, dtype: Any, seed: int = 0) -> tuple[np.ndarray, ...]:
 @pytest.mark.parametrize("loss", LOSSES)
 def test_agrees_with_the_formula(loss: str, n: int, c: int, dtype: Any) -> None:
     s, y, soft, w = case(n, c, dtype)
-    for targets, q in ((y, np.eye(c)[y]), (soft, soft.astype(np.float64))):
+    hard = () if loss == "mse" and c == 1 else ((y, np.eye(c)[y]),)  # there y holds values
+    for targets, q in (*hard, (soft, soft.astype(np.float64))):
         for weights in (None, w):
             ww = np.ones(n) if weights is None else weights.astype(np.float64)
             row, gradient = reference_rows(loss, s.astype(np.float64), q)
@@ -74,7 +75,7 @@ def test_gradient_by_central_differences(loss: str, c: int, soft: bool) -> None:
     f = losses.get(loss)
     _, dscores = f(s, targets, sample_weight=w)
     slopes = central_difference(lambda x: f(x, targets, sample_weight=w)[0], s)
-    np.testing.assert_allclose(dscores, slopes, rtol=0, atol=1e-8)
+    np.testing.assert_allclose(dscores, slopes, rtol=0, atol=1e-7)
 
 
 @pytest.mark.parametrize("soft", [False, True])

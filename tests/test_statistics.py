@@ -41,7 +41,7 @@ def lane_sum(x: np.ndarray) -> float:
 def test_sum_squares(n: int, dtype: Any) -> None:
     x = normal(n, dtype)
     exact = math.fsum(float(v) ** 2 for v in x)
-    assert _core.sum_squares(x) == pytest.approx(exact, rel=50 * np.finfo(dtype).eps)
+    assert _core.sum_squares(x) == pytest.approx(exact, rel=50 * float(np.finfo(dtype).eps))
 
 
 @pytest.mark.parametrize("n", [1, 15, 17, 333, 20000])

@@ -2,7 +2,7 @@
 
 - ``configure(threads)``, called once, before anything else;
 - ``version()``;
-- ``JOBS``: for each kind of job that it can do, a function ``(job, threads) -> Prepared``.
+- ``JOBS``: for each kind of job that it can do, a function ``job -> Prepared``.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ def version() -> str:
     return f"fanin {fanin.__version__} ({fanin._core.isa()})"
 
 
-def train(job: Train, threads: int) -> Prepared:
+def train(job: Train) -> Prepared:
     network = fanin.MLP(job.dims, seed=0)
     optimizer = {"adam": fanin.optim.Adam, "momentum": fanin.optim.Momentum}[job.optimizer](job.lr)
 
@@ -33,7 +33,7 @@ def train(job: Train, threads: int) -> Prepared:
     return Prepared(run, lambda: network.scores(job.data.X_test))
 
 
-def dense(job: Dense, threads: int) -> Prepared:
+def dense(job: Dense) -> Prepared:
     x, W, b = job.arrays
     out = np.empty((job.M, job.N), "f4")
 

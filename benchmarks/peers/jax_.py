@@ -1,4 +1,4 @@
-"""JAX: the whole epoch in one jit, a scan over its steps, the state donated; compiling is not timed."""
+"""JAX: the whole epoch in one jit, a scan over its steps, the state donated. Compiling is not timed."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def _momentum(lr: float, params: Tree, grads: Tree, velocity: Tree) -> tuple[Tre
     return jax.tree.map(lambda p, v: p - lr * v, params, velocity), velocity
 
 
-def train(job: Train, threads: int) -> Prepared:
+def train(job: Train) -> Prepared:
     X, y = jnp.asarray(data.scaled(job.data.X)), jnp.asarray(job.data.y.astype(np.int32))
     params = jax.tree.map(jnp.asarray, job.initial_parameters())
     zeros = jax.tree.map(jnp.zeros_like, params)
@@ -88,7 +88,7 @@ def train(job: Train, threads: int) -> Prepared:
     return Prepared(run, lambda: np.asarray(_scores(state[0], data.scaled(job.data.X_test))))
 
 
-def dense(job: Dense, threads: int) -> Prepared:
+def dense(job: Dense) -> Prepared:
     x, W, b = (jnp.asarray(a) for a in job.arrays)
     activation = {"relu": jax.nn.relu, "tanh": jnp.tanh}[job.activation]
     forward = jax.jit(lambda x, W, b: activation(x @ W + b))

@@ -1,4 +1,4 @@
-"""NumPy with every buffer made beforehand, ``out=`` throughout, and Adam in blocks that stay in cache."""
+"""NumPy with buffers made beforehand, ``out=`` throughout, and Adam in blocks that stay in cache."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def _momentum(network: Network, lr: float) -> Callable[[], None]:
     return update
 
 
-def train(job: Train, threads: int) -> Prepared:
+def train(job: Train) -> Prepared:
     X, y = data.scaled(job.data.X), job.data.y
     network = Network(job)
     update = (_adam if job.optimizer == "adam" else _momentum)(network, job.lr)
@@ -141,7 +141,7 @@ def train(job: Train, threads: int) -> Prepared:
     return Prepared(run, lambda: network.scores(data.scaled(job.data.X_test)))
 
 
-def dense(job: Dense, threads: int) -> Prepared:
+def dense(job: Dense) -> Prepared:
     x, W, b = job.arrays
     out = np.empty((job.M, job.N), "f4")
 

@@ -1,4 +1,4 @@
-"""PyTorch: plain modules, autograd, fused Adam; rows taken by index from one tensor, no DataLoader."""
+"""PyTorch: modules, autograd, fused Adam; rows taken by index from one tensor, no DataLoader."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def version() -> str:
     return f"PyTorch {torch.__version__}"
 
 
-def train(job: Train, threads: int) -> Prepared:
+def train(job: Train) -> Prepared:
     X, y = torch.from_numpy(data.scaled(job.data.X)), torch.from_numpy(job.data.y)
     layers: list[nn.Module] = []
     for W, _ in job.initial_parameters():
@@ -49,7 +49,7 @@ def train(job: Train, threads: int) -> Prepared:
     return Prepared(run, answer)
 
 
-def dense(job: Dense, threads: int) -> Prepared:
+def dense(job: Dense) -> Prepared:
     x, W, b = (torch.from_numpy(a) for a in job.arrays)
     out = torch.empty(job.M, job.N)
     activate = {"relu": torch.relu_, "tanh": torch.tanh_}[job.activation]

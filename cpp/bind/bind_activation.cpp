@@ -21,7 +21,7 @@ struct Flat {
 template <class T>
 py::tuple forward(const py::array& z, int activation, double keep, std::uint64_t seed,
                   std::uint64_t stream, index first_row, bool with_slope, int n_threads) {
-  check_layout<T>(z, "z");
+  check_layout<T>(z, "x");
   const Flat shape(z);
   py::array_t<T> y(std::vector<py::ssize_t>(z.shape(), z.shape() + z.ndim()));
   py::object slope = py::none();
@@ -67,13 +67,13 @@ void bind_activation(py::module_& m) {
       "activation_forward",
       [](const py::array& z, int activation, double keep, std::uint64_t seed, std::uint64_t stream,
          index first_row, bool slope, int n_threads) {
-        return by_dtype(z, "z", [&](auto t) {
+        return by_dtype(z, "x", [&](auto t) {
           return forward<decltype(t)>(z, activation, keep, seed, stream, first_row, slope, n_threads);
         });
       },
-      py::arg("z"), py::arg("activation"), py::arg("keep"), py::arg("seed"), py::arg("stream"),
+      py::arg("x"), py::arg("activation"), py::arg("keep"), py::arg("seed"), py::arg("stream"),
       py::arg("first_row"), py::arg("slope"), py::arg("n_threads"),
-      "(y, slope or None): dropout(activation(z)), the last axis being a row of the mask.");
+      "(y, slope or None): dropout(activation(x)), the last axis being a row of the mask.");
   m.def(
       "map",
       [](const std::string& name, const py::array& x) {

@@ -82,13 +82,13 @@ void bind_loss(py::module_& m) {
       },
       py::arg("loss"), py::arg("scores"), py::arg("labels"), py::arg("soft"), py::arg("weights"),
       py::arg("scale"), py::arg("with_gradient"), py::arg("n_threads"),
-      "(row_loss, dscores or None, predicted): each row's weighted loss, its gradient times scale.");
+      "(row_loss, dscores or None, predicted): each row's weighted loss, its gradient times "
+      "scale.");
   m.def(
       "softmax_rows",
       [](const py::array& scores, const py::object& out, int n_threads) {
-        return by_dtype(scores, "scores", [&](auto t) {
-          return softmax_of<decltype(t)>(scores, out, n_threads);
-        });
+        return by_dtype(scores, "scores",
+                        [&](auto t) { return softmax_of<decltype(t)>(scores, out, n_threads); });
       },
       py::arg("scores"), py::arg("out"), py::arg("n_threads"),
       "Probabilities of each row; out may be scores itself.");

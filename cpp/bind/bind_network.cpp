@@ -208,17 +208,6 @@ void bind_engine(py::module_& m, const char* name) {
 }  // namespace
 
 void bind_network(py::module_& m) {
-  m.def(
-      "stream_of",
-      [](const std::string& purpose, std::uint64_t layer, std::uint64_t step) {
-        const char* const names[] = {"user", "init", "dropout", "shuffle", "replacement"};
-        for (std::uint64_t p = 0; p < std::size(names); ++p) {
-          if (purpose == names[p]) return stream_of(static_cast<Purpose>(p), layer, step);
-        }
-        throw py::value_error("purpose: expected a Purpose of kernels/random.hpp, got " + purpose);
-      },
-      py::arg("purpose"), py::arg("layer"), py::arg("step"),
-      "The stream that the package draws from for a purpose.");
   bind_engine<float>(m, "Engine32");
   bind_engine<double>(m, "Engine64");
 }

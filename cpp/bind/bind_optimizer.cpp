@@ -12,10 +12,11 @@ namespace fanin::bind {
 
 namespace {
 
-constexpr const char* rule_names[] = {"sgd",  "momentum", "nesterov", "adagrad", "rmsprop", "adadelta",
-                                      "adam", "adamw",    "nadam",    "amsgrad", "lion"};
-constexpr index block = 1024;             // elements between the cuts for threads
-constexpr double flops_per_element = 8;   // memory and roots weigh more than their count
+constexpr const char* rule_names[] = {"sgd",     "momentum", "nesterov", "adagrad",
+                                      "rmsprop", "adadelta", "adam",     "adamw",
+                                      "nadam",   "amsgrad",  "lion"};
+constexpr index block = 1024;            // elements between the cuts for threads
+constexpr double flops_per_element = 8;  // memory and roots weigh more than their count
 
 fanin::Rule rule_of(const std::string& name) {
   std::string known;
@@ -142,7 +143,8 @@ void bind_optimizer(py::module_& m) {
       .def_property_readonly(
           "n_states", [](const Rule& r) { return state_count(r.spec.rule); },
           "Arrays of state for each array of parameters.")
-      .def_property_readonly("t", [](const Rule& r) { return r.clock.t; }, "Steps taken.")
+      .def_property_readonly(
+          "t", [](const Rule& r) { return r.clock.t; }, "Steps taken.")
       .def_property("state", &clock_of, &set_clock, "What is carried from step to step.")
       .def("step", &step, py::arg("keys"), py::arg("params"), py::arg("grads"), py::arg("states"),
            py::arg("lr"), py::arg("l2"), py::arg("g_scale"), py::arg("n_threads"),

@@ -71,8 +71,8 @@ double squares(const py::array& x) {
   py::gil_scoped_release release;
   parallel_for(n, n, 1, [&](index, index) {
     for (index i = 0; i < n; i += statistics_block) {
-      total += static_cast<double>(
-          kernels<T>().sum_squares(p + i, std::min(statistics_block, n - i)));
+      total +=
+          static_cast<double>(kernels<T>().sum_squares(p + i, std::min(statistics_block, n - i)));
     }
   });
   return total;

@@ -47,7 +47,7 @@ class Team {
       for (index i = 0; i < n; ++i) item(i);
       return;
     }
-    for (index i; (i = next_.fetch_add(1, std::memory_order_relaxed)) < n;) item(i);
+    for (index i; !failed() && (i = next_.fetch_add(1, std::memory_order_relaxed)) < n;) item(i);
     meet();
   }
 
@@ -59,6 +59,7 @@ class Team {
 
  private:
   void release() noexcept;
+  bool failed() const noexcept { return failed_.load(std::memory_order_relaxed); }
 
   alignas(64) std::atomic<index> next_{0};
   alignas(64) std::atomic<int> waiting_{0};

@@ -19,13 +19,11 @@ FANIN_INLINE Vec<T> activate(Vec<T> z, Vec<T>& slope) {
     slope = select(z > zero, one, Vec<T>::set(T(0.01)));
     return z * slope;
   } else if constexpr (A == Activation::elu) {
-    const Vec<T> below = expm1(min(z, zero));
+    const Vec<T> below = expm1(min(zero, z));  // this order lets a NaN through
     slope = select(z > zero, one, below + one);
     return select(z > zero, z, below);
   } else if constexpr (A == Activation::gelu) {
-    const Vec<T> cdf = normal_cdf(z);
-    slope = fma(z, normal_pdf(z), cdf);
-    return z * cdf;
+    return gelu(z, slope);
   } else if constexpr (A == Activation::sigmoid) {
     const Vec<T> y = sigmoid(z);
     slope = y * (one - y);

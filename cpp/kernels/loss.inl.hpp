@@ -112,8 +112,8 @@ void softmax_loss(const LossRows<T>& a, Range rows) noexcept {
   }
 }
 
-/// Sum over j of max(0, s_j - s_label + 1), j != label. Adds its gradient, times factor, to d, which
-/// may be s where `fresh`: d is then written and not read.
+/// Sum over j of max(0, s_j - s_label + 1), j != label. Adds its gradient, times factor, to d,
+/// which may be s where `fresh`: d is then written and not read.
 template <class T>
 FANIN_INLINE T hinge_row(const T* s, index classes, index label, T factor, T* d, bool fresh) {
   const Vec<T> zero = Vec<T>::zero(), one = Vec<T>::set(T(1));

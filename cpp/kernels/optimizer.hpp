@@ -4,7 +4,17 @@
 namespace fanin {
 
 enum class Rule : int {
-  sgd, momentum, nesterov, adagrad, rmsprop, adadelta, adam, adamw, nadam, amsgrad, lion
+  sgd,
+  momentum,
+  nesterov,
+  adagrad,
+  rmsprop,
+  adadelta,
+  adam,
+  adamw,
+  nadam,
+  amsgrad,
+  lion
 };
 
 /// Arrays of state that a rule keeps for each parameter.
@@ -32,11 +42,11 @@ FANIN_INLINE constexpr int state_count(Rule rule) {
 /// The hyperparameters of a rule, as the user gave them. A rule reads only those of its formula.
 struct RuleSpec {
   Rule rule = Rule::sgd;
-  double rho = 0.9;               // momentum, nesterov, adadelta; alpha of rmsprop
+  double rho = 0.9;  // momentum, nesterov, adadelta; alpha of rmsprop
   double beta1 = 0.9, beta2 = 0.999;
   double eps = 1e-8;
-  double weight_decay = 0.0;      // decoupled: adamw, lion
-  double momentum_decay = 4e-3;   // nadam; negative stands for the textbook form
+  double weight_decay = 0.0;     // decoupled: adamw, lion
+  double momentum_decay = 4e-3;  // nadam; negative stands for the textbook form
 };
 
 /// What a rule carries from step to step besides its arrays.
@@ -56,7 +66,7 @@ struct StepCoefficients {
   T keep1, add1;    // first moment m = keep1 * m + add1 * g; velocity: rho, 1
   T keep2, add2;    // second moment v = keep2 * v + add2 * g * g
   T eps;
-  T shrink;         // p is multiplied by it first: 1 - lr * weight_decay
+  T shrink;  // p is multiplied by it first: 1 - lr * weight_decay
 };
 
 /// Advances the clock by one step at learning rate lr and gives the step's numbers.

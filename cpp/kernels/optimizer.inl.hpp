@@ -20,10 +20,11 @@ struct StepVecs {
         shrink(Vec<T>::set(c.shrink)) {}
 };
 
+/// 1, -1, or x itself where it is 0 or NaN.
 template <class T>
 FANIN_INLINE Vec<T> sign(Vec<T> x) {
   const Vec<T> zero = Vec<T>::zero();
-  return select(x == zero, zero, copysign(Vec<T>::set(T(1)), x));
+  return select(x > zero, Vec<T>::set(T(1)), select(x < zero, Vec<T>::set(T(-1)), x));
 }
 
 /// The new p from the old one and its gradient; s holds the states, old on entry and new on return.

@@ -4,8 +4,8 @@
 namespace fanin {
 
 /// sum_squares(p, n): lane i of 16 (float) or 8 (double) takes elements i, i + lanes, ... by fused
-/// multiply-adds in order; then the one tree. Long arrays: sum blocks of `statistics_block` in order.
-/// first_nonfinite(p, n): the position of the first NaN or infinity, or n.
+/// multiply-adds in order; then the one tree. Long arrays: sum blocks of `statistics_block` in
+/// order. first_nonfinite(p, n): the position of the first NaN or infinity, or n.
 inline constexpr index statistics_block = 16384;
 
 /// dst (cols, rows) = the transpose of src (rows, cols); a Range is of src's rows.

@@ -35,7 +35,8 @@ index first_nonfinite(const T* p, index n) noexcept {
 }
 
 #if defined(__GNUC__)
-/// A square of 16 bytes a side through registers; GCC's vectors turn into shuffles on every machine.
+/// A square of 16 bytes a side through registers; GCC's vectors turn into shuffles on every
+/// machine.
 FANIN_INLINE void transpose_square(const float* src, index src_stride, float* dst,
                                    index dst_stride) {
   using V [[gnu::vector_size(16)]] = float;

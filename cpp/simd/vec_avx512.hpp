@@ -6,7 +6,8 @@
 //   vpmuludq zmm                           3 / 1      3 / 2
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"  // GCC 12's header, bug 105593
+#pragma GCC diagnostic ignored "-Wuninitialized"  // GCC's header: bug 105593
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
 #include <immintrin.h>
 #pragma GCC diagnostic pop
 #else

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, SupportsIndex, TypeVar
 
 import numpy as np
@@ -42,6 +42,21 @@ def whole(name: str, value: SupportsIndex, low: int, high: int | None = None) ->
     return number
 
 
+def sequence(name: str, value: Any, expected: str) -> Sequence[Any]:
+    """``value``, where it is a list or tuple."""
+    if not isinstance(value, Sequence) or isinstance(value, (str, bytes)):
+        raise TypeError(f"{name}: expected {expected}, got {describe(value)}")
+    return value
+
+
+def pair(name: str, value: Any, expected: str) -> tuple[Any, Any]:
+    """``value``, where it is a list or tuple of two."""
+    given = sequence(name, value, expected)
+    if len(given) != 2:
+        raise ValueError(f"{name}: expected {expected}, got {len(given)} of them")
+    return given[0], given[1]
+
+
 def real(name: str, value: float, low: float, *, above: bool = False) -> float:
     """``value`` as a finite float that is at least (or ``above``) ``low``."""
     try:
@@ -65,7 +80,7 @@ def keep_probability(name: str, value: float) -> float:
 
 def threads(n_threads: int | None) -> int:
     """``n_threads`` as the core takes it: 0 for the default."""
-    return 0 if n_threads is None else whole("n_threads", n_threads, 1)
+    return 0 if n_threads is None else whole("n_threads", n_threads, 1, 256)
 
 
 def float_dtype(name: str, dtype: npt.DTypeLike) -> np.dtype[Any]:
@@ -92,8 +107,29 @@ def plain_array(name: str, value: object) -> Array:
     return value
 
 
-def data_rows(name: str, value: object, columns: int) -> Array:
-    """Data (N, columns) or (N, ...) as a view of rows; uint8, float32 or float64, finite."""
+def cast(name: str, array: Array, dtype: np.dtype[Any]) -> Array:
+    """A C-contiguous array of dtype; every value must be finite in it."""
+    with np.errstate(over="ignore"):
+        result = np.array(array, dtype=dtype, order="C")
+    if not np.isfinite(result).all():
+        raise ValueError(f"{name}: expected finite values in {dtype}, got others")
+    return result
+
+
+def _first_beyond(rows: Array, dtype: np.dtype[Any]) -> int:
+    """The position of the first value that is not finite in dtype, or the size."""
+    if rows.dtype in (dtype, np.dtype(np.float32)):
+        return int(_core.first_nonfinite(rows))
+    largest = np.finfo(dtype).max
+    for begin in range(0, len(rows), 4096):
+        good = np.abs(rows[begin : begin + 4096]) <= largest
+        if not good.all():
+            return begin * rows.shape[1] + int(np.argmin(good))
+    return int(rows.size)
+
+
+def data_rows(name: str, value: object, columns: int, dtype: np.dtype[Any]) -> Array:
+    """Data (N, columns) or (N, ...) as a view of rows: uint8, or floats finite in dtype."""
     array = plain_array(name, value)
     expected = f"{name}: expected shape (N, {columns}) uint8, float32 or float64"
     if array.dtype not in (np.dtype(np.uint8), np.dtype(np.float32), np.dtype(np.float64)):
@@ -111,7 +147,7 @@ def data_rows(name: str, value: object, columns: int) -> Array:
         raise ValueError(f"{expected} aligned to its items, got an unaligned array")
     rows = array.reshape(array.shape[0], columns)
     if rows.dtype != np.uint8:
-        at = _core.first_nonfinite(rows)
+        at = _first_beyond(rows, dtype)
         if at < rows.size:
             row, column = divmod(at, columns)
             bad = rows[row, column]
@@ -146,17 +182,20 @@ def weights(value: object, n_rows: int, dtype: np.dtype[Any]) -> Array | None:
         raise ValueError(
             f"sample_weight: expected shape ({n_rows},) of numbers, got {describe(array)}"
         )
-    if not np.isfinite(array).all() or (array < 0).any() or not array.sum() > 0:
+    result = cast("sample_weight", array, dtype)
+    if (result < 0).any() or not result.any():
         raise ValueError("sample_weight: expected finite weights, at least 0 and not all 0")
-    return np.ascontiguousarray(array, dtype=dtype)
+    return result
 
 
-def per_layer(name: str, value: T | Sequence[T], n_layers: int) -> list[T]:
-    """One value for all hidden layers, or a list of one each."""
+def per_layer(
+    name: str, value: T | Sequence[T], n_layers: int, check: Callable[[str, T], T]
+) -> list[T]:
+    """One value for all hidden layers, or a list of one each, every one checked."""
     if isinstance(value, str) or not isinstance(value, Sequence):
-        return [value] * n_layers
+        return [check(name, value)] * n_layers
     if len(value) != n_layers:
         raise ValueError(
             f"{name}: expected one value or {n_layers}, one for each hidden layer; got {len(value)}"
         )
-    return list(value)
+    return [check(name, v) for v in value]

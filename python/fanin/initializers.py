@@ -191,7 +191,7 @@ _KNOWN: dict[str, Initializer] = {
 }
 
 
-def get(name: str | Callable[..., FloatArray]) -> Initializer:
+def get(name: str | Callable[..., FloatArray], argument: str = "init") -> Initializer:
     """Give the initialiser of that name; a function is returned as it is.
 
     Parameters
@@ -199,6 +199,8 @@ def get(name: str | Callable[..., FloatArray]) -> Initializer:
     name : str or callable
         One of "small", "small_random", "xavier", "glorot" (xavier with ``fan="avg"``), "kaiming",
         "he"; or a function with the arguments of `kaiming`.
+    argument : str
+        What an error calls it.
 
     Examples
     --------
@@ -208,7 +210,8 @@ def get(name: str | Callable[..., FloatArray]) -> Initializer:
     if callable(name):
         return name
     if name not in _KNOWN:
-        raise ValueError(f"init: expected one of {', '.join(_KNOWN)} or a function, got {name!r}")
+        known = ", ".join(_KNOWN)
+        raise ValueError(f"{argument}: expected one of {known} or a function, got {name!r}")
     return _KNOWN[name]
 
 

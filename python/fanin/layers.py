@@ -7,12 +7,13 @@ all float64.
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import numpy.typing as npt
 
 from fanin import _core
-from fanin._validate import keep_probability, one_of, plain_array, threads
+from fanin._validate import describe, keep_probability, one_of, plain_array, threads
 from fanin.losses import softmax_loss, svm_loss
 from fanin.random import Generator, as_generator
 
@@ -66,15 +67,23 @@ def activation_code(name: str, value: str) -> int:
     return ACTIVATIONS.index(one_of(name, value, ACTIVATIONS))
 
 
-def _draw(keep: float, rng: Generator | int | None, rows: int, cols: int) -> tuple[int, int, int]:
-    """(seed, stream, first row) of a mask, taken off the generator; zeros without dropout."""
-    if keep == 1:
-        return 0, 0, 0
-    generator = as_generator(rng)
-    blocks_per_row = max(1, -(-cols // 64))
-    first_row = -(-generator.position // blocks_per_row)
-    generator.state = generator.state | {"position": (first_row + rows) * blocks_per_row}
-    return generator.seed, generator.stream, first_row
+class _Mask:
+    """The dropout mask of one call, off a generator that moves on once it has been used."""
+
+    def __init__(self, keep: float, rng: Generator | int | None, rows: int, cols: int) -> None:
+        self.key = (0, 0, 0)
+        self._rng: Generator | None = None
+        if keep == 1:
+            return
+        self._rng = as_generator(rng)
+        blocks_per_row = max(1, -(-cols // 64))
+        first_row = -(-self._rng.position // blocks_per_row)
+        self._end = (first_row + rows) * blocks_per_row
+        self.key = (self._rng.seed, self._rng.stream, first_row)
+
+    def used(self) -> None:
+        if self._rng is not None:
+            self._rng.state = {**self._rng.state, "position": self._end}
 
 
 def _dense(
@@ -91,8 +100,10 @@ def _dense(
     code = activation_code("activation", activation)
     keep = keep_probability("keep", keep)
     x, W = plain_array("x", x), plain_array("W", W)
-    drawn = (0, 0, 0) if keep == 1 else _draw(keep, rng, x.shape[0], W.shape[-1])
-    return _core.dense_forward(x, W, b, code, keep, *drawn, out, slope, threads(n_threads))
+    mask = _Mask(keep, rng, x.shape[0] if x.ndim else 0, W.shape[-1] if W.ndim else 0)
+    result = _core.dense_forward(x, W, b, code, keep, *mask.key, out, slope, threads(n_threads))
+    mask.used()
+    return result
 
 
 def dense(
@@ -193,17 +204,28 @@ def dense_backward(
     )
 
 
+def _rows(name: str, x: Array) -> Array:
+    """An array of shape (N, d1, ..., dk) as (N, D), without a copy."""
+    x = plain_array(name, x)
+    if x.ndim < 1:
+        raise ValueError(f"{name}: expected shape (N, ...), got {describe(x)}")
+    if not x.flags.c_contiguous:
+        raise ValueError(
+            f"{name}: expected a C-contiguous array, got strides {x.strides}; "
+            f"np.ascontiguousarray({name}) makes a copy that fits"
+        )
+    return x.reshape(x.shape[0], math.prod(x.shape[1:]))
+
+
 def affine_forward(x: Array, w: Array, b: Array) -> tuple[Array, DenseCache]:
     """``x.reshape(N, -1) @ w + b``; x may be (N, d1, ..., dk)."""
-    rows = plain_array("x", x).reshape(len(x), -1)
-    y, cache = dense_forward(rows, w, b, activation="identity")
+    y, cache = dense_forward(_rows("x", x), w, b, activation="identity")
     return y, cache._replace(x=x)
 
 
 def affine_backward(dout: Array, cache: DenseCache) -> tuple[Array, Array, Array]:
     """(dx, dw, db) of `affine_forward`, dx in the shape of x."""
-    rows = cache.x.reshape(len(cache.x), -1)
-    dx, dw, db = dense_backward(dout, cache._replace(x=rows))
+    dx, dw, db = dense_backward(dout, cache._replace(x=_rows("x", cache.x)))
     assert dx is not None
     return dx.reshape(cache.x.shape), dw, db
 
@@ -213,8 +235,9 @@ def _elementwise(
 ) -> tuple[Array, SlopeCache]:
     x = plain_array("x", x)
     cols = x.shape[-1] if x.ndim else 1
-    drawn = _draw(keep, rng, x.size // max(cols, 1), cols)
-    y, slope = _core.activation_forward(x, ACTIVATIONS.index(activation), keep, *drawn, True, 0)
+    mask = _Mask(keep, rng, x.size // max(cols, 1), cols)
+    y, slope = _core.activation_forward(x, ACTIVATIONS.index(activation), keep, *mask.key, True, 0)
+    mask.used()
     assert slope is not None
     return y, SlopeCache(slope)
 

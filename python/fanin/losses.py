@@ -227,7 +227,8 @@ def targets(
             f"{name}: expected ({n_rows},) whole-number labels or ({n_rows}, {n_outputs}) "
             f"{'values' if loss == 'mse' else 'probabilities'}, got {describe(y)}"
         )
-    soft = np.ascontiguousarray(y, dtype=dtype)
+    with np.errstate(over="ignore"):  # check_soft names the row
+        soft = np.ascontiguousarray(y, dtype=dtype)
     check_soft(name, soft, loss)
     return None, soft
 

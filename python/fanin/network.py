@@ -18,9 +18,9 @@ from fanin import (
     preprocessing,
     training,
 )
-from fanin.layers import activation_code
+from fanin.layers import ACTIVATIONS
 from fanin.preprocessing import Preprocess
-from fanin.random import Generator
+from fanin.random import package_generator
 
 if TYPE_CHECKING:
     from fanin.callbacks import Callback, History
@@ -93,13 +93,12 @@ class MLP:
         dtype: npt.DTypeLike = "float32",
         seed: int = 0,
     ) -> None:
-        hidden, output = initializers.get(init), initializers.get(output_init or init)
+        hidden = initializers.get(init)
+        output = hidden if output_init is None else initializers.get(output_init, "output_init")
         self._configure(dims, activation, init, output_init, loss, keep, dtype, seed)
         for layer in range(len(self.dims) - 1):
             initialize = output if layer == len(self.dims) - 2 else hidden
-            rng = Generator(self.seed)
-            stream = _core.stream_of("init", layer, 0)
-            rng.state = {"seed": self.seed, "stream": stream, "position": 0}
+            rng = package_generator(self.seed, "init", layer)
             weights = self.params[f"W{layer + 1}"]
             initialize(weights.shape, rng=rng, dtype=self.dtype, out=weights)
 
@@ -115,14 +114,17 @@ class MLP:
         seed: int,
     ) -> None:
         """All but the values of the weights, which are zero here."""
-        if isinstance(dims, (str, int)) or len(dims) < 2:
+        _validate.sequence("dims", dims, "a list of widths")
+        if len(dims) < 2:
             raise ValueError(f"dims: expected at least an input and an output width, got {dims!r}")
         self.dims = [_validate.whole("dims", d, 1, 2**31 - 1) for d in dims]
         hidden = len(self.dims) - 2
-        self.activation: list[str] = _validate.per_layer("activation", activation, hidden)
-        self.keep = [
-            _validate.keep_probability("keep", k) for k in _validate.per_layer("keep", keep, hidden)
-        ]
+        self.activation: list[str] = _validate.per_layer(
+            "activation", activation, hidden, lambda name, a: _validate.one_of(name, a, ACTIVATIONS)
+        )
+        self.keep: list[float] = _validate.per_layer(
+            "keep", keep, hidden, _validate.keep_probability
+        )
         self.loss_name = _validate.one_of("loss", loss, losses.NAMES)
         self.dtype = _validate.float_dtype("dtype", dtype)
         self.seed = _validate.whole("seed", seed, 0, 2**64 - 1)
@@ -134,7 +136,7 @@ class MLP:
         self.steps_done = 0
         self._mean: Array | None = None
         self._scale: Array | None = None
-        codes = [activation_code("activation", a) for a in [*self.activation, "identity"]]
+        codes = [ACTIVATIONS.index(a) for a in [*self.activation, "identity"]]
         specs = list(zip(self.dims[:-1], self.dims[1:], codes, [*self.keep, 1.0], strict=True))
         engine = _core.Engine32 if self.dtype == np.float32 else _core.Engine64
         self._engine = engine(specs, losses.NAMES.index(self.loss_name))
@@ -177,7 +179,7 @@ class MLP:
     # Data on its way in
 
     def _rows(self, X: Array, name: str = "X") -> Array:
-        return _validate.data_rows(name, X, self.dims[0])
+        return _validate.data_rows(name, X, self.dims[0], self.dtype)
 
     def _transform(self, X: Array) -> tuple[Array | None, Array | None]:
         """(mean, scale) by which X enters; uint8 is divided by 255 unless fit said otherwise."""
@@ -204,9 +206,10 @@ class MLP:
             return
         pair = preprocessing.mean_and_scale(preprocess, X)
         width = max(v.size for v in pair)
-        self._mean, self._scale = (
-            np.array(np.broadcast_to(v, (width,)), dtype=self.dtype) for v in pair
+        mean, scale = (
+            _validate.cast("preprocess", np.broadcast_to(v, (width,)), self.dtype) for v in pair
         )
+        self._mean, self._scale = mean, scale
 
     # Passes over data
 
@@ -285,6 +288,7 @@ class MLP:
         """
         rows = self._rows(X)
         targets = self._targets(y, len(rows))
+        step = 0 if dropout_step is None else _validate.whole("dropout_step", dropout_step, 0)
         loss, gradient = self._engine.gradient(
             rows,
             *self._transform(rows),
@@ -293,7 +297,7 @@ class MLP:
             _validate.real("reg", reg, 0),
             dropout_step is not None,
             self.seed,
-            dropout_step or 0,
+            step,
             _validate.threads(n_threads),
         )
         return loss, self._views(gradient)

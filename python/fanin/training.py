@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -89,7 +89,7 @@ class _Fit:
         self.weights = _validate.weights(sample_weight, n, net.dtype)
         self.validation: tuple[Array, Targets] | None = None
         if validation_data is not None:
-            Xv, yv = validation_data
+            Xv, yv = _validate.pair("validation_data", validation_data, "(X, y)")
             rows = net._rows(Xv, "validation X")
             self.validation = rows, net._targets(yv, len(rows), "validation y")
         self.epochs = _validate.whole("epochs", epochs, 0)
@@ -117,6 +117,8 @@ class _Fit:
             },
             expected_initial_loss=losses.expected_initial_loss(net.loss_name, net.dims[-1]),
         )
+        if not isinstance(callbacks, Iterable):
+            raise TypeError(f"callbacks: expected a sequence of Callback, got {callbacks!r}")
         bar = [ProgressBar()] if progress else []
         self.callbacks = CallbackList([*callbacks, *bar], net, self.history.params)
         net.set_preprocess(preprocess, self.X)

@@ -1,0 +1,13 @@
+"""A dense layer's forward pass as called from Python."""
+
+from __future__ import annotations
+
+import pytest
+
+from benchmarks.conftest import rows_of
+from benchmarks.jobs import Dense
+
+
+@pytest.mark.parametrize("row", rows_of(Dense))
+def bench_dense(row, measure):
+    measure(row, rounds=20, repeats=max(1, round(1e8 / row.job.flops)))
