@@ -73,7 +73,7 @@ class Train:
 
     def check(self, answer: Array) -> str:
         accuracy = float((answer.argmax(axis=1) == self.data.y_test).mean())
-        if not accuracy > 2 / self.dims[-1] and not accuracy > 0.75:
+        if not accuracy > min(2 / self.dims[-1], 0.75):
             raise ValueError(f"it did not learn: test accuracy {accuracy:.3f}")
         return f"test accuracy {accuracy:.3f}"
 

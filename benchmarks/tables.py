@@ -61,7 +61,7 @@ def bar_text(bar: Bar | None, unit: str) -> str:
 
 
 def markdown(results: Sequence[Result], peers: Sequence[str]) -> str:
-    """A line for each row: the peers at their best, the ratio to the best of them, the roof's share."""
+    """A line for each row: the peers at their best, the best of them over fanin, the roof."""
     head = ["work", "unit", *peers, "best peer / fanin", "roof", "share of roof", "bar", ""]
     lines = [head, ["---", "---", *["---:"] * (len(peers) + 3), "---", "---"]]
     lines += [_cells(result, peers) for result in results]

@@ -80,7 +80,7 @@ def fma_product(x: Array, W: Array, b: Array | None) -> Array:
     """x @ W + b as one chain of fused multiply-adds over k, in order, that begins at the bias.
 
     For float32 the product is exact in the wider type, and the sum is rounded to 64 bits and then
-    to 24: twice, which matters once in 2**40. For float64 only where products are exact as they are.
+    to 24: twice, which matters once in 2**40. For float64 only where products need no rounding.
     """
     dtype = x.dtype
     wide = np.longdouble if dtype == np.float32 else np.float64

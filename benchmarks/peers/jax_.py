@@ -1,4 +1,4 @@
-"""JAX: the whole epoch in one jit, a scan over its steps, the state donated. Compiling is not timed."""
+"""JAX: the whole epoch in one jit, a scan over its steps, the state donated; compiled before."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""NumPy with buffers made beforehand, ``out=`` throughout, and Adam in blocks that stay in cache."""
+"""NumPy: buffers made beforehand, ``out=`` throughout, Adam in blocks that stay in cache."""
 
 from __future__ import annotations
 

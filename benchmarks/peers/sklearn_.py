@@ -1,4 +1,4 @@
-"""scikit-learn: an epoch of MLPClassifier from float32, without the checks it lets one leave out."""
+"""scikit-learn: an epoch of MLPClassifier from float32, without the checks it can leave out."""
 
 from __future__ import annotations
 

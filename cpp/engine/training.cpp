@@ -110,14 +110,18 @@ void Trainer<T>::backward_layer(std::size_t l, Range rows, Range cols) {
 
 /// Rows of a batch all the way forward and back: no thread waits for another.
 template <class T>
-void Trainer<T>::pass_rows(const Batch& b, Range rows) {
+void Trainer<T>::pass_rows(const Batch& b, Range rows, Poller& poll) {
   const auto& layers = network_.layers();
   network_.load_rows(*b.data, b.indices, b.first, work_, rows);
   for (std::size_t l = 0; l < layers.size(); ++l) {
     network_.forward_layer(l, work_, rows, {0, layers[l].out}, b.dropout);
+    poll();
   }
   network_.loss_of_rows(*b.data, work_, rows, true, b.scale);
-  for (std::size_t l = layers.size() - 1; l > 0; --l) backward_layer(l, rows, {0, layers[l].in});
+  for (std::size_t l = layers.size() - 1; l > 0; --l) {
+    backward_layer(l, rows, {0, layers[l].in});
+    poll();
+  }
 }
 
 template <class T>
@@ -125,8 +129,7 @@ void Trainer<T>::pass(Team& team, const Batch& b, Poller& poll) {
   const index pieces =
       std::min<index>(b.rows, team.size() * parts_of(b.rows, team.size() * piece_rows));
   team.share(pieces, [&](index i) {
-    pass_rows(b, {b.rows * i / pieces, b.rows * (i + 1) / pieces});
-    poll();
+    pass_rows(b, {b.rows * i / pieces, b.rows * (i + 1) / pieces}, poll);
   });
 }
 

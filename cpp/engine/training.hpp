@@ -64,7 +64,7 @@ class Trainer {
   void transpose_rows(std::size_t layer, Range rows);
   void refresh_transposes(Team& team);
   void pass(Team& team, const Batch& batch, Poller& poll);
-  void pass_rows(const Batch& batch, Range rows);
+  void pass_rows(const Batch& batch, Range rows, Poller& poll);
   void backward_layer(std::size_t l, Range rows, Range cols);
   void item_gradient(const Item& item, const Batch& batch, T* gradient);
   double batch_loss(const Batch& batch, index* correct) const;

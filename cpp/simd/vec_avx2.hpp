@@ -1,6 +1,6 @@
 #pragma once
 // AVX2 with FMA: a Vec is two registers. The contract is vec_scalar.hpp's.
-//                 latency / per cycle on   Skylake    Zen 4, 5
+//                 latency / per cycle on   Skylake    Zen 4
 //   vfmadd (ymm)                           4 / 2      4 / 2
 //   vdivps ymm                             11 / 0.2   11 / 0.2
 //   vpmuludq ymm                           5 / 2      3 / 2

@@ -1,9 +1,8 @@
 #pragma once
 // AVX-512 F, BW, DQ, VL: a Vec is one register. The contract is vec_scalar.hpp's.
-//                 latency / per cycle on   Zen 4      Zen 5
-//   vfmadd (zmm, memory or broadcast)      4 / 1      4 / 2
-//   vdivps zmm                             12 / 0.1   12 / 0.14
-//   vpmuludq zmm                           3 / 1      3 / 2
+//                 latency / per cycle on   Skylake-X  Zen 4   Zen 5
+//   vfmadd zmm, operands from memory too   4 / 2      4 / 1   4 / 2
+// Zen 4 does each 512-bit operation in two halves; a broadcast from memory costs nothing more.
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wuninitialized"  // GCC's header: bug 105593

@@ -2,6 +2,8 @@
 // NEON (AArch64): a Vec is four registers. The contract is vec_scalar.hpp's.
 // Partial loads and stores go by way of memory, since there are no masked ones; max and min are
 // selects, since vmaxq has other rules for NaN.
+// While denormals are flushed, two things differ from x86: a result that rounds up to the smallest
+// normal number is 0 here, and max and min give a denormal operand back as it is.
 #include <arm_neon.h>
 
 #include <cstring>

@@ -124,7 +124,7 @@ def _first_beyond(rows: Array, dtype: np.dtype[Any]) -> int:
     for begin in range(0, len(rows), 4096):
         good = np.abs(rows[begin : begin + 4096]) <= largest
         if not good.all():
-            return begin * rows.shape[1] + int(np.argmin(good))
+            return int(begin * rows.shape[1] + np.argmin(good))
     return int(rows.size)
 
 
@@ -132,8 +132,9 @@ def data_rows(name: str, value: object, columns: int, dtype: np.dtype[Any]) -> A
     """Data (N, columns) or (N, ...) as a view of rows: uint8, or floats finite in dtype."""
     array = plain_array(name, value)
     expected = f"{name}: expected shape (N, {columns}) uint8, float32 or float64"
+    X = name.split()[-1]
     if array.dtype not in (np.dtype(np.uint8), np.dtype(np.float32), np.dtype(np.float64)):
-        raise TypeError(f"{expected}, got {describe(array)}; {name}.astype('float32') converts")
+        raise TypeError(f"{expected}, got {describe(array)}; {X}.astype('float32') converts")
     if array.ndim < 1 or array.size != array.shape[0] * columns:
         raise ValueError(f"{expected}, got {describe(array)}")
     if array.shape[0] == 0:
@@ -141,7 +142,7 @@ def data_rows(name: str, value: object, columns: int, dtype: np.dtype[Any]) -> A
     if not array.flags.c_contiguous:
         raise ValueError(
             f"{expected} C-contiguous, got strides {array.strides}; "
-            f"np.ascontiguousarray({name}) makes a copy that fits"
+            f"np.ascontiguousarray({X}) makes a copy that fits"
         )
     if not array.flags.aligned:
         raise ValueError(f"{expected} aligned to its items, got an unaligned array")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -76,7 +77,8 @@ class MLP:
     >>> import fanin
     >>> (X, y), (X_test, y_test) = fanin.datasets.load("digits")
     >>> net = fanin.MLP([64, 64, 10], seed=0)
-    >>> history = net.fit(X, y, epochs=20, batch_size=32, progress=False)
+    >>> options = {"epochs": 20, "preprocess": "standardize", "progress": False}
+    >>> history = net.fit(X, y, **options)
     >>> net.evaluate(X_test, y_test)["accuracy"] > 0.95
     True
     """
@@ -119,6 +121,9 @@ class MLP:
             raise ValueError(f"dims: expected at least an input and an output width, got {dims!r}")
         self.dims = [_validate.whole("dims", d, 1, 2**31 - 1) for d in dims]
         hidden = len(self.dims) - 2
+        size = sum((d + 1) * h for d, h in pairwise(self.dims))
+        if size > 2**34:
+            raise ValueError(f"dims: expected at most 2**34 parameters, got {size}")
         self.activation: list[str] = _validate.per_layer(
             "activation", activation, hidden, lambda name, a: _validate.one_of(name, a, ACTIVATIONS)
         )
@@ -309,7 +314,7 @@ class MLP:
         *,
         validation_data: tuple[Array, Array] | None = None,
         epochs: int = 10,
-        batch_size: int | None = 128,
+        batch_size: int | str | None = "auto",
         optimizer: str | Optimizer = "adam",
         reg: float = 0.0,
         schedule: str | Schedule | None = None,
@@ -334,7 +339,8 @@ class MLP:
             Evaluated at the end of each epoch.
         epochs : int
         batch_size : int or None
-            Rows of a step; the last one of an epoch takes what is left. None takes all N.
+            Rows of a step, by default 128 or all N where there are fewer; the last step of an epoch
+            takes what is left. None takes all N.
         optimizer : str or Optimizer
             A name of `fanin.optim`, at its default learning rate, or an object, which keeps its
             state from fit to fit.
@@ -348,7 +354,7 @@ class MLP:
         sampling : {"epoch", "replacement"}
             A fresh permutation each epoch, or draws with replacement (the course's).
         clip_norm : float, optional
-            Scales the gradient down to this norm where it is longer.
+            Scales the loss's gradient (before L2) down to this norm where it is longer.
         callbacks : sequence of Callback
         progress : bool
             A progress bar on stderr.

@@ -69,7 +69,7 @@ class _Fit:
         *,
         validation_data: tuple[Array, Array] | None,
         epochs: int,
-        batch_size: int | None,
+        batch_size: int | str | None,
         optimizer: str | optim.Optimizer,
         reg: float,
         schedule: str | schedules.Schedule | None,
@@ -93,7 +93,7 @@ class _Fit:
             rows = net._rows(Xv, "validation X")
             self.validation = rows, net._targets(yv, len(rows), "validation y")
         self.epochs = _validate.whole("epochs", epochs, 0)
-        self.batch = n if batch_size is None else _validate.whole("batch_size", batch_size, 1, n)
+        self.batch = self.rows_of_a_step(batch_size)
         self.steps = -(-n // self.batch)
         self.reg = _validate.real("reg", reg, 0)
         self.clip = (
@@ -126,6 +126,15 @@ class _Fit:
         self.order = np.empty(n, np.int64)
         self.losses = np.empty(self.steps)
         self.correct = np.empty(self.steps, np.int64)
+
+    def rows_of_a_step(self, batch_size: int | str | None) -> int:
+        n = len(self.X)
+        if batch_size is None:
+            return n
+        if isinstance(batch_size, str):
+            _validate.one_of("batch_size", batch_size, ["auto"])
+            return min(128, n)
+        return _validate.whole("batch_size", batch_size, 1, n)
 
     def draw_order(self) -> None:
         """The rows of this epoch: a pure function of the network's seed and its count of epochs."""
