@@ -30,8 +30,8 @@ import numpy as np
 from benchmarks import data, peers, processes, roof
 from benchmarks.jobs import ROWS, Row
 from benchmarks.roof import Roof
-from benchmarks.tables import Result, as_json, markdown
-from benchmarks.worker import Worker, environment
+from benchmarks.tables import Result, as_json, brief, markdown
+from benchmarks.worker import Failure, Worker, environment
 
 PAUSE = 0.05  # seconds between measurements, for the last one's threads to fall asleep
 
@@ -72,7 +72,13 @@ class Comparison:
     def measure_time(self, row: Row) -> Result:
         ready = self.prepare(row)
         times = self.rounds_of(ready)
-        checks = {f"{w.peer} {w.threads}T": w.ask("check") for w in ready}
+        checks = {}
+        for worker in ready:
+            try:
+                checks[f"{worker.peer} {worker.threads}T"] = worker.ask("check")
+            except Failure as error:
+                print(f"{error}: left out", file=sys.stderr)
+                del times[worker.peer, worker.threads]
         best = best_threads(times)
         values = {peer: statistics.median(times[peer, n]) for peer, n in best.items()}
         return Result(row, values, best, details={"seconds": _named(times), "checks": checks})
@@ -108,8 +114,12 @@ class Comparison:
         for threads in row.threads:
             for name in self.names:
                 worker = self.worker(name, threads)
-                if worker.ask("prepare", row.name):
-                    ready.append(worker)
+                try:
+                    able = worker.ask("prepare", row.name)
+                except Failure as error:
+                    print(f"{error}: left out", file=sys.stderr)
+                else:
+                    ready += [worker] if able else []
         return ready
 
     def rounds_of(self, ready: Sequence[Worker]) -> Times:
@@ -251,8 +261,9 @@ def run(rows: Sequence[Row], names: Sequence[str], rounds: int) -> tuple[str, li
         with Comparison(names, env, rounds) as comparison:
             versions = comparison.versions()
             for row in rows:
-                print(f"{row.name} ...", file=sys.stderr, flush=True)
+                print(f"{row.name} ...", file=sys.stderr, end=" ", flush=True)
                 results.append(comparison.measure(row))
+                print(brief(results[-1]), file=sys.stderr, flush=True)
         roofs = roof.best(roofs, roof.measure())
     header = describe(versions, roofs, data_name)
     return header, [with_roof(result, roofs) for result in results]

@@ -52,6 +52,13 @@ def number(value: float) -> str:
     return f"{value:.{digits}f}"
 
 
+def brief(result: Result) -> str:
+    """One line for whoever waits."""
+    unit = result.row.unit
+    values = (f"{p} {number(v * SCALE[unit])}" for p, v in result.values.items())
+    return f"{', '.join(values)} {SIGN.get(unit, unit)}"
+
+
 def bar_text(bar: Bar | None, unit: str) -> str:
     if bar is None:
         return ""

@@ -19,6 +19,10 @@ SHORTEST = 0.05  # seconds: shorter jobs are repeated until a measurement takes 
 UNSET = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")  # they hold OpenBLAS to slower kernels
 
 
+class Failure(RuntimeError):
+    """What a peer could not do, with its own message."""
+
+
 class Worker:
     """The parent's end: ``ask`` sends a request and waits for its answer."""
 
@@ -38,10 +42,10 @@ class Worker:
         print(json.dumps({"do": do, "row": row}), file=self.process.stdin, flush=True)
         line = self.process.stdout.readline()
         if not line:
-            raise RuntimeError(f"{self.peer}: its process ended with {self.process.wait()}")
+            raise Failure(f"{self.peer}, {row}: its process ended with {self.process.wait()}")
         answer = json.loads(line)
         if "error" in answer:
-            raise RuntimeError(f"{self.peer}, {row}: {answer['error']}")
+            raise Failure(f"{self.peer}, {row}: {answer['error']}")
         return answer["value"]
 
     def close(self) -> None:

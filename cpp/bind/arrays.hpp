@@ -113,7 +113,8 @@ const T* read_optional(const py::object& a, const char* name, std::initializer_l
 template <class T>
 T* write(py::array& a, const char* name, std::initializer_list<index> shape) {
   check<T>(a, name, shape);
-  if (!a.writeable()) throw py::value_error(std::string(name) + ": expected a writable array, got a read-only one");
+  if (!a.writeable())
+    throw py::value_error(std::string(name) + ": expected a writable array, got a read-only one");
   return static_cast<T*>(a.mutable_data());
 }
 
@@ -145,7 +146,8 @@ py::array output(const py::object& out, const char* name, std::initializer_list<
 template <class F>
 auto by_dtype(const py::array& a, const char* name, F&& f) {
   if (is_masked(a)) {
-    throw py::type_error(std::string(name) + ": expected a plain array, got a masked array; fill or drop its mask");
+    throw py::type_error(std::string(name) +
+                         ": expected a plain array, got a masked array; fill or drop its mask");
   }
   if (holds<float>(a)) return f(float{});
   if (holds<double>(a)) return f(double{});

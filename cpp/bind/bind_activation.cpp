@@ -25,8 +25,8 @@ py::tuple forward(const py::array& z, int activation, double keep, std::uint64_t
   const Flat shape(z);
   py::array_t<T> y(std::vector<py::ssize_t>(z.shape(), z.shape() + z.ndim()));
   py::object slope = py::none();
-  ActivationForward<T> a{static_cast<const T*>(z.data()), y.mutable_data(), {}, shape.cols,
-                         shape.cols};
+  ActivationForward<T> a{
+      static_cast<const T*>(z.data()), y.mutable_data(), {}, shape.cols, shape.cols};
   a.epilogue.activation = static_cast<Activation>(activation);
   a.epilogue.dropout = {seed, stream, first_row, keep_threshold(keep), T(1.0 / keep)};
   if (with_slope) {
@@ -52,23 +52,23 @@ py::array map_array(int function, const py::array& x) {
   py::array_t<T> out(std::vector<py::ssize_t>(x.shape(), x.shape() + x.ndim()));
   const T* from = static_cast<const T*>(x.data());
   T* to = out.mutable_data();
-  parallel_for(x.size(), 64, 1, [&](index b, index e) {
-    kernels<T>().map(function, from + b, to + b, e - b);
-  });
+  parallel_for(x.size(), 64, 1,
+               [&](index b, index e) { kernels<T>().map(function, from + b, to + b, e - b); });
   return out;
 }
 
 }  // namespace
 
 void bind_activation(py::module_& m) {
-  m.attr("activations") = py::make_tuple("identity", "relu", "leaky_relu", "elu", "gelu",
-                                         "sigmoid", "tanh");
+  m.attr("activations") =
+      py::make_tuple("identity", "relu", "leaky_relu", "elu", "gelu", "sigmoid", "tanh");
   m.def(
       "activation_forward",
       [](const py::array& z, int activation, double keep, std::uint64_t seed, std::uint64_t stream,
          index first_row, bool slope, int n_threads) {
         return by_dtype(z, "x", [&](auto t) {
-          return forward<decltype(t)>(z, activation, keep, seed, stream, first_row, slope, n_threads);
+          return forward<decltype(t)>(z, activation, keep, seed, stream, first_row, slope,
+                                      n_threads);
         });
       },
       py::arg("x"), py::arg("activation"), py::arg("keep"), py::arg("seed"), py::arg("stream"),
@@ -83,7 +83,8 @@ void bind_activation(py::module_& m) {
         }
         throw py::value_error("name: expected a function of simd/math.hpp, got '" + name + "'");
       },
-      py::arg("name"), py::arg("x"), "An elementary function of each element, by our own polynomials.");
+      py::arg("name"), py::arg("x"),
+      "An elementary function of each element, by our own polynomials.");
 }
 
 }  // namespace fanin::bind

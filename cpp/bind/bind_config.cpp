@@ -16,9 +16,12 @@ void bind_config(py::module_& m) {
   m.def("supported_isas", &supported_isas, "Instruction sets that this machine runs, best first.");
   m.def("get_num_threads", &get_num_threads, "Threads used where a call does not say.");
   m.def("set_num_threads", &set_num_threads, py::arg("n"), "Sets that number.");
-  m.def("cpu_limits", [] { return py::dict(py::arg("affinity") = cpu_affinity_count(),
-                                           py::arg("quota") = cpu_quota()); },
-        "CPUs of the affinity mask, and of the control group's quota (0: none).");
+  m.def(
+      "cpu_limits",
+      [] {
+        return py::dict(py::arg("affinity") = cpu_affinity_count(), py::arg("quota") = cpu_quota());
+      },
+      "CPUs of the affinity mask, and of the control group's quota (0: none).");
 #if defined(_OPENMP)
   m.attr("openmp") = true;
 #else

@@ -14,8 +14,8 @@ namespace {
 /// operand, so that each thread's share of them stays in its own cache; else by rows.
 void over_result(index rows, index cols, index k, int threads,
                  FunctionRef<void(Range, Range)> body) {
-  const double flops = 2.0 * static_cast<double>(rows) * static_cast<double>(cols) *
-                       static_cast<double>(k);
+  const double flops =
+      2.0 * static_cast<double>(rows) * static_cast<double>(cols) * static_cast<double>(k);
   const int n = useful_threads(threads, flops);
   if (cols > rows && cols >= block_columns * n) {
     parallel_for(cols, block_columns, n, [&](index b, index e) { body({0, rows}, {b, e}); });
@@ -27,8 +27,7 @@ void over_result(index rows, index cols, index k, int threads,
 template <class T>
 py::tuple forward(const py::array& x, const py::array& w, const py::object& b, int activation,
                   double keep, std::uint64_t seed, std::uint64_t stream, index first_row,
-                  const py::object& out,
-                  bool with_slope, int n_threads) {
+                  const py::object& out, bool with_slope, int n_threads) {
   const T* wp = read<T>(w, "W", {any, any});
   const index in = w.shape(0), width = w.shape(1);
   const T* xp = read<T>(x, "x", {any, in});
@@ -105,16 +104,16 @@ void bind_dense(py::module_& m) {
   m.def(
       "dense_forward",
       [](const py::array& x, const py::array& w, const py::object& b, int activation, double keep,
-         std::uint64_t seed, std::uint64_t stream, index first_row,
-                  const py::object& out, bool slope,
-         int n_threads) {
+         std::uint64_t seed, std::uint64_t stream, index first_row, const py::object& out,
+         bool slope, int n_threads) {
         return by_dtype(w, "W", [&](auto t) {
           return forward<decltype(t)>(x, w, b, activation, keep, seed, stream, first_row, out,
                                       slope, n_threads);
         });
       },
       py::arg("x"), py::arg("W"), py::arg("b"), py::arg("activation"), py::arg("keep"),
-      py::arg("seed"), py::arg("stream"), py::arg("first_row"), py::arg("out"), py::arg("slope"), py::arg("n_threads"),
+      py::arg("seed"), py::arg("stream"), py::arg("first_row"), py::arg("out"), py::arg("slope"),
+      py::arg("n_threads"),
       "(y, slope or None): dropout(activation(x W + b)) and, on request, its derivative.");
   m.def(
       "dense_backward",

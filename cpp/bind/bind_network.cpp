@@ -161,8 +161,8 @@ void bind_engine(py::module_& m, const char* name) {
       .def(
           "gradient",
           [](E& e, const py::array& x, const py::object& mean, const py::object& scale,
-             const py::object& labels, const py::object& soft, const py::object& weights,
-             double l2, bool dropout, std::uint64_t seed, std::uint64_t step, int n_threads) {
+             const py::object& labels, const py::object& soft, const py::object& weights, double l2,
+             bool dropout, std::uint64_t seed, std::uint64_t step, int n_threads) {
             const Data<T> d = data_of(e.net, x, mean, scale, labels, soft, weights);
             py::array_t<T> gradient(e.net.size());
             std::fill_n(gradient.mutable_data(), e.net.size(), T(0));
@@ -171,7 +171,8 @@ void bind_engine(py::module_& m, const char* name) {
             Trainer<T>& trainer = e.trainer_for(d.n);
             Evaluation result;
             without_gil([&] {
-              result = trainer.gradient(d, l2, g, n_threads, dropout ? &key : nullptr, poll_signals);
+              result =
+                  trainer.gradient(d, l2, g, n_threads, dropout ? &key : nullptr, poll_signals);
             });
             return py::make_tuple(result.loss, gradient);
           },
@@ -182,8 +183,7 @@ void bind_engine(py::module_& m, const char* name) {
           "scores",
           [](const E& e, const py::array& x, const py::object& mean, const py::object& scale,
              int n_threads) {
-            const Data<T> d =
-                data_of(e.net, x, mean, scale, py::none(), py::none(), py::none());
+            const Data<T> d = data_of(e.net, x, mean, scale, py::none(), py::none(), py::none());
             py::array_t<T> out({d.n, e.net.out()});
             T* to = out.mutable_data();
             without_gil([&] { e.net.scores(d, to, n_threads, poll_signals); });

@@ -41,10 +41,11 @@ int default_threads() {
   return std::max(n, 1);
 }
 
-// libgomp's workers do not survive fork(): a child that entered a region with them would hang.
+// libgomp's workers do not survive fork(): a child that entered a region with them would hang. So a
+// child's teams are of one, for good: it keeps the permit that it never got.
 void single_thread_in_child() {
   thread_count = 1;
-  team_exists = false;
+  team_exists = true;
 }
 
 void guard_fork() {

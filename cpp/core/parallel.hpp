@@ -51,7 +51,8 @@ class Team {
     meet();
   }
 
-  /// Waits until all members are here: a bounded spin, then sleep. Throws where a member has failed.
+  /// Waits until all members are here: a bounded spin, then sleep. Throws where a member has
+  /// failed.
   void meet();
 
   /// Wakes the others out of their meetings; they leave the region by an exception of their own.
@@ -76,7 +77,8 @@ void parallel_team(int n, FunctionRef<void(Team&, int)> body);
 /// Threads worth using for `flops` of work, at most `n` (0: the default).
 int useful_threads(int n, double flops);
 
-/// Runs body(begin, end) over pieces of [0, n) cut at multiples of `step`, on up to `threads` threads.
+/// Runs body(begin, end) over pieces of [0, n) cut at multiples of `step`, on up to `threads`
+/// threads.
 void parallel_for(index n, index step, int threads, FunctionRef<void(index, index)> body);
 
 }  // namespace fanin

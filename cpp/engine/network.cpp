@@ -70,7 +70,8 @@ Network<T>::Network(std::vector<LayerSpec> layers, Loss loss)
 template <class T>
 double Network<T>::madds() const {
   double total = 0;
-  for (const LayerSpec& l : layers_) total += static_cast<double>(l.in) * static_cast<double>(l.out);
+  for (const LayerSpec& l : layers_)
+    total += static_cast<double>(l.in) * static_cast<double>(l.out);
   return total;
 }
 
@@ -101,9 +102,9 @@ void Network<T>::load_rows(const Data<T>& data, const std::int64_t* indices, ind
                            Workspace<T>& w, Range rows) const {
   const auto row_of = [&](index i) { return indices ? indices[first + i] : first + i; };
   const auto row_bytes = in() * (data.dtype == DType::u8 ? 1 : data.dtype == DType::f32 ? 4 : 8);
-  GatherRows<T> g{data.x,          data.dtype, indices ? indices + first : nullptr,
-                  data.mean,       data.scale, data.per_column,
-                  w.x,             in(),       w.x_stride};
+  GatherRows<T> g{data.x,    data.dtype, indices ? indices + first : nullptr,
+                  data.mean, data.scale, data.per_column,
+                  w.x,       in(),       w.x_stride};
   if (!indices) g.data = static_cast<const char*>(data.x) + first * row_bytes;
   kernels<T>().gather_rows(g, rows);
   for (index i = rows.begin; i < rows.end; ++i) {
@@ -143,8 +144,8 @@ void Network<T>::for_row_blocks(const Data<T>& data, int threads, FunctionRef<vo
                                 F&& use) const {
   const index blocks = (data.n + evaluation_rows - 1) / evaluation_rows;
   const double flops = 2 * madds() * static_cast<double>(data.n);
-  const int team_size = static_cast<int>(
-      std::min<index>(useful_threads(threads, flops), std::max<index>(blocks, 1)));
+  const int team_size =
+      static_cast<int>(std::min<index>(useful_threads(threads, flops), std::max<index>(blocks, 1)));
   parallel_team(team_size, [&](Team& team, int member) {
     Workspace<T> w(layers_, std::min(data.n, evaluation_rows), false);
     Poller poller(member, poll);

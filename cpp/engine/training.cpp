@@ -5,13 +5,15 @@
 #include <cmath>
 
 #include "core/clock.hpp"
+#include "kernels/gemm.hpp"
 
 namespace fanin {
 
 namespace {
 
-constexpr index most_rows = 1024;    // of the workspace: larger minibatches go through in parts
-constexpr index piece_rows = 96;     // rows that one thread takes at a time
+constexpr index most_rows = 1024;       // of the workspace: larger minibatches go through in parts
+constexpr index few_rows = 12;          // for each thread: fewer, and weights weigh more than rows
+constexpr index piece_rows = 96;        // rows that one thread takes at a time
 constexpr index item_elements = 12288;  // parameters that one thread updates at a time
 constexpr double fused_flops = 1e10;    // a longer pass over parameters must stay interruptible
 
@@ -124,8 +126,34 @@ void Trainer<T>::pass_rows(const Batch& b, Range rows, Poller& poll) {
   }
 }
 
+/// The same for few rows: every thread takes all of them through its columns of each layer, so that
+/// each weight is read by one thread only.
+template <class T>
+void Trainer<T>::pass_columns(Team& team, const Batch& b, Poller& poll) {
+  const auto& layers = network_.layers();
+  const Range rows{0, b.rows};
+  const auto share_columns = [&](index cols, auto&& work) {
+    const index pieces = std::min<index>(parts_of(cols, block_columns), 4 * team.size());
+    team.share(pieces, [&](index i) {
+      work(split(cols, block_columns, i, pieces));
+      poll();
+    });
+  };
+  team.share(b.rows,
+             [&](index i) { network_.load_rows(*b.data, b.indices, b.first, work_, {i, i + 1}); });
+  for (std::size_t l = 0; l < layers.size(); ++l) {
+    share_columns(layers[l].out,
+                  [&](Range cols) { network_.forward_layer(l, work_, rows, cols, b.dropout); });
+  }
+  team.share(1, [&](index) { network_.loss_of_rows(*b.data, work_, rows, true, b.scale); });
+  for (std::size_t l = layers.size() - 1; l > 0; --l) {
+    share_columns(layers[l].in, [&](Range cols) { backward_layer(l, rows, cols); });
+  }
+}
+
 template <class T>
 void Trainer<T>::pass(Team& team, const Batch& b, Poller& poll) {
+  if (team.size() > 1 && b.rows < few_rows * team.size()) return pass_columns(team, b, poll);
   const index pieces =
       std::min<index>(b.rows, team.size() * parts_of(b.rows, team.size() * piece_rows));
   team.share(pieces, [&](index i) {
@@ -213,8 +241,8 @@ bool Trainer<T>::step(Team& team, int member, Step& s, T* scratch, Poller& poll)
   if (job.clip_norm > 0) {
     team.share(n_items, [&](index i) {
       const Item& item = items_[static_cast<std::size_t>(i)];
-      gradient_squares_[static_cast<std::size_t>(i)] = static_cast<double>(
-          kernels<T>().sum_squares(gradient_.data() + item.offset, item.size));
+      gradient_squares_[static_cast<std::size_t>(i)] =
+          static_cast<double>(kernels<T>().sum_squares(gradient_.data() + item.offset, item.size));
     });
     double squares = 0;
     for (const double q : gradient_squares_) squares += q;

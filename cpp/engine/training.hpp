@@ -8,14 +8,15 @@ namespace fanin {
 template <class T>
 struct TrainingJob {
   Data<T> data;
-  const std::int64_t* order;  // rows of data; step s takes order[s * batch ...], the last may be short
+  const std::int64_t*
+      order;  // rows of data; step s takes order[s * batch ...], the last may be short
   index n_order, batch;
-  index first_step, last_step;  // of this epoch, [first, last)
+  index first_step, last_step;       // of this epoch, [first, last)
   std::uint64_t seed, first_stream;  // dropout of step s draws under stream first_stream + s
   RuleSpec rule;
-  RuleClock clock;  // in and out
-  T* states[3];     // arenas of the rule
-  const double* lr;  // of step first_step, first_step + 1, ...
+  RuleClock clock;       // in and out
+  T* states[3];          // arenas of the rule
+  const double* lr;      // of step first_step, first_step + 1, ...
   double l2, clip_norm;  // 0: none
   int threads;
   double budget;  // seconds after which no further step begins
@@ -32,9 +33,9 @@ class Trainer {
  public:
   Trainer(Network<T>& network, index batch);
 
-  /// Steps of an epoch until the budget is spent, with the loss (L2 included) and the number of right
-  /// predictions of each written to losses and correct. An exception of poll leaves the network at
-  /// its last whole step.
+  /// Steps of an epoch until the budget is spent, with the loss (L2 included) and the number of
+  /// right predictions of each written to losses and correct. An exception of poll leaves the
+  /// network at its last whole step.
   TrainingProgress run(TrainingJob<T>& job, double* losses, std::int64_t* correct,
                        FunctionRef<void()> poll);
 
@@ -65,6 +66,7 @@ class Trainer {
   void refresh_transposes(Team& team);
   void pass(Team& team, const Batch& batch, Poller& poll);
   void pass_rows(const Batch& batch, Range rows, Poller& poll);
+  void pass_columns(Team& team, const Batch& batch, Poller& poll);
   void backward_layer(std::size_t l, Range rows, Range cols);
   void item_gradient(const Item& item, const Batch& batch, T* gradient);
   double batch_loss(const Batch& batch, index* correct) const;

@@ -2,14 +2,14 @@
 #include "isa/table.hpp"
 #include "simd/math.hpp"
 
-#include "kernels/random.inl.hpp"
-#include "kernels/dropout.inl.hpp"
 #include "kernels/activation.inl.hpp"
-#include "kernels/gemm.inl.hpp"
 #include "kernels/dense.inl.hpp"
+#include "kernels/dropout.inl.hpp"
 #include "kernels/gather.inl.hpp"
+#include "kernels/gemm.inl.hpp"
 #include "kernels/loss.inl.hpp"
 #include "kernels/optimizer.inl.hpp"
+#include "kernels/random.inl.hpp"
 #include "kernels/statistics.inl.hpp"
 
 #define FANIN_JOIN_(a, b) a##b
@@ -23,16 +23,26 @@ namespace FANIN_ISA {
 
 template <class T>
 constexpr Kernels<T> make_kernels() {
-  return {dense_forward<T>,      dense_backward_input<T>, weight_gradient<T>, bias_gradient<T>,
-          activation_forward<T>, activation_backward<T>,  gather_rows<T>,     loss_rows<T>,
-          softmax_rows<T>,       optimizer_step<T>,       random_fill<T>,     sum_squares<T>,
-          first_nonfinite<T>,    transpose<T>,            map<T>};
+  return {dense_forward<T>,
+          dense_backward_input<T>,
+          weight_gradient<T>,
+          bias_gradient<T>,
+          activation_forward<T>,
+          activation_backward<T>,
+          gather_rows<T>,
+          loss_rows<T>,
+          softmax_rows<T>,
+          optimizer_step<T>,
+          random_fill<T>,
+          sum_squares<T>,
+          first_nonfinite<T>,
+          transpose<T>,
+          map<T>};
 }
 
 }  // namespace FANIN_ISA
 
-const Table FANIN_JOIN(table_, FANIN_ISA) = {FANIN_TEXT(FANIN_ISA),
-                                                    FANIN_ISA::make_kernels<float>(),
-                                                    FANIN_ISA::make_kernels<double>()};
+const Table FANIN_JOIN(table_, FANIN_ISA) = {
+    FANIN_TEXT(FANIN_ISA), FANIN_ISA::make_kernels<float>(), FANIN_ISA::make_kernels<double>()};
 
 }  // namespace fanin

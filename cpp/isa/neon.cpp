@@ -1,3 +1,4 @@
 #define FANIN_ISA neon
 #include "simd/vec_neon.hpp"
+
 #include "isa/kernels.inl.hpp"

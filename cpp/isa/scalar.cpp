@@ -1,3 +1,4 @@
 #define FANIN_ISA scalar
 #include "simd/vec_scalar.hpp"
+
 #include "isa/kernels.inl.hpp"

@@ -28,7 +28,7 @@ struct Kernels {
   T (*sum_squares)(const T*, index n) noexcept;
   index (*first_nonfinite)(const T*, index n) noexcept;
   void (*transpose)(const Transpose<T>&, Range rows) noexcept;
-  void (*map)(int function, const T* x, T* out, index n) noexcept;  // see simd/math.hpp, MathFunction
+  void (*map)(int math_function, const T* x, T* out, index n) noexcept;
 };
 
 struct Table {

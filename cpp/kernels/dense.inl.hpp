@@ -25,8 +25,8 @@ void dense_backward_input(const DenseBackwardInput<T>& d, Range rows, Range cols
 
 template <class T>
 void weight_gradient(const WeightGradient<T>& d, Range in, T* dw) noexcept {
-  const Product<T> p{d.x + in.begin, 1,     d.x_stride, d.dz,    d.dz_stride,
-                     dw,             d.out, d.rows,     nullptr, d.accumulate};
+  const Product<T> p{d.x + in.begin, 1,      d.x_stride, d.dz,        d.dz_stride, dw,
+                     d.out,          d.rows, nullptr,    d.accumulate};
   multiply(p, Range{0, in.end - in.begin}, Range{0, d.out}, [](Range, Range) {});
 }
 

@@ -3,9 +3,9 @@
 
 namespace fanin::FANIN_ISA {
 
-// Tiles in Vecs of 64 bytes. With 32 registers of 512 bits: 6 rows x 4 Vecs = 24 accumulators, 4 for
-// b, and a's element is broadcast by the multiply itself. A Vec is two registers on AVX2 and four on
-// NEON: 6 x 1 keeps 12 or 24 accumulators there.
+// Tiles in Vecs of 64 bytes. With 32 registers of 512 bits: 6 rows x 4 Vecs = 24 accumulators, 4
+// for b, and a's element is broadcast by the multiply itself. A Vec is two registers on AVX2 and
+// four on NEON: 6 x 1 keeps 12 or 24 accumulators there.
 #if defined(__AVX512F__)
 inline constexpr int panel_vecs = 4;
 #else
@@ -20,7 +20,7 @@ constexpr int most_rows(int vecs) {
 #endif
 }
 
-inline constexpr index k_block = 384;  // a block of b, 384 x 64 floats, is 96 KB of L2
+inline constexpr index k_block = 384;    // a block of b, 384 x 64 floats, is 96 KB of L2
 inline constexpr index row_block = 256;  // rows of c that are finished while they are in cache
 
 /// Rows [k0, k1) of b from the column that a tile begins at, in place or packed.
@@ -157,8 +157,8 @@ void pack(const Product<T>& p, Operand<T>& o, index j, index end, T* room) noexc
   o.stride = block_columns;
 }
 
-/// The product on rows x cols (cols.begin a multiple of block_columns); finish(rows, cols) is called
-/// on each block of the result once it is complete and still in cache.
+/// The product on rows x cols (cols.begin a multiple of block_columns); finish(rows, cols) is
+/// called on each block of the result once it is complete and still in cache.
 template <class T, class F>
 FANIN_INLINE void multiply(const Product<T>& p, Range rows, Range cols, F finish) noexcept {
   alignas(64) T room[k_block * block_columns];

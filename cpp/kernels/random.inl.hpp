@@ -71,7 +71,7 @@ FANIN_INLINE Values<double, 4> uniforms(const Group& g, double) {
 /// Box-Muller: two normals from u and angle in (0, 1].
 template <class T>
 FANIN_INLINE void box_muller(Vec<T> u, Vec<T> angle, Vec<T>& first, Vec<T>& second) {
-  const Vec<T> radius = sqrt(log(u) * Vec<T>::set(T(-2)));
+  const Vec<T> radius = sqrt(log_positive(u) * Vec<T>::set(T(-2)));
   Vec<T> sine, cosine;
   sincospi(angle + angle, sine, cosine);
   first = radius * cosine;

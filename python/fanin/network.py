@@ -77,7 +77,7 @@ class MLP:
     >>> import fanin
     >>> (X, y), (X_test, y_test) = fanin.datasets.load("digits")
     >>> net = fanin.MLP([64, 64, 10], seed=0)
-    >>> options = {"epochs": 20, "preprocess": "standardize", "progress": False}
+    >>> options = {"epochs": 20, "batch_size": 32, "preprocess": "standardize", "progress": False}
     >>> history = net.fit(X, y, **options)
     >>> net.evaluate(X_test, y_test)["accuracy"] > 0.95
     True

@@ -131,8 +131,7 @@ class _Fit:
         n = len(self.X)
         if batch_size is None:
             return n
-        if isinstance(batch_size, str):
-            _validate.one_of("batch_size", batch_size, ["auto"])
+        if batch_size == "auto":
             return min(128, n)
         return _validate.whole("batch_size", batch_size, 1, n)
 
