@@ -22,7 +22,7 @@ class Stopwatch {
 /// Calls poll from the calling thread's work, about every 50 ms.
 class Poller {
  public:
-  Poller(int member, FunctionRef<void()> poll) : calling_(member == 0), poll_(poll) {}
+  Poller(const Team& team, FunctionRef<void()> poll) : calling_(team.member() == 0), poll_(poll) {}
   void operator()() {
     if (!calling_ || since_.seconds() < poll_seconds) return;
     poll_();

@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <cstdlib>
 #include <exception>
+#include <limits>
 #include <mutex>
+#include <utility>
 
 #if defined(_OPENMP)
 #include <omp.h>
@@ -91,73 +93,84 @@ int get_num_threads() {
 
 void set_num_threads(int n) { thread_count = std::clamp(n, 1, most_threads); }
 
-void Team::release() noexcept {
-  generation_.fetch_add(1, std::memory_order_acq_rel);
-  generation_.notify_all();
-}
+struct Team::Shared {
+  struct alignas(64) Part {
+    std::atomic<index> next{0};
+  };
 
-void Team::fail() noexcept {
-  failed_.store(true, std::memory_order_release);
-  release();
+  alignas(64) std::atomic<int> waiting{0};
+  alignas(64) std::atomic<unsigned> generation{0};
+  std::atomic<bool> failed{false};
+  Part parts[most_threads];
+  std::exception_ptr first_error;
+  std::mutex error_lock;
+
+  void release() noexcept {
+    generation.fetch_add(1, std::memory_order_acq_rel);
+    generation.notify_all();
+  }
+
+  /// Keeps the first exception and wakes the others out of their meetings.
+  void fail(std::exception_ptr error) noexcept {
+    {
+      const std::lock_guard<std::mutex> lock(error_lock);
+      if (!first_error) first_error = std::move(error);
+    }
+    failed.store(true, std::memory_order_release);
+    release();
+  }
+};
+
+index Team::take(int part) noexcept {
+  if (shared_->failed.load(std::memory_order_relaxed)) return std::numeric_limits<index>::max() / 2;
+  return shared_->parts[part].next.fetch_add(1, std::memory_order_relaxed);
 }
 
 void Team::meet() {
   if (size_ == 1) return;
-  const unsigned generation = generation_.load(std::memory_order_acquire);
-  if (failed_.load(std::memory_order_acquire)) throw TeamBroken{};
-  if (waiting_.fetch_add(1, std::memory_order_acq_rel) + 1 == size_) {
-    waiting_.store(0, std::memory_order_relaxed);
-    next_.store(0, std::memory_order_relaxed);
-    release();
+  Shared& s = *shared_;
+  const unsigned generation = s.generation.load(std::memory_order_acquire);
+  if (s.failed.load(std::memory_order_acquire)) throw TeamBroken{};
+  if (s.waiting.fetch_add(1, std::memory_order_acq_rel) + 1 == size_) {
+    s.waiting.store(0, std::memory_order_relaxed);
+    for (int i = 0; i < size_; ++i) s.parts[i].next.store(0, std::memory_order_relaxed);
+    s.release();
     return;
   }
   for (int i = 0; i < spins; ++i) {
-    if (generation_.load(std::memory_order_acquire) != generation) break;
+    if (s.generation.load(std::memory_order_acquire) != generation) break;
     pause();
   }
-  generation_.wait(generation, std::memory_order_acquire);
-  if (failed_.load(std::memory_order_acquire)) throw TeamBroken{};
+  s.generation.wait(generation, std::memory_order_acquire);
+  if (s.failed.load(std::memory_order_acquire)) throw TeamBroken{};
 }
 
-void parallel_team(int n, FunctionRef<void(Team&, int)> body) {
+void parallel_team(int n, FunctionRef<void(Team&)> body) {
   guard_fork();
   n = std::clamp(n, 1, most_threads);
   TeamPermit permit;
   if (!permit) n = 1;
-#if !defined(_OPENMP)
-  n = 1;
-#endif
-  if (n == 1) {
-    FlushDenormals flush;
-    Team alone(1);
-    body(alone, 0);
+#if defined(_OPENMP)
+  if (n > 1) {
+    Team::Shared shared;
+#pragma omp parallel num_threads(n)
+    {
+      FlushDenormals flush;
+      Team team(&shared, omp_get_thread_num(), omp_get_num_threads());
+      try {
+        body(team);
+      } catch (const TeamBroken&) {
+      } catch (...) {
+        shared.fail(std::current_exception());
+      }
+    }
+    if (shared.first_error) std::rethrow_exception(shared.first_error);
     return;
   }
-#if defined(_OPENMP)
-  // The runtime may grant fewer threads than asked for; the first to arrive sizes the team.
-  std::once_flag sized;
-  alignas(Team) unsigned char room[sizeof(Team)];
-  Team* team = nullptr;
-  std::exception_ptr first;
-  std::mutex first_lock;
-#pragma omp parallel num_threads(n)
-  {
-    FlushDenormals flush;
-    std::call_once(sized, [&] { team = new (room) Team(omp_get_num_threads()); });
-    try {
-      body(*team, omp_get_thread_num());
-    } catch (const TeamBroken&) {
-    } catch (...) {
-      {
-        const std::lock_guard<std::mutex> lock(first_lock);
-        if (!first) first = std::current_exception();
-      }
-      team->fail();
-    }
-  }
-  team->~Team();
-  if (first) std::rethrow_exception(first);
 #endif
+  FlushDenormals flush;
+  Team alone(nullptr, 0, 1);
+  body(alone);
 }
 
 int useful_threads(int n, double flops) {
@@ -173,7 +186,7 @@ void parallel_for(index n, index step, int threads, FunctionRef<void(index, inde
     body(0, n);
     return;
   }
-  parallel_team(static_cast<int>(pieces), [&](Team& team, int) {
+  parallel_team(static_cast<int>(pieces), [&](Team& team) {
     team.share(pieces, [&](index i) {
       const Range piece = split(n, step, i, pieces);
       if (piece.begin < piece.end) body(piece.begin, piece.end);

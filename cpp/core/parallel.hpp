@@ -32,22 +32,32 @@ class FunctionRef<R(Args...)> {
   R (*call_)(void*, Args...);
 };
 
-/// Threads that entered a region together. Every member must make the same calls in the same order.
+/// One member's view of the threads that entered a region together. All members must make the same
+/// calls in the same order.
 class Team {
  public:
-  explicit Team(int size) : size_(size) {}
+  /// What the members share. The runtime may grant fewer threads than were asked for.
+  struct Shared;
+
+  Team(Shared* shared, int member, int size) : shared_(shared), member_(member), size_(size) {}
 
   int size() const { return size_; }
+  int member() const { return member_; }
 
-  /// Runs item(i) for each i in [0, n), each on whichever member comes first, then meets.
-  /// An item's result must not depend on who runs it.
+  /// Runs item(i) for each i in [0, n), then meets. A member begins with its own part of the items,
+  /// the same one each time, so that what it worked on last is still in its cache, and then helps
+  /// the others. An item's result must not depend on who runs it.
   template <class F>
   void share(index n, F&& item) {
     if (size_ == 1) {
       for (index i = 0; i < n; ++i) item(i);
       return;
     }
-    for (index i; !failed() && (i = next_.fetch_add(1, std::memory_order_relaxed)) < n;) item(i);
+    for (int k = 0; k < size_; ++k) {
+      const int part = (member_ + k) % size_;
+      const index begin = n * part / size_, end = n * (part + 1) / size_;
+      for (index i; (i = begin + take(part)) < end;) item(i);
+    }
     meet();
   }
 
@@ -55,24 +65,18 @@ class Team {
   /// failed.
   void meet();
 
-  /// Wakes the others out of their meetings; they leave the region by an exception of their own.
-  void fail() noexcept;
-
  private:
-  void release() noexcept;
-  bool failed() const noexcept { return failed_.load(std::memory_order_relaxed); }
+  /// The next item of a part: far beyond its end once a member has failed.
+  index take(int part) noexcept;
 
-  alignas(64) std::atomic<index> next_{0};
-  alignas(64) std::atomic<int> waiting_{0};
-  alignas(64) std::atomic<unsigned> generation_{0};
-  std::atomic<bool> failed_{false};
-  int size_;
+  Shared* shared_;  // null in a team of one
+  int member_, size_;
 };
 
-/// Runs body(team, member) once on each of up to n threads, denormals flushed, and returns when all
-/// are done; the first exception is carried out. Member 0 is the calling thread. Inside a region,
-/// after fork, or while another thread has a team, the team is of one.
-void parallel_team(int n, FunctionRef<void(Team&, int)> body);
+/// Runs body(team) once on each of up to n threads, denormals flushed, and returns when all are
+/// done; the first exception is carried out. Member 0 is the calling thread. Inside a region, after
+/// fork, or while another thread has a team, the team is of one.
+void parallel_team(int n, FunctionRef<void(Team&)> body);
 
 /// Threads worth using for `flops` of work, at most `n` (0: the default).
 int useful_threads(int n, double flops);

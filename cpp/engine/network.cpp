@@ -146,9 +146,9 @@ void Network<T>::for_row_blocks(const Data<T>& data, int threads, FunctionRef<vo
   const double flops = 2 * madds() * static_cast<double>(data.n);
   const int team_size =
       static_cast<int>(std::min<index>(useful_threads(threads, flops), std::max<index>(blocks, 1)));
-  parallel_team(team_size, [&](Team& team, int member) {
+  parallel_team(team_size, [&](Team& team) {
     Workspace<T> w(layers_, std::min(data.n, evaluation_rows), false);
-    Poller poller(member, poll);
+    Poller poller(team, poll);
     team.share(blocks, [&](index b) {
       const Range block{data.n * b / blocks, data.n * (b + 1) / blocks};
       const Range rows{0, block.end - block.begin};

@@ -211,7 +211,7 @@ void Trainer<T>::update(const Item& item, const Step& s, T* gradient, double fac
 
 /// One step: rows, then parameters. False, with nothing changed, where the loss is not finite.
 template <class T>
-bool Trainer<T>::step(Team& team, int member, Step& s, T* scratch, Poller& poll) {
+bool Trainer<T>::step(Team& team, Step& s, T* scratch, Poller& poll) {
   const TrainingJob<T>& job = s.job;
   const index parts = parts_of(s.rows, rows_);
   const double flops = 2 * network_.madds() * static_cast<double>(s.rows);
@@ -254,7 +254,7 @@ bool Trainer<T>::step(Team& team, int member, Step& s, T* scratch, Poller& poll)
     if (fused) item_gradient(item, b, gradient);
     update(item, s, gradient, factor);
   });
-  if (member == 0) {
+  if (team.member() == 0) {
     if (job.l2 > 0) {
       double squares = 0;
       for (std::size_t i = 0; i < items_.size(); ++i) squares += items_[i].bias ? 0 : squares_[i];
@@ -277,8 +277,8 @@ TrainingProgress Trainer<T>::run(TrainingJob<T>& job, double* losses, std::int64
   std::atomic<bool> stop = false;
   bool diverged = false;
   const Stopwatch watch;
-  parallel_team(useful_threads(job.threads, flops), [&](Team& team, int member) {
-    Poller poller(member, poll);
+  parallel_team(useful_threads(job.threads, flops), [&](Team& team) {
+    Poller poller(team, poll);
     Aligned<T> scratch(scratch_size_);
     RuleClock clock = job.clock;
     refresh_transposes(team);
@@ -293,10 +293,10 @@ TrainingProgress Trainer<T>::run(TrainingJob<T>& job, double* losses, std::int64
              losses + done,
              correct + done,
              stop};
-      if (member == 0 && watch.seconds() > job.budget) stop = true;
-      const bool whole = step(team, member, s, scratch.data(), poller);
+      if (team.member() == 0 && watch.seconds() > job.budget) stop = true;
+      const bool whole = step(team, s, scratch.data(), poller);
       if (whole) clock = next;
-      if (member == 0) {
+      if (team.member() == 0) {
         progress.steps += whole;
         job.clock = clock;
         diverged = !whole;
@@ -314,8 +314,8 @@ Evaluation Trainer<T>::gradient(const Data<T>& data, double l2, T* gradient, int
                                 FunctionRef<void()> poll) {
   const double flops = 6 * network_.madds() * static_cast<double>(data.n);
   Evaluation e;
-  parallel_team(useful_threads(threads, flops), [&](Team& team, int member) {
-    Poller poller(member, poll);
+  parallel_team(useful_threads(threads, flops), [&](Team& team) {
+    Poller poller(team, poll);
     refresh_transposes(team);
     const double total = total_weight(data, nullptr, 0, data.n);
     const T scale = T(1 / total);
@@ -344,7 +344,7 @@ Evaluation Trainer<T>::gradient(const Data<T>& data, double l2, T* gradient, int
         kernels<T>().optimizer_step(o, {0, item.size});
       });
     }
-    if (member != 0) return;
+    if (team.member() != 0) return;
     e = {loss / total, correct};
     for (std::size_t i = 0; l2 > 0 && i < items_.size(); ++i) {
       e.loss += items_[i].bias ? 0 : 0.5 * l2 * squares_[i];

@@ -73,7 +73,7 @@ class Trainer {
   double total_weight(const Data<T>& data, const std::int64_t* indices, index first,
                       index rows) const;
   struct Step;
-  bool step(Team& team, int member, Step& s, T* scratch, Poller& poll);
+  bool step(Team& team, Step& s, T* scratch, Poller& poll);
   void update(const Item& item, const Step& s, T* gradient, double factor);
 
   Network<T>& network_;
