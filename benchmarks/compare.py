@@ -31,7 +31,7 @@ from benchmarks import data, peers, processes, roof
 from benchmarks.jobs import ROWS, Row
 from benchmarks.roof import Roof
 from benchmarks.tables import Result, as_json, brief, markdown
-from benchmarks.worker import Failure, Worker, environment
+from benchmarks.worker import PeerError, Worker, environment
 
 PAUSE = 0.05  # seconds between measurements, for the last one's threads to fall asleep
 
@@ -76,7 +76,7 @@ class Comparison:
         for worker in ready:
             try:
                 checks[f"{worker.peer} {worker.threads}T"] = worker.ask("check")
-            except Failure as error:
+            except PeerError as error:
                 print(f"{error}: left out", file=sys.stderr)
                 del times[worker.peer, worker.threads]
         best = best_threads(times)
@@ -116,7 +116,7 @@ class Comparison:
                 worker = self.worker(name, threads)
                 try:
                     able = worker.ask("prepare", row.name)
-                except Failure as error:
+                except PeerError as error:
                     print(f"{error}: left out", file=sys.stderr)
                 else:
                     ready += [worker] if able else []

@@ -19,7 +19,7 @@ SHORTEST = 0.05  # seconds: shorter jobs are repeated until a measurement takes 
 UNSET = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")  # they hold OpenBLAS to slower kernels
 
 
-class Failure(RuntimeError):
+class PeerError(RuntimeError):
     """What a peer could not do, with its own message."""
 
 
@@ -42,16 +42,20 @@ class Worker:
         print(json.dumps({"do": do, "row": row}), file=self.process.stdin, flush=True)
         line = self.process.stdout.readline()
         if not line:
-            raise Failure(f"{self.peer}, {row}: its process ended with {self.process.wait()}")
+            raise PeerError(f"{self.peer}, {row}: its process ended with {self.process.wait()}")
         answer = json.loads(line)
         if "error" in answer:
-            raise Failure(f"{self.peer}, {row}: {answer['error']}")
+            raise PeerError(f"{self.peer}, {row}: {answer['error']}")
         return answer["value"]
 
     def close(self) -> None:
         if self.process.stdin is not None:
             self.process.stdin.close()
-        self.process.wait(timeout=30)
+        try:
+            self.process.wait(timeout=5)
+        except subprocess.TimeoutExpired:  # in the middle of a job
+            self.process.kill()
+            self.process.wait()
 
 
 def environment(env: Mapping[str, str], threads: int) -> dict[str, str]:

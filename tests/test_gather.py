@@ -31,17 +31,24 @@ def test_same_bits_as_numpy(cols: int, stored: Any, dtype: Any) -> None:
     x = data(9, cols, stored)
     rows = np.array([3, 8, 0, 0, 5], np.int64)
     rng = np.random.default_rng(1)
-    mean, scale = rng.normal(size=(2, cols)).astype(dtype)
-    one = np.array([127.5], dtype), np.array([1 / 255], dtype)
+    mean, scale = rng.normal(size=(2, cols)).astype(dtype).astype(float)
+    one = np.array([127.5]), np.array([1 / 255])
+    work = np.promote_types(dtype, np.float64 if stored == np.float64 else dtype)
     for indices, picked in ((None, x), (rows, x[rows])):
         plain = picked.astype(dtype)
         np.testing.assert_array_equal(gather(x, indices, None, None, dtype), plain)
-        np.testing.assert_array_equal(
-            gather(x, indices, *one, dtype), (plain - one[0]) * one[1], strict=True
-        )
-        np.testing.assert_array_equal(
-            gather(x, indices, mean, scale, dtype), (plain - mean) * scale, strict=True
-        )
+        for m, s in (one, (mean, scale)):
+            expected = (picked.astype(work) - m.astype(work)) * s.astype(work)
+            np.testing.assert_array_equal(
+                gather(x, indices, m, s, dtype), expected.astype(dtype), strict=True
+            )
+
+
+def test_the_mean_of_large_numbers_cancels_before_they_are_rounded() -> None:
+    """Seconds since 1970: apart by less than float32 can tell at that size."""
+    seconds = 1.7e9 + np.arange(-10.0, 11.0).reshape(-1, 1)
+    out = gather(seconds, None, np.array([1.7e9]), np.array([0.1]), np.float32)
+    np.testing.assert_allclose(out[:, 0], np.arange(-1, 1.05, 0.1), atol=1e-6)
 
 
 def test_bytes_keep_every_value() -> None:
@@ -73,7 +80,7 @@ BITS = """
     rows = rng.integers(20, size=33)
     for stored in (np.uint8, np.float32, np.float64):
         for dtype in (np.float32, np.float64):
-            mean, scale = rng.normal(size=(2, 77)).astype(dtype)
+            mean, scale = rng.normal(size=(2, 77)).astype(dtype).astype(float)
             out = _core.gather_rows(np.abs(x).astype(stored), rows, mean, scale, np.dtype(dtype), 1)
             digest.update(out.tobytes())
     print(digest.hexdigest())
@@ -86,7 +93,7 @@ def test_same_bits_on_every_instruction_set(run_isa: Any, isa: str) -> None:
 
 def test_errors_name_what_is_wrong() -> None:
     x = data(5, 4, np.float32)
-    column, one = np.zeros(4, np.float32), np.zeros(1, np.float32)
+    column, one = np.zeros(4), np.zeros(1)
     for bad, at in ((5, 1), (-1, 0)):
         rows = np.array([0, 1], np.int64)
         rows[at] = bad
@@ -97,10 +104,10 @@ def test_errors_name_what_is_wrong() -> None:
         gather(x, None, column, None, np.float32)
     with pytest.raises(ValueError, match=r"mean, scale: .*of the same shape"):
         gather(x, None, column, one, np.float32)
-    with pytest.raises(ValueError, match=r"mean: expected shape \(4,\) float32, got \(3,\)"):
+    with pytest.raises(ValueError, match=r"mean: expected shape \(4,\) float64, got \(3,\)"):
         gather(x, None, column[:3], column[:3], np.float32)
     with pytest.raises(TypeError, match=r"mean: .*float64, got \(4,\) float32"):
-        gather(x, None, column, column, np.float64)
+        gather(x, None, column.astype(np.float32), column, np.float64)
     with pytest.raises(TypeError, match=r"data: .*got \(5, 4\) int16"):
         gather(x.astype(np.int16), None, None, None, np.float32)
     with pytest.raises(TypeError, match="dtype: expected float32 or float64, got int64"):

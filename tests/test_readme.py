@@ -17,7 +17,8 @@ pytestmark = pytest.mark.skipif(not README.exists(), reason="no README beside th
 
 
 def blocks(path: Path, language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", path.read_text("utf-8"), re.DOTALL | re.MULTILINE)
+    flags = re.DOTALL | re.MULTILINE
+    return re.findall(rf"^```{language}\n(.*?)^```", path.read_text("utf-8"), flags)
 
 
 def outputs() -> tuple[str, str]:

@@ -37,7 +37,7 @@ GOLDEN = {
     ),
     "float64": (
         "3e506881f4a2b0ea31d37fab7379df6d2e10b64763c3f201c733c6ba04d579c9",
-        "3ece88623876f377dc498435d00910183210ecfe5d4c1cd40001bb00b41ac78f",
+        "470622189c0ba62bfc9c0e8d2992509b20b5a6e3156bbc58a5e6abdc6faf7c6b",
     ),
 }
 

@@ -10,6 +10,7 @@ namespace fanin::bind {
 namespace py = pybind11;
 
 void bind_config(py::module_& m) {
+  guard_fork();
   table();  // an unsupported FANIN_ISA fails here, at import
   m.attr("__version__") = FANIN_VERSION;
   m.def("isa", [] { return table().name; }, "The instruction set in use.");

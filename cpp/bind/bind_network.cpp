@@ -1,6 +1,9 @@
 #include <pybind11/stl.h>
 
+#include <algorithm>
+#include <atomic>
 #include <memory>
+#include <stdexcept>
 
 #include "bind/arrays.hpp"
 #include "bind/rule.hpp"
@@ -50,11 +53,14 @@ Data<T> data_of(const Network<T>& net, const py::array& x, const py::object& mea
     d.x = read<float>(x, "X", {any, in});
   }
   d.n = x.shape(0);
+  if (mean.is_none() != scale.is_none()) {
+    throw py::value_error("mean, scale: expected both or neither");
+  }
   if (!mean.is_none()) {
     d.per_column = py::reinterpret_borrow<py::array>(mean).size() != 1;
     const index n = d.per_column ? in : 1;
-    d.mean = read_optional<T>(mean, "mean", {n});
-    d.scale = read_optional<T>(scale, "scale", {n});
+    d.mean = read_optional<double>(mean, "mean", {n});
+    d.scale = read_optional<double>(scale, "scale", {n});
   }
   d.labels = read_optional<std::int32_t>(labels, "y", {d.n});
   d.soft = read_optional<T>(soft, "y", {d.n, net.out()});
@@ -78,6 +84,7 @@ struct Engine {
   }
 
   Trainer<T>& trainer_for(index batch) {
+    batch = std::min(batch, most_rows);
     if (!trainer || trainer_batch != batch) trainer = std::make_unique<Trainer<T>>(net, batch);
     trainer_batch = batch;
     return *trainer;
@@ -86,6 +93,24 @@ struct Engine {
   Network<T> net;
   std::unique_ptr<Trainer<T>> trainer;
   index trainer_batch = 0;
+  std::atomic<bool> training{false};
+};
+
+/// The one use of a network's trainer: it works without the GIL, so a second thread could come.
+template <class T>
+class Training {
+ public:
+  explicit Training(Engine<T>& e) : engine_(e) {
+    if (engine_.training.exchange(true)) {
+      throw std::runtime_error("network: expected one fit at a time, got a second one");
+    }
+  }
+  ~Training() { engine_.training = false; }
+  Training(const Training&) = delete;
+  Training& operator=(const Training&) = delete;
+
+ private:
+  Engine<T>& engine_;
 };
 
 template <class T>
@@ -117,6 +142,7 @@ py::tuple train(Engine<T>& e, const py::array& x, const py::object& mean, const 
   job.clip_norm = clip_norm;
   job.threads = n_threads;
   job.budget = budget;
+  const Training<T> permit(e);
   Trainer<T>& trainer = e.trainer_for(batch);
   TrainingProgress progress;
   try {
@@ -168,6 +194,7 @@ void bind_engine(py::module_& m, const char* name) {
             std::fill_n(gradient.mutable_data(), e.net.size(), T(0));
             T* g = gradient.mutable_data();
             const typename Network<T>::DropoutKey key{seed, step, 0};
+            const Training<T> permit(e);
             Trainer<T>& trainer = e.trainer_for(d.n);
             Evaluation result;
             without_gil([&] {

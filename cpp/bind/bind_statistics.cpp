@@ -45,8 +45,8 @@ py::array gather(const py::array& data, const py::object& indices, const py::obj
     check_indices(a.indices, n, data.shape(0));
   }
   bool scale_per_column = false;
-  a.mean = read_columns<T>(mean, "mean", a.cols, a.per_column);
-  a.scale = read_columns<T>(scale, "scale", a.cols, scale_per_column);
+  a.mean = read_columns<double>(mean, "mean", a.cols, a.per_column);
+  a.scale = read_columns<double>(scale, "scale", a.cols, scale_per_column);
   if (!a.mean != !a.scale || a.per_column != scale_per_column) {
     throw py::value_error("mean, scale: expected both or neither, of the same shape");
   }

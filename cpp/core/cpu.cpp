@@ -1,6 +1,8 @@
 #include "core/cpu.hpp"
 
+#include <algorithm>
 #include <cmath>
+#include <cstdlib>
 #include <fstream>
 #include <string>
 #include <thread>
@@ -78,16 +80,25 @@ int quota_from(double quota, double period) {
 }  // namespace
 
 int cpu_quota() {
-  std::ifstream v2("/sys/fs/cgroup/cpu.max");
-  std::string quota;
-  double period = 0;
-  if (v2 >> quota >> period) {
-    return quota == "max" ? 0 : quota_from(std::strtod(quota.c_str(), nullptr), period);
-  }
   double v1_quota = 0, v1_period = 0;
   std::ifstream("/sys/fs/cgroup/cpu/cpu.cfs_quota_us") >> v1_quota;
   std::ifstream("/sys/fs/cgroup/cpu/cpu.cfs_period_us") >> v1_period;
-  return quota_from(v1_quota, v1_period);
+  int least = quota_from(v1_quota, v1_period);
+  // cgroup v2: any group on the way up may have set a limit.
+  std::string group;
+  std::getline(std::ifstream("/proc/self/cgroup"), group);
+  group = group.rfind("0::/", 0) == 0 ? group.substr(3) : "/";
+  while (true) {
+    std::ifstream limit("/sys/fs/cgroup" + group + "/cpu.max");
+    std::string quota;
+    double period = 0;
+    if (limit >> quota >> period && quota != "max") {
+      const int n = quota_from(std::strtod(quota.c_str(), nullptr), period);
+      if (n > 0 && (least == 0 || n < least)) least = n;
+    }
+    if (group.size() <= 1) return least;
+    group.resize(std::max<std::size_t>(group.rfind('/'), 1));
+  }
 }
 
 }  // namespace fanin

@@ -50,13 +50,6 @@ void single_thread_in_child() {
   team_exists = true;
 }
 
-void guard_fork() {
-#if defined(__unix__) || defined(__APPLE__)
-  static std::once_flag once;
-  std::call_once(once, [] { pthread_atfork(nullptr, nullptr, single_thread_in_child); });
-#endif
-}
-
 void pause() {
 #if defined(__x86_64__) || defined(_M_X64)
   _mm_pause();
@@ -68,7 +61,7 @@ void pause() {
 /// One team at a time: a second Python thread works alone, it does not double the threads.
 class TeamPermit {
  public:
-  TeamPermit() : mine_(!team_exists.exchange(true)) {}
+  explicit TeamPermit(int n) : mine_(n > 1 && !team_exists.exchange(true)) {}
   ~TeamPermit() {
     if (mine_) team_exists = false;
   }
@@ -92,6 +85,13 @@ int get_num_threads() {
 }
 
 void set_num_threads(int n) { thread_count = std::clamp(n, 1, most_threads); }
+
+void guard_fork() {
+#if defined(__unix__) || defined(__APPLE__)
+  static std::once_flag once;
+  std::call_once(once, [] { pthread_atfork(nullptr, nullptr, single_thread_in_child); });
+#endif
+}
 
 struct Team::Shared {
   struct alignas(64) Part {
@@ -146,12 +146,9 @@ void Team::meet() {
 }
 
 void parallel_team(int n, FunctionRef<void(Team&)> body) {
-  guard_fork();
   n = std::clamp(n, 1, most_threads);
-  TeamPermit permit;
-  if (!permit) n = 1;
 #if defined(_OPENMP)
-  if (n > 1) {
+  if (const TeamPermit permit(n); permit) {
     Team::Shared shared;
 #pragma omp parallel num_threads(n)
     {

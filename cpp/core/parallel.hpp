@@ -11,6 +11,9 @@ namespace fanin {
 int get_num_threads();
 void set_num_threads(int n);
 
+/// Makes a forked child work alone: libgomp's workers do not survive fork(). Starts no thread.
+void guard_fork();
+
 /// A non-owning reference to a callable: std::function without its allocation.
 template <class Signature>
 class FunctionRef;

@@ -20,8 +20,8 @@ struct Data {
   const void* x;  // (n, in), rows contiguous
   DType dtype;
   index n;
-  const T* mean;  // x enters as (x - mean) * scale
-  const T* scale;
+  const double* mean;  // x enters as (x - mean) * scale
+  const double* scale;
   bool per_column;
   const std::int32_t* labels;
   const T* soft;  // (n, out)

@@ -11,11 +11,10 @@ namespace fanin {
 
 namespace {
 
-constexpr index most_rows = 1024;       // of the workspace: larger minibatches go through in parts
 constexpr index few_rows = 12;          // for each thread: fewer, and weights weigh more than rows
 constexpr index piece_rows = 96;        // rows that one thread takes at a time
 constexpr index item_elements = 12288;  // parameters that one thread updates at a time
-constexpr double fused_flops = 1e10;    // a longer pass over parameters must stay interruptible
+constexpr double fused_flops = 2e9;     // a longer pass over parameters must stay interruptible
 
 index parts_of(index n, index most) { return (n + most - 1) / most; }
 
@@ -91,7 +90,7 @@ double Trainer<T>::total_weight(const Data<T>& data, const std::int64_t* indices
 }
 
 template <class T>
-void Trainer<T>::backward_layer(std::size_t l, Range rows, Range cols) {
+void Trainer<T>::backward_layer(std::size_t l, const Batch& b, Range rows, Range cols) {
   const LayerSpec& spec = network_.layers()[l];
   const LayerSpec& below = network_.layers()[l - 1];
   const auto& upper = work_.layers[l];
@@ -106,7 +105,7 @@ void Trainer<T>::backward_layer(std::size_t l, Range rows, Range cols) {
   d.dx_stride = lower.stride;
   d.derivative.slope = lower.slope;
   if (below.activation == Activation::relu) d.derivative.gate = lower.y;
-  d.derivative.factor = T(1.0 / below.keep);
+  d.derivative.factor = b.dropout ? T(1.0 / below.keep) : T(1);
   kernels<T>().dense_backward_input(d, rows, cols);
 }
 
@@ -121,7 +120,7 @@ void Trainer<T>::pass_rows(const Batch& b, Range rows, Poller& poll) {
   }
   network_.loss_of_rows(*b.data, work_, rows, true, b.scale);
   for (std::size_t l = layers.size() - 1; l > 0; --l) {
-    backward_layer(l, rows, {0, layers[l].in});
+    backward_layer(l, b, rows, {0, layers[l].in});
     poll();
   }
 }
@@ -147,7 +146,7 @@ void Trainer<T>::pass_columns(Team& team, const Batch& b, Poller& poll) {
   }
   team.share(1, [&](index) { network_.loss_of_rows(*b.data, work_, rows, true, b.scale); });
   for (std::size_t l = layers.size() - 1; l > 0; --l) {
-    share_columns(layers[l].in, [&](Range cols) { backward_layer(l, rows, cols); });
+    share_columns(layers[l].in, [&](Range cols) { backward_layer(l, b, rows, cols); });
   }
 }
 

@@ -4,6 +4,9 @@
 
 namespace fanin {
 
+/// Rows of a workspace: larger minibatches go through in parts.
+inline constexpr index most_rows = 1024;
+
 /// What one call of the native loop is to do.
 template <class T>
 struct TrainingJob {
@@ -67,7 +70,7 @@ class Trainer {
   void pass(Team& team, const Batch& batch, Poller& poll);
   void pass_rows(const Batch& batch, Range rows, Poller& poll);
   void pass_columns(Team& team, const Batch& batch, Poller& poll);
-  void backward_layer(std::size_t l, Range rows, Range cols);
+  void backward_layer(std::size_t l, const Batch& batch, Range rows, Range cols);
   void item_gradient(const Item& item, const Batch& batch, T* gradient);
   double batch_loss(const Batch& batch, index* correct) const;
   double total_weight(const Data<T>& data, const std::int64_t* indices, index first,

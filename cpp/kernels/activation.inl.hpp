@@ -2,6 +2,7 @@
 #include "kernels/activation.hpp"
 #include "kernels/dropout.inl.hpp"
 #include "kernels/gemm.hpp"
+#include "kernels/partial.inl.hpp"
 
 namespace fanin::FANIN_ISA {
 
@@ -38,32 +39,24 @@ FANIN_INLINE Vec<T> activate(Vec<T> z, Vec<T>& slope) {
 template <class T, Activation A, bool Slope, bool Drop>
 void finish(const Epilogue<T>& e, const T* z, T* y, index stride, index width, Range rows,
             Range cols) noexcept {
-  constexpr int L = lanes<T>;
   const Vec<T> scale = Vec<T>::set(e.dropout.scale), zero = Vec<T>::zero();
   const auto one_vec = [&](index at, int v, int n, const Group& draws) {
-    const Vec<T> in = n == L ? Vec<T>::load(z + at) : Vec<T>::load(z + at, n);
     Vec<T> slope;
-    Vec<T> out = activate<A>(in, slope);
+    Vec<T> out = activate<A>(load_some(z + at, n), slope);
     if constexpr (Drop) {
       const Mask<T> alive = kept<T>(draws, e.dropout.threshold, v);
       out = select(alive, out * scale, zero);
       slope = select(alive, slope * scale, zero);
     }
-    if (n == L) {
-      out.store(y + at);
-      if constexpr (Slope) slope.store(e.slope + at);
-    } else {
-      out.store(y + at, n);
-      if constexpr (Slope) slope.store(e.slope + at, n);
-    }
+    store_some(out, y + at, n);
+    if constexpr (Slope) store_some(slope, e.slope + at, n);
   };
   for (index i = rows.begin; i < rows.end; ++i) {
     Group draws{};
     if constexpr (Drop) draws = dropout_group(e.dropout, i, cols.begin, width);
-    int v = 0;
-    index j = cols.begin;
-    for (; j + L <= cols.end; j += L, ++v) one_vec(i * stride + j, v, L, draws);
-    if (j < cols.end) one_vec(i * stride + j, v, static_cast<int>(cols.end - j), draws);
+    each_vec<T>(cols.end - cols.begin, [&](index j, int n) {
+      one_vec(i * stride + cols.begin + j, static_cast<int>(j / lanes<T>), n, draws);
+    });
   }
 }
 
@@ -105,22 +98,20 @@ void finish_block(const Epilogue<T>& e, const T* z, T* y, index stride, index wi
 template <class T>
 void apply_derivative(const Derivative<T>& d, const T* dy, T* dz, index stride, Range rows,
                       Range cols) noexcept {
-  constexpr int L = lanes<T>;
   if (!d.slope && !d.gate && dy == dz) return;
   const Vec<T> factor = Vec<T>::set(d.factor), zero = Vec<T>::zero();
   for (index i = rows.begin; i < rows.end; ++i) {
-    for (index j = cols.begin; j < cols.end; j += L) {
-      const index at = i * stride + j;
-      const int n = static_cast<int>(cols.end - j < L ? cols.end - j : L);
-      Vec<T> g = n == L ? Vec<T>::load(dy + at) : Vec<T>::load(dy + at, n);
+    const index row = i * stride + cols.begin;
+    each_vec<T>(cols.end - cols.begin, [&](index j, int n) {
+      const index at = row + j;
+      Vec<T> g = load_some(dy + at, n);
       if (d.slope) {
-        g = g * (n == L ? Vec<T>::load(d.slope + at) : Vec<T>::load(d.slope + at, n));
+        g = g * load_some(d.slope + at, n);
       } else if (d.gate) {
-        const Vec<T> y = n == L ? Vec<T>::load(d.gate + at) : Vec<T>::load(d.gate + at, n);
-        g = select(y > zero, g * factor, zero);
+        g = select(load_some(d.gate + at, n) > zero, g * factor, zero);
       }
-      n == L ? g.store(dz + at) : g.store(dz + at, n);
-    }
+      store_some(g, dz + at, n);
+    });
   }
 }
 

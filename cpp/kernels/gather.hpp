@@ -3,15 +3,16 @@
 
 namespace fanin {
 
-/// out (rows, cols): row i is (data[indices[i]] - mean) * scale in T.
-/// mean and scale have `cols` values each, or one each, or are null for the data as they are.
+/// out (rows, cols): row i is (data[indices[i]] - mean) * scale, computed in T, or in double where
+/// the data are: the mean of large numbers must cancel before they are rounded. mean and scale have
+/// `cols` values each, or one each, or are null for the data as they are.
 template <class T>
 struct GatherRows {
   const void* data;  // (N, cols), rows contiguous
   DType dtype;
   const std::int64_t* indices;  // null: rows 0, 1, ...
-  const T* mean;
-  const T* scale;
+  const double* mean;
+  const double* scale;
   bool per_column;  // mean and scale have `cols` values
   T* out;
   index cols, out_stride;

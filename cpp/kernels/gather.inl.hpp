@@ -6,24 +6,34 @@ namespace fanin::FANIN_ISA {
 
 enum class Shift { none, one, per_column };
 
+/// n lanes of (from - mean) * scale from column j on, in U.
+template <class U, Shift K, class S, class T>
+FANIN_INLINE Vec<U> shifted(const GatherRows<T>& a, const S* from, index j, int n) {
+  const Vec<U> x = convert_some<U>(from + j, n);
+  if constexpr (K == Shift::none) return x;
+  if constexpr (K == Shift::one) {
+    return (x - Vec<U>::set(static_cast<U>(*a.mean))) * Vec<U>::set(static_cast<U>(*a.scale));
+  }
+  return (x - convert_some<U>(a.mean + j, n)) * convert_some<U>(a.scale + j, n);
+}
+
 template <Shift K, class S, class T>
-void gather_as(const GatherRows<T>& a, Range rows) noexcept {
-  const index cols = a.cols;
-  const T *mean = a.mean, *scale = a.scale;
-  const Vec<T> mean0 = Vec<T>::set(K == Shift::one ? *mean : T(0));
-  const Vec<T> scale0 = Vec<T>::set(K == Shift::one ? *scale : T(1));
+void gather_as(const GatherRows<T>& args, Range rows) noexcept {
+  const GatherRows<T> a = args;  // a local copy: no store can change it
   for (index i = rows.begin; i < rows.end; ++i) {
     const index row = a.indices ? static_cast<index>(a.indices[i]) : i;
-    const S* from = static_cast<const S*>(a.data) + row * cols;
+    const S* from = static_cast<const S*>(a.data) + row * a.cols;
     T* to = a.out + i * a.out_stride;
-    each_vec<T>(cols, [&](index j, int n) {
-      Vec<T> x = convert_some<T>(from + j, n);
-      if constexpr (K == Shift::one) x = (x - mean0) * scale0;
-      if constexpr (K == Shift::per_column) {
-        x = (x - load_some(mean + j, n)) * load_some(scale + j, n);
-      }
-      store_some(x, to + j, n);
-    });
+    if constexpr (K != Shift::none && sizeof(S) > sizeof(T)) {
+      each_vec<S>(a.cols, [&](index j, int n) {
+        S room[lanes<S>];
+        shifted<S, K>(a, from, j, n).store(room);
+        for (int l = 0; l < n; ++l) to[j + l] = static_cast<T>(room[l]);
+      });
+    } else {
+      each_vec<T>(a.cols,
+                  [&](index j, int n) { store_some(shifted<T, K>(a, from, j, n), to + j, n); });
+    }
   }
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 #include "kernels/gemm.hpp"
+#include "kernels/partial.inl.hpp"
 
 namespace fanin::FANIN_ISA {
 
@@ -144,14 +145,10 @@ FANIN_INLINE bool worth_packing(const Product<T>& p, index rows) {
 /// Copies the block of b to consecutive rows of block_columns, zero beyond its last column.
 template <class T>
 void pack(const Product<T>& p, Operand<T>& o, index j, index end, T* room) noexcept {
-  constexpr index L = lanes<T>;
   const T* b = p.b + o.k0 * p.b_k;
   T* to = room;
   for (index k = o.k0; k < o.k1; ++k, b += p.b_k, to += block_columns) {
-    for (index c = j; c < end; c += L) {
-      (end - c >= L ? Vec<T>::load(b + c) : Vec<T>::load(b + c, static_cast<int>(end - c)))
-          .store(to + c - j);
-    }
+    each_vec<T>(end - j, [&](index c, int n) { load_some(b + j + c, n).store(to + c); });
   }
   o.b = room;
   o.stride = block_columns;

@@ -34,7 +34,13 @@ index first_nonfinite(const T* p, index n) noexcept {
   return n;
 }
 
-#if defined(__GNUC__)
+#if defined(__has_builtin)
+#if __has_builtin(__builtin_shufflevector)
+#define FANIN_SHUFFLES
+#endif
+#endif
+
+#if defined(FANIN_SHUFFLES)
 /// A square of 16 bytes a side through registers; GCC's vectors turn into shuffles on every
 /// machine.
 FANIN_INLINE void transpose_square(const float* src, index src_stride, float* dst,

@@ -48,7 +48,7 @@ def dense_backward(
     n_threads: int,
 ) -> tuple[_Array | None, _Array, _Array]: ...
 def activation_forward(
-    z: _Array,
+    x: _Array,
     activation: int,
     keep: float,
     seed: int,

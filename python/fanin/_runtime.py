@@ -20,8 +20,6 @@ def load_core() -> None:
     os.environ.update(_RUNTIME_ENV)
     try:
         importlib.import_module("fanin._core")
-    except ValueError as error:
-        raise ImportError(str(error)) from None
     finally:
         for name in _RUNTIME_ENV:
             del os.environ[name]

@@ -32,6 +32,8 @@ def one_of(name: str, value: str, known: Iterable[str]) -> str:
 
 def whole(name: str, value: object, low: int, high: int | None = None) -> int:
     """``value`` as an int within [low, high]."""
+    if isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{name}: expected a whole number, got {value!r}")
     try:
         number = operator.index(value)  # type: ignore[arg-type]
     except TypeError:
@@ -59,6 +61,8 @@ def pair(name: str, value: Any, expected: str) -> tuple[Any, Any]:
 
 def real(name: str, value: float, low: float, *, above: bool = False) -> float:
     """``value`` as a finite float that is at least (or ``above``) ``low``."""
+    if isinstance(value, (str, bool, np.bool_)):
+        raise TypeError(f"{name}: expected a number, got {value!r}")
     try:
         number = float(value)
     except (TypeError, ValueError):

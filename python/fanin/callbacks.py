@@ -131,7 +131,7 @@ class ModelCheckpoint(Callback):
         mode: str = "auto",
     ) -> None:
         self.path = os.fspath(path)
-        self.save_best_only = save_best_only
+        self.save_best_only = self.needs_monitor = save_best_only
         self._watch = Monitor(monitor, mode)
         self.best = self._watch.worst
 

@@ -180,6 +180,7 @@ def dense_forward(
     >>> db.round(4)
     array([0.42, 0.42])
     """
+    keep = keep_probability("keep", keep)
     gated = activation == "relu"
     needs_slope = not gated and (activation != "identity" or keep < 1)
     y, slope = _dense(x, W, b, activation, keep, rng, None, needs_slope, n_threads)

@@ -133,7 +133,9 @@ class MLP:
         self.loss_name = _validate.one_of("loss", loss, losses.NAMES)
         self.dtype = _validate.float_dtype("dtype", dtype)
         self.seed = _validate.whole("seed", seed, 0, 2**64 - 1)
-        self.init, self.output_init = init, output_init
+        # A function's name is kept for the record: a saved network is never initialised again.
+        self.init = getattr(init, "__name__", init)
+        self.output_init = getattr(output_init, "__name__", output_init)
         self.history: History | None = None
         self.stop_training = False
         self.stop_reason = ""
@@ -189,7 +191,7 @@ class MLP:
     def _transform(self, X: Array) -> tuple[Array | None, Array | None]:
         """(mean, scale) by which X enters; uint8 is divided by 255 unless fit said otherwise."""
         if self._mean is None and X.dtype == np.uint8:
-            return np.zeros(1, self.dtype), np.full(1, 1 / 255, self.dtype)
+            return np.zeros(1), np.full(1, 1 / 255)
         return self._mean, self._scale
 
     def _targets(self, y: Array, n_rows: int, name: str = "y") -> Targets:
@@ -205,16 +207,19 @@ class MLP:
             columns. mean and scale are numbers or have one value a column.
         X : ndarray of shape (N, D)
         """
+        self._mean, self._scale = self._preprocessing(preprocess, self._rows(X))
+
+    def _preprocessing(
+        self, preprocess: Preprocess | None, rows: Array
+    ) -> tuple[Array | None, Array | None]:
         if preprocess is None:
-            if self._mean is None and X.dtype == np.uint8:
-                self._mean, self._scale = self._transform(X)
-            return
-        pair = preprocessing.mean_and_scale(preprocess, X)
+            return self._transform(rows)
+        pair = preprocessing.mean_and_scale(preprocess, rows)
         width = max(v.size for v in pair)
-        mean, scale = (
-            _validate.cast("preprocess", np.broadcast_to(v, (width,)), self.dtype) for v in pair
-        )
-        self._mean, self._scale = mean, scale
+        for value in pair:
+            _validate.cast("preprocess", value, self.dtype)  # finite in it
+        mean, scale = (np.ascontiguousarray(np.broadcast_to(v, (width,))) for v in pair)
+        return mean, scale
 
     # Passes over data
 
@@ -232,7 +237,7 @@ class MLP:
         """Probabilities (N, C): softmax of the scores. Only with loss "softmax"."""
         if self.loss_name != "softmax":
             raise ValueError(f"predict_proba: expected loss='softmax', this is {self.loss_name!r}")
-        return losses.softmax(self.scores(X, n_threads=n_threads))
+        return losses.softmax(self.scores(X, n_threads=n_threads), n_threads=n_threads)
 
     def evaluate(
         self,
@@ -349,6 +354,7 @@ class MLP:
         schedule : str, Schedule or None
             Of the learning rate, `fanin.schedules`.
         sample_weight : ndarray of shape (N,), optional
+            Weighs the loss: sum(w * l) / sum(w) over each step. Accuracies count rows.
         preprocess : None, "standardize" or (mean, scale)
             See `set_preprocess`. It is kept with the network and applied wherever data enters.
         sampling : {"epoch", "replacement"}
@@ -418,10 +424,22 @@ class MLP:
         return {"config": self.config(), "counters": counters, "arrays": arrays}
 
     def __setstate__(self, state: Mapping[str, Any]) -> None:
-        self._configure(**state["config"])
         arrays = state["arrays"]
-        self.set_parameters(arrays["parameters"])
-        self._mean, self._scale = arrays.get("mean"), arrays.get("scale")
+        d = state["config"]["dims"]
+        parameters = _validate.plain_array("parameters", arrays["parameters"])
+        if parameters.size < sum((d + 1) * h for d, h in pairwise(d)):
+            raise ValueError(f"parameters: expected those of {d}, got {parameters.size} numbers")
+        self._configure(**state["config"])
+        self.set_parameters(parameters)
+        if ("mean" in arrays) != ("scale" in arrays):
+            raise ValueError("mean, scale: expected both or neither")
+        if "mean" in arrays:
+            mean, scale = arrays["mean"], arrays["scale"]
+            if mean.shape != scale.shape or mean.dtype != float or scale.dtype != float:
+                raise ValueError("mean, scale: expected the same shape in float64")
+            if mean.shape not in ((1,), (self.dims[0],)):
+                raise ValueError(f"mean: expected 1 or {self.dims[0]} values, got {mean.shape}")
+            self._mean, self._scale = mean, scale
         self.epochs_done = int(state["counters"]["epochs_done"])
         self.steps_done = int(state["counters"]["steps_done"])
 

@@ -42,7 +42,8 @@ def mean_and_scale(preprocess: Preprocess, X: Array) -> tuple[Array, Array]:
     if isinstance(preprocess, str):
         one_of("preprocess", preprocess, ["standardize"])
         mean, std = column_moments(X)
-        return mean, 1 / np.where(std > 0, std, 1.0)
+        constant = X.min(axis=0) == X.max(axis=0)  # the std of 0.1, 0.1, ... is rounding, not zero
+        return mean, 1 / np.where(constant | (std == 0), 1.0, std)
     try:
         mean, scale = (np.atleast_1d(np.asarray(v, dtype=np.float64)) for v in preprocess)
     except (TypeError, ValueError):

@@ -104,7 +104,6 @@ class _Fit:
         _validate.threads(n_threads)
         self.optimizer = optim.get(optimizer)
         self.schedule = schedules.get(schedule)
-        self.states = self.optimizer._arena_states(net._arena.size, net.dtype)
         self.history = History(
             params={
                 "epochs": self.epochs,
@@ -120,12 +119,26 @@ class _Fit:
         if not isinstance(callbacks, Iterable):
             raise TypeError(f"callbacks: expected a sequence of Callback, got {callbacks!r}")
         bar = [ProgressBar()] if progress else []
+        preprocessing = net._preprocessing(preprocess, self.X)
         self.callbacks = CallbackList([*callbacks, *bar], net, self.history.params)
-        net.set_preprocess(preprocess, self.X)
+        self.check_monitors()
+        # From here on nothing is refused, and things may change.
+        self.states = self.optimizer._arena_states(net._arena.size, net.dtype)
+        net._mean, net._scale = preprocessing
         self.transform = net._transform(self.X)
         self.order = np.empty(n, np.int64)
         self.losses = np.empty(self.steps)
         self.correct = np.empty(self.steps, np.int64)
+        self.totals = dict.fromkeys(("weight", "loss", "correct", "rows"), 0.0)
+
+    def check_monitors(self) -> None:
+        """Refuses to begin where something waits for validation results that will not come."""
+        missing = {"val_loss", "val_accuracy"} if self.validation is None else set()
+        for watcher in (*self.callbacks, self.schedule):
+            watch: Any = getattr(watcher, "_watch", None)
+            if getattr(watch, "name", None) in missing and getattr(watcher, "needs_monitor", True):
+                name = type(watcher).__name__
+                raise ValueError(f"{name}: expected validation_data, to watch {watch.name!r}")
 
     def rows_of_a_step(self, batch_size: int | str | None) -> int:
         n = len(self.X)
@@ -145,10 +158,15 @@ class _Fit:
             stream = _core.stream_of("replacement", 0, epoch)
             n = len(self.order)
             _core.random_integers(self.order, self.net.seed, stream, 0, 0, n)
+        ends = np.minimum(np.arange(1, self.steps + 1) * self.batch, len(self.order))
+        if self.weights is not None:
+            ends = np.cumsum(self.weights[self.order], dtype=np.float64)[ends - 1]
+        self.step_weights = np.diff(ends, prepend=0)
 
-    def run_steps(self, first: int, rates: Array, budget: float) -> tuple[int, bool]:
-        """Steps of this epoch from `first` on until the budget is spent: (steps done, diverged)."""
+    def run_steps(self, first: int, rates: Array, one: bool) -> tuple[int, bool]:
+        """Steps of this epoch from `first` on, one or 50 ms of them: (steps done, diverged)."""
         net = self.net
+        last = first + 1 if one else self.steps
         before = self.optimizer.t
         try:
             done, diverged = net._engine.train(
@@ -159,18 +177,18 @@ class _Fit:
                 self.order,
                 self.batch,
                 first,
-                self.steps,
+                last,
                 net.seed,
                 net.steps_done - first,
                 self.optimizer._rule,
                 self.states,
-                rates[first:],
+                rates[first:last],
                 self.reg,
                 self.clip,
-                self.losses[first:],
-                self.correct[first:],
+                self.losses[first:last],
+                self.correct[first:last],
                 _validate.threads(self.threads),
-                budget,
+                CHUNK_SECONDS,
             )
         finally:
             net.steps_done += self.optimizer.t - before
@@ -183,19 +201,20 @@ class _Fit:
             self.optimizer.lr, epoch * self.steps, self.steps, self.steps, self.epochs
         )
         batches = self.callbacks.uses_batches
-        budget = 0.0 if batches else CHUNK_SECONDS
         step = 0
+        self.totals = dict.fromkeys(self.totals, 0.0)
         while step < self.steps:
             if batches:
                 self.callbacks.on_train_batch_begin(step, {})
-            done, diverged = self.run_steps(step, rates, budget)
+            done, diverged = self.run_steps(step, rates, batches)
+            self.add_up(step, step + done)
             step += done
             if step and self.history.initial_loss is None:
                 self.history.initial_loss = float(self.losses[0])
             if diverged:
                 self.diverged_at = epoch, step, float(rates[step])
                 return False
-            logs = self.logs(step)
+            logs = self.logs()
             if batches:
                 self.callbacks.on_train_batch_end(step - 1, logs)
             self.callbacks.on_progress(epoch * self.steps + step, logs)
@@ -203,22 +222,25 @@ class _Fit:
         self.diverged_at = epoch, self.steps - 1, float(rates[-1])
         return bool(_core.first_nonfinite(self.net._arena) == self.net._arena.size)
 
-    def rows_done(self, step: int) -> Array:
-        """Rows of each of the epoch's first steps."""
-        rows = np.full(step, self.batch)
-        rows[self.steps - 1 :] = len(self.order) - self.batch * (self.steps - 1)
-        return rows
+    def add_up(self, first: int, last: int) -> None:
+        """Adds steps to the epoch's totals, in order: the bits must not depend on how they came."""
+        for step in range(first, last):
+            weight = float(self.step_weights[step])
+            self.totals["weight"] += weight
+            self.totals["loss"] += weight * float(self.losses[step])
+            self.totals["correct"] += float(self.correct[step])
+        self.totals["rows"] = float(min(last * self.batch, len(self.order)))
 
-    def logs(self, step: int) -> dict[str, float]:
-        """Mean loss and accuracy over the epoch's rows so far."""
-        rows = self.rows_done(step)
-        logs = {"loss": float(self.losses[:step] @ rows / rows.sum())}
+    def logs(self) -> dict[str, float]:
+        """Mean loss (over the weights) and accuracy (over the rows) of the epoch so far."""
+        weight = self.totals["weight"]
+        logs = {"loss": self.totals["loss"] / weight if weight else 0.0}
         if self.targets[0] is not None:
-            logs["accuracy"] = float(self.correct[:step].sum() / rows.sum())
+            logs["accuracy"] = self.totals["correct"] / self.totals["rows"]
         return logs
 
     def end_epoch(self, epoch: int) -> None:
-        logs = self.logs(self.steps)
+        logs = self.logs()
         if self.validation is not None:
             result = self.net._evaluate(*self.validation, None, self.threads)
             logs |= {f"val_{name}": value for name, value in result.items()}
@@ -251,12 +273,15 @@ class _Fit:
         net.history = history
         snapshot = _Snapshot(net, self.optimizer, self.states)
         began = time.perf_counter()
-        history.stop_reason = "interrupted"
+        history.stop_reason = "failed"
         try:
             with self.callbacks:
                 self.callbacks.on_train_begin({})
                 history.stop_reason = self.epochs_of(snapshot)
                 self.callbacks.on_train_end({})
+        except KeyboardInterrupt:
+            history.stop_reason = "interrupted"
+            raise
         finally:
             history.seconds = time.perf_counter() - began
         if history.stop_reason == "diverged":
