@@ -58,25 +58,26 @@ def test_a_refused_fit_leaves_network_and_optimizer_free(bad: dict, message: str
 
 
 def test_one_fit_at_a_time() -> None:
+    """A second fit is refused, or the first one is; other passes go on beside it."""
     net, errors = fanin.MLP([6, 400, 400, 3]), []
     began = threading.Event()
 
     def train() -> None:
         hook = callbacks.LambdaCallback(on_epoch_begin=lambda *_: began.set())
-        fit(net, epochs=200, callbacks=[hook], n_threads=1)
-
-    thread = threading.Thread(target=train)
-    thread.start()
-    began.wait()
-    while thread.is_alive() and not errors:
         try:
-            net.loss_and_grads(X, y)
+            fit(net, epochs=50, callbacks=[hook], n_threads=1)
         except RuntimeError as error:
             errors.append(str(error))
-            net.stop_training = True
-    thread.join()
-    assert not errors or "one fit at a time" in errors[0]
-    assert np.isfinite(net.get_parameters()).all()
+
+    threads = [threading.Thread(target=train) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    began.wait()
+    while any(thread.is_alive() for thread in threads):
+        loss, _ = net.loss_and_grads(X, y)
+        assert np.isfinite(loss)
+    assert len(errors) <= 1
+    assert all("one fit at a time" in error for error in errors)
 
 
 def test_a_failed_callback_is_no_interruption() -> None:

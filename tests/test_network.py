@@ -191,7 +191,7 @@ def test_preprocess_is_mean_then_scale(dtype: str, data: Any) -> None:
         net = fanin.MLP([17, 4], dtype=dtype)
         plain = net.copy()
         net.set_preprocess(pair, X)
-        work = "float64" if data == "float64" else dtype  # in which the data's mean is taken off
+        work = "float64" if data is np.float64 else dtype  # in which the data's mean is taken off
         m, s = (np.asarray(v).astype(work) for v in pair)
         rows = np.ascontiguousarray((X.astype(work) - m) * s).astype(dtype)
         assert np.array_equal(net.scores(X), plain.scores(rows))

@@ -194,8 +194,7 @@ void bind_engine(py::module_& m, const char* name) {
             std::fill_n(gradient.mutable_data(), e.net.size(), T(0));
             T* g = gradient.mutable_data();
             const typename Network<T>::DropoutKey key{seed, step, 0};
-            const Training<T> permit(e);
-            Trainer<T>& trainer = e.trainer_for(d.n);
+            Trainer<T> trainer(e.net, d.n);  // of its own: a fit may be running
             Evaluation result;
             without_gil([&] {
               result =
