@@ -46,7 +46,7 @@ class Schedule:
 
     def multiplier(self, steps: Floats, steps_per_epoch: int, epochs: float) -> Floats:
         """What the base rate is multiplied by at each of the steps, (n,) float64."""
-        raise NotImplementedError
+        raise TypeError(f"{type(self).__name__}: expected a schedule with multiplier() or lr()")
 
     def lr(
         self, base_lr: float, first_step: int, n_steps: int, steps_per_epoch: int, epochs: float
