@@ -14,7 +14,7 @@ import time
 import fanin
 
 BAR = 0.900
-OPTIONS = {"epochs": 30, "batch_size": 128, "lr": 1e-3, "reg": 0.0, "keep": (0.8, 0.5)}
+OPTIONS = {"epochs": 30, "batch_size": 128, "lr": 2e-3, "reg": 0.0, "keep": (0.8, 0.8)}
 
 
 class Report(fanin.callbacks.Callback):
