@@ -13,6 +13,10 @@
 #if defined(__unix__) || defined(__APPLE__)
 #include <pthread.h>
 #endif
+#if defined(__linux__)
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 
 #include "core/cpu.hpp"
 #include "core/fpenv.hpp"
@@ -22,7 +26,7 @@ namespace fanin {
 namespace {
 
 constexpr int most_threads = 256;
-constexpr int spins = 1000;               // about 15 us: longer than a step's imbalance
+constexpr int spins = 30000;              // about 0.5 ms; see ShortSlice
 constexpr double flops_per_thread = 5e5;  // below, waking a second thread costs more than it gains
 
 std::atomic<int> thread_count{0};  // 0: not asked for yet
@@ -57,6 +61,42 @@ void pause() {
   asm volatile("yield");
 #endif
 }
+
+#if defined(__linux__) && defined(SYS_sched_setattr)
+/// Asks Linux (6.12 and later) for slices of 0.1 ms while it lives. On a busy machine a member that
+/// sleeps at a meeting would else wait for milliseconds behind the slice of another program, once a
+/// meeting; with it, and a spin that outlasts such a slice, an epoch takes 2.2 times its quiet time
+/// beside a spinning process on each core, without it 2 to 7 times.
+class ShortSlice {
+ public:
+  ShortSlice() {
+    if (syscall(SYS_sched_getattr, 0, &saved_, sizeof saved_, 0) != 0 || saved_.policy != 0) return;
+    Attributes wanted = saved_;
+    wanted.runtime = 100'000;
+    changed_ = syscall(SYS_sched_setattr, 0, &wanted, 0) == 0;
+  }
+  ~ShortSlice() {
+    if (changed_) syscall(SYS_sched_setattr, 0, &saved_, 0);
+  }
+  ShortSlice(const ShortSlice&) = delete;
+  ShortSlice& operator=(const ShortSlice&) = delete;
+
+ private:
+  struct Attributes {
+    std::uint32_t size, policy;
+    std::uint64_t flags;
+    std::int32_t nice;
+    std::uint32_t priority;
+    std::uint64_t runtime, deadline, period;
+  };
+  Attributes saved_{};
+  bool changed_ = false;
+};
+#else
+struct ShortSlice {
+  ShortSlice() {}
+};
+#endif
 
 /// One team at a time: a second Python thread works alone, it does not double the threads.
 class TeamPermit {
@@ -152,6 +192,7 @@ void parallel_team(int n, FunctionRef<void(Team&)> body) {
     Team::Shared shared;
 #pragma omp parallel num_threads(n)
     {
+      const ShortSlice slice;
       FlushDenormals flush;
       Team team(&shared, omp_get_thread_num(), omp_get_num_threads());
       try {
