@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import operator
-import secrets
+import os
 from collections.abc import Sequence
 from typing import Any, SupportsIndex, TypeAlias, TypedDict
 
@@ -319,7 +319,7 @@ def as_generator(rng: Rng) -> Generator:
     if isinstance(rng, Generator):
         return rng
     if rng is None:
-        return Generator(secrets.randbits(64))
+        return Generator(int.from_bytes(os.urandom(8), "little"))
     if isinstance(rng, np.random.Generator):
         return Generator(int(rng.integers(0, 2**64, dtype=np.uint64)))
     if isinstance(rng, np.random.RandomState):
