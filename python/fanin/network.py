@@ -9,14 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from fanin import (
-    _core,
-    _validate,
-    initializers,
-    losses,
-    preprocessing,
-    training,
-)
+from fanin import _core, _validate, initializers, losses, preprocessing, training
 from fanin._saving import Saving
 from fanin.layers import ACTIVATIONS
 from fanin.preprocessing import Preprocess
