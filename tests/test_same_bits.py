@@ -33,7 +33,7 @@ TRAINING = """
 GOLDEN = {
     "float32": (
         "d1151203a44ad099be608c8beb158cf27a497af3ec428afec27d5b7712f2dff8",
-        "b69eb290a7040f727c69f5cc5220ad42c6084bff5b1d39f0cdd8b61ce65858f8",
+        "559706c39692a83dc376700520cf27bfa6ae39649edbf64db60d7626742195f1",
     ),
     "float64": (
         "3e506881f4a2b0ea31d37fab7379df6d2e10b64763c3f201c733c6ba04d579c9",

@@ -19,18 +19,17 @@ class Stopwatch {
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
 };
 
-/// Calls poll from the calling thread's work, about every 50 ms.
+/// Calls poll on the calling thread, whatever members of its team ask, about every 50 ms.
 class Poller {
  public:
-  Poller(const Team& team, FunctionRef<void()> poll) : calling_(team.member() == 0), poll_(poll) {}
-  void operator()() {
-    if (!calling_ || since_.seconds() < poll_seconds) return;
+  explicit Poller(FunctionRef<void()> poll) : poll_(poll) {}
+  void operator()(int member) {
+    if (member != 0 || since_.seconds() < poll_seconds) return;
     poll_();
     since_.restart();
   }
 
  private:
-  bool calling_;
   FunctionRef<void()> poll_;
   Stopwatch since_;
 };

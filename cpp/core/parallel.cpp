@@ -1,21 +1,16 @@
 #include "core/parallel.hpp"
 
 #include <algorithm>
+#include <cstdint>
 #include <cstdlib>
 #include <exception>
-#include <limits>
 #include <mutex>
-#include <utility>
 
 #if defined(_OPENMP)
 #include <omp.h>
 #endif
 #if defined(__unix__) || defined(__APPLE__)
 #include <pthread.h>
-#endif
-#if defined(__linux__)
-#include <sys/syscall.h>
-#include <unistd.h>
 #endif
 
 #include "core/cpu.hpp"
@@ -26,13 +21,12 @@ namespace fanin {
 namespace {
 
 constexpr int most_threads = 256;
-constexpr int spins = 30000;              // about 0.5 ms; see ShortSlice
+// About 0.5 ms. On a busy machine threads that sleep at each turn are put on one core together.
+constexpr int spins = 30000;
 constexpr double flops_per_thread = 5e5;  // below, waking a second thread costs more than it gains
 
 std::atomic<int> thread_count{0};  // 0: not asked for yet
 std::atomic<bool> team_exists{false};
-
-struct TeamBroken {};
 
 int positive_env(const char* name) {
   const char* text = std::getenv(name);
@@ -61,42 +55,6 @@ void pause() {
   asm volatile("yield");
 #endif
 }
-
-#if defined(__linux__) && defined(SYS_sched_setattr)
-/// Asks Linux (6.12 and later) for slices of 0.1 ms while it lives. On a busy machine a member that
-/// sleeps at a meeting would else wait for milliseconds behind the slice of another program, once a
-/// meeting; with it, and a spin that outlasts such a slice, an epoch takes 2.2 times its quiet time
-/// beside a spinning process on each core, without it 2 to 7 times.
-class ShortSlice {
- public:
-  ShortSlice() {
-    if (syscall(SYS_sched_getattr, 0, &saved_, sizeof saved_, 0) != 0 || saved_.policy != 0) return;
-    Attributes wanted = saved_;
-    wanted.runtime = 100'000;
-    changed_ = syscall(SYS_sched_setattr, 0, &wanted, 0) == 0;
-  }
-  ~ShortSlice() {
-    if (changed_) syscall(SYS_sched_setattr, 0, &saved_, 0);
-  }
-  ShortSlice(const ShortSlice&) = delete;
-  ShortSlice& operator=(const ShortSlice&) = delete;
-
- private:
-  struct Attributes {
-    std::uint32_t size, policy;
-    std::uint64_t flags;
-    std::int32_t nice;
-    std::uint32_t priority;
-    std::uint64_t runtime, deadline, period;
-  };
-  Attributes saved_{};
-  bool changed_ = false;
-};
-#else
-struct ShortSlice {
-  ShortSlice() {}
-};
-#endif
 
 /// One team at a time: a second Python thread works alone, it does not double the threads.
 class TeamPermit {
@@ -133,56 +91,116 @@ void guard_fork() {
 #endif
 }
 
+/// A phase is open while its number stands in the tickets. Taking an item is a compare-and-swap on
+/// a ticket, so a helper that comes late, with an older phase in mind, takes nothing and disturbs
+/// nothing; and since a phase lasts until what was taken is done, one that did take an item read
+/// the fields of that phase.
 struct Team::Shared {
   struct alignas(64) Part {
-    std::atomic<index> next{0};
+    std::atomic<std::uint64_t> ticket{0};  // phase << 32 | items taken
   };
 
-  alignas(64) std::atomic<int> waiting{0};
-  alignas(64) std::atomic<unsigned> generation{0};
-  std::atomic<bool> failed{false};
+  alignas(64) std::atomic<std::uint32_t> phase{0};
+  std::atomic<const Item*> item{nullptr};
+  std::atomic<index> items{0};
+  std::atomic<bool> over{false};
+  alignas(64) std::atomic<std::uint32_t> left{0};
   Part parts[most_threads];
+  std::atomic<bool> failed{false};
   std::exception_ptr first_error;
   std::mutex error_lock;
 
-  void release() noexcept {
-    generation.fetch_add(1, std::memory_order_acq_rel);
-    generation.notify_all();
-  }
-
-  /// Keeps the first exception and wakes the others out of their meetings.
-  void fail(std::exception_ptr error) noexcept {
-    {
-      const std::lock_guard<std::mutex> lock(error_lock);
-      if (!first_error) first_error = std::move(error);
-    }
-    failed.store(true, std::memory_order_release);
-    release();
-  }
+  void open(index n, const Item& work, int size) noexcept;
+  void wait() noexcept;
+  void close() noexcept;
+  void help(int member, int size) noexcept;
+  void take_items(std::uint32_t number, int member, int size) noexcept;
+  bool take(Part& part, std::uint32_t number, index count, index* taken) noexcept;
+  void run(const Item& work, index i, int member) noexcept;
 };
 
-index Team::take(int part) noexcept {
-  if (shared_->failed.load(std::memory_order_relaxed)) return std::numeric_limits<index>::max() / 2;
-  return shared_->parts[part].next.fetch_add(1, std::memory_order_relaxed);
+/// Starts a phase: tickets before fields, fields before the number that tells of them.
+void Team::Shared::open(index n, const Item& work, int size) noexcept {
+  const std::uint32_t number = phase.load(std::memory_order_relaxed) + 1;
+  left.store(static_cast<std::uint32_t>(n), std::memory_order_relaxed);
+  for (int i = 0; i < size; ++i) {
+    parts[i].ticket.store(std::uint64_t{number} << 32, std::memory_order_relaxed);
+  }
+  items.store(n, std::memory_order_release);
+  item.store(&work, std::memory_order_release);
+  phase.store(number, std::memory_order_release);
+  phase.notify_all();
+  take_items(number, 0, size);
 }
 
-void Team::meet() {
-  if (size_ == 1) return;
-  Shared& s = *shared_;
-  const unsigned generation = s.generation.load(std::memory_order_acquire);
-  if (s.failed.load(std::memory_order_acquire)) throw TeamBroken{};
-  if (s.waiting.fetch_add(1, std::memory_order_acq_rel) + 1 == size_) {
-    s.waiting.store(0, std::memory_order_relaxed);
-    for (int i = 0; i < size_; ++i) s.parts[i].next.store(0, std::memory_order_relaxed);
-    s.release();
-    return;
+bool Team::Shared::take(Part& part, std::uint32_t number, index count, index* taken) noexcept {
+  std::uint64_t ticket = part.ticket.load(std::memory_order_acquire);
+  while (ticket >> 32 == number && static_cast<index>(ticket & 0xffffffff) < count) {
+    *taken = static_cast<index>(ticket & 0xffffffff);
+    if (part.ticket.compare_exchange_weak(ticket, ticket + 1, std::memory_order_acq_rel)) {
+      return true;
+    }
   }
+  return false;
+}
+
+void Team::Shared::run(const Item& work, index i, int member) noexcept {
+  if (failed.load(std::memory_order_relaxed)) return;
+  try {
+    work(i, member);
+  } catch (...) {
+    const std::lock_guard<std::mutex> lock(error_lock);
+    if (!first_error) first_error = std::current_exception();
+    failed = true;
+  }
+}
+
+void Team::Shared::take_items(std::uint32_t number, int member, int size) noexcept {
+  const Item* work = item.load(std::memory_order_acquire);
+  const index n = items.load(std::memory_order_acquire);
+  std::uint32_t done = 0;
+  for (int k = 0; k < size; ++k) {
+    const int part = (member + k) % size;
+    const index begin = n * part / size, count = n * (part + 1) / size - begin;
+    for (index i; take(parts[part], number, count, &i); ++done) run(*work, begin + i, member);
+  }
+  if (done > 0 && left.fetch_sub(done, std::memory_order_acq_rel) == done) left.notify_one();
+}
+
+/// Until the last item is done: a bounded spin, then sleep.
+void Team::Shared::wait() noexcept {
   for (int i = 0; i < spins; ++i) {
-    if (s.generation.load(std::memory_order_acquire) != generation) break;
+    if (left.load(std::memory_order_acquire) == 0) return;
     pause();
   }
-  s.generation.wait(generation, std::memory_order_acquire);
-  if (s.failed.load(std::memory_order_acquire)) throw TeamBroken{};
+  for (std::uint32_t n; (n = left.load(std::memory_order_acquire)) > 0;) left.wait(n);
+}
+
+void Team::Shared::help(int member, int size) noexcept {
+  for (std::uint32_t seen = 0;;) {
+    for (int i = 0; i < spins && phase.load(std::memory_order_acquire) == seen; ++i) pause();
+    phase.wait(seen, std::memory_order_acquire);
+    seen = phase.load(std::memory_order_acquire);
+    if (over.load(std::memory_order_relaxed)) return;
+    take_items(seen, member, size);
+  }
+}
+
+void Team::Shared::close() noexcept {
+  over.store(true, std::memory_order_relaxed);
+  phase.fetch_add(1, std::memory_order_release);
+  phase.notify_all();
+}
+
+void Team::share(index n, Item item) {
+  if (size_ == 1) {
+    for (index i = 0; i < n; ++i) item(i, 0);
+    return;
+  }
+  if (n <= 0) return;
+  shared_->open(n, item, size_);
+  shared_->wait();
+  if (shared_->first_error) std::rethrow_exception(shared_->first_error);
 }
 
 void parallel_team(int n, FunctionRef<void(Team&)> body) {
@@ -190,24 +208,29 @@ void parallel_team(int n, FunctionRef<void(Team&)> body) {
 #if defined(_OPENMP)
   if (const TeamPermit permit(n); permit) {
     Team::Shared shared;
+    std::exception_ptr error;
 #pragma omp parallel num_threads(n)
     {
-      const ShortSlice slice;
-      FlushDenormals flush;
-      Team team(&shared, omp_get_thread_num(), omp_get_num_threads());
-      try {
-        body(team);
-      } catch (const TeamBroken&) {
-      } catch (...) {
-        shared.fail(std::current_exception());
+      const FlushDenormals flush;
+      const int size = omp_get_num_threads();
+      if (const int member = omp_get_thread_num(); member > 0) {
+        shared.help(member, size);
+      } else {
+        try {
+          Team team(size > 1 ? &shared : nullptr, size);
+          body(team);
+        } catch (...) {
+          error = std::current_exception();
+        }
+        shared.close();
       }
     }
-    if (shared.first_error) std::rethrow_exception(shared.first_error);
+    if (error) std::rethrow_exception(error);
     return;
   }
 #endif
-  FlushDenormals flush;
-  Team alone(nullptr, 0, 1);
+  const FlushDenormals flush;
+  Team alone(nullptr, 1);
   body(alone);
 }
 
@@ -225,7 +248,7 @@ void parallel_for(index n, index step, int threads, FunctionRef<void(index, inde
     return;
   }
   parallel_team(static_cast<int>(pieces), [&](Team& team) {
-    team.share(pieces, [&](index i) {
+    team.share(pieces, [&](index i, int) {
       const Range piece = split(n, step, i, pieces);
       if (piece.begin < piece.end) body(piece.begin, piece.end);
     });

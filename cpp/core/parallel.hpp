@@ -35,50 +35,31 @@ class FunctionRef<R(Args...)> {
   R (*call_)(void*, Args...);
 };
 
-/// One member's view of the threads that entered a region together. All members must make the same
-/// calls in the same order.
+/// A calling thread and the helpers that entered a region with it.
 class Team {
  public:
-  /// What the members share. The runtime may grant fewer threads than were asked for.
+  /// One piece of work: item i, on a member of the team. Member 0 is the calling thread.
+  using Item = FunctionRef<void(index i, int member)>;
   struct Shared;
 
-  Team(Shared* shared, int member, int size) : shared_(shared), member_(member), size_(size) {}
+  Team(Shared* shared, int size) : shared_(shared), size_(size) {}
 
   int size() const { return size_; }
-  int member() const { return member_; }
 
-  /// Runs item(i) for each i in [0, n), then meets. A member begins with its own part of the items,
-  /// the same one each time, so that what it worked on last is still in its cache, and then helps
-  /// the others. An item's result must not depend on who runs it.
-  template <class F>
-  void share(index n, F&& item) {
-    if (size_ == 1) {
-      for (index i = 0; i < n; ++i) item(i);
-      return;
-    }
-    for (int k = 0; k < size_; ++k) {
-      const int part = (member_ + k) % size_;
-      const index begin = n * part / size_, end = n * (part + 1) / size_;
-      for (index i; (i = begin + take(part)) < end;) item(i);
-    }
-    meet();
-  }
-
-  /// Waits until all members are here: a bounded spin, then sleep. Throws where a member has
-  /// failed.
-  void meet();
+  /// Runs item(i, member) for each i in [0, n), denormals flushed, and returns when all are done,
+  /// or throws the first exception. A member begins with its own part of the items, the same one
+  /// each time, so that what it worked on last is still in its cache, and then helps the others. A
+  /// phase ends with its last item: a helper that is off its core, with no item in hand, is not
+  /// waited for.
+  void share(index n, Item item);
 
  private:
-  /// The next item of a part: far beyond its end once a member has failed.
-  index take(int part) noexcept;
-
   Shared* shared_;  // null in a team of one
-  int member_, size_;
+  int size_;
 };
 
-/// Runs body(team) once on each of up to n threads, denormals flushed, and returns when all are
-/// done; the first exception is carried out. Member 0 is the calling thread. Inside a region, after
-/// fork, or while another thread has a team, the team is of one.
+/// Runs body(team) on the calling thread, with up to n - 1 helpers for what it shares out. Inside a
+/// region, after fork, or while another thread has a team, the team is of one.
 void parallel_team(int n, FunctionRef<void(Team&)> body);
 
 /// Threads worth using for `flops` of work, at most `n` (0: the default).

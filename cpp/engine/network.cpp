@@ -1,6 +1,7 @@
 #include "engine/network.hpp"
 
 #include <algorithm>
+#include <optional>
 
 #include "core/clock.hpp"
 
@@ -147,9 +148,12 @@ void Network<T>::for_row_blocks(const Data<T>& data, int threads, FunctionRef<vo
   const int team_size =
       static_cast<int>(std::min<index>(useful_threads(threads, flops), std::max<index>(blocks, 1)));
   parallel_team(team_size, [&](Team& team) {
-    Workspace<T> w(layers_, std::min(data.n, evaluation_rows), false);
-    Poller poller(team, poll);
-    team.share(blocks, [&](index b) {
+    std::vector<std::optional<Workspace<T>>> rooms(static_cast<std::size_t>(team.size()));
+    Poller poller(poll);
+    team.share(blocks, [&](index b, int member) {
+      auto& room = rooms[static_cast<std::size_t>(member)];
+      if (!room) room.emplace(layers_, std::min(data.n, evaluation_rows), false);
+      Workspace<T>& w = *room;
       const Range block{data.n * b / blocks, data.n * (b + 1) / blocks};
       const Range rows{0, block.end - block.begin};
       load_rows(data, nullptr, block.begin, w, rows);
@@ -157,7 +161,7 @@ void Network<T>::for_row_blocks(const Data<T>& data, int threads, FunctionRef<vo
         forward_layer(l, w, rows, {0, layers_[l].out}, nullptr);
       }
       use(w, block.begin, rows);
-      poller();
+      poller(member);
     });
   });
 }

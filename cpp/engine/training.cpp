@@ -1,7 +1,6 @@
 #include "engine/training.hpp"
 
 #include <algorithm>
-#include <atomic>
 #include <cmath>
 
 #include "core/clock.hpp"
@@ -11,16 +10,16 @@ namespace fanin {
 
 namespace {
 
-constexpr index few_rows = 12;          // for each thread: fewer, and weights weigh more than rows
-constexpr index piece_rows = 96;        // rows that one thread takes at a time
-constexpr index item_elements = 12288;  // parameters that one thread updates at a time
-constexpr double fused_flops = 2e9;     // a longer pass over parameters must stay interruptible
+constexpr index few_rows = 12;         // for each thread: fewer, and weights weigh more than rows
+constexpr index piece_rows = 96;       // rows that one thread takes at a time
+constexpr index item_elements = 3072;  // parameters that one thread updates at a time
+constexpr double fused_flops = 2e9;    // a longer pass over parameters must stay interruptible
 
 index parts_of(index n, index most) { return (n + most - 1) / most; }
 
 }  // namespace
 
-/// One step of training as all members see it.
+/// One step of training.
 template <class T>
 struct Trainer<T>::Step {
   const TrainingJob<T>& job;
@@ -29,8 +28,6 @@ struct Trainer<T>::Step {
   std::uint64_t number;
   double* loss;
   std::int64_t* correct;
-  const std::atomic<bool>& stop;  // written by member 0 before the first meeting of a step
-  bool last = false;              // what it said, the same for all
 };
 
 template <class T>
@@ -47,19 +44,20 @@ Trainer<T>::Trainer(Network<T>& network, index batch)
 
 template <class T>
 void Trainer<T>::plan_items() {
+  std::size_t square = 0;
   for (std::size_t l = 0; l < network_.layers().size(); ++l) {
     const LayerSpec& spec = network_.layers()[l];
     const index step = std::max<index>(1, item_elements / spec.out / 12) * 12;
     for (index i = 0; i < spec.in; i += step) {
       const Range rows{i, std::min(i + step, spec.in)};
       items_.push_back({l, rows, false, network_.weight_offset(l) + i * spec.out,
-                        (rows.end - rows.begin) * spec.out});
+                        (rows.end - rows.begin) * spec.out, square});
+      square += static_cast<std::size_t>(rows.end - rows.begin);
     }
-    items_.push_back({l, {0, spec.out}, true, network_.bias_offset(l), spec.out});
+    items_.push_back({l, {0, spec.out}, true, network_.bias_offset(l), spec.out, square++});
   }
   for (const Item& item : items_) scratch_size_ = std::max(scratch_size_, item.size);
-  squares_.resize(items_.size());
-  gradient_squares_.resize(items_.size());
+  squares_.resize(square);
 }
 
 template <class T>
@@ -71,9 +69,22 @@ void Trainer<T>::transpose_rows(std::size_t layer, Range rows) {
 }
 
 template <class T>
+void Trainer<T>::reserve_scratch(int members) {
+  scratch_.resize(static_cast<std::size_t>(members));
+  for (Aligned<T>& room : scratch_) room.reserve(scratch_size_);
+}
+
+/// Runs work(item, member) for each item.
+template <class T>
+template <class F>
+void Trainer<T>::share_items(Team& team, F&& work) {
+  team.share(static_cast<index>(items_.size()),
+             [&](index i, int member) { work(items_[static_cast<std::size_t>(i)], member); });
+}
+
+template <class T>
 void Trainer<T>::refresh_transposes(Team& team) {
-  team.share(static_cast<index>(items_.size()), [&](index i) {
-    const Item& item = items_[static_cast<std::size_t>(i)];
+  share_items(team, [&](const Item& item, int) {
     if (item.layer > 0 && !item.bias) transpose_rows(item.layer, item.rows);
   });
 }
@@ -111,17 +122,17 @@ void Trainer<T>::backward_layer(std::size_t l, const Batch& b, Range rows, Range
 
 /// Rows of a batch all the way forward and back: no thread waits for another.
 template <class T>
-void Trainer<T>::pass_rows(const Batch& b, Range rows, Poller& poll) {
+void Trainer<T>::pass_rows(const Batch& b, Range rows, int member, Poller& poll) {
   const auto& layers = network_.layers();
   network_.load_rows(*b.data, b.indices, b.first, work_, rows);
   for (std::size_t l = 0; l < layers.size(); ++l) {
     network_.forward_layer(l, work_, rows, {0, layers[l].out}, b.dropout);
-    poll();
+    poll(member);
   }
   network_.loss_of_rows(*b.data, work_, rows, true, b.scale);
   for (std::size_t l = layers.size() - 1; l > 0; --l) {
     backward_layer(l, b, rows, {0, layers[l].in});
-    poll();
+    poll(member);
   }
 }
 
@@ -133,18 +144,19 @@ void Trainer<T>::pass_columns(Team& team, const Batch& b, Poller& poll) {
   const Range rows{0, b.rows};
   const auto share_columns = [&](index cols, auto&& work) {
     const index pieces = std::min<index>(parts_of(cols, block_columns), 4 * team.size());
-    team.share(pieces, [&](index i) {
+    team.share(pieces, [&](index i, int member) {
       work(split(cols, block_columns, i, pieces));
-      poll();
+      poll(member);
     });
   };
-  team.share(b.rows,
-             [&](index i) { network_.load_rows(*b.data, b.indices, b.first, work_, {i, i + 1}); });
+  team.share(b.rows, [&](index i, int) {
+    network_.load_rows(*b.data, b.indices, b.first, work_, {i, i + 1});
+  });
   for (std::size_t l = 0; l < layers.size(); ++l) {
     share_columns(layers[l].out,
                   [&](Range cols) { network_.forward_layer(l, work_, rows, cols, b.dropout); });
   }
-  team.share(1, [&](index) { network_.loss_of_rows(*b.data, work_, rows, true, b.scale); });
+  network_.loss_of_rows(*b.data, work_, rows, true, b.scale);
   for (std::size_t l = layers.size() - 1; l > 0; --l) {
     share_columns(layers[l].in, [&](Range cols) { backward_layer(l, b, rows, cols); });
   }
@@ -155,8 +167,8 @@ void Trainer<T>::pass(Team& team, const Batch& b, Poller& poll) {
   if (team.size() > 1 && b.rows < few_rows * team.size()) return pass_columns(team, b, poll);
   const index pieces =
       std::min<index>(b.rows, team.size() * parts_of(b.rows, team.size() * piece_rows));
-  team.share(pieces, [&](index i) {
-    pass_rows(b, {b.rows * i / pieces, b.rows * (i + 1) / pieces}, poll);
+  team.share(pieces, [&](index i, int member) {
+    pass_rows(b, {b.rows * i / pieces, b.rows * (i + 1) / pieces}, member, poll);
   });
 }
 
@@ -201,67 +213,76 @@ void Trainer<T>::update(const Item& item, const Step& s, T* gradient, double fac
   o.l2 = item.bias ? T(0) : T(job.l2);
   o.g_scale = T(factor);
   if (job.l2 > 0 && !item.bias) {
-    squares_[static_cast<std::size_t>(&item - items_.data())] =
-        static_cast<double>(kernels<T>().sum_squares(o.p, item.size));
+    sum_row_squares(item, o.p);
   }
   kernels<T>().optimizer_step(o, {0, item.size});
   if (item.layer > 0 && !item.bias) transpose_rows(item.layer, item.rows);
 }
 
+/// Sums of squares by row, so that their total does not depend on how parameters are cut to items.
+template <class T>
+void Trainer<T>::sum_row_squares(const Item& item, const T* p) {
+  const index width = network_.layers()[item.layer].out;
+  double* to = squares_.data() + item.square;
+  for (index i = 0; i < item.size; i += width) {
+    *to++ = static_cast<double>(kernels<T>().sum_squares(p + i, width));
+  }
+}
+
+template <class T>
+double Trainer<T>::total_squares(bool biases) const {
+  double total = 0;
+  const double* next = squares_.data();
+  for (const LayerSpec& spec : network_.layers()) {
+    for (const double* end = next + spec.in; next < end; ++next) total += *next;
+    total += biases ? *next : 0;
+    ++next;
+  }
+  return total;
+}
+
+template <class T>
+double Trainer<T>::clip_factor(Team& team, double norm) {
+  share_items(
+      team, [&](const Item& item, int) { sum_row_squares(item, gradient_.data() + item.offset); });
+  return std::min(1.0, norm / (std::sqrt(total_squares(true)) + 1e-6));
+}
+
 /// One step: rows, then parameters. False, with nothing changed, where the loss is not finite.
 template <class T>
-bool Trainer<T>::step(Team& team, Step& s, T* scratch, Poller& poll) {
+bool Trainer<T>::step(Team& team, const Step& s, Poller& poll) {
   const TrainingJob<T>& job = s.job;
   const index parts = parts_of(s.rows, rows_);
   const double flops = 2 * network_.madds() * static_cast<double>(s.rows);
   const bool fused = parts == 1 && job.clip_norm == 0 && flops < fused_flops;
   const double total = total_weight(job.data, job.order, s.first, s.rows);
-  const T scale = T(1 / total);
-  const index n_items = static_cast<index>(items_.size());
-  double loss = 0, factor = 1;
+  double loss = 0;
   index correct = 0;
   Batch b{};
   for (index part = 0; part < parts; ++part) {
     const index begin = s.rows * part / parts, end = s.rows * (part + 1) / parts;
     const typename Network<T>::DropoutKey key{job.seed, s.number, begin};
-    b = {&job.data, job.order, s.first + begin, end - begin, part > 0, scale, &key};
+    b = {&job.data, job.order, s.first + begin, end - begin, part > 0, T(1 / total), &key};
     pass(team, b, poll);
-    s.last = s.stop;
     loss += batch_loss(b, &correct);
     if (fused) break;
-    team.share(n_items, [&](index i) {
-      const Item& item = items_[static_cast<std::size_t>(i)];
+    share_items(team, [&](const Item& item, int member) {
       item_gradient(item, b, gradient_.data() + item.offset);
-      poll();
+      poll(member);
     });
   }
   loss /= total;
   if (!std::isfinite(loss)) return false;
-  if (job.clip_norm > 0) {
-    team.share(n_items, [&](index i) {
-      const Item& item = items_[static_cast<std::size_t>(i)];
-      gradient_squares_[static_cast<std::size_t>(i)] =
-          static_cast<double>(kernels<T>().sum_squares(gradient_.data() + item.offset, item.size));
-    });
-    double squares = 0;
-    for (const double q : gradient_squares_) squares += q;
-    factor = std::min(1.0, job.clip_norm / (std::sqrt(squares) + 1e-6));
-  }
-  team.share(n_items, [&](index i) {
-    const Item& item = items_[static_cast<std::size_t>(i)];
-    T* gradient = fused ? scratch : gradient_.data() + item.offset;
+  const double factor = job.clip_norm > 0 ? clip_factor(team, job.clip_norm) : 1.0;
+  share_items(team, [&](const Item& item, int member) {
+    T* gradient =
+        fused ? scratch_[static_cast<std::size_t>(member)].data() : gradient_.data() + item.offset;
     if (fused) item_gradient(item, b, gradient);
     update(item, s, gradient, factor);
   });
-  if (team.member() == 0) {
-    if (job.l2 > 0) {
-      double squares = 0;
-      for (std::size_t i = 0; i < items_.size(); ++i) squares += items_[i].bias ? 0 : squares_[i];
-      loss += 0.5 * job.l2 * squares;
-    }
-    *s.loss = loss;
-    *s.correct = correct;
-  }
+  if (job.l2 > 0) loss += 0.5 * job.l2 * total_squares(false);
+  *s.loss = loss;
+  *s.correct = correct;
   return true;
 }
 
@@ -273,37 +294,30 @@ TrainingProgress Trainer<T>::run(TrainingJob<T>& job, double* losses, std::int64
     gradient_.reserve(network_.size());
   }
   TrainingProgress progress;
-  std::atomic<bool> stop = false;
-  bool diverged = false;
   const Stopwatch watch;
   parallel_team(useful_threads(job.threads, flops), [&](Team& team) {
-    Poller poller(team, poll);
-    Aligned<T> scratch(scratch_size_);
-    RuleClock clock = job.clock;
+    Poller poller(poll);
+    reserve_scratch(team.size());
     refresh_transposes(team);
     for (index i = job.first_step; i < job.last_step; ++i) {
       const index first = i * job.batch, done = i - job.first_step;
-      RuleClock next = clock;
-      Step s{job,
-             advance<T>(job.rule, next, job.lr[done]),
-             first,
-             std::min(job.batch, job.n_order - first),
-             job.first_stream + static_cast<std::uint64_t>(i),
-             losses + done,
-             correct + done,
-             stop};
-      if (team.member() == 0 && watch.seconds() > job.budget) stop = true;
-      const bool whole = step(team, s, scratch.data(), poller);
-      if (whole) clock = next;
-      if (team.member() == 0) {
-        progress.steps += whole;
-        job.clock = clock;
-        diverged = !whole;
+      if (done > 0 && watch.seconds() > job.budget) break;
+      RuleClock next = job.clock;
+      const Step s{job,
+                   advance<T>(job.rule, next, job.lr[done]),
+                   first,
+                   std::min(job.batch, job.n_order - first),
+                   job.first_stream + static_cast<std::uint64_t>(i),
+                   losses + done,
+                   correct + done};
+      if (!step(team, s, poller)) {
+        progress.diverged = true;
+        break;
       }
-      if (!whole || s.last) break;
+      job.clock = next;
+      ++progress.steps;
     }
   });
-  progress.diverged = diverged;
   return progress;
 }
 
@@ -312,44 +326,42 @@ Evaluation Trainer<T>::gradient(const Data<T>& data, double l2, T* gradient, int
                                 const typename Network<T>::DropoutKey* dropout,
                                 FunctionRef<void()> poll) {
   const double flops = 6 * network_.madds() * static_cast<double>(data.n);
+  const double total = total_weight(data, nullptr, 0, data.n);
+  const index parts = parts_of(data.n, rows_);
   Evaluation e;
   parallel_team(useful_threads(threads, flops), [&](Team& team) {
-    Poller poller(team, poll);
+    Poller poller(poll);
     refresh_transposes(team);
-    const double total = total_weight(data, nullptr, 0, data.n);
-    const T scale = T(1 / total);
-    const index parts = parts_of(data.n, rows_);
-    double loss = 0;
-    index correct = 0;
     for (index part = 0; part < parts; ++part) {
       const index begin = data.n * part / parts, end = data.n * (part + 1) / parts;
       typename Network<T>::DropoutKey key{};
       if (dropout) key = {dropout->seed, dropout->step, begin};
-      const Batch b{&data, nullptr, begin, end - begin, part > 0, scale, dropout ? &key : nullptr};
+      const Batch b{
+          &data, nullptr, begin, end - begin, part > 0, T(1 / total), dropout ? &key : nullptr};
       pass(team, b, poller);
-      loss += batch_loss(b, &correct);
-      team.share(static_cast<index>(items_.size()), [&](index i) {
-        const Item& item = items_[static_cast<std::size_t>(i)];
+      e.loss += batch_loss(b, &e.correct);
+      share_items(team, [&](const Item& item, int) {
         item_gradient(item, b, gradient + item.offset);
-        if (part + 1 < parts || item.bias || l2 == 0) return;
-        OptimizerStep<T> o{};  // g += l2 * w is one step of SGD on g with lr = -l2
-        RuleClock clock;
-        o.coefficients = advance<T>({}, clock, -l2);
-        o.p = gradient + item.offset;
-        o.g = network_.params() + item.offset;
-        o.g_scale = T(1);
-        squares_[static_cast<std::size_t>(i)] =
-            static_cast<double>(kernels<T>().sum_squares(o.g, item.size));
-        kernels<T>().optimizer_step(o, {0, item.size});
+        if (part + 1 == parts && !item.bias && l2 != 0) add_l2(item, l2, gradient + item.offset);
       });
     }
-    if (team.member() != 0) return;
-    e = {loss / total, correct};
-    for (std::size_t i = 0; l2 > 0 && i < items_.size(); ++i) {
-      e.loss += items_[i].bias ? 0 : 0.5 * l2 * squares_[i];
-    }
   });
+  e.loss /= total;
+  if (l2 > 0) e.loss += 0.5 * l2 * total_squares(false);
   return e;
+}
+
+/// g += l2 * w over an item's weights: one step of SGD on g with lr = -l2.
+template <class T>
+void Trainer<T>::add_l2(const Item& item, double l2, T* gradient) {
+  OptimizerStep<T> o{};
+  RuleClock clock;
+  o.coefficients = advance<T>({}, clock, -l2);
+  o.p = gradient;
+  o.g = network_.params() + item.offset;
+  o.g_scale = T(1);
+  sum_row_squares(item, o.g);
+  kernels<T>().optimizer_step(o, {0, item.size});
 }
 
 template class Trainer<float>;

@@ -53,6 +53,7 @@ class Trainer {
     Range rows;
     bool bias;
     index offset, size;  // in the arena
+    std::size_t square;  // of its first row, in squares_
   };
   /// A minibatch, or the part of a large one that fits the workspace.
   struct Batch {
@@ -64,28 +65,37 @@ class Trainer {
     const typename Network<T>::DropoutKey* dropout;
   };
 
+  struct Step;
+
   void plan_items();
+  void reserve_scratch(int members);
   void transpose_rows(std::size_t layer, Range rows);
   void refresh_transposes(Team& team);
   void pass(Team& team, const Batch& batch, Poller& poll);
-  void pass_rows(const Batch& batch, Range rows, Poller& poll);
+  void pass_rows(const Batch& batch, Range rows, int member, Poller& poll);
   void pass_columns(Team& team, const Batch& batch, Poller& poll);
   void backward_layer(std::size_t l, const Batch& batch, Range rows, Range cols);
   void item_gradient(const Item& item, const Batch& batch, T* gradient);
   double batch_loss(const Batch& batch, index* correct) const;
   double total_weight(const Data<T>& data, const std::int64_t* indices, index first,
                       index rows) const;
-  struct Step;
-  bool step(Team& team, Step& s, T* scratch, Poller& poll);
+  bool step(Team& team, const Step& s, Poller& poll);
+  double clip_factor(Team& team, double norm);
   void update(const Item& item, const Step& s, T* gradient, double factor);
+  void sum_row_squares(const Item& item, const T* p);
+  double total_squares(bool biases) const;
+  void add_l2(const Item& item, double l2, T* gradient);
+  template <class F>
+  void share_items(Team& team, F&& work);
 
   Network<T>& network_;
   index rows_;  // of the workspace
   Workspace<T> work_;
   std::vector<Item> items_;
-  std::vector<double> squares_, gradient_squares_;  // of each item
+  std::vector<double> squares_;  // of each row of weights and each layer's biases
   std::vector<index> transpose_offsets_;
   Aligned<T> transposes_, gradient_;
+  std::vector<Aligned<T>> scratch_;  // of each member: an item's gradient
   index scratch_size_ = 0;
 };
 
