@@ -1,7 +1,7 @@
 #pragma once
 // NEON (AArch64): a Vec is four registers. The contract is vec_scalar.hpp's.
-// Partial loads and stores go by way of memory, since there are no masked ones; max and min are
-// selects, since vmaxq has other rules for NaN.
+// Partial stores and conversions go by way of memory, since there are no masked ones; max and min
+// are selects, since vmaxq has other rules for NaN.
 // While denormals are flushed, two things differ from x86: a result that rounds up to the smallest
 // normal number is 0 here, and max and min give a denormal operand back as it is.
 #include <arm_neon.h>
@@ -66,6 +66,8 @@ FANIN_INLINE void multiply_wide(U32 a, std::uint32_t m, U32& high, U32& low) {
     low.v[i] = vuzp1q_u32(first, second);
   }
 }
+using Spread = U32;
+FANIN_INLINE U32 packed(Spread a) { return a; }
 template <int n>
 FANIN_INLINE U32 shift_right(U32 a) {
   for (int i = 0; i < 4; ++i) a.v[i] = vshrq_n_u32(a.v[i], n);
@@ -87,7 +89,21 @@ struct Vec<float> {
   static FANIN_INLINE Vec load(const float* p) {
     return {{vld1q_f32(p), vld1q_f32(p + 4), vld1q_f32(p + 8), vld1q_f32(p + 12)}};
   }
-  static FANIN_INLINE Vec load(const float* p, int n) { return convert(p, n); }
+  static FANIN_INLINE Vec load(const float* p, int n) {  // no memcpy: a call would spill a tile
+    Vec r = zero();
+    for (int i = 0; i < 4; ++i) {
+      const float* from = p + 4 * i;
+      const int left = n - 4 * i;
+      if (left >= 4) {
+        r.v[i] = vld1q_f32(from);
+      } else {
+        if (left > 0) r.v[i] = vld1q_lane_f32(from, r.v[i], 0);
+        if (left > 1) r.v[i] = vld1q_lane_f32(from + 1, r.v[i], 1);
+        if (left > 2) r.v[i] = vld1q_lane_f32(from + 2, r.v[i], 2);
+      }
+    }
+    return r;
+  }
   FANIN_INLINE void store(float* p) const {
     for (int i = 0; i < 4; ++i) vst1q_f32(p + 4 * i, v[i]);
   }
@@ -136,7 +152,18 @@ struct Vec<double> {
   static FANIN_INLINE Vec load(const double* p) {
     return {{vld1q_f64(p), vld1q_f64(p + 2), vld1q_f64(p + 4), vld1q_f64(p + 6)}};
   }
-  static FANIN_INLINE Vec load(const double* p, int n) { return convert(p, n); }
+  static FANIN_INLINE Vec load(const double* p, int n) {
+    Vec r = zero();
+    for (int i = 0; i < 4; ++i) {
+      const int left = n - 2 * i;
+      if (left >= 2) {
+        r.v[i] = vld1q_f64(p + 2 * i);
+      } else if (left > 0) {
+        r.v[i] = vld1q_lane_f64(p + 2 * i, r.v[i], 0);
+      }
+    }
+    return r;
+  }
   FANIN_INLINE void store(double* p) const {
     for (int i = 0; i < 4; ++i) vst1q_f64(p + 2 * i, v[i]);
   }
@@ -307,25 +334,47 @@ FANIN_INLINE Vec<double> scale_by_power(Vec<double> a, Vec<double> n) {
   return a;
 }
 FANIN_INLINE Vec<float> split_exponent(Vec<float> a, Vec<float>& exponent) {
-  const uint32x4_t one = vdupq_n_u32(0x3f800000u), fraction = vdupq_n_u32(0x007fffffu);
+  const uint32x4_t power = vdupq_n_u32(0xff800000u);
   for (int i = 0; i < 4; ++i) {
     const uint32x4_t bits = vreinterpretq_u32_f32(a.v[i]);
-    const int32x4_t biased = vreinterpretq_s32_u32(vshrq_n_u32(bits, 23));
-    exponent.v[i] = vcvtq_f32_s32(vsubq_s32(biased, vdupq_n_s32(127)));
-    a.v[i] = vreinterpretq_f32_u32(vbslq_u32(fraction, bits, one));
+    const uint32x4_t above = vsubq_u32(bits, vdupq_n_u32(0x3f3504f4u));
+    exponent.v[i] = vcvtq_f32_s32(vshrq_n_s32(vreinterpretq_s32_u32(above), 23));
+    a.v[i] = vreinterpretq_f32_u32(vsubq_u32(bits, vandq_u32(above, power)));
   }
   return a;
 }
 FANIN_INLINE Vec<double> split_exponent(Vec<double> a, Vec<double>& exponent) {
-  const uint64x2_t one = vdupq_n_u64(0x3ff0000000000000u);
-  const uint64x2_t fraction = vdupq_n_u64(0x000fffffffffffffu);
+  const uint64x2_t power = vdupq_n_u64(0xfff0000000000000u);
   for (int i = 0; i < 4; ++i) {
     const uint64x2_t bits = vreinterpretq_u64_f64(a.v[i]);
-    const int64x2_t biased = vreinterpretq_s64_u64(vshrq_n_u64(bits, 52));
-    exponent.v[i] = vcvtq_f64_s64(vsubq_s64(biased, vdupq_n_s64(1023)));
-    a.v[i] = vreinterpretq_f64_u64(vbslq_u64(fraction, bits, one));
+    const uint64x2_t above = vsubq_u64(bits, vdupq_n_u64(0x3fe6a09e667f3bceu));
+    exponent.v[i] = vcvtq_f64_s64(vshrq_n_s64(vreinterpretq_s64_u64(above), 52));
+    a.v[i] = vreinterpretq_f64_u64(vsubq_u64(bits, vandq_u64(above, power)));
   }
   return a;
+}
+
+FANIN_INLINE void turn_quarters(Vec<float> n, Vec<float>& sine, Vec<float>& cosine) {
+  const uint32x4_t one = vdupq_n_u32(1), sign = vdupq_n_u32(0x80000000u);
+  for (int i = 0; i < 4; ++i) {
+    const uint32x4_t q = vreinterpretq_u32_f32(n.v[i]), odd = vtstq_u32(q, one);
+    const uint32x4_t s = vreinterpretq_u32_f32(vbslq_f32(odd, cosine.v[i], sine.v[i]));
+    const uint32x4_t c = vreinterpretq_u32_f32(vbslq_f32(odd, sine.v[i], cosine.v[i]));
+    const uint32x4_t next = vaddq_u32(q, one);
+    sine.v[i] = vreinterpretq_f32_u32(veorq_u32(s, vandq_u32(vshlq_n_u32(q, 30), sign)));
+    cosine.v[i] = vreinterpretq_f32_u32(veorq_u32(c, vandq_u32(vshlq_n_u32(next, 30), sign)));
+  }
+}
+FANIN_INLINE void turn_quarters(Vec<double> n, Vec<double>& sine, Vec<double>& cosine) {
+  const uint64x2_t one = vdupq_n_u64(1), sign = vdupq_n_u64(0x8000000000000000u);
+  for (int i = 0; i < 4; ++i) {
+    const uint64x2_t q = vreinterpretq_u64_f64(n.v[i]), odd = vtstq_u64(q, one);
+    const uint64x2_t s = vreinterpretq_u64_f64(vbslq_f64(odd, cosine.v[i], sine.v[i]));
+    const uint64x2_t c = vreinterpretq_u64_f64(vbslq_f64(odd, sine.v[i], cosine.v[i]));
+    const uint64x2_t next = vaddq_u64(q, one);
+    sine.v[i] = vreinterpretq_f64_u64(veorq_u64(s, vandq_u64(vshlq_n_u64(q, 62), sign)));
+    cosine.v[i] = vreinterpretq_f64_u64(veorq_u64(c, vandq_u64(vshlq_n_u64(next, 62), sign)));
+  }
 }
 
 FANIN_INLINE float sum(Vec<float> a) {

@@ -1,0 +1,299 @@
+// Runs the kernels of one instruction set on fixed inputs and prints a hash of what each wrote:
+// the prints of all compilers, processors and instruction sets must be the same. With a second
+// argument, "few": one case a kernel, at a usual shape, for counting instructions.
+#include "run_kernels.hpp"
+
+#include "isa/table.hpp"
+#include "kernels/math_function.hpp"
+
+namespace fanin::test {
+
+namespace {
+
+struct Shape {
+  index rows, in, out;
+
+  std::string text() const {
+    return std::to_string(rows) + "x" + std::to_string(in) + "x" + std::to_string(out);
+  }
+};
+
+struct Named {
+  Activation activation;
+  const char* name;
+};
+constexpr Named activations[] = {{Activation::identity, "identity"},
+                                 {Activation::relu, "relu"},
+                                 {Activation::leaky_relu, "leaky_relu"},
+                                 {Activation::elu, "elu"},
+                                 {Activation::gelu, "gelu"},
+                                 {Activation::sigmoid, "sigmoid"},
+                                 {Activation::tanh, "tanh"}};
+
+template <class T>
+Dropout<T> half() {
+  return {7, 9, 3, keep_threshold(0.5), T(2)};
+}
+
+template <class T>
+void dense(const Kernels<T>& k, Shape s) {
+  const auto x = numbers<T>(s.rows * s.in, -1, 1, 1), w = numbers<T>(s.in * s.out, -1, 1, 2);
+  const auto wt = numbers<T>(s.out * s.in, -1, 1, 3), b = numbers<T>(s.out, -1, 1, 4);
+  const auto dz = numbers<T>(s.rows * s.out, -1, 1, 5);
+  const auto slope = numbers<T>(s.rows * s.in, -1, 1, 6);
+  Aligned<T> y(s.rows * s.out), dx(s.rows * s.in), dw(s.in * s.out), db(s.out);
+
+  DenseForward<T> forward{};
+  forward.x = x.data();
+  forward.w = w.data();
+  forward.b = b.data();
+  forward.y = y.data();
+  forward.in = forward.x_stride = s.in;
+  forward.out = forward.y_stride = s.out;
+  forward.epilogue.activation = Activation::relu;
+  const auto go_forward = [&] { k.dense_forward(forward, {0, s.rows}, {0, s.out}); };
+  run<T>("dense_forward " + s.text(), go_forward, written(y));
+
+  DenseBackwardInput<T> backward{};
+  backward.dz = dz.data();
+  backward.wt = wt.data();
+  backward.dx = dx.data();
+  backward.in = backward.dx_stride = s.in;
+  backward.out = backward.dz_stride = s.out;
+  backward.derivative.slope = slope.data();
+  const auto go_backward = [&] { k.dense_backward_input(backward, {0, s.rows}, {0, s.in}); };
+  run<T>("dense_backward_input " + s.text(), go_backward, written(dx));
+
+  WeightGradient<T> weights{};
+  weights.x = x.data();
+  weights.dz = dz.data();
+  weights.rows = s.rows;
+  weights.out = weights.dz_stride = s.out;
+  weights.x_stride = s.in;
+  for (const bool accumulate : {false, true}) {
+    weights.accumulate = accumulate;
+    const auto go = [&] { k.weight_gradient(weights, {0, s.in}, dw.data()); };
+    run<T>((accumulate ? "weight_gradient+= " : "weight_gradient ") + s.text(), go, written(dw));
+  }
+
+  const BiasGradient<T> bias{dz.data(), db.data(), s.rows, s.out, s.out, false};
+  const auto go_bias = [&] { k.bias_gradient(bias, {0, s.out}); };
+  run<T>("bias_gradient " + s.text(), go_bias, written(db));
+}
+
+/// With dropout and slope: all that an epilogue can do.
+template <class T>
+void activation(const Kernels<T>& k, Shape s) {
+  const index n = s.rows * s.out;
+  const auto z = numbers<T>(n, -12, 12, 1), gate = numbers<T>(n, -1, 1, 2);
+  Aligned<T> y(n), slope(n);
+  for (const Named& a : activations) {
+    ActivationForward<T> args{z.data(), y.data(), {}, s.out, s.out};
+    args.epilogue.activation = a.activation;
+    const std::string name = std::string(" ") + a.name + " " + s.text();
+    const auto go = [&] { k.activation_forward(args, {0, s.rows}); };
+    run<T>("activation" + name, go, written(y));
+    args.epilogue.dropout = half<T>();
+    args.epilogue.slope = slope.data();
+    run<T>("activation, dropout, slope" + name, go, written(y), written(slope));
+  }
+  ActivationBackward<T> back{z.data(), y.data(), {}, s.out, s.out};
+  back.derivative.gate = gate.data();
+  back.derivative.factor = T(2);
+  const auto go = [&] { k.activation_backward(back, {0, s.rows}); };
+  run<T>("activation_backward " + s.text(), go, written(y));
+}
+
+template <class T>
+void math(const Kernels<T>& k, index n) {
+  constexpr const char* names[] = {"exp",  "log",   "tanh",  "sigmoid", "erf",
+                                   "gelu", "expm1", "sinpi", "cospi"};
+  for (int f = 0; f < 9; ++f) {
+    const bool log = f == static_cast<int>(MathFunction::log);
+    const auto x = log ? numbers<T>(n, 1e-3, 1e3, 1) : numbers<T>(n, -30, 30, 1);
+    Aligned<T> y(n);
+    const auto go = [&] { k.map(f, x.data(), y.data(), n); };
+    run<T>("map " + std::string(names[f]) + " " + std::to_string(n), go, written(y));
+  }
+}
+
+template <class T, class S>
+void gather(const Kernels<T>& k, Shape s, DType dtype, const char* name) {
+  const auto data = numbers<S>(2 * s.rows * s.in, 0, 250, 1);
+  const auto mean = numbers<double>(s.in, 90, 130, 2), scale = numbers<double>(s.in, 0.01, 1, 3);
+  std::vector<std::int64_t> order;
+  for (index i = 0; i < s.rows; ++i) order.push_back(i * 7 % (2 * s.rows));
+  Aligned<T> out(s.rows * s.in);
+  GatherRows<T> args{};
+  args.data = data.data();
+  args.dtype = dtype;
+  args.indices = order.data();
+  args.mean = mean.data();
+  args.scale = scale.data();
+  args.out = out.data();
+  args.cols = args.out_stride = s.in;
+  for (const bool per_column : {false, true}) {
+    args.per_column = per_column;
+    const auto go = [&] { k.gather_rows(args, {0, s.rows}); };
+    const std::string how = per_column ? " by column " : " ";
+    run<T>(std::string("gather_rows ") + name + how + s.text(), go, written(out));
+  }
+}
+
+template <class T>
+void loss(const Kernels<T>& k, Shape s) {
+  constexpr const char* names[] = {"softmax", "svm", "mse"};
+  const index n = s.rows * s.out;
+  const auto scores = numbers<T>(n, -20, 20, 1), soft = numbers<T>(n, 0, 1, 2);
+  const auto weights = numbers<T>(s.rows, 0.5, 2, 3);
+  std::vector<std::int32_t> labels;
+  for (index i = 0; i < s.rows; ++i) labels.push_back(static_cast<std::int32_t>(i * 5 % s.out));
+  Aligned<T> row_loss(s.rows), dscores(n);
+  Aligned<std::int32_t> predicted(s.rows);
+  for (int l = 0; l < 3; ++l) {
+    for (const bool with_soft : {false, true}) {
+      LossRows<T> args{};
+      args.loss = static_cast<Loss>(l);
+      if (args.loss == Loss::mse && !with_soft) continue;
+      args.scores = scores.data();
+      if (with_soft) {
+        args.soft = soft.data();
+        args.soft_stride = s.out;
+        args.weights = weights.data();
+      } else {
+        args.labels = labels.data();
+      }
+      args.scale = T(0.125);
+      args.row_loss = row_loss.data();
+      args.dscores = dscores.data();
+      args.predicted = predicted.data();
+      args.classes = args.stride = s.out;
+      const auto go = [&] { k.loss_rows(args, {0, s.rows}); };
+      const std::string targets = with_soft ? " soft " : " ";
+      run<T>(std::string("loss_rows ") + names[l] + targets + s.text(), go, written(row_loss),
+             written(dscores), written(predicted));
+    }
+  }
+  const SoftmaxRows<T> args{scores.data(), dscores.data(), s.out, s.out};
+  const auto go = [&] { k.softmax_rows(args, {0, s.rows}); };
+  run<T>("softmax_rows " + s.text(), go, written(dscores));
+}
+
+template <class T>
+void optimizer(const Kernels<T>& k, index n) {
+  constexpr const char* names[] = {"sgd",  "momentum", "nesterov", "adagrad", "rmsprop", "adadelta",
+                                   "adam", "adamw",    "nadam",    "amsgrad", "lion"};
+  const auto g = numbers<T>(n, -1, 1, 2);
+  for (int r = 0; r < 11; ++r) {
+    auto p = numbers<T>(n, -1, 1, 1);
+    Aligned<T> state[3] = {Aligned<T>(n), Aligned<T>(n), Aligned<T>(n)};
+    RuleSpec spec;
+    spec.rule = static_cast<Rule>(r);
+    spec.weight_decay = 0.01;
+    RuleClock clock;
+    OptimizerStep<T> args{};
+    args.p = p.data();
+    args.g = g.data();
+    args.l2 = T(0.001);
+    args.g_scale = T(0.75);
+    for (int i = 0; i < 3; ++i) args.state[i] = state[i].data();
+    const std::string name = std::string("optimizer_step ") + names[r] + " " + std::to_string(n);
+    // The second step: the states are not zero there.
+    const auto go = [&] { k.optimizer_step(args, {0, n}); };
+    args.coefficients = advance<T>(spec, clock, 0.01);
+    go();
+    args.coefficients = advance<T>(spec, clock, 0.01);
+    run<T>(name, go, written(p), written(state[0]), written(state[1]), written(state[2]));
+  }
+}
+
+template <class T>
+void random(const Kernels<T>& k, index n) {
+  constexpr const char* names[] = {"uniform", "normal", "bernoulli"};
+  Aligned<T> out(n);
+  for (int d = 0; d < 3; ++d) {
+    const RandomFill<T> args{static_cast<Distribution>(d), {11, 13},  5, T(0.5), T(2),
+                             keep_threshold(0.3),          out.data()};
+    const auto go = [&] { k.random_fill(args, {0, n}); };
+    run<T>("random_fill " + std::string(names[d]) + " " + std::to_string(n), go, written(out));
+  }
+}
+
+template <class T>
+void statistics(const Kernels<T>& k, Shape s) {
+  const index n = s.rows * s.in;
+  auto x = numbers<T>(n, -3, 3, 1);
+  Aligned<T> square(1), turned(n);
+  Aligned<double> found(1);
+  run<T>(
+      "sum_squares " + s.text(), [&] { *square.data() = k.sum_squares(x.data(), n); },
+      written(square));
+  const Transpose<T> args{x.data(), turned.data(), s.rows, s.in};
+  run<T>("transpose " + s.text(), [&] { k.transpose(args, {0, s.rows}); }, written(turned));
+  x.data()[n - 1] /= T(0);
+  const auto look = [&] { *found.data() = static_cast<double>(k.first_nonfinite(x.data(), n)); };
+  run<T>("first_nonfinite " + s.text(), look, written(found));
+}
+
+template <class T>
+void all(const Kernels<T>& k) {
+  // Ragged in every direction, one of each tile, more than one block of k and a panel worth
+  // packing.
+  for (const Shape s : {Shape{1, 1, 1}, Shape{7, 5, 15}, Shape{16, 16, 16}, Shape{17, 33, 65},
+                        Shape{13, 400, 63}, Shape{45, 65, 1100}, Shape{70, 770, 17}}) {
+    dense(k, s);
+  }
+  for (const Shape s : {Shape{1, 17, 1}, Shape{5, 63, 10}, Shape{3, 333, 130}}) {
+    activation(k, s);
+    gather<T, std::uint8_t>(k, s, DType::u8, "u8");
+    gather<T, float>(k, s, DType::f32, "f32");
+    gather<T, double>(k, s, DType::f64, "f64");
+    loss(k, s);
+    statistics(k, s);
+  }
+  for (const index n : {1, 15, 64, 333}) {
+    math(k, n);
+    optimizer(k, n);
+    random(k, n);
+  }
+}
+
+template <class T>
+void few(const Kernels<T>& k) {
+  for (const Shape s : {Shape{1, 784, 256}, Shape{32, 256, 128}, Shape{32, 256, 10}}) dense(k, s);
+  dense(k, {48, 64, 1100});
+  activation(k, {32, 256, 256});
+  gather<T, std::uint8_t>(k, {16, 784, 1}, DType::u8, "u8");
+  loss(k, {128, 1, 10});
+  statistics(k, {64, 256, 1});
+  math(k, 4096);
+  optimizer(k, 4096);
+  random(k, 4096);
+}
+
+const Table* find(const std::string& name) {
+  const Table* const built[] = {FANIN_TABLES};
+  for (const Table* t : built) {
+    if (name == t->name) return t;
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+}  // namespace fanin::test
+
+int main(int argc, char** argv) {
+  const fanin::Table* table = argc > 1 ? fanin::test::find(argv[1]) : nullptr;
+  if (!table) {
+    std::fprintf(stderr, "usage: run_kernels ISA [few], ISA being one that was built\n");
+    return 2;
+  }
+  if (argc > 2 && std::string(argv[2]) == "few") {
+    fanin::test::few(table->f32);
+    fanin::test::few(table->f64);
+  } else {
+    fanin::test::all(table->f32);
+    fanin::test::all(table->f64);
+  }
+}

@@ -1,0 +1,50 @@
+"""The kernels as other compilers build them, and for another processor: the same bits."""
+
+from __future__ import annotations
+
+import pytest
+
+import kernel_builds
+from fanin import _core
+
+BUILDS = [(compiler, isa) for compiler in ("gcc", "clang") for isa in _core.supported_isas()]
+CROSS = [("cross", "neon"), ("cross", "scalar")]  # under qemu
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("compiler", "isa"), BUILDS + CROSS)
+def test_every_build_writes_the_same_bits(compiler, isa):
+    expected = kernel_builds.hashes("gcc", "scalar")
+    found = kernel_builds.hashes(compiler, isa)
+    different = [name for name in expected if found.get(name) != expected[name]]
+    assert different == []
+    assert found.keys() == expected.keys()
+
+
+@pytest.mark.slow
+def test_every_kernel_is_among_the_cases():
+    kernels = {name.split()[0].rstrip("+=,") for name in kernel_builds.hashes("gcc", "scalar")}
+    assert kernels == {
+        "dense_forward",
+        "dense_backward_input",
+        "weight_gradient",
+        "bias_gradient",
+        "activation",
+        "activation_backward",
+        "gather_rows",
+        "loss_rows",
+        "softmax_rows",
+        "optimizer_step",
+        "random_fill",
+        "sum_squares",
+        "first_nonfinite",
+        "transpose",
+        "map",
+    }
+
+
+@pytest.mark.slow
+def test_the_hashes_tell_results_apart():
+    found = kernel_builds.hashes("gcc", "scalar")
+    assert len(found) > 400
+    assert len(set(found.values())) > 0.9 * len(found)
