@@ -2,20 +2,26 @@
 
 ``python -m benchmarks.worker PEER THREADS`` reads ``{"do": ..., "row": ...}`` from stdin and
 answers each on stdout: "versions", "prepare" (make the job, run it once, see how often to repeat
-it), "time" (seconds of one run), "check" (is the answer right).
+it), "time" (seconds of one run), "pair" (of one run, and of the row's base), "check" (is the answer
+right), "release" (forget the job).
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from benchmarks import peers
+
 SHORTEST = 0.05  # seconds: shorter jobs are repeated until a measurement takes about this long
+WINDOWS = 16  # of either job of a pair, in turns, in a measurement
 UNSET = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")  # they hold OpenBLAS to slower kernels
 
 
@@ -26,11 +32,11 @@ class PeerError(RuntimeError):
 class Worker:
     """The parent's end: ``ask`` sends a request and waits for its answer."""
 
-    def __init__(self, peer: str, threads: int, env: Mapping[str, str]) -> None:
+    def __init__(self, peer: str, threads: int, env: Mapping[str, str], isa: str = "") -> None:
         self.peer, self.threads = peer, threads
         self.process = subprocess.Popen(
             [sys.executable, "-m", "benchmarks.worker", peer, str(threads)],
-            env=environment(env, threads),
+            env=environment(env, threads, isa),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -39,8 +45,11 @@ class Worker:
     def ask(self, do: str, row: str = "") -> Any:
         assert self.process.stdin is not None
         assert self.process.stdout is not None
-        print(json.dumps({"do": do, "row": row}), file=self.process.stdin, flush=True)
-        line = self.process.stdout.readline()
+        try:
+            print(json.dumps({"do": do, "row": row}), file=self.process.stdin, flush=True)
+            line = self.process.stdout.readline()
+        except BrokenPipeError:
+            line = ""
         if not line:
             raise PeerError(f"{self.peer}, {row}: its process ended with {self.process.wait()}")
         answer = json.loads(line)
@@ -50,27 +59,28 @@ class Worker:
 
     def close(self) -> None:
         if self.process.stdin is not None:
-            self.process.stdin.close()
+            with contextlib.suppress(BrokenPipeError):  # it has ended by itself
+                self.process.stdin.close()
         try:
             self.process.wait(timeout=5)
         except subprocess.TimeoutExpired:  # in the middle of a job
             self.process.kill()
             self.process.wait()
+        if self.process.stdout is not None:
+            self.process.stdout.close()
 
 
-def environment(env: Mapping[str, str], threads: int) -> dict[str, str]:
+def environment(env: Mapping[str, str], threads: int, isa: str = "") -> dict[str, str]:
     """For a child: BLAS as NumPy ships it, and every library at that many threads."""
     kept = {name: value for name, value in env.items() if name not in UNSET}
     pools = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-    return kept | dict.fromkeys(pools, str(threads))
+    return kept | dict.fromkeys(pools, str(threads)) | peers.HELD_TO[isa]
 
 
 class Session:
     """The child's end: the peer and the job at hand."""
 
     def __init__(self, peer: str, threads: int) -> None:
-        from benchmarks import peers
-
         self.peer = peers.load(peer)
         self.peer.configure(threads)
 
@@ -91,27 +101,47 @@ class Session:
         """False where the peer has no such job."""
         from benchmarks.jobs import BY_NAME
 
-        self.run = self.answer = None  # the last job's memory goes first
-        self.job, self.per = BY_NAME[name].job, BY_NAME[name].per
-        make = self.peer.JOBS.get(type(self.job))
+        self.release()
+        row = BY_NAME[name]
+        make = self.peer.JOBS.get(type(row.job))
         if make is None:
             return False
-        self.run, self.answer = make(self.job)
-        self.run()
+        self.job, self.per = row.job, row.per
+        self.run, self.answer = make(row.job)
+        self.base = make(row.base).run if row.base is not None else None
         self.repeats = 1
-        self.repeats = max(1, round(SHORTEST / max(self.time() * self.per, 1e-7)))
+        seconds = seconds_of(self.run, 1)
+        if seconds < 1:  # the first run of something short may be compilation
+            seconds = seconds_of(self.run, 1)
+        self.repeats = max(1, round(SHORTEST / max(seconds, 1e-7)))
         return True
 
     def time(self) -> float:
         """Seconds of one unit of the row."""
-        run, repeats = self.run, self.repeats
-        start = time.perf_counter()
-        for _ in range(repeats):
-            run()
-        return (time.perf_counter() - start) / (repeats * self.per)
+        return seconds_of(self.run, self.repeats) / self.per
+
+    def pair(self) -> list[float]:
+        """Seconds of the job and of the row's base: medians of short windows in turns."""
+        repeats = -(-self.repeats // 8)
+        windows = [
+            [seconds_of(run, repeats) for run in (self.run, self.base)] for _ in range(WINDOWS)
+        ]
+        return [statistics.median(times) for times in zip(*windows, strict=True)]
 
     def check(self) -> str:
         return self.job.check(self.answer())
+
+    def release(self) -> None:
+        """The job's memory goes."""
+        self.job = self.run = self.base = self.answer = None
+
+
+def seconds_of(run: Callable[[], object], repeats: int) -> float:
+    """Of one run."""
+    start = time.perf_counter()
+    for _ in range(repeats):
+        run()
+    return (time.perf_counter() - start) / repeats
 
 
 def main() -> None:

@@ -17,6 +17,19 @@ PEERS = {  # name in the table -> (module here, what its user imports)
     "PyTorch": ("torch_", "torch"),
     "JAX": ("jax_", "jax"),
     "scikit-learn": ("sklearn_", "sklearn.neural_network"),
+    "lecture": ("lecture", "numpy"),
+}
+
+HELD_TO = {  # instruction set -> the variables that hold the peers to it
+    "": {},
+    "avx2": {
+        "FANIN_ISA": "avx2",
+        "OPENBLAS_CORETYPE": "Haswell",
+        "ATEN_CPU_CAPABILITY": "avx2",
+        "ONEDNN_MAX_CPU_ISA": "AVX2",
+        "MKL_ENABLE_INSTRUCTIONS": "AVX2",
+        "XLA_FLAGS": "--xla_cpu_max_isa=AVX2",
+    },
 }
 
 

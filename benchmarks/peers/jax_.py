@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from functools import partial
+from itertools import cycle
 from typing import Any
 
 import numpy as np
@@ -14,7 +16,17 @@ import jax
 import jax.numpy as jnp
 
 from benchmarks import data
-from benchmarks.jobs import Array, Dense, Prepared, Train
+from benchmarks.jobs import (
+    AdamStep,
+    Array,
+    Backward,
+    Dense,
+    Draw,
+    Dropout,
+    Experiment,
+    Prepared,
+    Train,
+)
 
 Tree = Any
 
@@ -89,17 +101,119 @@ def train(job: Train) -> Prepared:
 
 
 def dense(job: Dense) -> Prepared:
-    x, W, b = (jnp.asarray(a) for a in job.arrays)
+    x, _, b = (jnp.asarray(a) for a in job.arrays)
+    weights = cycle([jnp.asarray(W) for W in job.weights])
     activation = {"relu": jax.nn.relu, "tanh": jnp.tanh}[job.activation]
     forward = jax.jit(lambda x, W, b: activation(x @ W + b))
 
     def run() -> jax.Array:
-        return forward(x, W, b).block_until_ready()
+        return forward(x, next(weights), b).block_until_ready()
+
+    return Prepared(run, lambda: np.asarray(run()))
+
+
+def backward(job: Backward) -> Prepared:
+    arrays = [jnp.asarray(a) for a in job.arrays]
+    gradients = jax.jit(lambda x, W, dY: (dY @ W.T, x.T @ dY, dY.sum(axis=0)))
+
+    def run() -> Tree:
+        return jax.block_until_ready(gradients(*arrays))
+
+    return Prepared(run, lambda: tuple(np.asarray(a) for a in run()))
+
+
+def _with_key(function: Callable[[jax.Array], jax.Array]) -> Callable[[], jax.Array]:
+    """The function compiled, with a fresh key for each call. Threefry, the default generator, was
+    faster than the others.
+    """
+    key = jax.random.key(0)
+
+    @jax.jit
+    def split(key: jax.Array) -> tuple[jax.Array, jax.Array]:
+        key, used = jax.random.split(key)
+        return key, function(used)
+
+    def run() -> jax.Array:
+        nonlocal key
+        key, out = split(key)
+        return jax.block_until_ready(out)
+
+    return run
+
+
+def draw(job: Draw) -> Prepared:
+    sample = {"normal": jax.random.normal, "uniform": jax.random.uniform}[job.distribution]
+    run = _with_key(lambda key: sample(key, (job.size,)))
+    return Prepared(run, lambda: np.asarray(run()))
+
+
+def dropout(job: Dropout) -> Prepared:
+    x = jnp.asarray(job.x)
+
+    def drop(key: jax.Array) -> jax.Array:
+        return jnp.where(jax.random.bernoulli(key, job.keep, x.shape), x / job.keep, 0)
+
+    run = _with_key(drop)
+    return Prepared(run, lambda: np.asarray(run()))
+
+
+def adam_step(job: AdamStep) -> Prepared:
+    g = jnp.asarray(job.arrays[1])
+
+    def fresh() -> Tree:
+        # copies, since a donated array must not be NumPy's own
+        p = jnp.array(job.arrays[0], copy=True)
+        return p, (jnp.zeros_like(p), jnp.zeros_like(p), jnp.float32(0))
+
+    @partial(jax.jit, donate_argnums=0)
+    def step(state: Tree, g: jax.Array) -> Tree:
+        params, inner = state
+        return _adam(job.lr, params, g, inner)
+
+    state = fresh()
+
+    def run() -> None:
+        nonlocal state
+        state = jax.block_until_ready(step(state, g))
 
     def answer() -> Array:
-        return np.asarray(run())
+        state = fresh()
+        for factor in (1, 2, 3):
+            state = step(state, factor * g)
+        return np.asarray(state[0])
 
     return Prepared(run, answer)
 
 
-JOBS = {Train: train, Dense: dense}
+def experiment(job: Experiment) -> Prepared:
+    @partial(jax.jit, static_argnums=2)
+    def case(key: jax.Array, std: float, activation: str) -> jax.Array:
+        activate = {"relu": jax.nn.relu, "tanh": jnp.tanh}[activation]
+        key, used = jax.random.split(key)
+        x, found = jax.random.normal(used, (job.rows, job.width)), []
+        for used in jax.random.split(key, job.layers):
+            W = jax.random.normal(used, (job.width, job.width))
+            x = activate((x @ W) * std)
+            found.append(jnp.stack([x.mean(), x.std()]))
+        return jnp.stack(found)
+
+    key, found = jax.random.key(0), []
+
+    def run() -> None:
+        nonlocal key, found
+        key, *used = jax.random.split(key, 1 + len(job.cases))
+        found = [case(k, *rest) for k, (_, *rest) in zip(used, job.cases, strict=True)]
+        jax.block_until_ready(found)
+
+    return Prepared(run, lambda: np.asarray(found))
+
+
+JOBS = {
+    Train: train,
+    Dense: dense,
+    Backward: backward,
+    Draw: draw,
+    Dropout: dropout,
+    AdamStep: adam_step,
+    Experiment: experiment,
+}

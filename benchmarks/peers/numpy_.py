@@ -1,15 +1,30 @@
-"""NumPy: buffers made beforehand, ``out=`` throughout, Adam in blocks that stay in cache."""
+"""NumPy: buffers made beforehand, ``out=`` throughout, blocks that stay in cache."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from itertools import cycle
 
 import numpy as np
 
-from benchmarks import data
-from benchmarks.jobs import Array, Dense, Prepared, Train
-
-BLOCK = 32768  # parameters that an optimizer takes through all its passes at once
+from benchmarks.jobs import (
+    AdamStep,
+    Array,
+    Backward,
+    Covariance,
+    Dense,
+    Draw,
+    Dropout,
+    Experiment,
+    Prepared,
+    Projection,
+    Train,
+    Whitening,
+)
+from benchmarks.peers.numpy_network import BLOCK, adam, train
 
 
 def configure(threads: int) -> None:
@@ -20,138 +35,18 @@ def version() -> str:
     return f"NumPy {np.__version__}"
 
 
-class Network:
-    """One flat arena for parameters, one for gradients, and views into both."""
-
-    def __init__(self, job: Train) -> None:
-        shapes = [(d, h) for d, h in zip(job.dims[:-1], job.dims[1:], strict=True)]
-        size = sum(d * h + h for d, h in shapes)
-        self.params, self.grads = np.empty(size, "f4"), np.empty(size, "f4")
-        self.W, self.b = _views(self.params, shapes)
-        self.dW, self.db = _views(self.grads, shapes)
-        for W, b, (W0, b0) in zip(self.W, self.b, job.initial_parameters(), strict=True):
-            W[...], b[...] = W0, b0
-        self.x = np.empty((job.batch, job.dims[0]), "f4")
-        self.h = [np.empty((job.batch, h), "f4") for _, h in shapes]
-        self.dh = [np.empty((job.batch, h), "f4") for _, h in shapes]
-        self.off = [np.empty((job.batch, h), np.bool_) for _, h in shapes]
-        self.column = np.empty((job.batch, 1), "f4")
-        self.rows = np.arange(job.batch)
-
-    def gradients(self, x: Array, y: Array) -> None:
-        n, last = len(x), len(self.W) - 1
-        below = [x, *(h[:n] for h in self.h)]
-        for i, (W, b) in enumerate(zip(self.W, self.b, strict=True)):
-            out = np.dot(below[i], W, out=below[i + 1])
-            out += b
-            if i < last:
-                np.maximum(out, 0, out=out)
-        p, column = below[-1], self.column[:n]
-        p -= np.max(p, axis=1, keepdims=True, out=column)
-        np.exp(p, out=p)
-        np.sum(p, axis=1, keepdims=True, out=column)
-        column *= n
-        p /= column
-        p[self.rows[:n], y] -= np.float32(1 / n)
-        dout = p
-        for i in range(last, -1, -1):
-            np.dot(below[i].T, dout, out=self.dW[i])
-            np.sum(dout, axis=0, out=self.db[i])
-            if i > 0:
-                off, lower = self.off[i - 1][:n], self.dh[i - 1][:n]
-                np.less_equal(below[i], 0, out=off)
-                dout = np.dot(dout, self.W[i].T, out=lower)
-                np.copyto(dout, 0, where=off)
-
-    def scores(self, x: Array) -> Array:
-        for i, (W, b) in enumerate(zip(self.W, self.b, strict=True)):
-            x = x @ W + b if i == len(self.W) - 1 else np.maximum(x @ W + b, 0)
-        return x
-
-
-def _views(arena: Array, shapes: list[tuple[int, int]]) -> tuple[list[Array], list[Array]]:
-    W, b, start = [], [], 0
-    for d, h in shapes:
-        W.append(arena[start : start + d * h].reshape(d, h))
-        b.append(arena[start + d * h : start + d * h + h])
-        start += d * h + h
-    return W, b
-
-
-def _adam(network: Network, lr: float) -> Callable[[], None]:
-    """Twelve passes over a block of each array, block by block."""
-    m, v = np.zeros_like(network.params), np.zeros_like(network.params)
-    t = np.empty(BLOCK, "f4")
-    blocks = [
-        tuple(a[i : i + BLOCK] for a in (network.params, network.grads, m, v))
-        for i in range(0, m.size, BLOCK)
-    ]
-    c1, c2 = np.float32(1 - 0.9), np.float32(1 - 0.999)
-    step = 0
-
-    def update() -> None:
-        nonlocal step
-        step += 1
-        root = np.sqrt(1 - 0.999**step)
-        rate, eps = np.float32(lr * root / (1 - 0.9**step)), np.float32(1e-8 * root)
-        for p, g, m, v in blocks:
-            s = t[: p.size]
-            np.subtract(g, m, out=s)
-            s *= c1
-            m += s
-            np.multiply(g, g, out=s)
-            s -= v
-            s *= c2
-            v += s
-            np.sqrt(v, out=s)
-            s += eps
-            np.divide(m, s, out=s)
-            s *= rate
-            p -= s
-
-    return update
-
-
-def _momentum(network: Network, lr: float) -> Callable[[], None]:
-    velocity, rate, rho = np.zeros_like(network.params), np.float32(lr), np.float32(0.9)
-
-    def update() -> None:
-        np.multiply(velocity, rho, out=velocity)
-        np.multiply(network.grads, rate, out=network.grads)
-        np.add(velocity, network.grads, out=velocity)
-        np.subtract(network.params, velocity, out=network.params)
-
-    return update
-
-
-def train(job: Train) -> Prepared:
-    X, y = data.scaled(job.data.X), job.data.y
-    network = Network(job)
-    update = (_adam if job.optimizer == "adam" else _momentum)(network, job.lr)
-    rng = np.random.default_rng(0)
-
-    def run() -> None:
-        order = rng.permutation(job.rows)
-        for start in range(0, job.rows, job.batch):
-            index = order[start : start + job.batch]
-            x = np.take(X, index, axis=0, out=network.x[: len(index)], mode="clip")
-            network.gradients(x, y[index])
-            update()
-
-    return Prepared(run, lambda: network.scores(data.scaled(job.data.X_test)))
-
-
 def dense(job: Dense) -> Prepared:
-    x, W, b = job.arrays
+    x, _, b = job.arrays
+    weights = cycle(job.weights)
     out = np.empty((job.M, job.N), "f4")
 
     def relu() -> Array:
-        np.dot(x, W, out=out)
+        np.dot(x, next(weights), out=out)
         np.add(out, b, out=out)
         return np.maximum(out, 0, out=out)
 
     def tanh() -> Array:
-        np.dot(x, W, out=out)
+        np.dot(x, next(weights), out=out)
         np.add(out, b, out=out)
         return np.tanh(out, out=out)
 
@@ -159,4 +54,143 @@ def dense(job: Dense) -> Prepared:
     return Prepared(run, run)
 
 
-JOBS = {Train: train, Dense: dense}
+def backward(job: Backward) -> Prepared:
+    x, W, dY = job.arrays
+    dX, dW, db = np.empty_like(x), np.empty_like(W), np.empty(job.N, "f4")
+
+    def run() -> None:
+        np.dot(dY, W.T, out=dX)
+        np.dot(x.T, dY, out=dW)
+        np.add.reduce(dY, axis=0, out=db)
+
+    return Prepared(run, lambda: (dX, dW, db))
+
+
+def generator(seed: int) -> np.random.Generator:
+    """NumPy's fastest."""
+    return np.random.Generator(np.random.SFC64(seed))
+
+
+def draw(job: Draw) -> Prepared:
+    rng, out = generator(0), np.empty(job.size, "f4")
+    fill = {"normal": rng.standard_normal, "uniform": rng.random}[job.distribution]
+    return Prepared(lambda: fill(dtype=np.float32, out=out), lambda: out)
+
+
+def dropout(job: Dropout) -> Prepared:
+    rng, out = generator(0), np.empty_like(job.x)
+    uniform, mask = np.empty(BLOCK, "f4"), np.empty(BLOCK, np.bool_)
+    x, y = job.x.reshape(-1), out.reshape(-1)
+    blocks = [(x[i : i + BLOCK], y[i : i + BLOCK]) for i in range(0, x.size, BLOCK)]
+    scale = np.float32(1 / job.keep)
+
+    def run() -> None:
+        for x, y in blocks:
+            u, m = uniform[: x.size], mask[: x.size]
+            rng.random(dtype=np.float32, out=u)
+            np.less(u, job.keep, out=m)
+            np.multiply(x, scale, out=y)
+            np.multiply(y, m, out=y)
+
+    return Prepared(run, lambda: out)
+
+
+def adam_step(job: AdamStep) -> Prepared:
+    def answer() -> Array:
+        p, g = (a.copy() for a in job.arrays)
+        step = adam(p, g, job.lr)
+        for factor in (1, 2, 3):
+            np.multiply(job.arrays[1], factor, out=g)
+            step()
+        return p
+
+    return Prepared(adam(job.arrays[0].copy(), job.arrays[1], job.lr), answer)
+
+
+def experiment(job: Experiment) -> Prepared:
+    """The weights drawn by a generator a thread, each into its rows."""
+    threads = int(os.environ.get("OPENBLAS_NUM_THREADS", "1"))
+    W = np.empty((job.width, job.width), "f4")
+    draws = [
+        partial(generator(i).standard_normal, dtype=np.float32, out=out)
+        for i, out in enumerate(np.array_split(W, threads))
+    ]
+    rng, pool = generator(threads), ThreadPoolExecutor(threads)
+    x, y = np.empty((2, job.rows, job.width), "f4")
+    found = np.empty((len(job.cases), job.layers, 2))
+
+    def run() -> None:
+        for case, (_, std, activation) in enumerate(job.cases):
+            rng.standard_normal(dtype=np.float32, out=x)
+            for layer in range(job.layers):
+                list(pool.map(lambda fill: fill(), draws))
+                np.dot(x, W, out=y)
+                np.multiply(y, np.float32(std), out=y)
+                np.tanh(y, out=x) if activation == "tanh" else np.maximum(y, 0, out=x)
+                found[case, layer] = x.mean(), x.std()
+
+    return Prepared(run, lambda: found)
+
+
+def _covariance(X: Array) -> tuple[Array, Array]:
+    """(covariance, mean): one half of X.T @ X (BLAS's syrk), then the mean's part taken off."""
+    mean = X.mean(axis=0)
+    C = np.dot(X.T, X)
+    C -= len(X) * np.outer(mean, mean)
+    C /= len(X) - 1
+    return C, mean
+
+
+def _project(mean: Array, V: Array, out: Array) -> Callable[[Array], None]:
+    offset = mean @ V
+
+    def project(X: Array) -> None:
+        np.dot(X, V, out=out)
+        np.subtract(out, offset, out=out)
+
+    return project
+
+
+def whitening(job: Whitening) -> Prepared:
+    X = job.data
+    Y = np.empty_like(X)
+
+    def run() -> None:
+        C, mean = _covariance(X)
+        variance, V = np.linalg.eigh(C)
+        V /= np.sqrt(variance)
+        _project(mean, V, Y)(X)
+
+    return Prepared(run, lambda: Y)
+
+
+def covariance(job: Covariance) -> Prepared:
+    X, C = job.data, None
+
+    def run() -> None:
+        nonlocal C
+        C, _ = _covariance(X)
+
+    return Prepared(run, lambda: C)
+
+
+def projection(job: Projection) -> Prepared:
+    X = job.data
+    Y, mean = np.empty_like(X), X.mean(axis=0)
+    V = generator(0).standard_normal((job.cols, job.cols), dtype=np.float32)
+    project = _project(mean, V, Y)
+    return Prepared(lambda: project(X), lambda: (Y[:64], mean, V))
+
+
+JOBS = {
+    Train: train,
+    Dense: dense,
+    Backward: backward,
+    Draw: draw,
+    Dropout: dropout,
+    AdamStep: adam_step,
+    Experiment: experiment,
+    Whitening: whitening,
+    Covariance: covariance,
+    Projection: projection,
+}

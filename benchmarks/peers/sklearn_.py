@@ -1,13 +1,14 @@
-"""scikit-learn: an epoch of MLPClassifier from float32, without the checks it can leave out."""
+"""scikit-learn: an epoch of MLPClassifier and a PCA, without the checks it can leave out."""
 
 from __future__ import annotations
 
 import numpy as np
 import sklearn
+from sklearn.decomposition import PCA
 from sklearn.neural_network import MLPClassifier
 
 from benchmarks import data
-from benchmarks.jobs import Array, Prepared, Train
+from benchmarks.jobs import Array, Prepared, Train, Whitening
 
 
 def configure(threads: int) -> None:  # noqa: ARG001  BLAS takes its threads from the environment
@@ -41,4 +42,15 @@ def train(job: Train) -> Prepared:
     return Prepared(run, answer)
 
 
-JOBS = {Train: train}
+def whitening(job: Whitening) -> Prepared:
+    X, Y = job.data, None
+
+    def run() -> None:
+        nonlocal Y
+        Y = None  # the last result's memory goes first
+        Y = PCA(whiten=True, svd_solver="covariance_eigh").fit_transform(X)
+
+    return Prepared(run, lambda: Y)
+
+
+JOBS = {Train: train, Whitening: whitening}

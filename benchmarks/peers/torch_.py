@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+from itertools import cycle
+
 import torch
 from torch import nn
 
 from benchmarks import data
-from benchmarks.jobs import Array, Dense, Prepared, Train
+from benchmarks.jobs import (
+    AdamStep,
+    Array,
+    Backward,
+    Dense,
+    Draw,
+    Dropout,
+    Experiment,
+    Prepared,
+    Train,
+)
 
 
 def configure(threads: int) -> None:
@@ -50,15 +62,93 @@ def train(job: Train) -> Prepared:
 
 
 def dense(job: Dense) -> Prepared:
-    x, W, b = (torch.from_numpy(a) for a in job.arrays)
+    x, _, b = (torch.from_numpy(a) for a in job.arrays)
+    weights = cycle([torch.from_numpy(W) for W in job.weights])
     out = torch.empty(job.M, job.N)
     activate = {"relu": torch.relu_, "tanh": torch.tanh_}[job.activation]
 
     @torch.inference_mode()
     def run() -> torch.Tensor:
-        return activate(torch.addmm(b, x, W, out=out))
+        return activate(torch.addmm(b, x, next(weights), out=out))
 
     return Prepared(run, lambda: run().numpy())
 
 
-JOBS = {Train: train, Dense: dense}
+def backward(job: Backward) -> Prepared:
+    x, W, dY = (torch.from_numpy(a) for a in job.arrays)
+    dX, dW, db = torch.empty_like(x), torch.empty_like(W), torch.empty(job.N)
+
+    @torch.inference_mode()
+    def run() -> None:
+        torch.mm(dY, W.T, out=dX)
+        torch.mm(x.T, dY, out=dW)
+        torch.sum(dY, dim=0, out=db)
+
+    return Prepared(run, lambda: (dX.numpy(), dW.numpy(), db.numpy()))
+
+
+def draw(job: Draw) -> Prepared:
+    out = torch.empty(job.size)
+    run = {"normal": out.normal_, "uniform": out.uniform_}[job.distribution]
+    return Prepared(run, out.numpy)
+
+
+def dropout(job: Dropout) -> Prepared:
+    """By hand: `nn.functional.dropout`, on a Bernoulli mask, takes three times as long."""
+    x = torch.from_numpy(job.x)
+    uniform, mask, out = torch.empty_like(x), torch.empty(x.shape, dtype=bool), torch.empty_like(x)
+
+    @torch.inference_mode()
+    def run() -> None:
+        torch.lt(uniform.uniform_(), job.keep, out=mask)
+        torch.mul(x, mask, out=out).mul_(1 / job.keep)
+
+    return Prepared(run, out.numpy)
+
+
+def adam_step(job: AdamStep) -> Prepared:
+    g = torch.from_numpy(job.arrays[1])
+
+    def fresh() -> tuple[torch.Tensor, torch.optim.Optimizer]:
+        p = nn.Parameter(torch.from_numpy(job.arrays[0].copy()))
+        p.grad = g
+        return p, torch.optim.Adam([p], lr=job.lr, fused=True)
+
+    def answer() -> Array:
+        p, optimizer = fresh()
+        for factor in (1, 2, 3):
+            p.grad = factor * g
+            optimizer.step()
+        return p.detach().numpy()
+
+    _, optimizer = fresh()
+    return Prepared(optimizer.step, answer)
+
+
+def experiment(job: Experiment) -> Prepared:
+    W = torch.empty(job.width, job.width)
+    found = torch.empty(len(job.cases), job.layers, 2)
+
+    @torch.inference_mode()
+    def run() -> None:
+        for case, (_, std, activation) in enumerate(job.cases):
+            activate = {"relu": torch.relu_, "tanh": torch.tanh_}[activation]
+            x = torch.randn(job.rows, job.width)
+            for layer in range(job.layers):
+                torch.randn(W.shape, out=W)
+                x = activate((x @ W).mul_(std))
+                spread, mean = torch.std_mean(x, correction=0)
+                found[case, layer, 0], found[case, layer, 1] = mean, spread
+
+    return Prepared(run, found.numpy)
+
+
+JOBS = {
+    Train: train,
+    Dense: dense,
+    Backward: backward,
+    Draw: draw,
+    Dropout: dropout,
+    AdamStep: adam_step,
+    Experiment: experiment,
+}

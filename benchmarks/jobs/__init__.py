@@ -1,0 +1,55 @@
+"""What is measured: jobs that every peer does in its own best way, and the rows of the table.
+
+A new kind of work is a dataclass with its `check` in the module of its family, a function for it in
+the `JOBS` of each peer that can do it, and a row.
+"""
+
+from __future__ import annotations
+
+from benchmarks.jobs import dense, diagnostics, optimizer, preprocessing, random, training
+from benchmarks.jobs.dense import Backward, Dense
+from benchmarks.jobs.diagnostics import Experiment
+from benchmarks.jobs.optimizer import AdamStep
+from benchmarks.jobs.preprocessing import Covariance, Projection, Whitening
+from benchmarks.jobs.random import Draw, Dropout
+from benchmarks.jobs.row import Array, Bar, Job, Prepared, Row
+from benchmarks.jobs.training import Train
+
+__all__ = [
+    "BY_NAME",
+    "ROWS",
+    "AdamStep",
+    "Array",
+    "Backward",
+    "Bar",
+    "Covariance",
+    "Dense",
+    "Draw",
+    "Dropout",
+    "Experiment",
+    "Job",
+    "Prepared",
+    "Projection",
+    "Row",
+    "Train",
+    "Whitening",
+]
+
+ROWS = (
+    *training.ROWS,
+    *dense.ROWS,
+    *random.ROWS,
+    *optimizer.ROWS,
+    *diagnostics.ROWS,
+    *preprocessing.ROWS,
+    Row("import", "import, over NumPy's", "ms", kind="import", bars=(Bar("limit", 60.0),)),
+    Row(
+        "memory",
+        "peak memory of an epoch from uint8, over the interpreter with NumPy",
+        "MB",
+        training.EPOCH,
+        kind="memory",
+        bars=(Bar("limit", 200.0),),
+    ),
+)
+BY_NAME = {row.name: row for row in ROWS}
