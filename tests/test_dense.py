@@ -14,8 +14,9 @@ from fanin import _core, layers
 from reference import ACTIVATIONS, SLOPES, dropout_mask, fma_product, philox
 
 DTYPES = [np.float32, np.float64]
-# Rows, inputs, outputs: each of 0, 1, 15, 16, 17, 63, 65, 333 at each place; beyond the blocks of
-# 96 rows, 64 columns and 512 inputs; and shapes that are cut by columns over the threads.
+# Rows, inputs, outputs: each of 0, 1, 15, 16, 17, 63, 65, 333 at each place; one row and few rows
+# (read in place), many (packed); narrow and wide outputs; beyond the blocks of 256 rows, 64 columns
+# and 512 inputs, whose packed panels differ in depth; and shapes that are cut by columns.
 SHAPES = [
     (0, 5, 3),
     (3, 0, 17),
@@ -35,6 +36,15 @@ SHAPES = [
     (5, 513, 63),
     (98, 1025, 17),
     (7, 1537, 333),
+    (1, 70, 1041),
+    (2, 65, 257),
+    (6, 130, 100),
+    (25, 1030, 193),
+    (26, 512, 80),
+    (24, 100, 2049),  # rows of W 8 KB apart: packed, though few, in short blocks
+    (13, 135, 2063),
+    (515, 7, 48),
+    (260, 1027, 10),
 ]
 
 
@@ -107,7 +117,7 @@ def test_activations_against_float64(
 def test_slopes_against_float64(activation: str, dtype: Any) -> None:
     z = np.linspace(-12, 12, 1001).astype(dtype).reshape(7, 143)
     y, slope = _core.activation_forward(
-        z, layers.activation_code("activation", activation), 1.0, 0, 0, 0, True, 0
+        z, layers.activation_code("activation", activation), 1.0, 0, 0, 0, None, True, 0
     )
     eps = np.finfo(dtype).eps
     exact = z.astype(np.float64)
@@ -268,6 +278,32 @@ def test_backward_bits(shape: tuple[int, int, int], dtype: Any) -> None:
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
+def test_nan_beside_a_product_stays_there(dtype: Any) -> None:
+    """What a tile reads beyond its panel, or packs for the next one, is in nobody else's sum."""
+    x, W = short_normals(40, 600, dtype=dtype), short_normals(600, 150, dtype=dtype, seed=1)
+    whole = layers.dense(x, W, activation="identity")
+    x[7], W[:, 63], W[:, 149] = np.nan, np.nan, np.nan
+    got = layers.dense(x, W, activation="identity")
+    rows, cols = np.delete(np.arange(40), 7), np.delete(np.arange(150), [63, 149])
+    assert np.isnan(got[7]).all()
+    assert np.isnan(got[:, [63, 149]]).all()
+    assert np.array_equal(got[np.ix_(rows, cols)], whole[np.ix_(rows, cols)])
+
+
+@pytest.mark.parametrize("offset", [0, 1, 5])
+def test_bits_do_not_depend_on_alignment(offset: int) -> None:
+    x, W, b = (short_normals(*s, dtype=np.float32) for s in [(31, 530), (530, 130), (130,)])
+    moved = []
+    for a in (x, W, b, np.empty((31, 130), np.float32)):
+        memory = np.empty(a.size + 16, np.float32)
+        start = -memory.ctypes.data // 4 % 16 + offset if offset else 0
+        moved.append(memory[start % 16 :][: a.size].reshape(a.shape))
+        moved[-1][...] = a
+    got = layers.dense(*moved[:3], out=moved[3])
+    assert np.array_equal(got, layers.dense(x, W, b))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 @pytest.mark.parametrize("keep", [1.0, 0.6])
 def test_backward_multiplies_by_the_slope_once(activation: str, keep: float, dtype: Any) -> None:
@@ -317,7 +353,9 @@ ALL_KERNELS = """
 
     digest = hashlib.sha256()
     for dtype in (np.float32, np.float64):
-        for m, k, n in [(1, 3, 1), (33, 17, 65), (97, 513, 70), (130, 64, 200)]:
+        shapes = [(1, 3, 1), (3, 40, 300)]
+        shapes += [(33, 17, 65), (97, 513, 70), (130, 64, 200), (9, 70, 2050)]
+        for m, k, n in shapes:
             x, W, b, dout = normals(m, k), normals(k, n, seed=1), normals(n), normals(m, n)
             for activation in layers.ACTIVATIONS:
                 y, cache = layers.dense_forward(x, W / 8, b, activation=activation, keep=0.8, rng=1)

@@ -135,6 +135,24 @@ def test_dropout_pair(shape: tuple[int, ...], dtype: Any) -> None:
     assert rng.position == rows * -(-cols // 64)
 
 
+def test_dropout_into_a_given_array_or_in_place() -> None:
+    x = normals(6, 70)
+    expected, _ = layers.dropout_forward(x, keep=0.5, rng=3)
+    out = np.empty_like(x)
+    y, _ = layers.dropout_forward(x, keep=0.5, rng=3, out=out)
+    assert y is out
+    assert np.array_equal(out, expected)
+    both = np.empty(x.size + 1)
+    shifted = both[:-1].reshape(x.shape)
+    with pytest.raises(ValueError, match="out: expected an array apart from x"):
+        layers.dropout_forward(shifted, keep=0.5, rng=3, out=both[1:].reshape(x.shape))
+    with pytest.raises(ValueError, match=r"out: expected shape \(6, 70\) float64, got \(6, 71\)"):
+        layers.dropout_forward(x, keep=0.5, out=np.empty((6, 71)))
+    y, _ = layers.dropout_forward(x, keep=0.5, rng=3, out=x)
+    assert y is x
+    assert np.array_equal(x, expected)
+
+
 def test_dropout_at_test_time_is_nothing() -> None:
     x = normals(6, 7)
     rng = fanin.random.Generator(seed=6)

@@ -299,7 +299,7 @@ def test_l2_and_scale_come_before_the_rule(name: str) -> None:
     states = [np.zeros(65) for _ in range(opt.n_states)]
     for _ in range(3):
         opt.step(x, g * 0.25 + 0.1 * x)
-        folded.step([""], [y], [g], [states], opt.lr, 0.1, 0.25, 1)
+        assert folded.step(y, g, {"": states}, opt.lr, 0.1, 0.25, 1)
     np.testing.assert_allclose(x, y, rtol=1e-12, atol=1e-14)
     assert folded.t == 3
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import pickle
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -168,6 +169,50 @@ def test_the_parameters_may_not_change_their_layout() -> None:
         ValueError, match=r"params: expected the keys of earlier steps \(W\), got W, b"
     ):
         opt.step({"W": np.zeros((2, 3)), "b": np.zeros(3)}, {"W": np.ones((2, 3)), "b": np.ones(3)})
+
+
+def test_every_step_checks_its_arrays_anew() -> None:
+    opt = optim.Adam()
+    p = {"W": np.ones((2, 3)), "b": np.ones(3)}
+    g = {k: np.ones_like(a) for k, a in p.items()}
+    opt.step(p, g)
+    before, clock = {k: a.copy() for k, a in p.items()}, opt.state_dict()["clock"]
+    strided, masked = np.ones((3, 2)).T, np.ma.ones((2, 3))
+    for wrong, error in ((strided, ValueError), (masked, TypeError), (p["W"], ValueError)):
+        with pytest.raises(error, match=r"grads\['W'\]"):
+            opt.step(p, {**g, "W": wrong})
+    with pytest.raises(ValueError, match=r"grads: expected the keys of params \(W, b\), got b, c"):
+        opt.step(p, {"b": g["b"], "c": g["W"]})
+    p["b"].setflags(write=False)
+    with pytest.raises(ValueError, match=r"params\['b'\]: expected a writable array"):
+        opt.step(p, g)
+    for k, a in p.items():
+        np.testing.assert_array_equal(a, before[k])
+    assert opt.state_dict()["clock"] == clock
+
+
+def test_mappings_and_keys_of_other_types() -> None:
+    p, q = np.ones((2, 33))
+    for opt, params, grads in (
+        (optim.Adam(), MappingProxyType({"x": p}), {"x": np.ones(33)}),
+        (optim.Adam(), {0: q}, {0: np.ones(33)}),
+    ):
+        for _ in range(3):
+            opt.step(params, grads)  # type: ignore[arg-type]
+        assert opt.t == 3
+    np.testing.assert_array_equal(p, q)
+
+
+def test_states_that_do_not_fit_change_nothing() -> None:
+    opt, x = optim.Adam(), np.zeros(3)
+    opt.step(x, np.ones(3))
+    state = opt.state_dict()
+    state["states"][""][1] = np.zeros(4)
+    opt.load_state_dict(state)
+    before = x.copy()
+    with pytest.raises(ValueError, match="state: expected arrays like those of params"):
+        opt.step(x, np.ones(3))
+    np.testing.assert_array_equal(x, before)
 
 
 def test_gradients_may_not_share_memory_with_parameters() -> None:

@@ -4,8 +4,10 @@
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 
+#include <algorithm>
 #include <cstring>
 #include <initializer_list>
+#include <span>
 #include <string>
 
 #include "core/view.hpp"
@@ -27,67 +29,98 @@ const char* dtype_name() {
   return "?";
 }
 
-inline std::string shape_text(const py::array& a) {
-  std::string text = "(";
-  for (py::ssize_t i = 0; i < a.ndim(); ++i) text += (i ? ", " : "") + std::to_string(a.shape(i));
-  return text + (a.ndim() == 1 ? ",)" : ")");
+using Shape = std::span<const index>;
+
+inline Shape shape_of(const py::array& a) {
+  return {a.shape(), static_cast<std::size_t>(a.ndim())};
 }
 
-inline std::string shape_text(std::initializer_list<index> shape) {
-  std::string text = "(";
-  for (const index* s = shape.begin(); s != shape.end(); ++s) {
-    text += (s == shape.begin() ? "" : ", ") + (*s == any ? std::string("N") : std::to_string(*s));
+inline std::string shape_text(Shape shape) {
+  std::string text;
+  for (const index s : shape) {
+    text += (text.empty() ? "(" : ", ") + (s == any ? "N" : std::to_string(s));
   }
-  return text + (shape.size() == 1 ? ",)" : ")");
+  return shape.empty() ? "()" : text + (shape.size() == 1 ? ",)" : ")");
 }
 
 inline std::string describe(const py::array& a) {
-  return shape_text(a) + " " + py::str(a.dtype()).cast<std::string>();
+  return shape_text(shape_of(a)) + " " + py::str(a.dtype()).cast<std::string>();
+}
+
+inline bool has_shape(const py::array& a, Shape shape) {
+  return std::ranges::equal(shape_of(a), shape,
+                            [](index got, index s) { return s == any || s == got; });
 }
 
 inline bool is_masked(const py::array& a) {
-  return std::strstr(Py_TYPE(a.ptr())->tp_name, "MaskedArray") != nullptr;
+  const PyTypeObject* type = Py_TYPE(a.ptr());
+  return type != py::detail::npy_api::get().PyArray_Type_ &&
+         std::strstr(type->tp_name, "MaskedArray") != nullptr;
 }
 
-inline bool has_shape(const py::array& a, std::initializer_list<index> shape) {
-  if (a.ndim() != static_cast<py::ssize_t>(shape.size())) return false;
-  py::ssize_t i = 0;
-  for (const index s : shape) {
-    if (s != any && a.shape(i) != s) return false;
-    ++i;
-  }
-  return true;
+inline bool is_native(const py::dtype& type) {
+  return type.byteorder() == '=' || type.byteorder() == '|';
 }
 
 /// True where a has exactly the dtype T in native byte order.
 template <class T>
 bool holds(const py::array& a) {
-  return py::isinstance<py::array_t<T>>(a);
+  const py::dtype type = a.dtype();
+  if (type.num() == py::detail::npy_format_descriptor<T>::value && is_native(type)) return true;
+  return py::isinstance<py::array_t<T>>(a);  // two types of 64 bits are one to NumPy
 }
 
-/// Refuses anything but a plain, C-contiguous, aligned array of exactly T.
 template <class T>
-void check_layout(const py::array& a, const char* name, const std::string& shape = "") {
-  const std::string expected = std::string(name) + ": expected " + shape + dtype_name<T>();
+bool is_aligned(const py::array& a) {
+  return reinterpret_cast<std::uintptr_t>(a.data()) % alignof(T) == 0;
+}
+
+/// True for a plain, C-contiguous, aligned array of exactly T.
+template <class T>
+bool fits(const py::array& a) {
+  return holds<T>(a) && (a.flags() & py::array::c_style) && is_aligned<T>(a) && !is_masked(a);
+}
+template <class T>
+bool fits(const py::array& a, Shape shape) {
+  return fits<T>(a) && has_shape(a, shape);
+}
+
+/// Says why an array does not fit; its shape is to blame where the rest is as it should be.
+template <class T>
+[[noreturn]] void refuse(const py::array& a, const std::string& name, const std::string& shape) {
+  const std::string expected = name + ": expected " + shape + dtype_name<T>();
   if (is_masked(a)) throw py::type_error(expected + ", got a masked array; fill or drop its mask");
   if (!holds<T>(a)) throw py::type_error(expected + ", got " + describe(a));
   if (!(a.flags() & py::array::c_style)) {
     throw py::value_error(expected + " C-contiguous, got other strides; np.ascontiguousarray(" +
                           name + ") makes a copy that fits");
   }
-  if (reinterpret_cast<std::uintptr_t>(a.data()) % alignof(T) != 0) {
+  if (!is_aligned<T>(a)) {
     throw py::value_error(expected + " aligned to its items, got an unaligned array");
   }
+  throw py::value_error(expected + ", got " + describe(a));
+}
+template <class T>
+[[noreturn]] void refuse(const py::array& a, const std::string& name, Shape shape) {
+  const std::string text = "shape " + shape_text(shape) + " ";
+  if (holds<T>(a) && !is_masked(a) && !has_shape(a, shape)) {
+    throw py::value_error(name + ": expected " + text + dtype_name<T>() + ", got " + describe(a));
+  }
+  refuse<T>(a, name, text);
 }
 
 template <class T>
-void check(const py::array& a, const char* name, std::initializer_list<index> shape) {
-  const std::string expected = "shape " + shape_text(shape) + " ";
-  if (!has_shape(a, shape) && holds<T>(a)) {
-    throw py::value_error(std::string(name) + ": expected " + expected + dtype_name<T>() +
-                          ", got " + describe(a));
-  }
-  check_layout<T>(a, name, expected);
+void check_layout(const py::array& a, const char* name) {
+  if (!fits<T>(a)) refuse<T>(a, name, "");
+}
+
+template <class T>
+void check(const py::array& a, const char* name, Shape shape) {
+  if (!fits<T>(a, shape)) refuse<T>(a, name, shape);
+}
+
+[[noreturn]] inline void refuse_read_only(const std::string& name) {
+  throw py::value_error(name + ": expected a writable array, got a read-only one");
 }
 
 /// The data of an input array of that dtype and shape.
@@ -109,29 +142,45 @@ const T* read_optional(const py::object& a, const char* name, std::initializer_l
   return read<T>(py::reinterpret_borrow<py::array>(a), name, shape);
 }
 
-/// The data of an array that is written to.
+/// The data of an array that is written to, of any shape ...
 template <class T>
-T* write(py::array& a, const char* name, std::initializer_list<index> shape) {
-  check<T>(a, name, shape);
-  if (!a.writeable())
-    throw py::value_error(std::string(name) + ": expected a writable array, got a read-only one");
+T* write(py::array& a, const char* name) {
+  check_layout<T>(a, name);
+  if (!a.writeable()) refuse_read_only(name);
   return static_cast<T*>(a.mutable_data());
 }
 
-/// Refuses an output that shares memory with an input (both C-contiguous).
+/// ... or of one.
+template <class T>
+T* write(py::array& a, const char* name, Shape shape) {
+  check<T>(a, name, shape);
+  return write<T>(a, name);
+}
+template <class T>
+T* write(py::array& a, const char* name, std::initializer_list<index> shape) {
+  return write<T>(a, name, Shape(shape));
+}
+
+/// Both C-contiguous.
+inline bool share_memory(const py::array& a, const py::array& b) {
+  const auto *p = static_cast<const char*>(a.data()), *q = static_cast<const char*>(b.data());
+  return p < q + b.nbytes() && q < p + a.nbytes();
+}
+
+[[noreturn]] inline void refuse_shared(const std::string& out, const std::string& in) {
+  throw py::value_error(out + ": expected an array apart from " + in +
+                        ", got one that shares its memory");
+}
+
+/// Refuses an output that shares memory with an input.
 inline void require_disjoint(const py::array& out, const char* out_name, const py::array& in,
                              const char* in_name) {
-  const auto* a = static_cast<const char*>(out.data());
-  const auto* b = static_cast<const char*>(in.data());
-  if (a < b + in.nbytes() && b < a + out.nbytes()) {
-    throw py::value_error(std::string(out_name) + ": expected an array apart from " + in_name +
-                          ", got one that shares its memory");
-  }
+  if (share_memory(out, in)) refuse_shared(out_name, in_name);
 }
 
 /// A fresh C-contiguous array, or `out` where the caller gave one that fits.
 template <class T>
-py::array output(const py::object& out, const char* name, std::initializer_list<index> shape) {
+py::array output(const py::object& out, const char* name, Shape shape) {
   if (out.is_none()) return py::array_t<T>(std::vector<py::ssize_t>(shape.begin(), shape.end()));
   if (!py::isinstance<py::array>(out)) {
     throw py::type_error(std::string(name) + ": expected an array or None, got " +
@@ -141,17 +190,25 @@ py::array output(const py::object& out, const char* name, std::initializer_list<
   write<T>(a, name, shape);
   return a;
 }
+template <class T>
+py::array output(const py::object& out, const char* name, std::initializer_list<index> shape) {
+  return output<T>(out, name, Shape(shape));
+}
+
+[[noreturn]] inline void refuse_dtype(const py::array& a, const std::string& name) {
+  if (is_masked(a)) {
+    throw py::type_error(name +
+                         ": expected a plain array, got a masked array; fill or drop its mask");
+  }
+  throw py::type_error(name + ": expected float32 or float64, got " + describe(a));
+}
 
 /// Calls f(T{}) with the float type that a holds.
 template <class F>
 auto by_dtype(const py::array& a, const char* name, F&& f) {
-  if (is_masked(a)) {
-    throw py::type_error(std::string(name) +
-                         ": expected a plain array, got a masked array; fill or drop its mask");
-  }
-  if (holds<float>(a)) return f(float{});
-  if (holds<double>(a)) return f(double{});
-  throw py::type_error(std::string(name) + ": expected float32 or float64, got " + describe(a));
+  if (!is_masked(a) && holds<float>(a)) return f(float{});
+  if (!is_masked(a) && holds<double>(a)) return f(double{});
+  refuse_dtype(a, name);
 }
 
 }  // namespace fanin::bind

@@ -1,6 +1,7 @@
 #include <pybind11/stl.h>
 
 #include "bind/arrays.hpp"
+#include "bind/names.hpp"
 #include "core/parallel.hpp"
 #include "isa/dispatch.hpp"
 #include "kernels/math_function.hpp"
@@ -20,13 +21,18 @@ struct Flat {
 
 template <class T>
 py::tuple forward(const py::array& z, int activation, double keep, std::uint64_t seed,
-                  std::uint64_t stream, index first_row, bool with_slope, int n_threads) {
+                  std::uint64_t stream, index first_row, const py::object& out, bool with_slope,
+                  int n_threads) {
   check_layout<T>(z, "x");
   const Flat shape(z);
-  py::array_t<T> y(std::vector<py::ssize_t>(z.shape(), z.shape() + z.ndim()));
+  py::array y = output<T>(out, "out", shape_of(z));
+  if (y.data() != z.data()) require_disjoint(y, "out", z, "x");
   py::object slope = py::none();
-  ActivationForward<T> a{
-      static_cast<const T*>(z.data()), y.mutable_data(), {}, shape.cols, shape.cols};
+  ActivationForward<T> a{static_cast<const T*>(z.data()),
+                         static_cast<T*>(y.mutable_data()),
+                         {},
+                         shape.cols,
+                         shape.cols};
   a.epilogue.activation = static_cast<Activation>(activation);
   a.epilogue.dropout = {seed, stream, first_row, keep_threshold(keep), T(1.0 / keep)};
   if (with_slope) {
@@ -43,8 +49,8 @@ py::tuple forward(const py::array& z, int activation, double keep, std::uint64_t
   return py::make_tuple(std::move(y), std::move(slope));
 }
 
-const char* const math_names[] = {"exp",  "log",   "tanh",  "sigmoid", "erf",
-                                  "gelu", "expm1", "sinpi", "cospi"};
+constexpr const char* math_names[] = {"exp",  "log",   "tanh",  "sigmoid", "erf",
+                                      "gelu", "expm1", "sinpi", "cospi"};
 
 template <class T>
 py::array map_array(int function, const py::array& x) {
@@ -65,23 +71,22 @@ void bind_activation(py::module_& m) {
   m.def(
       "activation_forward",
       [](const py::array& z, int activation, double keep, std::uint64_t seed, std::uint64_t stream,
-         index first_row, bool slope, int n_threads) {
+         index first_row, const py::object& out, bool slope, int n_threads) {
         return by_dtype(z, "x", [&](auto t) {
-          return forward<decltype(t)>(z, activation, keep, seed, stream, first_row, slope,
+          return forward<decltype(t)>(z, activation, keep, seed, stream, first_row, out, slope,
                                       n_threads);
         });
       },
       py::arg("x"), py::arg("activation"), py::arg("keep"), py::arg("seed"), py::arg("stream"),
-      py::arg("first_row"), py::arg("slope"), py::arg("n_threads"),
-      "(y, slope or None): dropout(activation(x)), the last axis being a row of the mask.");
+      py::arg("first_row"), py::arg("out"), py::arg("slope"), py::arg("n_threads"),
+      "(y, slope or None): dropout(activation(x)), the last axis being a row of the mask; out may "
+      "be "
+      "x.");
   m.def(
       "map",
       [](const std::string& name, const py::array& x) {
-        for (int f = 0; f < static_cast<int>(std::size(math_names)); ++f) {
-          if (name != math_names[f]) continue;
-          return by_dtype(x, "x", [&](auto t) { return map_array<decltype(t)>(f, x); });
-        }
-        throw py::value_error("name: expected a function of simd/math.hpp, got '" + name + "'");
+        const int f = choice("name", name, math_names);
+        return by_dtype(x, "x", [&](auto t) { return map_array<decltype(t)>(f, x); });
       },
       py::arg("name"), py::arg("x"),
       "An elementary function of each element, by our own polynomials.");

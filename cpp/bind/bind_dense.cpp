@@ -1,7 +1,7 @@
-#include <algorithm>
+#include <memory>
+#include <optional>
 
 #include "bind/arrays.hpp"
-#include "core/aligned.hpp"
 #include "core/parallel.hpp"
 #include "isa/dispatch.hpp"
 #include "kernels/gemm.hpp"
@@ -10,13 +10,17 @@ namespace fanin::bind {
 
 namespace {
 
+constexpr double releasing_flops = 3e5;  // below, the GIL's release takes longer than it is worth
+
+double product_flops(index rows, index cols, index k) {
+  return 2.0 * static_cast<double>(rows) * static_cast<double>(cols) * static_cast<double>(k);
+}
+
 /// Work on a product's result, cut over the threads: by columns where the weights are the larger
 /// operand, so that each thread's share of them stays in its own cache; else by rows.
 void over_result(index rows, index cols, index k, int threads,
                  FunctionRef<void(Range, Range)> body) {
-  const double flops =
-      2.0 * static_cast<double>(rows) * static_cast<double>(cols) * static_cast<double>(k);
-  const int n = useful_threads(threads, flops);
+  const int n = useful_threads(threads, product_flops(rows, cols, k));
   if (cols > rows && cols >= block_columns * n) {
     parallel_for(cols, block_columns, n, [&](index b, index e) { body({0, rows}, {b, e}); });
   } else {
@@ -47,7 +51,8 @@ py::tuple forward(const py::array& x, const py::array& w, const py::object& b, i
     slope = std::move(s);
   }
   {
-    py::gil_scoped_release release;
+    std::optional<py::gil_scoped_release> release;
+    if (product_flops(rows, width, in) > releasing_flops) release.emplace();
     over_result(rows, width, in, n_threads,
                 [&](Range r, Range c) { kernels<T>().dense_forward(d, r, c); });
   }
@@ -65,33 +70,31 @@ py::tuple backward(const py::array& dy, const py::array& x, const py::array& w,
   const T* dyp = read<T>(dy, "dout", {rows, out});
   const Derivative<T> derivative{read_optional<T>(slope, "slope", {rows, out}),
                                  read_optional<T>(gate, "gate", {rows, out}), T(factor)};
-  const index dx_rows = with_dx ? rows : 0, wt_size = with_dx ? in * out : 0;
+  const index dx_rows = with_dx ? rows : 0;
   py::array_t<T> dx({dx_rows, in}), dw({in, out});
   py::array_t<T> db(out);
   T *dxp = dx.mutable_data(), *dwp = dw.mutable_data(), *dbp = db.mutable_data();
   {
     py::gil_scoped_release release;
     const auto& k = kernels<T>();
-    Aligned<T> dz_memory(derivative.slope || derivative.gate ? rows * out : 0), wt(wt_size);
+    std::unique_ptr<T[]> dz_memory;
     const T* dz = dyp;
     const double elements = static_cast<double>(rows) * static_cast<double>(out);
-    if (dz_memory.size() > 0) {
-      const ActivationBackward<T> a{dyp, dz_memory.data(), derivative, out, out};
+    if (derivative.slope || derivative.gate) {
+      dz_memory = std::make_unique_for_overwrite<T[]>(static_cast<std::size_t>(rows * out));
+      const ActivationBackward<T> a{dyp, dz_memory.get(), derivative, out, out};
       parallel_for(rows, 1, useful_threads(n_threads, elements),
                    [&](index b, index e) { k.activation_backward(a, {b, e}); });
-      dz = dz_memory.data();
+      dz = dz_memory.get();
     }
     if (with_dx) {
-      const Transpose<T> t{wp, wt.data(), in, out};
-      parallel_for(in, 16, useful_threads(n_threads, static_cast<double>(in * out)),
-                   [&](index b, index e) { k.transpose(t, {b, e}); });
-      const DenseBackwardInput<T> d{dz, wt.data(), dxp, in, out, out, in, {}};
+      const DenseBackwardInput<T> d{dz, nullptr, dxp, in, out, out, in, {}, wp};
       over_result(rows, in, out, n_threads,
                   [&](Range r, Range c) { k.dense_backward_input(d, r, c); });
     }
     const WeightGradient<T> g{xp, dz, rows, out, in, out, false};
     const int threads = useful_threads(n_threads, 2 * elements * static_cast<double>(in));
-    parallel_for(in, 6, threads,
+    parallel_for(in, 48, threads,  // whole tiles and whole lines of x
                  [&](index b, index e) { k.weight_gradient(g, {b, e}, dwp + b * out); });
     k.bias_gradient({dz, dbp, rows, out, out, false}, {0, out});
   }

@@ -7,34 +7,12 @@
 
 #include "bind/arrays.hpp"
 #include "bind/rule.hpp"
+#include "bind/signals.hpp"
 #include "engine/training.hpp"
 
 namespace fanin::bind {
 
 namespace {
-
-struct Interrupted {};
-
-/// Lets pending signals be handled; a handler's exception (Ctrl-C) ends the work.
-const auto poll_signals = [] {
-  py::gil_scoped_acquire acquire;
-  if (PyErr_CheckSignals() != 0) throw Interrupted{};
-};
-
-/// Runs work without the GIL; the exception of a signal handler becomes Python's again.
-template <class F>
-void without_gil(F&& work) {
-  bool interrupted = false;
-  {
-    py::gil_scoped_release release;
-    try {
-      work();
-    } catch (const Interrupted&) {
-      interrupted = true;
-    }
-  }
-  if (interrupted) throw py::error_already_set();
-}
 
 template <class T>
 Data<T> data_of(const Network<T>& net, const py::array& x, const py::object& mean,

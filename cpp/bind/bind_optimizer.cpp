@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "bind/arrays.hpp"
+#include "bind/names.hpp"
 #include "bind/rule.hpp"
 #include "core/parallel.hpp"
 #include "isa/dispatch.hpp"
@@ -15,17 +16,9 @@ namespace {
 constexpr const char* rule_names[] = {"sgd",     "momentum", "nesterov", "adagrad",
                                       "rmsprop", "adadelta", "adam",     "adamw",
                                       "nadam",   "amsgrad",  "lion"};
-constexpr index block = 1024;            // elements between the cuts for threads
-constexpr double flops_per_element = 8;  // memory and roots weigh more than their count
-
-fanin::Rule rule_of(const std::string& name) {
-  std::string known;
-  for (std::size_t i = 0; i < std::size(rule_names); ++i) {
-    if (name == rule_names[i]) return static_cast<fanin::Rule>(i);
-    known += (i ? ", " : "") + std::string(rule_names[i]);
-  }
-  throw py::value_error("optimizer: expected one of " + known + "; got '" + name + "'");
-}
+constexpr index block = 1024;             // elements between the cuts for threads
+constexpr double flops_per_element = 8;   // memory and roots weigh more than their count
+constexpr index worth_releasing = 16384;  // elements: a release of the GIL costs 0.1 microseconds
 
 const char* name_of(const Rule& r) { return rule_names[static_cast<int>(r.spec.rule)]; }
 
@@ -43,88 +36,119 @@ void set_clock(Rule& r, const py::dict& d) {
              d["mu_product"].cast<double>()};
 }
 
-/// The data of an array of p's shape.
-template <class T>
-const T* read_like(const py::array& a, const py::array& p, const std::string& name) {
-  const std::string expected = "shape " + shape_text(p) + " ";
-  const bool same = a.ndim() == p.ndim() && std::equal(a.shape(), a.shape() + a.ndim(), p.shape());
-  if (!same && holds<T>(a)) {
-    throw py::value_error(name + ": expected " + expected + dtype_name<T>() + ", got " +
-                          describe(a));
-  }
-  check_layout<T>(a, name.c_str(), expected);
-  return static_cast<const T*>(a.data());
-}
-
-template <class T>
-T* write_like(py::array& a, const py::array& p, const std::string& name) {
-  read_like<T>(a, p, name);
-  if (!a.writeable()) {
-    throw py::value_error(name + ": expected a writable array, got a read-only one");
-  }
-  return static_cast<T*>(a.mutable_data());
-}
-
 template <class T>
 struct Update {
   OptimizerStep<T> step;
   index n;
 };
 
-template <class T>
-Update<T> prepare(fanin::Rule rule, const std::string& key, py::array& p, const py::array& g,
-                  std::vector<py::array>& states, double l2, double g_scale) {
-  const std::string name = "params" + key;
-  Update<T> u{};
-  u.n = p.size();
-  u.step.p = write_like<T>(p, p, name);
-  u.step.g = read_like<T>(g, p, "grads" + key);
-  require_disjoint(p, name.c_str(), g, ("grads" + key).c_str());
-  if (states.size() != static_cast<std::size_t>(state_count(rule))) {
-    throw py::value_error("state" + key + ": expected " + std::to_string(state_count(rule)) +
-                          " arrays, got " + std::to_string(states.size()));
-  }
-  for (std::size_t k = 0; k < states.size(); ++k) {
-    u.step.state[k] = write_like<T>(states[k], p, "state" + key);
-  }
-  u.step.l2 = static_cast<T>(l2);
-  u.step.g_scale = static_cast<T>(g_scale);
-  return u;
-}
+/// One step on every array that was added. All are checked before the first is changed, and text
+/// for errors is made when there is one: a step on small arrays takes about a microsecond.
+class Step {
+ public:
+  Step(Rule& rule, const py::dict& states, double l2, double g_scale)
+      : rule_(rule),
+        n_states_(static_cast<std::size_t>(state_count(rule.spec.rule))),
+        states_(states),
+        l2_(l2),
+        g_scale_(g_scale) {}
 
-template <class T>
-void run(Update<T>& u, const StepCoefficients<T>& coefficients, int n_threads) {
-  u.step.coefficients = coefficients;
-  const double flops = flops_per_element * static_cast<double>(u.n);
-  parallel_for(u.n, block, useful_threads(n_threads, flops),
-               [&](index b, index e) { kernels<T>().optimizer_step(u.step, {b, e}); });
-}
+  /// False where an argument is no plain array or the states are not those of such an array.
+  bool add(py::handle key, py::handle p, py::handle g) {
+    if (!is_plain(p) || !is_plain(g)) return false;
+    const auto a = py::reinterpret_borrow<py::array>(p), b = py::reinterpret_borrow<py::array>(g);
+    if (holds<float>(a)) return add(key, a, b, f32_);
+    if (holds<double>(a)) return add(key, a, b, f64_);
+    refuse_dtype(a, label("params", key));
+  }
 
-/// One step on every array. All of them are checked before the first is changed.
-void step(Rule& r, const std::vector<std::string>& keys, std::vector<py::array> params,
-          const std::vector<py::array>& grads, std::vector<std::vector<py::array>> states,
+  void run(double lr, int n_threads) {
+    std::optional<py::gil_scoped_release> release;
+    if (size_ >= worth_releasing) release.emplace();
+    RuleClock clock = rule_.clock;
+    const auto c32 = advance<float>(rule_.spec, clock, lr);
+    const auto c64 = advance<double>(rule_.spec, rule_.clock, lr);
+    for (Update<float>& u : f32_) apply(u, c32, n_threads);
+    for (Update<double>& u : f64_) apply(u, c64, n_threads);
+  }
+
+ private:
+  static bool is_plain(py::handle a) {
+    if (!py::isinstance<py::array>(a)) return false;
+    const auto array = py::reinterpret_borrow<py::array>(a);
+    return !is_masked(array) && is_native(array.dtype());
+  }
+
+  static std::string label(const std::string& group, py::handle key) {
+    return py::len(key) == 0 ? group : group + "[" + py::repr(key).cast<std::string>() + "]";
+  }
+
+  template <class T>
+  bool add(py::handle key, const py::array& p, const py::array& g,
+           std::vector<Update<T>>& updates) {
+    const Shape shape = shape_of(p);
+    if (!fits<T>(p)) refuse<T>(p, label("params", key), "");
+    if (!p.writeable()) refuse_read_only(label("params", key));
+    if (!fits<T>(g, shape)) refuse<T>(g, label("grads", key), shape);
+    if (share_memory(p, g)) refuse_shared(label("params", key), label("grads", key));
+    Update<T> u{};
+    const py::handle states = PyDict_GetItem(states_.ptr(), key.ptr());
+    if (!states || !PyList_CheckExact(states.ptr())) return false;
+    const auto held = py::reinterpret_borrow<py::list>(states);
+    if (held.size() != n_states_) return false;
+    for (std::size_t k = 0; k < n_states_; ++k) {
+      const py::object state = held[k];
+      if (!is_plain(state)) return false;
+      auto a = py::reinterpret_borrow<py::array>(state);
+      if (!fits<T>(a, shape) || !a.writeable()) return false;
+      u.step.state[k] = static_cast<T*>(a.mutable_data());
+    }
+    u.n = p.size();
+    u.step.p = static_cast<T*>(const_cast<void*>(p.data()));
+    u.step.g = static_cast<const T*>(g.data());
+    u.step.l2 = static_cast<T>(l2_);
+    u.step.g_scale = static_cast<T>(g_scale_);
+    updates.push_back(u);
+    size_ += u.n;
+    return true;
+  }
+
+  template <class T>
+  static void apply(Update<T>& u, const StepCoefficients<T>& coefficients, int n_threads) {
+    u.step.coefficients = coefficients;
+    const double flops = flops_per_element * static_cast<double>(u.n);
+    parallel_for(u.n, block, useful_threads(n_threads, flops),
+                 [&](index b, index e) { kernels<T>().optimizer_step(u.step, {b, e}); });
+  }
+
+  Rule& rule_;
+  std::size_t n_states_;
+  const py::dict& states_;
+  double l2_, g_scale_;
+  index size_ = 0;
+  std::vector<Update<float>> f32_;
+  std::vector<Update<double>> f64_;
+};
+
+/// params and grads: an array each, or a dict of arrays each.
+bool step(Rule& r, const py::object& params, const py::object& grads, const py::dict& states,
           double lr, double l2, double g_scale, int n_threads) {
-  const std::size_t n = keys.size();
-  if (params.size() != n || grads.size() != n || states.size() != n) {
-    throw py::value_error("params, grads, states: expected one each key");
+  Step s(r, states, l2, g_scale);
+  const bool keyed = PyDict_CheckExact(params.ptr()) && PyDict_CheckExact(grads.ptr());
+  const std::size_t n = keyed ? py::len(params) : 1;
+  if (states.size() != n) return false;
+  if (!keyed) {
+    if (!s.add(py::str(""), params, grads)) return false;
+  } else {
+    if (py::len(grads) != n) return false;
+    for (const auto& [key, p] : py::reinterpret_borrow<py::dict>(params)) {
+      if (!PyUnicode_CheckExact(key.ptr())) return false;
+      const py::handle g = PyDict_GetItem(grads.ptr(), key.ptr());
+      if (!g || !s.add(key, p, g)) return false;
+    }
   }
-  std::vector<Update<float>> f32;
-  std::vector<Update<double>> f64;
-  for (std::size_t i = 0; i < n; ++i) {
-    const std::string name = "params" + keys[i];
-    by_dtype(params[i], name.c_str(), [&](auto t) {
-      using T = decltype(t);
-      auto update = prepare<T>(r.spec.rule, keys[i], params[i], grads[i], states[i], l2, g_scale);
-      if constexpr (sizeof(T) == 4) f32.push_back(update);
-      if constexpr (sizeof(T) == 8) f64.push_back(update);
-    });
-  }
-  py::gil_scoped_release release;
-  RuleClock clock = r.clock;
-  const auto c32 = advance<float>(r.spec, clock, lr);
-  const auto c64 = advance<double>(r.spec, r.clock, lr);
-  for (auto& u : f32) run(u, c32, n_threads);
-  for (auto& u : f64) run(u, c64, n_threads);
+  s.run(lr, n_threads);
+  return true;
 }
 
 }  // namespace
@@ -132,7 +156,8 @@ void step(Rule& r, const std::vector<std::string>& keys, std::vector<py::array> 
 void bind_optimizer(py::module_& m) {
   const auto make = [](const std::string& name, double rho, double beta1, double beta2, double eps,
                        double weight_decay, std::optional<double> momentum_decay) {
-    return Rule{{rule_of(name), rho, beta1, beta2, eps, weight_decay, momentum_decay.value_or(-1)},
+    return Rule{{static_cast<fanin::Rule>(choice("optimizer", name, rule_names)), rho, beta1, beta2,
+                 eps, weight_decay, momentum_decay.value_or(-1)},
                 {}};
   };
   py::class_<Rule>(m, "Rule", "An optimizer's formula, hyperparameters and count of steps.")
@@ -146,9 +171,11 @@ void bind_optimizer(py::module_& m) {
       .def_property_readonly(
           "t", [](const Rule& r) { return r.clock.t; }, "Steps taken.")
       .def_property("state", &clock_of, &set_clock, "What is carried from step to step.")
-      .def("step", &step, py::arg("keys"), py::arg("params"), py::arg("grads"), py::arg("states"),
-           py::arg("lr"), py::arg("l2"), py::arg("g_scale"), py::arg("n_threads"),
-           "One step on each of the arrays, in place; keys name them in errors.")
+      .def("step", &step, py::arg("params"), py::arg("grads"), py::arg("states"), py::arg("lr"),
+           py::arg("l2"), py::arg("g_scale"), py::arg("n_threads"),
+           "One step on an array or a dict of arrays, in place. False, and nothing is changed, "
+           "where "
+           "keys, types or states do not go together; other faults are errors.")
       .def(py::pickle(
           [](const Rule& r) {
             const RuleSpec& s = r.spec;

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "bind/arrays.hpp"
+#include "bind/names.hpp"
 #include "core/parallel.hpp"
 #include "isa/dispatch.hpp"
 #include "kernels/random.hpp"
@@ -18,38 +19,15 @@ namespace {
 constexpr double fill_flops = 50, integer_flops = 800;
 constexpr index piece_step = 64 * 16;
 
-/// The position of `name` in `known`; an unknown one fails with the list.
-template <std::size_t N>
-int choice(const std::string& name, const char* argument, const std::array<const char*, N>& known) {
-  std::string names;
-  for (std::size_t i = 0; i < N; ++i) {
-    if (name == known[i]) return static_cast<int>(i);
-    names += (i ? ", " : "") + std::string(known[i]);
-  }
-  throw py::value_error(std::string(argument) + ": expected one of " + names + ", got '" + name +
-                        "'");
-}
-
-/// The data of an array of any shape that is written to.
-template <class T>
-T* write_flat(py::array& out, const char* name) {
-  check_layout<T>(out, name);
-  if (!out.writeable()) {
-    throw py::value_error(std::string(name) + ": expected a writable array, got a read-only one");
-  }
-  return static_cast<T*>(out.mutable_data());
-}
+constexpr const char* distributions[] = {"uniform", "normal", "bernoulli"};
+constexpr const char* purposes[] = {"user",        "init",    "dropout", "shuffle",
+                                    "replacement", "augment", "search"};
 
 template <class T>
 void fill(py::array& out, Distribution distribution, PhiloxKey key, std::uint64_t first_group,
           double a, double b, int n_threads) {
-  RandomFill<T> f{distribution,
-                  key,
-                  first_group,
-                  static_cast<T>(a),
-                  static_cast<T>(b),
-                  0,
-                  write_flat<T>(out, "out")};
+  RandomFill<T> f{distribution,      key, first_group,         static_cast<T>(a),
+                  static_cast<T>(b), 0,   write<T>(out, "out")};
   if (distribution == Distribution::bernoulli) {
     const double threshold = std::floor(a * 0x1p32 + 0.5);
     if (!(threshold >= 0 && threshold <= 0x1p32)) {
@@ -72,8 +50,7 @@ void fill(py::array& out, Distribution distribution, PhiloxKey key, std::uint64_
 void random_fill(py::array out, const std::string& distribution, std::uint64_t seed,
                  std::uint64_t stream, std::uint64_t first_group, double a, double b,
                  int n_threads) {
-  const auto d = static_cast<Distribution>(
-      choice<3>(distribution, "distribution", {"uniform", "normal", "bernoulli"}));
+  const auto d = static_cast<Distribution>(choice("distribution", distribution, distributions));
   by_dtype(out, "out", [&](auto t) {
     fill<decltype(t)>(out, d, {seed, stream}, first_group, a, b, n_threads);
   });
@@ -81,7 +58,7 @@ void random_fill(py::array out, const std::string& distribution, std::uint64_t s
 
 void integers(py::array out, std::uint64_t seed, std::uint64_t stream, std::uint64_t first,
               std::int64_t low, std::uint64_t range, int n_threads) {
-  auto* data = write_flat<std::int64_t>(out, "out");
+  auto* data = write<std::int64_t>(out, "out");
   const index n = out.size();
   const py::gil_scoped_release release;
   parallel_for(n, piece_step, useful_threads(n_threads, integer_flops * static_cast<double>(n)),
@@ -109,10 +86,7 @@ std::array<std::uint32_t, 4> philox_block(std::array<std::uint32_t, 2> key,
 }
 
 std::uint64_t package_stream(const std::string& purpose, std::uint64_t layer, std::uint64_t step) {
-  const int p =
-      choice<7>(purpose, "purpose",
-                {"user", "init", "dropout", "shuffle", "replacement", "augment", "search"});
-  return stream_of(static_cast<Purpose>(p), layer, step);
+  return stream_of(static_cast<Purpose>(choice("purpose", purpose, purposes)), layer, step);
 }
 
 }  // namespace

@@ -7,6 +7,17 @@
 
 namespace fanin {
 
+/// Asks for a line that will be written soon, in the state that a write needs.
+FANIN_INLINE void prefetch_for_write(const void* p) {
+#if defined(__x86_64__) && defined(__GNUC__)
+  asm volatile("prefetchw %0" : : "m"(*static_cast<const char*>(p)));
+#elif defined(__GNUC__)
+  __builtin_prefetch(p, 1);
+#else
+  (void)p;
+#endif
+}
+
 /// A zeroed, 64-byte-aligned, move-only array. Grows on `reserve`, never shrinks.
 template <class T>
 class Aligned {

@@ -219,6 +219,19 @@ void Trainer<T>::update(const Item& item, const Step& s, T* gradient, double fac
   if (item.layer > 0 && !item.bias) transpose_rows(item.layer, item.rows);
 }
 
+/// Asks for what the update of an item will change, while its gradient is on the way: the weights
+/// are in the other threads' caches too, and the short pieces are over before hardware sees
+/// streams.
+template <class T>
+void Trainer<T>::prefetch_update(const Item& item, const TrainingJob<T>& job) const {
+  constexpr index line = 64 / sizeof(T);
+  const auto ask = [&](const T* arena) {
+    for (index i = 0; i < item.size; i += line) prefetch_for_write(arena + item.offset + i);
+  };
+  ask(network_.params());
+  for (int k = 0; k < state_count(job.rule.rule); ++k) ask(job.states[k]);
+}
+
 /// Sums of squares by row, so that their total does not depend on how parameters are cut to items.
 template <class T>
 void Trainer<T>::sum_row_squares(const Item& item, const T* p) {
@@ -277,7 +290,10 @@ bool Trainer<T>::step(Team& team, const Step& s, Poller& poll) {
   share_items(team, [&](const Item& item, int member) {
     T* gradient =
         fused ? scratch_[static_cast<std::size_t>(member)].data() : gradient_.data() + item.offset;
-    if (fused) item_gradient(item, b, gradient);
+    if (fused) {
+      prefetch_update(item, job);
+      item_gradient(item, b, gradient);
+    }
     update(item, s, gradient, factor);
   });
   if (job.l2 > 0) loss += 0.5 * job.l2 * total_squares(false);

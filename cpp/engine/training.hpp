@@ -82,6 +82,7 @@ class Trainer {
   bool step(Team& team, const Step& s, Poller& poll);
   double clip_factor(Team& team, double norm);
   void update(const Item& item, const Step& s, T* gradient, double factor);
+  void prefetch_update(const Item& item, const TrainingJob<T>& job) const;
   void sum_row_squares(const Item& item, const T* p);
   double total_squares(bool biases) const;
   void add_l2(const Item& item, double l2, T* gradient);

@@ -3,6 +3,7 @@
 #include "simd/math.hpp"
 
 #include "kernels/activation.inl.hpp"
+#include "kernels/covariance.inl.hpp"
 #include "kernels/dense.inl.hpp"
 #include "kernels/dropout.inl.hpp"
 #include "kernels/gather.inl.hpp"
@@ -10,7 +11,9 @@
 #include "kernels/loss.inl.hpp"
 #include "kernels/optimizer.inl.hpp"
 #include "kernels/random.inl.hpp"
+#include "kernels/random_dense.inl.hpp"
 #include "kernels/statistics.inl.hpp"
+#include "kernels/summary.inl.hpp"
 
 #define FANIN_JOIN_(a, b) a##b
 #define FANIN_JOIN(a, b) FANIN_JOIN_(a, b)
@@ -34,9 +37,15 @@ constexpr Kernels<T> make_kernels() {
           softmax_rows<T>,
           optimizer_step<T>,
           random_fill<T>,
+          random_dense<T>,
+          summarize<T>,
           sum_squares<T>,
           first_nonfinite<T>,
           transpose<T>,
+          column_sums<T>,
+          centre_rows<T>,
+          scatter<T>,
+          project<T>,
           map<T>};
 }
 

@@ -1,12 +1,15 @@
 #pragma once
 #include "kernels/activation.hpp"
+#include "kernels/covariance.hpp"
 #include "kernels/dense.hpp"
 #include "kernels/dropout.hpp"
 #include "kernels/gather.hpp"
 #include "kernels/loss.hpp"
 #include "kernels/optimizer.hpp"
 #include "kernels/random.hpp"
+#include "kernels/random_dense.hpp"
 #include "kernels/statistics.hpp"
+#include "kernels/summary.hpp"
 
 namespace fanin {
 
@@ -25,9 +28,15 @@ struct Kernels {
   void (*softmax_rows)(const SoftmaxRows<T>&, Range rows) noexcept;
   void (*optimizer_step)(const OptimizerStep<T>&, Range elements) noexcept;
   void (*random_fill)(const RandomFill<T>&, Range elements) noexcept;  // begin: a multiple of 64
+  void (*random_dense)(const RandomDense<T>&, Range rows, Range cols) noexcept;
+  void (*summarize)(const Summarize<T>&, Range elements, Summary&) noexcept;
   T (*sum_squares)(const T*, index n) noexcept;
   index (*first_nonfinite)(const T*, index n) noexcept;
   void (*transpose)(const Transpose<T>&, Range rows) noexcept;
+  void (*column_sums)(const ColumnSums&, Range cols) noexcept;
+  void (*centre_rows)(const CentreRows<T>&, Range rows) noexcept;
+  void (*scatter)(const Scatter<T>&, Range rows, Range cols) noexcept;
+  void (*project)(const Project<T>&, Range rows, Range cols) noexcept;
   void (*map)(int math_function, const T* x, T* out, index n) noexcept;
 };
 

@@ -51,12 +51,15 @@ void finish(const Epilogue<T>& e, const T* z, T* y, index stride, index width, R
     store_some(out, y + at, n);
     if constexpr (Slope) store_some(slope, e.slope + at, n);
   };
-  for (index i = rows.begin; i < rows.end; ++i) {
-    Group draws{};
-    if constexpr (Drop) draws = dropout_group(e.dropout, i, cols.begin, width);
-    each_vec<T>(cols.end - cols.begin, [&](index j, int n) {
-      one_vec(i * stride + cols.begin + j, static_cast<int>(j / lanes<T>), n, draws);
-    });
+  constexpr index at_once = Drop ? 2 : 1;  // two hide the latency of drawing
+  for (index i = rows.begin; i < rows.end; i += at_once) {
+    Group draws[at_once];
+    if constexpr (Drop) dropout_groups(e.dropout, i, cols.begin, width, draws);
+    for (index r = 0; r < at_once && i + r < rows.end; ++r) {
+      each_vec<T>(cols.end - cols.begin, [&](index j, int n) {
+        one_vec((i + r) * stride + cols.begin + j, static_cast<int>(j / lanes<T>), n, draws[r]);
+      });
+    }
   }
 }
 

@@ -17,16 +17,17 @@ struct DenseForward {
   Epilogue<T> epilogue;
 };
 
-/// dx (rows, in) = (dz (rows, out) · wt (out, in)) times the derivative of the layer below.
+/// dx (rows, in) = (dz (rows, out) · wᵀ (out, in)) times the derivative of the layer below.
 /// One chain over `out`, in order, beginning at 0.
 template <class T>
 struct DenseBackwardInput {
   const T* dz;
-  const T* wt;  // w transposed, rows contiguous
+  const T* wt;  // w transposed, rows contiguous; or null: w is transposed panel by panel
   T* dx;
   index in, out;
   index dz_stride, dx_stride;
   Derivative<T> derivative;  // of the layer below, shaped and strided as dx
+  const T* w = nullptr;      // (in, out), used where wt is null
 };
 
 /// dw (in, out) = xᵀ (in, rows) · dz (rows, out), rows `range` of it written to dw[0...].

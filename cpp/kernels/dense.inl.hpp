@@ -17,7 +17,12 @@ void dense_forward(const DenseForward<T>& d, Range rows, Range cols) noexcept {
 
 template <class T>
 void dense_backward_input(const DenseBackwardInput<T>& d, Range rows, Range cols) noexcept {
-  const Product<T> p{d.dz, d.dz_stride, 1, d.wt, d.in, d.dx, d.dx_stride, d.out, nullptr, false};
+  Product<T> p{d.dz, d.dz_stride, 1, d.wt, d.in, d.dx, d.dx_stride, d.out, nullptr, false};
+  if (!d.wt) {
+    p.b = d.w;
+    p.b_k = 1;
+    p.b_j = d.out;
+  }
   multiply(p, rows, cols, [&](Range r, Range c) {
     apply_derivative(d.derivative, d.dx, d.dx, d.dx_stride, r, c);
   });

@@ -4,12 +4,15 @@
 
 namespace fanin::FANIN_ISA {
 
-/// The draws of row `row`, columns col0 ... col0 + 63, of a mask `cols` wide; col0 a multiple
-/// of 64.
-template <class T>
-FANIN_INLINE Group dropout_group(const Dropout<T>& d, index row, index col0, index cols) {
-  const index group = (d.first_row + row) * dropout_blocks_per_row(cols) + col0 / 64;
-  return philox_group({d.seed, d.stream}, static_cast<std::uint64_t>(group));
+/// The draws of rows row, row + 1, ..., columns col0 ... col0 + 63, of a mask `cols` wide; col0 a
+/// multiple of 64.
+template <class T, int N>
+FANIN_INLINE void dropout_groups(const Dropout<T>& d, index row, index col0, index cols,
+                                 Group (&groups)[N]) {
+  const index per_row = dropout_blocks_per_row(cols);
+  const index first = (d.first_row + row) * per_row + col0 / 64;
+  philox_groups({d.seed, d.stream}, static_cast<std::uint64_t>(first), groups,
+                static_cast<std::uint64_t>(per_row));
 }
 
 /// Which of columns col0 + lanes * v ... stay.

@@ -15,12 +15,13 @@ struct Product {
   const T* a;
   index a_row, a_k;  // strides: (ld, 1) for a plain matrix, (1, ld) for a transposed one
   const T* b;
-  index b_k;  // stride of b's rows; columns are contiguous
+  index b_k;  // stride of b's rows
   T* c;
   index c_row;
   index k;
   const T* bias;  // or null
   bool accumulate;
+  index b_j = 1;  // stride of b's columns; where it is not 1, b is transposed and b_k is 1
 };
 
 }  // namespace fanin

@@ -1,30 +1,27 @@
 #pragma once
 #include "kernels/gemm.hpp"
-#include "kernels/partial.inl.hpp"
+#include "kernels/pack.inl.hpp"
 
 namespace fanin::FANIN_ISA {
 
-// Tiles in Vecs of 64 bytes. With 32 registers of 512 bits: 6 rows x 4 Vecs = 24 accumulators, 4
-// for b, and a's element is broadcast by the multiply itself. A Vec is two registers on AVX2 and
-// four on NEON: 6 x 1 keeps 12 or 24 accumulators there.
-#if defined(__AVX512F__)
-inline constexpr int panel_vecs = 4;
-#else
-inline constexpr int panel_vecs = 1;
-#endif
+constexpr int most_rows(int vecs) { return vecs < panel_vecs ? 8 : 6; }
 
-constexpr int most_rows(int vecs) {
-#if defined(__AVX512F__)
-  return vecs == 4 ? 6 : vecs == 2 ? 12 : 14;
-#else
-  return vecs == 1 ? 6 : 0;
-#endif
+inline constexpr index row_block = 256;     // rows of c that are finished while they are in cache
+inline constexpr index k_block = 512;       // two packed panels of b: a quarter of an L2 of 1 MB
+inline constexpr index fetch_rows = 32;     // rows of b between a prefetch and its load
+inline constexpr index fetch_a = 16;        // steps of k between a prefetch of a and its use
+inline constexpr index few_rows = 24;       // up to so many rows, packing does not pay
+inline constexpr index far_apart = 8192;    // unless b's rows are so many bytes apart; then
+inline constexpr index short_k_block = 64;  // the rows whose next lines L2 can hold ahead of time
+inline constexpr index streams = 32;        // rows of b that one row of a takes side by side
+
+/// Asks for the line of p[0] in L2: L1 holds only eight lines at strides of 4 KB.
+template <class T>
+FANIN_INLINE void prefetch(const T* p) {
+  __builtin_prefetch(p, 0, 2);
 }
 
-inline constexpr index k_block = 384;    // a block of b, 384 x 64 floats, is 96 KB of L2
-inline constexpr index row_block = 256;  // rows of c that are finished while they are in cache
-
-/// Rows [k0, k1) of b from the column that a tile begins at, in place or packed.
+/// Rows [k0, k1) of b from some column on, in place or packed.
 template <class T>
 struct Operand {
   const T* b;
@@ -32,148 +29,252 @@ struct Operand {
   index k0, k1;
 };
 
-/// One register tile: rows [i, i + MR) x NV Vecs from column j. The last Vec has `last` lanes where
-/// Tail.
-template <class T, int MR, int NV, bool Tail>
-void tile(const Product<T>& p, const Operand<T>& o, index i, index j, int last) noexcept {
+/// What a tile copies meanwhile of the panel after it: some Vecs of each row, `fetch` elements
+/// before that the prefetch.
+template <class T>
+struct Ahead {
+  const T* from;
+  index from_stride, fetch;
+  T* to;
+  index to_stride;
+};
+
+/// One register tile: rows [i, i + MR) x NV Vecs. Masked: b's last Vec has at.last lanes. Copies:
+/// Vecs of the next panel to copy from each row.
+template <class T, int MR, int NV, bool Masked, int Copies>
+[[gnu::noinline]] void tile(const Product<T>& p, const Panel& at, const Operand<T>& o, index i,
+                            const Ahead<T>& ahead) noexcept {
   constexpr int L = lanes<T>;
   Vec<T> acc[MR][NV];
-  T* c = p.c + i * p.c_row + j;
-  const bool resume = p.accumulate || o.k0 > 0;
+  T* c = p.c + i * p.c_row + at.j;
+  const bool resume = p.accumulate || at.k0 > 0;
 #pragma GCC unroll 16
   for (int r = 0; r < MR; ++r) {
-#pragma GCC unroll 4
+#pragma GCC unroll 16
     for (int v = 0; v < NV; ++v) {
-      const T* from = resume ? c + r * p.c_row + v * L : p.bias ? p.bias + j + v * L : nullptr;
-      if (!from) {
-        acc[r][v] = Vec<T>::zero();
-      } else if (Tail && v == NV - 1) {
-        acc[r][v] = Vec<T>::load(from, last);
-      } else {
-        acc[r][v] = Vec<T>::load(from);
-      }
+      const T* first = resume ? c + r * p.c_row + v * L : p.bias ? p.bias + at.j + v * L : nullptr;
+      acc[r][v] = !first        ? Vec<T>::zero()
+                  : v == NV - 1 ? load_some(first, at.last)
+                                : Vec<T>::load(first);
     }
   }
-  const T* a = p.a + i * p.a_row + o.k0 * p.a_k;
+  const T* a = p.a + i * p.a_row + at.k0 * p.a_k;
   const T* b = o.b;
+  const T* from = ahead.from;
+  T* to = ahead.to;
   const index a_row = p.a_row, a_k = p.a_k, b_k = o.stride;
-  for (index k = o.k0; k < o.k1; ++k, a += a_k, b += b_k) {
+  const index from_k = ahead.from_stride, to_k = ahead.to_stride, fetch = ahead.fetch;
+  const int last = at.last;
+  for (index k = at.k0; k < at.k1; ++k, a += a_k, b += b_k) {
     Vec<T> bv[NV];
-#pragma GCC unroll 4
+#pragma GCC unroll 16
     for (int v = 0; v < NV; ++v) {
-      bv[v] = Tail && v == NV - 1 ? Vec<T>::load(b + v * L, last) : Vec<T>::load(b + v * L);
+      bv[v] = Masked && v == NV - 1 ? Vec<T>::load(b + v * L, last) : Vec<T>::load(b + v * L);
     }
+    __builtin_prefetch(a + fetch_a * a_k, 0, 3);  // matters where a is transposed
 #pragma GCC unroll 16
     for (int r = 0; r < MR; ++r) {
       const Vec<T> av = Vec<T>::set(a[r * a_row]);
-#pragma GCC unroll 4
+#pragma GCC unroll 16
       for (int v = 0; v < NV; ++v) acc[r][v] = fma(av, bv[v], acc[r][v]);
+    }
+    if constexpr (Copies > 0) {
+#pragma GCC unroll 2
+      for (int v = 0; v < Copies; ++v) {
+        prefetch(from + fetch + v * L);
+        Vec<T>::load(from + v * L).store(to + v * L);
+      }
+      from += from_k;
+      to += to_k;
     }
   }
 #pragma GCC unroll 16
   for (int r = 0; r < MR; ++r) {
-#pragma GCC unroll 4
+#pragma GCC unroll 16
     for (int v = 0; v < NV; ++v) {
-      T* to = c + r * p.c_row + v * L;
-      if (Tail && v == NV - 1) {
-        acc[r][v].store(to, last);
-      } else {
-        acc[r][v].store(to);
-      }
+      T* out = c + r * p.c_row + v * L;
+      v == NV - 1 ? store_some(acc[r][v], out, at.last) : acc[r][v].store(out);
     }
   }
 }
 
 /// Calls tile() with the wanted number of rows, at most MR.
-template <class T, int MR, int NV, bool Tail>
-FANIN_INLINE void tile_of(index mr, const Product<T>& p, const Operand<T>& o, index i, index j,
-                          int last) noexcept {
-  if (mr == MR) {
-    tile<T, MR, NV, Tail>(p, o, i, j, last);
-  } else if constexpr (MR > 1) {
-    tile_of<T, MR - 1, NV, Tail>(mr, p, o, i, j, last);
+template <class T, int MR, int NV, bool Masked, int Copies>
+FANIN_INLINE void tile_of(index mr, const Product<T>& p, const Panel& at, const Operand<T>& o,
+                          index i, const Ahead<T>& ahead) noexcept {
+  if constexpr (MR > 1) {
+    if (mr < MR) return tile_of<T, MR - 1, NV, Masked, Copies>(mr, p, at, o, i, ahead);
   }
+  tile<T, MR, NV, Masked, Copies>(p, at, o, i, ahead);
 }
 
-/// NV Vecs of columns from j down all rows, in tiles of nearly equal height.
+/// A panel read where it lies.
 template <class T, int NV>
-void panel(const Product<T>& p, const Operand<T>& o, Range rows, index j, int last) noexcept {
+void panel_in_place(const Product<T>& p, const Panel& at, const Operand<T>& o,
+                    Range rows) noexcept {
   constexpr int MR = most_rows(NV);
-  const index n = rows.end - rows.begin;
-  const index tiles = (n + MR - 1) / MR;
+  const index n = rows.end - rows.begin, tiles = (n + MR - 1) / MR;
   for (index t = 0; t < tiles; ++t) {
-    const index begin = rows.begin + n * t / tiles;
-    const index end = rows.begin + n * (t + 1) / tiles;
-    if (last == lanes<T>) {
-      tile_of<T, MR, NV, false>(end - begin, p, o, begin, j, last);
+    const index begin = rows.begin + n * t / tiles, end = rows.begin + n * (t + 1) / tiles;
+    if (at.last == lanes<T>) {
+      tile_of<T, MR, NV, false, 0>(end - begin, p, at, o, begin, {});
     } else {
-      tile_of<T, MR, NV, true>(end - begin, p, o, begin, j, last);
+      tile_of<T, MR, NV, true, 0>(end - begin, p, at, o, begin, {});
     }
   }
 }
 
-/// Columns [j, end), at most block_columns of them, over one block of k.
+template <int n>
+struct Width {
+  static constexpr int vecs = n;
+};
+
+/// Calls f with the width of a panel as a constant.
+template <class F>
+FANIN_INLINE void by_width(const Panel& at, F&& f) {
+  if (at.vecs == panel_vecs) {
+    f(Width<panel_vecs>{});
+  } else if (at.vecs == 2) {
+    f(Width<(panel_vecs > 2 ? 2 : 1)>{});
+  } else {
+    f(Width<1>{});
+  }
+}
+
+/// Columns [j, end) over the rows of b in o, for a caller that goes through the blocks itself.
 template <class T>
 void columns(const Product<T>& p, Operand<T> o, Range rows, index j, index end) noexcept {
-  constexpr index L = lanes<T>;
-  const auto advance = [&](index vecs, index left, auto panel_of) {
-    const index width = vecs * L < left ? vecs * L : left;
-    panel_of(static_cast<int>(width - (vecs - 1) * L));
-    j += vecs * L;
-    o.b += vecs * L;
-  };
   while (j < end) {
-    const index left = end - j, vecs = (left + L - 1) / L;
-    if (panel_vecs >= 4 && vecs >= 4) {
-      advance(4, left, [&](int last) { panel<T, panel_vecs>(p, o, rows, j, last); });
-    } else if (panel_vecs >= 2 && vecs >= 2) {
-      advance(2, left, [&](int last) { panel<T, panel_vecs >= 2 ? 2 : 1>(p, o, rows, j, last); });
+    const Panel at = panel_from<T>({o.k0, o.k1}, j, end);
+    by_width(at, [&](auto width) { panel_in_place<T, width.vecs>(p, at, o, rows); });
+    j += at.vecs * lanes<T>;
+    o.b += at.vecs * lanes<T>;
+  }
+}
+
+/// A packed panel down all rows, in tiles of nearly equal height. The first tiles pack the next
+/// one, a Vec or two each: its loads hide behind the arithmetic.
+template <class T, int NV>
+void panel_packed(const Product<T>& p, const Panel& at, const T* packed, Range rows,
+                  const Panel& next, index fetch, T* room) noexcept {
+  constexpr int MR = most_rows(NV), L = lanes<T>;
+  const index n = rows.end - rows.begin, tiles = (n + MR - 1) / MR;
+  const Operand<T> o{packed, NV * L, at.k0, at.k1};
+  const bool whole = p.b_j == 1 && next.last == L;  // else it is packed afterwards
+  const int copies = tiles < next.vecs ? 2 : 1;
+  int done = whole ? 0 : next.vecs;
+  for (index t = 0; t < tiles; ++t) {
+    const index begin = rows.begin + n * t / tiles, end = rows.begin + n * (t + 1) / tiles;
+    // The last element of a Vec is what is fetched: the line of the first came with the one before.
+    const Ahead<T> ahead{p.b + next.k0 * p.b_k + next.j + done * L, p.b_k, fetch + L - 1,
+                         room + done * L, next.vecs * L};
+    const int left = next.vecs - done;
+    if (left <= 0) {
+      tile_of<T, MR, NV, false, 0>(end - begin, p, at, o, begin, ahead);
+    } else if (panel_vecs == 1 || copies == 1 || left == 1) {
+      tile_of<T, MR, NV, false, 1>(end - begin, p, at, o, begin, ahead);
     } else {
-      advance(1, left, [&](int last) { panel<T, 1>(p, o, rows, j, last); });
+      tile_of<T, MR, NV, false, panel_vecs == 1 ? 1 : 2>(end - begin, p, at, o, begin, ahead);
+    }
+    if (left > 0) done += copies;
+  }
+  const index rows_done = whole && done >= next.vecs ? at.k1 - at.k0 : 0;
+  if (rows_done < next.k1 - next.k0) pack(p, next, next.k0 + rows_done, room);
+}
+
+/// The panels of a product in order: columns within blocks of k within groups of rows.
+template <class T>
+struct Walk {
+  Range rows, cols;
+  index k, groups, k_blocks;
+  index group = 0, kb = 0, j = cols.begin;
+
+  FANIN_INLINE bool done() const { return group == groups; }
+  FANIN_INLINE Range group_rows() const {
+    const index n = rows.end - rows.begin;
+    return {rows.begin + n * group / groups, rows.begin + n * (group + 1) / groups};
+  }
+  FANIN_INLINE Panel panel() const {
+    return panel_from<T>({k * kb / k_blocks, k * (kb + 1) / k_blocks}, j, cols.end);
+  }
+  FANIN_INLINE void step() {
+    j += panel().vecs * lanes<T>;
+    if (j < cols.end) return;
+    j = cols.begin;
+    if (++kb < k_blocks) return;
+    kb = 0;
+    ++group;
+  }
+};
+
+FANIN_INLINE index parts(index n, index most) { return n > most ? (n + most - 1) / most : 1; }
+
+/// One row: wide tiles over a few rows of b at a time, which are so many sequential streams.
+template <class T>
+FANIN_INLINE void multiply_row(const Product<T>& p, index i, Range cols) noexcept {
+  constexpr index L = lanes<T>, wide = single_row_vecs, half = wide / 2;
+  const index k_blocks = parts(p.k, streams);
+  for (index kb = 0; kb < k_blocks; ++kb) {
+    Panel at{p.k * kb / k_blocks, p.k * (kb + 1) / k_blocks, cols.begin, 1, L};
+    while (at.j < cols.end) {
+      const index left = cols.end - at.j;
+      const Operand<T> o{p.b + at.k0 * p.b_k + at.j, p.b_k, at.k0, at.k1};
+      if (left >= wide * L) {
+        tile<T, 1, wide, false, 0>(p, at, o, i, {});
+        at.j += wide * L;
+      } else if (left >= half * L) {
+        tile<T, 1, half, false, 0>(p, at, o, i, {});
+        at.j += half * L;
+      } else {
+        at.last = static_cast<int>(left < L ? left : L);
+        tile<T, 1, 1, true, 0>(p, at, o, i, {});
+        at.j += L;
+      }
     }
   }
-}
-
-/// True where b's rows lie so far apart that a block of it crowds a few sets of the cache. With 512
-/// bits a whole panel is read per row, and packing first pays at twice the distance.
-template <class T>
-FANIN_INLINE bool worth_packing(const Product<T>& p, index rows) {
-  const index bytes = p.b_k * static_cast<index>(sizeof(T));
-  return rows > 40 && p.k >= 64 && bytes >= (panel_vecs >= 4 ? 8192 : 4096);
-}
-
-/// Copies the block of b to consecutive rows of block_columns, zero beyond its last column.
-template <class T>
-void pack(const Product<T>& p, Operand<T>& o, index j, index end, T* room) noexcept {
-  const T* b = p.b + o.k0 * p.b_k;
-  T* to = room;
-  for (index k = o.k0; k < o.k1; ++k, b += p.b_k, to += block_columns) {
-    each_vec<T>(end - j, [&](index c, int n) { load_some(b + j + c, n).store(to + c); });
-  }
-  o.b = room;
-  o.stride = block_columns;
 }
 
 /// The product on rows x cols (cols.begin a multiple of block_columns); finish(rows, cols) is
 /// called on each block of the result once it is complete and still in cache.
 template <class T, class F>
 FANIN_INLINE void multiply(const Product<T>& p, Range rows, Range cols, F finish) noexcept {
-  alignas(64) T room[k_block * block_columns];
   const index n = rows.end - rows.begin;
-  const index groups = (n + row_block - 1) / row_block;
-  const index k_blocks = p.k > k_block ? (p.k + k_block - 1) / k_block : 1;
-  for (index g = 0; g < groups; ++g) {
-    const Range group{rows.begin + n * g / groups, rows.begin + n * (g + 1) / groups};
-    for (index kb = 0; kb < k_blocks; ++kb) {
-      for (index j = cols.begin; j < cols.end; j += block_columns) {
-        const index end = j + block_columns < cols.end ? j + block_columns : cols.end;
-        const index k0 = p.k * kb / k_blocks, k1 = p.k * (kb + 1) / k_blocks;
-        Operand<T> o{p.b + k0 * p.b_k + j, p.b_k, k0, k1};
-        if (worth_packing(p, group.end - group.begin)) pack(p, o, j, end, room);
-        columns(p, o, group, j, end);
-        if (kb + 1 == k_blocks) finish(group, Range{j, end});
-      }
+  if (n <= 0 || cols.end <= cols.begin) return;
+  if (n == 1 && p.b_j == 1) {
+    multiply_row(p, rows.begin, cols);
+    for (index j = cols.begin; j < cols.end; j += block_columns) {
+      finish(rows, Range{j, j + block_columns < cols.end ? j + block_columns : cols.end});
     }
+    return;
+  }
+  alignas(64) T room[2][k_block * panel_vecs * lanes<T>];
+  const bool plain = p.b_j == 1, far = p.b_k * static_cast<index>(sizeof(T)) >= far_apart;
+  // A narrow b lies in the cache's order already.
+  const bool in_place = plain && (n <= 6 || (n <= few_rows && !far) || p.b_k <= block_columns);
+  const bool short_k = plain && n <= few_rows && far;
+  const index fetch = short_k ? block_columns : fetch_rows * p.b_k;
+  Walk<T> walk{rows, cols, p.k, parts(n, row_block), parts(p.k, short_k ? short_k_block : k_block)};
+  Panel at = walk.panel();
+  if (!in_place) pack(p, at, at.k0, room[0]);
+  for (int side = 0; !walk.done(); side ^= 1) {
+    const Range group = walk.group_rows();
+    const bool complete = walk.kb + 1 == walk.k_blocks;
+    walk.step();
+    const Panel next = walk.done() ? Panel{at.k0, at.k0, at.j, 0, 0} : walk.panel();
+    by_width(at, [&](auto width) {
+      if (in_place) {
+        const Operand<T> o{p.b + at.k0 * p.b_k + at.j, p.b_k, at.k0, at.k1};
+        panel_in_place<T, width.vecs>(p, at, o, group);
+      } else {
+        panel_packed<T, width.vecs>(p, at, room[side], group, next, fetch, room[side ^ 1]);
+      }
+    });
+    const index past = at.j + at.vecs * lanes<T>;
+    const index end = past < cols.end ? past : cols.end;
+    if (complete && (end % block_columns == 0 || end == cols.end)) {
+      finish(group, Range{(end - 1) / block_columns * block_columns, end});
+    }
+    at = next;
   }
 }
 

@@ -9,28 +9,45 @@ struct Group {
   U32 word[4];
 };
 
-/// N groups at once: more than one hides the multiplications' latency.
+/// Groups first, first + step, ...: more than one at once hides the multiplications' latency.
+/// The lanes' counters differ in word 0 alone, and no lane of a group carries. So rounds 1 and 2
+/// have one product each that is the same in all lanes; scalars do these.
 template <int N>
-FANIN_INLINE void philox_groups(PhiloxKey key, std::uint64_t first, Group (&groups)[N]) {
+FANIN_INLINE void philox_groups(PhiloxKey key, std::uint64_t first, Group (&groups)[N],
+                                std::uint64_t step = 1) {
+  const auto low = [](std::uint64_t x) { return static_cast<std::uint32_t>(x); };
+  const auto high = [](std::uint64_t x) { return static_cast<std::uint32_t>(x >> 32); };
+  std::uint32_t k0 = low(key.seed), k1 = high(key.seed);
+  const std::uint64_t of_stream = std::uint64_t{philox_multiplier[1]} * low(key.stream);
+  Spread c[N][4], high0, low0, high1, low1;
   for (int n = 0; n < N; ++n) {
-    const std::uint64_t block = (first + static_cast<std::uint64_t>(n)) * 16;
-    groups[n] = {{U32::iota(static_cast<std::uint32_t>(block)),  // no lane of a group carries
-                  U32::set(static_cast<std::uint32_t>(block >> 32)),
-                  U32::set(static_cast<std::uint32_t>(key.stream)),
-                  U32::set(static_cast<std::uint32_t>(key.stream >> 32))}};
+    const std::uint64_t block = (first + step * static_cast<std::uint64_t>(n)) * 16;
+    const std::uint64_t of_block =
+        std::uint64_t{philox_multiplier[0]} * (high(of_stream) ^ high(block) ^ k0);
+    multiply_wide(Spread::iota(low(block)), philox_multiplier[0], high0, low0);
+    multiply_wide(high0 ^ Spread::set(high(key.stream) ^ k1), philox_multiplier[1], high1, low1);
+    c[n][0] = high1 ^ Spread::set(low(of_stream) ^ (k0 + philox_weyl[0]));
+    c[n][1] = low1;
+    c[n][2] = low0 ^ Spread::set(high(of_block) ^ (k1 + philox_weyl[1]));
+    c[n][3] = Spread::set(low(of_block));
   }
-  std::uint32_t k0 = static_cast<std::uint32_t>(key.seed);
-  std::uint32_t k1 = static_cast<std::uint32_t>(key.seed >> 32);
-  for (int round = 0; round < philox_rounds; ++round) {
-    const U32 key0 = U32::set(k0), key1 = U32::set(k1);
-    for (Group& g : groups) {
-      U32 high0, low0, high1, low1;
-      multiply_wide(g.word[0], philox_multiplier[0], high0, low0);
-      multiply_wide(g.word[2], philox_multiplier[1], high1, low1);
-      g = {{high1 ^ g.word[1] ^ key0, low1, high0 ^ g.word[3] ^ key1, low0}};
+#pragma GCC unroll 8
+  for (int round = 2; round < philox_rounds; ++round) {
+    const auto turns = static_cast<std::uint32_t>(round);
+    const Spread key0 = Spread::set(k0 + turns * philox_weyl[0]);
+    const Spread key1 = Spread::set(k1 + turns * philox_weyl[1]);
+#pragma GCC unroll 4
+    for (int n = 0; n < N; ++n) {
+      multiply_wide(c[n][0], philox_multiplier[0], high0, low0);
+      multiply_wide(c[n][2], philox_multiplier[1], high1, low1);
+      c[n][0] = high1 ^ c[n][1] ^ key0;
+      c[n][1] = low1;
+      c[n][2] = high0 ^ c[n][3] ^ key1;
+      c[n][3] = low0;
     }
-    k0 += philox_weyl[0];
-    k1 += philox_weyl[1];
+  }
+  for (int n = 0; n < N; ++n) {
+    for (int w = 0; w < 4; ++w) groups[n].word[w] = packed(c[n][w]);
   }
 }
 
@@ -68,34 +85,37 @@ FANIN_INLINE Values<double, 4> uniforms(const Group& g, double) {
   return r;
 }
 
-/// Box-Muller: two normals from u and angle in (0, 1].
+/// Box-Muller: two normals from u in (0, 1] and an angle of 0 to 4 quarters of a circle.
 template <class T>
-FANIN_INLINE void box_muller(Vec<T> u, Vec<T> angle, Vec<T>& first, Vec<T>& second) {
-  const Vec<T> radius = sqrt(log_positive(u) * Vec<T>::set(T(-2)));
+FANIN_INLINE void box_muller(Vec<T> u, Vec<T> quarters, Vec<T>& first, Vec<T>& second) {
+  const Vec<T> radius = sqrt(log_positive<-2>(u));
   Vec<T> sine, cosine;
-  sincospi(angle + angle, sine, cosine);
+  sincos_quarters(quarters, sine, cosine);
   first = radius * cosine;
   second = radius * sine;
 }
 
-/// (word + 1/2) / 2^32, rounded to float: in (0, 1].
-FANIN_INLINE Vec<float> uniform32(U32 word) {
-  return fma(Vec<float>::from_u32(word), Vec<float>::set(0x1p-32f), Vec<float>::set(0x1p-33f));
+/// scale * (word + 1/2) / 2^32, rounded to float: in (0, scale]; scale is a power of two.
+FANIN_INLINE Vec<float> uniform32(U32 word, float scale) {
+  const Vec<float> step = Vec<float>::set(scale * 0x1p-32f),
+                   half = Vec<float>::set(scale * 0x1p-33f);
+  return fma(Vec<float>::from_u32(word), step, half);
 }
 
 FANIN_INLINE Values<float, 4> normals(const Group& g, float) {
   Values<float, 4> r;
-  box_muller(uniform32(g.word[0]), uniform32(g.word[1]), r.vec[0], r.vec[1]);
-  box_muller(uniform32(g.word[2]), uniform32(g.word[3]), r.vec[2], r.vec[3]);
+  for (int p = 0; p < 4; p += 2) {
+    box_muller(uniform32(g.word[p], 1), uniform32(g.word[p + 1], 4), r.vec[p], r.vec[p + 1]);
+  }
   return r;
 }
 FANIN_INLINE Values<double, 4> normals(const Group& g, double) {
-  const Vec<double> half = Vec<double>::set(0x1p-54);
+  const Vec<double> half = Vec<double>::set(0x1p-54), four = Vec<double>::set(4);
   Values<double, 4> r;
   for (int part = 0; part < 2; ++part) {
     const Vec<double> u = uniform53(g.word[0], g.word[1], part) + half;
     const Vec<double> angle = uniform53(g.word[2], g.word[3], part) + half;
-    box_muller(u, angle, r.vec[part], r.vec[2 + part]);
+    box_muller(u, angle * four, r.vec[part], r.vec[2 + part]);
   }
   return r;
 }
@@ -139,8 +159,8 @@ template <Distribution D, class T>
 void fill_groups(const RandomFill<T> f, Range elements) noexcept {
   constexpr index L = lanes<T>, per_group = elements_per_group<T>(D);
   std::uint64_t group = f.first_group + static_cast<std::uint64_t>(elements.begin / per_group);
-  Group pair[2];
   index e = elements.begin;
+  Group pair[2];
   for (; e + 2 * per_group <= elements.end; group += 2) {
     philox_groups(f.key, group, pair);
     for (const Group& g : pair) {
@@ -151,9 +171,8 @@ void fill_groups(const RandomFill<T> f, Range elements) noexcept {
       }
     }
   }
-  philox_groups(f.key, group, pair);
-  for (const Group& g : pair) {
-    const auto values = draws<D>(f, g);
+  for (; e < elements.end; ++group) {
+    const auto values = draws<D>(f, philox_group(f.key, group));
     for (const Vec<T>& v : values.vec) {
       const index left = elements.end - e;
       if (left <= 0) return;

@@ -1,7 +1,6 @@
 #pragma once
-#include <cstring>
-
 #include "kernels/partial.inl.hpp"
+#include "kernels/square.inl.hpp"
 #include "kernels/statistics.hpp"
 
 namespace fanin::FANIN_ISA {
@@ -34,68 +33,29 @@ index first_nonfinite(const T* p, index n) noexcept {
   return n;
 }
 
-#if defined(__has_builtin)
-#if __has_builtin(__builtin_shufflevector)
-#define FANIN_SHUFFLES
-#endif
-#endif
-
-#if defined(FANIN_SHUFFLES)
-/// A square of 16 bytes a side through registers; GCC's vectors turn into shuffles on every
-/// machine.
-FANIN_INLINE void transpose_square(const float* src, index src_stride, float* dst,
-                                   index dst_stride) {
-  using V [[gnu::vector_size(16)]] = float;
-  V r[4];
-  for (int i = 0; i < 4; ++i) std::memcpy(&r[i], src + i * src_stride, 16);
-  const V a = __builtin_shufflevector(r[0], r[1], 0, 4, 1, 5);
-  const V b = __builtin_shufflevector(r[2], r[3], 0, 4, 1, 5);
-  const V c = __builtin_shufflevector(r[0], r[1], 2, 6, 3, 7);
-  const V d = __builtin_shufflevector(r[2], r[3], 2, 6, 3, 7);
-  r[0] = __builtin_shufflevector(a, b, 0, 1, 4, 5);
-  r[1] = __builtin_shufflevector(a, b, 2, 3, 6, 7);
-  r[2] = __builtin_shufflevector(c, d, 0, 1, 4, 5);
-  r[3] = __builtin_shufflevector(c, d, 2, 3, 6, 7);
-  for (int i = 0; i < 4; ++i) std::memcpy(dst + i * dst_stride, &r[i], 16);
-}
-#else
-FANIN_INLINE void transpose_square(const float* src, index src_stride, float* dst,
-                                   index dst_stride) {
-  for (int i = 0; i < 4; ++i) {
-    for (int j = 0; j < 4; ++j) dst[j * dst_stride + i] = src[i * src_stride + j];
-  }
-}
-#endif
-FANIN_INLINE void transpose_square(const double* src, index src_stride, double* dst,
-                                   index dst_stride) {
-  const double a = src[0], b = src[1], c = src[src_stride], d = src[src_stride + 1];
-  dst[0] = a;
-  dst[1] = c;
-  dst[dst_stride] = b;
-  dst[dst_stride + 1] = d;
-}
-
-/// By squares, within bands of one cache line: dst gets whole lines while src stays in the cache.
+/// By way of a small block, so that both src and dst are touched in whole lines: at strides of 4 KB
+/// the cache holds only eight.
 template <class T>
 void transpose(const Transpose<T>& t, Range rows) noexcept {
-  constexpr index L = lanes<T>, side = 16 / sizeof(T);
+  constexpr index L = lanes<T>;
   const auto one_by_one = [&](Range r, Range c) {
     for (index j = c.begin; j < c.end; ++j) {
       for (index i = r.begin; i < r.end; ++i) t.dst[j * t.rows + i] = t.src[i * t.cols + j];
     }
   };
-  const index squared_cols = t.cols / side * side;
-  for (index begin = rows.begin; begin < rows.end; begin += L) {
-    const index end = rows.end - begin < L ? rows.end : begin + L;
-    const index squared_end = begin + (end - begin) / side * side;
-    for (index j = 0; j < squared_cols; j += side) {
-      for (index i = begin; i < squared_end; i += side) {
-        transpose_square(t.src + i * t.cols + j, t.cols, t.dst + j * t.rows + i, t.rows);
+  const index whole_cols = t.cols / L * L;
+  index i = rows.begin;
+  for (; i + L <= rows.end; i += L) {
+    for (index j = 0; j < whole_cols; j += L) {
+      alignas(64) T block[L * L];
+      for (index r = 0; r < L; r += square_side<T>) {
+        transpose_strip(t.src + (i + r) * t.cols + j, t.cols, block + r, L);
       }
+      for (index c = 0; c < L; ++c) Vec<T>::load(block + c * L).store(t.dst + (j + c) * t.rows + i);
     }
-    one_by_one({begin, squared_end}, {squared_cols, t.cols});
-    one_by_one({squared_end, end}, {0, t.cols});
+    one_by_one({i, i + L}, {whole_cols, t.cols});
   }
+  one_by_one({i, rows.end}, {0, t.cols});
 }
 
 }  // namespace fanin::FANIN_ISA

@@ -150,20 +150,29 @@ FANIN_INLINE Vec<T> expm1(Vec<T> x) {
   return select(x > Vec<T>::set(C::exp_highest), Vec<T>::set(T(INFINITY)), finite);
 }
 
-/// The logarithm of a positive, normal, finite x; its bits are those of log.
-template <class T>
+/// The coefficients of `factor` times c's polynomial in `ratio` times the variable; exact where
+/// both are powers of two.
+template <class T, int N>
+struct Scaled {
+  T c[N];
+  constexpr Scaled(const T (&from)[N], T factor, T ratio) : c{} {
+    for (int i = 0; i < N; ++i, factor *= ratio) c[i] = from[i] * factor;
+  }
+};
+
+/// Scale (plus or minus a power of two) times the logarithm of a positive, normal, finite x; the
+/// bits of 1 are those of log, and those of the others follow from them.
+template <int Scale = 1, class T>
 FANIN_INLINE Vec<T> log_positive(Vec<T> x) {
   using C = MathConstants<T>;
-  const Vec<T> half = Vec<T>::set(T(0.5)), one = Vec<T>::set(T(1));
+  constexpr T scale = Scale;
+  constexpr Scaled series(C::log, scale, T(1));
   Vec<T> e;
-  Vec<T> m = split_exponent(x, e);
-  const Mask<T> upper = m > Vec<T>::set(T(1.4142135623730951));
-  m = select(upper, m * half, m);
-  e = select(upper, e + one, e);
-  const Vec<T> r = m - one, r2 = r * r;
-  Vec<T> y = fma(e, Vec<T>::set(C::ln2_low), r2 * r * polynomial(r, C::log));
-  y = fnma(half, r2, y);
-  return fma(e, Vec<T>::set(C::ln2_high), r + y);
+  const Vec<T> r = split_exponent(x, e) - Vec<T>::set(T(1)), r2 = r * r;
+  Vec<T> y = fma(e, Vec<T>::set(scale * C::ln2_low), r2 * r * polynomial(r, series.c));
+  y = Scale == -2 ? y + r2 : fnma(Vec<T>::set(scale / 2), r2, y);
+  const Vec<T> sum = Scale == 1 ? r + y : fma(Vec<T>::set(scale), r, y);
+  return fma(e, Vec<T>::set(scale * C::ln2_high), sum);
 }
 
 /// -inf at zeros and denormals, NaN below.
@@ -249,19 +258,18 @@ FANIN_INLINE Vec<T> gelu(Vec<T> x, Vec<T>& slope) {
   return lower * cdf;
 }
 
-/// sin(pi u) and cos(pi u), |u| < 2^21.
-/// With u = q / 2 + r (mod 2), the angle's whole quarters q turn (cos, sin)(pi r) exactly.
+/// Sine and cosine of t quarters of a circle, |t| < 2^22 (float) or 2^51 (double): with t = q + r
+/// they are those of r, turned exactly by q whole quarters.
 template <class T>
-FANIN_INLINE void sincospi(Vec<T> u, Vec<T>& sine, Vec<T>& cosine) {
+FANIN_INLINE void sincos_quarters(Vec<T> t, Vec<T>& sine, Vec<T>& cosine) {
   using C = MathConstants<T>;
-  const Vec<T> half = Vec<T>::set(T(0.5)), one = Vec<T>::set(T(1)), two = Vec<T>::set(T(2));
-  const Vec<T> v = fnma(two, round_even(u * half), u);
-  const Vec<T> q = round_even(v + v);  // -2, -1, 0, 1, 2
-  const Vec<T> r = fnma(half, q, v), z = r * r;
-  const Vec<T> s = r * polynomial(z, C::sine), c = polynomial(z, C::cosine);
-  const Vec<T> turn_c = one - abs(q), turn_s = q * (two - abs(q));
-  sine = fma(turn_s, c, turn_c * s);
-  cosine = fnma(turn_s, s, turn_c * c);
+  constexpr Scaled sine_of(C::sine, T(0.5), T(0.25)), cosine_of(C::cosine, T(1), T(0.25));
+  const Vec<T> round = Vec<T>::set(C::round);
+  const Vec<T> quarters = t + round;
+  const Vec<T> r = t - (quarters - round), z = r * r;
+  sine = r * polynomial(z, sine_of.c);
+  cosine = polynomial(z, cosine_of.c);
+  turn_quarters(quarters, sine, cosine);
 }
 
 template <MathFunction F, class T>
@@ -274,7 +282,7 @@ FANIN_INLINE Vec<T> apply(Vec<T> x) {
   if constexpr (F == MathFunction::erf) return erf(x);
   if constexpr (F == MathFunction::gelu) return gelu(x, other);
   if constexpr (F == MathFunction::expm1) return expm1(x);
-  sincospi(x, sine, cosine);
+  sincos_quarters(x + x, sine, cosine);
   return F == MathFunction::sinpi ? sine : cosine;
 }
 

@@ -56,28 +56,35 @@ struct U32 {
     return {_mm256_add_epi32(x, _mm256_set_epi32(7, 6, 5, 4, 3, 2, 1, 0)),
             _mm256_add_epi32(x, _mm256_set_epi32(15, 14, 13, 12, 11, 10, 9, 8))};
   }
-  FANIN_INLINE void store(std::uint32_t* p) const {
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), lo);
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p + 8), hi);
-  }
 };
 
-FANIN_INLINE U32 operator+(U32 a, U32 b) {
-  return {_mm256_add_epi32(a.lo, b.lo), _mm256_add_epi32(a.hi, b.hi)};
-}
 FANIN_INLINE U32 operator^(U32 a, U32 b) {
   return {_mm256_xor_si256(a.lo, b.lo), _mm256_xor_si256(a.hi, b.hi)};
 }
-FANIN_INLINE void multiply_wide(__m256i a, __m256i factor, __m256i& high, __m256i& low) {
-  const __m256i even = _mm256_mul_epu32(a, factor);
-  const __m256i odd = _mm256_mul_epu32(_mm256_srli_epi64(a, 32), factor);
-  high = _mm256_blend_epi32(_mm256_srli_epi64(even, 32), odd, 0xaa);
-  low = _mm256_blend_epi32(even, _mm256_slli_epi64(odd, 32), 0xaa);
+/// The even and the odd words in the lower halves of 64-bit lanes, where vpmuludq takes them; the
+/// upper halves hold anything.
+struct Spread {
+  U32 even, odd;
+
+  static FANIN_INLINE Spread set(std::uint32_t x) { return {U32::set(x), U32::set(x)}; }
+  static FANIN_INLINE Spread iota(std::uint32_t first) {
+    const U32 all = U32::iota(first);
+    return {all, {_mm256_srli_epi64(all.lo, 32), _mm256_srli_epi64(all.hi, 32)}};
+  }
+};
+FANIN_INLINE Spread operator^(Spread a, Spread b) { return {a.even ^ b.even, a.odd ^ b.odd}; }
+FANIN_INLINE void multiply_even(U32 a, __m256i factor, U32& high, U32& low) {
+  low = {_mm256_mul_epu32(a.lo, factor), _mm256_mul_epu32(a.hi, factor)};
+  high = {_mm256_srli_epi64(low.lo, 32), _mm256_srli_epi64(low.hi, 32)};
 }
-FANIN_INLINE void multiply_wide(U32 a, std::uint32_t m, U32& high, U32& low) {
+FANIN_INLINE void multiply_wide(Spread a, std::uint32_t m, Spread& high, Spread& low) {
   const __m256i factor = _mm256_set1_epi32(static_cast<int>(m));
-  multiply_wide(a.lo, factor, high.lo, low.lo);
-  multiply_wide(a.hi, factor, high.hi, low.hi);
+  multiply_even(a.even, factor, high.even, low.even);
+  multiply_even(a.odd, factor, high.odd, low.odd);
+}
+FANIN_INLINE U32 packed(Spread a) {
+  return {_mm256_blend_epi32(a.even.lo, _mm256_slli_epi64(a.odd.lo, 32), 0xaa),
+          _mm256_blend_epi32(a.even.hi, _mm256_slli_epi64(a.odd.hi, 32), 0xaa)};
 }
 template <int n>
 FANIN_INLINE U32 shift_right(U32 a) {
@@ -267,8 +274,6 @@ FANIN_INLINE Vec<float> select(Mask<float> m, Vec<float> a, Vec<float> b) {
 FANIN_INLINE Vec<double> select(Mask<double> m, Vec<double> a, Vec<double> b) {
   return {_mm256_blendv_pd(b.lo, a.lo, m.lo), _mm256_blendv_pd(b.hi, a.hi, m.hi)};
 }
-FANIN_INLINE bool any(Mask<float> m) { return _mm256_movemask_ps(_mm256_or_ps(m.lo, m.hi)) != 0; }
-FANIN_INLINE bool any(Mask<double> m) { return _mm256_movemask_pd(_mm256_or_pd(m.lo, m.hi)) != 0; }
 
 template <class T>
 FANIN_INLINE Mask<T> first_lanes(int n) {
@@ -314,23 +319,50 @@ FANIN_INLINE Vec<T> scale_by_power(Vec<T> a, Vec<T> n) {
 }
 FANIN_INLINE __m256 split_exponent(__m256 a, __m256& exponent) {
   const __m256i bits = _mm256_castps_si256(a);
-  exponent =
-      _mm256_cvtepi32_ps(_mm256_sub_epi32(_mm256_srli_epi32(bits, 23), _mm256_set1_epi32(127)));
-  const __m256i mantissa = _mm256_and_si256(bits, _mm256_set1_epi32(0x007fffff));
-  return _mm256_castsi256_ps(_mm256_or_si256(mantissa, _mm256_set1_epi32(0x3f800000)));
+  const __m256i above = _mm256_sub_epi32(bits, _mm256_set1_epi32(0x3f3504f4));
+  exponent = _mm256_cvtepi32_ps(_mm256_srai_epi32(above, 23));
+  const __m256i power = _mm256_and_si256(above, _mm256_set1_epi32(-0x00800000));
+  return _mm256_castsi256_ps(_mm256_sub_epi32(bits, power));
 }
 /// The exponent becomes a number as the low bits of 2^52 + exponent.
 FANIN_INLINE __m256d split_exponent(__m256d a, __m256d& exponent) {
+  const __m256i one = _mm256_set1_epi64x(0x3ff0000000000000);
   const __m256i bits = _mm256_castpd_si256(a);
+  const __m256i above =
+      _mm256_add_epi64(bits, _mm256_set1_epi64x(0x3ff0000000000000 - 0x3fe6a09e667f3bce));
   const __m256i shifted =
-      _mm256_or_si256(_mm256_srli_epi64(bits, 52), _mm256_set1_epi64x(0x4330000000000000));
+      _mm256_or_si256(_mm256_srli_epi64(above, 52), _mm256_set1_epi64x(0x4330000000000000));
   exponent = _mm256_sub_pd(_mm256_castsi256_pd(shifted), _mm256_set1_pd(0x1p52 + 1023.0));
-  const __m256i mantissa = _mm256_and_si256(bits, _mm256_set1_epi64x(0x000fffffffffffff));
-  return _mm256_castsi256_pd(_mm256_or_si256(mantissa, _mm256_set1_epi64x(0x3ff0000000000000)));
+  const __m256i power = _mm256_and_si256(above, _mm256_set1_epi64x(-0x0010000000000000));
+  return _mm256_castsi256_pd(_mm256_sub_epi64(_mm256_add_epi64(bits, one), power));
 }
 template <class T>
 FANIN_INLINE Vec<T> split_exponent(Vec<T> a, Vec<T>& exponent) {
   return {split_exponent(a.lo, exponent.lo), split_exponent(a.hi, exponent.hi)};
+}
+
+FANIN_INLINE void turn_quarters(__m256 n, __m256& sine, __m256& cosine) {
+  const __m256i q = _mm256_castps_si256(n);
+  const __m256 sign = _mm256_set1_ps(-0.0f);
+  const __m256 odd = _mm256_castsi256_ps(_mm256_slli_epi32(q, 31));
+  const __m256 s = _mm256_blendv_ps(sine, cosine, odd), c = _mm256_blendv_ps(cosine, sine, odd);
+  const __m256i next = _mm256_add_epi32(q, _mm256_set1_epi32(1));
+  sine = _mm256_xor_ps(s, _mm256_and_ps(_mm256_castsi256_ps(_mm256_slli_epi32(q, 30)), sign));
+  cosine = _mm256_xor_ps(c, _mm256_and_ps(_mm256_castsi256_ps(_mm256_slli_epi32(next, 30)), sign));
+}
+FANIN_INLINE void turn_quarters(__m256d n, __m256d& sine, __m256d& cosine) {
+  const __m256i q = _mm256_castpd_si256(n);
+  const __m256d sign = _mm256_set1_pd(-0.0);
+  const __m256d odd = _mm256_castsi256_pd(_mm256_slli_epi64(q, 63));
+  const __m256d s = _mm256_blendv_pd(sine, cosine, odd), c = _mm256_blendv_pd(cosine, sine, odd);
+  const __m256i next = _mm256_add_epi64(q, _mm256_set1_epi64x(1));
+  sine = _mm256_xor_pd(s, _mm256_and_pd(_mm256_castsi256_pd(_mm256_slli_epi64(q, 62)), sign));
+  cosine = _mm256_xor_pd(c, _mm256_and_pd(_mm256_castsi256_pd(_mm256_slli_epi64(next, 62)), sign));
+}
+template <class T>
+FANIN_INLINE void turn_quarters(Vec<T> n, Vec<T>& sine, Vec<T>& cosine) {
+  turn_quarters(n.lo, sine.lo, cosine.lo);
+  turn_quarters(n.hi, sine.hi, cosine.hi);
 }
 
 FANIN_INLINE float sum(Vec<float> a) {

@@ -43,17 +43,29 @@ struct U32 {
     const __m512i steps = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
     return {_mm512_add_epi32(set(first).v, steps)};
   }
-  FANIN_INLINE void store(std::uint32_t* p) const { _mm512_storeu_si512(p, v); }
 };
 
-FANIN_INLINE U32 operator+(U32 a, U32 b) { return {_mm512_add_epi32(a.v, b.v)}; }
-FANIN_INLINE U32 operator^(U32 a, U32 b) { return {_mm512_xor_si512(a.v, b.v)}; }
-FANIN_INLINE void multiply_wide(U32 a, std::uint32_t m, U32& high, U32& low) {
+/// The even and the odd words in the lower halves of 64-bit lanes, where vpmuludq takes them; the
+/// upper halves hold anything.
+struct Spread {
+  __m512i even, odd;
+
+  static FANIN_INLINE Spread set(std::uint32_t x) { return {U32::set(x).v, U32::set(x).v}; }
+  static FANIN_INLINE Spread iota(std::uint32_t first) {
+    const U32 all = U32::iota(first);
+    return {all.v, _mm512_srli_epi64(all.v, 32)};
+  }
+};
+FANIN_INLINE Spread operator^(Spread a, Spread b) {
+  return {_mm512_xor_si512(a.even, b.even), _mm512_xor_si512(a.odd, b.odd)};
+}
+FANIN_INLINE void multiply_wide(Spread a, std::uint32_t m, Spread& high, Spread& low) {
   const __m512i factor = _mm512_set1_epi32(static_cast<int>(m));
-  const __m512i even = _mm512_mul_epu32(a.v, factor);
-  const __m512i odd = _mm512_mul_epu32(_mm512_srli_epi64(a.v, 32), factor);
-  high.v = _mm512_mask_blend_epi32(0xaaaa, _mm512_srli_epi64(even, 32), odd);
-  low.v = _mm512_mask_blend_epi32(0xaaaa, even, _mm512_slli_epi64(odd, 32));
+  low = {_mm512_mul_epu32(a.even, factor), _mm512_mul_epu32(a.odd, factor)};
+  high = {_mm512_srli_epi64(low.even, 32), _mm512_srli_epi64(low.odd, 32)};
+}
+FANIN_INLINE U32 packed(Spread a) {
+  return {_mm512_mask_shuffle_epi32(a.even, 0xaaaa, a.odd, _MM_PERM_CCAA)};
 }
 template <int n>
 FANIN_INLINE U32 shift_right(U32 a) {
@@ -207,8 +219,6 @@ FANIN_INLINE Vec<float> select(Mask<float> m, Vec<float> a, Vec<float> b) {
 FANIN_INLINE Vec<double> select(Mask<double> m, Vec<double> a, Vec<double> b) {
   return {_mm512_mask_blend_pd(m.m, b.v, a.v)};
 }
-FANIN_INLINE bool any(Mask<float> m) { return m.m != 0; }
-FANIN_INLINE bool any(Mask<double> m) { return m.m != 0; }
 
 template <class T>
 FANIN_INLINE Mask<T> first_lanes(int n) {
@@ -243,17 +253,42 @@ FANIN_INLINE Vec<double> scale_by_power(Vec<double> a, Vec<double> n) {
 }
 FANIN_INLINE Vec<float> split_exponent(Vec<float> a, Vec<float>& exponent) {
   const __m512i bits = _mm512_castps_si512(a.v);
-  exponent.v =
-      _mm512_cvtepi32_ps(_mm512_sub_epi32(_mm512_srli_epi32(bits, 23), _mm512_set1_epi32(127)));
-  const __m512i mantissa = _mm512_and_si512(bits, _mm512_set1_epi32(0x007fffff));
-  return {_mm512_castsi512_ps(_mm512_or_si512(mantissa, _mm512_set1_epi32(0x3f800000)))};
+  const __m512i above = _mm512_sub_epi32(bits, _mm512_set1_epi32(0x3f3504f4));
+  exponent.v = _mm512_cvtepi32_ps(_mm512_srai_epi32(above, 23));
+  const __m512i power = _mm512_and_si512(above, _mm512_set1_epi32(-0x00800000));
+  return {_mm512_castsi512_ps(_mm512_sub_epi32(bits, power))};
 }
 FANIN_INLINE Vec<double> split_exponent(Vec<double> a, Vec<double>& exponent) {
   const __m512i bits = _mm512_castpd_si512(a.v);
-  exponent.v =
-      _mm512_cvtepi64_pd(_mm512_sub_epi64(_mm512_srli_epi64(bits, 52), _mm512_set1_epi64(1023)));
-  const __m512i mantissa = _mm512_and_si512(bits, _mm512_set1_epi64(0x000fffffffffffff));
-  return {_mm512_castsi512_pd(_mm512_or_si512(mantissa, _mm512_set1_epi64(0x3ff0000000000000)))};
+  const __m512i above = _mm512_sub_epi64(bits, _mm512_set1_epi64(0x3fe6a09e667f3bce));
+  exponent.v = _mm512_cvtepi64_pd(_mm512_srai_epi64(above, 52));
+  const __m512i power = _mm512_and_si512(above, _mm512_set1_epi64(-0x0010000000000000));
+  return {_mm512_castsi512_pd(_mm512_sub_epi64(bits, power))};
+}
+
+/// x ^ (y & z)
+FANIN_INLINE __m512i xor_and(__m512i x, __m512i y, __m512i z) {
+  return _mm512_ternarylogic_epi64(x, y, z, 0x78);
+}
+FANIN_INLINE void turn_quarters(Vec<float> n, Vec<float>& sine, Vec<float>& cosine) {
+  const __m512i q = _mm512_castps_si512(n.v), one = _mm512_set1_epi32(1);
+  const __m512i sign = _mm512_set1_epi32(INT32_MIN);
+  const __mmask16 odd = _mm512_test_epi32_mask(q, one);
+  const __m512i s = _mm512_castps_si512(_mm512_mask_blend_ps(odd, sine.v, cosine.v));
+  const __m512i c = _mm512_castps_si512(_mm512_mask_blend_ps(odd, cosine.v, sine.v));
+  const __m512i next = _mm512_add_epi32(q, one);
+  sine.v = _mm512_castsi512_ps(xor_and(s, _mm512_slli_epi32(q, 30), sign));
+  cosine.v = _mm512_castsi512_ps(xor_and(c, _mm512_slli_epi32(next, 30), sign));
+}
+FANIN_INLINE void turn_quarters(Vec<double> n, Vec<double>& sine, Vec<double>& cosine) {
+  const __m512i q = _mm512_castpd_si512(n.v), one = _mm512_set1_epi64(1);
+  const __m512i sign = _mm512_set1_epi64(INT64_MIN);
+  const __mmask8 odd = _mm512_test_epi64_mask(q, one);
+  const __m512i s = _mm512_castpd_si512(_mm512_mask_blend_pd(odd, sine.v, cosine.v));
+  const __m512i c = _mm512_castpd_si512(_mm512_mask_blend_pd(odd, cosine.v, sine.v));
+  const __m512i next = _mm512_add_epi64(q, one);
+  sine.v = _mm512_castsi512_pd(xor_and(s, _mm512_slli_epi64(q, 62), sign));
+  cosine.v = _mm512_castsi512_pd(xor_and(c, _mm512_slli_epi64(next, 62), sign));
 }
 
 FANIN_INLINE float sum(Vec<float> a) {

@@ -43,15 +43,8 @@ struct U32 {
     }
     return r;
   }
-  FANIN_INLINE void store(std::uint32_t* p) const {
-    for (int i = 0; i < 4; ++i) vst1q_u32(p + 4 * i, v[i]);
-  }
 };
 
-FANIN_INLINE U32 operator+(U32 a, U32 b) {
-  for (int i = 0; i < 4; ++i) a.v[i] = vaddq_u32(a.v[i], b.v[i]);
-  return a;
-}
 FANIN_INLINE U32 operator^(U32 a, U32 b) {
   for (int i = 0; i < 4; ++i) a.v[i] = veorq_u32(a.v[i], b.v[i]);
   return a;
@@ -284,13 +277,6 @@ FANIN_INLINE Vec<float> select(Mask<float> m, Vec<float> a, Vec<float> b) {
 FANIN_INLINE Vec<double> select(Mask<double> m, Vec<double> a, Vec<double> b) {
   for (int i = 0; i < 4; ++i) a.v[i] = vbslq_f64(m.v[i], a.v[i], b.v[i]);
   return a;
-}
-FANIN_INLINE bool any(Mask<float> m) {
-  return vmaxvq_u32(vorrq_u32(vorrq_u32(m.v[0], m.v[1]), vorrq_u32(m.v[2], m.v[3]))) != 0;
-}
-FANIN_INLINE bool any(Mask<double> m) {
-  const uint64x2_t all = vorrq_u64(vorrq_u64(m.v[0], m.v[1]), vorrq_u64(m.v[2], m.v[3]));
-  return vmaxvq_u32(vreinterpretq_u32_u64(all)) != 0;
 }
 
 /// Words `part * lanes` .. of u below the threshold.

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstdint>
 #include <cstring>
+#include <type_traits>
 
 #include "core/view.hpp"
 
@@ -33,13 +34,8 @@ struct U32 {
     for (int i = 0; i < 16; ++i) r.v[i] = first + static_cast<std::uint32_t>(i);
     return r;
   }
-  FANIN_INLINE void store(std::uint32_t* p) const { std::memcpy(p, v, sizeof v); }
 };
 
-FANIN_INLINE U32 operator+(U32 a, U32 b) {
-  for (int i = 0; i < 16; ++i) a.v[i] += b.v[i];
-  return a;
-}
 FANIN_INLINE U32 operator^(U32 a, U32 b) {
   for (int i = 0; i < 16; ++i) a.v[i] ^= b.v[i];
   return a;
@@ -52,6 +48,9 @@ FANIN_INLINE void multiply_wide(U32 a, std::uint32_t m, U32& high, U32& low) {
     low.v[i] = static_cast<std::uint32_t>(p);
   }
 }
+/// Sixteen words in the form that this machine multiplies best; packed() gives them back in order.
+using Spread = U32;
+FANIN_INLINE U32 packed(Spread a) { return a; }
 template <int n>
 FANIN_INLINE U32 shift_right(U32 a) {
   for (int i = 0; i < 16; ++i) a.v[i] >>= n;
@@ -184,12 +183,6 @@ FANIN_INLINE Vec<T> select(Mask<T> m, Vec<T> a, Vec<T> b) {
   return a;
 }
 /// True where any lane of the mask holds.
-template <class T>
-FANIN_INLINE bool any(Mask<T> m) {
-  bool r = false;
-  for (int i = 0; i < lanes<T>; ++i) r = r || m.v[i];
-  return r;
-}
 /// The mask of lanes below n.
 template <class T>
 FANIN_INLINE Mask<T> first_lanes(int n) {
@@ -230,14 +223,15 @@ FANIN_INLINE Vec<double> scale_by_power(Vec<double> a, Vec<double> n) {
   }
   return a;
 }
-/// Splits a positive normal a into mantissa in [1, 2) and whole exponent: a = mantissa *
-/// 2^exponent.
+/// Splits a positive normal a = mantissa * 2^exponent, the mantissa above sqrt(1/2) and at most
+/// sqrt(2), the exponent whole.
 FANIN_INLINE Vec<float> split_exponent(Vec<float> a, Vec<float>& exponent) {
   for (int i = 0; i < 16; ++i) {
     std::uint32_t bits;
     std::memcpy(&bits, &a.v[i], 4);
-    exponent.v[i] = static_cast<float>(static_cast<std::int32_t>(bits >> 23) - 127);
-    bits = (bits & 0x007fffffu) | 0x3f800000u;
+    const std::uint32_t above = bits + (0x3f800000u - 0x3f3504f4u);
+    exponent.v[i] = static_cast<float>(static_cast<std::int32_t>(above >> 23) - 127);
+    bits += 0x3f800000u - (above & 0xff800000u);
     std::memcpy(&a.v[i], &bits, 4);
   }
   return a;
@@ -246,11 +240,26 @@ FANIN_INLINE Vec<double> split_exponent(Vec<double> a, Vec<double>& exponent) {
   for (int i = 0; i < 8; ++i) {
     std::uint64_t bits;
     std::memcpy(&bits, &a.v[i], 8);
-    exponent.v[i] = static_cast<double>(static_cast<std::int64_t>(bits >> 52) - 1023);
-    bits = (bits & 0x000fffffffffffffull) | 0x3ff0000000000000ull;
+    const std::uint64_t above = bits + (0x3ff0000000000000u - 0x3fe6a09e667f3bceu);
+    exponent.v[i] = static_cast<double>(static_cast<std::int64_t>(above >> 52) - 1023);
+    bits += 0x3ff0000000000000u - (above & 0xfff0000000000000u);
     std::memcpy(&a.v[i], &bits, 8);
   }
   return a;
+}
+/// Turns the point (cosine, sine) by n quarters of a circle, n in the low bits of what
+/// 1.5 * 2^p + n holds (see round_even): swaps and signs, so the bits stay.
+template <class T>
+FANIN_INLINE void turn_quarters(Vec<T> n, Vec<T>& sine, Vec<T>& cosine) {
+  using Bits = std::conditional_t<sizeof(T) == 4, std::uint32_t, std::uint64_t>;
+  for (int i = 0; i < lanes<T>; ++i) {
+    Bits bits;
+    std::memcpy(&bits, &n.v[i], sizeof bits);
+    const T s = bits & 1 ? cosine.v[i] : sine.v[i];
+    const T c = bits & 1 ? sine.v[i] : cosine.v[i];
+    sine.v[i] = bits & 2 ? -s : s;
+    cosine.v[i] = (bits + 1) & 2 ? -c : c;
+  }
 }
 
 /// Folds lane i onto lane i + half, half = lanes/2, ..., 1: the one tree of every sum and maximum.

@@ -25,7 +25,7 @@ from fanin.network import MLP  # noqa: E402
 from fanin.training import DivergenceWarning  # noqa: E402
 
 if TYPE_CHECKING:
-    from fanin import checkpoint, datasets, plots, tuning
+    from fanin import checkpoint, datasets, diagnostics, plots, tuning
 
 __all__ = [
     "MLP",
@@ -34,6 +34,7 @@ __all__ = [
     "callbacks",
     "checkpoint",
     "datasets",
+    "diagnostics",
     "get_num_threads",
     "initializers",
     "layers",
@@ -48,7 +49,7 @@ __all__ = [
     "tuning",
 ]
 
-_LAZY = ("checkpoint", "cli", "datasets", "plots", "tuning")
+_LAZY = ("checkpoint", "cli", "datasets", "diagnostics", "plots", "tuning")
 
 
 def __getattr__(name: str) -> Any:

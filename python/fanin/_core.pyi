@@ -54,6 +54,7 @@ def activation_forward(
     seed: int,
     stream: int,
     first_row: int,
+    out: _Array | None,
     slope: bool,
     n_threads: int,
 ) -> tuple[_Array, _Array | None]: ...
@@ -91,6 +92,17 @@ def gather_rows(
 ) -> _Array: ...
 def sum_squares(x: _Array) -> float: ...
 def first_nonfinite(x: _Array) -> int: ...
+def column_sums(X: _Array, shift: _Doubles | None, squared: bool, n_threads: int) -> _Doubles: ...
+def centre_rows(X: _Array, mean: _Doubles, scale: _Doubles | None, n_threads: int) -> _Array: ...
+def scatter(X: _Array, mean: _Doubles, precise: bool, n_threads: int) -> _Doubles: ...
+def project(
+    X: _Array,
+    mean: _Doubles,
+    vectors: _Array,
+    scale: _Doubles | None,
+    add: _Doubles | None,
+    n_threads: int,
+) -> _Array: ...
 def random_fill(
     out: _Array,
     distribution: str,
@@ -105,6 +117,22 @@ def random_integers(
     out: _Indices, seed: int, stream: int, first: int, low: int, range: int, n_threads: int = 0
 ) -> None: ...
 def random_permutation(out: _Indices, seed: int, stream: int, first: int = 0) -> None: ...
+def random_dense(
+    x: _Array,
+    out: int,
+    normal: bool,
+    seed: int,
+    stream: int,
+    first_group: int,
+    a: float,
+    b: float,
+    activation: int,
+    n_threads: int,
+) -> _Array: ...
+def summary(
+    x: _Array, low: float, high: float, n_threads: int
+) -> tuple[float, float, float, float, float, float]: ...
+def histogram(x: _Array, edges: _Doubles, n_threads: int) -> _Indices: ...
 def philox(key: Sequence[int], counter: Sequence[int]) -> list[int]: ...
 def stream_of(purpose: str, layer: int = 0, step: int = 0) -> int: ...
 
@@ -131,15 +159,14 @@ class Rule:
     def state(self, state: dict[str, float]) -> None: ...
     def step(
         self,
-        keys: Sequence[str],
-        params: Sequence[_Array],
-        grads: Sequence[_Array],
-        states: Sequence[Sequence[_Array]],
+        params: object,
+        grads: object,
+        states: dict[str, list[_Array]],
         lr: float,
         l2: float,
         g_scale: float,
         n_threads: int,
-    ) -> None: ...
+    ) -> bool: ...
 
 class _Engine:
     def __init__(self, layers: Sequence[tuple[int, int, int, float]], loss: int) -> None: ...

@@ -97,20 +97,16 @@ class Optimizer:
         ValueError, TypeError
             Where the two do not fit each other or earlier steps. Nothing has been changed then.
         """
+        numbers = self._lr, 0.0, 1.0, threads(n_threads)
+        if self._rule.step(params, grads, self._states, *numbers):
+            return
+        # The first step, another mapping than a dict, or something wrong.
         p, g = named_arrays("params", params), named_arrays("grads", grads)
         if p.keys() != g.keys():
             raise ValueError(f"grads: expected the keys of params ({_keys(p)}), got {_keys(g)}")
         states = self._states_for({k: (a.shape, a.dtype) for k, a in p.items()}, "params")
-        self._rule.step(
-            [label(k) for k in p],
-            list(p.values()),
-            [g[k] for k in p],
-            [states[k] for k in p],
-            self.lr,
-            0.0,
-            1.0,
-            threads(n_threads),
-        )
+        if not self._rule.step(p, g, states, *numbers):
+            raise ValueError("state: expected arrays like those of params; load one that fits")
         self._states = states
 
     def _states_for(self, layouts: Mapping[str, Layout], name: str) -> dict[str, list[Array]]:

@@ -76,6 +76,8 @@ def real(name: str, value: float, low: float, *, above: bool = False) -> float:
 
 def keep_probability(name: str, value: float) -> float:
     """The probability of keeping a unit: in (0, 1]."""
+    if type(value) is float and 0 < value <= 1:
+        return value
     number = real(name, value, 0.0, above=True)
     if number > 1:
         raise ValueError(f"{name}: expected a probability of keeping in (0, 1], got {value!r}")
@@ -100,6 +102,8 @@ def float_dtype(name: str, dtype: npt.DTypeLike) -> np.dtype[Any]:
 
 def plain_array(name: str, value: object) -> Array:
     """An ndarray that is neither masked, of objects nor byte-swapped."""
+    if type(value) is np.ndarray and value.dtype.isnative:
+        return value
     if isinstance(value, np.ma.MaskedArray):
         raise TypeError(
             f"{name}: expected a plain array, got a masked array; fill or drop its mask"

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from typing import Any, NamedTuple
 
+import numpy as np
 import numpy.typing as npt
 
 from fanin import _core
@@ -44,6 +45,7 @@ __all__ = [
 Array = npt.NDArray[Any]
 
 ACTIVATIONS: tuple[str, ...] = _core.activations
+_CODES = {name: code for code, name in enumerate(ACTIVATIONS)}
 
 
 class DenseCache(NamedTuple):
@@ -62,9 +64,21 @@ class SlopeCache(NamedTuple):
     slope: Array
 
 
+class DropoutCache(NamedTuple):
+    """What a mask was drawn from: drawing it again is faster than reading it from memory."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    keep: float
+    key: tuple[int, int, int]
+
+
 def activation_code(name: str, value: str) -> int:
     """The number of an activation in the core."""
-    return ACTIVATIONS.index(one_of(name, value, ACTIVATIONS))
+    try:
+        return _CODES[value]
+    except (KeyError, TypeError):
+        return _CODES[one_of(name, value, ACTIVATIONS)]
 
 
 class _Mask:
@@ -100,8 +114,11 @@ def _dense(
     code = activation_code("activation", activation)
     keep = keep_probability("keep", keep)
     x, W = plain_array("x", x), plain_array("W", W)
+    n = threads(n_threads)
+    if keep == 1:
+        return _core.dense_forward(x, W, b, code, 1.0, 0, 0, 0, out, slope, n)
     mask = _Mask(keep, rng, x.shape[0] if x.ndim else 0, W.shape[-1] if W.ndim else 0)
-    result = _core.dense_forward(x, W, b, code, keep, *mask.key, out, slope, threads(n_threads))
+    result = _core.dense_forward(x, W, b, code, keep, *mask.key, out, slope, n)
     mask.used()
     return result
 
@@ -231,26 +248,22 @@ def affine_backward(dout: Array, cache: DenseCache) -> tuple[Array, Array, Array
     return dx.reshape(cache.x.shape), dw, db
 
 
-def _elementwise(
-    x: Array, activation: str, keep: float = 1.0, rng: Generator | int | None = None
-) -> tuple[Array, SlopeCache]:
-    x = plain_array("x", x)
-    cols = x.shape[-1] if x.ndim else 1
-    mask = _Mask(keep, rng, x.size // max(cols, 1), cols)
-    y, slope = _core.activation_forward(x, ACTIVATIONS.index(activation), keep, *mask.key, True, 0)
-    mask.used()
+def _elementwise(x: Array, activation: str) -> tuple[Array, SlopeCache]:
+    x, code = plain_array("x", x), ACTIVATIONS.index(activation)
+    y, slope = _core.activation_forward(x, code, 1.0, 0, 0, 0, None, True, 0)
     assert slope is not None
     return y, SlopeCache(slope)
 
 
-def _elementwise_backward(dout: Array, cache: SlopeCache) -> Array:
+def _like(dout: Array, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
     dout = plain_array("dout", dout)
-    if dout.shape != cache.slope.shape or dout.dtype != cache.slope.dtype:
-        raise ValueError(
-            f"dout: expected shape {cache.slope.shape} {cache.slope.dtype}, "
-            f"got {dout.shape} {dout.dtype}"
-        )
-    return dout * cache.slope
+    if dout.shape != shape or dout.dtype != dtype:
+        raise ValueError(f"dout: expected shape {shape} {dtype}, got {dout.shape} {dout.dtype}")
+    return dout
+
+
+def _elementwise_backward(dout: Array, cache: SlopeCache) -> Array:
+    return _like(dout, cache.slope.shape, cache.slope.dtype) * cache.slope
 
 
 def relu_forward(x: Array) -> tuple[Array, SlopeCache]:
@@ -322,8 +335,14 @@ def tanh_backward(dout: Array, cache: SlopeCache) -> Array:
 
 
 def dropout_forward(
-    x: Array, *, keep: float, rng: Generator | int | None = None, train: bool = True
-) -> tuple[Array, SlopeCache]:
+    x: Array,
+    *,
+    keep: float,
+    rng: Generator | int | None = None,
+    train: bool = True,
+    out: Array | None = None,
+    n_threads: int | None = None,
+) -> tuple[Array, DropoutCache]:
     """Inverted dropout: x * mask / keep in training, x itself otherwise.
 
     The mask is ``uniform < keep``. The lecture's listing draws ``randn < p``, which keeps 69 % of
@@ -336,11 +355,40 @@ def dropout_forward(
         Probability of keeping a unit (the lecture's p).
     rng : Generator, int or None
     train : bool
+    out : ndarray of the shape and dtype of x, optional
+        Written in place of a fresh array; it may be x itself.
+    n_threads : int, optional
+
+    Examples
+    --------
+    >>> import numpy as np, fanin
+    >>> x = np.ones((2, 4))
+    >>> y, cache = fanin.layers.dropout_forward(x, keep=0.5, rng=0, out=x)
+    >>> y is x, bool(np.all((x == 0) | (x == 2)))
+    (True, True)
+    >>> bool(np.array_equal(fanin.layers.dropout_backward(np.ones((2, 4)), cache), x))
+    True
     """
-    keep = keep_probability("keep", keep)
-    return _elementwise(x, "identity", keep if train else 1.0, rng)
+    keep = keep_probability("keep", keep) if train else 1.0
+    x = plain_array("x", x)
+    cols = x.shape[-1] if x.ndim else 1
+    mask = _Mask(keep, rng, x.size // max(cols, 1), cols)
+    y = _masked(x, keep, mask.key, out, n_threads)
+    mask.used()
+    return y, DropoutCache(x.shape, x.dtype, keep, mask.key)
 
 
-def dropout_backward(dout: Array, cache: SlopeCache) -> Array:
+def dropout_backward(dout: Array, cache: DropoutCache) -> Array:
     """Dx of `dropout_forward`."""
-    return _elementwise_backward(dout, cache)
+    return _masked(_like(dout, cache.shape, cache.dtype), cache.keep, cache.key)
+
+
+def _masked(
+    x: Array,
+    keep: float,
+    key: tuple[int, int, int],
+    out: Array | None = None,
+    n_threads: int | None = None,
+) -> Array:
+    code = ACTIVATIONS.index("identity")
+    return _core.activation_forward(x, code, keep, *key, out, False, threads(n_threads))[0]

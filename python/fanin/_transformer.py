@@ -1,0 +1,121 @@
+"""What transformers share: parameters, checks of data, scikit-learn's rules."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from fanin import _core
+from fanin._validate import data_rows, describe, plain_array, threads, whole
+
+Array = npt.NDArray[Any]
+Doubles = npt.NDArray[np.float64]
+
+
+class Transformer:
+    """Learns from rows, then transforms rows. Works in a scikit-learn Pipeline, without it too."""
+
+    n_threads: int | None
+    n_features_in_: int
+    n_samples_seen_: int
+    mean_: Doubles
+    _private: tuple[str, ...] = ()  # what is learned beside the attributes that end in _
+
+    def fit(self, X: Array, y: object = None) -> Self:
+        """Learns from X (N, D) or (N, ...), forgetting what was learned before."""
+        raise NotImplementedError
+
+    def transform(self, X: Array) -> Array:
+        """X transformed: float64 for float64, else float32."""
+        raise NotImplementedError
+
+    def fit_transform(self, X: Array, y: object = None) -> Array:
+        """``fit(X).transform(X)``."""
+        return self.fit(X, y).transform(X)
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:  # noqa: ARG002
+        """The arguments of the constructor, by name."""
+        return {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
+
+    def set_params(self, **params: Any) -> Self:
+        """Changes arguments of the constructor."""
+        known = list(inspect.signature(type(self)).parameters)
+        for name, value in params.items():
+            if name not in known:
+                raise ValueError(
+                    f"set_params: expected names among {', '.join(known)}; got {name!r}"
+                )
+            setattr(self, name, value)
+        return self
+
+    def __repr__(self) -> str:
+        parameters = inspect.signature(type(self)).parameters
+        given = [
+            f"{name}={getattr(self, name)!r}"
+            for name, parameter in parameters.items()
+            if getattr(self, name) != parameter.default
+        ]
+        return f"{type(self).__name__}({', '.join(given)})"
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "n_samples_seen_")
+
+    def __sklearn_tags__(self) -> Any:
+        utils = importlib.import_module("sklearn.utils")  # only scikit-learn asks
+        return utils.Tags(
+            estimator_type="transformer",
+            target_tags=utils.TargetTags(required=False),
+            transformer_tags=utils.TransformerTags(preserves_dtype=["float64", "float32"]),
+            input_tags=utils.InputTags(three_d_array=True),
+        )
+
+    @property
+    def _threads(self) -> int:
+        return threads(self.n_threads)
+
+    def _forget(self) -> None:
+        for name in [n for n in vars(self) if n.endswith("_") or n in self._private]:
+            delattr(self, name)
+
+    def _training_rows(self, X: object, *, more: bool = False) -> Array:
+        """X as a view of rows (N, D): the first rows seen, or ``more`` of them."""
+        array = plain_array("X", X)
+        if array.ndim < 2:
+            raise ValueError(f"X: expected shape (N, D) or (N, ...), got {describe(array)}")
+        columns = self.n_features_in_ if more else int(np.prod(array.shape[1:]))
+        if columns == 0:
+            raise ValueError(f"X: expected at least one column, got {describe(array)}")
+        return self._checked(array, columns)
+
+    def _fitted_rows(self, X: object, columns: int | None = None) -> Array:
+        """X as a view of rows to be transformed, or back (``columns`` of them)."""
+        self._require_fit()
+        return self._checked(X, self.n_features_in_ if columns is None else columns)
+
+    def _require_fit(self) -> None:
+        if not hasattr(self, "n_samples_seen_"):
+            raise ValueError(f"{type(self).__name__}: expected fit before this call")
+
+    def _checked(self, X: object, columns: int) -> Array:
+        wide = isinstance(X, np.ndarray) and X.dtype == np.float64
+        return data_rows("X", X, columns, np.dtype(np.float64 if wide else np.float32))
+
+    def _centred(self, rows: Array, scale: Doubles | None = None) -> Array:
+        return _core.centre_rows(rows, self.mean_, scale, self._threads)
+
+
+def column_mean(rows: Array, n_threads: int = 0) -> Doubles:
+    """The mean of each column, in float64."""
+    return _core.column_sums(rows, None, False, n_threads) / len(rows)
+
+
+def positive_count(n: int, ddof: object) -> int:
+    """``n - ddof``, by which sums of squares are divided."""
+    ddof = whole("ddof", ddof, 0)
+    if n <= ddof:
+        raise ValueError(f"X: expected more than {ddof} rows for ddof={ddof}, got {n}")
+    return n - ddof
