@@ -16,6 +16,7 @@ from typing import ClassVar, NamedTuple
 
 LEAST_MULTIPLICATIONS = 4  # fused, in a loop; fewer are no tile
 LEAST_SHARE = 1 / 8  # of the instructions; polynomials among other work have less
+WIDEST_ROW = 8  # multiplications of one broadcast; polynomials have more
 LONGEST_LOOP = 2000  # instructions
 
 INSTRUCTION = re.compile(r"^\s*([0-9a-f]+):\t(\S+)[ \t]*(.*)", re.MULTILINE)
@@ -126,7 +127,7 @@ def tile_loop(body: list[Instruction], machine: Machine) -> Loop | None:
     vectors = [machine.register.search(i.operands) for i in fused]
     width = next((v[1] for v in vectors if v), None)
     broadcasts = sum(map(machine.is_broadcast, body))
-    if width is None or len(fused) < LEAST_MULTIPLICATIONS or not broadcasts:
+    if width is None or not LEAST_MULTIPLICATIONS <= len(fused) <= WIDEST_ROW * broadcasts:
         return None
     if len(fused) < LEAST_SHARE * len(body) or any(machine.end.match(i.name) for i in body):
         return None

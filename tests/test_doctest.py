@@ -19,7 +19,17 @@ MODULES = sorted(
     if not any(part.startswith("_") for part in m.name.split(".")[1:])
 )
 OPTIONAL = {"fanin.plots": "matplotlib"}
-WITH_EXAMPLES = ["initializers", "layers", "losses", "network", "optim", "random", "schedules"]
+WITH_EXAMPLES = [
+    "diagnostics",
+    "initializers",
+    "layers",
+    "losses",
+    "network",
+    "optim",
+    "preprocessing",
+    "random",
+    "schedules",
+]
 
 
 @pytest.mark.parametrize("module", ["fanin", *MODULES])

@@ -11,6 +11,7 @@ void bind_optimizer(pybind11::module_&);
 void bind_random(pybind11::module_&);
 void bind_random_dense(pybind11::module_&);
 void bind_statistics(pybind11::module_&);
+void bind_summary(pybind11::module_&);
 void bind_network(pybind11::module_&);
 
 }  // namespace fanin::bind
@@ -26,5 +27,6 @@ PYBIND11_MODULE(_core, m, pybind11::mod_gil_not_used()) {
   bind_random(m);
   bind_random_dense(m);
   bind_statistics(m);
+  bind_summary(m);
   bind_network(m);
 }

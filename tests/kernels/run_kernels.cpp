@@ -3,6 +3,8 @@
 // argument, "few": one case a kernel, at a usual shape, for counting instructions.
 #include "run_kernels.hpp"
 
+#include <algorithm>
+
 #include "isa/table.hpp"
 #include "kernels/math_function.hpp"
 
@@ -220,6 +222,50 @@ void random(const Kernels<T>& k, index n) {
 }
 
 template <class T>
+void random_dense(const Kernels<T>& k, Shape s) {
+  constexpr const char* names[] = {"uniform", "normal"};
+  const auto x = numbers<T>(s.rows * s.in, -1, 1, 1);
+  Aligned<T> y(s.rows * s.out);
+  for (int d = 0; d < 2; ++d) {
+    const RandomFill<T> weights{static_cast<Distribution>(d), {11, 13}, 5, T(-1), T(1), 0, nullptr};
+    const RandomDense<T> args{x.data(), y.data(), s.in,    s.out,
+                              s.in,     s.out,    weights, Activation::tanh};
+    const auto go = [&] { k.random_dense(args, {0, s.rows}, {0, s.out}); };
+    run<T>("random_dense " + std::string(names[d]) + " " + s.text(), go, written(y));
+  }
+}
+
+/// What preprocessing does to rows of s.in columns, of which s.out directions are kept.
+template <class T>
+void covariance(const Kernels<T>& k, Shape s) {
+  const auto data = numbers<std::uint8_t>(s.rows * s.in, 0, 250, 1);
+  const auto mean = numbers<double>(s.in, 90, 130, 2);
+  const auto shift = numbers<T>(s.in, 90, 130, 2), scale = numbers<T>(s.in, 0.01, 1, 3);
+  const auto directions = numbers<T>(s.in * s.out, -1, 1, 4), add = numbers<T>(s.out, -1, 1, 5);
+  Aligned<double> sums(s.in), total(s.in * s.in), block(scatter_rows * scatter_cols);
+  for (const bool squared : {false, true}) {
+    const ColumnSums args{data.data(), DType::u8, mean.data(), sums.data(), s.rows, s.in, squared};
+    const auto go = [&] { k.column_sums(args, {0, s.in}); };
+    run<T>("column_sums " + s.text() + (squared ? " squared" : ""), go, written(sums));
+  }
+  const index panels = (s.in + block_columns - 1) / block_columns;
+  const index panel_stride = s.rows * block_columns;
+  Aligned<T> centred(panels * panel_stride), out(s.rows * s.out);
+  Aligned<T> chains(block_columns * block_columns), room(project_rows * project_cols);
+  const CentreRows<T> centre{data.data(),    DType::u8, shift.data(),  nullptr,      scale.data(),
+                             centred.data(), s.in,      block_columns, panel_stride, block_columns};
+  run<T>("centre_rows " + s.text(), [&] { k.centre_rows(centre, {0, s.rows}); }, written(centred));
+  const Scatter<T> scatter{centred.data(), s.rows,        panel_stride, total.data(),
+                           s.in,           chains.data(), block.data()};
+  const Range whole{0, s.in < scatter_cols ? s.in : scatter_cols};
+  run<T>("scatter " + s.text(), [&] { k.scatter(scatter, whole, whole); }, written(total));
+  const Project<T> project{scale.data(), 0,          s.in,  directions.data(), nullptr,
+                           add.data(),   out.data(), s.out, room.data()};
+  const Range columns{0, s.out < block_columns ? s.out : block_columns};
+  run<T>("project " + s.text(), [&] { k.project(project, {0, s.rows}, columns); }, written(out));
+}
+
+template <class T>
 void statistics(const Kernels<T>& k, Shape s) {
   const index n = s.rows * s.in;
   auto x = numbers<T>(n, -3, 3, 1);
@@ -230,6 +276,15 @@ void statistics(const Kernels<T>& k, Shape s) {
       written(square));
   const Transpose<T> args{x.data(), turned.data(), s.rows, s.in};
   run<T>("transpose " + s.text(), [&] { k.transpose(args, {0, s.rows}); }, written(turned));
+  Summary summary;
+  Aligned<double> said(6);
+  const auto summarize = [&] {
+    k.summarize({x.data(), -1, 2}, {0, n}, summary);
+    const double all[] = {summary.mean,    summary.squares, summary.lowest,
+                          summary.highest, summary.zeros,   summary.outside};
+    std::copy_n(all, 6, said.data());
+  };
+  run<T>("summarize " + s.text(), summarize, written(said));
   x.data()[n - 1] /= T(0);
   const auto look = [&] { *found.data() = static_cast<double>(k.first_nonfinite(x.data(), n)); };
   run<T>("first_nonfinite " + s.text(), look, written(found));
@@ -242,6 +297,8 @@ void all(const Kernels<T>& k) {
   for (const Shape s : {Shape{1, 1, 1}, Shape{7, 5, 15}, Shape{16, 16, 16}, Shape{17, 33, 65},
                         Shape{13, 400, 63}, Shape{45, 65, 1100}, Shape{70, 770, 17}}) {
     dense(k, s);
+    random_dense(k, s);
+    covariance(k, s);
   }
   for (const Shape s : {Shape{1, 17, 1}, Shape{5, 63, 10}, Shape{3, 333, 130}}) {
     activation(k, s);
@@ -262,6 +319,8 @@ template <class T>
 void few(const Kernels<T>& k) {
   for (const Shape s : {Shape{1, 784, 256}, Shape{32, 256, 128}, Shape{32, 256, 10}}) dense(k, s);
   dense(k, {48, 64, 1100});
+  random_dense(k, {16, 128, 256});
+  covariance(k, {256, 128, 64});
   activation(k, {32, 256, 256});
   gather<T, std::uint8_t>(k, {16, 784, 1}, DType::u8, "u8");
   loss(k, {128, 1, 10});
