@@ -263,7 +263,8 @@ FANIN_INLINE Vec<T> gelu(Vec<T> x, Vec<T>& slope) {
 template <class T>
 FANIN_INLINE void sincos_quarters(Vec<T> t, Vec<T>& sine, Vec<T>& cosine) {
   using C = MathConstants<T>;
-  constexpr Scaled sine_of(C::sine, T(0.5), T(0.25)), cosine_of(C::cosine, T(1), T(0.25));
+  constexpr Scaled sine_of(C::sine, T(0.5), T(0.25));
+  constexpr Scaled cosine_of(C::cosine, T(1), T(0.25));
   const Vec<T> round = Vec<T>::set(C::round);
   const Vec<T> quarters = t + round;
   const Vec<T> r = t - (quarters - round), z = r * r;
