@@ -1,0 +1,43 @@
+#pragma once
+#include "core/parallel.hpp"
+#include "kernels/covariance.hpp"
+
+namespace fanin {
+
+/// Rows of data of any stored type.
+struct Rows {
+  const void* data;
+  DType dtype;
+  index n, cols;
+
+  const void* row(index i) const {
+    const index size = dtype == DType::u8 ? 1 : dtype == DType::f32 ? 4 : 8;
+    return static_cast<const char*>(data) + i * cols * size;
+  }
+};
+
+// In all of these `poll` is called on the calling thread about every 50 ms; what it throws ends the
+// work.
+
+/// sums (cols) += the sum over rows of x - shift, or of its square; shift may be null.
+void column_sums(const Rows& x, const double* shift, bool squared, double* sums, int n_threads,
+                 FunctionRef<void()> poll);
+
+/// out (n, cols) = (x - mean) * scale; scale may be null.
+template <class T>
+void centre(const Rows& x, const double* mean, const double* scale, T* out, int n_threads,
+            FunctionRef<void()> poll);
+
+/// total (cols, cols) += the sum over rows of (x - mean)ᵀ (x - mean), products in T. The sums are
+/// made about a nearby shift that T holds (for bytes a whole number, so that they are exact), and
+/// moved.
+template <class T>
+void scatter(const Rows& x, const double* mean, double* total, int n_threads,
+             FunctionRef<void()> poll);
+
+/// out (n, m) = ((x - mean) · vectorsᵀ) * scale + add, vectors (m, cols); scale, add may be null.
+template <class T>
+void project(const Rows& x, const double* mean, const T* vectors, index m, const double* scale,
+             const double* add, T* out, int n_threads, FunctionRef<void()> poll);
+
+}  // namespace fanin
