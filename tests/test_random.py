@@ -314,7 +314,15 @@ def test_as_generator():
 def test_package_streams_are_apart_from_users():
     streams = {
         package_generator(1, purpose, layer, step).stream
-        for purpose in ("init", "dropout", "shuffle", "replacement", "augment", "search")
+        for purpose in (
+            "init",
+            "dropout",
+            "shuffle",
+            "replacement",
+            "augment",
+            "search",
+            "drop_connect",
+        )
         for layer in (0, 1, 255)
         for step in (0, 1, 2**40 - 1)
     }

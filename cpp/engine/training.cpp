@@ -310,10 +310,11 @@ bool Trainer<T>::step(Team& team, const Step& s, Poller& poll) {
   const double total = total_weight(job.data, job.order, s.first, s.rows);
   double loss = 0;
   index correct = 0;
+  auto key = key_of(job.seed, s.number, 0);
   Batch b{};
   for (index part = 0; part < parts; ++part) {
     const index begin = s.rows * part / parts, end = s.rows * (part + 1) / parts;
-    const auto key = key_of(job.seed, s.number, begin);
+    key.first_row = begin;
     b = {&job.data, job.order,         s.first + begin, end - begin,
          part > 0,  part + 1 == parts, T(1 / total),    &key};
     pass(team, b, poll);
