@@ -14,7 +14,7 @@ struct RowMasks {
 
 /// What is left of DropConnect at test time: y = scale * E[f(z)] with z normal, its mean in `mean`
 /// and its variance ratio * variance (Wan et al. sample it).
-/// In closed form for identity, relu and leaky_relu, else by Gauss-Hermite quadrature of 16 points.
+/// In closed form for identity, relu and leaky_relu, else by a sum over 33 points.
 template <class T>
 struct GaussianActivation {
   const T* mean;      // (rows, cols)

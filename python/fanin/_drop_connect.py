@@ -127,7 +127,7 @@ def dropconnect_inference(
     "mean" puts the mean of the masks in their place: ``activation(x @ W + b)``. "moments" takes the
     sums over masks for normal, with mean ``x @ W + b`` and variance ``(1 - keep) / keep * x**2 @
     W**2``, and returns the mean of the activation over these: in closed form for identity, relu and
-    leaky_relu, by Gauss-Hermite quadrature of 16 points for the others. Wan et al. draw samples of
+    leaky_relu, by the trapezoidal rule over 33 points for the others. Wan et al. draw samples of
     that distribution; this is what their mean converges to.
 
     Parameters
