@@ -124,25 +124,47 @@ class ReferenceMLP:
     keep: Sequence[float]
     loss: str
     seed: int
+    dropout_mode: str = "inverted"
+    drop_connect: Sequence[float] = ()
+    drop_connect_mask: str = "batch"
 
     @classmethod
     def of(cls, net: Any) -> ReferenceMLP:
         params = {name: p.astype(np.float64) for name, p in net.params.items()}
-        return cls(params, net.activation, net.keep, net.loss_name, net.seed)
+        options = {k: v for k, v in net.config().items() if k in cls.__dataclass_fields__}
+        return cls(**options | {"params": params})
+
+    def weight_masks(self, layer: int, rows: int, step: int | None) -> Array:
+        """The factors of a layer's weights: (1, D, H), or (N, D, H) by example."""
+        shape = self.params[f"W{layer + 1}"].shape
+        if step is None or layer >= len(self.drop_connect):
+            return np.ones((1, *shape))
+        n = rows if self.drop_connect_mask == "example" else 1
+        keep = self.drop_connect[layer]
+        stream = _core.stream_of("drop_connect", layer, step)
+        mask = dropout_mask(self.seed, stream, n * shape[0], shape[1], keep)
+        return mask.reshape(n, *shape) / keep
+
+    def unit_masks(self, layer: int, shape: tuple[int, ...], step: int | None) -> Array:
+        """The factors of a hidden layer's outputs."""
+        keep, inverted = self.keep[layer], self.dropout_mode == "inverted"
+        if step is None:
+            return np.full(shape, 1 if inverted else keep)
+        stream = _core.stream_of("dropout", layer, step)
+        return dropout_mask(self.seed, stream, *shape, keep) / (keep if inverted else 1)
 
     def forward(self, X: Array, step: int | None = None) -> list[tuple[Array, Array]]:
-        """(output, slope) of each layer; dropout as in that step of training."""
+        """(output, slope) of each layer; masks as in that step of training."""
         layers = []
         h = X.astype(np.float64)
         n_layers = len(self.params) // 2
         for layer in range(n_layers):
-            z = h @ self.params[f"W{layer + 1}"] + self.params[f"b{layer + 1}"]
+            W = self.weight_masks(layer, len(X), step) * self.params[f"W{layer + 1}"]
+            z = (h[:, None] @ W)[:, 0] + self.params[f"b{layer + 1}"]
             name = self.activation[layer] if layer < n_layers - 1 else "identity"
             h, slope = ACTIVATIONS[name](z), SLOPES[name](z)
-            if step is not None and layer < n_layers - 1:
-                keep = self.keep[layer]
-                stream = _core.stream_of("dropout", layer, step)
-                mask = dropout_mask(self.seed, stream, *h.shape, keep) / keep
+            if layer < n_layers - 1:
+                mask = self.unit_masks(layer, h.shape, step)
                 h, slope = h * mask, slope * mask
             layers.append((h, slope))
         return layers
@@ -164,11 +186,13 @@ class ReferenceMLP:
         for layer in range(len(layers), 0, -1):
             below = layers[layer - 2][0] if layer > 1 else X.astype(np.float64)
             W = self.params[f"W{layer}"]
-            grads[f"W{layer}"] = below.T @ dz + reg * W
+            masks = self.weight_masks(layer - 1, len(X), step)
+            products = below[:, :, None] * dz[:, None] if len(masks) > 1 else below.T @ dz
+            grads[f"W{layer}"] = (masks * products).sum(axis=0) + reg * W
             grads[f"b{layer}"] = dz.sum(axis=0)
             loss += 0.5 * reg * float((W * W).sum())
             if layer > 1:
-                dz = (dz @ W.T) * layers[layer - 2][1]
+                dz = (masks * W @ dz[:, :, None])[:, :, 0] * layers[layer - 2][1]
         return loss, grads
 
 

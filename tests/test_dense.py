@@ -117,7 +117,7 @@ def test_activations_against_float64(
 def test_slopes_against_float64(activation: str, dtype: Any) -> None:
     z = np.linspace(-12, 12, 1001).astype(dtype).reshape(7, 143)
     y, slope = _core.activation_forward(
-        z, layers.activation_code("activation", activation), 1.0, 0, 0, 0, None, True, 0
+        z, layers.activation_code("activation", activation), 1.0, 1.0, 0, 0, 0, None, True, 0
     )
     eps = np.finfo(dtype).eps
     exact = z.astype(np.float64)

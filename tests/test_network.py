@@ -261,7 +261,7 @@ def test_set_parameters() -> None:
 
 
 def test_engine_streams_are_apart() -> None:
-    purposes = ["user", "init", "dropout", "shuffle", "replacement"]
+    purposes = ["user", "init", "dropout", "shuffle", "replacement", "drop_connect"]
     streams = {
         _core.stream_of(p, layer, step)
         for p in purposes

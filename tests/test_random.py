@@ -314,11 +314,19 @@ def test_as_generator():
 def test_package_streams_are_apart_from_users():
     streams = {
         package_generator(1, purpose, layer, step).stream
-        for purpose in ("init", "dropout", "shuffle", "replacement", "augment", "search")
+        for purpose in (
+            "init",
+            "dropout",
+            "shuffle",
+            "replacement",
+            "augment",
+            "search",
+            "drop_connect",
+        )
         for layer in (0, 1, 255)
         for step in (0, 1, 2**40 - 1)
     }
-    assert len(streams) == 54
+    assert len(streams) == 63
     assert min(streams) >= 2**56
     assert package_generator(9, "shuffle").seed == 9
     with pytest.raises(ValueError, match=r"purpose: expected one of user, init.*got 'x'"):

@@ -20,7 +20,7 @@ struct Flat {
 };
 
 template <class T>
-py::tuple forward(const py::array& z, int activation, double keep, std::uint64_t seed,
+py::tuple forward(const py::array& z, int activation, double keep, double scale, std::uint64_t seed,
                   std::uint64_t stream, index first_row, const py::object& out, bool with_slope,
                   int n_threads) {
   check_layout<T>(z, "x");
@@ -34,7 +34,7 @@ py::tuple forward(const py::array& z, int activation, double keep, std::uint64_t
                          shape.cols,
                          shape.cols};
   a.epilogue.activation = static_cast<Activation>(activation);
-  a.epilogue.dropout = {seed, stream, first_row, keep_threshold(keep), T(1.0 / keep)};
+  a.epilogue.dropout = {seed, stream, first_row, keep_threshold(keep), T(scale)};
   if (with_slope) {
     py::array_t<T> s(std::vector<py::ssize_t>(z.shape(), z.shape() + z.ndim()));
     a.epilogue.slope = s.mutable_data();
@@ -70,18 +70,19 @@ void bind_activation(py::module_& m) {
       py::make_tuple("identity", "relu", "leaky_relu", "elu", "gelu", "sigmoid", "tanh");
   m.def(
       "activation_forward",
-      [](const py::array& z, int activation, double keep, std::uint64_t seed, std::uint64_t stream,
-         index first_row, const py::object& out, bool slope, int n_threads) {
+      [](const py::array& z, int activation, double keep, double scale, std::uint64_t seed,
+         std::uint64_t stream, index first_row, const py::object& out, bool slope, int n_threads) {
         return by_dtype(z, "x", [&](auto t) {
-          return forward<decltype(t)>(z, activation, keep, seed, stream, first_row, out, slope,
-                                      n_threads);
+          return forward<decltype(t)>(z, activation, keep, scale, seed, stream, first_row, out,
+                                      slope, n_threads);
         });
       },
-      py::arg("x"), py::arg("activation"), py::arg("keep"), py::arg("seed"), py::arg("stream"),
-      py::arg("first_row"), py::arg("out"), py::arg("slope"), py::arg("n_threads"),
-      "(y, slope or None): dropout(activation(x)), the last axis being a row of the mask; out may "
-      "be "
-      "x.");
+      py::arg("x"), py::arg("activation"), py::arg("keep"), py::arg("scale"), py::arg("seed"),
+      py::arg("stream"), py::arg("first_row"), py::arg("out"), py::arg("slope"),
+      py::arg("n_threads"),
+      "(y, slope or None): scale * mask * activation(x), the last axis being a row of the mask; "
+      "out "
+      "may be x.");
   m.def(
       "map",
       [](const std::string& name, const py::array& x) {

@@ -49,14 +49,15 @@ Data<T> data_of(const Network<T>& net, const py::array& x, const py::object& mea
 /// A network with its trainer, kept while the batch size stays.
 template <class T>
 struct Engine {
-  Engine(const std::vector<std::tuple<index, index, int, double>>& specs, int loss)
-      : net(layers_of(specs), static_cast<Loss>(loss)) {}
+  using Specs = std::vector<std::tuple<index, index, int, double, double>>;
 
-  static std::vector<LayerSpec> layers_of(
-      const std::vector<std::tuple<index, index, int, double>>& specs) {
+  Engine(const Specs& specs, int loss, bool vanilla, bool row_masks, bool moments)
+      : net(layers_of(specs), static_cast<Loss>(loss), {vanilla, row_masks, moments}) {}
+
+  static std::vector<LayerSpec> layers_of(const Specs& specs) {
     std::vector<LayerSpec> layers;
-    for (const auto& [in, out, activation, keep] : specs) {
-      layers.push_back({in, out, static_cast<Activation>(activation), keep});
+    for (const auto& [in, out, activation, keep, keep_weights] : specs) {
+      layers.push_back({in, out, static_cast<Activation>(activation), keep, keep_weights});
     }
     return layers;
   }
@@ -137,8 +138,8 @@ template <class T>
 void bind_engine(py::module_& m, const char* name) {
   using E = Engine<T>;
   py::class_<E>(m, name)
-      .def(py::init<const std::vector<std::tuple<index, index, int, double>>&, int>(),
-           py::arg("layers"), py::arg("loss"))
+      .def(py::init<const typename E::Specs&, int, bool, bool, bool>(), py::arg("layers"),
+           py::arg("loss"), py::arg("vanilla"), py::arg("row_masks"), py::arg("moments"))
       .def_property_readonly(
           "parameters",
           [](py::object self) {

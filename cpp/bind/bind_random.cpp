@@ -21,7 +21,7 @@ constexpr index piece_step = 64 * 16;
 
 constexpr const char* distributions[] = {"uniform", "normal", "bernoulli"};
 constexpr const char* purposes[] = {"user",        "init",    "dropout", "shuffle",
-                                    "replacement", "augment", "search"};
+                                    "replacement", "augment", "search",  "drop_connect"};
 
 template <class T>
 void fill(py::array& out, Distribution distribution, PhiloxKey key, std::uint64_t first_group,

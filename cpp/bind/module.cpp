@@ -5,6 +5,7 @@ namespace fanin::bind {
 void bind_config(pybind11::module_&);
 void bind_covariance(pybind11::module_&);
 void bind_dense(pybind11::module_&);
+void bind_drop_connect(pybind11::module_&);
 void bind_activation(pybind11::module_&);
 void bind_loss(pybind11::module_&);
 void bind_optimizer(pybind11::module_&);
@@ -21,6 +22,7 @@ PYBIND11_MODULE(_core, m, pybind11::mod_gil_not_used()) {
   bind_config(m);
   bind_covariance(m);
   bind_dense(m);
+  bind_drop_connect(m);
   bind_activation(m);
   bind_loss(m);
   bind_optimizer(m);

@@ -19,6 +19,7 @@ index padded(index cols) {
 }
 
 constexpr index evaluation_rows = 96;  // a block whose activations stay in cache
+constexpr double madds_per_draw = 16;  // in time
 
 }  // namespace
 
@@ -56,8 +57,8 @@ Workspace<T>::Workspace(const std::vector<LayerSpec>& specs, index n_rows, bool 
 }
 
 template <class T>
-Network<T>::Network(std::vector<LayerSpec> layers, Loss loss)
-    : layers_(std::move(layers)), loss_(loss) {
+Network<T>::Network(std::vector<LayerSpec> layers, Loss loss, Dropping dropping)
+    : layers_(std::move(layers)), loss_(loss), dropping_(dropping) {
   const index line = 64 / static_cast<index>(sizeof(T));
   for (const LayerSpec& l : layers_) {
     offsets_.push_back(size_);
@@ -71,14 +72,30 @@ Network<T>::Network(std::vector<LayerSpec> layers, Loss loss)
 template <class T>
 double Network<T>::madds() const {
   double total = 0;
-  for (const LayerSpec& l : layers_)
-    total += static_cast<double>(l.in) * static_cast<double>(l.out);
+  for (std::size_t l = 0; l < layers_.size(); ++l) {
+    total += static_cast<double>(layers_[l].in) * static_cast<double>(layers_[l].out) *
+             (has_row_masks(l) ? madds_per_draw : 1);
+  }
   return total;
 }
 
 template <class T>
-void Network<T>::forward_layer(std::size_t l, Workspace<T>& w, Range rows, Range cols,
-                               const DropoutKey* dropout) const {
+T Network<T>::output_scale(std::size_t l, bool training) const {
+  const double keep = layers_[l].keep;
+  if (dropping_.vanilla) return T(training ? 1 : keep);
+  return T(training ? 1 / keep : 1);
+}
+
+template <class T>
+Dropout<T> Network<T>::weight_mask(std::size_t l, const DropoutKey& key, index first_row) const {
+  const double keep = layers_[l].keep_weights;
+  return {key.seed, stream_of(Purpose::drop_connect, l, key.step), first_row, keep_threshold(keep),
+          T(1 / keep)};
+}
+
+/// Layer l over the workspace, its activation and masks left out.
+template <class T>
+DenseForward<T> Network<T>::layer_product(std::size_t l, const Workspace<T>& w) const {
   const LayerSpec& spec = layers_[l];
   DenseForward<T> d{};
   d.x = l == 0 ? w.x : w.layers[l - 1].y;
@@ -89,13 +106,78 @@ void Network<T>::forward_layer(std::size_t l, Workspace<T>& w, Range rows, Range
   d.y_stride = w.layers[l].stride;
   d.in = spec.in;
   d.out = spec.out;
+  return d;
+}
+
+template <class T>
+void Network<T>::forward_layer(std::size_t l, Workspace<T>& w, Range rows, Range cols,
+                               const DropoutKey* dropout) const {
+  const LayerSpec& spec = layers_[l];
+  DenseForward<T> d = layer_product(l, w);
   d.epilogue.activation = spec.activation;
   d.epilogue.slope = w.layers[l].slope;
+  d.epilogue.dropout.scale = output_scale(l, dropout != nullptr);
   if (dropout && spec.keep < 1) {
-    d.epilogue.dropout = {dropout->seed, stream_of(Purpose::dropout, l, dropout->step),
-                          dropout->first_row, keep_threshold(spec.keep), T(1.0 / spec.keep)};
+    d.epilogue.dropout.seed = dropout->seed;
+    d.epilogue.dropout.stream = stream_of(Purpose::dropout, l, dropout->step);
+    d.epilogue.dropout.first_row = dropout->first_row;
+    d.epilogue.dropout.threshold = keep_threshold(spec.keep);
   }
+  if (dropout && has_row_masks(l)) {
+    const RowMasks<T> masks{weight_mask(l, *dropout, dropout->first_row), spec.in};
+    return kernels<T>().drop_connect_forward(d, masks, rows, cols);
+  }
+  if (dropout && shares_weight_mask(l)) d.w = dropout->masked + weight_offset(l);
   kernels<T>().dense_forward(d, rows, cols);
+}
+
+/// Room for one member's squares of a layer's inputs and variances of its sums.
+template <class T>
+struct Network<T>::Moments {
+  Aligned<T> squared, variance;
+};
+
+namespace {
+
+/// to = from * from on whole rows.
+template <class T>
+void square(const T* from, T* to, index cols, index stride, Range rows) {
+  kernels<T>().activation_backward({from, to, {from, nullptr, T(1)}, cols, stride}, rows);
+}
+
+}  // namespace
+
+template <class T>
+void Network<T>::square_weights(std::size_t l, T* squares) const {
+  const index offset = weight_offset(l), out = layers_[l].out;
+  square(params() + offset, squares + offset, out, out, {0, layers_[l].in});
+}
+
+/// Layer l at test time: its sums have mean x W + b and variance (1 - p) / p * x^2 W^2.
+template <class T>
+void Network<T>::forward_moments(std::size_t l, Workspace<T>& w, Range rows, const T* squares,
+                                 Moments& room) const {
+  const LayerSpec& spec = layers_[l];
+  const DenseForward<T> mean = layer_product(l, w);
+  kernels<T>().dense_forward(mean, rows, {0, spec.out});
+  room.squared.reserve(w.rows * mean.x_stride);
+  room.variance.reserve(w.rows * mean.y_stride);
+  square(mean.x, room.squared.data(), spec.in, mean.x_stride, rows);
+  DenseForward<T> variance = mean;
+  variance.x = room.squared.data();
+  variance.w = squares + weight_offset(l);
+  variance.b = nullptr;
+  variance.y = room.variance.data();
+  kernels<T>().dense_forward(variance, rows, {0, spec.out});
+  const GaussianActivation<T> activation{mean.y,
+                                         variance.y,
+                                         mean.y,
+                                         spec.activation,
+                                         T((1 - spec.keep_weights) / spec.keep_weights),
+                                         output_scale(l, false),
+                                         spec.out,
+                                         mean.y_stride};
+  kernels<T>().gaussian_activation(activation, rows);
 }
 
 template <class T>
@@ -147,8 +229,18 @@ void Network<T>::for_row_blocks(const Data<T>& data, int threads, FunctionRef<vo
   const double flops = 2 * madds() * static_cast<double>(data.n);
   const int team_size =
       static_cast<int>(std::min<index>(useful_threads(threads, flops), std::max<index>(blocks, 1)));
+  const auto by_moments = [&](std::size_t l) {
+    return dropping_.moments && layers_[l].masks_weights();
+  };
+  Aligned<T> squares;
+  for (std::size_t l = 0; l < layers_.size(); ++l) {
+    if (!by_moments(l)) continue;
+    squares.reserve(size_);
+    square_weights(l, squares.data());
+  }
   parallel_team(team_size, [&](Team& team) {
     std::vector<std::optional<Workspace<T>>> rooms(static_cast<std::size_t>(team.size()));
+    std::vector<Moments> moments(static_cast<std::size_t>(team.size()));
     Poller poller(poll);
     team.share(blocks, [&](index b, int member) {
       auto& room = rooms[static_cast<std::size_t>(member)];
@@ -158,7 +250,11 @@ void Network<T>::for_row_blocks(const Data<T>& data, int threads, FunctionRef<vo
       const Range rows{0, block.end - block.begin};
       load_rows(data, nullptr, block.begin, w, rows);
       for (std::size_t l = 0; l < layers_.size(); ++l) {
-        forward_layer(l, w, rows, {0, layers_[l].out}, nullptr);
+        if (by_moments(l)) {
+          forward_moments(l, w, rows, squares.data(), moments[static_cast<std::size_t>(member)]);
+        } else {
+          forward_layer(l, w, rows, {0, layers_[l].out}, nullptr);
+        }
       }
       use(w, block.begin, rows);
       poller(member);

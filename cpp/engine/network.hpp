@@ -11,7 +11,17 @@ namespace fanin {
 struct LayerSpec {
   index in, out;
   Activation activation;
-  double keep;  // of its outputs, in training
+  double keep;              // of its outputs, in training
+  double keep_weights = 1;  // of its weights: DropConnect
+
+  bool masks_weights() const { return keep_threshold(keep_weights) != 0; }
+};
+
+/// How a network drops.
+struct Dropping {
+  bool vanilla = false;    // outputs: not scaled in training, times keep at test time
+  bool row_masks = false;  // weights: a mask for each row of the batch instead of one for all
+  bool moments = false;    // weights at test time: E[f(z)], z normal, instead of f(E[z])
 };
 
 /// Rows of data with their targets; what is absent is null.
@@ -59,10 +69,11 @@ struct Evaluation {
 template <class T>
 class Network {
  public:
-  Network(std::vector<LayerSpec> layers, Loss loss);
+  Network(std::vector<LayerSpec> layers, Loss loss, Dropping dropping = {});
 
   const std::vector<LayerSpec>& layers() const { return layers_; }
   Loss loss() const { return loss_; }
+  const Dropping& dropping() const { return dropping_; }
   index in() const { return layers_.front().in; }
   index out() const { return layers_.back().out; }
 
@@ -73,12 +84,26 @@ class Network {
   index weight_offset(std::size_t l) const { return offsets_[2 * l]; }
   index bias_offset(std::size_t l) const { return offsets_[2 * l + 1]; }
 
-  /// Forward through layer l on rows x cols of the workspace. Dropout where a stream is given.
+  /// What a layer's outputs are multiplied by, where they are kept.
+  T output_scale(std::size_t l, bool training) const;
+
+  /// A step's masks. Those that all rows share have been applied: `masked` has the layout of the
+  /// parameters.
   struct DropoutKey {
     std::uint64_t seed;
     std::uint64_t step;
     index first_row;
+    const T* masked = nullptr;
   };
+  bool shares_weight_mask(std::size_t l) const {
+    return layers_[l].masks_weights() && !dropping_.row_masks;
+  }
+  bool has_row_masks(std::size_t l) const {
+    return layers_[l].masks_weights() && dropping_.row_masks;
+  }
+  Dropout<T> weight_mask(std::size_t l, const DropoutKey& key, index first_row) const;
+
+  /// Forward through layer l on rows x cols of the workspace. Masks where a key is given.
   void forward_layer(std::size_t l, Workspace<T>& w, Range rows, Range cols,
                      const DropoutKey* dropout) const;
 
@@ -95,15 +120,21 @@ class Network {
   /// Mean loss (over the weights) and count of right predictions.
   Evaluation evaluate(const Data<T>& data, int threads, FunctionRef<void()> poll) const;
 
-  /// Multiply-adds of one forward pass over a row.
+  /// Multiply-adds of one forward pass over a row, or what takes as long.
   double madds() const;
 
  private:
+  struct Moments;
+  DenseForward<T> layer_product(std::size_t l, const Workspace<T>& w) const;
+  void square_weights(std::size_t l, T* squares) const;
+  void forward_moments(std::size_t l, Workspace<T>& w, Range rows, const T* squares,
+                       Moments& room) const;
   template <class F>
   void for_row_blocks(const Data<T>& data, int threads, FunctionRef<void()> poll, F&& use) const;
 
   std::vector<LayerSpec> layers_;
   Loss loss_;
+  Dropping dropping_;
   std::vector<index> offsets_;
   index size_ = 0;
   Aligned<T> params_;

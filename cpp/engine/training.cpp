@@ -12,6 +12,7 @@ namespace {
 
 constexpr index few_rows = 12;         // for each thread: fewer, and weights weigh more than rows
 constexpr index piece_rows = 96;       // rows that one thread takes at a time
+constexpr index drawn_rows = 8;        // the same where each row has masks to draw
 constexpr index item_elements = 3072;  // parameters that one thread updates at a time
 constexpr double fused_flops = 2e9;    // a longer pass over parameters must stay interruptible
 
@@ -40,6 +41,9 @@ Trainer<T>::Trainer(Network<T>& network, index batch)
     if (l > 0) total += (network_.layers()[l].in * network_.layers()[l].out + 15) / 16 * 16;
   }
   transposes_.reserve(total);
+  for (std::size_t l = 0; l < network_.layers().size(); ++l) {
+    if (network_.shares_weight_mask(l)) masked_.reserve(network_.size());
+  }
 }
 
 template <class T>
@@ -61,11 +65,35 @@ void Trainer<T>::plan_items() {
 }
 
 template <class T>
-void Trainer<T>::transpose_rows(std::size_t layer, Range rows) {
-  const LayerSpec& spec = network_.layers()[layer];
-  const Transpose<T> t{network_.params() + network_.weight_offset(layer),
-                       transposes_.data() + transpose_offsets_[layer], spec.in, spec.out};
-  kernels<T>().transpose(t, rows);
+typename Network<T>::DropoutKey Trainer<T>::key_of(std::uint64_t seed, std::uint64_t step,
+                                                   index first) const {
+  return {seed, step, first, masked_.data()};
+}
+
+/// The mask that all rows share, applied to an item's weights or their gradient.
+template <class T>
+void Trainer<T>::mask_weights(const Item& item, const typename Network<T>::DropoutKey& key,
+                              const T* from, T* to) const {
+  const index out = network_.layers()[item.layer].out;
+  const Dropout<T> mask = network_.weight_mask(item.layer, key, item.rows.begin);
+  kernels<T>().activation_forward({from, to, {Activation::identity, mask, nullptr}, out, out},
+                                  {0, item.rows.end - item.rows.begin});
+}
+
+/// An item's weights as the next products take them: masked, then transposed.
+template <class T>
+void Trainer<T>::prepare(const Item& item, const typename Network<T>::DropoutKey* dropout) {
+  if (item.bias) return;
+  const T* arena = network_.params();
+  if (dropout && network_.shares_weight_mask(item.layer)) {
+    mask_weights(item, *dropout, arena + item.offset, masked_.data() + item.offset);
+    arena = masked_.data();
+  }
+  if (item.layer == 0) return;
+  const LayerSpec& spec = network_.layers()[item.layer];
+  const Transpose<T> t{arena + network_.weight_offset(item.layer),
+                       transposes_.data() + transpose_offsets_[item.layer], spec.in, spec.out};
+  kernels<T>().transpose(t, item.rows);
 }
 
 template <class T>
@@ -83,10 +111,8 @@ void Trainer<T>::share_items(Team& team, F&& work) {
 }
 
 template <class T>
-void Trainer<T>::refresh_transposes(Team& team) {
-  share_items(team, [&](const Item& item, int) {
-    if (item.layer > 0 && !item.bias) transpose_rows(item.layer, item.rows);
-  });
+void Trainer<T>::prepare_all(Team& team, const typename Network<T>::DropoutKey* dropout) {
+  share_items(team, [&](const Item& item, int) { prepare(item, dropout); });
 }
 
 template <class T>
@@ -116,7 +142,12 @@ void Trainer<T>::backward_layer(std::size_t l, const Batch& b, Range rows, Range
   d.dx_stride = lower.stride;
   d.derivative.slope = lower.slope;
   if (below.activation == Activation::relu) d.derivative.gate = lower.y;
-  d.derivative.factor = b.dropout ? T(1.0 / below.keep) : T(1);
+  d.derivative.factor = network_.output_scale(l - 1, b.dropout != nullptr);
+  if (b.dropout && network_.has_row_masks(l)) {
+    d.w = network_.params() + network_.weight_offset(l);
+    const RowMasks<T> masks{network_.weight_mask(l, *b.dropout, b.dropout->first_row), spec.in};
+    return kernels<T>().drop_connect_backward_input(d, masks, rows, cols);
+  }
   kernels<T>().dense_backward_input(d, rows, cols);
 }
 
@@ -165,8 +196,8 @@ void Trainer<T>::pass_columns(Team& team, const Batch& b, Poller& poll) {
 template <class T>
 void Trainer<T>::pass(Team& team, const Batch& b, Poller& poll) {
   if (team.size() > 1 && b.rows < few_rows * team.size()) return pass_columns(team, b, poll);
-  const index pieces =
-      std::min<index>(b.rows, team.size() * parts_of(b.rows, team.size() * piece_rows));
+  const index most = b.dropout && network_.dropping().row_masks ? drawn_rows : piece_rows;
+  const index pieces = std::min<index>(b.rows, team.size() * parts_of(b.rows, team.size() * most));
   team.share(pieces, [&](index i, int member) {
     pass_rows(b, {b.rows * i / pieces, b.rows * (i + 1) / pieces}, member, poll);
   });
@@ -199,7 +230,14 @@ void Trainer<T>::item_gradient(const Item& item, const Batch& b, T* gradient) {
                             first ? work_.x_stride : work_.layers[item.layer - 1].stride,
                             layer.stride,
                             b.accumulate};
+  if (b.dropout && network_.has_row_masks(item.layer)) {
+    const Dropout<T> draws = network_.weight_mask(item.layer, *b.dropout, b.dropout->first_row);
+    return kernels<T>().drop_connect_weight_gradient(w, {draws, spec.in}, item.rows, gradient);
+  }
   kernels<T>().weight_gradient(w, item.rows, gradient);
+  if (b.last && b.dropout && network_.shares_weight_mask(item.layer)) {
+    mask_weights(item, *b.dropout, gradient, gradient);
+  }
 }
 
 template <class T>
@@ -216,7 +254,8 @@ void Trainer<T>::update(const Item& item, const Step& s, T* gradient, double fac
     sum_row_squares(item, o.p);
   }
   kernels<T>().optimizer_step(o, {0, item.size});
-  if (item.layer > 0 && !item.bias) transpose_rows(item.layer, item.rows);
+  const auto next = key_of(job.seed, s.number + 1, 0);
+  prepare(item, &next);
 }
 
 /// Asks for what the update of an item will change, while its gradient is on the way: the weights
@@ -271,11 +310,13 @@ bool Trainer<T>::step(Team& team, const Step& s, Poller& poll) {
   const double total = total_weight(job.data, job.order, s.first, s.rows);
   double loss = 0;
   index correct = 0;
+  auto key = key_of(job.seed, s.number, 0);
   Batch b{};
   for (index part = 0; part < parts; ++part) {
     const index begin = s.rows * part / parts, end = s.rows * (part + 1) / parts;
-    const typename Network<T>::DropoutKey key{job.seed, s.number, begin};
-    b = {&job.data, job.order, s.first + begin, end - begin, part > 0, T(1 / total), &key};
+    key.first_row = begin;
+    b = {&job.data, job.order,         s.first + begin, end - begin,
+         part > 0,  part + 1 == parts, T(1 / total),    &key};
     pass(team, b, poll);
     loss += batch_loss(b, &correct);
     if (fused) break;
@@ -314,7 +355,9 @@ TrainingProgress Trainer<T>::run(TrainingJob<T>& job, double* losses, std::int64
   parallel_team(useful_threads(job.threads, flops), [&](Team& team) {
     Poller poller(poll);
     reserve_scratch(team.size());
-    refresh_transposes(team);
+    const auto key =
+        key_of(job.seed, job.first_stream + static_cast<std::uint64_t>(job.first_step), 0);
+    prepare_all(team, &key);
     for (index i = job.first_step; i < job.last_step; ++i) {
       const index first = i * job.batch, done = i - job.first_step;
       if (done > 0 && watch.seconds() > job.budget) break;
@@ -347,13 +390,14 @@ Evaluation Trainer<T>::gradient(const Data<T>& data, double l2, T* gradient, int
   Evaluation e;
   parallel_team(useful_threads(threads, flops), [&](Team& team) {
     Poller poller(poll);
-    refresh_transposes(team);
+    auto key = dropout ? key_of(dropout->seed, dropout->step, 0) : key_of(0, 0, 0);
+    const auto* masks = dropout ? &key : nullptr;
+    prepare_all(team, masks);
     for (index part = 0; part < parts; ++part) {
       const index begin = data.n * part / parts, end = data.n * (part + 1) / parts;
-      typename Network<T>::DropoutKey key{};
-      if (dropout) key = {dropout->seed, dropout->step, begin};
-      const Batch b{
-          &data, nullptr, begin, end - begin, part > 0, T(1 / total), dropout ? &key : nullptr};
+      key.first_row = begin;
+      const Batch b{&data,    nullptr,           begin,        end - begin,
+                    part > 0, part + 1 == parts, T(1 / total), masks};
       pass(team, b, poller);
       e.loss += batch_loss(b, &e.correct);
       share_items(team, [&](const Item& item, int) {

@@ -30,7 +30,8 @@ struct TrainingProgress {
   bool diverged = false;  // the next step's loss was not finite; it was not applied
 };
 
-/// The parameters' transposes and everything else that lives as long as a fit.
+/// The parameters as products take them, transposed and masked, and everything else that lives as
+/// long as a fit.
 template <class T>
 class Trainer {
  public:
@@ -60,7 +61,7 @@ class Trainer {
     const Data<T>* data;
     const std::int64_t* indices;
     index first, rows;
-    bool accumulate;
+    bool accumulate, last;
     T scale;
     const typename Network<T>::DropoutKey* dropout;
   };
@@ -69,8 +70,11 @@ class Trainer {
 
   void plan_items();
   void reserve_scratch(int members);
-  void transpose_rows(std::size_t layer, Range rows);
-  void refresh_transposes(Team& team);
+  typename Network<T>::DropoutKey key_of(std::uint64_t seed, std::uint64_t step, index first) const;
+  void mask_weights(const Item& item, const typename Network<T>::DropoutKey& key, const T* from,
+                    T* to) const;
+  void prepare(const Item& item, const typename Network<T>::DropoutKey* dropout);
+  void prepare_all(Team& team, const typename Network<T>::DropoutKey* dropout);
   void pass(Team& team, const Batch& batch, Poller& poll);
   void pass_rows(const Batch& batch, Range rows, int member, Poller& poll);
   void pass_columns(Team& team, const Batch& batch, Poller& poll);
@@ -95,7 +99,7 @@ class Trainer {
   std::vector<Item> items_;
   std::vector<double> squares_;  // of each row of weights and each layer's biases
   std::vector<index> transpose_offsets_;
-  Aligned<T> transposes_, gradient_;
+  Aligned<T> transposes_, masked_, gradient_;
   std::vector<Aligned<T>> scratch_;  // of each member: an item's gradient
   index scratch_size_ = 0;
 };

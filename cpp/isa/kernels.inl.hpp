@@ -5,6 +5,7 @@
 #include "kernels/activation.inl.hpp"
 #include "kernels/covariance.inl.hpp"
 #include "kernels/dense.inl.hpp"
+#include "kernels/drop_connect.inl.hpp"
 #include "kernels/dropout.inl.hpp"
 #include "kernels/gather.inl.hpp"
 #include "kernels/gemm.inl.hpp"
@@ -30,6 +31,10 @@ constexpr Kernels<T> make_kernels() {
           dense_backward_input<T>,
           weight_gradient<T>,
           bias_gradient<T>,
+          drop_connect_forward<T>,
+          drop_connect_backward_input<T>,
+          drop_connect_weight_gradient<T>,
+          gaussian_activation<T>,
           activation_forward<T>,
           activation_backward<T>,
           gather_rows<T>,

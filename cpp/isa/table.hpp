@@ -2,6 +2,7 @@
 #include "kernels/activation.hpp"
 #include "kernels/covariance.hpp"
 #include "kernels/dense.hpp"
+#include "kernels/drop_connect.hpp"
 #include "kernels/dropout.hpp"
 #include "kernels/gather.hpp"
 #include "kernels/loss.hpp"
@@ -21,6 +22,13 @@ struct Kernels {
   void (*dense_backward_input)(const DenseBackwardInput<T>&, Range rows, Range cols) noexcept;
   void (*weight_gradient)(const WeightGradient<T>&, Range in, T* dw) noexcept;
   void (*bias_gradient)(const BiasGradient<T>&, Range cols) noexcept;
+  void (*drop_connect_forward)(const DenseForward<T>&, const RowMasks<T>&, Range rows,
+                               Range cols) noexcept;
+  void (*drop_connect_backward_input)(const DenseBackwardInput<T>&, const RowMasks<T>&, Range rows,
+                                      Range cols) noexcept;
+  void (*drop_connect_weight_gradient)(const WeightGradient<T>&, const RowMasks<T>&, Range in,
+                                       T* dw) noexcept;
+  void (*gaussian_activation)(const GaussianActivation<T>&, Range rows) noexcept;
   void (*activation_forward)(const ActivationForward<T>&, Range rows) noexcept;
   void (*activation_backward)(const ActivationBackward<T>&, Range rows) noexcept;
   void (*gather_rows)(const GatherRows<T>&, Range rows) noexcept;

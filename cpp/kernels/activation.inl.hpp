@@ -42,11 +42,12 @@ void finish(const Epilogue<T>& e, const T* z, T* y, index stride, index width, R
   const Vec<T> scale = Vec<T>::set(e.dropout.scale), zero = Vec<T>::zero();
   const auto one_vec = [&](index at, int v, int n, const Group& draws) {
     Vec<T> slope;
-    Vec<T> out = activate<A>(load_some(z + at, n), slope);
+    Vec<T> out = activate<A>(load_some(z + at, n), slope) * scale;
+    slope = slope * scale;
     if constexpr (Drop) {
       const Mask<T> alive = kept<T>(draws, e.dropout.threshold, v);
-      out = select(alive, out * scale, zero);
-      slope = select(alive, slope * scale, zero);
+      out = select(alive, out, zero);
+      slope = select(alive, slope, zero);
     }
     store_some(out, y + at, n);
     if constexpr (Slope) store_some(slope, e.slope + at, n);

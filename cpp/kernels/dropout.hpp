@@ -5,7 +5,7 @@
 
 namespace fanin {
 
-/// Inverted dropout: y * scale where the draw is below the threshold, else 0.
+/// y * scale where the draw is below the threshold, else 0; without a threshold y * scale.
 /// The draw of element (i, j) is word (j % 64 / 16) of Philox block ((first_row + i) *
 /// blocks_per_row
 /// + j / 64) * 16 + j % 16 under (seed, stream): a pure function of where the element stands.
@@ -14,7 +14,7 @@ struct Dropout {
   std::uint64_t seed = 0, stream = 0;
   index first_row = 0;          // the row of the whole mask that this call's row 0 is
   std::uint32_t threshold = 0;  // keep * 2^32; 0 stands for no dropout
-  T scale = T(1);               // 1 / keep
+  T scale = T(1);               // 1 / keep: inverted dropout
 
   FANIN_INLINE bool active() const { return threshold != 0; }
 };

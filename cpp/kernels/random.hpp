@@ -31,7 +31,8 @@ enum class Purpose : std::uint64_t {
   shuffle,
   replacement,
   augment,
-  search
+  search,
+  drop_connect
 };
 
 FANIN_INLINE std::uint64_t stream_of(Purpose purpose, std::uint64_t layer, std::uint64_t step) {

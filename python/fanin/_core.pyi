@@ -51,6 +51,7 @@ def activation_forward(
     x: _Array,
     activation: int,
     keep: float,
+    scale: float,
     seed: int,
     stream: int,
     first_row: int,
@@ -58,6 +59,34 @@ def activation_forward(
     slope: bool,
     n_threads: int,
 ) -> tuple[_Array, _Array | None]: ...
+def drop_connect_forward(
+    x: _Array,
+    W: _Array,
+    b: _Array | None,
+    activation: int,
+    keep: float,
+    seed: int,
+    stream: int,
+    first_row: int,
+    slope: bool,
+    n_threads: int,
+) -> tuple[_Array, _Array | None]: ...
+def drop_connect_backward(
+    dy: _Array,
+    x: _Array,
+    W: _Array,
+    slope: _Array | None,
+    gate: _Array | None,
+    keep: float,
+    seed: int,
+    stream: int,
+    first_row: int,
+    dx: bool,
+    n_threads: int,
+) -> tuple[_Array | None, _Array, _Array]: ...
+def gaussian_activation(
+    mean: _Array, variance: _Array, activation: int, ratio: float, n_threads: int
+) -> _Array: ...
 def map(name: str, x: _Array) -> _Array: ...
 @overload
 def loss_rows(
@@ -169,7 +198,14 @@ class Rule:
     ) -> bool: ...
 
 class _Engine:
-    def __init__(self, layers: Sequence[tuple[int, int, int, float]], loss: int) -> None: ...
+    def __init__(
+        self,
+        layers: Sequence[tuple[int, int, int, float, float]],
+        loss: int,
+        vanilla: bool,
+        row_masks: bool,
+        moments: bool,
+    ) -> None: ...
     @property
     def parameters(self) -> _Array: ...
     @property

@@ -2,7 +2,8 @@
 
 Every ``*_forward`` returns ``(out, cache)`` and the matching ``*_backward(dout, cache)`` returns
 the gradients, as in the course's assignments. x is (N, D), W is (D, H), b is (H,), all float32 or
-all float64.
+all float64. `keep` is the probability of keeping: masks are ``uniform < keep``. (The lecture's
+listing draws ``randn < p``, which keeps 69 % of the units at p = 0.5.)
 """
 
 from __future__ import annotations
@@ -14,9 +15,12 @@ import numpy as np
 import numpy.typing as npt
 
 from fanin import _core
+from fanin._drop_connect import dropconnect_backward, dropconnect_forward, dropconnect_inference
+from fanin._dropping import MODES
+from fanin._masks import Mask, masked
 from fanin._validate import describe, keep_probability, one_of, plain_array, threads
 from fanin.losses import softmax_loss, svm_loss
-from fanin.random import Generator, as_generator
+from fanin.random import Generator
 
 __all__ = [
     "affine_backward",
@@ -24,6 +28,9 @@ __all__ = [
     "dense",
     "dense_backward",
     "dense_forward",
+    "dropconnect_backward",
+    "dropconnect_forward",
+    "dropconnect_inference",
     "dropout_backward",
     "dropout_forward",
     "elu_backward",
@@ -70,6 +77,7 @@ class DropoutCache(NamedTuple):
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
     keep: float
+    scale: float
     key: tuple[int, int, int]
 
 
@@ -79,25 +87,6 @@ def activation_code(name: str, value: str) -> int:
         return _CODES[value]
     except (KeyError, TypeError):
         return _CODES[one_of(name, value, ACTIVATIONS)]
-
-
-class _Mask:
-    """The dropout mask of one call, off a generator that moves on once it has been used."""
-
-    def __init__(self, keep: float, rng: Generator | int | None, rows: int, cols: int) -> None:
-        self.key = (0, 0, 0)
-        self._rng: Generator | None = None
-        if keep == 1:
-            return
-        self._rng = as_generator(rng)
-        blocks_per_row = max(1, -(-cols // 64))
-        first_row = -(-self._rng.position // blocks_per_row)
-        self._end = (first_row + rows) * blocks_per_row
-        self.key = (self._rng.seed, self._rng.stream, first_row)
-
-    def used(self) -> None:
-        if self._rng is not None:
-            self._rng.state = {**self._rng.state, "position": self._end}
 
 
 def _dense(
@@ -117,7 +106,7 @@ def _dense(
     n = threads(n_threads)
     if keep == 1:
         return _core.dense_forward(x, W, b, code, 1.0, 0, 0, 0, out, slope, n)
-    mask = _Mask(keep, rng, x.shape[0] if x.ndim else 0, W.shape[-1] if W.ndim else 0)
+    mask = Mask(keep, rng, x.shape[0] if x.ndim else 0, W.shape[-1] if W.ndim else 0)
     result = _core.dense_forward(x, W, b, code, keep, *mask.key, out, slope, n)
     mask.used()
     return result
@@ -250,7 +239,7 @@ def affine_backward(dout: Array, cache: DenseCache) -> tuple[Array, Array, Array
 
 def _elementwise(x: Array, activation: str) -> tuple[Array, SlopeCache]:
     x, code = plain_array("x", x), ACTIVATIONS.index(activation)
-    y, slope = _core.activation_forward(x, code, 1.0, 0, 0, 0, None, True, 0)
+    y, slope = _core.activation_forward(x, code, 1.0, 1.0, 0, 0, 0, None, True, 0)
     assert slope is not None
     return y, SlopeCache(slope)
 
@@ -338,12 +327,16 @@ def dropout_forward(
     x: Array,
     *,
     keep: float,
+    mode: str = "inverted",
     rng: Generator | int | None = None,
     train: bool = True,
     out: Array | None = None,
     n_threads: int | None = None,
 ) -> tuple[Array, DropoutCache]:
-    """Inverted dropout: x * mask / keep in training, x itself otherwise.
+    """Dropout. Inverted: x * mask / keep in training, x itself otherwise.
+
+    Vanilla: x * mask in training, x * keep otherwise. Either way the mean is the same in training
+    as at test time; inverted, there is nothing to do at test time, and nothing to forget.
 
     The mask is ``uniform < keep``. The lecture's listing draws ``randn < p``, which keeps 69 % of
     the units at p = 0.5, since a normal deviate is below 0.5 that often.
@@ -353,6 +346,7 @@ def dropout_forward(
     x : ndarray of shape (N, ...), float32 or float64
     keep : float in (0, 1]
         Probability of keeping a unit (the lecture's p).
+    mode : {"inverted", "vanilla"}
     rng : Generator, int or None
     train : bool
     out : ndarray of the shape and dtype of x, optional
@@ -369,26 +363,20 @@ def dropout_forward(
     >>> bool(np.array_equal(fanin.layers.dropout_backward(np.ones((2, 4)), cache), x))
     True
     """
-    keep = keep_probability("keep", keep) if train else 1.0
+    keep = keep_probability("keep", keep)
+    inverted = one_of("mode", mode, MODES) == "inverted"
+    if train:
+        scale = 1 / keep if inverted else 1.0
+    else:
+        keep, scale = 1.0, 1.0 if inverted else keep
     x = plain_array("x", x)
     cols = x.shape[-1] if x.ndim else 1
-    mask = _Mask(keep, rng, x.size // max(cols, 1), cols)
-    y = _masked(x, keep, mask.key, out, n_threads)
+    mask = Mask(keep, rng, x.size // max(cols, 1), cols)
+    y = masked(x, keep, scale, mask.key, out, n_threads)
     mask.used()
-    return y, DropoutCache(x.shape, x.dtype, keep, mask.key)
+    return y, DropoutCache(x.shape, x.dtype, keep, scale, mask.key)
 
 
 def dropout_backward(dout: Array, cache: DropoutCache) -> Array:
     """Dx of `dropout_forward`."""
-    return _masked(_like(dout, cache.shape, cache.dtype), cache.keep, cache.key)
-
-
-def _masked(
-    x: Array,
-    keep: float,
-    key: tuple[int, int, int],
-    out: Array | None = None,
-    n_threads: int | None = None,
-) -> Array:
-    code = ACTIVATIONS.index("identity")
-    return _core.activation_forward(x, code, keep, *key, out, False, threads(n_threads))[0]
+    return masked(_like(dout, cache.shape, cache.dtype), cache.keep, cache.scale, cache.key)

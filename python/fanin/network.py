@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fanin import _core, _validate, initializers, losses, preprocessing, training
+from fanin._dropping import Dropping
 from fanin._saving import Saving
 from fanin.layers import ACTIVATIONS
 from fanin.preprocessing import Preprocess
@@ -47,8 +48,18 @@ class MLP(Saving):
         network that knows nothing (log C with softmax); None takes `init`.
     loss : {"softmax", "svm", "mse"}
     keep : float or sequence of float
-        Probability of keeping a unit of all hidden layers, or of each, in training (inverted
-        dropout: nothing is scaled at test time).
+        Probability of keeping a unit of all hidden layers, or of each, in training: dropout.
+    dropout_mode : {"inverted", "vanilla"}
+        Kept units are divided by `keep` in training, or all multiplied by it at test time.
+    drop_connect : float or sequence of float
+        Probability of keeping a weight of all hidden layers, or of each, in training: DropConnect
+        (Wan et al. 2013). Kept weights are divided by it; biases stay.
+    drop_connect_mask : {"batch", "example"}
+        One mask a step, or one for each row, which is the paper's: exact, but every weight is drawn
+        for every row, which takes some ten times as long.
+    drop_connect_inference : {"mean", "moments"}
+        At test time the plain network, or the mean of the activations over normal sums of the same
+        mean and variance as the masked ones (`fanin.layers.dropconnect_inference`).
     dtype : {"float32", "float64"}
         Of parameters and computation.
     seed : int
@@ -59,8 +70,8 @@ class MLP(Saving):
     ----------
     params : dict of str to ndarray
         W1 (D, H), b1 (H,), W2, ...: views of one flat arena; writing to them changes the network.
-    dims, activation, keep, loss, dtype, seed
-        As given; activation and keep as lists, one each hidden layer.
+    dims, activation, keep, drop_connect, loss, dtype, seed
+        As given; activation, keep and drop_connect as lists, one each hidden layer.
     history : History or None
         Of the last `fit`.
 
@@ -84,12 +95,23 @@ class MLP(Saving):
         output_init: str | None = "small_random",
         loss: str = "softmax",
         keep: float | Sequence[float] = 1.0,
+        dropout_mode: str = "inverted",
+        drop_connect: float | Sequence[float] = 1.0,
+        drop_connect_mask: str = "batch",
+        drop_connect_inference: str = "mean",
         dtype: npt.DTypeLike = "float32",
         seed: int = 0,
     ) -> None:
+        dropping = {
+            "keep": keep,
+            "dropout_mode": dropout_mode,
+            "drop_connect": drop_connect,
+            "drop_connect_mask": drop_connect_mask,
+            "drop_connect_inference": drop_connect_inference,
+        }
         hidden = initializers.get(init)
         output = hidden if output_init is None else initializers.get(output_init, "output_init")
-        self._configure(dims, activation, init, output_init, loss, keep, dtype, seed)
+        self._configure(dims, activation, init, output_init, loss, dtype, seed, **dropping)
         for layer in range(len(self.dims) - 1):
             initialize = output if layer == len(self.dims) - 2 else hidden
             rng = package_generator(self.seed, "init", layer)
@@ -103,9 +125,9 @@ class MLP(Saving):
         init: str,
         output_init: str | None,
         loss: str,
-        keep: float | Sequence[float],
         dtype: npt.DTypeLike,
         seed: int,
+        **dropping: Any,
     ) -> None:
         """All but the values of the weights, which are zero here."""
         _validate.sequence("dims", dims, "a list of widths")
@@ -119,9 +141,8 @@ class MLP(Saving):
         self.activation: list[str] = _validate.per_layer(
             "activation", activation, hidden, lambda name, a: _validate.one_of(name, a, ACTIVATIONS)
         )
-        self.keep: list[float] = _validate.per_layer(
-            "keep", keep, hidden, _validate.keep_probability
-        )
+        self._dropping = Dropping.of(hidden, **dropping)
+        self.keep, self.drop_connect = self._dropping.keep, self._dropping.drop_connect
         self.loss_name = _validate.one_of("loss", loss, losses.NAMES)
         self.dtype = _validate.float_dtype("dtype", dtype)
         self.seed = _validate.whole("seed", seed, 0, 2**64 - 1)
@@ -136,9 +157,10 @@ class MLP(Saving):
         self._mean: Array | None = None
         self._scale: Array | None = None
         codes = [ACTIVATIONS.index(a) for a in [*self.activation, "identity"]]
-        specs = list(zip(self.dims[:-1], self.dims[1:], codes, [*self.keep, 1.0], strict=True))
+        keeps = [*self.keep, 1.0], [*self.drop_connect, 1.0]
+        specs = list(zip(self.dims[:-1], self.dims[1:], codes, *keeps, strict=True))
         engine = _core.Engine32 if self.dtype == np.float32 else _core.Engine64
-        self._engine = engine(specs, losses.NAMES.index(self.loss_name))
+        self._engine = engine(specs, losses.NAMES.index(self.loss_name), *self._dropping.flags())
         self._arena: Array = self._engine.parameters
         self.params = self._views(self._arena)
 
@@ -280,7 +302,8 @@ class MLP(Saving):
         Parameters
         ----------
         dropout_step : int, optional
-            Applies the dropout masks of that step of training; without it there is no dropout.
+            Applies the masks (dropout's and DropConnect's) of that step of training; without it
+            there are none, and `drop_connect_inference` is the mean.
 
         Returns
         -------
@@ -401,7 +424,7 @@ class MLP(Saving):
             "init": self.init,
             "output_init": self.output_init,
             "loss": self.loss_name,
-            "keep": self.keep,
+            **self._dropping.config(),
             "dtype": self.dtype.name,
             "seed": self.seed,
         }

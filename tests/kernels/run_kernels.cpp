@@ -83,6 +83,52 @@ void dense(const Kernels<T>& k, Shape s) {
   run<T>("bias_gradient " + s.text(), go_bias, written(db));
 }
 
+/// Masks for each row; some inputs are zero and some gates shut, which need no draws.
+template <class T>
+void drop_connect(const Kernels<T>& k, Shape s) {
+  auto x = numbers<T>(s.rows * s.in, -1, 1, 1);
+  for (index i = 0; i < s.rows * s.in; i += 3) x.data()[i] = T(0);
+  const auto w = numbers<T>(s.in * s.out, -1, 1, 2), b = numbers<T>(s.out, -1, 1, 3);
+  const auto dz = numbers<T>(s.rows * s.out, -1, 1, 4);
+  Aligned<T> y(s.rows * s.out), slope(s.rows * s.out), dx(s.rows * s.in), dw(s.in * s.out);
+  const RowMasks<T> masks{half<T>(), s.in};
+
+  DenseForward<T> forward{x.data(), w.data(), b.data(), y.data(), s.in, s.out, s.in, s.out, {}};
+  forward.epilogue = {Activation::tanh, half<T>(), slope.data()};
+  const auto go_forward = [&] { k.drop_connect_forward(forward, masks, {0, s.rows}, {0, s.out}); };
+  run<T>("drop_connect_forward " + s.text(), go_forward, written(y), written(slope));
+
+  DenseBackwardInput<T> backward{dz.data(), nullptr, dx.data(), s.in,    s.out,
+                                 s.out,     s.in,    {},        w.data()};
+  for (const bool gate : {false, true}) {
+    backward.derivative = {gate ? nullptr : x.data(), gate ? x.data() : nullptr, T(2)};
+    const auto go = [&] { k.drop_connect_backward_input(backward, masks, {0, s.rows}, {0, s.in}); };
+    run<T>("drop_connect_backward_input " + s.text() + (gate ? " gate" : " slope"), go,
+           written(dx));
+  }
+
+  WeightGradient<T> weights{x.data(), dz.data(), s.rows, s.out, s.in, s.out, false};
+  for (const bool accumulate : {false, true}) {
+    weights.accumulate = accumulate;
+    const auto go = [&] { k.drop_connect_weight_gradient(weights, masks, {0, s.in}, dw.data()); };
+    run<T>("drop_connect_weight_gradient" + std::string(accumulate ? "+= " : " ") + s.text(), go,
+           written(dw));
+  }
+}
+
+template <class T>
+void gaussian(const Kernels<T>& k, Shape s) {
+  const index n = s.rows * s.out;
+  const auto mean = numbers<T>(n, -5, 5, 1), variance = numbers<T>(n, 0, 4, 2);
+  Aligned<T> y(n);
+  for (const Named& a : activations) {
+    const GaussianActivation<T> args{mean.data(), variance.data(), y.data(), a.activation,
+                                     T(0.25),     T(0.5),          s.out,    s.out};
+    const auto go = [&] { k.gaussian_activation(args, {0, s.rows}); };
+    run<T>(std::string("gaussian_activation ") + a.name + " " + s.text(), go, written(y));
+  }
+}
+
 /// With dropout and slope: all that an epilogue can do.
 template <class T>
 void activation(const Kernels<T>& k, Shape s) {
@@ -307,7 +353,9 @@ void all(const Kernels<T>& k) {
     gather<T, double>(k, s, DType::f64, "f64");
     loss(k, s);
     statistics(k, s);
+    gaussian(k, s);
   }
+  for (const Shape s : {Shape{1, 1, 1}, Shape{3, 17, 63}, Shape{6, 9, 150}}) drop_connect(k, s);
   for (const index n : {1, 15, 64, 333}) {
     math(k, n);
     optimizer(k, n);
@@ -321,6 +369,8 @@ void few(const Kernels<T>& k) {
   dense(k, {48, 64, 1100});
   random_dense(k, {16, 128, 256});
   covariance(k, {256, 128, 64});
+  drop_connect(k, {8, 64, 256});
+  gaussian(k, {8, 1, 256});
   activation(k, {32, 256, 256});
   gather<T, std::uint8_t>(k, {16, 784, 1}, DType::u8, "u8");
   loss(k, {128, 1, 10});

@@ -1,0 +1,52 @@
+"""What a network drops in training: units (dropout) and weights (DropConnect)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from fanin._validate import keep_probability, one_of, per_layer
+
+MODES = ("inverted", "vanilla")
+MASKS = ("batch", "example")
+INFERENCES = ("mean", "moments")
+
+
+class Dropping(NamedTuple):
+    """The options of a network, checked; probabilities by hidden layer."""
+
+    keep: list[float]
+    dropout_mode: str
+    drop_connect: list[float]
+    drop_connect_mask: str
+    drop_connect_inference: str
+
+    @classmethod
+    def of(
+        cls,
+        n_hidden: int,
+        keep: float | Sequence[float] = 1.0,
+        dropout_mode: str = "inverted",
+        drop_connect: float | Sequence[float] = 1.0,
+        drop_connect_mask: str = "batch",
+        drop_connect_inference: str = "mean",
+    ) -> Dropping:
+        return cls(
+            per_layer("keep", keep, n_hidden, keep_probability),
+            one_of("dropout_mode", dropout_mode, MODES),
+            per_layer("drop_connect", drop_connect, n_hidden, keep_probability),
+            one_of("drop_connect_mask", drop_connect_mask, MASKS),
+            one_of("drop_connect_inference", drop_connect_inference, INFERENCES),
+        )
+
+    def config(self) -> dict[str, Any]:
+        """As arguments of the constructor."""
+        return {name: list(v) if isinstance(v, list) else v for name, v in self._asdict().items()}
+
+    def flags(self) -> tuple[bool, bool, bool]:
+        """As the core takes them: vanilla, a mask for each row, moments."""
+        return (
+            self.dropout_mode == "vanilla",
+            self.drop_connect_mask == "example",
+            self.drop_connect_inference == "moments",
+        )
