@@ -613,8 +613,8 @@ CASES = {
 
 
 def everything_about(net: fanin.MLP) -> tuple[Any, ...]:
-    mean, scale = net._mean, net._scale
-    data = [None if a is None else a.tobytes() for a in (mean, scale)]
+    entry = net._entry
+    data = [None if a is None else a.tobytes() for a in (entry.mean, entry.scale)]
     return net.get_parameters().tobytes(), *data, net.epochs_done, net.steps_done, net.history
 
 

@@ -78,6 +78,41 @@ def test_digits_reach_97_percent_in_10_seconds_with_no_option(capsys):
     assert net.evaluate(*test)["accuracy"] == pytest.approx(accuracy / 100, abs=1e-4)
 
 
+@pytest.mark.row("P2")
+@pytest.mark.parametrize(
+    ("option", "steps", "width"),
+    [
+        ("center", "[ZeroCenter()]", 64),
+        ("standardize,pca:50", "[Normalize(), PCA(n_components=50)]", 50),
+        ("pca:0.9", "[PCA(n_components=0.9)]", None),
+        ("zca", "[Whiten(method='zca')]", 64),
+        ("whiten:20,standardize", "[Whiten(n_components=20), Normalize()]", 20),
+    ],
+)
+def test_preprocess_by_name(option, steps, width, capsys):
+    command = f"train digits --epochs 20 --hidden 32 --preprocess {option} --out run --json"
+    assert main(command.split()) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result["options"]["preprocess"] == option
+    assert result["results"]["test"]["accuracy"] > 0.9
+    net = fanin.MLP.load("run/network.fanin")
+    assert repr(net.preprocess) == steps
+    assert net.dims[0] == width or (width is None and net.dims[0] < 40)
+    _, test = datasets.load("digits")
+    assert net.evaluate(*test) == pytest.approx(result["results"]["test"])
+    assert main(["predict", "run", "digits", "--json"]) == 0
+    assert len(json.loads(capsys.readouterr().out)["labels"]) == len(test[1])
+
+
+@pytest.mark.parametrize("option", ["scale", "pca:x", "center:3", "auto,pca", "", "pca:1.2.3"])
+def test_unknown_preprocess(option, capsys):
+    assert main(["train", "digits", "--preprocess", option, "--out", "run"]) == 2
+    printed = capsys.readouterr().err
+    assert "--preprocess: expected" in printed
+    assert repr(option.split(",")[0]) in printed
+    assert not Path("run").exists()
+
+
 def test_an_unnamed_run_never_overwrites_another(capsys):
     for folder in ("digits", "digits-2", "digits-3"):
         assert main(["train", "digits", "--epochs", "1", "--hidden", "4"]) == 0

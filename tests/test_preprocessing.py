@@ -28,6 +28,16 @@ def data(n: int = 200, d: int = 12, stored: Any = np.float64, seed: int = 0) -> 
     return x.astype(stored)
 
 
+@pytest.fixture(scope="module")
+def images() -> np.ndarray:
+    """CIFAR-10 images, uint8 (N, 32, 32, 3)."""
+    path = os.environ.get("FANIN_CIFAR10")
+    if not path:
+        pytest.skip("FANIN_CIFAR10 names no file of images")
+    with np.load(path) as file:
+        return file["x"]
+
+
 def tolerance(stored: Any) -> float:
     return 1e-9 if stored is np.float64 else 2e-4
 
@@ -175,6 +185,29 @@ def test_variances_that_span_eight_orders(stored: Any) -> None:
     np.testing.assert_allclose(covariance(whiten.transform(X)), np.eye(300), atol=1e-3)
     rough = PCA(precision="float32").fit(X).explained_variance_
     np.testing.assert_allclose(rough, variances, rtol=1e-2, atol=1e-7 * variances[0])
+
+
+@P2
+@pytest.mark.slow
+def test_whitened_images_have_the_unit_covariance(images: np.ndarray) -> None:
+    """In float32, though the variances of the 3,072 directions span eight orders."""
+    X = images.reshape(len(images), -1).astype(np.float32) / 255
+    whiten = Whiten().fit(X)
+    for method in ("pca", "zca"):
+        Y = whiten.set_params(method=method).transform(X)
+        assert Y.dtype == np.float32
+        np.testing.assert_allclose(covariance(Y), np.eye(3072), atol=1e-3)
+
+
+@P2
+def test_whitened_images_equal_scikit_learns(images: np.ndarray) -> None:
+    decomposition = pytest.importorskip("sklearn.decomposition")
+    X = images[:, 8:24, 8:24].reshape(len(images), -1) / 255
+    ours = Whiten().fit(X.astype(np.float32))
+    theirs = decomposition.PCA(whiten=True, svd_solver="covariance_eigh").fit(X)
+    np.testing.assert_allclose(ours.explained_variance_, theirs.explained_variance_, rtol=1e-3)
+    a, b = ours.transform(X.astype(np.float32)), theirs.transform(X)
+    np.testing.assert_allclose(np.abs(a[:, :300]), np.abs(b[:, :300]), atol=1e-3)
 
 
 @P2
@@ -345,6 +378,75 @@ def test_in_a_pipeline(transformer: Any) -> None:
     from sklearn.model_selection import cross_val_score
 
     assert cross_val_score(pipeline, X, y, cv=3).mean() > 0.85
+
+
+# Of scikit-learn's checks, those that ask for conversions that are never made unasked here (lists,
+# whole numbers, layouts) or for its own words in an error.
+OUR_OWN_WAY = {
+    "check_array_api_input",
+    "check_complex_data",
+    "check_dtype_object",
+    "check_estimator_sparse_array",
+    "check_estimator_sparse_matrix",
+    "check_estimator_sparse_tag",
+    "check_estimators_dtypes",
+    "check_estimators_empty_data_messages",
+    "check_estimators_nan_inf",
+    "check_f_contiguous_array_estimator",
+    "check_fit2d_1sample",
+    "check_fit2d_predict1d",
+    "check_n_features_in_after_fitting",
+    "check_transformer_data_not_an_array",
+}
+
+
+@P2
+@pytest.mark.filterwarnings("ignore:Estimator .* does not inherit", "ignore::FutureWarning")
+@pytest.mark.parametrize("transformer", [ZeroCenter(), Normalize(), PCA(1), Whiten(1)], ids=repr)
+def test_scikit_learns_checks(transformer: Any) -> None:
+    checks = pytest.importorskip("sklearn.utils.estimator_checks")
+    if not hasattr(checks, "estimator_checks_generator"):
+        pytest.skip("an older scikit-learn")
+    done = set()
+    for estimator, check in checks.estimator_checks_generator(transformer):
+        name = check.func.__name__
+        if name not in OUR_OWN_WAY:
+            check(estimator)
+            done.add(name)
+    assert {"check_transformer_general", "check_fit_idempotent", "check_set_params"} <= done
+
+
+@P1
+@P2
+def test_grid_search() -> None:
+    pytest.importorskip("sklearn")
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import GridSearchCV
+    from sklearn.pipeline import Pipeline
+
+    X = data(300)
+    y = (X[:, 0] > np.median(X[:, 0])).astype(int)
+    steps = [("scale", Normalize()), ("turn", PCA()), ("classify", LogisticRegression())]
+    grid = {"scale": [ZeroCenter(), Normalize()], "turn__n_components": [1, 12, 0.5]}
+    search = GridSearchCV(Pipeline(steps), grid, cv=3).fit(X, y)
+    assert search.best_params_["turn__n_components"] == 12
+    assert search.best_score_ > 0.9
+    names = search.best_estimator_[:-1].get_feature_names_out()
+    assert list(names) == [f"pca{i}" for i in range(12)]
+
+
+@pytest.mark.parametrize("transformer", ALL, ids=repr)
+def test_feature_names(transformer: Any) -> None:
+    fitted = type(transformer)(**transformer.get_params()).fit(data(50, 3))
+    keeps = isinstance(fitted, ZeroCenter | Normalize)
+    own = "x" if keeps else type(fitted).__name__.lower()
+    assert list(fitted.get_feature_names_out()) == [f"{own}{i}" for i in range(3)]
+    given = fitted.get_feature_names_out(["a", "b", "c"])
+    assert list(given) == (["a", "b", "c"] if keeps else [f"{own}{i}" for i in range(3)])
+    with pytest.raises(ValueError, match="input_features: expected 3 names, got 2"):
+        fitted.get_feature_names_out(["a", "b"])
+    with pytest.raises(ValueError, match="expected fit before"):
+        type(transformer)().get_feature_names_out()
 
 
 def test_parameters() -> None:

@@ -5,20 +5,32 @@ from __future__ import annotations
 import argparse
 import contextlib
 import csv
+import functools
 import io
 import json
 import math
 import sys
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fanin import datasets, initializers, layers, losses, optim, plots, schedules
+from fanin import (
+    _pipeline,
+    datasets,
+    initializers,
+    layers,
+    losses,
+    optim,
+    plots,
+    preprocessing,
+    schedules,
+)
+from fanin._transformer import Transformer
 from fanin._version import __version__
 from fanin.checkpoint import atomic_write
 from fanin.history import History
@@ -27,6 +39,13 @@ from fanin.training import DivergenceWarning
 from fanin.tuning import loss_curve
 
 NETWORK, HISTORY, CONFIG, CURVES = "network.fanin", "history.json", "config.json", "curves.png"
+STEPS: dict[str, Callable[[], Transformer]] = {
+    "center": preprocessing.ZeroCenter,
+    "standardize": preprocessing.Normalize,
+    "pca": preprocessing.PCA,
+    "whiten": preprocessing.Whiten,
+    "zca": functools.partial(preprocessing.Whiten, method="zca"),
+}
 VERBS = {"train": "train on", "validation": "validate on", "test": "test on"}
 
 
@@ -71,7 +90,7 @@ def train(args: argparse.Namespace) -> int:
     say(
         f"{info.name}: "
         + ", ".join(f"{len(y)} rows to {VERBS[name]}" for name, (_, y) in parts.items())
-        + f"; {net.dims[0]} features, {net.dims[-1]} classes"
+        + f"; {math.prod(X.shape[1:])} features, {net.dims[-1]} classes"
     )
     say(f"network {'-'.join(map(str, net.dims))}, {net.n_params} parameters; {optimizer!r}")
     initial = net.evaluate(X, y, n_threads=args.threads)["loss"]
@@ -129,6 +148,26 @@ def train(args: argparse.Namespace) -> int:
     return 1 if history.stop_reason == "diverged" else 0
 
 
+def _transformers(text: str) -> list[Transformer]:
+    """Those that an option such as "standardize,pca:50" names."""
+    steps: list[Transformer] = []
+    for item in text.split(","):
+        name, _, count = item.partition(":")
+        if name not in STEPS or (count and name in ("center", "standardize")):
+            known = "auto, none, or of center, standardize, pca, whiten, zca, some like pca:50"
+            raise UsageError(f"--preprocess: expected {known}, got {item!r}")
+        steps.append(STEPS[name]())
+        if count:
+            try:
+                steps[-1].set_params(n_components=float(count) if "." in count else int(count))
+            except ValueError:
+                raise UsageError(
+                    f"--preprocess: expected a number of components or a share of the variance "
+                    f"below 1, got {item!r}"
+                ) from None
+    return steps
+
+
 def _indented(text: str) -> str:
     return "\n".join(f"  {line}" for line in text.splitlines())
 
@@ -139,6 +178,8 @@ def _checked_options(args: argparse.Namespace) -> optim.Optimizer:
         layers.activation_code("activation", args.activation)
         initializers.get(args.init)
         schedules.get(args.schedule)
+        if args.preprocess not in ("auto", "none"):
+            _transformers(args.preprocess)
         if args.loss not in losses.NAMES:
             raise ValueError(f"loss: expected one of {', '.join(losses.NAMES)}; got {args.loss!r}")
         if len(args.keep) not in (1, len(args.hidden)):
@@ -152,8 +193,18 @@ def _checked_options(args: argparse.Namespace) -> optim.Optimizer:
 
 
 def _network(args: argparse.Namespace, X: NDArray[Any], n_classes: int) -> MLP:
+    rows = X.reshape(len(X), -1)
+    width, preprocess = rows.shape[1], args.preprocess
+    if preprocess == "auto" and X.dtype == np.uint8:
+        # One mean and scale for all pixels: those that are nearly always 0 stay so.
+        preprocess = rows.mean(), 1 / (rows.std() or 1.0)
+    elif preprocess == "auto":
+        preprocess = "standardize"
+    elif preprocess != "none":
+        steps, _ = _pipeline.fitted(_transformers(preprocess), rows, args.threads)
+        width, preprocess = steps[-1]._columns_out, steps
     net = MLP(
-        [math.prod(X.shape[1:]), *args.hidden, n_classes],
+        [width, *args.hidden, n_classes],
         activation=args.activation,
         init=args.init,
         loss=args.loss,
@@ -161,12 +212,8 @@ def _network(args: argparse.Namespace, X: NDArray[Any], n_classes: int) -> MLP:
         dtype=args.dtype,
         seed=args.seed,
     )
-    rows = X.reshape(len(X), -1)
-    if args.preprocess == "auto" and X.dtype == np.uint8:
-        # One mean and scale for all pixels: those that are nearly always 0 stay so.
-        net.set_preprocess((rows.mean(), 1 / (rows.std() or 1.0)), rows)
-    elif args.preprocess != "none":
-        net.set_preprocess("standardize", rows)
+    if preprocess != "none":
+        net.set_preprocess(preprocess, rows)
     return net
 
 

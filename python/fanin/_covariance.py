@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Mapping
 from typing import Any, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from fanin import _core
-from fanin._transformer import Transformer, column_mean, positive_count
+from fanin._transformer import Transformer, column_mean, positive_count, stored_array
 from fanin._validate import one_of, real, whole
 
 Array = npt.NDArray[Any]
@@ -127,6 +129,7 @@ class Directions(Transformer):
     _dtype: np.dtype[Any]
     _resolution: float
     _private = ("_moments", "_principal", "_dtype", "_resolution", "_turned")
+    _mixes = True
 
     def fit(self, X: Array, y: object = None) -> Self:
         """Learns the directions of X (N, D) or (N, ...)."""
@@ -157,7 +160,7 @@ class Directions(Transformer):
             if self._moments is None:
                 raise ValueError(
                     "partial_fit: expected a fit with at least as many rows as columns before it, "
-                    f"got {seen} rows"
+                    f"and not one that a network holds; got {seen} rows"
                 )
             moments = self._moments.joined(moments)
         self._learned(rows, moments.n, moments.mean, moments)
@@ -213,6 +216,35 @@ class Directions(Transformer):
     @property
     def n_components_(self) -> int:
         return len(self._found().variances)
+
+    @property
+    def _columns_out(self) -> int:
+        return self.n_components_
+
+    def _frozen(self) -> Self:
+        self._found()
+        twin = copy.copy(self)
+        twin._moments = None
+        return copy.deepcopy(twin)
+
+    def _arrays(self) -> dict[str, Array]:
+        vectors, variances, total = self._found()
+        numbers = np.array([total, self._resolution])
+        own = {"vectors": vectors, "variances": variances, "numbers": numbers}
+        return super()._arrays() | own
+
+    def _put(self, arrays: Mapping[str, Array], rows: int, columns: int) -> None:
+        super()._put(arrays, rows, columns)
+        vectors = arrays["vectors"]
+        shape = len(vectors), columns
+        if vectors.dtype == np.float32:
+            stored_array("vectors", vectors.astype(np.float64), shape)
+        else:
+            stored_array("vectors", vectors, shape)
+        variances = stored_array("variances", arrays["variances"], shape[:1])
+        total, self._resolution = map(float, stored_array("numbers", arrays["numbers"], (2,)))
+        self._principal, self._moments = Principal(vectors, variances, total), None
+        self._dtype = vectors.dtype
 
     def _onto(
         self, rows: Array, mean: Doubles, vectors: Array, scale: Doubles | None, add: Doubles | None

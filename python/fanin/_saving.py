@@ -8,9 +8,11 @@ from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any, Self
 
+import numpy as np
 import numpy.typing as npt
 
 from fanin import _validate, checkpoint
+from fanin._pipeline import Entry
 
 Array = npt.NDArray[Any]
 
@@ -21,8 +23,8 @@ class Saving(ABC):
     dims: list[int]
     epochs_done: int
     steps_done: int
-    _mean: Array | None
-    _scale: Array | None
+    dtype: np.dtype[Any]
+    _entry: Entry
 
     @abstractmethod
     def config(self) -> dict[str, Any]:
@@ -41,11 +43,11 @@ class Saving(ABC):
         """Puts back what `get_parameters` gave."""
 
     def __getstate__(self) -> dict[str, Any]:
-        arrays = {"parameters": self.get_parameters()}
-        if self._mean is not None and self._scale is not None:
-            arrays |= {"mean": self._mean, "scale": self._scale}
+        steps, arrays = self._entry.stored()
+        arrays |= {"parameters": self.get_parameters()}
         counters = {"epochs_done": self.epochs_done, "steps_done": self.steps_done}
-        return {"config": self.config(), "counters": counters, "arrays": arrays}
+        header = {"config": self.config(), "counters": counters, "preprocess": steps}
+        return header | {"arrays": arrays}
 
     def __setstate__(self, state: Mapping[str, Any]) -> None:
         arrays = state["arrays"]
@@ -55,15 +57,8 @@ class Saving(ABC):
             raise ValueError(f"parameters: expected those of {d}, got {parameters.size} numbers")
         self._configure(**state["config"])
         self.set_parameters(parameters)
-        if ("mean" in arrays) != ("scale" in arrays):
-            raise ValueError("mean, scale: expected both or neither")
-        if "mean" in arrays:
-            mean, scale = arrays["mean"], arrays["scale"]
-            if mean.shape != scale.shape or mean.dtype != float or scale.dtype != float:
-                raise ValueError("mean, scale: expected the same shape in float64")
-            if mean.shape not in ((1,), (self.dims[0],)):
-                raise ValueError(f"mean: expected 1 or {self.dims[0]} values, got {mean.shape}")
-            self._mean, self._scale = mean, scale
+        steps = state.get("preprocess", [])  # files from before there were any lack it
+        self._entry = Entry.restored(steps, arrays, self.dims[0], self.dtype)
         self.epochs_done = int(state["counters"]["epochs_done"])
         self.steps_done = int(state["counters"]["steps_done"])
 
@@ -80,8 +75,8 @@ class Saving(ABC):
         of each array. It is written beside the target, synced and then renamed.
         """
         state = self.__getstate__()
-        header = {"config": state["config"], "counters": state["counters"]}
-        checkpoint.save_archive(path, header | {"kind": "network"}, state["arrays"])
+        arrays = state.pop("arrays")
+        checkpoint.save_archive(path, state | {"kind": "network"}, arrays)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:

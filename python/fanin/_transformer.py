@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import importlib
 import inspect
+from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -24,9 +26,15 @@ class Transformer:
     n_samples_seen_: int
     mean_: Doubles
     _private: tuple[str, ...] = ()  # what is learned beside the attributes that end in _
+    _stored: tuple[str, ...] = ("mean_",)  # (D,) float64: with the parameters, all that transforms
+    _mixes = False  # whether a column of the result depends on several columns
 
     def fit(self, X: Array, y: object = None) -> Self:
         """Learns from X (N, D) or (N, ...), forgetting what was learned before."""
+        raise NotImplementedError
+
+    def partial_fit(self, X: Array, y: object = None) -> Self:
+        """Learns from more rows, for data larger than memory."""
         raise NotImplementedError
 
     def transform(self, X: Array) -> Array:
@@ -73,6 +81,53 @@ class Transformer:
             input_tags=utils.InputTags(three_d_array=True),
         )
 
+    def get_feature_names_out(self, input_features: Sequence[str] | None = None) -> Array:
+        """Names of the columns of `transform`, as scikit-learn makes them: x0, x1, ... or pca0, ...
+
+        Parameters
+        ----------
+        input_features : sequence of str, optional
+            Names of the D columns before; used where columns stay what they are.
+        """
+        self._require_fit()
+        count = self.n_features_in_ if input_features is None else len(input_features)
+        if count != self.n_features_in_:
+            raise ValueError(f"input_features: expected {self.n_features_in_} names, got {count}")
+        if self._mixes or input_features is None:
+            prefix = type(self).__name__.lower() if self._mixes else "x"
+            input_features = [f"{prefix}{i}" for i in range(self._columns_out)]
+        return np.asarray(input_features, dtype=object)
+
+    # For a network that holds fitted transformers
+
+    @property
+    def _columns_out(self) -> int:
+        """The width of what `transform` gives."""
+        return self.n_features_in_
+
+    def _affine(self) -> tuple[Doubles, Doubles]:
+        """(mean, scale) of a transformer that does not mix columns: ``(X - mean) * scale``."""
+        raise NotImplementedError
+
+    def _frozen(self) -> Self:
+        """A fitted copy, apart from this one, without what only more `partial_fit` needs."""
+        return copy.deepcopy(self)
+
+    def _with_threads(self, n_threads: int) -> Self:
+        twin = copy.copy(self)
+        twin.n_threads = n_threads
+        return twin
+
+    def _arrays(self) -> dict[str, Array]:
+        """What was learned, for a file; `_put` takes it back."""
+        return {name: getattr(self, name) for name in self._stored}
+
+    def _put(self, arrays: Mapping[str, Array], rows: int, columns: int) -> None:
+        for name in self._stored:
+            setattr(self, name, stored_array(name, arrays[name], (columns,)))
+        self.n_samples_seen_, self.n_features_in_ = rows, columns
+        threads(self.n_threads)
+
     @property
     def _threads(self) -> int:
         return threads(self.n_threads)
@@ -106,6 +161,13 @@ class Transformer:
 
     def _centred(self, rows: Array, scale: Doubles | None = None) -> Array:
         return _core.centre_rows(rows, self.mean_, scale, self._threads)
+
+
+def stored_array(name: str, array: Array, shape: tuple[int, ...]) -> Doubles:
+    """An array of a file, where it is of that shape, finite and float64."""
+    if array.shape != shape or array.dtype != np.float64 or not np.isfinite(array).all():
+        raise ValueError(f"{name}: expected finite {shape} float64, got {describe(array)}")
+    return array
 
 
 def column_mean(rows: Array, n_threads: int = 0) -> Doubles:

@@ -153,11 +153,13 @@ def _add_train(commands: Any) -> None:
     parser.add_argument(
         "--dtype", default="float32", choices=("float32", "float64"), help="(default: float32)"
     )
-    parser.add_argument(
-        "--preprocess",
-        default="auto",
-        choices=("auto", "standardize", "none"),
-        help="standardize every feature; auto: so, but all alike where they are uint8",
+    add(
+        "preprocess",
+        "NAME,NAME",
+        "auto",
+        str,
+        "none, or of center, standardize, pca, whiten, zca, some like pca:50 or pca:0.9; auto: "
+        "standardize, but all features alike where they are uint8",
     )
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout, only that")
     parser.add_argument("--no-progress", action="store_true", help="no progress bar")

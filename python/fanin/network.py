@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from fanin import _core, _validate, initializers, losses, preprocessing, training
+from fanin import _core, _validate, initializers, losses, training
 from fanin._dropping import Dropping
+from fanin._pipeline import Entering, Entry
 from fanin._saving import Saving
 from fanin.layers import ACTIVATIONS
 from fanin.preprocessing import Preprocess
@@ -30,13 +31,13 @@ Array = npt.NDArray[Any]
 Targets = tuple[npt.NDArray[np.int32] | None, Array | None]
 
 
-class MLP(Saving):
+class MLP(Entering, Saving):
     """A multilayer perceptron that trains in compiled code.
 
     Parameters
     ----------
     dims : sequence of int
-        Widths from input to output: ``[784, 256, 10]``.
+        Widths from input, after preprocessing, to output: ``[784, 256, 10]``.
     activation : str or sequence of str
         Of all hidden layers, or of each: identity, relu, leaky_relu, elu, gelu, sigmoid, tanh. The
         output layer is linear: its outputs are the scores.
@@ -154,8 +155,7 @@ class MLP(Saving):
         self.stop_reason = ""
         self.epochs_done = 0
         self.steps_done = 0
-        self._mean: Array | None = None
-        self._scale: Array | None = None
+        self._entry = Entry()
         codes = [ACTIVATIONS.index(a) for a in [*self.activation, "identity"]]
         keeps = [*self.keep, 1.0], [*self.drop_connect, 1.0]
         specs = list(zip(self.dims[:-1], self.dims[1:], codes, *keeps, strict=True))
@@ -197,50 +197,19 @@ class MLP(Saving):
             )
         np.copyto(self._arena, parameters)
 
-    # Data on its way in
-
-    def _rows(self, X: Array, name: str = "X") -> Array:
-        return _validate.data_rows(name, X, self.dims[0], self.dtype)
-
-    def _transform(self, X: Array) -> tuple[Array | None, Array | None]:
-        """(mean, scale) by which X enters; uint8 is divided by 255 unless fit said otherwise."""
-        if self._mean is None and X.dtype == np.uint8:
-            return np.zeros(1), np.full(1, 1 / 255)
-        return self._mean, self._scale
-
     def _targets(self, y: Array, n_rows: int, name: str = "y") -> Targets:
         return losses.targets(name, y, n_rows, self.dims[-1], self.loss_name, self.dtype)
-
-    def set_preprocess(self, preprocess: Preprocess | None, X: Array) -> None:
-        """Fixes how data enters the network: ``(x - mean) * scale``, folded into the native loop.
-
-        Parameters
-        ----------
-        preprocess : None, "standardize" or (mean, scale)
-            None leaves what was set before. "standardize" takes mean and standard deviation of X's
-            columns. mean and scale are numbers or have one value a column.
-        X : ndarray of shape (N, D)
-        """
-        self._mean, self._scale = self._preprocessing(preprocess, self._rows(X))
-
-    def _preprocessing(
-        self, preprocess: Preprocess | None, rows: Array
-    ) -> tuple[Array | None, Array | None]:
-        if preprocess is None:
-            return self._transform(rows)
-        pair = preprocessing.mean_and_scale(preprocess, rows)
-        width = max(v.size for v in pair)
-        for value in pair:
-            _validate.cast("preprocess", value, self.dtype)  # finite in it
-        mean, scale = (np.ascontiguousarray(np.broadcast_to(v, (width,))) for v in pair)
-        return mean, scale
 
     # Passes over data
 
     def scores(self, X: Array, *, n_threads: int | None = None) -> Array:
         """Outputs of the last layer, (N, C). Each row's bits are independent of the other rows."""
-        rows = self._rows(X)
-        return self._engine.scores(rows, *self._transform(rows), _validate.threads(n_threads))
+        threads = _validate.threads(n_threads)
+        parts = [
+            self._engine.scores(rows, *self._transform(rows), threads)
+            for rows in self._parts(X, n_threads)
+        ]
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     def predict(self, X: Array, *, n_threads: int | None = None) -> Array:
         """Labels (N,), the first of the largest scores; with loss "mse" the scores themselves."""
@@ -262,7 +231,7 @@ class MLP(Saving):
         n_threads: int | None = None,
     ) -> dict[str, float]:
         """``{"loss": ..., "accuracy": ...}`` without dropout and L2; accuracy for labels."""
-        rows = self._rows(X)
+        rows = self._rows(X, n_threads=n_threads)
         targets = self._targets(y, len(rows))
         weights = _validate.weights(sample_weight, len(rows), self.dtype)
         return self._evaluate(rows, targets, weights, n_threads)
@@ -311,7 +280,7 @@ class MLP(Saving):
         grads : dict of str to ndarray
             Named and shaped as `params`.
         """
-        rows = self._rows(X)
+        rows = self._rows(X, n_threads=n_threads)
         targets = self._targets(y, len(rows))
         step = 0 if dropout_step is None else _validate.whole("dropout_step", dropout_step, 0)
         loss, gradient = self._engine.gradient(
@@ -352,7 +321,8 @@ class MLP(Saving):
         ----------
         X : ndarray of shape (N, D) or (N, ...), uint8, float32 or float64
             Rows are gathered, converted and normalised inside the native loop: no float copy is
-            made. uint8 enters as X / 255 unless ``preprocess`` says otherwise.
+            made (but by PCA and Whiten). uint8 enters as X / 255 unless ``preprocess`` says
+            otherwise.
         y : ndarray
             Labels (N,) in 0 .. C-1, or soft labels / values (N, C).
         validation_data : (X, y), optional
@@ -370,8 +340,9 @@ class MLP(Saving):
             Of the learning rate, `fanin.schedules`.
         sample_weight : ndarray of shape (N,), optional
             Weighs the loss: sum(w * l) / sum(w) over each step. Accuracies count rows.
-        preprocess : None, "standardize" or (mean, scale)
-            See `set_preprocess`. It is kept with the network and applied wherever data enters.
+        preprocess : transformer, list of transformers, "standardize", (mean, scale) or None
+            Fitted on X, kept and saved with the network and applied wherever data enters, such as
+            ``[Normalize(), PCA(50)]``: see `set_preprocess`.
         sampling : {"epoch", "replacement"}
             A fresh permutation each epoch, or draws with replacement (the course's).
         clip_norm : float, optional

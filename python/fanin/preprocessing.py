@@ -13,6 +13,7 @@ step copies the data, and results do not depend on ``n_threads``.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -30,12 +31,12 @@ __all__ = [
     "Whiten",
     "ZeroCenter",
     "column_moments",
-    "mean_and_scale",
 ]
 
 Array = npt.NDArray[Any]
 Doubles = npt.NDArray[np.float64]
-Preprocess = str | tuple[npt.ArrayLike, npt.ArrayLike]
+# What MLP.fit takes: "standardize", (mean, scale) or transformers.
+Preprocess = str | tuple[npt.ArrayLike, npt.ArrayLike] | Transformer | Sequence[Transformer]
 
 
 class ZeroCenter(Transformer):
@@ -88,6 +89,9 @@ class ZeroCenter(Transformer):
         rows = self._fitted_rows(X)
         return _moved_back(rows, None, self.mean_)
 
+    def _affine(self) -> tuple[Doubles, Doubles]:
+        return self.mean_, np.ones_like(self.mean_)
+
 
 class Normalize(Transformer):
     """Gives each feature mean 0 and standard deviation 1: ``(X - mean_) / scale_``.
@@ -123,6 +127,7 @@ class Normalize(Transformer):
     scale_: Doubles
     _squares: Doubles
     _private = ("_squares",)
+    _stored = ("mean_", "var_", "scale_", "_squares")
 
     def __init__(self, *, eps: float = 0.0, ddof: int = 0, n_threads: int | None = None) -> None:
         self.eps = eps
@@ -160,6 +165,9 @@ class Normalize(Transformer):
         """``X * scale_ + mean_``, (N, D)."""
         rows = self._fitted_rows(X)
         return _moved_back(rows, self.scale_, self.mean_)
+
+    def _affine(self) -> tuple[Doubles, Doubles]:
+        return self.mean_, 1 / self.scale_
 
 
 class PCA(Directions):
@@ -295,10 +303,8 @@ class Whiten(Directions):
     def transform(self, X: Array) -> Array:
         """X whitened: (N, n_components_), or (N, D) for "zca"."""
         rows = self._fitted_rows(X)
-        method, deviations = self._options()[0], self._deviations()
-        nothing = np.zeros_like(deviations)
-        factors = np.divide(1, deviations, out=nothing, where=deviations > 0)
-        if method == "pca":
+        factors = self._factors()
+        if self._options()[0] == "pca":
             return self._onto(rows, self.mean_, self.components_, factors, None)
         return self._onto(rows, self.mean_, self._turned_back(factors), None, None)
 
@@ -319,6 +325,25 @@ class Whiten(Directions):
         least = rounding_variance(self.n_samples_seen_, self.mean_)
         present = variances > np.maximum(self._resolution * variances[:1], least)
         return np.where(present, np.sqrt(variances + eps), 0.0)
+
+    def _factors(self) -> Doubles:
+        """``1 / sqrt(l + eps)``, and 0 for directions without variance."""
+        deviations = self._deviations()
+        nothing = np.zeros_like(deviations)
+        return np.divide(1, deviations, out=nothing, where=deviations > 0)
+
+    @property
+    def _columns_out(self) -> int:
+        return self.n_features_in_ if self.method == "zca" else self.n_components_
+
+    def _with_threads(self, n_threads: int) -> Self:
+        if self.method == "zca":
+            self._turned_back(self._factors())  # kept here, for all twins
+        return super()._with_threads(n_threads)
+
+    def _put(self, arrays: Mapping[str, Array], rows: int, columns: int) -> None:
+        self._options()
+        super()._put(arrays, rows, columns)
 
     def _turned_back(self, factors: Doubles) -> Array:
         """``V' diag(factors) V``, (D, D) float64, made once for the factors in use."""
@@ -363,27 +388,7 @@ def column_moments(X: Array) -> tuple[Doubles, Doubles]:
     return mean, np.sqrt(squares / len(X))
 
 
-def mean_and_scale(preprocess: Preprocess, X: Array) -> tuple[Array, Array]:
-    """(mean, scale) of one value or one a column, float64, from the argument ``preprocess`` of fit.
-
-    "standardize" takes mean and standard deviation of each column of X, the training data; a
-    constant column is only centred.
-    """
-    if isinstance(preprocess, str):
-        one_of("preprocess", preprocess, ["standardize"])
-        mean, std = column_moments(X)
-        return mean, 1 / np.where(_constant(mean, std**2, len(X)) | (std == 0), 1.0, std)
-    try:
-        mean, scale = (np.atleast_1d(np.asarray(v, dtype=np.float64)) for v in preprocess)
-    except (TypeError, ValueError):
-        raise ValueError(
-            f"preprocess: expected None, 'standardize' or (mean, scale), got {preprocess!r}"
-        ) from None
-    columns = X.shape[1]
-    for value in (mean, scale):
-        if value.shape not in ((1,), (columns,)) or not np.isfinite(value).all():
-            raise ValueError(
-                f"preprocess: expected mean and scale of one finite value or {columns} each, "
-                f"got shape {value.shape}"
-            )
-    return mean, scale
+def standardization(X: Array) -> tuple[Doubles, Doubles]:
+    """(mean, 1 / standard deviation) of each column; a constant column is only centred."""
+    mean, std = column_moments(X)
+    return mean, 1 / np.where(_constant(mean, std**2, len(X)) | (std == 0), 1.0, std)

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fanin import _core, _validate, losses, optim, schedules
+from fanin._pipeline import Preparation, through
 from fanin.callbacks import Callback, CallbackList, History, ProgressBar
 
 if TYPE_CHECKING:
@@ -82,7 +83,8 @@ class _Fit:
         n_threads: int | None,
     ) -> None:
         self.net = net
-        self.X = net._rows(X)
+        entering = Preparation(preprocess, net)
+        self.X = entering.raw(X)
         n = len(self.X)
         self.targets = net._targets(y, n)
         _require_two_classes(self.targets[0])
@@ -90,7 +92,7 @@ class _Fit:
         self.validation: tuple[Array, Targets] | None = None
         if validation_data is not None:
             Xv, yv = _validate.pair("validation_data", validation_data, "(X, y)")
-            rows = net._rows(Xv, "validation X")
+            rows = entering.raw(Xv, "validation X")
             self.validation = rows, net._targets(yv, len(rows), "validation y")
         self.epochs = _validate.whole("epochs", epochs, 0)
         self.batch = self.rows_of_a_step(batch_size)
@@ -119,12 +121,15 @@ class _Fit:
         if not isinstance(callbacks, Iterable):
             raise TypeError(f"callbacks: expected a sequence of Callback, got {callbacks!r}")
         bar = [ProgressBar()] if progress else []
-        preprocessing = net._preprocessing(preprocess, self.X)
         self.callbacks = CallbackList([*callbacks, *bar], net, self.history.params)
         self.check_monitors()
+        self.X = entering.fit(self.X, n_threads)
         # From here on nothing is refused, and things may change.
         self.states = self.optimizer._arena_states(net._arena.size, net.dtype)
-        net._mean, net._scale = preprocessing
+        net._entry = entering.entry
+        if self.validation is not None:
+            rows, targets = self.validation
+            self.validation = through(net._entry.before, rows, n_threads), targets
         self.transform = net._transform(self.X)
         self.order = np.empty(n, np.int64)
         self.losses = np.empty(self.steps)
