@@ -17,6 +17,7 @@ from fanin.random import package_generator
 
 if TYPE_CHECKING:
     from fanin.callbacks import Callback, History
+    from fanin.diagnostics import ActivationReport
     from fanin.optim import Optimizer
     from fanin.schedules import Schedule
 
@@ -185,6 +186,11 @@ class MLP(Saving):
         if self._mean is None and X.dtype == np.uint8:
             return np.zeros(1), np.full(1, 1 / 255)
         return self._mean, self._scale
+
+    def _entering(self, rows: Array, n_threads: int | None = None) -> Array:
+        """Checked rows as the first layer gets them."""
+        threads = _validate.threads(n_threads)
+        return _core.gather_rows(rows, None, *self._transform(rows), self.dtype, threads)
 
     def _targets(self, y: Array, n_rows: int, name: str = "y") -> Targets:
         return losses.targets(name, y, n_rows, self.dims[-1], self.loss_name, self.dtype)
@@ -392,6 +398,29 @@ class MLP(Saving):
             progress=progress,
             n_threads=n_threads,
         )
+
+    def activation_report(
+        self,
+        X: Array,
+        y: Array | None = None,
+        *,
+        bins: int = 30,
+        n_threads: int | None = None,
+    ) -> ActivationReport:
+        """How activations, and gradients where y is given, spread through the layers.
+
+        See `fanin.diagnostics.activation_report`.
+
+        Examples
+        --------
+        >>> import fanin
+        >>> (X, y), _ = fanin.datasets.load("digits")
+        >>> fanin.MLP([64, 50, 50, 10], activation="tanh").activation_report(X, y).verdict
+        'healthy'
+        """
+        from fanin import diagnostics
+
+        return diagnostics.activation_report(self, X, y, bins=bins, n_threads=n_threads)
 
     def config(self) -> dict[str, Any]:
         """What makes a network of this shape: the arguments of the constructor."""
