@@ -215,7 +215,9 @@ class Inspection:
 
     def _alike(self) -> Iterator[DataFinding]:
         """Equal columns; and among the others, the correlated."""
-        groups = equal_columns(self.table, self.features)
+        f = self.features
+        # Pixels at the border may agree by being bright in the same one image.
+        groups = equal_columns(self.table, f, f.q3 > f.q1 if self.images else ~f.constant)
         copies = np.array(sorted(c for group in groups for c in group[1:]), np.int64)
         if groups:
             yield self._found(
@@ -228,7 +230,7 @@ class Inspection:
             )
         if self.images or self.table.n < ENOUGH:
             return
-        others = np.setdiff1d(np.flatnonzero(~self.features.constant), copies)
+        others = np.setdiff1d(np.flatnonzero(~f.constant), copies)
         total, pairs, columns = correlated_pairs(self.table, others, CORRELATED, 3)
         if total:
             shown = ", ".join(
@@ -236,7 +238,7 @@ class Inspection:
             )
             yield self._found(
                 "correlated",
-                f"{total} pair{'s' if total > 1 else ''} of magnitude {CORRELATED} or more: {shown}",
+                f"{total} of magnitude {CORRELATED} or more: {shown}",
                 "drop one of each pair, or decorrelate: preprocessing.PCA() or Whiten()",
                 columns,
             )

@@ -91,10 +91,10 @@ def data_report(X: Array, y: Array | None = None, *, n_threads: int | None = Non
     the median one. Or all are far from 1, the median by a factor of 30. bias: the mean is more than
     3 standard deviations from zero; for images, in a tenth of the pixels. outliers: more than 10
     interquartile ranges outside of the quartiles (a normal deviate never is), and less than a
-    twentieth of the feature's values on a side. correlated: magnitude of at least 0.95. constant: up to
-    rounding; for images, those pixels that are not of the background. class-balance: 10 times as
-    many rows in the largest class as in the smallest. duplicate-rows: 1 % of the rows, in data of
-    at least three features.
+    twentieth of the feature's values on a side. correlated: magnitude of at least 0.95. constant:
+    up to rounding; for images, those pixels that are not of the background. class-balance: 10 times
+    as many rows in the largest class as in the smallest. duplicate-rows: 1 % of the rows, in data
+    of at least three features. Spreads and correlations are looked at from 20 rows on.
 
     Examples
     --------

@@ -120,12 +120,12 @@ class Features:
         self.signature = np.stack([low, high, mean, squares], axis=1)
 
 
-def equal_columns(table: Table, features: Features) -> list[list[int]]:
-    """Groups of equal columns that vary: those of equal sums are held against each other."""
+def equal_columns(table: Table, features: Features, among: Array) -> list[list[int]]:
+    """Groups of equal columns among those: where sums are equal, the values are looked at."""
     _, inverse, counts = np.unique(
         features.signature, axis=0, return_inverse=True, return_counts=True
     )
-    candidates = np.flatnonzero((counts[inverse.ravel()] > 1) & ~features.constant)
+    candidates = np.flatnonzero((counts[inverse.ravel()] > 1) & among)
     if not len(candidates):
         return []
     hashes = [hashlib.blake2b(digest_size=16) for _ in candidates]
@@ -133,8 +133,8 @@ def equal_columns(table: Table, features: Features) -> list[list[int]]:
         for j, digest in zip(candidates, hashes, strict=True):
             digest.update((block[:, j] + 0).tobytes())
     groups: dict[bytes, list[int]] = {}
-    for j, digest in zip(candidates.tolist(), hashes, strict=True):
-        groups.setdefault(digest.digest(), []).append(j)
+    for column, digest in zip(candidates.tolist(), hashes, strict=True):
+        groups.setdefault(digest.digest(), []).append(column)
     return [group for group in groups.values() if len(group) > 1]
 
 
