@@ -32,7 +32,7 @@ WITH_EXAMPLES = [
 ]
 
 
-@pytest.mark.parametrize("module", ["fanin", *MODULES])
+@pytest.mark.parametrize("module", ["fanin", "fanin._data_report", *MODULES])
 def test_examples(module: str, tmp_path: Path, monkeypatch: Any) -> None:
     if module in OPTIONAL:
         pytest.importorskip(OPTIONAL[module])

@@ -9,8 +9,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from fanin import _core
 from fanin._transformer import Transformer, stored_array
-from fanin._validate import cast, data_rows, one_of, whole
+from fanin._validate import cast, data_rows, one_of, threads, whole
 from fanin.preprocessing import PCA, Normalize, Preprocess, Whiten, ZeroCenter, standardization
 
 Array = npt.NDArray[Any]
@@ -377,6 +378,10 @@ class Entering:
     def _transform(self, rows: Array) -> tuple[Doubles | None, Doubles | None]:
         """(mean, scale) by which rows enter the first layer: ``(x - mean) * scale``."""
         return self._entry.inside(rows)
+
+    def _entering(self, rows: Array, n_threads: int | None = None) -> Array:
+        """Some of `_rows`, as the first layer gets them."""
+        return _core.gather_rows(rows, None, *self._transform(rows), self.dtype, threads(n_threads))
 
     def _inputs(self, X: Array) -> tuple[Array, Doubles | None, Doubles | None]:
         """The rows as the engine takes them, and their (mean, scale), None for as they are."""

@@ -136,8 +136,8 @@ def _first_beyond(rows: Array, dtype: np.dtype[Any]) -> int:
     return int(rows.size)
 
 
-def data_rows(name: str, value: object, columns: int, dtype: np.dtype[Any]) -> Array:
-    """Data (N, columns) or (N, ...) as a view of rows: uint8, or floats finite in dtype."""
+def row_view(name: str, value: object, columns: int) -> Array:
+    """Data (N, columns) or (N, ...) as a view of rows: uint8, float32 or float64, finite or not."""
     array = plain_array(name, value)
     expected = f"{name}: expected shape (N, {columns}) uint8, float32 or float64"
     X = name.split()[-1]
@@ -154,7 +154,12 @@ def data_rows(name: str, value: object, columns: int, dtype: np.dtype[Any]) -> A
         )
     if not array.flags.aligned:
         raise ValueError(f"{expected} aligned to its items, got an unaligned array")
-    rows = array.reshape(array.shape[0], columns)
+    return array.reshape(array.shape[0], columns)
+
+
+def data_rows(name: str, value: object, columns: int, dtype: np.dtype[Any]) -> Array:
+    """`row_view` of bytes, or of floats that are finite in dtype."""
+    rows = row_view(name, value, columns)
     if rows.dtype != np.uint8:
         at = _first_beyond(rows, dtype)
         if at < rows.size:

@@ -1,4 +1,4 @@
-"""What the numbers inside a network say: how activations spread from layer to layer."""
+"""What the numbers inside a network, and those fed into it, say before training goes wrong."""
 
 from __future__ import annotations
 
@@ -6,89 +6,38 @@ import functools
 import itertools
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from fanin import _core, _validate, initializers, layers
+from fanin import _core, _validate, initializers, layers, losses
+from fanin._activation_report import (
+    ActivationReport,
+    LayerStatistics,
+    Spread,
+    Tally,
+    verdict_on,
+)
+from fanin._data_report import DataFinding, DataReport, data_report
 from fanin.random import Generator, Size, package_generator
 
-__all__ = ["ActivationReport", "LayerStatistics", "activation_statistics"]
+if TYPE_CHECKING:
+    from fanin.network import MLP
+
+__all__ = [
+    "ActivationReport",
+    "DataFinding",
+    "DataReport",
+    "LayerStatistics",
+    "activation_report",
+    "activation_statistics",
+    "data_report",
+]
 
 Array = npt.NDArray[Any]
 
-# A verdict's thresholds.
-SHRINKS, GROWS = 0.8, 1.25  # std of a layer over that of the one below, the geometric mean
-SATURATED = 0.2  # share of activations
-DEAD = 0.6  # share of units; half of them are where a deep ReLU network's rows have become alike
-
-# Beyond these an activation hardly passes a gradient; and where it always lies.
-_SATURATION = {"tanh": (-0.99, 0.99), "sigmoid": (0.01, 0.99)}
-_RANGE = {"tanh": (-1.0, 1.0), "sigmoid": (0.0, 1.0)}
-
-
-@dataclass(frozen=True, eq=False)
-class LayerStatistics:
-    """What one layer gives out, over all rows and units.
-
-    Attributes
-    ----------
-    mean, std : float
-    saturated : float
-        Share of activations beyond 0.99 in magnitude (tanh), or outside 0.01 ... 0.99 (sigmoid);
-        0 for the others, which do not saturate at both ends.
-    zero : float
-        Share of activations that are exactly 0.
-    dead : float
-        Share of units that are 0 for every row.
-    counts : ndarray of shape (bins,), int64
-        The histogram; all 0 where activations are not finite.
-    edges : ndarray of shape (bins + 1,), float64
-        From -1 to 1 for tanh, 0 to 1 for sigmoid, else from the lowest to the highest.
-    """
-
-    mean: float
-    std: float
-    saturated: float
-    zero: float
-    dead: float
-    counts: Array
-    edges: Array
-
-
-@dataclass(frozen=True, eq=False)
-class ActivationReport:
-    """The statistics of each layer, and what they mean for training.
-
-    Attributes
-    ----------
-    layers : tuple of LayerStatistics
-        From the first layer to the last.
-    verdict : {"healthy", "vanishing", "exploding", "saturated", "dead"}
-    reason : str
-        The numbers behind the verdict.
-
-    Notes
-    -----
-    The first that holds is the verdict. "exploding": an activation is not finite. "dead": over 60 %
-    of a layer's units are 0 for every row. "saturated": over 20 % of a layer's activations are, so
-    that little gradient passes. "vanishing": the standard deviation falls by over 20 % a layer, the
-    geometric mean from the first layer to the last; the gradient of the weights falls with it.
-    "exploding": it grows by over 25 % a layer.
-    """
-
-    layers: tuple[LayerStatistics, ...]
-    verdict: str
-    reason: str
-
-    def __str__(self) -> str:
-        """The lecture's lines, one for each layer."""
-        return "\n".join(
-            f"[ {number} layers]  mean:{layer.mean:.2f} std:{layer.std:.2f}"
-            for number, layer in enumerate(self.layers, 1)
-        )
+_IDENTITY = layers.activation_code("activation", "identity")
 
 
 def activation_statistics(
@@ -104,6 +53,7 @@ def activation_statistics(
     seed: int = 0,
     dtype: npt.DTypeLike = "float32",
     bins: int = 30,
+    gradients: bool = False,
     n_threads: int | None = None,
 ) -> ActivationReport:
     """Tell how activations spread through a stack of dense layers with fresh weights.
@@ -135,6 +85,10 @@ def activation_statistics(
     dtype : {"float32", "float64"}
     bins : int
         Of each layer's histogram.
+    gradients : bool
+        Also send a gradient back through the layers, each weight being drawn a second time: that of
+        a loss whose gradient with respect to the last layer's activations is standard normal. It
+        takes about the time of the activations again, and all layers' activations are kept.
     n_threads : int, optional
         Changes the time, never the numbers.
 
@@ -162,6 +116,14 @@ def activation_statistics(
     'vanishing'
     >>> report.reason
     'std 0.217 in the first layer, 0.0112 in the last: falls by 77% a layer'
+
+    Activations alone do not show what a sigmoid does to the gradient:
+
+    >>> report = activation_statistics([256] * 7, activation="sigmoid", gradients=True)
+    >>> report.verdict
+    'vanishing'
+    >>> [f"{layer.gradient:.0e}" for layer in report.layers]
+    ['7e-04', '3e-03', '1e-02', '5e-02', '2e-01', '1e+00']
     """
     sequence = _validate.sequence("dims", dims, "a list of layer widths")
     widths = [_validate.whole("dims", d, 1) for d in sequence]
@@ -180,20 +142,122 @@ def activation_statistics(
         a = Generator(seed).standard_normal(shape, dtype=float_type)
     else:
         a = _validate.cast("x", _validate.data_rows("x", x, widths[0], float_type), float_type)
-    found = []
+    stack = _Stack(activation, code, bins, threads)
     for number, shape in enumerate(itertools.pairwise(widths)):
         rng = package_generator(seed, "init", number)
         draw = functools.partial(
             initialize, shape, gain=gain, distribution=distribution, dtype=float_type
         )
+        weights: Array | _Drawn
         if callable(init):
-            a = layers.dense(a, draw(rng=rng), activation=activation, n_threads=n_threads)
+            weights = _validate.plain_array("init", draw(rng=rng))
         else:
             plan = _Plan(rng)
             draw(rng=plan)
-            a = _core.random_dense(a, shape[1], *plan.asked, code, threads)
-        found.append(_statistics(a, activation, bins, threads))
-    return ActivationReport(tuple(found), *_verdict(found))
+            weights = _Drawn(shape, plan.asked)
+        a = stack.forward(a, weights, keep=gradients)
+    statistics = [tally.statistics() for tally in stack.tallies]
+    if gradients:
+        top = package_generator(seed, "init", len(widths) - 1)  # where no weights are drawn
+        statistics = stack.backward(top.standard_normal(a.shape, dtype=float_type))
+    return ActivationReport(tuple(statistics), *verdict_on(statistics))
+
+
+def activation_report(
+    net: MLP,
+    X: Array,
+    y: Array | None = None,
+    *,
+    bins: int = 30,
+    n_threads: int | None = None,
+) -> ActivationReport:
+    """Tell how activations and gradients spread through a network, on its data.
+
+    What ``net.activation_report(X, y)`` gives. Without dropout, as in prediction; rows enter as in
+    training, in blocks, so that memory is bounded whatever their number.
+
+    Parameters
+    ----------
+    net : MLP
+    X : ndarray of shape (N, D) or (N, ...), uint8, float32 or float64
+    y : ndarray, optional
+        Targets as in ``net.fit``; without them there are no gradients.
+    bins : int
+        Of each layer's histogram.
+    n_threads : int, optional
+        Changes the time, never the numbers.
+
+    Returns
+    -------
+    ActivationReport
+        The last layer is the scores. The verdict is on the hidden layers.
+
+    Raises
+    ------
+    ValueError, TypeError
+        Naming the argument, what was expected and what came.
+
+    Examples
+    --------
+    >>> import fanin
+    >>> (X, y), _ = fanin.datasets.load("digits")
+    >>> report = fanin.MLP([64, 50, 50, 10], activation="tanh").activation_report(X, y)
+    >>> print(report)
+    [ 1 layers]  mean:0.00 std:0.04
+    [ 2 layers]  mean:-0.01 std:0.05
+    [ 3 layers]  mean:-0.00 std:0.00
+    >>> report.verdict
+    'healthy'
+    """
+    rows = net._rows(X)
+    targets = None if y is None else net._targets(y, len(rows))
+    bins = _validate.whole("bins", bins, 1)
+    threads = _validate.threads(n_threads)
+    pairs = list(zip([*net.activation, "identity"], net.dims[1:], strict=True))
+    tallies = [Tally(kind, units, bins, threads) for kind, units in pairs]
+    gradients = [Spread(threads) for _ in tallies]
+    learning = [np.zeros_like(net.params[f"W{i}"]) for i in range(1, len(pairs) + 1)]
+    step = max(64, 2**22 // sum(net.dims))
+    blocks = [slice(begin, begin + step) for begin in range(0, len(rows), step)]
+
+    def through(block: slice) -> list[tuple[Array, layers.DenseCache]]:
+        a, found = net._entering(rows[block], n_threads), []
+        for number, (kind, _) in enumerate(pairs, 1):
+            W, b = net.params[f"W{number}"], net.params[f"b{number}"]
+            a, cache = layers.dense_forward(a, W, b, activation=kind, n_threads=n_threads)
+            found.append((a, cache))
+        return found
+
+    with np.errstate(over="ignore", invalid="ignore"):
+        for block in blocks:
+            passed = through(block)
+            for tally, (a, _) in zip(tallies, passed, strict=True):
+                tally.add(a)
+            if targets is None:
+                continue
+            hard, soft = (None if t is None else t[block] for t in targets)
+            code = losses.NAMES.index(net.loss_name)
+            g: Array | None = _core.loss_rows(
+                code, passed[-1][0], hard, soft, None, 1.0, True, threads
+            )[1]
+            for layer in reversed(range(len(pairs))):
+                assert g is not None
+                gradients[layer].add(g)
+                g, dW, _ = layers.dense_backward(
+                    g, passed[layer][1], need_dx=layer > 0, n_threads=n_threads
+                )
+                learning[layer] += dW
+    for block in blocks:  # the histograms' edges are known now
+        for tally, (a, _) in zip(tallies, through(block), strict=True):
+            tally.count(a)
+    if targets is None:
+        found = [tally.statistics() for tally in tallies]
+    else:
+        found = [
+            tally.statistics(spread.std, _std(dW, threads) / len(rows))
+            for tally, spread, dW in zip(tallies, gradients, learning, strict=True)
+        ]
+    return ActivationReport(tuple(found), *verdict_on(found[:-1] or found))
 
 
 class _Plan(Generator):
@@ -202,7 +266,7 @@ class _Plan(Generator):
     def __init__(self, rng: Generator) -> None:
         super().__init__()
         self.state = rng.state
-        self.asked = (True, 0, 0, 0, 0.0, 0.0)
+        self.asked: _Asked = (True, 0, 0, 0, 0.0, 0.0)
 
     def _fill(
         self,
@@ -217,44 +281,107 @@ class _Plan(Generator):
         return np.empty(0, dtype)
 
 
-def _statistics(a: Array, activation: str, bins: int, threads: int) -> LayerStatistics:
-    limits = _SATURATION.get(activation, (-math.inf, math.inf))
-    mean, squares, lowest, highest, zeros, outside = _core.summary(a, *limits, threads)
-    counts = np.zeros(bins, np.int64)
-    low, high = _RANGE.get(activation, (lowest, highest))
-    finite = math.isfinite(squares)
-    if not finite:
-        low, high = 0.0, 1.0
-    elif not low < high:  # as NumPy has it
-        low, high = low - 0.5, high + 0.5
-    edges = np.linspace(low, high, bins + 1)
-    if finite:
-        counts = _core.histogram(a, edges, threads)
-    return LayerStatistics(
-        mean=mean,
-        std=math.sqrt(squares / a.size) if finite else math.nan,
-        saturated=outside / a.size if activation in _SATURATION else 0.0,
-        zero=zeros / a.size,
-        dead=1 - np.count_nonzero(a.any(axis=0)) / a.shape[1],
-        counts=counts,
-        edges=edges,
-    )
+_Asked = tuple[bool, int, int, int, float, float]
 
 
-def _verdict(found: Sequence[LayerStatistics]) -> tuple[str, str]:
-    """The verdict and its reason; see `ActivationReport`."""
-    for number, layer in enumerate(found, 1):
-        if not math.isfinite(layer.std):
-            return "exploding", f"layer {number} gives activations that are not finite"
-    dead = max(layer.dead for layer in found)
-    if dead > DEAD:
-        return "dead", f"{dead:.0%} of a layer's units are 0 for every row"
-    saturated = max(layer.saturated for layer in found)
-    if saturated > SATURATED:
-        return "saturated", f"{saturated:.0%} of a layer's activations are saturated"
-    first, last = found[0].std, found[-1].std
-    steps = max(len(found) - 1, 1)
-    ratio = (last / first) ** (1 / steps) if first > 0 else 0.0
-    verdict = "vanishing" if ratio < SHRINKS else "exploding" if ratio > GROWS else "healthy"
-    course = f"{'falls' if ratio < 1 else 'grows'} by {abs(ratio - 1):.0%} a layer"
-    return verdict, f"std {first:.3g} in the first layer, {last:.3g} in the last: {course}"
+class _Drawn:
+    """Weights that are drawn where a product needs them."""
+
+    def __init__(self, shape: tuple[int, int], asked: _Asked) -> None:
+        self.shape = shape
+        self.asked = asked
+
+    def forward(self, x: Array, code: int, threads: int) -> Array:
+        """``activation(x · W)``."""
+        return _core.random_dense(x, self.shape[1], *self.asked, code, threads)
+
+    def backward(self, dz: Array, threads: int) -> Array:
+        """``dz · Wᵀ``, as W · dzᵀ of some rows of W after others."""
+        normal, seed, stream, first, a, b = self.asked
+        inputs, outputs = self.shape
+        per_group = 64 if dz.dtype == np.float32 else 32
+        step = 64 * max(1, 2**12 // outputs)  # rows that begin a group, about a megabyte
+        W = np.empty((min(step, inputs), outputs), dz.dtype)
+        turned = np.ascontiguousarray(dz.T)
+        dx = np.empty((inputs, len(dz)), dz.dtype)
+        for begin in range(0, inputs, step):
+            to = dx[begin : begin + step]
+            part = W[: len(to)]
+            group = first + begin * outputs // per_group
+            kind = "normal" if normal else "uniform"
+            _core.random_fill(part, kind, seed, stream, group, a, b, threads)
+            _core.dense_forward(part, turned, None, _IDENTITY, 1.0, 0, 0, 0, to, False, threads)
+        return np.ascontiguousarray(dx.T)
+
+
+class _Stack:
+    """Layers without biases, the tally of each and what its gradient needs."""
+
+    def __init__(self, activation: str, code: int, bins: int, threads: int) -> None:
+        self.activation, self.code = activation, code
+        self.bins, self.threads = bins, threads
+        self.tallies: list[Tally] = []
+        self.kept: list[tuple[Array, Array | _Drawn, Array]] = []
+
+    def forward(self, x: Array, W: Array | _Drawn, *, keep: bool) -> Array:
+        """The layer's activations; its input, weights and slopes are kept for `backward`."""
+        code = _IDENTITY if keep else self.code
+        if isinstance(W, _Drawn):
+            a = W.forward(x, code, self.threads)
+        else:
+            a, _ = _core.dense_forward(x, W, None, code, 1.0, 0, 0, 0, None, False, self.threads)
+        if keep:
+            a, slope = _core.activation_forward(
+                a, self.code, 1.0, 0, 0, 0, None, True, self.threads
+            )
+            assert slope is not None
+            self.kept.append((x, W, slope))
+        tally = Tally(self.activation, a.shape[1], self.bins, self.threads)
+        tally.add(a)
+        tally.count(a)
+        self.tallies.append(tally)
+        return a
+
+    def backward(self, g: Array) -> list[LayerStatistics]:
+        """The statistics, with those of the gradient that begins as g at the last layer."""
+        found: list[LayerStatistics] = []
+        with np.errstate(over="ignore", invalid="ignore"):
+            for tally, (x, W, slope) in zip(self.tallies[::-1], self.kept[::-1], strict=True):
+                dz = g * slope
+                weights = _outer_std(x, dz, self.threads) / len(x)
+                found.append(tally.statistics(_std(g, self.threads), weights))
+                if len(found) == len(self.kept):
+                    break
+                if isinstance(W, _Drawn):
+                    g = W.backward(dz, self.threads)
+                else:
+                    g = _product(dz, W.T, self.threads)
+        return found[::-1]
+
+
+def _std(a: Array, threads: int) -> float:
+    spread = Spread(threads)
+    spread.add(a)
+    return spread.std
+
+
+def _product(x: Array, W: Array, threads: int) -> Array:
+    W = np.ascontiguousarray(W)
+    return _core.dense_forward(x, W, None, _IDENTITY, 1.0, 0, 0, 0, None, False, threads)[0]
+
+
+def _outer_std(x: Array, dz: Array, threads: int) -> float:
+    """Standard deviation of the elements of ``xᵀ · dz``.
+
+    For few rows it is not formed: the sum of its squares is that of the products of ``x · xᵀ`` and
+    ``dz · dzᵀ``, N by N each.
+    """
+    n, inputs = x.shape
+    outputs = dz.shape[1]
+    if n > min(inputs, outputs):
+        return _std(_product(np.ascontiguousarray(x.T), dz, threads), threads)
+    elements = inputs * outputs
+    among_x, among_dz = (_product(a, a.T, threads).astype(np.float64) for a in (x, dz))
+    squares = float(np.sum(among_x * among_dz)) / elements
+    mean = float(x.sum(1, dtype=np.float64) @ dz.sum(1, dtype=np.float64)) / elements
+    return math.sqrt(max(squares - mean * mean, 0.0)) if math.isfinite(squares) else math.nan

@@ -19,6 +19,7 @@ from fanin.random import package_generator
 
 if TYPE_CHECKING:
     from fanin.callbacks import Callback, History
+    from fanin.diagnostics import ActivationReport
     from fanin.optim import Optimizer
     from fanin.schedules import Schedule
 
@@ -386,6 +387,29 @@ class MLP(Entering, Saving):
             progress=progress,
             n_threads=n_threads,
         )
+
+    def activation_report(
+        self,
+        X: Array,
+        y: Array | None = None,
+        *,
+        bins: int = 30,
+        n_threads: int | None = None,
+    ) -> ActivationReport:
+        """How activations, and gradients where y is given, spread through the layers.
+
+        See `fanin.diagnostics.activation_report`.
+
+        Examples
+        --------
+        >>> import fanin
+        >>> (X, y), _ = fanin.datasets.load("digits")
+        >>> fanin.MLP([64, 50, 50, 10], activation="tanh").activation_report(X, y).verdict
+        'healthy'
+        """
+        from fanin import diagnostics
+
+        return diagnostics.activation_report(self, X, y, bins=bins, n_threads=n_threads)
 
     def config(self) -> dict[str, Any]:
         """What makes a network of this shape: the arguments of the constructor."""

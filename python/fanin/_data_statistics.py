@@ -1,0 +1,213 @@
+"""Statistics of the columns of a table, in blocks of rows: what `diagnostics.data_report` reads."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fanin import _core, layers
+from fanin.random import Generator
+
+Array = npt.NDArray[Any]
+Doubles = npt.NDArray[np.float64]
+
+BLOCK = 2**22  # elements
+SAMPLE = 2**24
+
+
+class Table:
+    """Rows of data in blocks, without those rows or columns that hold values that are not finite.
+
+    Attributes
+    ----------
+    nan, infinite : int
+        How many values are.
+    bad_rows, bad_columns : ndarray of int64
+        Where they are.
+    columns : ndarray of int64
+        The columns that blocks have, as numbered in the data.
+    n : int
+        The rows that blocks have in all.
+    """
+
+    def __init__(self, rows: Array, threads: int) -> None:
+        self.rows, self.threads = rows, threads
+        self.step = max(1, BLOCK // rows.shape[1])
+        self.nan = self.infinite = 0
+        row_is_bad = np.zeros(len(rows), bool)
+        column_is_bad = np.zeros(rows.shape[1], bool)
+        if rows.dtype != np.uint8:
+            for begin in range(0, len(rows), self.step):
+                block = rows[begin : begin + self.step]
+                if _core.first_nonfinite(block) == block.size:
+                    continue
+                bad = ~np.isfinite(block)
+                nan = int(np.count_nonzero(np.isnan(block)))
+                self.nan += nan
+                self.infinite += int(np.count_nonzero(bad)) - nan
+                row_is_bad[begin : begin + self.step] = bad.any(axis=1)
+                column_is_bad |= bad.any(axis=0)
+        self.bad_rows, self.bad_columns = np.flatnonzero(row_is_bad), np.flatnonzero(column_is_bad)
+        # Leave out whichever loses less.
+        by_row = len(self.bad_rows) * rows.shape[1] <= len(self.bad_columns) * len(rows)
+        self.kept_rows = np.flatnonzero(~row_is_bad) if len(self.bad_rows) and by_row else None
+        self.columns = np.arange(rows.shape[1]) if by_row else np.flatnonzero(~column_is_bad)
+        self.n = len(rows) if self.kept_rows is None else len(self.kept_rows)
+        self.unit: Doubles | None = None
+
+    def blocks(self) -> Iterator[Array]:
+        for begin in range(0, self.n, self.step):
+            yield self._taken(slice(begin, min(begin + self.step, self.n)))
+
+    def sample(self) -> Array:
+        """Some rows, in order: all of them where they are few."""
+        most = min(max(SAMPLE // len(self.columns), 64), 4096)
+        if self.n <= most:
+            return self._taken(slice(0, self.n))
+        return self._taken(np.unique(Generator(0).integers(0, self.n, most)))
+
+    def number(self, row: int) -> int:
+        """The row of the data that a row of the blocks is."""
+        return row if self.kept_rows is None else int(self.kept_rows[row])
+
+    def _taken(self, which: slice | Array) -> Array:
+        rows = self.rows[which if self.kept_rows is None else self.kept_rows[which]]
+        if len(self.columns) < rows.shape[1]:
+            rows = np.ascontiguousarray(rows[:, self.columns])
+        return rows if self.unit is None else rows * self.unit
+
+
+class Features:
+    """Of each column: lowest, highest, mean, std (over N), quantiles; and whether it is constant.
+
+    Columns of enormous or tiny values are in units of a power of two in blocks from here on, so
+    that their squares stay finite; the attributes are in the data's units.
+    """
+
+    def __init__(self, table: Table) -> None:
+        columns = len(table.columns)
+        low, high = np.full(columns, np.inf), np.full(columns, -np.inf)
+        for block in table.blocks():
+            np.minimum(low, block.min(axis=0), out=low)
+            np.maximum(high, block.max(axis=0), out=high)
+        largest = np.maximum(np.abs(low), np.abs(high))
+        unit = np.ones(columns)
+        if ((largest > 1e100) | ((largest < 1e-100) & (largest > 0))).any():
+            unit = np.ldexp(1.0, -np.clip(np.frexp(largest)[1], -1000, 1000))
+            table.unit = unit
+        mean = sum(
+            (_core.column_sums(b, None, False, table.threads) for b in table.blocks()),
+            np.zeros(columns),
+        ) / max(table.n, 1)
+        squares = sum(
+            (_core.column_sums(b, mean, True, table.threads) for b in table.blocks()),
+            np.zeros(columns),
+        )
+        sample = table.sample()
+        quartiles = np.quantile(sample, [0.25, 0.5, 0.75], axis=0)
+        self.low_tail = np.quantile(sample, 0.05, axis=0, method="higher") / unit
+        self.high_tail = np.quantile(sample, 0.95, axis=0, method="lower") / unit
+        eps = 0.0 if table.rows.dtype == np.uint8 else np.finfo(table.rows.dtype).eps
+        self.constant = high * unit - low * unit <= 4 * eps * (largest * unit)
+        self.low, self.high = low, high
+        self.mean, self.std = mean / unit, np.sqrt(squares / max(table.n, 1)) / unit
+        self.q1, self.median, self.q3 = quartiles / unit
+        self.signature = np.stack([low, high, mean, squares], axis=1)
+
+
+def equal_columns(table: Table, features: Features, among: Array) -> list[list[int]]:
+    """Groups of equal columns among those: where sums are equal, the values are looked at."""
+    _, inverse, counts = np.unique(
+        features.signature, axis=0, return_inverse=True, return_counts=True
+    )
+    candidates = np.flatnonzero((counts[inverse.ravel()] > 1) & among)
+    if not len(candidates):
+        return []
+    hashes = [hashlib.blake2b(digest_size=16) for _ in candidates]
+    for block in table.blocks():
+        for j, digest in zip(candidates, hashes, strict=True):
+            digest.update((block[:, j] + 0).tobytes())
+    groups: dict[bytes, list[int]] = {}
+    for column, digest in zip(candidates.tolist(), hashes, strict=True):
+        groups.setdefault(digest.digest(), []).append(column)
+    return [group for group in groups.values() if len(group) > 1]
+
+
+def equal_rows(table: Table) -> Array:
+    """For each row the number of the group of rows that equal it."""
+    hashes = np.empty(table.n, np.int64)
+    at = 0
+    for block in table.blocks():
+        for number, row in enumerate(block + 0, at):  # -0.0 is 0.0
+            hashes[number] = hash(row.tobytes())
+        at += len(block)
+    return np.unique(hashes, return_inverse=True)[1].ravel()
+
+
+def correlated_pairs(
+    table: Table, columns: Array, least: float, most: int
+) -> tuple[int, list[tuple[int, int, float]], Array]:
+    """How many pairs of columns have a correlation of at least that magnitude, over the sample.
+
+    Also the first pairs, at most ``most``, and all columns that are in a pair.
+    """
+    sample = table.sample()
+    rows = min(len(sample), max(512, 2**34 // max(len(columns), 1) ** 2))
+    Z = sample[:rows, columns].astype(np.float64)
+    Z -= Z.mean(axis=0)
+    length = np.sqrt(np.square(Z).sum(axis=0))
+    Z /= np.where(length > 0, length, 1.0)
+    by_rows = Z.astype(np.float32)
+    by_columns = np.ascontiguousarray(by_rows.T)
+    pairs: list[tuple[int, int, float]] = []
+    total, involved = 0, np.zeros(len(columns), bool)
+    for i in range(0, len(columns), 1024):
+        for j in range(i, len(columns), 1024):
+            right = np.ascontiguousarray(by_rows[:, j : j + 1024])
+            R = layers.dense(
+                by_columns[i : i + 1024],
+                right,
+                activation="identity",
+                n_threads=table.threads or None,
+            )
+            strong = np.abs(R) >= least
+            if i == j:
+                strong = np.triu(strong, 1)
+            found = np.argwhere(strong)
+            total += len(found)
+            involved[i + found[:, 0]] = involved[j + found[:, 1]] = True
+            pairs += [
+                (int(columns[i + a]), int(columns[j + b]), float(R[a, b]))
+                for a, b in found[: most - len(pairs)]
+            ]
+    return total, pairs, columns[involved]
+
+
+def outliers(
+    table: Table, low: Doubles, high: Doubles, columns: Array
+) -> tuple[int, Array, tuple[int, int, float]]:
+    """How many values of the columns are outside of their limits, in which rows, and one: the
+    furthest in units of the distance between its limits (row, column, value).
+    """
+    count, rows, worst, furthest = 0, [], -math.inf, (0, 0, 0.0)
+    unit = np.ones(len(columns)) if table.unit is None else table.unit[columns]
+    low, high = low[columns] * unit, high[columns] * unit
+    at = 0
+    for block in table.blocks():
+        part = block[:, columns].astype(np.float64)
+        beyond = np.maximum(low - part, part - high) / (high - low)
+        found = np.argwhere(beyond > 0)
+        count += len(found)
+        rows += [table.number(at + row) for row in np.unique(found[:, 0]).tolist()]
+        if len(found) and beyond.max() > worst:
+            worst = float(beyond.max())
+            row, k = np.unravel_index(int(beyond.argmax()), beyond.shape)
+            value = float(part[row, k] / unit[k])
+            furthest = table.number(at + int(row)), int(columns[k]), value
+        at += len(block)
+    return count, np.array(rows, np.int64), furthest
