@@ -18,17 +18,25 @@ Model = dict[str, Array]
 
 
 def check_model(model: object) -> Model:
-    """`model`, where it is a dict of arrays that can be updated in place."""
+    """`model`, where it is a dict of arrays of floats."""
     if not isinstance(model, dict) or not model:
         raise TypeError(f"model: expected a dict of arrays, got {_validate.describe(model)}")
     for key, value in model.items():
         p = _validate.plain_array(f"model[{key!r}]", value)
-        flags = p.flags
-        if p.dtype not in (np.float32, np.float64) or not flags.c_contiguous or not flags.writeable:
+        if p.dtype not in (np.float32, np.float64) or not p.flags.c_contiguous:
             raise ValueError(
-                f"model[{key!r}]: expected a C-contiguous, writable float32 or float64 array, "
+                f"model[{key!r}]: expected a C-contiguous float32 or float64 array, "
                 f"got {_validate.describe(p)}"
             )
+    return model
+
+
+def check_trainable(model: object) -> Model:
+    """`model`, where it can be updated in place."""
+    model = check_model(model)
+    for key, p in model.items():
+        if not p.flags.writeable:
+            raise ValueError(f"model[{key!r}]: expected a writable array, got a read-only one")
     return model
 
 
@@ -64,7 +72,7 @@ class CallableLoop:
         augment_fn: Callable[[Array], Array] | None,
         n_threads: int | None,
     ) -> None:
-        self.params = check_model(model)
+        self.params = check_trainable(model)
         self._loss_function, self._augment = loss_function, augment_fn
         self._optimizer, self._reg, self._threads = optimizer, reg, n_threads
 
@@ -135,7 +143,7 @@ class NativeLoop:
     def __init__(
         self, model: Model, optimizer: optim.Optimizer, reg: float, n_threads: int | None
     ) -> None:
-        W1, b1, W2, _ = two_layers(model)
+        W1, b1, W2, _ = two_layers(check_trainable(model))
         self._net = MLP([len(W1), len(b1), W2.shape[1]], dtype=W1.dtype)
         self.params = self._net.params
         for name, p in self.params.items():

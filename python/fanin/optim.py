@@ -348,7 +348,7 @@ def get(
             optimizer.lr = lr
         return optimizer
     if not isinstance(optimizer, str):
-        raise TypeError(f"{argument}: expected a name or an Optimizer, got {describe(optimizer)}")
+        raise TypeError(f"{argument}: expected a name or an object, got {describe(optimizer)}")
     name = _ALIASES.get(optimizer.lower(), optimizer.lower())
     if name not in _CLASSES:
         raise ValueError(f"{argument}: expected one of {', '.join(_CLASSES)}; got {optimizer!r}")
