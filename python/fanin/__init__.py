@@ -14,6 +14,7 @@ from fanin import (  # noqa: E402
     callbacks,
     initializers,
     layers,
+    lecture,
     losses,
     optim,
     preprocessing,
@@ -21,6 +22,11 @@ from fanin import (  # noqa: E402
     schedules,
 )
 from fanin._runtime import get_num_threads, set_num_threads, show_config  # noqa: E402
+from fanin.lecture import (  # noqa: E402
+    ClassifierTrainer,
+    init_two_layer_model,
+    two_layer_net,
+)
 from fanin.network import MLP  # noqa: E402
 from fanin.training import DivergenceWarning  # noqa: E402
 
@@ -29,6 +35,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "MLP",
+    "ClassifierTrainer",
     "DivergenceWarning",
     "__version__",
     "callbacks",
@@ -36,8 +43,10 @@ __all__ = [
     "datasets",
     "diagnostics",
     "get_num_threads",
+    "init_two_layer_model",
     "initializers",
     "layers",
+    "lecture",
     "losses",
     "optim",
     "plots",
@@ -47,6 +56,7 @@ __all__ = [
     "set_num_threads",
     "show_config",
     "tuning",
+    "two_layer_net",
 ]
 
 _LAZY = ("checkpoint", "cli", "datasets", "diagnostics", "plots", "tuning")

@@ -305,8 +305,7 @@ class Lion(Optimizer):
 
     Notes
     -----
-    Chen et al. 2023, algorithm 2. Keras: the same with lr 1e-3. PyTorch and the course's code have
-    no Lion.
+    Chen et al. 2023, algorithm 2. Keras: lr 1e-3. PyTorch and the course's code have no Lion.
     """
 
     name = "lion"
@@ -327,7 +326,9 @@ _CLASSES = {rule.name: rule for rule in _RULES}
 _ALIASES = {"nag": "nesterov"}
 
 
-def get(optimizer: str | Optimizer, lr: float | None = None) -> Optimizer:
+def get(
+    optimizer: str | Optimizer, lr: float | None = None, *, argument: str = "optimizer"
+) -> Optimizer:
     """An optimizer by its name, in any case ("adam", "momentum", "nag", ...), or the one given.
 
     Parameters
@@ -335,6 +336,8 @@ def get(optimizer: str | Optimizer, lr: float | None = None) -> Optimizer:
     optimizer : str or Optimizer
     lr : float, optional
         Learning rate of a new one, else its default. A given object gets it set.
+    argument : str
+        What an error calls it.
 
     >>> from fanin import optim
     >>> optim.get("rmsprop", lr=1e-3)
@@ -345,13 +348,10 @@ def get(optimizer: str | Optimizer, lr: float | None = None) -> Optimizer:
             optimizer.lr = lr
         return optimizer
     if not isinstance(optimizer, str):
-        raise TypeError(
-            f"optimizer: expected a name or an object of fanin.optim, got {describe(optimizer)}"
-        )
-    name = optimizer.lower()
-    name = _ALIASES.get(name, name)
+        raise TypeError(f"{argument}: expected a name or an object, got {describe(optimizer)}")
+    name = _ALIASES.get(optimizer.lower(), optimizer.lower())
     if name not in _CLASSES:
-        raise ValueError(f"optimizer: expected one of {', '.join(_CLASSES)}; got {optimizer!r}")
+        raise ValueError(f"{argument}: expected one of {', '.join(_CLASSES)}; got {optimizer!r}")
     return _CLASSES[name]() if lr is None else _CLASSES[name](lr)
 
 
