@@ -25,7 +25,7 @@ from fanin.network import MLP  # noqa: E402
 from fanin.training import DivergenceWarning  # noqa: E402
 
 if TYPE_CHECKING:
-    from fanin import checkpoint, datasets, diagnostics, plots, tuning
+    from fanin import checkpoint, datasets, diagnostics, ensemble, plots, tuning
 
 __all__ = [
     "MLP",
@@ -35,6 +35,7 @@ __all__ = [
     "checkpoint",
     "datasets",
     "diagnostics",
+    "ensemble",
     "get_num_threads",
     "initializers",
     "layers",
@@ -49,7 +50,7 @@ __all__ = [
     "tuning",
 ]
 
-_LAZY = ("checkpoint", "cli", "datasets", "diagnostics", "plots", "tuning")
+_LAZY = ("checkpoint", "cli", "datasets", "diagnostics", "ensemble", "plots", "tuning")
 
 
 def __getattr__(name: str) -> Any:
