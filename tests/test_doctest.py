@@ -21,6 +21,10 @@ MODULES = sorted(
 OPTIONAL = {"fanin.plots": "matplotlib"}
 WITH_EXAMPLES = [
     "diagnostics",
+    "ensemble.averaging",
+    "ensemble.builders",
+    "ensemble.model",
+    "ensemble.selection",
     "initializers",
     "layers",
     "losses",

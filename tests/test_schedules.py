@@ -24,6 +24,7 @@ PURE = [
     schedules.Cosine(0.01),
     schedules.WarmUp(2, schedules.Cosine()),
     schedules.OneCycle(),
+    schedules.CyclicCosine(cycles=3),
     schedules.Function(lambda step: 1.0 / (1 + step)),
 ]
 
@@ -207,6 +208,21 @@ def test_state_of_another_schedule_is_refused():
         schedules.Cosine().load_state_dict({"scale": 1.0})
 
 
+def test_cyclic_cosine_is_huangs():
+    """Huang et al. 2017, eq. 2, with t counted from 1; the last rate is kept beyond the end."""
+    total, cycles = 23, 4
+    length = math.ceil(total / cycles)
+    wanted = [
+        0.05 * (math.cos(math.pi * ((t - 1) % length) / length) + 1) for t in range(1, total + 1)
+    ]
+    got = schedules.CyclicCosine(cycles=cycles).lr(0.1, 0, total + 2, total, 1)
+    np.testing.assert_allclose(got[:total], wanted, rtol=1e-14)
+    assert (got[total:] == got[total - 1]).all()
+    floor = schedules.CyclicCosine(cycles=2, min_factor=0.5).lr(1.0, 0, 8, 4, 2)
+    assert floor[0] == floor[4] == 1.0
+    assert (floor > 0.5).all()
+
+
 def test_plateau_lists_what_it_could_watch():
     with pytest.raises(
         ValueError, match=r"monitor: expected one of loss, accuracy, got 'val_loss'; give fit v"
@@ -219,6 +235,7 @@ def test_get():
         assert isinstance(schedules.get(name), schedules.Schedule)
     assert isinstance(schedules.get("warmup"), schedules.WarmUp)
     assert isinstance(schedules.get("one_cycle"), schedules.OneCycle)
+    assert schedules.get("cyclic_cosine") == schedules.CyclicCosine(cycles=5)
     assert schedules.get("plateau") is not schedules.get("plateau")
     assert schedules.get(None) == schedules.Constant()
     assert schedules.get(PURE[3]) is PURE[3]

@@ -31,7 +31,7 @@ from fanin.network import MLP  # noqa: E402
 from fanin.training import DivergenceWarning  # noqa: E402
 
 if TYPE_CHECKING:
-    from fanin import checkpoint, datasets, diagnostics, plots, tuning
+    from fanin import checkpoint, datasets, diagnostics, ensemble, plots, tuning
 
 __all__ = [
     "MLP",
@@ -42,6 +42,7 @@ __all__ = [
     "checkpoint",
     "datasets",
     "diagnostics",
+    "ensemble",
     "get_num_threads",
     "init_two_layer_model",
     "initializers",
@@ -59,7 +60,7 @@ __all__ = [
     "two_layer_net",
 ]
 
-_LAZY = ("checkpoint", "cli", "datasets", "diagnostics", "plots", "tuning")
+_LAZY = ("checkpoint", "cli", "datasets", "diagnostics", "ensemble", "plots", "tuning")
 
 
 def __getattr__(name: str) -> Any:

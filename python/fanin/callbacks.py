@@ -207,6 +207,20 @@ class CSVLogger(Callback):
             writer.writerow([row.get(name, "") for name in self._columns])
 
 
+def open_bar(file: Any = None, **options: Any) -> Any:
+    """A tqdm bar on stderr or the file; None where that is neither a terminal nor a notebook's."""
+    file = sys.stderr if file is None else file
+    if file is None or not (file.isatty() or "ipykernel" in sys.modules):
+        return None
+
+    from tqdm import tqdm  # here, not above: it would double the time of our import
+
+    class Bar(tqdm):  # type: ignore[misc]
+        monitor_interval = 0  # tqdm's own would start a thread
+
+    return Bar(file=file, dynamic_ncols=True, **options)
+
+
 class ProgressBar(Callback):
     """One tqdm bar over all steps of a fit, on stderr, with loss, accuracies and time left.
 
@@ -221,20 +235,10 @@ class ProgressBar(Callback):
     def on_train_begin(self, logs: Logs | None = None) -> None:
         self.close()
         self._shown = {}
-        file = sys.stderr if self._file is None else self._file
-        if file is None or not (file.isatty() or "ipykernel" in sys.modules):
-            return
-
-        from tqdm import tqdm  # here, not above: it would double the time of our import
-
-        class Bar(tqdm):  # type: ignore[misc]
-            monitor_interval = 0  # tqdm's own would start a thread
-
-        self._bar = Bar(
+        self._bar = open_bar(
+            self._file,
             total=self.params["epochs"] * self.params["steps"],
             initial=self.params.get("initial_step", 0),
-            file=file,
-            dynamic_ncols=True,
             unit="step",
         )
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Constant",
     "Cosine",
+    "CyclicCosine",
     "Exponential",
     "Function",
     "InverseTime",
@@ -155,6 +156,27 @@ class Cosine(Schedule):
 
     def multiplier(self, steps: Floats, steps_per_epoch: int, epochs: float) -> Floats:
         return _anneal(1.0, self.min_factor, steps / max(epochs * steps_per_epoch, 1.0))
+
+
+@dataclass(frozen=True)
+class CyclicCosine(Schedule):
+    """Half a cosine from 1 down to ``min_factor``, ``cycles`` times over the run.
+
+    Huang et al. 2017 ("Snapshot ensembles: train 1, get M for free"), eq. 2: a cycle has
+    ceil(T / cycles) of the run's T steps.
+    """
+
+    cycles: int = 5
+    min_factor: float = 0.0
+
+    def __post_init__(self) -> None:
+        _validate.whole("cycles", self.cycles, 1)
+        _fraction("min_factor", self.min_factor)
+
+    def multiplier(self, steps: Floats, steps_per_epoch: int, epochs: float) -> Floats:
+        total = max(np.ceil(epochs * steps_per_epoch), 1.0)
+        length = np.ceil(total / self.cycles)
+        return _anneal(1.0, self.min_factor, np.minimum(steps, total - 1) % length / length)
 
 
 @dataclass(frozen=True)
@@ -308,6 +330,7 @@ _KINDS: dict[str, Callable[[], Schedule]] = {
     "exponential": Exponential,
     "inverse_time": InverseTime,
     "cosine": Cosine,
+    "cyclic_cosine": CyclicCosine,
     "warmup": WarmUp,
     "one_cycle": OneCycle,
     "plateau": Plateau,

@@ -1,0 +1,200 @@
+"""One network from many points of a run: averages of parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fanin import _validate
+from fanin._hooks import Callback, Logs
+from fanin.network import MLP
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Array = npt.NDArray[Any]
+
+
+class ParameterAverage(Callback):
+    """A callback that averages the network's parameters while they are trained.
+
+    Parameters
+    ----------
+    decay : float or None
+        None: the equal average of the parameters at each epoch's end (stochastic weight averaging,
+        Izmailov et al. 2018; Polyak & Juditsky 1992). A number such as 0.999: the exponential
+        moving average ``average = d * average + (1 - d) * parameters`` after every step, which
+        begins as a copy; step t, from 0, takes ``d = min(decay, (1 + t) / (10 + t))``, so that the
+        first steps do not weigh for long.
+    start : int or float, optional
+        The first epoch (from 0) that counts, or as a float below 1 the share of the run before it.
+        By default 0 with a decay and 0.5 without: Izmailov et al. begin at 0.75 of a run with a
+        high, constant learning rate.
+
+    Attributes
+    ----------
+    n_averaged : int
+        Epochs, or steps, in the average so far.
+
+    Notes
+    -----
+    The trained network keeps its own last parameters: evaluate both. With a decay fit takes one
+    step at a time, which costs some microseconds and one pass over the parameters each.
+
+    Examples
+    --------
+    >>> import fanin
+    >>> (X, y), test = fanin.datasets.load("digits")
+    >>> net, average = fanin.MLP([64, 32, 10]), fanin.ensemble.ParameterAverage()
+    >>> history = net.fit(X, y, epochs=6, callbacks=[average], progress=False)
+    >>> averaged = average.network()
+    >>> average.n_averaged, averaged
+    (3, MLP(64-32-10, loss='softmax', dtype='float32', seed=0))
+    """
+
+    def __init__(self, decay: float | None = None, start: float | None = None) -> None:
+        if decay is not None and _validate.real("decay", decay, 0) >= 1:
+            raise ValueError(f"decay: expected a number in [0, 1) or None, got {decay!r}")
+        self.decay = decay
+        if start is None:
+            start = 0.5 if decay is None else 0
+        fraction = isinstance(start, float) and start < 1
+        self.start = (
+            _validate.real("start", start, 0) if fraction else _validate.whole("start", start, 0)
+        )
+        self._trained: MLP | None = None
+        self._average: Array | None = None
+        self.n_averaged = 0
+
+    @property
+    def network(self) -> Callable[[], MLP]:
+        """Called, it gives the averaged network, which is independent of the trained one."""
+        return self._averaged
+
+    @network.setter
+    def network(self, trained: MLP) -> None:  # fit tells every callback of its network
+        self._trained = trained
+
+    @property
+    def model(self) -> Any:
+        """The network in training."""
+        return self._trained
+
+    @property
+    def uses_batches(self) -> bool:
+        """Only an exponential average looks at every step."""
+        return self.decay is not None
+
+    def on_train_begin(self, logs: Logs | None = None) -> None:  # noqa: ARG002
+        """Forgets an earlier run."""
+        self._average, self.n_averaged = None, 0
+        epochs = int(self.params["epochs"])
+        early = isinstance(self.start, float)
+        self._first = int(self.start * epochs) if early else int(self.start)
+        self._epoch = 0
+
+    def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:  # noqa: ARG002
+        """Notes the epoch."""
+        self._epoch = epoch
+
+    def on_train_batch_end(self, step: int, logs: Logs | None = None) -> None:  # noqa: ARG002
+        """Takes in a step."""
+        if self.decay is not None and self._epoch >= self._first:
+            t = self.n_averaged - 1
+            self._take_in(1 - min(self.decay, (1 + t) / (10 + t)))
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:  # noqa: ARG002
+        """Takes in an epoch."""
+        if self.decay is None and epoch >= self._first:
+            self._take_in(1 / (self.n_averaged + 1))
+
+    def _take_in(self, share: float) -> None:
+        assert self._trained is not None
+        now = self._trained.get_parameters()
+        if self._average is None:
+            self._average = now
+        else:
+            now -= self._average
+            now *= now.dtype.type(share)
+            self._average += now
+        self.n_averaged += 1
+
+    def _averaged(self) -> MLP:
+        if self._trained is None or self._average is None:
+            raise ValueError(
+                f"network: expected a run past epoch {self.start} before it, got none; give the "
+                "average to fit as a callback"
+            )
+        if not np.isfinite(self._average).all():
+            raise ValueError("network: expected finite parameters, but the run diverged")
+        result = self._trained.copy()
+        result.set_parameters(self._average)
+        return result
+
+
+def average_parameters(networks: Sequence[MLP]) -> MLP:
+    """The network with the mean of all parameters, for points of one run (Izmailov et al. 2018).
+
+    Only points of the same run lie in one valley of the loss. Networks of different runs have
+    their hidden units in different orders, and the mean of their parameters knows nothing: put
+    those into an `Ensemble`, which averages what they say.
+
+    Parameters
+    ----------
+    networks : sequence of MLP
+        Copies of one network at different times. They are taken for one run where everything that
+        names a run is the same (the arguments of the constructor with the seed, and the
+        preprocessing), and no two stand at the same step with different parameters.
+
+    Raises
+    ------
+    ValueError
+        For networks of different runs, with what tells them apart.
+
+    Examples
+    --------
+    >>> runs = [fanin.MLP([4, 3, 2], seed=seed) for seed in range(2)]
+    >>> fanin.ensemble.average_parameters(runs)  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ValueError: networks: expected points of one run, got seed=1 at 1 and seed=0 at 0; ...
+    """
+    networks = _validate.sequence("networks", networks, "a list of MLP")
+    if not networks:
+        raise ValueError("networks: expected at least one, got none")
+    for i, net in enumerate(networks):
+        if not isinstance(net, MLP):
+            raise TypeError(f"networks: expected MLP, got {type(net).__name__} at {i}")
+        for j in range(i):
+            _require_one_run(networks, j, i)
+    total = np.zeros(networks[0].get_parameters().shape)
+    for net in networks:
+        total += net.get_parameters()
+    result = networks[-1].copy()
+    result.set_parameters((total / len(networks)).astype(result.dtype))
+    return result
+
+
+def _require_one_run(networks: Sequence[MLP], i: int, j: int) -> None:
+    first, second = networks[i], networks[j]
+    configs = first.config(), second.config()
+    states = first.__getstate__()["arrays"], second.__getstate__()["arrays"]
+    parameters = [state.pop("parameters") for state in states]
+    different = [name for name in configs[0] if configs[0][name] != configs[1].get(name)]
+    if different:
+        name = different[-1]
+        tells = f"{name}={configs[1].get(name)!r} at {j} and {name}={configs[0][name]!r} at {i}"
+    elif states[0].keys() != states[1].keys() or any(
+        not np.array_equal(states[0][name], states[1][name]) for name in states[0]
+    ):
+        tells = f"different preprocessing at {j} and {i}"
+    elif first.steps_done == second.steps_done and not np.array_equal(*parameters):
+        tells = f"different parameters after the same {first.steps_done} steps at {j} and {i}"
+    else:
+        return
+    raise ValueError(
+        f"networks: expected points of one run, got {tells}; "
+        "an Ensemble takes networks of different runs"
+    )

@@ -1,0 +1,337 @@
+"""Ensembles trained from data: four ways to make the members different."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fanin import _validate
+from fanin._hooks import Callback, Logs
+from fanin.ensemble._members import (
+    SEED_STREAM,
+    Failure,
+    Member,
+    Rows,
+    as_executor,
+    check,
+    train_all,
+)
+from fanin.ensemble.model import Ensemble
+from fanin.network import MLP
+from fanin.random import package_generator
+from fanin.schedules import CyclicCosine
+
+Array = npt.NDArray[Any]
+Options = Mapping[str, Any]
+
+VARIANTS: tuple[Options, ...] = (
+    {"loss": "softmax"},
+    {"loss": "svm"},
+    {"optimizer": "momentum"},
+    {"activation": "tanh"},
+    {"keep": 0.8},
+)
+
+
+def _names(function: Any, *without: str) -> list[str]:
+    return [name for name in inspect.signature(function).parameters if name not in without]
+
+
+NETWORK_OPTIONS = _names(MLP.__init__, "self", "dims", "seed")
+FIT_OPTIONS = _names(MLP.fit, "self", "X", "y", "progress")
+DATA_OPTIONS = ("validation_data", "sample_weight")
+
+
+def from_initializations(
+    dims: Sequence[int],
+    X: Array,
+    y: Array,
+    *,
+    n_members: int = 5,
+    seed: int = 0,
+    network: Options | None = None,
+    executor: Any = None,
+    combine: str = "probability",
+    progress: bool = True,
+    **fit_options: Any,
+) -> Ensemble:
+    """One architecture from different initialisations, and in different orders of the data.
+
+    Parameters
+    ----------
+    dims : sequence of int
+    X, y : ndarray
+        As `MLP.fit` takes them.
+    n_members : int
+    seed : int
+        Of the ensemble: the members' own seeds are drawn from it. Member i does not depend on how
+        many there are.
+    network : dict, optional
+        Further options of `MLP`: activation, init, loss, keep, dtype...
+    executor : concurrent.futures.Executor or Dask client, optional
+        Where the members train; the bits are the same everywhere. By default as many threads as
+        there are cores, which share the data. The processes of this machine map it from files in a
+        temporary folder (set TMPDIR where they are to lie elsewhere), Dask's workers are sent it
+        once each. A `ProcessPoolExecutor` is best made with
+        ``mp_context=multiprocessing.get_context("spawn")``.
+    combine : {"probability", "logits", "vote"}
+        As in `Ensemble`.
+    progress : bool
+        A bar of members on stderr.
+    **fit_options
+        Of `MLP.fit`. Every member trains with a copy of its own of optimizer, schedule and
+        callbacks, and with ``n_threads``, if that is not given, such that all cores are used.
+
+    Returns
+    -------
+    Ensemble
+        Its ``failures`` are the members that raised, diverged, or lost their worker twice.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For what `MLP` or `MLP.fit` would refuse, before anything trains.
+    RuntimeError
+        Where every member failed, with the first one's reason.
+
+    Examples
+    --------
+    >>> (X, y), (X_test, y_test) = fanin.datasets.load("digits")
+    >>> ensemble = fanin.ensemble.from_initializations(
+    ...     [64, 32, 10], X, y, n_members=3, epochs=5, preprocess="standardize", progress=False)
+    >>> ensemble
+    Ensemble(3 members, 64-32-10, combine='probability')
+    """
+    network = _network_options("network", network)
+    members = [
+        Member(f"member {i}", {"dims": dims, **network, "seed": own}, fit_options)
+        for i, own in enumerate(_seeds(seed, n_members))
+    ]
+    return _trained(members[:1], members, X, y, executor, combine, progress, fit_options)
+
+
+def from_objectives(
+    dims: Sequence[int],
+    X: Array,
+    y: Array,
+    variants: Sequence[Options] = VARIANTS,
+    *,
+    seed: int = 0,
+    network: Options | None = None,
+    executor: Any = None,
+    combine: str = "probability",
+    progress: bool = True,
+    **fit_options: Any,
+) -> Ensemble:
+    """Different losses, optimizers, activations or hyperparameters: a member of each variant.
+
+    Parameters
+    ----------
+    variants : sequence of dict
+        What each member changes: any option of `MLP` or `MLP.fit`, and ``dims`` and ``seed``, such
+        as ``{"loss": "svm"}`` or ``{"optimizer": fanin.optim.SGD(lr=0.1), "reg": 1e-3}``. Members
+        have seeds of their own, as in `from_initializations`, unless a variant names one.
+    dims, X, y, seed, network, executor, combine, progress, **fit_options
+        As in `from_initializations`.
+
+    Examples
+    --------
+    >>> (X, y), test = fanin.datasets.load("digits")
+    >>> ensemble = fanin.ensemble.from_objectives(
+    ...     [64, 32, 10], X, y, [{"loss": "softmax"}, {"loss": "svm"}, {"optimizer": "momentum"}],
+    ...     epochs=5, preprocess="standardize", progress=False)
+    >>> [net.loss_name for net in ensemble]
+    ['softmax', 'svm', 'softmax']
+    """
+    network = _network_options("network", network)
+    _validate.sequence("variants", variants, "a list of dicts")
+    known = [*NETWORK_OPTIONS, "dims", "seed", *_without(FIT_OPTIONS, DATA_OPTIONS)]
+    members = []
+    for i, (own, variant) in enumerate(zip(_seeds(seed, len(variants)), variants, strict=True)):
+        variant = _known(f"variants[{i}]", variant, known)
+        fit = {k: v for k, v in variant.items() if k in FIT_OPTIONS}
+        net = {k: v for k, v in variant.items() if k not in FIT_OPTIONS}
+        name = ", ".join(f"{k}={v!r}" for k, v in variant.items())
+        options = {"dims": dims, "seed": own, **network, **net}
+        members.append(Member(f"member {i} ({name})", options, {**fit_options, **fit}))
+    return _trained(members, members, X, y, executor, combine, progress, fit_options)
+
+
+def from_datasets(
+    dims: Sequence[int],
+    X: Array,
+    y: Array,
+    *,
+    method: str = "bootstrap",
+    n_members: int = 5,
+    seed: int = 0,
+    network: Options | None = None,
+    executor: Any = None,
+    combine: str = "probability",
+    progress: bool = True,
+    **fit_options: Any,
+) -> Ensemble:
+    """Different data: samples of the rows, or all rows but a fold.
+
+    Parameters
+    ----------
+    method : {"bootstrap", "folds"}
+        "bootstrap": each member trains on N rows drawn with replacement (bagging, Breiman 1996),
+        some 63 % of them different. "folds": the rows are dealt into n_members folds, and member i
+        trains without fold i, as in cross-validation. Each member gathers its rows into an array
+        of its own while it trains.
+    dims, X, y, n_members, seed, network, executor, combine, progress, **fit_options
+        As in `from_initializations`.
+
+    Examples
+    --------
+    >>> (X, y), test = fanin.datasets.load("digits")
+    >>> len(fanin.ensemble.from_datasets(
+    ...     [64, 32, 10], X, y, method="folds", n_members=4, epochs=3, progress=False))
+    4
+    """
+    network = _network_options("network", network)
+    _validate.one_of("method", method, ["bootstrap", "folds"])
+    seeds = _seeds(seed, n_members)
+    if method == "folds":
+        _validate.whole("n_members", n_members, 2, len(_validate.plain_array("X", X)))
+    members = [
+        Member(
+            f"member {i}",
+            {"dims": dims, **network, "seed": own},
+            fit_options,
+            Rows(method, seed, i, n_members),
+        )
+        for i, own in enumerate(seeds)
+    ]
+    return _trained(members[:1], members, X, y, executor, combine, progress, fit_options)
+
+
+def from_checkpoints(
+    dims: Sequence[int],
+    X: Array,
+    y: Array,
+    *,
+    n_cycles: int = 5,
+    epochs_per_cycle: int = 4,
+    seed: int = 0,
+    network: Options | None = None,
+    combine: str = "probability",
+    progress: bool = True,
+    **fit_options: Any,
+) -> Ensemble:
+    """Snapshots of a single run, for the price of one network (Huang et al. 2017).
+
+    The learning rate falls to 0 along a cosine in every cycle and then starts anew
+    (`schedules.CyclicCosine`): a member is what the network is at a cycle's end.
+
+    Parameters
+    ----------
+    n_cycles, epochs_per_cycle : int
+        The run has ``n_cycles * epochs_per_cycle`` epochs and gives n_cycles members.
+    dims, X, y, seed, network, combine, progress, **fit_options
+        As in `from_initializations`, but for epochs and schedule, which are set here. The network's
+        seed is `seed` itself.
+
+    Examples
+    --------
+    >>> (X, y), test = fanin.datasets.load("digits")
+    >>> ensemble = fanin.ensemble.from_checkpoints(
+    ...     [64, 32, 10], X, y, n_cycles=3, epochs_per_cycle=2, progress=False)
+    >>> [net.epochs_done for net in ensemble]
+    [2, 4, 6]
+    """
+    network = _network_options("network", network)
+    n_cycles = _validate.whole("n_cycles", n_cycles, 1)
+    epochs_per_cycle = _validate.whole("epochs_per_cycle", epochs_per_cycle, 1)
+    _validate.one_of("combine", combine, ["probability", "logits", "vote"])
+    _known("fit_options", fit_options, _without(FIT_OPTIONS, ("epochs", "schedule")))
+    net = MLP(dims, **network, seed=seed)
+    snapshots = _Snapshots(epochs_per_cycle)
+    options = fit_options | {"callbacks": [*fit_options.get("callbacks", ()), snapshots]}
+    history = net.fit(
+        X,
+        y,
+        epochs=n_cycles * epochs_per_cycle,
+        schedule=CyclicCosine(n_cycles),
+        progress=progress,
+        **options,
+    )
+    failures = [
+        Failure(i, f"cycle {i}", f"the run ended before it ({history.stop_reason})")
+        for i in range(len(snapshots.networks), n_cycles)
+    ]
+    if not snapshots.networks:
+        raise RuntimeError(f"ensemble: the run ended in its first cycle: {history.stop_reason}")
+    return Ensemble(snapshots.networks, combine=combine, failures=failures)
+
+
+class _Snapshots(Callback):
+    def __init__(self, every: int) -> None:
+        self.every = every
+        self.networks: list[MLP] = []
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:  # noqa: ARG002
+        if (epoch + 1) % self.every == 0:
+            self.networks.append(self.network.copy())
+
+
+def _trained(
+    distinct: Sequence[Member],
+    members: Sequence[Member],
+    X: Array,
+    y: Array,
+    executor: Any,
+    combine: str,
+    progress: bool,
+    fit_options: Options,
+) -> Ensemble:
+    """Checks the distinct ones among the members, then trains them all."""
+    _known("fit_options", fit_options, FIT_OPTIONS)
+    _validate.one_of("combine", combine, ["probability", "logits", "vote"])
+    runner = as_executor(executor)
+    arrays = {"X": X, "y": y}
+    if (weights := fit_options.get("sample_weight")) is not None:
+        arrays["sample_weight"] = weights
+    if (validation := fit_options.get("validation_data")) is not None:
+        pair = _validate.pair("validation_data", validation, "(X, y)")
+        arrays["validation_X"], arrays["validation_y"] = pair
+    members, distinct = ([_without_data(m) for m in some] for some in (members, distinct))
+    for member in distinct:
+        if "epochs" in member.fit:
+            _validate.whole("epochs", member.fit["epochs"], 0)
+        check(member, arrays)
+    networks, failures = train_all(members, arrays, runner, progress)
+    return Ensemble(networks, combine=combine, failures=failures)
+
+
+def _without_data(member: Member) -> Member:
+    fit = {k: v for k, v in member.fit.items() if k not in DATA_OPTIONS}
+    return Member(member.name, member.network, fit, member.rows)
+
+
+def _seeds(seed: int, n_members: int) -> list[int]:
+    n = _validate.whole("n_members", n_members, 1)
+    rng = package_generator(_validate.whole("seed", seed, 0, 2**64 - 1), "search", SEED_STREAM)
+    return [int(own) for own in np.asarray(rng.integers(0, 2**63, size=n))]
+
+
+def _network_options(name: str, network: Options | None) -> dict[str, Any]:
+    return _known(name, {} if network is None else network, NETWORK_OPTIONS)
+
+
+def _known(name: str, options: Options, known: Sequence[str]) -> dict[str, Any]:
+    if not isinstance(options, Mapping):
+        raise TypeError(f"{name}: expected a dict of options, got {type(options).__name__}")
+    for option in options:
+        if option not in known:
+            raise ValueError(f"{name}: expected options among {', '.join(known)}; got {option!r}")
+    return dict(options)
+
+
+def _without(names: Sequence[str], others: Sequence[str]) -> list[str]:
+    return [name for name in names if name not in others]

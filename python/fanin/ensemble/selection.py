@@ -1,0 +1,136 @@
+"""An ensemble of the best networks of a search or cross-validation."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fanin import _validate, losses
+from fanin.ensemble._members import Failure
+from fanin.ensemble.model import Ensemble, output
+from fanin.network import MLP
+
+Array = npt.NDArray[Any]
+
+
+def from_search(
+    candidates: Sequence[MLP | tuple[MLP, float]],
+    X_val: Array | None = None,
+    y_val: Array | None = None,
+    *,
+    k: int = 5,
+    greedy: bool = False,
+    combine: str = "probability",
+) -> Ensemble:
+    """The k best of networks that are trained already, or the k that are best together.
+
+    Parameters
+    ----------
+    candidates : sequence of MLP or of (MLP, score)
+        The score is one of validation, larger is better. Candidates without one are scored by
+        their accuracy on X_val; those whose score is not finite are left out as failures.
+    X_val, y_val : ndarray, optional
+        Validation rows and labels (N,), which no candidate was trained on. Needed for greedy, and
+        where scores are missing.
+    k : int
+        The size of the ensemble; with greedy the rounds of selection.
+    greedy : bool
+        Begin with nothing and add, round by round, the candidate with which the ensemble is best
+        on X_val, the same one again if that is best (Caruana et al. 2004, "Ensemble selection
+        from libraries of models"). The ensemble of the best round is returned, each member with
+        the share of rounds it won as its weight. Judged by accuracy, and among equals by the
+        probability of the right class.
+    combine : {"probability", "logits", "vote"}
+
+    Examples
+    --------
+    >>> (X, y), (X_test, y_test) = fanin.datasets.load("digits")
+    >>> trials = []
+    >>> for lr in (1e-4, 1e-3, 1e-2):
+    ...     net = fanin.MLP([64, 32, 10])
+    ...     history = net.fit(X[:1000], y[:1000], epochs=3, batch_size=32, progress=False,
+    ...                       optimizer=fanin.optim.Adam(lr=lr))
+    ...     trials.append((net, net.evaluate(X[1000:], y[1000:])["accuracy"]))
+    >>> best = fanin.ensemble.from_search(trials, k=2)
+    >>> best.members == [trials[2][0], trials[1][0]]
+    True
+    """
+    given = _validate.sequence("candidates", candidates, "a list of MLP or (MLP, score)")
+    pairs = [(c, None) if isinstance(c, MLP) else _pair(c) for c in given]
+    if (X_val is None) != (y_val is None):
+        raise ValueError("X_val, y_val: expected both or neither")
+    networks = Ensemble([net for net, _ in pairs], combine=combine).members
+    k = _validate.whole("k", k, 1, None if greedy else len(networks))
+    if X_val is None or y_val is None:
+        if greedy or any(score is None for _, score in pairs):
+            why = "for greedy selection" if greedy else "to score candidates without a score"
+            raise ValueError(f"X_val, y_val: expected validation rows {why}, got None")
+        scores = [score for _, score in pairs if score is not None]
+    else:
+        own = [_scores(net, X_val, y_val) if s is None else s for net, s in pairs]
+        scores = own
+    order = sorted(range(len(networks)), key=lambda i: (-_finite(scores[i]), i))
+    good = [i for i in order if math.isfinite(scores[i])]
+    failures = [
+        Failure(i, f"candidate {i}", f"its validation score is {scores[i]}")
+        for i in range(len(networks))
+        if not math.isfinite(scores[i])
+    ]
+    if not good:
+        raise ValueError("candidates: expected a finite score, got none")
+    if not greedy:
+        return Ensemble([networks[i] for i in good[:k]], combine=combine, failures=failures)
+    assert X_val is not None
+    assert y_val is not None
+    counts = _greedy([networks[i] for i in good], X_val, y_val, k, combine)
+    chosen = [(networks[i], count) for i, count in zip(good, counts, strict=True) if count]
+    return Ensemble(
+        [net for net, _ in chosen],
+        combine=combine,
+        weights=[count for _, count in chosen],
+        failures=failures,
+    )
+
+
+def _pair(candidate: Any) -> tuple[MLP, float]:
+    net, score = _validate.pair("candidates", candidate, "MLP or (MLP, score)")
+    try:
+        return net, float(score)
+    except (TypeError, ValueError):
+        raise TypeError(f"candidates: expected a number as score, got {score!r}") from None
+
+
+def _finite(score: float) -> float:
+    return score if math.isfinite(score) else -math.inf
+
+
+def _scores(net: MLP, X: Array, y: Array) -> float:
+    result = net.evaluate(X, y)
+    return result.get("accuracy", -result["loss"])
+
+
+def _greedy(networks: Sequence[MLP], X: Array, y: Array, rounds: int, combine: str) -> list[int]:
+    """How often each network is taken, by Caruana's selection with replacement."""
+    outputs = [output(net, net.scores(X), combine) for net in networks]
+    labels = _validate.labels("y_val", y, len(outputs[0]), networks[0].dims[-1])
+    counts, total = [0] * len(networks), np.zeros_like(outputs[0])
+    best, best_counts = (-1.0, -1.0), counts
+    for taken in range(1, rounds + 1):
+        merits = [_merit((total + own) / taken, labels, combine) for own in outputs]
+        winner = max(range(len(networks)), key=lambda i: (merits[i], -i))
+        counts = [count + (i == winner) for i, count in enumerate(counts)]
+        total += outputs[winner]
+        if merits[winner] > best:
+            best, best_counts = merits[winner], counts
+    return best_counts
+
+
+def _merit(combined: npt.NDArray[np.float64], labels: Array, combine: str) -> tuple[float, float]:
+    """(accuracy, mean probability of the right class)."""
+    sure = losses.softmax(combined) if combine == "logits" else combined
+    right = sure[np.arange(len(labels)), labels]
+    return float(np.mean(combined.argmax(axis=1) == labels)), float(np.mean(right))
