@@ -98,7 +98,9 @@ SADDLE = Surface(
     steps=120,
     rates={
         **dict.fromkeys(("sgd", "momentum", "nesterov"), 0.05),
-        **{"adagrad": 0.1, "rmsprop": 0.01, "adadelta": 1.0},
+        "adagrad": 0.1,
+        "rmsprop": 0.01,
+        "adadelta": 1.0,
         **dict.fromkeys((*_ADAMS, "lion"), 0.05),
     },
 )
@@ -114,8 +116,12 @@ BEALE = Surface(
     low=0.01,
     steps=400,
     rates={
-        **{"sgd": 0.02, "momentum": 0.004, "nesterov": 0.004},
-        **{"adagrad": 0.5, "rmsprop": 0.05, "adadelta": 10.0},
+        "sgd": 0.02,
+        "momentum": 0.004,
+        "nesterov": 0.004,
+        "adagrad": 0.5,
+        "rmsprop": 0.05,
+        "adadelta": 10.0,
         **dict.fromkeys(_ADAMS, 0.2),
         "lion": 0.05,
     },

@@ -33,10 +33,14 @@ def lecture(args: argparse.Namespace) -> int:
     out.mkdir(parents=True, exist_ok=True)
     images = _pictures(chapters, out)
     opening = (
-        "Each idea of a lecture on training neural networks, run on real data: every number and "
-        "picture below comes from this run.",
-        f"Data: {data.name}, {len(data.y)} rows to train on and {len(data.y_test)} to test, "
-        f"{data.dim} features, {data.n_classes} classes. Seed: {args.seed}.",
+        (
+            "Each idea of a lecture on training neural networks, run on real data: every number "
+            "and picture below comes from this run."
+        ),
+        (
+            f"Data: {data.name}, {len(data.y)} rows to train on and {len(data.y_test)} to test, "
+            f"{data.dim} features, {data.n_classes} classes. Seed: {args.seed}."
+        ),
     )
     again = f"fanin lecture {args.chapter} --data {args.data} --seed {args.seed}"
     closing = f"Made by fanin {__version__}: `{again}` makes it again."

@@ -38,8 +38,10 @@ def chapter(data: Data, seed: int) -> Chapter:
     return Chapter(
         "Regularisation: dropout",
         [
-            "In each forward pass of training, **dropout** sets some units to 0 at random; the "
-            "probability is a hyperparameter, 0.5 as a rule.",
+            (
+                "In each forward pass of training, **dropout** sets some units to 0 at random; the "
+                "probability is a hyperparameter, 0.5 as a rule."
+            ),
             picture(
                 "dropout-thinning.png",
                 "A small network, and the same with dropped units crossed out.",
@@ -47,11 +49,14 @@ def chapter(data: Data, seed: int) -> Chapter:
                 "`fanin.layers.dropout_forward`.",
                 figure,
             ),
-            "Why should that help? Let a network tell cats by pointed ears, a long tail and fur. A "
-            "Scottish Fold has folded ears, a Sphynx no fur: a network that insists on all three "
-            "has overfitted. If units are missing at random, it learns to say: the ears are flat, "
-            "but there are a long tail and fur, so it is a cat. Dropout is also an *ensemble*: "
-            "each mask is one model, and all of them share their parameters.",
+            (
+                "Why should that help? Let a network tell cats by pointed ears, a long tail and "
+                "fur. A Scottish Fold has folded ears, a Sphynx no fur: a network that insists "
+                "on all three has overfitted. If units are missing at random, it learns to say: "
+                "the ears are flat, but there are a long tail and fur, so it is a cat. Dropout "
+                "is also an *ensemble*: each mask is one model, and all of them share their "
+                "parameters."
+            ),
             *_on_data(data, seed),
             *_two_forms(seed),
             *_the_mask(seed),
@@ -92,10 +97,12 @@ def _on_data(data: Data, seed: int) -> list[Block]:
 
     return [
         Heading("With and without"),
-        f"Overfitting needs little data and some noise: {len(y)} rows of {data.name}, of which "
-        f"{WRONG:.0%} had their labels drawn at random, and two hidden layers of {WIDTH} units, "
-        f"{EPOCHS} epochs. A network that gets all of its training rows right has learned the wrong "
-        "labels too.",
+        (
+            f"Overfitting needs little data and some noise: {len(y)} rows of {data.name}, of "
+            f"which {WRONG:.0%} had their labels drawn at random, and two hidden layers of "
+            f"{WIDTH} units, {EPOCHS} epochs. A network that gets all of its training rows right "
+            "has learned the wrong labels too."
+        ),
         picture(
             "dropout-curves.png",
             "Accuracy on test rows by epoch with and without dropout.",
@@ -119,16 +126,22 @@ def _two_forms(seed: int) -> list[Block]:
     vanilla = inverted * KEEP  # the same masks, not divided
     rows = [
         (
-            "vanilla", "h · mask", f"{vanilla.mean():.4f}", "h · p", f"{KEEP * hidden.mean():.4f}",
+            "vanilla",
+            "h · mask",
+            f"{vanilla.mean():.4f}",
+            "h · p",
+            f"{KEEP * hidden.mean():.4f}",
         ),
         ("inverted", "h · mask / p", f"{inverted.mean():.4f}", "h", f"{hidden.mean():.4f}"),
     ]
     return [
         Heading("Vanilla and inverted"),
-        "At test time all units are there, more than in any step of training. *Vanilla* dropout "
-        "makes up for it then, and multiplies each layer by p, the probability of keeping a unit. "
-        "*Inverted* dropout divides by p in training already, and prediction stays as it is: "
-        "that is what fanin does by default.",
+        (
+            "At test time all units are there, more than in any step of training. *Vanilla* "
+            "dropout makes up for it then, and multiplies each layer by p, the probability of "
+            "keeping a unit. *Inverted* dropout divides by p in training already, and prediction "
+            "stays as it is: that is what fanin does by default."
+        ),
         Table(
             f"Mean of 8 units over {MASKS:,} masks in training, and what prediction gives: the "
             "same in expectation, for both",
@@ -142,9 +155,12 @@ def _the_mask(seed: int) -> list[Block]:
     normal = Generator(seed, 6).standard_normal(DRAWS)
     uniform = Generator(seed, 7).random(DRAWS)
     return [
-        "A word on the listing: `U1 = np.random.randn(*H1.shape) < p` draws *normal* deviates, of "
-        "which at p = 0.5 69 % are below p, not 50 %. The mask that keeps a share p of the units "
-        "is `np.random.rand(*H1.shape) < p`, a uniform one, and fanin's `keep=` means that.",
+        (
+            "A word on the listing: `U1 = np.random.randn(*H1.shape) < p` draws *normal* "
+            "deviates, of which at p = 0.5 69 % are below p, not 50 %. The mask that keeps a "
+            "share p of the units is `np.random.rand(*H1.shape) < p`, a uniform one, and fanin's "
+            "`keep=` means that."
+        ),
         Lines(
             f"share of {DRAWS:,} draws below {KEEP:g}:  "
             f"randn {np.mean(normal < KEEP):.4f}   rand {np.mean(uniform < KEEP):.4f}"

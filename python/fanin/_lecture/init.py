@@ -92,11 +92,13 @@ def chapter(data: Data, seed: int) -> Chapter:
     """The five cases, then what they mean for training on real data."""
     reports = [case.report(seed) for case in CASES]
     blocks: list[Block] = [
-        "Training goes round: feed forward, loss, backpropagation, update. Where should the "
-        "parameters *begin*? The answer depends on the activation function, and the deeper the "
-        f"network, the more it matters. A network of {DEPTH} layers of {WIDTH} units shows it, "
-        f"with {ROWS} rows of standard normal input. Each layer is `x = tanh(x.dot(W))` or "
-        "`x = maximum(0, x.dot(W))`; only `W` differs from case to case.",
+        (
+            "Training goes round: feed forward, loss, backpropagation, update. Where should the "
+            "parameters *begin*? The answer depends on the activation function, and the deeper the "
+            f"network, the more it matters. A network of {DEPTH} layers of {WIDTH} units shows it, "
+            f"with {ROWS} rows of standard normal input. Each layer is `x = tanh(x.dot(W))` or "
+            "`x = maximum(0, x.dot(W))`; only `W` differs from case to case."
+        ),
     ]
     for case, report in zip(CASES, reports, strict=True):
         blocks += [
@@ -179,15 +181,20 @@ def _on_data(data: Data, seed: int) -> list[Block]:
         )
     return [
         Heading(f"What it means for training on {data.name}"),
-        f"The same five beginnings for {DEPTH} layers of {SMALL_WIDTH} units, trained for {EPOCHS} "
-        f"epochs on {len(data.y)} rows of {data.name} by plain SGD at a rate of 0.01. (The fixed "
-        f"standard deviations are multiplied by {(WIDTH / SMALL_WIDTH) ** 0.5:g}, since what "
-        "counts is their product with the square root of the width.)",
+        (
+            f"The same five beginnings for {DEPTH} layers of {SMALL_WIDTH} units, trained for "
+            f"{EPOCHS} epochs on {len(data.y)} rows of {data.name} by plain SGD at a rate of "
+            "0.01. (The fixed standard deviations are multiplied by "
+            f"{(WIDTH / SMALL_WIDTH) ** 0.5:g}, since what counts is their product with the "
+            "square root of the width.)"
+        ),
         Table(
             f"Five beginnings, {EPOCHS} epochs",
             ("case", "loss, first epoch", "last epoch", "training accuracy", "test accuracy"),
             rows,
         ),
-        "Six layers are few enough for a bad beginning to be overcome in the end: compare how far "
-        "each has come in the same number of epochs.",
+        (
+            "Six layers are few enough for a bad beginning to be overcome in the end: compare "
+            "how far each has come in the same number of epochs."
+        ),
     ]

@@ -46,23 +46,32 @@ def chapter(data: Data, seed: int) -> Chapter:
 
 def _rules() -> list[Block]:
     return [
-        "SGD follows the gradient, and where the gradient is 0 it stops: in a local minimum, or on "
-        "a saddle, which is a minimum one way and a maximum another. Many optimizers were proposed "
-        "to get past such places.",
+        (
+            "SGD follows the gradient, and where the gradient is 0 it stops: in a local minimum, "
+            "or on a saddle, which is a minimum one way and a maximum another. Many optimizers "
+            "were proposed to get past such places."
+        ),
         Heading("SGD with momentum"),
-        "Momentum keeps going the way it goes: few things in nature change at once. The velocity "
-        "`v` is a running sum of gradients, and ρ, 0.9 or 0.99 as a rule, says how much of it is "
-        "kept.",
+        (
+            "Momentum keeps going the way it goes: few things in nature change at once. The "
+            "velocity `v` is a running sum of gradients, and ρ, 0.9 or 0.99 as a rule, says how "
+            "much of it is kept."
+        ),
         Lines("v ← ρ v + ∇f(x)\nx ← x − α v"),
         Heading("AdaGrad"),
-        "A rate too small takes too long, and one too large diverges. AdaGrad supposes that the "
-        "optimum comes nearer with time, and lowers the rate as it goes: it adds up the squares "
-        "of the gradients in `h`, and divides by the root, for each parameter by itself.",
+        (
+            "A rate too small takes too long, and one too large diverges. AdaGrad supposes that "
+            "the optimum comes nearer with time, and lowers the rate as it goes: it adds up the "
+            "squares of the gradients in `h`, and divides by the root, for each parameter by "
+            "itself."
+        ),
         Lines("h ← h + ∇f(x)²\nx ← x − α ∇f(x) / √h"),
         Heading("The others"),
-        "Nesterov looks ahead along its momentum. RMSProp forgets old squares, so that the rate "
-        "can recover, and AdaDelta does without a rate of its own. Adam joins momentum with "
-        "RMSProp, and Nadam looks ahead as Nesterov does.",
+        (
+            "Nesterov looks ahead along its momentum. RMSProp forgets old squares, so that the "
+            "rate can recover, and AdaDelta does without a rate of its own. Adam joins momentum "
+            "with RMSProp, and Nadam looks ahead as Nesterov does."
+        ),
         Remark("If in doubt, take Adam."),
     ]
 
@@ -95,19 +104,26 @@ def _paths() -> list[Block]:
     alt = "Paths of eleven optimizers over the contours of a saddle and of Beale's function."
     return [
         Heading("A saddle and a bent valley"),
-        "All begin at the same point (the ring). On the saddle that point lies a thousandth "
-        "beside the ridge, so that the way down is there but hardly to be felt. SGD slides "
-        "towards the saddle first and lingers; rules that divide by the size of the gradient go "
-        "both ways at once. Beale's function has a flat, bent valley; the star is its minimum.",
+        (
+            "All begin at the same point (the ring). On the saddle that point lies a thousandth "
+            "beside the ridge, so that the way down is there but hardly to be felt. SGD slides "
+            "towards the saddle first and lingers; rules that divide by the size of the gradient "
+            "go both ways at once. Beale's function has a flat, bent valley; the star is its "
+            "minimum."
+        ),
         picture(
-            "optimizers-paths.png", alt,
-            "Real steps of all rules of `fanin.optim`. A family has one colour.", figure,
-        ),  # fmt: skip
+            "optimizers-paths.png",
+            alt,
+            "Real steps of all rules of `fanin.optim`. A family has one colour.",
+            figure,
+        ),
         Picture(
-            "optimizers.gif", f"{alt} They move.",
+            "optimizers.gif",
+            f"{alt} They move.",
             "The same paths in the making: in each picture all have taken the same number of "
-            "steps.", film,
-        ),  # fmt: skip
+            "steps.",
+            film,
+        ),
         Table(
             "Steps until the loss is below the saddle's, and until Beale's function is below "
             f"{_surfaces.BEALE.low:g}, each at the rate shown",
@@ -147,8 +163,10 @@ def _on_data(data: Data, seed: int) -> list[Block]:
 
     return [
         Heading(f"Training on {data.name}"),
-        f"A network of 64 hidden units, {EPOCHS} epochs in steps of 64 rows; each rule at the best "
-        f"of the rates {', '.join(f'{rate:g}' for rate in RATES)}, by its training loss.",
+        (
+            f"A network of 64 hidden units, {EPOCHS} epochs in steps of 64 rows; each rule at the "
+            f"best of the rates ', '.join(f'{rate:g}' for rate in RATES)}, by its training loss."
+        ),
         picture(
             "optimizers-curves.png",
             "Training loss by epoch of eight optimizers.",

@@ -67,7 +67,7 @@ def panels(ax: Any, rows: int, columns: int, height: float, width: float = WIDTH
     return axes.reshape(shape)
 
 
-def tidy(panel: Axes, *, grid: str | None = "y") -> None:
+def tidy(panel: Axes, *, grid: str | None = "y", legend: bool = True) -> None:
     """The common look: no frame, a faint grid, a legend where something is named."""
     panel.spines[["top", "right"]].set_visible(False)
     panel.spines[["left", "bottom"]].set_color(FAINT)
@@ -77,7 +77,7 @@ def tidy(panel: Axes, *, grid: str | None = "y") -> None:
     panel.set_axisbelow(True)
     for text in (panel.xaxis.label, panel.yaxis.label):
         text.set(color=INK, fontsize=11)
-    if panel.get_legend_handles_labels()[0]:
+    if legend and panel.get_legend_handles_labels()[0]:
         panel.legend(frameon=False, fontsize=10, labelcolor=INK)
 
 

@@ -65,14 +65,15 @@ def preprocessing(X: NDArray[Any], ax: Any = None) -> Panels:
     )
     for line, versions in zip(axes, (upper, lower), strict=True):
         wide = max(np.abs(points).max() for _, points in versions[:2])
-        for panel, (title, points) in zip(line, versions, strict=True):
+        for panel, (name, points) in zip(line, versions, strict=True):
             reach = np.abs(points).max() if points is versions[2][1] else wide
-            _scatter(panel, title, points, reach or 1.0)
+            _scatter(panel, name, points, reach or 1.0)
     deviations = np.sqrt(pca.explained_variance_)
     for deviation, direction in zip(deviations, pca.components_, strict=True):
         axes[1, 0].annotate(
             "", pca.mean_ + 3 * deviation * direction, pca.mean_,
-            arrowprops={"arrowstyle": "->", "color": VERMILION, "linewidth": 2, "shrinkA": 0, "shrinkB": 0},
+            arrowprops={"arrowstyle": "->", "color": VERMILION, "linewidth": 2,
+                        "shrinkA": 0, "shrinkB": 0},
         )  # fmt: skip
     return axes
 
@@ -85,7 +86,7 @@ def _two_columns(points: NDArray[Any]) -> Doubles:
 def _scatter(panel: Axes, name: str, points: Doubles, reach: float) -> None:
     panel.axhline(0, color=FAINT, linewidth=0.8, zorder=1)
     panel.axvline(0, color=FAINT, linewidth=0.8, zorder=1)
-    panel.scatter(*points.T, s=5, color=BLUE, alpha=0.35, linewidths=0, zorder=2)
+    panel.scatter(points[:, 0], points[:, 1], s=5, color=BLUE, alpha=0.35, linewidths=0, zorder=2)
     panel.set(xlim=(-1.08 * reach, 1.08 * reach), ylim=(-1.08 * reach, 1.08 * reach))
     panel.set_aspect("equal")
     panel.locator_params(nbins=4)

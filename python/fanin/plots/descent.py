@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -111,7 +112,7 @@ def _descend(panel: Axes, rate: float, steps: int, colour: str) -> None:
     reach = 1.12 * max(np.abs(path[np.isfinite(path)]).max(), 3.0)
     x = np.linspace(-reach, reach, 200)
     panel.plot(x, x**2 / 2, color=FAINT, linewidth=1.5, zorder=1)
-    for a, b in zip(path[:-1], path[1:], strict=True):
+    for a, b in pairwise(path):
         panel.annotate(
             "", (b, b**2 / 2), (a, a**2 / 2),
             arrowprops={"arrowstyle": "->", "color": colour, "linewidth": 1.1,
@@ -227,10 +228,11 @@ def gd_vs_sgd(
     _contours(axes[0], net, np.concatenate(drawn), x, y)
     axes[0].set(xlabel="w", ylabel="b")
     axes[1].set(xscale="log", yscale="log", xlabel="rows looked at", ylabel="loss")
-    for panel in axes:
-        tidy(panel, grid=None if panel is axes[0] else "y")
-    axes[1].get_legend().remove()
-    axes[0].legend(frameon=True, framealpha=0.9, edgecolor="none", fontsize=9.5, labelcolor=INK)
+    tidy(axes[0], grid=None, legend=False)
+    tidy(axes[1], legend=False)
+    axes[0].legend(
+        loc="lower right", framealpha=0.9, edgecolor="none", fontsize=9.5, labelcolor=INK
+    )
     title(axes[0], f"{steps} steps each")
     title(axes[1], "and what they cost")
     return axes

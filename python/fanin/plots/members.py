@@ -84,8 +84,7 @@ def _accuracies(panel: Axes, members: Any, whole: float) -> None:
     title(panel, f"{whole:.1f} %, mean member {members.mean():.1f} %")
     panel.margins(x=0.12)
     panel.locator_params(axis="x", nbins=5)
-    tidy(panel, grid="x")
-    panel.get_legend().remove()
+    tidy(panel, grid="x", legend=False)
 
 
 def _disagreement(panel: Axes, differ: Any) -> None:

@@ -185,8 +185,9 @@ def _paths(panel: Axes, surface: Surface, rates: Mapping[str, float]) -> list[Li
         colour, style = LOOKS[optimizer.name]
         path = surface.path(optimizer)
         lines += panel.plot(
-            *path.T, color=colour, linestyle=style, linewidth=WIDTHS.get(rule, 1.7), marker="o", markersize=5.5,
-            markevery=[len(path) - 1], label=type(optimizer).__name__, zorder=3,
+            *path.T, color=colour, linestyle=style, linewidth=WIDTHS.get(optimizer.name, 1.7),
+            marker="o", markersize=5.5, markevery=[len(path) - 1],
+            label=type(optimizer).__name__, zorder=3,
         )  # fmt: skip
     x, y = (np.linspace(*limits, 200) for limits in surface.limits)
     heights = surface.function(*np.meshgrid(x, y))
@@ -201,8 +202,5 @@ def _paths(panel: Axes, surface: Surface, rates: Mapping[str, float]) -> list[Li
     panel.set(xlabel="x", ylabel="y", xlim=surface.limits[0], ylim=surface.limits[1])
     title(panel, TITLES[surface.name].format(surface.formula))
     panel.locator_params(nbins=6)
-    tidy(panel, grid=None)
-    legend = panel.get_legend()
-    if legend is not None:
-        legend.remove()
+    tidy(panel, grid=None, legend=False)
     return lines

@@ -99,7 +99,7 @@ def compare(runs: Mapping[str, HistoryLike], name: str = "loss", ax: Any = None)
     """
     if not 1 <= len(runs) <= len(LINES):
         raise ValueError(f"runs: expected 1 to {len(LINES)} of them, got {len(runs)}")
-    panel: Axes = panels(ax, 1, 1, 3.8)[0, 0]
+    panel: Axes = panels(ax, 1, 1, 3.9)[0, 0]
     for (label, run), (colour, style) in zip(runs.items(), LINES, strict=False):
         values = _curve(run, name)
         if values is not None:
@@ -108,7 +108,12 @@ def compare(runs: Mapping[str, HistoryLike], name: str = "loss", ax: Any = None)
     if name.endswith("loss"):
         _loss_axis(panel)
     panel.set_ylabel(name.replace("val_", "validation ").replace("_", " "))
-    _tidy(panel)
+    many = len(runs) > 4 and ax is None  # too many to find room among the curves
+    _tidy(panel, legend=not many)
+    if many:
+        panel.figure.legend(
+            loc="outside lower center", ncols=4, frameon=False, fontsize=10, labelcolor=INK
+        )
     return panel
 
 
@@ -182,9 +187,9 @@ def _accuracies(panel: Axes, history: HistoryLike) -> None:
     )  # fmt: skip
 
 
-def _tidy(panel: Axes) -> None:
+def _tidy(panel: Axes, *, legend: bool = True) -> None:
     from matplotlib.ticker import MaxNLocator
 
     panel.set_xlabel("epoch")
     panel.xaxis.set_major_locator(MaxNLocator(integer=True))
-    tidy(panel)
+    tidy(panel, legend=legend)
