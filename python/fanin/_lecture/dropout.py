@@ -87,7 +87,7 @@ def _on_data(data: Data, seed: int) -> list[Block]:
             batch_size=50, optimizer=optim.Adam(), preprocess=data.preprocess,
         )  # fmt: skip
         accuracy = net.evaluate(X, noisy)["accuracy"]
-        validation = final(history, "val_accuracy", np.nan)
+        validation = final(history, "val_accuracy")
         rows.append((name, percent(accuracy), percent(validation), percent(accuracy - validation)))
 
     def figure() -> Any:

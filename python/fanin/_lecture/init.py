@@ -16,6 +16,7 @@ from fanin._lecture.story import (
     Heading,
     Lines,
     Table,
+    curve,
     final,
     percent,
     picture,
@@ -169,14 +170,14 @@ def _on_data(data: Data, seed: int) -> list[Block]:
             net, data.X, data.y, validation_data=(data.X_test, data.y_test), epochs=EPOCHS,
             batch_size=32, optimizer=optim.SGD(0.01), preprocess=data.preprocess,
         )  # fmt: skip
-        losses = history.history["loss"]
+        losses = curve(history, "loss")
         rows.append(
             (
                 case.title,
                 f"{losses[0]:.3f}",
-                f"{final(history, 'loss', np.nan):.3f}",
-                percent(final(history, "accuracy", np.nan)),
-                percent(final(history, "val_accuracy", np.nan)),
+                f"{final(history, 'loss'):.3f}",
+                percent(final(history, "accuracy")),
+                percent(final(history, "val_accuracy")),
             )
         )
     return [

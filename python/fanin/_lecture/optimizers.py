@@ -6,8 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from fanin import MLP, _surfaces, optim
 from fanin._lecture.story import (
     Block,
@@ -19,6 +17,7 @@ from fanin._lecture.story import (
     Remark,
     Table,
     best_of,
+    curve,
     final,
     percent,
     picture,
@@ -150,9 +149,9 @@ def _on_data(data: Data, seed: int) -> list[Block]:
             (
                 name,
                 f"{rate:g}",
-                f"{history.history['loss'][0]:.3f}",
-                f"{final(history, 'loss', np.nan):.2g}",
-                percent(final(history, "val_accuracy", np.nan)),
+                f"{curve(history, 'loss')[0]:.3f}",
+                f"{final(history, 'loss'):.2g}",
+                percent(final(history, "val_accuracy")),
             )
         )
 
@@ -165,7 +164,7 @@ def _on_data(data: Data, seed: int) -> list[Block]:
         Heading(f"Training on {data.name}"),
         (
             f"A network of 64 hidden units, {EPOCHS} epochs in steps of 64 rows; each rule at the "
-            f"best of the rates ', '.join(f'{rate:g}' for rate in RATES)}, by its training loss."
+            f"best of the rates {', '.join(f'{rate:g}' for rate in RATES)}, by its training loss."
         ),
         picture(
             "optimizers-curves.png",

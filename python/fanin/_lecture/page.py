@@ -137,18 +137,20 @@ def _table(table: Table) -> str:
 def lines(chapter: Chapter) -> Iterator[str]:
     """What the command prints: headings, numbers and tables, without the prose."""
     yield f"== {chapter.title} =="
+    heading = ""
     for block in chapter.blocks:
         if isinstance(block, Heading):
-            yield f"\n{block.text}"
-        elif isinstance(block, Lines):
-            yield block.text
-        elif isinstance(block, Table):
-            yield from _aligned(block)
+            heading = block.text
+        elif isinstance(block, Lines | Table):
+            if heading:
+                yield f"\n{heading}"
+                heading = ""
+            yield from [block.text] if isinstance(block, Lines) else _aligned(block)
     yield ""
 
 
 def _aligned(table: Table) -> Iterator[str]:
-    yield f"{re.sub(r'[`*]', '', table.caption)}:"
+    yield re.sub(r"[`*]", "", table.caption)
     cells = [table.header, *table.rows]
     widths = [max(len(row[i]) for row in cells) for i in range(len(table.header))]
     for row in cells:

@@ -16,6 +16,7 @@ from fanin._lecture.story import (
     Lines,
     Remark,
     Table,
+    curve,
     final,
     percent,
     picture,
@@ -55,13 +56,13 @@ def _rates(data: Data, seed: int) -> list[Block]:
             _net(data, seed), data.X, data.y, validation_data=(data.X_test, data.y_test),
             epochs=EPOCHS, batch_size=64, optimizer=optim.SGD(rate), preprocess=data.preprocess,
         )  # fmt: skip
-        losses = history.history["loss"] or [np.nan]
+        losses = curve(history, "loss")
         rows.append(
             (
                 f"{rate:g} ({name})",
                 f"{losses[0]:.3g}",
                 f"{losses[-1]:.3g}",
-                percent(final(history, "val_accuracy", np.nan)).replace("nan %", "—"),
+                percent(final(history, "val_accuracy")),
                 history.stop_reason or "",
             )
         )
@@ -126,7 +127,7 @@ def _words(data: Data, seed: int) -> list[Block]:
                 if n % batch == 0
                 else f"{n}/{batch} = {n / batch:.2f}",
                 str(counter.steps),
-                f"{history.history['loss'][-1]:.3f}",
+                f"{curve(history, 'loss')[-1]:.3f}",
             )
         )
     return [

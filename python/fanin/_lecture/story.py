@@ -17,7 +17,7 @@ from fanin.random import Generator
 
 Array = NDArray[Any]
 
-MOST_ROWS, MOST_TEST_ROWS = 5000, 2000  # so that the whole lecture takes a minute
+MOST_ROWS, MOST_TEST_ROWS = 3000, 2000  # so that the whole lecture takes a minute
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class Chapter:
 
 @dataclass(frozen=True)
 class Data:
-    """A data set as the chapters use it: at most 5,000 rows to train on and 2,000 to test."""
+    """A data set as the chapters use it: at most 3,000 rows to train on and 2,000 to test."""
 
     name: str
     X: Array
@@ -148,16 +148,19 @@ def train(net: MLP, X: Array, y: Array, **options: Any) -> History:
 
 def best_of(runs: Sequence[tuple[float, MLP, History]]) -> tuple[float, MLP, History]:
     """The rate, network and history of the run that ended with the lowest training loss."""
-    return min(runs, key=lambda run: final(run[2], "loss", np.inf))
+    return min(runs, key=lambda run: np.nan_to_num(final(run[2], "loss"), nan=np.inf))
 
 
-def final(history: History, name: str, diverged: float) -> float:
-    """The last value of a curve, or `diverged` where it is not finite."""
-    values = history.history.get(name, [])
-    ended_well = bool(values) and np.isfinite(values[-1]) and history.stop_reason != "diverged"
-    return values[-1] if ended_well else diverged
+def curve(history: History, name: str) -> list[float]:
+    """The values of each epoch; one NaN where the run diverged in its first."""
+    return history.history.get(name) or [np.nan]
+
+
+def final(history: History, name: str) -> float:
+    """The last value of a curve; NaN of a run that diverged."""
+    return np.nan if history.stop_reason == "diverged" else curve(history, name)[-1]
 
 
 def percent(share: float) -> str:
-    """One decimal."""
-    return f"{100 * share:.1f} %"
+    """One decimal; a dash for NaN."""
+    return "—" if np.isnan(share) else f"{100 * share:.1f} %"
