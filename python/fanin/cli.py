@@ -1,4 +1,4 @@
-"""The command line: ``fanin train``, ``fanin predict`` and ``fanin info``.
+"""The command line: ``fanin train``, ``predict``, ``lecture`` and ``info``.
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted. Errors are one line on stderr.
 """
@@ -115,6 +115,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_train(commands)
     _add_predict(commands)
+    _add_lecture(commands)
     info = commands.add_parser("info", help="version, instruction set, threads, extras")
     info.add_argument("--json", action="store_true", help="one JSON object on stdout")
     info.set_defaults(run=_info)
@@ -177,6 +178,25 @@ def _add_predict(commands: Any) -> None:
     add("--threads", type=_whole(1), metavar="N")
     add("--json", action="store_true", help="one JSON object instead of CSV")
     parser.set_defaults(run=predict)
+
+
+def _add_lecture(commands: Any) -> None:
+    parser = commands.add_parser(
+        "lecture", help="each idea of the lecture, run on real data: numbers, pictures, one page"
+    )
+    chapters = ("all", "preprocessing", "init", "sgd", "optimizers", "ensembles", "dropout")
+    add = parser.add_argument
+    add("chapter", nargs="?", default="all", choices=chapters, help="(default: all)")
+    add("--data", default="digits", metavar="DATA", help="as for train (default: digits)")
+    add("--seed", type=_whole(0), default=0, metavar="N", help="of everything random (default: 0)")
+    add("--out", type=Path, metavar="DIR", help="(default: a new one, runs/lecture)")
+    parser.set_defaults(run=_lecture)
+
+
+def _lecture(args: argparse.Namespace) -> int:
+    from fanin._lecture.command import lecture  # its chapters take a while to import
+
+    return lecture(args)
 
 
 def _info(args: argparse.Namespace) -> int:

@@ -1,22 +1,20 @@
-"""Pictures. They need matplotlib, ``pip install fanin[plot]``, and never touch pyplot's state."""
+"""Curves of training runs."""
 
 from __future__ import annotations
 
-import os
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fanin.plots._style import FAINT, INK, LINES, TRAIN, VALIDATION, Panels, panels, tidy
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
-__all__ = ["history", "save"]
+__all__ = ["compare", "history"]
 
-# Okabe and Ito's colours: told apart by colour-blind readers, and in grey by their lightness.
-TRAIN, VALIDATION = "#0072B2", "#D55E00"
-INK, FAINT = "#333333", "#8A8A8A"
 LOG_RATIO = 30.0  # of largest to smallest loss, from which the axis is logarithmic
 
 
@@ -27,7 +25,7 @@ class HistoryLike(Protocol):
     epoch: list[int]
 
 
-def history(history: HistoryLike, ax: Any = None) -> NDArray[np.object_]:
+def history(history: HistoryLike, ax: Any = None) -> Panels:
     """Draw the curves of a run: losses on the left, accuracies on the right.
 
     Parameters
@@ -57,9 +55,7 @@ def history(history: HistoryLike, ax: Any = None) -> NDArray[np.object_]:
     >>> axes[0].get_ylabel(), axes[1].get_ylabel()
     ('loss', 'accuracy')
     """
-    axes = np.asarray(_figure().subplots(1, 2) if ax is None else ax, dtype=object).reshape(-1)
-    if len(axes) != 2:
-        raise ValueError(f"ax: expected two axes, got {len(axes)}")
+    axes: Panels = panels(ax, 1, 2, 3.8, width=9.0)[0]
     _losses(axes[0], history)
     _accuracies(axes[1], history)
     for panel in axes:
@@ -67,35 +63,58 @@ def history(history: HistoryLike, ax: Any = None) -> NDArray[np.object_]:
     return axes
 
 
-def save(fig: Figure, path: str | os.PathLike[str]) -> None:
-    """Write a figure, whole or not at all; the suffix tells the format (png, pdf, svg, ...).
+def compare(runs: Mapping[str, HistoryLike], name: str = "loss", ax: Any = None) -> Axes:
+    """Draw one curve of several runs.
+
+    Parameters
+    ----------
+    runs : dict of str to History
+        By the label of each run; at most eleven can be told apart.
+    name : str
+        What to draw: "loss", "accuracy", "val_loss", "val_accuracy". Losses are on a logarithmic
+        axis where they span over a factor of 30. Runs that lack it are left out.
+    ax : matplotlib Axes, optional
+        Where to draw; by default on a new figure.
+
+    Returns
+    -------
+    Axes
 
     Raises
     ------
+    ImportError
+        Without matplotlib.
     ValueError
-        For a suffix that matplotlib does not know.
-    OSError
-        Where the file cannot be written.
+        For no run, or too many.
+
+    Examples
+    --------
+    >>> from types import SimpleNamespace
+    >>> runs = {
+    ...     f"rate {rate}": SimpleNamespace(epoch=[0, 1], history={"loss": [2.0, 2.0 - rate]})
+    ...     for rate in (0.1, 0.5)
+    ... }
+    >>> [line.get_label() for line in fanin.plots.compare(runs).get_lines()]
+    ['rate 0.1', 'rate 0.5']
     """
-    from fanin.checkpoint import atomic_write
-
-    suffix = os.path.splitext(path)[1].lstrip(".").lower() or "png"  # noqa: PTH122
-    known = fig.canvas.get_supported_filetypes()
-    if suffix not in known:
-        raise ValueError(f"path: expected a suffix of {', '.join(known)}; got {os.fspath(path)!r}")
-    with atomic_write(path) as file:
-        fig.savefig(file, format=suffix)
-
-
-def _figure() -> Figure:
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise ImportError("pictures need matplotlib: pip install fanin[plot]") from None
-    figure = Figure(figsize=(9.0, 3.8), dpi=150, layout="constrained", facecolor="white")
-    FigureCanvasAgg(figure)
-    return figure
+    if not 1 <= len(runs) <= len(LINES):
+        raise ValueError(f"runs: expected 1 to {len(LINES)} of them, got {len(runs)}")
+    panel: Axes = panels(ax, 1, 1, 3.9)[0, 0]
+    for (label, run), (colour, style) in zip(runs.items(), LINES, strict=False):
+        values = _curve(run, name)
+        if values is not None:
+            epochs = np.asarray(run.epoch[: len(values)]) + 1
+            panel.plot(epochs, values, color=colour, linestyle=style, linewidth=1.8, label=label)
+    if name.endswith("loss"):
+        _loss_axis(panel)
+    panel.set_ylabel(name.replace("val_", "validation ").replace("_", " "))
+    many = len(runs) > 4 and ax is None  # too many to find room among the curves
+    _tidy(panel, legend=not many)
+    if many:
+        panel.figure.legend(
+            loc="outside lower center", ncols=4, frameon=False, fontsize=10, labelcolor=INK
+        )
+    return panel
 
 
 def _curve(history: HistoryLike, name: str) -> NDArray[np.float64] | None:
@@ -134,6 +153,11 @@ def _losses(panel: Axes, history: HistoryLike) -> None:
         panel.plot(
             [0], [initial], "D", color=INK, markersize=5, label=f"initial loss: {initial:.2f}"
         )
+    _loss_axis(panel)
+    panel.set_ylabel("loss")
+
+
+def _loss_axis(panel: Axes) -> None:
     drawn = [np.asarray(line.get_ydata(), dtype=np.float64) for line in panel.get_lines()]
     values = np.concatenate(drawn) if drawn else np.empty(0)
     values = values[np.isfinite(values)]
@@ -142,7 +166,6 @@ def _losses(panel: Axes, history: HistoryLike) -> None:
         panel.yaxis.set_major_formatter("{x:g}")
     elif values.size and values.min() >= 0:
         panel.set_ylim(0, 1.12 * values.max() or 1)
-    panel.set_ylabel("loss")
 
 
 def _accuracies(panel: Axes, history: HistoryLike) -> None:
@@ -164,17 +187,9 @@ def _accuracies(panel: Axes, history: HistoryLike) -> None:
     )  # fmt: skip
 
 
-def _tidy(panel: Axes) -> None:
+def _tidy(panel: Axes, *, legend: bool = True) -> None:
     from matplotlib.ticker import MaxNLocator
 
     panel.set_xlabel("epoch")
     panel.xaxis.set_major_locator(MaxNLocator(integer=True))
-    panel.spines[["top", "right"]].set_visible(False)
-    panel.spines[["left", "bottom"]].set_color(FAINT)
-    panel.tick_params(colors=INK, labelsize=10)
-    panel.grid(axis="y", color="#E6E6E6", linewidth=0.8)
-    panel.set_axisbelow(True)
-    for text in (panel.xaxis.label, panel.yaxis.label):
-        text.set(color=INK, fontsize=11)
-    if panel.get_legend_handles_labels()[0]:
-        panel.legend(frameon=False, fontsize=10, labelcolor=INK)
+    tidy(panel, legend=legend)

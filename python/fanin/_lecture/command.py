@@ -1,0 +1,71 @@
+"""What the command ``fanin lecture`` does."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from fanin._commands import _check_writable, _fresh_folder
+from fanin._lecture.page import lines, page
+from fanin._lecture.story import Chapter, Data, Picture
+from fanin._version import __version__
+from fanin.checkpoint import atomic_write
+
+# In the lecture's order: the names of the chapters and of their modules.
+CHAPTERS = ("preprocessing", "init", "sgd", "optimizers", "ensembles", "dropout")
+PAGE = "lecture.html"
+TITLE = "Training neural networks, idea by idea"
+
+
+def lecture(args: argparse.Namespace) -> int:
+    """``fanin lecture``: run the chapters, print their numbers, write pictures and page."""
+    out = _fresh_folder("lecture") if args.out is None else args.out
+    _check_writable(out)
+    data = Data.load(args.data, args.seed)
+    chapters = {}
+    for name in CHAPTERS if args.chapter == "all" else (args.chapter,):
+        chapters[name] = importlib.import_module(f"fanin._lecture.{name}").chapter(data, args.seed)
+        for line in lines(chapters[name]):
+            print(line, flush=True)
+    out.mkdir(parents=True, exist_ok=True)
+    images = _pictures(chapters, out)
+    opening = (
+        (
+            "Each idea of a lecture on training neural networks, run on real data: every number "
+            "and picture below comes from this run."
+        ),
+        (
+            f"Data: {data.name}, {len(data.y)} rows to train on and {len(data.y_test)} to test, "
+            f"{data.dim} features, {data.n_classes} classes. Seed: {args.seed}."
+        ),
+    )
+    again = f"fanin lecture {args.chapter} --data {args.data} --seed {args.seed}"
+    closing = f"Made by fanin {__version__}: `{again}` makes it again."
+    with atomic_write(out / PAGE) as file:
+        file.write(page(TITLE, opening, chapters, images, closing).encode())
+    print(f"saved in {out}: {', '.join([*images, PAGE])}")
+    return 0
+
+
+def _pictures(chapters: Mapping[str, Chapter], out: Path) -> dict[str, bytes]:
+    """Draws and writes all pictures; without matplotlib none, and says so."""
+    pictures = [
+        block
+        for chapter in chapters.values()
+        for block in chapter.blocks
+        if isinstance(block, Picture)
+    ]
+    images = {}
+    try:
+        for picture in pictures:
+            picture.write(out / picture.file)
+            images[picture.file] = (out / picture.file).read_bytes()
+    except ImportError as error:
+        for picture in pictures:
+            if picture.file not in images:
+                (out / picture.file).unlink(missing_ok=True)  # of an earlier run
+        print(f"fanin: note: not all pictures: {error}", file=sys.stderr)
+    return images

@@ -1,0 +1,142 @@
+"""Two functions of two variables that tell optimizers apart, and the optimizers' paths on them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fanin import _validate, optim
+
+Doubles = NDArray[np.float64]
+Function = Callable[[Any, Any], Any]
+Range = tuple[float, float]
+
+
+@dataclass(frozen=True, eq=False)
+class Surface:
+    """A function f of x and y, and how optimizers are let loose on it.
+
+    Attributes
+    ----------
+    name, formula : str
+    function, gradient : callable
+        Of x and y, numbers or arrays; the gradient gives a pair.
+    start : (float, float)
+    minimum : (float, float) or None
+    limits : ((float, float), (float, float))
+        Of x and y; a path ends where it leaves them.
+    low : float
+        An optimizer has done its work where f is below this.
+    steps : int
+        How many an optimizer may take.
+    rates : dict of str to float
+        The learning rate of each rule of `fanin.optim`: a rate means something else to each, so
+        that one for all would compare the rates.
+    """
+
+    name: str
+    formula: str
+    function: Function
+    gradient: Function
+    start: tuple[float, float]
+    minimum: tuple[float, float] | None
+    limits: tuple[Range, Range]
+    low: float
+    steps: int
+    rates: Mapping[str, float]
+
+    def path(self, optimizer: optim.Optimizer) -> Doubles:
+        """Where real steps lead, (n + 1, 2) from `start` on; n is at most `steps`."""
+        point = np.array(self.start)
+        points = [point.copy()]
+        low, high = np.transpose(self.limits)
+        for _ in range(self.steps):
+            optimizer.step(point, np.array(self.gradient(*point)))
+            points.append(point.copy())
+            if not ((low <= point) & (point <= high)).all():
+                break
+        return np.array(points)
+
+    def arrival(self, path: Doubles) -> int | None:
+        """The first step after which f is below `low`, or None."""
+        there = np.flatnonzero(self.function(*path.T) < self.low)
+        return int(there[0]) if there.size else None
+
+
+def _beale_terms(x: Any, y: Any) -> list[tuple[int, Any]]:
+    return [(n, c - x + x * y**n) for n, c in ((1, 1.5), (2, 2.25), (3, 2.625))]
+
+
+def _beale(x: Any, y: Any) -> Any:
+    return sum(term**2 for _, term in _beale_terms(x, y))
+
+
+def _beale_gradient(x: Any, y: Any) -> tuple[Any, Any]:
+    terms = _beale_terms(x, y)
+    return (
+        sum(2 * term * (y**n - 1) for n, term in terms),
+        sum(2 * term * n * x * y ** (n - 1) for n, term in terms),
+    )
+
+
+_ADAMS = ("adam", "adamw", "nadam", "amsgrad")
+
+SADDLE = Surface(
+    name="saddle",
+    formula="x² − y²",
+    function=lambda x, y: x**2 - y**2,
+    gradient=lambda x, y: (2 * x, -2 * y),
+    start=(-1.2, 1e-3),
+    minimum=None,
+    limits=((-1.6, 1.0), (-0.6, 1.2)),
+    low=0.0,
+    steps=120,
+    rates={
+        **dict.fromkeys(("sgd", "momentum", "nesterov"), 0.05),
+        "adagrad": 0.1,
+        "rmsprop": 0.01,
+        "adadelta": 1.0,
+        **dict.fromkeys((*_ADAMS, "lion"), 0.05),
+    },
+)
+
+BEALE = Surface(
+    name="beale",
+    formula="(1.5 − x + xy)² + (2.25 − x + xy²)² + (2.625 − x + xy³)²",
+    function=_beale,
+    gradient=_beale_gradient,
+    start=(1.0, 1.5),
+    minimum=(3.0, 0.5),
+    limits=((-0.4, 4.6), (-2.0, 2.0)),
+    low=0.01,
+    steps=400,
+    rates={
+        "sgd": 0.02,
+        "momentum": 0.004,
+        "nesterov": 0.004,
+        "adagrad": 0.5,
+        "rmsprop": 0.05,
+        "adadelta": 10.0,
+        **dict.fromkeys(_ADAMS, 0.2),
+        "lion": 0.05,
+    },
+)
+
+SURFACES = MappingProxyType({surface.name: surface for surface in (SADDLE, BEALE)})
+
+
+def get(name: str) -> Surface:
+    """The surface of that name."""
+    return SURFACES[_validate.one_of("surfaces", name, SURFACES)]
+
+
+def paths(surface: Surface, optimizers: Mapping[str, optim.Optimizer] | None) -> dict[str, Doubles]:
+    """The path of each optimizer, by default of all rules at the surface's rates."""
+    if optimizers is None:
+        optimizers = {rule: optim.get(rule, rate) for rule, rate in surface.rates.items()}
+    return {label: surface.path(optimizer) for label, optimizer in optimizers.items()}

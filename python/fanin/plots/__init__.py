@@ -1,0 +1,29 @@
+"""Pictures. They need matplotlib, ``pip install fanin[plot]``, and never touch pyplot's state.
+
+Every function draws on the axes given as ``ax``, or on a new figure, and returns its axes;
+``axes.flat[0].figure`` is the figure, which `save` writes.
+"""
+
+from fanin.plots._style import TRAIN, VALIDATION, save
+from fanin.plots.data import preprocessing
+from fanin.plots.descent import gd_vs_sgd, learning_rates
+from fanin.plots.members import ensemble
+from fanin.plots.optimizers import animate_optimizers, optimizer_paths
+from fanin.plots.runs import compare, history
+from fanin.plots.units import activations, dropout_thinning
+
+__all__ = [
+    "TRAIN",
+    "VALIDATION",
+    "activations",
+    "animate_optimizers",
+    "compare",
+    "dropout_thinning",
+    "ensemble",
+    "gd_vs_sgd",
+    "history",
+    "learning_rates",
+    "optimizer_paths",
+    "preprocessing",
+    "save",
+]

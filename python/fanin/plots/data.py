@@ -1,0 +1,104 @@
+"""Data before and after preprocessing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fanin import _validate
+from fanin import preprocessing as steps
+from fanin.plots._style import BLUE, FAINT, INK, VERMILION, Panels, panels, tidy, title
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["preprocessing"]
+
+Doubles = NDArray[np.float64]
+
+
+def preprocessing(X: NDArray[Any], ax: Any = None) -> Panels:
+    """Draw the lecture's two figures: what preprocessing does to data of two features.
+
+    In the upper row the data as they are, zero-centred and normalised (`ZeroCenter`, `Normalize` of
+    `fanin.preprocessing`); in the lower row as they are with their principal directions,
+    decorrelated (`PCA`) and whitened (`Whiten`). The first two panels of a row have one scale.
+
+    Parameters
+    ----------
+    X : ndarray of shape (N, 2), uint8, float32 or float64
+    ax : six matplotlib Axes, optional
+        Where to draw; by default on a new figure.
+
+    Returns
+    -------
+    axes : ndarray of Axes, (2, 3)
+
+    Raises
+    ------
+    ImportError
+        Without matplotlib.
+    ValueError, TypeError
+        Where X is not finite data of two features, or ``ax`` not six axes.
+
+    Examples
+    --------
+    >>> X = fanin.random.Generator(0).standard_normal((100, 2)) + 3
+    >>> axes = fanin.plots.preprocessing(X)
+    >>> [panel.get_title(loc="left") for panel in axes[1]]
+    ['original', 'decorrelated', 'whitened']
+    """
+    rows = _validate.data_rows("X", X, 2, np.dtype(np.float64)).astype(np.float64)
+    axes = panels(ax, 2, 3, 5.0)
+    pca = steps.PCA().fit(rows)
+    upper = (
+        ("original", rows),
+        ("zero-centred", steps.ZeroCenter().fit_transform(rows)),
+        ("normalised", steps.Normalize().fit_transform(rows)),
+    )
+    lower = (
+        ("original", rows),
+        ("decorrelated", _two_columns(pca.transform(rows))),
+        ("whitened", _two_columns(steps.Whiten().fit_transform(rows))),
+    )
+    for line, versions in zip(axes, (upper, lower), strict=True):
+        wide = max(np.abs(points).max() for _, points in versions[:2])
+        for panel, (name, points) in zip(line, versions, strict=True):
+            reach = np.abs(points).max() if points is versions[2][1] else wide
+            _scatter(panel, name, points, reach or 1.0)
+    deviations = np.sqrt(pca.explained_variance_)
+    for deviation, direction in zip(deviations, pca.components_, strict=True):
+        axes[1, 0].annotate(
+            "", pca.mean_ + 3 * deviation * direction, pca.mean_,
+            arrowprops={"arrowstyle": "->", "color": VERMILION, "linewidth": 2,
+                        "shrinkA": 0, "shrinkB": 0},
+        )  # fmt: skip
+    return axes
+
+
+def _two_columns(points: NDArray[Any]) -> Doubles:
+    """Data on one line have one direction: the other one is 0."""
+    return np.pad(points, ((0, 0), (0, 2 - points.shape[1])))
+
+
+def _scatter(panel: Axes, name: str, points: Doubles, reach: float) -> None:
+    panel.axhline(0, color=FAINT, linewidth=0.8, zorder=1)
+    panel.axvline(0, color=FAINT, linewidth=0.8, zorder=1)
+    panel.scatter(points[:, 0], points[:, 1], s=5, color=BLUE, alpha=0.35, linewidths=0, zorder=2)
+    panel.set(xlim=(-1.08 * reach, 1.08 * reach), ylim=(-1.08 * reach, 1.08 * reach))
+    panel.set_aspect("equal")
+    panel.locator_params(nbins=4)
+    (a, b), (s, t) = points.mean(axis=0) + 0.0, points.std(axis=0)
+    title(panel, name)
+    panel.set_xlabel(f"mean {_short(a)}, {_short(b)}\nstd {_short(s)}, {_short(t)}")
+    tidy(panel, grid=None)
+    panel.xaxis.label.set(fontsize=9.5, color=INK)
+    panel.tick_params(labelsize=9)
+
+
+def _short(value: float) -> str:
+    """Two decimals below 10, one above, and no minus before a zero."""
+    text = f"{value:.2f}" if abs(value) < 10 else f"{value:.1f}"
+    return text.removeprefix("-") if float(text) == 0 else text.replace("-", "−")

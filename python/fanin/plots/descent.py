@@ -1,0 +1,258 @@
+"""What the learning rate and the size of the minibatch do to gradient descent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fanin import _validate, optim
+from fanin._hooks import Callback, Logs
+from fanin.network import MLP
+from fanin.plots._style import (
+    BLACK,
+    BLUE,
+    FAINT,
+    GREEN,
+    INK,
+    SKY,
+    VERMILION,
+    Panels,
+    panels,
+    tidy,
+    title,
+)
+from fanin.plots.runs import HistoryLike, compare
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["gd_vs_sgd", "learning_rates"]
+
+Doubles = NDArray[np.float64]
+
+FIRST = -2.0  # where descent begins on x**2 / 2
+COLOURS = (BLUE, GREEN, VERMILION, BLACK, SKY)
+
+
+def learning_rates(
+    runs: Mapping[str, HistoryLike] | None = None,
+    *,
+    rates: Sequence[float] = (0.05, 0.6, 2.1),
+    steps: int = 8,
+    ax: Any = None,
+) -> Panels:
+    """Draw steps of gradient descent on ``f(x) = x**2 / 2`` at several learning rates.
+
+    The rate decides: below 1 each step goes part of the way to the minimum, so that a small one
+    crawls; above 1 it goes beyond, and above 2 further out each time.
+
+    Parameters
+    ----------
+    runs : dict of str to History, optional
+        Real runs by the label of their rate, whose losses fill one panel more.
+    rates : sequence of float
+        One panel each.
+    steps : int
+        Of `fanin.optim.SGD`, from x = -2.
+    ax : matplotlib Axes, optional
+        As many as panels; by default on a new figure.
+
+    Returns
+    -------
+    axes : ndarray of Axes
+        One for each rate, and one for the runs.
+
+    Raises
+    ------
+    ImportError
+        Without matplotlib.
+    ValueError, TypeError
+        Naming the argument, what was expected and what came.
+
+    Examples
+    --------
+    >>> axes = fanin.plots.learning_rates()
+    >>> [panel.get_title(loc="left") for panel in axes]
+    ['0.05: crawls', '0.6: converges', '2.1: diverges']
+    """
+    _validate.sequence("rates", rates, "a list of learning rates")
+    rates = [_validate.real("rates", rate, 0, above=True) for rate in rates]
+    steps = _validate.whole("steps", steps, 1)
+    count = len(rates) + (runs is not None)
+    if ax is None:
+        columns = 2 if count == 4 else min(max(count, 1), 3)
+        rows = -(-count // columns)
+        axes = panels(None, rows, columns, 0.4 + 2.6 * rows).reshape(-1)
+        for panel in axes[count:]:
+            panel.remove()
+    else:
+        axes = panels(ax, 1, count, 0)[0]
+    for panel, rate, colour in zip(axes, rates, COLOURS * len(rates), strict=False):
+        _descend(panel, rate, steps, colour)
+    if runs is not None:
+        compare(runs, ax=axes[count - 1])
+        for line, colour in zip(axes[count - 1].get_lines(), COLOURS, strict=False):
+            line.set_color(colour)
+        axes[count - 1].legend(frameon=False, fontsize=9.5, labelcolor=INK)
+        title(axes[count - 1], "real runs")
+    return axes[:count]
+
+
+def _descend(panel: Axes, rate: float, steps: int, colour: str) -> None:
+    point, points = np.array([FIRST]), [FIRST]
+    descent = optim.SGD(lr=rate)
+    for _ in range(steps):
+        descent.step(point, point.copy())  # x is the gradient of x**2 / 2
+        points.append(float(point[0]))
+    path = np.array(points)
+    reach = 1.12 * max(np.abs(path[np.isfinite(path)]).max(), 3.0)
+    x = np.linspace(-reach, reach, 200)
+    panel.plot(x, x**2 / 2, color=FAINT, linewidth=1.5, zorder=1)
+    for a, b in pairwise(path):
+        panel.annotate(
+            "", (b, b**2 / 2), (a, a**2 / 2),
+            arrowprops={"arrowstyle": "->", "color": colour, "linewidth": 1.1,
+                        "shrinkA": 0, "shrinkB": 0},
+        )  # fmt: skip
+    panel.plot(path, path**2 / 2, "o", color=colour, markersize=4.5, zorder=3)
+    left = abs(path[-1] / FIRST)
+    outcome = "converges" if left < 0.05 else "crawls" if left < 1 else "diverges"
+    title(panel, f"{rate:g}: {outcome}")
+    panel.set(xlabel="x", ylabel="loss", xlim=(-reach, reach))
+    panel.set_ylim(-0.06 * reach**2 / 2, reach**2 / 2)
+    panel.locator_params(nbins=5)
+    tidy(panel)
+
+
+class _Steps(Callback):
+    """Notes slope and intercept after each step."""
+
+    def __init__(self, net: MLP) -> None:
+        self.path = [_point(net)]
+
+    def on_train_batch_end(self, step: int, logs: Logs | None = None) -> None:  # noqa: ARG002
+        self.path.append(_point(self.network))
+
+
+def _point(net: MLP) -> Doubles:
+    return np.array([net.params["W1"][0, 0], net.params["b1"][0]])
+
+
+def _set_point(net: MLP, point: Sequence[float] | Doubles) -> None:
+    net.params["W1"][0, 0], net.params["b1"][0] = point
+
+
+def gd_vs_sgd(
+    x: NDArray[Any],
+    y: NDArray[Any],
+    *,
+    batch_sizes: Sequence[int | None] = (None, 32, 1),
+    lr: float = 0.05,
+    steps: int = 30,
+    start: tuple[float, float] | None = None,
+    seed: int = 0,
+    ax: Any = None,
+) -> Panels:
+    """Draw the paths of gradient descent and of its stochastic kin on a loss of two parameters.
+
+    A line ``w * x + b`` is fitted to y by ``fanin.MLP([1, 1], loss="mse")``, with the same number
+    of steps of plain SGD for each size of the minibatch.
+
+    Parameters
+    ----------
+    x, y : ndarray of shape (N,), float32 or float64
+    batch_sizes : sequence of int or None
+        None takes all N rows for each step: gradient descent. At most five.
+    lr : float
+    steps : int
+    start : (float, float), optional
+        First w and b; by default left of and below the best, by twice the larger of |w|, |b|, 1.
+    seed : int
+        Of the order of the rows.
+    ax : pair of matplotlib Axes, optional
+        Where to draw; by default on a new figure.
+
+    Returns
+    -------
+    axes : ndarray of two Axes
+        Paths over the contours of the loss, and the loss over all rows against the number of rows
+        that the steps have looked at.
+
+    Raises
+    ------
+    ImportError
+        Without matplotlib.
+    ValueError, TypeError
+        Naming the argument, what was expected and what came.
+
+    Examples
+    --------
+    >>> x = np.linspace(-1, 1, 64)
+    >>> axes = fanin.plots.gd_vs_sgd(x, 2 * x + 1, batch_sizes=(None, 8), steps=5)
+    >>> [len(line.get_xdata()) for line in axes[0].get_lines()]
+    [6, 6, 1]
+    """
+    x = _validate.data_rows("x", x, 1, np.dtype(np.float64)).astype(np.float64)
+    y = _validate.data_rows("y", y, 1, np.dtype(np.float64)).astype(np.float64)
+    if not 1 <= len(_validate.sequence("batch_sizes", batch_sizes, "a list")) <= len(COLOURS):
+        raise ValueError(f"batch_sizes: expected 1 to {len(COLOURS)}, got {len(batch_sizes)}")
+    steps = _validate.whole("steps", steps, 1)
+    best = np.linalg.lstsq(np.hstack([x, np.ones_like(x)]), y, rcond=None)[0].ravel()
+    if start is None:
+        far = 2 * max(1.0, *np.abs(best))
+        start = best[0] - far, best[1] - far
+    axes: Panels = panels(ax, 1, 2, 3.4)[0]
+    net = MLP([1, 1], loss="mse", dtype="float64", seed=seed)
+    drawn = [best[None]]
+    for size, colour, style in zip(batch_sizes, COLOURS, ("-", "-", "-", "--", ":"), strict=False):
+        _set_point(net, start)
+        noted = _Steps(net)
+        rows = len(x) if size is None else size
+        epochs = -(-steps * rows // len(x))
+        net.fit(
+            x, y, batch_size=size, epochs=epochs, optimizer=optim.SGD(lr), callbacks=[noted],
+            progress=False,
+        )  # fmt: skip
+        path = np.array(noted.path[: steps + 1])  # the last epoch may have more
+        name = f"all {len(x)} rows" if size is None else f"{size} row{'s' * (size > 1)}"
+        look = {"color": colour, "linestyle": style, "linewidth": 1.6, "label": name}
+        order = 3 + rows / len(x)
+        axes[0].plot(*path.T, marker="o", markersize=2.6, zorder=order, **look)
+        axes[1].plot(rows * np.arange(1, len(path)), _losses(net, path[1:], x, y), **look)
+        drawn.append(path)
+    axes[0].plot(*best, "*", color=INK, markersize=13, zorder=4)
+    _contours(axes[0], net, np.concatenate(drawn), x, y)
+    axes[0].set(xlabel="w", ylabel="b")
+    axes[1].set(xscale="log", yscale="log", xlabel="rows looked at", ylabel="loss")
+    tidy(axes[0], grid=None, legend=False)
+    tidy(axes[1], legend=False)
+    axes[0].legend(
+        loc="lower right", framealpha=0.9, edgecolor="none", fontsize=9.5, labelcolor=INK
+    )
+    title(axes[0], f"{steps} steps each")
+    title(axes[1], "and what they cost")
+    return axes
+
+
+def _losses(net: MLP, points: Doubles, x: Doubles, y: Doubles) -> Doubles:
+    """The loss over all rows at each (w, b)."""
+    losses = np.empty(len(points))
+    for i, point in enumerate(points):
+        _set_point(net, point)
+        losses[i] = net.evaluate(x, y)["loss"]
+    return losses
+
+
+def _contours(panel: Axes, net: MLP, points: Doubles, x: Doubles, y: Doubles) -> None:
+    low, high = points.min(axis=0), points.max(axis=0)
+    margin = 0.12 * (high - low)
+    w, b = (np.linspace(lo - m, hi + m, 48) for lo, hi, m in zip(low, high, margin, strict=True))
+    grid = np.stack(np.meshgrid(w, b), axis=-1)
+    values = _losses(net, grid.reshape(-1, 2), x, y).reshape(48, 48)
+    levels = np.geomspace(values.min() * 1.02 + 1e-12, values.max(), 12)
+    panel.contour(w, b, values, levels=levels, colors="#BBBBBB", linewidths=0.8, zorder=1)
+    panel.set(xlim=(w[0], w[-1]), ylim=(b[0], b[-1]))
