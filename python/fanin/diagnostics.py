@@ -332,7 +332,7 @@ class _Stack:
             a, _ = _core.dense_forward(x, W, None, code, 1.0, 0, 0, 0, None, False, self.threads)
         if keep:
             a, slope = _core.activation_forward(
-                a, self.code, 1.0, 0, 0, 0, None, True, self.threads
+                a, self.code, 1.0, 1.0, 0, 0, 0, None, True, self.threads
             )
             assert slope is not None
             self.kept.append((x, W, slope))
