@@ -36,10 +36,15 @@ WITH_EXAMPLES = [
 ]
 
 
+def _optional(module: str) -> str | None:
+    """The package that a module's examples need, beyond the run-time dependencies."""
+    return OPTIONAL.get(".".join(module.split(".")[:2]))
+
+
 @pytest.mark.parametrize("module", ["fanin", "fanin._data_report", *MODULES])
 def test_examples(module: str, tmp_path: Path, monkeypatch: Any) -> None:
-    if module in OPTIONAL:
-        pytest.importorskip(OPTIONAL[module])
+    if package := _optional(module):
+        pytest.importorskip(package)
     monkeypatch.chdir(tmp_path)  # an example that writes does so here
     before = fanin.get_num_threads()
     try:
@@ -58,7 +63,7 @@ def test_examples(module: str, tmp_path: Path, monkeypatch: Any) -> None:
 def test_every_public_name_has_a_docstring() -> None:
     missing = []
     for module in MODULES:
-        if module in OPTIONAL:
+        if _optional(module):
             continue
         contents = importlib.import_module(module)
         for name in getattr(contents, "__all__", ()):

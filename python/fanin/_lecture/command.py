@@ -64,8 +64,9 @@ def _pictures(chapters: Mapping[str, Chapter], out: Path) -> dict[str, bytes]:
             picture.write(out / picture.file)
             images[picture.file] = (out / picture.file).read_bytes()
     except ImportError as error:
-        for picture in pictures:
-            if picture.file not in images:
-                (out / picture.file).unlink(missing_ok=True)  # of an earlier run
-        print(f"fanin: note: not all pictures: {error}", file=sys.stderr)
+        missing = [picture.file for picture in pictures if picture.file not in images]
+        for file in missing:
+            (out / file).unlink(missing_ok=True)  # of an earlier run
+        left_out = ", ".join(missing) if images else "pictures"
+        print(f"fanin: note: no {left_out}: {error}", file=sys.stderr)
     return images
