@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from typing import Any
 
 import numpy as np
@@ -76,9 +75,8 @@ def _on_data(data: Data, seed: int) -> list[Block]:
     nets: dict[str, dict[str, Any]] = {
         "all units": {},
         f"dropout, keep {KEEP:g}": {"keep": KEEP},
+        f"DropConnect, keep {KEEP:g}": {"drop_connect": KEEP},
     }
-    if "drop_connect" in inspect.signature(MLP).parameters:
-        nets[f"DropConnect, keep {KEEP:g}"] = {"drop_connect": KEEP}
     runs, rows = {}, []
     for name, options in nets.items():
         net = MLP([data.dim, WIDTH, WIDTH, data.n_classes], seed=seed, **options)
