@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 import os
 import re
 import signal
 import sys
 import threading
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 import fanin
-from fanin import initializers, layers
-from fanin.diagnostics import activation_statistics
+from fanin import diagnostics, initializers, layers
+from fanin.diagnostics import ActivationReport, activation_statistics
 from fanin.random import Generator, package_generator
+
+
+def saved(layer):
+    """The numbers of a layer, to compare bits."""
+    single = (layer.mean, layer.std, layer.saturated, layer.zero, layer.dead)
+    return (*single, layer.gradient, layer.weight_gradient, layer.counts.tolist())
+
 
 # std of each layer in the lecture's experiment, four digits from NumPy runs of its listing
 LECTURE = {
@@ -52,6 +62,87 @@ LECTURE = {
 }
 
 
+# The lecture's five cases with the lines it prints.
+PRINTED = {
+    "small-tanh": (0.49, 0.29, 0.18, 0.11, 0.07, 0.05),
+    "large-tanh": (0.87, 0.85, 0.85, 0.85, 0.85, 0.85),
+    "xavier-tanh": (0.63, 0.49, 0.41, 0.36, 0.32, 0.29),
+    "xavier-relu": (0.58, 0.41, 0.29, 0.20, 0.14, 0.10),
+    "kaiming-relu": (0.83, 0.83, 0.83, 0.83, 0.80, 0.80),
+}
+
+
+def limits(case, depth=6):
+    """Std of each layer at infinite width: z is normal, and its variance goes from layer to layer.
+
+    Integrals by Gauss and Legendre over each half axis, for the sake of relu's kink.
+    """
+    nodes, weights = np.polynomial.legendre.leggauss(300)
+    half = 4.5 * (nodes + 1)  # 0 ... 9
+    weights = 4.5 * weights * np.exp(-half * half / 2) / math.sqrt(2 * math.pi)
+    tanh = case.endswith("tanh")
+    gain = {"small-tanh": 0.4096, "large-tanh": 10.24, "kaiming-relu": 2.0}.get(case, 1.0)
+    q, found = 1.0, []
+    for _ in range(depth):
+        z = math.sqrt(gain * q) * half
+        up, down = (np.tanh(z), -np.tanh(z)) if tanh else (z, 0 * z)
+        q = float(weights @ (up * up + down * down))
+        found.append(math.sqrt(q - float(weights @ (up + down)) ** 2))
+    return np.array(found)
+
+
+def stds(report):
+    return np.array([layer.std for layer in report.layers])
+
+
+@pytest.mark.row("I2")
+@pytest.mark.parametrize("case", PRINTED)
+def test_the_lectures_printed_lines_with_sixteen_rows(case):
+    """Within 0.04; over seeds, Kaiming's deeper layers spread by 0.02 about 0.826 (NumPy's too)."""
+    options, _, verdict = LECTURE[case]
+    reports = [activation_statistics(seed=seed, **options) for seed in range(8)]
+    assert {report.verdict for report in reports} == {verdict}
+    found = np.array([stds(report) for report in reports])
+    np.testing.assert_allclose(found.mean(axis=0), PRINTED[case], atol=0.04, rtol=0)
+    tolerance = 0.04 if case != "kaiming-relu" else 0.12
+    np.testing.assert_allclose(found, np.tile(PRINTED[case], (8, 1)), atol=tolerance, rtol=0)
+
+
+@pytest.mark.row("I2")
+@pytest.mark.parametrize("case", ["small-tanh", "large-tanh", "xavier-tanh"])
+def test_limits_of_theory_with_many_rows(case):
+    options = dict(LECTURE[case][0])
+    if "xavier" not in case:
+        options = {"activation": "tanh", "std": 0.02 if case == "small-tanh" else 0.1}
+    report = activation_statistics([1024] * 7, 1024, **options)
+    np.testing.assert_allclose(stds(report), limits(case), atol=0.005, rtol=0)
+
+
+@pytest.mark.row("I2")
+@pytest.mark.parametrize("case", ["xavier-relu", "kaiming-relu"])
+def test_limits_of_theory_over_seeds(case):
+    """Of a ReLU's std the draw of W decides 2 %, however many the rows: seeds average it out."""
+    options = LECTURE[case][0]
+    reports = [activation_statistics([1024] * 7, seed=s, **options) for s in range(100)]
+    found = np.sqrt(np.mean([stds(report) ** 2 for report in reports], axis=0))
+    np.testing.assert_allclose(found, limits(case), atol=0.0, rtol=0.02)  # four standard errors
+
+
+@pytest.mark.slow
+@pytest.mark.row("I2")
+@pytest.mark.parametrize("case", PRINTED)
+def test_limits_of_theory_with_4096_rows_of_4096(case):
+    found = stds(activation_statistics(n=4096, **LECTURE[case][0]))
+    if case.endswith("tanh"):
+        np.testing.assert_allclose(found, limits(case), atol=0.005, rtol=0)
+        return
+    assert found[0] == pytest.approx(limits(case)[0], abs=0.005)
+    np.testing.assert_allclose(found, limits(case), atol=0, rtol=0.1)
+    reports = [activation_statistics(seed=s, **LECTURE[case][0]) for s in range(200)]
+    over = np.sqrt(np.mean([stds(report) ** 2 for report in reports], axis=0))
+    np.testing.assert_allclose(over, limits(case), atol=0.005, rtol=0)
+
+
 @pytest.mark.row("I1")
 @pytest.mark.parametrize("case", LECTURE)
 def test_the_lectures_six_layers(case):
@@ -69,6 +160,197 @@ def test_verdicts_hold_for_sixteen_rows_and_any_seed(case):
     for seed in range(5):
         report = activation_statistics([1024] * 7, seed=seed, gain=scale, **options)
         assert report.verdict == verdict, report.reason
+
+
+@pytest.mark.row("I3")
+@pytest.mark.parametrize("case", PRINTED)
+def test_gradients_and_verdict_in_the_lectures_cases(case):
+    options, _, verdict = LECTURE[case]
+    report = activation_statistics(gradients=True, **options)
+    assert report.verdict == verdict
+    first, last = report.layers[0], report.layers[-1]
+    assert last.gradient == pytest.approx(1, abs=0.02)
+    # Geometric mean of a step down: sqrt(4096 std(W)^2 E[f'(z)^2]) of mean-field theory
+    step = (first.gradient / last.gradient) ** (1 / 5)
+    expected = {
+        "small-tanh": 0.62,
+        "large-tanh": 1.40,
+        "xavier-tanh": 0.87,
+        "xavier-relu": 0.707,
+        "kaiming-relu": 1.0,
+    }[case]
+    assert step == pytest.approx(expected, abs=0.02)
+    assert f"gradient {last.gradient:.3g} at the last layer" in report.reason
+    assert first.saturated > 0.3 if case == "large-tanh" else first.saturated < 0.02
+    assert first.zero == pytest.approx(0.5 if case.endswith("relu") else 0, abs=0.02)
+    assert all(layer.weight_gradient > 0 for layer in report.layers)
+
+
+@pytest.mark.row("I3")
+@pytest.mark.parametrize("depth", [1, 2, 3, 5, 10, 20])
+@pytest.mark.parametrize("width", [100, 400])
+def test_verdicts_at_other_depths_and_widths(width, depth):
+    def verdicts(**options):
+        return {
+            activation_statistics([width] * (depth + 1), 64, seed=s, gradients=g, **options).verdict
+            for s in range(3)
+            for g in (False, True)
+        }
+
+    assert verdicts(init="xavier", activation="tanh") == {"healthy"}
+    assert verdicts(init="kaiming", activation="relu") == {"healthy"}
+    assert verdicts(init="kaiming", activation="leaky_relu") == {"healthy"}
+    assert verdicts(init="xavier", activation="identity") == {"healthy"}
+    assert verdicts(init="xavier", activation="elu") == {"healthy"}
+    assert verdicts(std=4 / math.sqrt(width), activation="tanh") == {"saturated"}
+    deep = {"healthy"} if depth < 5 else {"vanishing"}  # small networks stand it
+    assert verdicts(init="xavier", activation="relu") == deep
+    assert verdicts(std=0.6 / math.sqrt(width), activation="tanh") == deep
+    grown = {"healthy"} if depth < 4 else {"exploding"}
+    assert verdicts(std=2.5 / math.sqrt(width), activation="relu") == grown
+
+
+@pytest.mark.row("I3")
+def test_a_sigmoids_gradient_vanishes_where_its_activations_look_well():
+    dims = [300] * 8
+    assert activation_statistics(dims, activation="sigmoid").verdict == "healthy"
+    report = activation_statistics(dims, activation="sigmoid", gradients=True)
+    assert report.verdict == "vanishing"
+    assert re.search(r"gradient .* falls by 7\d% a layer on its way down", report.reason)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("activation", layers.ACTIVATIONS)
+@pytest.mark.parametrize("n", [7, 150])
+@pytest.mark.usefixtures("threads")
+def test_gradients_are_those_of_stored_weights(n, activation, dtype):
+    dims = [70, 133, 64, 17]
+    arguments = {"n": n, "activation": activation, "seed": 3, "dtype": dtype}
+    report = activation_statistics(dims, gradients=True, init="kaiming", **arguments)
+    plain = activation_statistics(dims, init="kaiming", **arguments)
+    given = activation_statistics(dims, gradients=True, init=initializers.kaiming, **arguments)
+    assert [saved(a)[:5] for a in report.layers] == [saved(a)[:5] for a in plain.layers]
+    assert [saved(a) for a in report.layers] == [saved(a) for a in given.layers]
+    a, caches = Generator(3).standard_normal((n, 70), dtype=dtype).astype("float64"), []
+    for number, shape in enumerate(itertools.pairwise(dims)):
+        W = initializers.kaiming(shape, rng=package_generator(3, "init", number), dtype=dtype)
+        a, cache = layers.dense_forward(a, W.astype("float64"), activation=activation)
+        caches.append(cache)
+    g = package_generator(3, "init", 3).standard_normal((n, 17), dtype=dtype).astype("float64")
+    near = 2e-5 if dtype == "float32" else 1e-10
+    for cache, layer in zip(caches[::-1], report.layers[::-1], strict=True):
+        assert layer.gradient == pytest.approx(g.std(), rel=near)
+        g, dW, _ = layers.dense_backward(g, cache)
+        assert layer.weight_gradient == pytest.approx(dW.std() / n, rel=near)
+
+
+@pytest.mark.row("I3")
+@pytest.mark.parametrize("loss", ["softmax", "svm", "mse"])
+@pytest.mark.usefixtures("threads")
+def test_the_report_of_a_network(loss, monkeypatch):
+    rows = Generator(2).integers(0, 256, (500, 30)).astype(np.uint8)
+    y = Generator(3).integers(0, 4, 500)
+    net = fanin.MLP([30, 20, 25, 4], activation=["tanh", "gelu"], loss=loss, dtype="float64")
+    net.fit(rows, y, epochs=2, progress=False, preprocess="standardize")
+    report = net.activation_report(rows, y)
+    forward = net.activation_report(rows)
+    assert [saved(a)[:5] for a in forward.layers] == [saved(a)[:5] for a in report.layers]
+    assert {a.gradient for a in forward.layers} == {None}
+    scores = net.scores(rows)
+    last = report.layers[-1]
+    assert last.std == pytest.approx(scores.std(), rel=1e-12)
+    np.testing.assert_array_equal(last.counts, np.histogram(scores, last.edges)[0])
+    _, gradients = net.loss_and_grads(rows, y)
+    for number, layer in enumerate(report.layers, 1):
+        assert layer.weight_gradient == pytest.approx(gradients[f"W{number}"].std(), rel=1e-9)
+        assert layer.counts.sum() == 500 * net.dims[number]
+    dscores = fanin.losses.get(loss)(scores, y)[1] * 500
+    assert last.gradient == pytest.approx(dscores.std(), rel=1e-9)
+    monkeypatch.setattr(diagnostics, "BLOCK", 1)  # 64 rows at a time
+    for whole, parts in zip(report.layers, net.activation_report(rows, y).layers, strict=True):
+        np.testing.assert_allclose(saved(whole)[:7], saved(parts)[:7], rtol=1e-10, atol=1e-13)
+        np.testing.assert_array_equal(whole.counts, parts.counts)
+
+
+@pytest.mark.row("I3")
+def test_the_network_of_fresh_weights_is_that_of_activation_statistics():
+    x = Generator(1).standard_normal((40, 30))
+    net = fanin.MLP([30, 40, 50, 3], activation="tanh", init="xavier", seed=5)
+    hidden = net.activation_report(x).layers[:2]
+    stack = activation_statistics([30, 40, 50], x=x, seed=5).layers
+    assert [saved(a) for a in hidden] == [saved(a) for a in stack]
+
+
+@pytest.mark.row("I3")
+def test_verdicts_on_networks():
+    (X, y), _ = fanin.datasets.load("digits")
+    x = ((X.reshape(len(X), -1) - 4.9) / 6).astype(np.float32)
+
+    def verdict(activation, init="xavier", depth=8, data=x, **options):
+        dims = [64, *[100] * depth, 10]
+        net = fanin.MLP(dims, activation=activation, init=init, **options)
+        return net.activation_report(data, y).verdict
+
+    assert verdict("tanh") == "healthy"
+    assert verdict("relu", "kaiming") == "healthy"
+    assert verdict("relu") == "vanishing"
+    assert verdict("sigmoid") == "vanishing"
+    assert verdict("tanh", "small_random") == "vanishing"
+    assert verdict("tanh", data=30 * x) == "saturated"
+    assert verdict("relu", "kaiming", depth=1) == "healthy"
+    net = fanin.MLP([64, 100, 100, 10])
+    net.fit(x, y, epochs=10, progress=False)
+    assert net.activation_report(x, y).verdict == "healthy"
+    net.params["b1"][:] = -100
+    assert net.activation_report(x, y).verdict == "dead"
+    net.params["b1"][:] = 0
+    net.params["W1"][:] = 3e38
+    assert net.activation_report(x, y).verdict == "exploding"
+    linear = fanin.MLP([64, 10]).activation_report(x, y)
+    assert (linear.verdict, len(linear.layers)) == ("healthy", 1)
+
+
+def test_one_row_one_column_and_a_table():
+    report = fanin.MLP([1, 1, 2]).activation_report(np.ones((1, 1), np.float32), np.array([1]))
+    assert len(report.layers) == 2
+    assert report.layers[1].units == 2
+    report = activation_statistics([1, 1], 1, gradients=True)
+    assert report.layers[0].std == 0
+    lines = activation_statistics([50] * 3, gradients=True).table().splitlines()
+    assert [len(line) for line in lines[:3]] == [len(lines[0])] * 3
+    assert lines[-1].startswith("healthy: std ")
+    assert " - " in activation_statistics([50] * 3).table().splitlines()[1]
+
+
+@pytest.mark.parametrize(
+    ("error", "arguments", "match"),
+    [
+        (ValueError, {"X": np.ones((3, 5), np.float32)}, r"X: expected shape \(N, 4\)"),
+        (ValueError, {"X": np.full((3, 4), np.nan, np.float32)}, "X: expected finite values"),
+        (ValueError, {"y": np.zeros(2, int)}, r"y: expected shape \(3,\) of labels"),
+        (ValueError, {"y": np.full(3, 7)}, "y: expected labels in 0 .. 1, got 7"),
+        (ValueError, {"bins": 0}, "bins: expected at least 1"),
+        (ValueError, {"n_threads": 0}, "n_threads: expected between 1"),
+    ],
+)
+def test_errors_of_a_networks_report(error, arguments, match):
+    net = fanin.MLP([4, 3, 2])
+    with pytest.raises(error, match=match):
+        net.activation_report(**{"X": np.ones((3, 4), np.float32), **arguments})
+
+
+def test_gradients_that_are_not_finite():
+    report = activation_statistics([64] * 40, std=10.0, activation="relu", gradients=True, n=2)
+    assert report.verdict == "exploding"
+    assert "not finite" in report.reason
+    report = activation_statistics([64] * 4, std=0.0, activation="sigmoid", gradients=True)
+    assert (report.verdict, report.layers[0].gradient) == ("vanishing", 0.0)
+
+
+def test_minus_zero_as_the_lecture_prints_it():
+    found = activation_statistics([64, 64]).layers[0]
+    report = ActivationReport((replace(found, mean=-0.004, std=0.494),), "healthy", "")
+    assert str(report) == "[ 1 layers]  mean:-0.00 std:0.49"
 
 
 def test_the_lectures_lines_to_the_letter():
@@ -129,8 +411,8 @@ def test_a_function_as_initialiser():
 
 def test_numbers_do_not_depend_on_threads():
     def numbers(n_threads):
-        report = activation_statistics([500, 700, 300], n=40, n_threads=n_threads)
-        return [(a.mean, a.std, a.saturated, a.counts.tolist()) for a in report.layers]
+        report = activation_statistics([500, 700, 300], n=40, gradients=True, n_threads=n_threads)
+        return [saved(layer) for layer in report.layers]
 
     assert numbers(1) == numbers(2) == numbers(3)
 

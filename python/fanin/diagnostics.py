@@ -37,6 +37,7 @@ __all__ = [
 
 Array = npt.NDArray[Any]
 
+BLOCK = 2**22  # activations of a network that are held at a time
 _IDENTITY = layers.activation_code("activation", "identity")
 
 
@@ -217,7 +218,7 @@ def activation_report(
     tallies = [Tally(kind, units, bins, threads) for kind, units in pairs]
     gradients = [Spread(threads) for _ in tallies]
     learning = [np.zeros_like(net.params[f"W{i}"]) for i in range(1, len(pairs) + 1)]
-    step = max(64, 2**22 // sum(net.dims))
+    step = max(64, BLOCK // sum(net.dims))
     blocks = [slice(begin, begin + step) for begin in range(0, len(rows), step)]
 
     def through(block: slice) -> list[tuple[Array, layers.DenseCache]]:
