@@ -8,13 +8,14 @@ import threading
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import (
+    FIRST_COMPLETED,
     BrokenExecutor,
     CancelledError,
     Executor,
     Future,
     ProcessPoolExecutor,
     ThreadPoolExecutor,
-    as_completed,
+    wait,
 )
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -240,6 +241,14 @@ def _lost_worker(error: object) -> bool:
     return lost or type(error).__name__ == "KilledWorker"
 
 
+def _finished(futures: Iterable[Future[Any]]) -> Iterator[Future[Any]]:
+    """The futures as they finish. Short waits: a long one may sleep through a Ctrl-C."""
+    waiting = set(futures)
+    while waiting:
+        done, waiting = wait(waiting, timeout=0.1, return_when=FIRST_COMPLETED)
+        yield from done
+
+
 def _workers(executor: Executor) -> int | None:
     workers = getattr(executor, "_max_workers", None)
     return workers if isinstance(workers, int) and workers > 0 else None
@@ -282,7 +291,7 @@ class _Run:
                     futures[submit(i)] = i
                 except BrokenExecutor as error:
                     done[i] = error
-            for future in as_completed(futures):
+            for future in _finished(futures):
                 done[futures[future]] = outcome = self.outcome(future)
                 if self.bar is not None and not _lost_worker(outcome):
                     self.bar.update()
