@@ -28,8 +28,8 @@ def chapter(data: Data, seed: int) -> Chapter:
     rows, first = [], None
     for way, name, options in WAYS:
         whole = getattr(builders, name)(
-            dims, data.X, data.y, seed=seed, batch_size=64, preprocess=data.preprocess,
-            progress=False, **options,
+            dims, data.X, data.y, seed=seed, batch_size=min(64, len(data.y)),
+            preprocess=data.preprocess, progress=False, **options,
         )  # fmt: skip
         evaluation = whole.evaluate(data.X_test, data.y_test)
         first = first or evaluation

@@ -155,7 +155,7 @@ def _paths(data: Data, seed: int) -> list[Block]:
     def figure() -> Any:
         from fanin import plots
 
-        return plots.gd_vs_sgd(x, y, lr=0.05, seed=seed)
+        return plots.gd_vs_sgd(x, y, batch_sizes=(None, min(32, len(x)), 1), lr=0.05, seed=seed)
 
     return [
         Heading("The loop"),

@@ -127,7 +127,9 @@ class Data:
             raise ValueError(f"data: expected two features that vary, got {len(spread)}")
         related = np.triu(np.abs(np.corrcoef(X[:, spread], rowvar=False)), 1)
         a, b = np.unravel_index(related.argmax(), related.shape)
-        return X[:, spread[[a, b]]], f"columns {spread[a] + 1} and {spread[b] + 1}"
+        return np.ascontiguousarray(
+            X[:, spread[[a, b]]]
+        ), f"columns {spread[a] + 1} and {spread[b] + 1}"
 
 
 def _some(part: tuple[Array, Array], most: int, seed: int) -> tuple[Array, Array]:
@@ -140,7 +142,12 @@ def _some(part: tuple[Array, Array], most: int, seed: int) -> tuple[Array, Array
 
 
 def train(net: MLP, X: Array, y: Array, **options: Any) -> History:
-    """`MLP.fit` without a progress bar; a run that diverges is part of the story."""
+    """`MLP.fit` without a progress bar; a run that diverges is part of the story.
+
+    A batch of more rows than there are has all of them.
+    """
+    if options.get("batch_size") is not None:
+        options["batch_size"] = min(options["batch_size"], len(y))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DivergenceWarning)
         return net.fit(X, y, **{"progress": False, **options})
