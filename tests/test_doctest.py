@@ -23,6 +23,7 @@ WITH_EXAMPLES = [
     "diagnostics",
     "initializers",
     "layers",
+    "lecture",
     "losses",
     "network",
     "optim",
