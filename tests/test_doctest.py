@@ -27,6 +27,7 @@ WITH_EXAMPLES = [
     "ensemble.selection",
     "initializers",
     "layers",
+    "lecture",
     "losses",
     "network",
     "optim",
