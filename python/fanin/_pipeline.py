@@ -33,23 +33,20 @@ class Entry(NamedTuple):
     steps: tuple[Transformer, ...] = ()
     mean: Doubles | None = None
     scale: Doubles | None = None
+    before: tuple[Transformer, ...] = ()  # the steps that the native loop cannot do
 
     @classmethod
     def of(cls, steps: Sequence[Transformer], dtype: np.dtype[Any]) -> Entry:
         """With the last steps composed, in float64, to one (mean, scale), finite in dtype."""
         mean = scale = None
-        for step in steps[len(_mixing(steps)) :]:
+        before = _mixing(steps)
+        for step in steps[len(before) :]:
             m, s = step._affine()
             if mean is None or scale is None:
                 mean, scale = m, s
             else:
                 mean, scale = mean + m / scale, scale * s
-        return cls(tuple(steps), *_finite(mean, scale, dtype))
-
-    @property
-    def before(self) -> Sequence[Transformer]:
-        """The steps that the native loop cannot do."""
-        return _mixing(self.steps)
+        return cls(tuple(steps), *_finite(mean, scale, dtype), tuple(before))
 
     def inside(self, rows: Array) -> tuple[Doubles | None, Doubles | None]:
         """(mean, scale) for such rows: uint8 is divided by 255 where nothing else was set."""
@@ -103,7 +100,8 @@ class Entry(NamedTuple):
         shape = arrays["mean"].shape
         if shape not in ((1,), (width,)):
             raise ValueError(f"mean: expected 1 or {width} values, got {shape}")
-        return cls((), *(stored_array(name, arrays[name], shape) for name in ("mean", "scale")))
+        mean, scale = (stored_array(name, arrays[name], shape) for name in ("mean", "scale"))
+        return cls((), mean, scale)
 
 
 def _mixing(steps: Sequence[Transformer]) -> Sequence[Transformer]:
@@ -368,10 +366,8 @@ class Entering:
         return through(self._entry.before, Preparation(None, self).raw(X, name), n_threads)
 
     def _parts(self, X: Array, n_threads: int | None) -> Iterator[Array]:
-        """`_rows`, in blocks where steps come before."""
+        """`_rows` in blocks."""
         steps = self._entry.before
-        if not steps:
-            return iter([self._rows(X)])
         raw = Preparation(None, self).raw(X)
         return (through(steps, block, n_threads) for block in blocks(raw))
 

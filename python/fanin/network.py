@@ -206,11 +206,13 @@ class MLP(Entering, Saving):
     def scores(self, X: Array, *, n_threads: int | None = None) -> Array:
         """Outputs of the last layer, (N, C). Each row's bits are independent of the other rows."""
         threads = _validate.threads(n_threads)
-        parts = [
-            self._engine.scores(rows, *self._transform(rows), threads)
-            for rows in self._parts(X, n_threads)
-        ]
-        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+        if self._entry.before:
+            parts = self._parts(X, n_threads)
+            return np.concatenate(
+                [self._engine.scores(rows, *self._transform(rows), threads) for rows in parts]
+            )
+        rows = self._rows(X)
+        return self._engine.scores(rows, *self._transform(rows), threads)
 
     def predict(self, X: Array, *, n_threads: int | None = None) -> Array:
         """Labels (N,), the first of the largest scores; with loss "mse" the scores themselves."""

@@ -8,7 +8,8 @@ Data are (N, D) or images (N, H, W, C), which count as N rows of H * W * C featu
 or float64, C-contiguous. Results are float64 for float64 data, else float32. Sums over rows are
 made in float64; products of uint8 and of much float32 data in float32 over 256 rows first. The mean
 is taken away before anything is rounded, so that a feature of 1e8 and noise keeps its variance. No
-step copies the data, and results do not depend on ``n_threads``.
+step copies the data, and results do not depend on ``n_threads``. The same batches of partial_fit
+give the same bits; other batches, and one fit of all rows, agree within rounding.
 """
 
 from __future__ import annotations
