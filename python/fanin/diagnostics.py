@@ -301,7 +301,7 @@ class _Drawn:
         normal, seed, stream, first, a, b = self.asked
         inputs, outputs = self.shape
         per_group = 64 if dz.dtype == np.float32 else 32
-        step = 64 * max(1, 2**12 // outputs)  # rows that begin a group, about a megabyte
+        step = 64 * max(1, 2**14 // outputs)  # rows that begin a group, about 4 MB in float32
         W = np.empty((min(step, inputs), outputs), dz.dtype)
         turned = np.ascontiguousarray(dz.T)
         dx = np.empty((inputs, len(dz)), dz.dtype)
