@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import itertools
-import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +19,8 @@ from fanin._activation_report import (
     verdict_on,
 )
 from fanin._data_report import DataFinding, DataReport, data_report
-from fanin.random import Generator, Size, package_generator
+from fanin._stack import Drawn, Plan, Stack, std_of
+from fanin.random import Generator, package_generator
 
 if TYPE_CHECKING:
     from fanin.network import MLP
@@ -38,7 +38,6 @@ __all__ = [
 Array = npt.NDArray[Any]
 
 BLOCK = 2**22  # activations of a network that are held at a time
-_IDENTITY = layers.activation_code("activation", "identity")
 
 
 def activation_statistics(
@@ -143,19 +142,19 @@ def activation_statistics(
         a = Generator(seed).standard_normal(shape, dtype=float_type)
     else:
         a = _validate.cast("x", _validate.data_rows("x", x, widths[0], float_type), float_type)
-    stack = _Stack(activation, code, bins, threads)
+    stack = Stack(activation, code, bins, threads)
     for number, shape in enumerate(itertools.pairwise(widths)):
         rng = package_generator(seed, "init", number)
         draw = functools.partial(
             initialize, shape, gain=gain, distribution=distribution, dtype=float_type
         )
-        weights: Array | _Drawn
+        weights: Array | Drawn
         if callable(init):
             weights = _validate.plain_array("init", draw(rng=rng))
         else:
-            plan = _Plan(rng)
+            plan = Plan(rng)
             draw(rng=plan)
-            weights = _Drawn(shape, plan.asked)
+            weights = Drawn(shape, plan.asked)
         a = stack.forward(a, weights, keep=gradients)
     statistics = [tally.statistics() for tally in stack.tallies]
     if gradients:
@@ -255,134 +254,7 @@ def activation_report(
         found = [tally.statistics() for tally in tallies]
     else:
         found = [
-            tally.statistics(spread.std, _std(dW, threads) / len(rows))
+            tally.statistics(spread.std, std_of(dW, threads) / len(rows))
             for tally, spread, dW in zip(tallies, gradients, learning, strict=True)
         ]
     return ActivationReport(tuple(found), *verdict_on(found[:-1] or found))
-
-
-class _Plan(Generator):
-    """Notes what an initialiser asks of a generator, and draws nothing."""
-
-    def __init__(self, rng: Generator) -> None:
-        super().__init__()
-        self.state = rng.state
-        self.asked: _Asked = (True, 0, 0, 0, 0.0, 0.0)
-
-    def _fill(
-        self,
-        distribution: str,
-        a: float,
-        b: float,
-        size: Size | None,  # noqa: ARG002
-        dtype: npt.DTypeLike,
-        out: Array | None,  # noqa: ARG002
-    ) -> Array:
-        self.asked = (distribution == "normal", self.seed, self.stream, self.position, a, b)
-        return np.empty(0, dtype)
-
-
-_Asked = tuple[bool, int, int, int, float, float]
-
-
-class _Drawn:
-    """Weights that are drawn where a product needs them."""
-
-    def __init__(self, shape: tuple[int, int], asked: _Asked) -> None:
-        self.shape = shape
-        self.asked = asked
-
-    def forward(self, x: Array, code: int, threads: int) -> Array:
-        """``activation(x · W)``."""
-        return _core.random_dense(x, self.shape[1], *self.asked, code, threads)
-
-    def backward(self, dz: Array, threads: int) -> Array:
-        """``dz · Wᵀ``, as W · dzᵀ of some rows of W after others."""
-        normal, seed, stream, first, a, b = self.asked
-        inputs, outputs = self.shape
-        per_group = 64 if dz.dtype == np.float32 else 32
-        step = 64 * max(1, 2**12 // outputs)  # rows that begin a group, about a megabyte
-        W = np.empty((min(step, inputs), outputs), dz.dtype)
-        turned = np.ascontiguousarray(dz.T)
-        dx = np.empty((inputs, len(dz)), dz.dtype)
-        for begin in range(0, inputs, step):
-            to = dx[begin : begin + step]
-            part = W[: len(to)]
-            group = first + begin * outputs // per_group
-            kind = "normal" if normal else "uniform"
-            _core.random_fill(part, kind, seed, stream, group, a, b, threads)
-            _core.dense_forward(part, turned, None, _IDENTITY, 1.0, 0, 0, 0, to, False, threads)
-        return np.ascontiguousarray(dx.T)
-
-
-class _Stack:
-    """Layers without biases, the tally of each and what its gradient needs."""
-
-    def __init__(self, activation: str, code: int, bins: int, threads: int) -> None:
-        self.activation, self.code = activation, code
-        self.bins, self.threads = bins, threads
-        self.tallies: list[Tally] = []
-        self.kept: list[tuple[Array, Array | _Drawn, Array]] = []
-
-    def forward(self, x: Array, W: Array | _Drawn, *, keep: bool) -> Array:
-        """The layer's activations; its input, weights and slopes are kept for `backward`."""
-        code = _IDENTITY if keep else self.code
-        if isinstance(W, _Drawn):
-            a = W.forward(x, code, self.threads)
-        else:
-            a, _ = _core.dense_forward(x, W, None, code, 1.0, 0, 0, 0, None, False, self.threads)
-        if keep:
-            a, slope = _core.activation_forward(
-                a, self.code, 1.0, 1.0, 0, 0, 0, None, True, self.threads
-            )
-            assert slope is not None
-            self.kept.append((x, W, slope))
-        tally = Tally(self.activation, a.shape[1], self.bins, self.threads)
-        tally.add(a)
-        tally.count(a)
-        self.tallies.append(tally)
-        return a
-
-    def backward(self, g: Array) -> list[LayerStatistics]:
-        """The statistics, with those of the gradient that begins as g at the last layer."""
-        found: list[LayerStatistics] = []
-        with np.errstate(over="ignore", invalid="ignore"):
-            for tally, (x, W, slope) in zip(self.tallies[::-1], self.kept[::-1], strict=True):
-                dz = g * slope
-                weights = _outer_std(x, dz, self.threads) / len(x)
-                found.append(tally.statistics(_std(g, self.threads), weights))
-                if len(found) == len(self.kept):
-                    break
-                if isinstance(W, _Drawn):
-                    g = W.backward(dz, self.threads)
-                else:
-                    g = _product(dz, W.T, self.threads)
-        return found[::-1]
-
-
-def _std(a: Array, threads: int) -> float:
-    spread = Spread(threads)
-    spread.add(a)
-    return spread.std
-
-
-def _product(x: Array, W: Array, threads: int) -> Array:
-    W = np.ascontiguousarray(W)
-    return _core.dense_forward(x, W, None, _IDENTITY, 1.0, 0, 0, 0, None, False, threads)[0]
-
-
-def _outer_std(x: Array, dz: Array, threads: int) -> float:
-    """Standard deviation of the elements of ``xᵀ · dz``.
-
-    For few rows it is not formed: the sum of its squares is that of the products of ``x · xᵀ`` and
-    ``dz · dzᵀ``, N by N each.
-    """
-    n, inputs = x.shape
-    outputs = dz.shape[1]
-    if n > min(inputs, outputs):
-        return _std(_product(np.ascontiguousarray(x.T), dz, threads), threads)
-    elements = inputs * outputs
-    among_x, among_dz = (_product(a, a.T, threads).astype(np.float64) for a in (x, dz))
-    squares = float(np.sum(among_x * among_dz)) / elements
-    mean = float(x.sum(1, dtype=np.float64) @ dz.sum(1, dtype=np.float64)) / elements
-    return math.sqrt(max(squares - mean * mean, 0.0)) if math.isfinite(squares) else math.nan
