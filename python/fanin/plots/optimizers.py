@@ -126,7 +126,8 @@ def animate_optimizers(
     except ImportError:
         raise ImportError("animations need Pillow: pip install fanin[plot,image]") from None
     frames = [Image.fromarray(frame) for frame in _frames(axes, lines)]
-    palette = frames[-1].quantize(64, dither=Image.Dither.NONE)
+    # Lines are few pixels among many greys: a palette by coverage keeps all their colours.
+    palette = frames[-1].quantize(256, method=Image.Quantize.MAXCOVERAGE)
     first, *rest = (frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames)
     durations = [1000 // 15] * len(rest) + [2000]
     with atomic_write(path) as file:
