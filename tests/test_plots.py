@@ -14,6 +14,7 @@ from matplotlib.figure import Figure  # noqa: E402
 import fanin  # noqa: E402
 from fanin import _surfaces, diagnostics, layers, optim, plots  # noqa: E402
 from fanin import preprocessing as steps  # noqa: E402
+from fanin.plots import optimizers  # noqa: E402
 from fanin.random import Generator  # noqa: E402
 
 
@@ -368,6 +369,12 @@ def test_the_surfaces_gradients_are_right(surface):
 def test_the_animation_grows_the_paths(tmp_path):
     image = pytest.importorskip("PIL.Image")
     path = tmp_path / "paths.gif"
+    plots.animate_optimizers(path)
+    with image.open(path) as film:  # every colour of the lines is in it
+        pixels = np.asarray(film.convert("RGB")).reshape(-1, 3).astype(int)
+    for colour, _ in optimizers.LOOKS.values():
+        wanted = np.array(matplotlib.colors.to_rgb(colour)) * 255
+        assert (np.abs(pixels - wanted).max(axis=1) < 30).sum() > 20, colour
     plots.animate_optimizers(path, {"sgd": 0.05, "adam": 0.05}, surfaces=["saddle"])
     with image.open(path) as film:
         assert film.format == "GIF"
@@ -416,6 +423,12 @@ def test_compared_runs_are_told_apart_and_named():
     assert len(looks) == 11
     assert [text.get_text() for text in panel.figure.legends[0].get_texts()] == list(runs)
     assert panel.get_ylabel() == "validation accuracy"
+
+
+def test_a_run_that_diverged_at_once_is_named():
+    lost = SimpleNamespace(history={}, epoch=[], stop_reason="diverged")
+    panel = plots.compare({"0.1": run(3), "9": lost})
+    assert [text.get_text() for text in panel.get_legend().get_texts()] == ["0.1", "9 (diverged)"]
 
 
 BAD = {

@@ -18,6 +18,7 @@ from fanin._lecture.story import (
     Table,
     curve,
     final,
+    number,
     percent,
     picture,
     train,
@@ -171,8 +172,8 @@ def _on_data(data: Data, seed: int) -> list[Block]:
         rows.append(
             (
                 case.title,
-                f"{losses[0]:.3f}",
-                f"{final(history, 'loss'):.3f}",
+                number(losses[0]),
+                number(final(history, "loss")),
                 percent(final(history, "accuracy")),
                 percent(final(history, "val_accuracy")),
             )

@@ -19,6 +19,7 @@ from fanin._lecture.story import (
     best_of,
     curve,
     final,
+    number,
     percent,
     picture,
     train,
@@ -149,8 +150,8 @@ def _on_data(data: Data, seed: int) -> list[Block]:
             (
                 name,
                 f"{rate:g}",
-                f"{curve(history, 'loss')[0]:.3f}",
-                f"{final(history, 'loss'):.2g}",
+                number(curve(history, "loss")[0]),
+                number(final(history, "loss"), 2),
                 percent(final(history, "val_accuracy")),
             )
         )

@@ -136,9 +136,9 @@ def _on_data(data: Data, seed: int) -> list[Block]:
         Heading(f"What it means for training on {data.name}"),
         (
             f"A network with one hidden layer of 64 tanh units, trained on {len(data.y)} rows by "
-            f"plain SGD in steps of 32, at the rate of {len(RATES)} that suits each version "
-            "best, so that none suffers from a rate made for another. All statistics are those "
-            "of the training rows."
+            f"plain SGD in steps of 32; of {len(RATES)} learning rates each version has the one "
+            "that suits it best, so that none suffers from a rate made for another. All "
+            "statistics are those of the training rows."
         ),
         Table(
             f"Epochs until {percent(goal)} of the training rows are right, and accuracies after "

@@ -18,6 +18,7 @@ from fanin._lecture.story import (
     Table,
     curve,
     final,
+    number,
     percent,
     picture,
     train,
@@ -60,8 +61,8 @@ def _rates(data: Data, seed: int) -> list[Block]:
         rows.append(
             (
                 f"{rate:g} ({name})",
-                f"{losses[0]:.3g}",
-                f"{losses[-1]:.3g}",
+                number(losses[0]),
+                number(losses[-1]),
                 percent(final(history, "val_accuracy")),
                 history.stop_reason or "",
             )

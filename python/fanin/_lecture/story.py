@@ -168,6 +168,11 @@ def final(history: History, name: str) -> float:
     return np.nan if history.stop_reason == "diverged" else curve(history, name)[-1]
 
 
+def number(value: float, digits: int = 3) -> str:
+    """So many significant digits; a dash for NaN."""
+    return "—" if np.isnan(value) else f"{value:.{digits}g}"
+
+
 def percent(share: float) -> str:
     """One decimal; a dash for NaN."""
     return "—" if np.isnan(share) else f"{100 * share:.1f} %"

@@ -205,7 +205,7 @@ def gd_vs_sgd(
     if start is None:
         far = 2 * max(1.0, *np.abs(best))
         start = best[0] - far, best[1] - far
-    axes: Panels = panels(ax, 1, 2, 3.4)[0]
+    axes: Panels = panels(ax, 1, 2, 3.7)[0]
     net = MLP([1, 1], loss="mse", dtype="float64", seed=seed)
     drawn = [best[None]]
     for size, colour, style in zip(batch_sizes, COLOURS, ("-", "-", "-", "--", ":"), strict=False):
@@ -230,9 +230,13 @@ def gd_vs_sgd(
     axes[1].set(xscale="log", yscale="log", xlabel="rows looked at", ylabel="loss")
     tidy(axes[0], grid=None, legend=False)
     tidy(axes[1], legend=False)
-    axes[0].legend(
-        loc="lower right", framealpha=0.9, edgecolor="none", fontsize=9.5, labelcolor=INK
-    )
+    if ax is None:
+        axes[0].figure.legend(
+            handles=axes[1].get_lines(), loc="outside lower center", ncols=len(batch_sizes),
+            frameon=False, fontsize=10, labelcolor=INK,
+        )  # fmt: skip
+    else:
+        axes[0].legend(frameon=False, fontsize=10, labelcolor=INK)
     title(axes[0], f"{steps} steps each")
     title(axes[1], "and what they cost")
     return axes

@@ -126,13 +126,25 @@ def animate_optimizers(
     except ImportError:
         raise ImportError("animations need Pillow: pip install fanin[plot,image]") from None
     frames = [Image.fromarray(frame) for frame in _frames(axes, lines)]
-    palette = frames[-1].quantize(64, dither=Image.Dither.NONE)
+    palette = Image.new("P", (1, 1))
+    palette.putpalette(_palette())
     first, *rest = (frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames)
     durations = [1000 // 15] * len(rest) + [2000]
     with atomic_write(path) as file:
         first.save(
             file, format="GIF", save_all=True, append_images=rest, duration=durations, loop=0
         )
+
+
+def _palette() -> bytes:
+    """Greys, and each line's colour on its way to white: one palette for all pictures."""
+    from matplotlib.colors import to_rgb
+
+    white = np.ones(3)
+    colours = [np.array(to_rgb(colour)) for colour, _ in LOOKS.values()]
+    blends = [white + (c - white) * share for c in colours for share in np.linspace(1, 0.1, 10)]
+    greys = [white * level for level in np.linspace(0, 1, 256 - len(blends))]
+    return (255 * np.array(greys + blends)).round().astype(np.uint8).tobytes()
 
 
 def _frames(axes: Panels, lines: list[list[Line2D]]) -> Iterator[NDArray[np.uint8]]:

@@ -72,7 +72,8 @@ def compare(runs: Mapping[str, HistoryLike], name: str = "loss", ax: Any = None)
         By the label of each run; at most eleven can be told apart.
     name : str
         What to draw: "loss", "accuracy", "val_loss", "val_accuracy". Losses are on a logarithmic
-        axis where they span over a factor of 30. Runs that lack it are left out.
+        axis where they span over a factor of 10. Runs that lack it are left out; those that
+        diverged before there was anything to draw are named.
     ax : matplotlib Axes, optional
         Where to draw; by default on a new figure.
 
@@ -105,8 +106,10 @@ def compare(runs: Mapping[str, HistoryLike], name: str = "loss", ax: Any = None)
         if values is not None:
             epochs = np.asarray(run.epoch[: len(values)]) + 1
             panel.plot(epochs, values, color=colour, linestyle=style, linewidth=1.8, label=label)
+        elif getattr(run, "stop_reason", None) == "diverged":
+            panel.plot([], [], color=colour, linestyle=style, label=f"{label} (diverged)")
     if name.endswith("loss"):
-        _loss_axis(panel)
+        _loss_axis(panel, 10.0)
     panel.set_ylabel(name.replace("val_", "validation ").replace("_", " "))
     many = len(runs) > 4 and ax is None  # too many to find room among the curves
     _tidy(panel, legend=not many)
@@ -157,11 +160,11 @@ def _losses(panel: Axes, history: HistoryLike) -> None:
     panel.set_ylabel("loss")
 
 
-def _loss_axis(panel: Axes) -> None:
+def _loss_axis(panel: Axes, log_ratio: float = LOG_RATIO) -> None:
     drawn = [np.asarray(line.get_ydata(), dtype=np.float64) for line in panel.get_lines()]
     values = np.concatenate(drawn) if drawn else np.empty(0)
     values = values[np.isfinite(values)]
-    if values.size and values.min() > 0 and values.max() > LOG_RATIO * values.min():
+    if values.size and values.min() > 0 and values.max() > log_ratio * values.min():
         panel.set_yscale("log")
         panel.yaxis.set_major_formatter("{x:g}")
     elif values.size and values.min() >= 0:
