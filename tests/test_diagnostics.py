@@ -281,6 +281,17 @@ def test_the_network_of_fresh_weights_is_that_of_activation_statistics():
     assert [saved(a) for a in hidden] == [saved(a) for a in stack]
 
 
+@pytest.mark.parametrize("mode", ["inverted", "vanilla"])
+def test_report_passes_through_the_network_as_prediction_does(mode):
+    net = fanin.MLP([64, 40, 30, 10], keep=[0.5, 0.8], dropout_mode=mode, dtype="float64")
+    (X, y), _ = fanin.datasets.load("digits")
+    scores, (_, grads) = net.scores(X), net.loss_and_grads(X, y)
+    layers = net.activation_report(X, y).layers
+    np.testing.assert_allclose(layers[-1].std, scores.std(), rtol=1e-10)
+    expected = [grads[f"W{i}"].std() for i in (1, 2, 3)]
+    np.testing.assert_allclose([layer.weight_gradient for layer in layers], expected, rtol=1e-10)
+
+
 @pytest.mark.row("I3")
 def test_verdicts_on_networks():
     (X, y), _ = fanin.datasets.load("digits")

@@ -105,7 +105,9 @@ class Stack:
         else:
             a, _ = _core.dense_forward(x, W, None, code, *_NO_MASK, None, False, self.threads)
         if keep:
-            a, slope = _core.activation_forward(a, self.code, *_NO_MASK, None, True, self.threads)
+            a, slope = _core.activation_forward(
+                a, self.code, 1.0, *_NO_MASK, None, True, self.threads
+            )
             assert slope is not None
             self.kept.append((x, W, slope))
         tally = Tally(self.activation, a.shape[1], self.bins, self.threads)

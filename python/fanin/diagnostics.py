@@ -173,8 +173,9 @@ def activation_report(
 ) -> ActivationReport:
     """Tell how activations and gradients spread through a network, on its data.
 
-    What ``net.activation_report(X, y)`` gives. Without dropout, as in prediction; rows enter as in
-    training, in blocks, so that memory is bounded whatever their number.
+    What ``net.activation_report(X, y)`` gives. As in prediction: without masks, and what vanilla
+    dropout keeps comes times its probability; DropConnect's inference is the mean's. Rows enter as
+    in training, in blocks, so that memory is bounded whatever their number.
 
     Parameters
     ----------
@@ -214,6 +215,8 @@ def activation_report(
     bins = _validate.whole("bins", bins, 1)
     threads = _validate.threads(n_threads)
     pairs = list(zip([*net.activation, "identity"], net.dims[1:], strict=True))
+    vanilla = net._dropping.dropout_mode == "vanilla"
+    factors = [net.dtype.type(k if vanilla else 1) for k in [*net.keep, 1.0]]
     tallies = [Tally(kind, units, bins, threads) for kind, units in pairs]
     gradients = [Spread(threads) for _ in tallies]
     learning = [np.zeros_like(net.params[f"W{i}"]) for i in range(1, len(pairs) + 1)]
@@ -225,6 +228,7 @@ def activation_report(
         for number, (kind, _) in enumerate(pairs, 1):
             W, b = net.params[f"W{number}"], net.params[f"b{number}"]
             a, cache = layers.dense_forward(a, W, b, activation=kind, n_threads=n_threads)
+            a *= factors[number - 1]
             found.append((a, cache))
         return found
 
@@ -243,6 +247,7 @@ def activation_report(
             for layer in reversed(range(len(pairs))):
                 assert g is not None
                 gradients[layer].add(g)
+                g *= factors[layer]
                 g, dW, _ = layers.dense_backward(
                     g, passed[layer][1], need_dx=layer > 0, n_threads=n_threads
                 )

@@ -276,10 +276,10 @@ class _Fit:
         net, history = self.net, self.history
         net.stop_training, net.stop_reason = False, ""
         net.history = history
-        snapshot = _Snapshot(net, self.optimizer, self.states)
         began = time.perf_counter()
         history.stop_reason = "failed"
         try:
+            snapshot = _Snapshot(net, self.optimizer, self.states)
             with self.callbacks:
                 self.callbacks.on_train_begin({})
                 history.stop_reason = self.epochs_of(snapshot)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
 from typing import Any
 
 import numpy as np
 
+from fanin import ensemble
 from fanin._lecture.story import Chapter, Data, Remark, Table, percent, picture
 
 MEMBERS, EPOCHS = 5, 10
@@ -23,11 +23,10 @@ WAYS: tuple[tuple[str, str, dict[str, Any]], ...] = (
 
 def chapter(data: Data, seed: int) -> Chapter:
     """Three of the six ways to make one, on real data."""
-    builders = importlib.import_module("fanin.ensemble")
     dims = [data.dim, 64, data.n_classes]
     rows, first = [], None
     for way, name, options in WAYS:
-        whole = getattr(builders, name)(
+        whole = getattr(ensemble, name)(
             dims, data.X, data.y, seed=seed, batch_size=min(64, len(data.y)),
             preprocess=data.preprocess, progress=False, **options,
         )  # fmt: skip
