@@ -290,5 +290,5 @@ def test_ctrl_c_stops_members_and_begins_no_more() -> None:
 
 @pytest.mark.parametrize("executor", [3, "threads", object()])
 def test_what_is_no_executor(executor: Any) -> None:
-    with pytest.raises(TypeError, match="executor: expected .*a Dask client or None"):
+    with pytest.raises(TypeError, match=r"executor: expected .*a Dask client or None"):
         build("initializations", executor)
