@@ -26,6 +26,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from fanin import _validate
 from fanin._hooks import Callback, Logs
 from fanin._runtime import get_num_threads
 from fanin.callbacks import History, open_bar
@@ -173,6 +174,8 @@ def _own_rows(arrays: Arrays, rows: Rows | None) -> dict[str, Any]:
 
 def check(member: Member, arrays: Arrays) -> None:
     """Refuses what fit would refuse, before anything trains."""
+    if "epochs" in member.fit:
+        _validate.whole("epochs", member.fit["epochs"], 0)
     options = copy.deepcopy(dict(member.fit)) | {"epochs": 0}
     MLP(**member.network).fit(**_own_rows(arrays, None), progress=False, **options)
 
@@ -201,8 +204,7 @@ def train_all(
             return train_all(members, arrays, threads, progress)
     bar = open_bar(total=len(members), unit="member") if progress else None
     try:
-        with _shared(executor, arrays) as data:
-            outcomes = _Run(members, data, executor, bar).outcomes()
+        outcomes = _Run(members, arrays, executor, bar).outcomes()
     finally:
         if bar is not None:
             bar.close()
@@ -258,9 +260,9 @@ class _Run:
     """Members on their way through an executor."""
 
     def __init__(
-        self, members: Sequence[Member], data: Any, executor: Executor, bar: Any = None
+        self, members: Sequence[Member], arrays: Arrays, executor: Executor, bar: Any = None
     ) -> None:
-        self.members, self.data, self.executor, self.bar = members, data, executor, bar
+        self.members, self.arrays, self.executor, self.bar = members, arrays, executor, bar
         self.cores = get_num_threads()
         self.n_threads = max(1, self.cores // (_workers(executor) or self.cores))
         local = isinstance(executor, ThreadPoolExecutor)
@@ -277,30 +279,34 @@ class _Run:
                 stacklevel=5,
             )
             broken = any(isinstance(done[i], BrokenExecutor) for i in lost)
-            done |= self.pass_over(lost, self.submit_alone if broken else self.submit)
+            # One at a time, since one of them may have killed the others' workers; each with the
+            # data shared anew, since on a cluster that may be gone with the workers.
+            for i in lost:
+                done |= self.pass_over([i], self.submit_alone if broken else self.submit)
         return done
 
     def pass_over(
-        self, members: Iterable[int], submit: Callable[[int], Future[Any]]
+        self, members: Iterable[int], submit: Callable[[Any, int], Future[Any]]
     ) -> dict[int, Outcome]:
         done: dict[int, Outcome] = {}
         futures: dict[Future[Any], int] = {}
-        try:
-            for i in members:
-                try:
-                    futures[submit(i)] = i
-                except BrokenExecutor as error:
-                    done[i] = error
-            for future in _finished(futures):
-                done[futures[future]] = outcome = self.outcome(future)
-                if self.bar is not None and not _lost_worker(outcome):
-                    self.bar.update()
-        except BaseException:
-            if self.stop is not None:
-                self.stop.set()
-            for future in futures:
-                future.cancel()
-            raise
+        with _shared(self.executor, self.arrays) as data:
+            try:
+                for i in members:
+                    try:
+                        futures[submit(data, i)] = i
+                    except BrokenExecutor as error:
+                        done[i] = error
+                for future in _finished(futures):
+                    done[futures[future]] = outcome = self.outcome(future)
+                    if self.bar is not None and not _lost_worker(outcome):
+                        self.bar.update()
+            except BaseException:
+                if self.stop is not None:
+                    self.stop.set()
+                for future in futures:
+                    future.cancel()
+                raise
         return done
 
     @staticmethod
@@ -310,15 +316,15 @@ class _Run:
         except Exception as error:
             return error
 
-    def submit(self, i: int) -> Future[Any]:
+    def submit(self, data: Any, i: int) -> Future[Any]:
         extra: dict[str, Any] = {}
         if self.stop is not None:
             extra["stop"] = self.stop
         elif hasattr(self.executor, "_client"):
             extra["pure"] = False  # Dask: never the outcome of an earlier such task
-        return self.executor.submit(train, self.data, self.members[i], self.n_threads, **extra)
+        return self.executor.submit(train, data, self.members[i], self.n_threads, **extra)
 
-    def submit_alone(self, i: int) -> Future[Any]:
+    def submit_alone(self, data: Any, i: int) -> Future[Any]:
         """In a new process of its own: the pool is gone, and this member may have killed it."""
         context = getattr(self.executor, "_mp_context", None)
         if context is None:
@@ -328,7 +334,7 @@ class _Run:
         future: Future[Any] = Future()
         with ProcessPoolExecutor(1, mp_context=context) as pool:
             try:
-                outcome = pool.submit(train, self.data, self.members[i], self.cores).result()
+                outcome = pool.submit(train, data, self.members[i], self.cores).result()
             except Exception as error:
                 future.set_exception(error)
             else:

@@ -148,7 +148,8 @@ def from_objectives(
     ['softmax', 'svm', 'softmax']
     """
     network = _network_options("network", network)
-    _validate.sequence("variants", variants, "a list of dicts")
+    if not _validate.sequence("variants", variants, "a list of dicts"):
+        raise ValueError("variants: expected at least one, got none")
     known = [*NETWORK_OPTIONS, "dims", "seed", *_without(FIT_OPTIONS, DATA_OPTIONS)]
     members = []
     for i, (own, variant) in enumerate(zip(_seeds(seed, len(variants)), variants, strict=True)):
@@ -302,9 +303,12 @@ def _trained(
         arrays["validation_X"], arrays["validation_y"] = pair
     members, distinct = ([_without_data(m) for m in some] for some in (members, distinct))
     for member in distinct:
-        if "epochs" in member.fit:
-            _validate.whole("epochs", member.fit["epochs"], 0)
-        check(member, arrays)
+        try:
+            check(member, arrays)
+        except (TypeError, ValueError) as error:
+            if len(distinct) == 1:
+                raise
+            raise type(error)(f"{member.name}: {error}") from error
     networks, failures = train_all(members, arrays, runner, progress)
     return Ensemble(networks, combine=combine, failures=failures)
 

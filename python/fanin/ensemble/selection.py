@@ -63,25 +63,21 @@ def from_search(
     pairs = [(c, None) if isinstance(c, MLP) else _pair(c) for c in given]
     if (X_val is None) != (y_val is None):
         raise ValueError("X_val, y_val: expected both or neither")
+    if X_val is None and (greedy or any(score is None for _, score in pairs)):
+        why = "for greedy selection" if greedy else "to score candidates without a score"
+        raise ValueError(f"X_val, y_val: expected validation rows {why}, got None")
     networks = Ensemble([net for net, _ in pairs], combine=combine).members
     k = _validate.whole("k", k, 1, None if greedy else len(networks))
-    if X_val is None or y_val is None:
-        if greedy or any(score is None for _, score in pairs):
-            why = "for greedy selection" if greedy else "to score candidates without a score"
-            raise ValueError(f"X_val, y_val: expected validation rows {why}, got None")
-        scores = [score for _, score in pairs if score is not None]
-    else:
-        own = [_scores(net, X_val, y_val) if s is None else s for net, s in pairs]
-        scores = own
-    order = sorted(range(len(networks)), key=lambda i: (-_finite(scores[i]), i))
-    good = [i for i in order if math.isfinite(scores[i])]
-    failures = [
-        Failure(i, f"candidate {i}", f"its validation score is {scores[i]}")
-        for i in range(len(networks))
-        if not math.isfinite(scores[i])
-    ]
+    scores = [_score(net, X_val, y_val) if score is None else score for net, score in pairs]
+    good = [i for i, score in enumerate(scores) if math.isfinite(score)]
     if not good:
         raise ValueError("candidates: expected a finite score, got none")
+    good.sort(key=lambda i: -scores[i])
+    failures = [
+        Failure(i, f"candidate {i}", f"its validation score is {score}")
+        for i, score in enumerate(scores)
+        if not math.isfinite(score)
+    ]
     if not greedy:
         return Ensemble([networks[i] for i in good[:k]], combine=combine, failures=failures)
     assert X_val is not None
@@ -104,11 +100,7 @@ def _pair(candidate: Any) -> tuple[MLP, float]:
         raise TypeError(f"candidates: expected a number as score, got {score!r}") from None
 
 
-def _finite(score: float) -> float:
-    return score if math.isfinite(score) else -math.inf
-
-
-def _scores(net: MLP, X: Array, y: Array) -> float:
+def _score(net: MLP, X: Any, y: Any) -> float:
     result = net.evaluate(X, y)
     return result.get("accuracy", -result["loss"])
 
