@@ -132,6 +132,11 @@ def chapter(data: Data, seed: int) -> Chapter:
                 for case, report in zip(CASES, reports, strict=True)
             ],
         ),
+        (
+            "Where outputs go to 0, the gradient goes with them. The saturated units of the second "
+            "case do shut nearly all of it out, but what passes the others comes through weights "
+            "five times as large, and so it *grows* on its way down, in a few units of each layer."
+        ),
     ]
     return Chapter("Weight initialisation", [*blocks, *_on_data(data, seed)])
 
