@@ -133,9 +133,10 @@ def chapter(data: Data, seed: int) -> Chapter:
             ],
         ),
         (
-            "Where outputs go to 0, the gradient goes with them. The saturated units of the second "
-            "case do shut nearly all of it out, but what passes the others comes through weights "
-            "five times as large, and so it *grows* on its way down, in a few units of each layer."
+            "Where outputs go to 0, the gradient goes with them. The second case is less simple: up "
+            f"to {max(layer.saturated for layer in reports[1].layers):.0%} of a layer's outputs "
+            "are saturated and let hardly anything pass, but the rest pass it on through weights "
+            "five times as large as the first case's, and the gradient *grows* on its way down."
         ),
     ]
     return Chapter("Weight initialisation", [*blocks, *_on_data(data, seed)])
