@@ -133,8 +133,8 @@ def chapter(data: Data, seed: int) -> Chapter:
             ],
         ),
         (
-            "Where outputs go to 0, the gradient goes with them. The second case is less simple: up "
-            f"to {max(layer.saturated for layer in reports[1].layers):.0%} of a layer's outputs "
+            "Where outputs go to 0, the gradient goes with them. The second case is less simple: "
+            f"up to {max(layer.saturated for layer in reports[1].layers):.0%} of a layer's outputs "
             "are saturated and let hardly anything pass, but the rest pass it on through weights "
             "five times as large as the first case's, and the gradient *grows* on its way down."
         ),
