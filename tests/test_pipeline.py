@@ -272,6 +272,8 @@ BAD: dict[str, tuple[Any, type[Exception], str]] = {
     "subclass": (Mine(), TypeError, r"preprocess: .*got Mine\(\)"),
     "option": ([Normalize(eps=-1), PCA(4)], ValueError, "eps: expected at least 0"),
     "components": ([Whiten(400, method="zca"), PCA(4)], ValueError, "n_components: expected betw"),
+    "numbers": ([3], ValueError, "preprocess: expected None, 'standardize', transformers of"),
+    "name": ("normal", ValueError, "preprocess: expected one of standardize; got 'normal'"),
     "callback": (PCA(4), TypeError, "callbacks: expected"),
 }
 

@@ -209,8 +209,8 @@ def transformers(preprocess: object) -> list[Transformer] | None:
     return items
 
 
-def _pair(preprocess: Any, columns: int, dtype: np.dtype[Any]) -> Entry:
-    """From (mean, scale) of one value or one a column."""
+def _numbers(preprocess: Any) -> tuple[Doubles, Doubles]:
+    """(mean, scale) as arrays."""
     try:
         mean, scale = (np.atleast_1d(np.asarray(v, dtype=np.float64)) for v in preprocess)
     except (TypeError, ValueError):
@@ -218,6 +218,11 @@ def _pair(preprocess: Any, columns: int, dtype: np.dtype[Any]) -> Entry:
             "preprocess: expected None, 'standardize', transformers of fanin.preprocessing or "
             f"(mean, scale), got {preprocess!r}"
         ) from None
+    return mean, scale
+
+
+def _pair(mean: Doubles, scale: Doubles, columns: int, dtype: np.dtype[Any]) -> Entry:
+    """From (mean, scale) of one value or one a column."""
     for value in (mean, scale):
         if value.shape not in ((1,), (columns,)) or not np.isfinite(value).all():
             raise ValueError(
@@ -236,7 +241,11 @@ class Preparation:
 
     def __init__(self, preprocess: Preprocess | None, net: Entering) -> None:
         steps = transformers(preprocess)
-        self.given = preprocess if steps is None else None
+        self.given: str | tuple[Doubles, Doubles] | None = None
+        if isinstance(preprocess, str):
+            self.given = one_of("preprocess", preprocess, ["standardize"])
+        elif preprocess is not None and steps is None:
+            self.given = _numbers(preprocess)
         self.entry, self.width, self.dtype = net._entry, net.dims[0], net.dtype
         self.new = steps is not None
         if preprocess is None:
@@ -277,10 +286,9 @@ class Preparation:
             if not self.entry.steps:
                 self.entry = Entry((), *self.entry.inside(rows))
         elif isinstance(self.given, str):
-            one_of("preprocess", self.given, ["standardize"])
             self.entry = Entry((), *_finite(*standardization(rows), self.dtype))
         else:
-            self.entry = _pair(self.given, rows.shape[1], self.dtype)
+            self.entry = _pair(*self.given, rows.shape[1], self.dtype)
         return through(self.entry.before, rows, n_threads)
 
     def _foresee(self, columns: int) -> None:

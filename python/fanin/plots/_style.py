@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,13 +67,13 @@ def panels(ax: Any, rows: int, columns: int, height: float, width: float = WIDTH
     return axes.reshape(shape)
 
 
-def tidy(panel: Axes, *, grid: str | None = "y", legend: bool = True) -> None:
+def tidy(panel: Axes, *, grid: Literal["x", "y", "both"] | None = "y", legend: bool = True) -> None:
     """The common look: no frame, a faint grid, a legend where something is named."""
     panel.spines[["top", "right"]].set_visible(False)
     panel.spines[["left", "bottom"]].set_color(FAINT)
     panel.tick_params(colors=INK, labelsize=10)
     if grid:
-        panel.grid(axis=grid, color=GRID, linewidth=0.8)  # type: ignore[arg-type]
+        panel.grid(axis=grid, color=GRID, linewidth=0.8)
     panel.set_axisbelow(True)
     for text in (panel.xaxis.label, panel.yaxis.label):
         text.set(color=INK, fontsize=11)
