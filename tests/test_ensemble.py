@@ -277,9 +277,9 @@ def test_the_equal_average_is_the_mean_of_the_epochs() -> None:
     got = average.network()
     np.testing.assert_allclose(got.get_parameters(), np.mean(points.points[5:], axis=0), rtol=1e-12)
     assert np.array_equal(net.get_parameters(), points.points[-1])
-    assert got._mean is not None
-    assert net._mean is not None
-    assert np.array_equal(got._mean, net._mean)
+    (got_mean, got_scale), (mean, scale) = got.preprocess, net.preprocess
+    assert np.array_equal(got_mean, mean)
+    assert np.array_equal(got_scale, scale)
 
 
 def test_the_exponential_average_by_hand() -> None:
