@@ -1,7 +1,8 @@
 """The inner loops of the matrix products in compiled code, read with objdump.
 
 Symbols are not needed, so that a stripped module will do: a tile's loop is an innermost loop that
-multiplies by numbers that it reads one at a time (broadcasts) into several accumulators.
+multiplies by numbers that it reads one at a time (broadcasts) into several accumulators, and does
+no other arithmetic.
 ``python -m benchmarks.hot_loops [FILE ...]`` lists those of files, or of the installed module.
 """
 
@@ -16,7 +17,6 @@ from typing import ClassVar, NamedTuple
 
 LEAST_MULTIPLICATIONS = 4  # fused, in a loop; fewer are no tile
 LEAST_SHARE = 1 / 8  # of the instructions; polynomials among other work have less
-WIDEST_ROW = 8  # multiplications of one broadcast; polynomials have more
 LONGEST_LOOP = 2000  # instructions
 
 INSTRUCTION = re.compile(r"^\s*([0-9a-f]+):\t(\S+)[ \t]*(.*)", re.MULTILINE)
@@ -57,6 +57,7 @@ class X86:
     end = re.compile(r"ret")
     call = re.compile(r"call")
     multiply_add = re.compile(r"vf(?:n?)m(?:add|sub)(?:132|213|231)p([sd])")
+    other_arithmetic = re.compile(r"v(?:add|sub|mul|div|sqrt|max|min)[ps][sd]")
     register = re.compile(r"%([yz]mm)\d+")
     isas: ClassVar = {"zmm": "avx512", "ymm": "avx2"}
     dtypes: ClassVar = {"s": "float32", "d": "float64"}
@@ -81,6 +82,7 @@ class AArch64:
     end = re.compile(r"ret")
     call = re.compile(r"blr?$")
     multiply_add = re.compile(r"fml[as]")
+    other_arithmetic = re.compile(r"f(?:add|sub|mul|div|sqrt|max|min)\w*")
     register = re.compile(r"v\d+\.(4s|2d)")
     isas: ClassVar = {"4s": "neon", "2d": "neon"}
     dtypes: ClassVar = {"4s": "float32", "2d": "float64"}
@@ -127,7 +129,9 @@ def tile_loop(body: list[Instruction], machine: Machine) -> Loop | None:
     vectors = [machine.register.search(i.operands) for i in fused]
     width = next((v[1] for v in vectors if v), None)
     broadcasts = sum(map(machine.is_broadcast, body))
-    if width is None or not LEAST_MULTIPLICATIONS <= len(fused) <= WIDEST_ROW * broadcasts:
+    if width is None or len(fused) < LEAST_MULTIPLICATIONS or not broadcasts:
+        return None
+    if any(machine.other_arithmetic.fullmatch(i.name) for i in body):  # of a polynomial
         return None
     if len(fused) < LEAST_SHARE * len(body) or any(machine.end.match(i.name) for i in body):
         return None
