@@ -129,7 +129,6 @@ class Directions(Transformer):
     _dtype: np.dtype[Any]
     _resolution: float
     _private = ("_moments", "_principal", "_dtype", "_resolution", "_turned")
-    _mixes = True
 
     def fit(self, X: Array, y: object = None) -> Self:
         """Learns the directions of X (N, D) or (N, ...)."""

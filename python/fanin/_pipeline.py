@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fanin import _core
-from fanin._transformer import Transformer, stored_array
+from fanin._transformer import Columnwise, Transformer, stored_array
 from fanin._validate import cast, data_rows, one_of, threads, whole
 from fanin.preprocessing import PCA, Normalize, Preprocess, Whiten, ZeroCenter, standardization
 
@@ -41,6 +41,7 @@ class Entry(NamedTuple):
         mean = scale = None
         before = _mixing(steps)
         for step in steps[len(before) :]:
+            assert isinstance(step, Columnwise)
             m, s = step._affine()
             if mean is None or scale is None:
                 mean, scale = m, s

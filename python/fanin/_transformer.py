@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import importlib
 import inspect
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
@@ -18,7 +19,7 @@ Array = npt.NDArray[Any]
 Doubles = npt.NDArray[np.float64]
 
 
-class Transformer:
+class Transformer(ABC):
     """Learns from rows, then transforms rows. Works in a scikit-learn Pipeline, without it too."""
 
     n_threads: int | None
@@ -27,19 +28,20 @@ class Transformer:
     mean_: Doubles
     _private: tuple[str, ...] = ()  # what is learned beside the attributes that end in _
     _stored: tuple[str, ...] = ("mean_",)  # (D,) float64: with the parameters, all that transforms
-    _mixes = False  # whether a column of the result depends on several columns
+    _mixes = True  # whether a column of the result depends on several columns
 
     def fit(self, X: Array, y: object = None) -> Self:
         """Learns from X (N, D) or (N, ...), forgetting what was learned before."""
-        raise NotImplementedError
+        self._forget()
+        return self.partial_fit(X, y)
 
+    @abstractmethod
     def partial_fit(self, X: Array, y: object = None) -> Self:
         """Learns from more rows, for data larger than memory."""
-        raise NotImplementedError
 
+    @abstractmethod
     def transform(self, X: Array) -> Array:
         """X transformed: float64 for float64, else float32."""
-        raise NotImplementedError
 
     def fit_transform(self, X: Array, y: object = None) -> Array:
         """``fit(X).transform(X)``."""
@@ -105,10 +107,6 @@ class Transformer:
         """The width of what `transform` gives."""
         return self.n_features_in_
 
-    def _affine(self) -> tuple[Doubles, Doubles]:
-        """(mean, scale) of a transformer that does not mix columns: ``(X - mean) * scale``."""
-        raise NotImplementedError
-
     def _frozen(self) -> Self:
         """A fitted copy, apart from this one, without what only more `partial_fit` needs."""
         return copy.deepcopy(self)
@@ -161,6 +159,16 @@ class Transformer:
 
     def _centred(self, rows: Array, scale: Doubles | None = None) -> Array:
         return _core.centre_rows(rows, self.mean_, scale, self._threads)
+
+
+class Columnwise(Transformer):
+    """Does the same to every row, column by column: a network's native loop can do it."""
+
+    _mixes = False
+
+    @abstractmethod
+    def _affine(self) -> tuple[Doubles, Doubles]:
+        """(mean, scale): `transform` gives ``(X - mean) * scale``."""
 
 
 def stored_array(name: str, array: Array, shape: tuple[int, ...]) -> Doubles:

@@ -22,7 +22,7 @@ import numpy.typing as npt
 
 from fanin import _core
 from fanin._covariance import Directions, rounding_variance
-from fanin._transformer import Transformer, column_mean, positive_count
+from fanin._transformer import Columnwise, Transformer, column_mean, positive_count
 from fanin._validate import one_of, real
 
 __all__ = [
@@ -40,7 +40,7 @@ Doubles = npt.NDArray[np.float64]
 Preprocess = str | tuple[npt.ArrayLike, npt.ArrayLike] | Transformer | Sequence[Transformer]
 
 
-class ZeroCenter(Transformer):
+class ZeroCenter(Columnwise):
     """Takes the mean of each feature away: ``X -= np.mean(X, axis=0)``.
 
     Parameters
@@ -64,11 +64,6 @@ class ZeroCenter(Transformer):
 
     def __init__(self, *, n_threads: int | None = None) -> None:
         self.n_threads = n_threads
-
-    def fit(self, X: Array, y: object = None) -> Self:
-        """Learns the mean of X (N, D) or (N, ...)."""
-        self._forget()
-        return self.partial_fit(X, y)
 
     def partial_fit(self, X: Array, y: object = None) -> Self:  # noqa: ARG002
         """Learns from more rows, for data larger than memory."""
@@ -94,7 +89,7 @@ class ZeroCenter(Transformer):
         return self.mean_, np.ones_like(self.mean_)
 
 
-class Normalize(Transformer):
+class Normalize(Columnwise):
     """Gives each feature mean 0 and standard deviation 1: ``(X - mean_) / scale_``.
 
     ``scale_ = sqrt(var_ + eps)``, and 1 for a constant feature, which is only centred. It assumes
@@ -134,11 +129,6 @@ class Normalize(Transformer):
         self.eps = eps
         self.ddof = ddof
         self.n_threads = n_threads
-
-    def fit(self, X: Array, y: object = None) -> Self:
-        """Learns mean and variance of X (N, D) or (N, ...), in two passes."""
-        self._forget()
-        return self.partial_fit(X, y)
 
     def partial_fit(self, X: Array, y: object = None) -> Self:  # noqa: ARG002
         """Learns from more rows, for data larger than memory; joined by Chan's formula."""
