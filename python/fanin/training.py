@@ -15,7 +15,8 @@ from fanin._pipeline import Preparation, through
 from fanin.callbacks import Callback, CallbackList, History, ProgressBar
 
 if TYPE_CHECKING:
-    from fanin.network import MLP, Targets
+    from fanin._passes import Targets
+    from fanin.network import MLP
     from fanin.preprocessing import Preprocess
 
 __all__ = ["DivergenceWarning"]
