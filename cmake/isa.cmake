@@ -29,7 +29,7 @@ set(FANIN_ISA_DEFINITIONS)
 
 # One object library per instruction set: the only code compiled with its flags.
 function(fanin_isa_objects name)
-  add_library(isa_${name} OBJECT ${FANIN_CPP}/isa/${name}.cpp)
+  add_library(isa_${name} OBJECT ${FANIN_CPP}/isa/${name}.cpp ${FANIN_CPP}/isa/${name}_image.cpp)
   target_include_directories(isa_${name} PRIVATE ${FANIN_CPP})
   target_compile_options(isa_${name} PRIVATE ${FANIN_OPTIONS} ${ARGN})
   set_target_properties(isa_${name} PROPERTIES POSITION_INDEPENDENT_CODE ON)

@@ -18,4 +18,6 @@ const Kernels<T>& kernels() {
   return of<T>(table());
 }
 
+inline const ImageKernels& image_kernels() { return table().images; }
+
 }  // namespace fanin

@@ -1,4 +1,5 @@
 // Every kernel family over the Vec that the including file picked, and the table that exports them.
+#include "isa/join.hpp"
 #include "isa/table.hpp"
 #include "simd/math.hpp"
 
@@ -15,11 +16,6 @@
 #include "kernels/random_dense.inl.hpp"
 #include "kernels/statistics.inl.hpp"
 #include "kernels/summary.inl.hpp"
-
-#define FANIN_JOIN_(a, b) a##b
-#define FANIN_JOIN(a, b) FANIN_JOIN_(a, b)
-#define FANIN_TEXT_(a) #a
-#define FANIN_TEXT(a) FANIN_TEXT_(a)
 
 namespace fanin {
 
@@ -57,6 +53,7 @@ constexpr Kernels<T> make_kernels() {
 }  // namespace FANIN_ISA
 
 const Table FANIN_JOIN(table_, FANIN_ISA) = {
-    FANIN_TEXT(FANIN_ISA), FANIN_ISA::make_kernels<float>(), FANIN_ISA::make_kernels<double>()};
+    FANIN_TEXT(FANIN_ISA), FANIN_ISA::make_kernels<float>(), FANIN_ISA::make_kernels<double>(),
+    FANIN_JOIN(images_, FANIN_ISA)};
 
 }  // namespace fanin

@@ -1,4 +1,5 @@
 #pragma once
+#include "isa/image_table.hpp"
 #include "kernels/activation.hpp"
 #include "kernels/covariance.hpp"
 #include "kernels/dense.hpp"
@@ -52,6 +53,7 @@ struct Table {
   const char* name;
   Kernels<float> f32;
   Kernels<double> f64;
+  const ImageKernels& images;
 };
 
 template <class T>

@@ -1,0 +1,62 @@
+#pragma once
+#include <cstdint>
+
+#include "kernels/image.hpp"
+
+namespace fanin {
+
+/// Output pixel i of an axis is the sum over t < taps of weights[i * taps + t] * source[first[i] +
+/// t], a chain of fma over t from 0; where first[i] is negative it is fill -1 - first[i]. Weights
+/// that would reach beyond the source are zero, and first[i] + taps never does: where an axis is
+/// shorter than taps, taps is its length.
+struct AxisWeights {
+  const std::int32_t* first;
+  const float* weights;
+  index n, taps;
+};
+
+/// Axis-aligned resampling: along the rows first, then down the columns, in float throughout.
+struct ResizeImage {
+  Image source;
+  AxisWeights rows, columns;
+  const float* fills;  // (fills, most_channels), in the source's units
+  ChannelAffine affine;
+  Planes out;
+  float* room;  // resize_room() floats; holds rows between calls on the same image
+};
+
+/// What a warp finds where it leaves a window.
+enum class Border : int { constant, edge, reflect, symmetric };
+
+/// One step on the way back from output to source, pixel centres at whole numbers: (x, y) ->
+/// matrix (x, y, 1), then the lens: with d the distance vector from the centre and r = |d| /
+/// radius, centre + d (1 + k1 r^2 + k2 r^4). What lies outside the window [0, width) x [0, height)
+/// of pixels (half a pixel beyond its outermost centres) is fill number `fill`, or is folded back.
+struct WarpStage {
+  float matrix[6];  // x from (x, y, 1), then y
+  bool lens;
+  float centre_x, centre_y, radius, k1, k2;
+  Border border;
+  std::int32_t fill;
+  index left, top, width, height;
+};
+
+/// Back through the stages, first to last, and there the source, bilinear: the taps beyond the last
+/// stage's window are its border's. `nearest` takes the nearest pixel instead.
+struct WarpImage {
+  Image source;
+  const WarpStage* stages;
+  int n_stages;
+  const float* fills;
+  bool nearest;
+  ChannelAffine affine;
+  index width;  // of the output
+  Planes out;
+  void* room;  // warp_room() bytes; prepare_warp() fills it
+};
+
+/// Scratch: of the width of the output (columns.n), the taps of both axes and the source's width.
+index resize_room(const ResizeImage&);
+index warp_room(const Image& source);
+
+}  // namespace fanin
