@@ -141,9 +141,11 @@ class Pool:
     fourth argument ``stop``, an event, where it runs on a thread of this process.
     """
 
-    def __init__(self, executor: Executor, arrays: Arrays, noun: str) -> None:
+    def __init__(
+        self, executor: Executor, arrays: Arrays, noun: str, cores: int | None = None
+    ) -> None:
         self.executor, self.arrays, self.noun = executor, arrays, noun
-        self.cores = get_num_threads()
+        self.cores = get_num_threads() if cores is None else cores
         self.workers = workers_of(executor)
         self.n_threads = max(1, self.cores // (self.workers or self.cores))
         self.window = max(LEAST_WINDOW, 4 * (self.workers or LEAST_WINDOW))

@@ -92,15 +92,13 @@ class Range(Parameter):
 
     def narrowed(self, low: float, high: float) -> Range:
         """The part between two positions of the unit interval, which may lie beyond it."""
-        ends = self._between(low), self._between(high)
-        bounds = self._rounded(*ends)
-        if not bounds[0] < bounds[1]:
-            bounds = ends
+        bounds = self._rounded(self._between(low), self._between(high))
         return type(self)(*bounds, log=self.log, natural=self.natural)
 
     def _rounded(self, low: float, high: float) -> tuple[float, float]:
         """Bounds that a person would write."""
-        return float(f"{low:.3g}"), float(f"{high:.3g}")
+        short = float(f"{low:.3g}"), float(f"{high:.3g}")
+        return short if short[0] < short[1] else (low, high)
 
     def has_natural_end(self, side: str, name: str) -> bool:
         """Whether a parameter of that name could not go on beyond this side."""
@@ -312,7 +310,8 @@ def plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {str(k): plain(v) for k, v in value.items()}
     if isinstance(value, np.ndarray):
-        digest = hashlib.sha256(np.ascontiguousarray(value).view(np.uint8).data).hexdigest()
+        values = np.ascontiguousarray(value).reshape(-1).view(np.uint8)
+        digest = hashlib.sha256(values.data).hexdigest()
         return {"shape": list(value.shape), "dtype": str(value.dtype), "sha256": digest}
     if hasattr(value, "__qualname__"):
         return f"{value.__module__}.{value.__qualname__}"
