@@ -14,7 +14,7 @@ from fanin.preprocessing import standardization
 from fanin.random import package_generator
 from fanin.tuning import _objective, _strategies
 from fanin.tuning._objective import Function, Objective, Training
-from fanin.tuning.space import Space, check_space, plain
+from fanin.tuning.space import Space, check_space
 
 Array = npt.NDArray[Any]
 Data = tuple[Array, Array]
@@ -60,7 +60,9 @@ class Plan:
             raise ValueError("prune: expected None or 'halving' with a function, got 'median'")
         self.starts = _strategies.starts(start_from, self.space, self.seed)
         self.strategy = _strategies.make(strategy, self.space, n_trials, self.seed)
-        self.strategy_name = strategy if isinstance(strategy, str) else plain(strategy)
+        self.strategy_name = (
+            strategy if isinstance(strategy, str) else f"optuna {type(strategy).__name__}"
+        )
         self.n_trials = max(self.strategy.n_trials, len(self.starts))
         if self.prune == "halving" and self.strategy.generation is not None:
             raise ValueError("prune: expected None or 'median' with an Optuna sampler")

@@ -315,9 +315,10 @@ def plain(value: Any) -> Any:
         return {"shape": list(value.shape), "dtype": str(value.dtype), "sha256": digest}
     if hasattr(value, "__qualname__"):
         return f"{value.__module__}.{value.__qualname__}"
-    if type(value).__repr__ is object.__repr__:  # it has an address, which differs in each process
-        return {plain(type(value)): plain(vars(value))}
-    return repr(value)
+    text = repr(value)
+    if " at 0x" in text:  # an address, which differs in each process
+        return {plain(type(value)): plain(getattr(value, "__dict__", {}))}
+    return text
 
 
 def _bounds(low: float, high: float) -> tuple[float, float]:
