@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -60,6 +61,25 @@ def two_layers(model: object) -> tuple[Array, Array, Array, Array]:
     return W1, b1, W2, b2
 
 
+def _by_row(
+    augment_fn: Callable[[Array], Array] | None,
+) -> Callable[[Array, Array, int], Array] | None:
+    """Any function of a batch; a pipeline of `fanin.augment` hears which rows and epoch it is."""
+    if augment_fn is None:
+        return None
+    pipelines: Any = sys.modules.get("fanin.augment")  # whoever has one has imported it
+    if pipelines is None or not isinstance(augment_fn, pipelines.Compose):
+        return lambda X, rows, epoch: augment_fn(X)  # noqa: ARG005
+    pipeline: Any = augment_fn
+    if pipeline.mix is not None or pipeline.variants > 1:
+        what = "mixes labels" if pipeline.mix else f"makes {pipeline.variants} images of one"
+        raise ValueError(
+            f"augment_fn: expected a pipeline of images alone, got {pipeline!r}, which {what}; "
+            "fanin.MLP.fit has mix=, predict_proba has tta="
+        )
+    return lambda X, rows, epoch: pipeline(X, indices=rows, epoch=epoch)
+
+
 class CallableLoop:
     """Steps through any ``loss_function(X, model[, y, reg])``."""
 
@@ -73,7 +93,7 @@ class CallableLoop:
         n_threads: int | None,
     ) -> None:
         self.params = check_trainable(model)
-        self._loss_function, self._augment = loss_function, augment_fn
+        self._loss_function, self._augment = loss_function, _by_row(augment_fn)
         self._optimizer, self._reg, self._threads = optimizer, reg, n_threads
 
     def data(self, X: Array, y: Array, names: tuple[str, str]) -> tuple[Array, Array]:
@@ -89,14 +109,14 @@ class CallableLoop:
         return X, y
 
     def costs(
-        self, X: Array, y: Array, order: Array, batch: int, first: int, last: int
+        self, X: Array, y: Array, order: Array, batch: int, first: int, last: int, epoch: int
     ) -> Iterator[float]:
         """The cost of each step; the step is taken when the next one is asked for."""
         for step in range(first, last):
             rows = order[step * batch : (step + 1) * batch]
             X_batch = X[rows]
             if self._augment is not None:
-                X_batch = self._augment(X_batch)
+                X_batch = self._augment(X_batch, rows, epoch)
             result = self._loss_function(X_batch, self.params, y[rows], self._reg)
             try:
                 cost, grads = result
@@ -157,7 +177,14 @@ class NativeLoop:
         return rows, _validate.labels(names[1], y, len(rows), self._net.dims[-1])
 
     def costs(
-        self, X: Array, y: Array, order: Array, batch: int, first: int, last: int
+        self,
+        X: Array,
+        y: Array,
+        order: Array,
+        batch: int,
+        first: int,
+        last: int,
+        epoch: int,  # noqa: ARG002
     ) -> Iterator[float]:
         """The cost of each step; NaN ends them, and that step is not taken."""
         costs, correct = np.empty(last), np.empty(last, np.int64)

@@ -173,7 +173,7 @@ class ClassifierRun:
             order = self.batches.order(epoch)
             first = 0
             for stop in self._stops(epoch):
-                reason = self._steps(order, first, stop)
+                reason = self._steps(epoch, order, first, stop)
                 if reason:
                     return reason
                 ended = stop == self.batches.per_epoch
@@ -195,9 +195,10 @@ class ClassifierRun:
             stops.update(range(first + 1, per_epoch + 1, self.acc_frequency))
         return sorted(stops)
 
-    def _steps(self, order: Array, first: int, last: int) -> str:
+    def _steps(self, epoch: int, order: Array, first: int, last: int) -> str:
         history = self.stats["loss_history"]
-        for cost in self.loop.costs(self.X, self.y, order, self.batches.size, first, last):
+        size = self.batches.size
+        for cost in self.loop.costs(self.X, self.y, order, size, first, last, epoch):
             history.append(cost if math.isfinite(cost) else math.nan)
             began, where = history[0], f"iteration {len(history)}"
             if not math.isfinite(cost):
