@@ -223,12 +223,16 @@ def test_crops_are_uniform_over_all_places() -> None:
     assert np.abs(counts - 1800).max() < 5 * np.sqrt(1800)
 
 
-WARPS = {
-    "rotation": [RandomRotation(180, fill=(9, 100, 250, 3))],
-    "affine": [RandomAffine(20, (0.2, 0.1), (0.7, 1.4), (0.8, 1.25), (-15, 15, -5, 9), fill=30)],
-    "lens": [LensDistortion(0.4, 0.2, fill=200)],
-    "zoom": [RandomAffine(0, scale=(2.5, 3))],
-}
+def warps(top: float) -> dict[str, Any]:
+    """With fills in units of the images, whose white is `top`."""
+    return {
+        "rotation": RandomRotation(180, fill=0.4 * top),
+        "affine": RandomAffine(20, (0.2, 0.1), (0.7, 1.4), (0.8, 1.25), (-15, 15, -5, 9), fill=top),
+        "lens": LensDistortion(0.4, 0.2, fill=0.8 * top),
+        "zoom": RandomAffine(0, scale=(2.5, 3)),
+    }
+
+
 COMBINED = {
     "all": [
         HorizontalFlip(),
@@ -251,13 +255,18 @@ COMBINED = {
 @pytest.mark.row("A4")
 @pytest.mark.parametrize("dtype", [np.uint8, np.float32])
 @pytest.mark.parametrize("channels", [1, 3, 4])
-@pytest.mark.parametrize("name", WARPS)
+@pytest.mark.parametrize("name", warps(1))
 def test_warps_are_the_reference(name: str, channels: int, dtype: Any) -> None:
-    steps: list[Any] = WARPS[name]
-    if channels != 4 and name == "rotation":
-        steps = [RandomRotation(180, fill=9)]
+    aug = Compose([warps(255 if dtype == np.uint8 else 1)[name]], seed=7)
     for height, width in [(33, 16), (15, 40)]:
-        check(Compose(steps, seed=7), noise(6, height, width, channels, dtype), tolerance=0.05)
+        check(aug, noise(6, height, width, channels, dtype), tolerance=0.05)
+
+
+@pytest.mark.row("A4")
+def test_fills_are_one_for_each_channel() -> None:
+    aug = Compose([RandomRotation((30, 60), fill=(9, 100, 250))], seed=7)
+    result = check(aug, noise(6, 20, 31), tolerance=0.05)
+    np.testing.assert_array_equal(result[:, 0, 0], [[9, 100, 250]] * 6)
 
 
 @pytest.mark.row("A4")
