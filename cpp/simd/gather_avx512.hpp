@@ -4,6 +4,9 @@
 
 namespace fanin::FANIN_ISA {
 
+FANIN_INLINE U32 operator+(U32 a, U32 b) { return {_mm512_add_epi32(a.v, b.v)}; }
+FANIN_INLINE U32 operator*(U32 a, U32 b) { return {_mm512_mullo_epi32(a.v, b.v)}; }
+FANIN_INLINE U32 to_u32(Vec<float> a) { return {_mm512_cvttps_epi32(a.v)}; }
 template <int n>
 FANIN_INLINE Vec<float> byte_of(U32 a) {
   const __m512i byte = _mm512_and_si512(_mm512_srli_epi32(a.v, 8 * n), _mm512_set1_epi32(0xff));

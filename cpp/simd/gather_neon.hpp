@@ -4,6 +4,19 @@
 
 namespace fanin::FANIN_ISA {
 
+FANIN_INLINE U32 operator+(U32 a, U32 b) {
+  for (int i = 0; i < 4; ++i) a.v[i] = vaddq_u32(a.v[i], b.v[i]);
+  return a;
+}
+FANIN_INLINE U32 operator*(U32 a, U32 b) {
+  for (int i = 0; i < 4; ++i) a.v[i] = vmulq_u32(a.v[i], b.v[i]);
+  return a;
+}
+FANIN_INLINE U32 to_u32(Vec<float> a) {
+  U32 r;
+  for (int i = 0; i < 4; ++i) r.v[i] = vcvtq_u32_f32(a.v[i]);
+  return r;
+}
 template <int n>
 FANIN_INLINE Vec<float> byte_of(U32 a) {
   Vec<float> r;

@@ -47,9 +47,6 @@ struct U32 {
   }
 };
 
-FANIN_INLINE U32 operator+(U32 a, U32 b) { return {_mm512_add_epi32(a.v, b.v)}; }
-FANIN_INLINE U32 operator*(U32 a, U32 b) { return {_mm512_mullo_epi32(a.v, b.v)}; }
-
 /// The even and the odd words in the lower halves of 64-bit lanes, where vpmuludq takes them; the
 /// upper halves hold anything.
 struct Spread {
@@ -318,7 +315,5 @@ FANIN_INLINE double maximum(Vec<double> a) {
   const __m128d a2 = _mm_max_pd(_mm256_castpd256_pd128(a4), _mm256_extractf128_pd(a4, 1));
   return _mm_cvtsd_f64(_mm_max_sd(a2, _mm_unpackhi_pd(a2, a2)));
 }
-
-FANIN_INLINE U32 to_u32(Vec<float> a) { return {_mm512_cvttps_epi32(a.v)}; }
 
 }  // namespace fanin::FANIN_ISA

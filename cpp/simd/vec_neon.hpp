@@ -55,14 +55,6 @@ FANIN_INLINE U32 operator^(U32 a, U32 b) {
   for (int i = 0; i < 4; ++i) a.v[i] = veorq_u32(a.v[i], b.v[i]);
   return a;
 }
-FANIN_INLINE U32 operator+(U32 a, U32 b) {
-  for (int i = 0; i < 4; ++i) a.v[i] = vaddq_u32(a.v[i], b.v[i]);
-  return a;
-}
-FANIN_INLINE U32 operator*(U32 a, U32 b) {
-  for (int i = 0; i < 4; ++i) a.v[i] = vmulq_u32(a.v[i], b.v[i]);
-  return a;
-}
 FANIN_INLINE void multiply_wide(U32 a, std::uint32_t m, U32& high, U32& low) {
   const uint32x4_t factor = vdupq_n_u32(m);
   for (int i = 0; i < 4; ++i) {
@@ -396,12 +388,6 @@ FANIN_INLINE double maximum(Vec<double> a) {
   const float64x2_t a2 = larger(larger(a.v[0], a.v[2]), larger(a.v[1], a.v[3]));
   const double x = vgetq_lane_f64(a2, 0), y = vgetq_lane_f64(a2, 1);
   return x > y ? x : y;
-}
-
-FANIN_INLINE U32 to_u32(Vec<float> a) {
-  U32 r;
-  for (int i = 0; i < 4; ++i) r.v[i] = vcvtq_u32_f32(a.v[i]);
-  return r;
 }
 
 }  // namespace fanin::FANIN_ISA
