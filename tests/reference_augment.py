@@ -339,6 +339,8 @@ def sampled(values: Array, run: list[Step], nearest: bool) -> Array:
     unknown = np.ones((h, w), bool)
     for step in reversed(run[first:]):
         x, y = step.back(x, y)
+        if step.resize and step is not run[first]:
+            continue  # it sees what lies beside its crop
         if step.border in (None, "constant"):
             if step.border is not None and step is not run[first]:
                 assert step.fill is not None
