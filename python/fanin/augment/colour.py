@@ -188,7 +188,7 @@ class Normalize(Transform):
     Examples
     --------
     >>> normalize = fanin.augment.Compose([fanin.augment.Normalize(0.5, 0.25)])
-    >>> normalize(np.array([[[0, 255]]], np.uint8))
+    >>> normalize(np.array([[[0, 255]]], np.uint8)).round(6)
     array([[[-2.,  2.]]], dtype=float32)
     """
 
