@@ -155,7 +155,7 @@ def test_mixing_needs_no_labels_and_comes_after_normalising() -> None:
 
 @pytest.mark.parametrize("mix", [Mixup(0.4, num_classes=3), CutMix(mode="sample", num_classes=3)])
 def test_mixing_into_out_and_as_floats(mix: Any) -> None:
-    images, y = noise(7, 9, 10), np.arange(7) % 3
+    images, y = noise(7, 16, 17), np.arange(7) % 3
     for steps in ([], PLAIN):
         aug = Compose([*steps, mix], seed=10)
         expected, soft = aug(images, y, dtype="float32", layout="NCHW")

@@ -72,12 +72,12 @@ def batches(
     >>> for epoch in range(2):
     ...     for images, labels in batches(X, y, Compose([HorizontalFlip()]), 4, epoch):
     ...         print(epoch, images.shape, labels)
-    0 (4, 8, 8) [1 2 9 8]
-    0 (4, 8, 8) [5 7 4 0]
-    0 (2, 8, 8) [6 3]
-    1 (4, 8, 8) [8 3 2 6]
-    1 (4, 8, 8) [9 0 1 5]
-    1 (2, 8, 8) [4 7]
+    0 (4, 8, 8) [7 1 4 3]
+    0 (4, 8, 8) [9 6 0 5]
+    0 (2, 8, 8) [8 2]
+    1 (4, 8, 8) [6 0 1 2]
+    1 (4, 8, 8) [5 9 8 3]
+    1 (2, 8, 8) [7 4]
     """
     pipeline, images = _pipeline(aug), image_batch("X", X)
     size = whole("batch_size", batch_size, 1)

@@ -192,7 +192,7 @@ class LensDistortion(Transform):
     --------
     >>> lens = fanin.augment.Compose([fanin.augment.LensDistortion(k1=(0.3, 0.3))])
     >>> lens(np.full((1, 9, 9), 200, np.uint8))[0, 4, [0, 4]]  # a barrel's edge, and the middle
-    array([ 86, 200], dtype=uint8)
+    array([105, 200], dtype=uint8)
     """
 
     _kind = "lens"
