@@ -38,10 +38,14 @@ template <class T>
 Trainer<T>::Trainer(Network<T>& network, index batch)
     : network_(network), items_(network), pass_(network, items_, std::min(batch, most_rows)) {}
 
-/// Room for whole gradients where a step cannot use them up item by item, and for an item's.
+/// Room for minibatches' images, for whole gradients where a step cannot use them up item by item,
+/// and for an item's.
 template <class T>
 void Trainer<T>::reserve(const TrainingJob<T>& job, int members) {
   const index rows = std::min(job.batch, job.n_order);
+  if (job.augmentation) {
+    augmented_.begin(*job.augmentation, job.data, rows, network_.out(), members);
+  }
   const double flops = 2 * network_.madds() * static_cast<double>(rows);
   if (job.clip_norm > 0 || job.batch > pass_.rows() || flops >= fused_flops) {
     gradient_.reserve(network_.size());
@@ -60,10 +64,16 @@ double Trainer<T>::clip_factor(Team& team, double norm) {
 template <class T>
 bool Trainer<T>::step(Team& team, const Step& s, Poller& poll) {
   const TrainingJob<T>& job = s.job;
+  const Data<T>* data = &job.data;
+  const std::int64_t* indices = job.order + s.first;
+  if (job.augmentation) {
+    data = &augmented_.make(team, indices, s.rows, poll);
+    indices = nullptr;
+  }
   const index parts = parts_of(s.rows, pass_.rows());
   const double flops = 2 * network_.madds() * static_cast<double>(s.rows);
   const bool fused = parts == 1 && job.clip_norm == 0 && flops < fused_flops;
-  const double total = total_weight(job.data, job.order, s.first, s.rows);
+  const double total = total_weight(*data, indices, 0, s.rows);
   double loss = 0;
   index correct = 0;
   auto key = items_.key_of(job.seed, s.number, 0);
@@ -71,8 +81,7 @@ bool Trainer<T>::step(Team& team, const Step& s, Poller& poll) {
   for (index part = 0; part < parts; ++part) {
     const index begin = s.rows * part / parts, end = s.rows * (part + 1) / parts;
     key.first_row = begin;
-    b = {&job.data, job.order,         s.first + begin, end - begin,
-         part > 0,  part + 1 == parts, T(1 / total),    &key};
+    b = {data, indices, begin, end - begin, part > 0, part + 1 == parts, T(1 / total), &key};
     pass_.run(team, b, poll);
     loss += pass_.loss(b, &correct);
     if (fused) break;
@@ -105,7 +114,9 @@ bool Trainer<T>::step(Team& team, const Step& s, Poller& poll) {
 template <class T>
 TrainingProgress Trainer<T>::run(TrainingJob<T>& job, double* losses, std::int64_t* correct,
                                  FunctionRef<void()> poll) {
-  const double flops = 6 * network_.madds() * static_cast<double>(std::min(job.batch, job.n_order));
+  const double rows = static_cast<double>(std::min(job.batch, job.n_order));
+  const double augmentation = job.augmentation ? job.augmentation->flops() : 0;
+  const double flops = (6 * network_.madds() + augmentation) * rows;
   TrainingProgress progress;
   const Stopwatch watch;
   parallel_team(useful_threads(job.threads, flops), [&](Team& team) {

@@ -1,4 +1,5 @@
 #pragma once
+#include "engine/augmented_batch.hpp"
 #include "engine/row_pass.hpp"
 
 namespace fanin {
@@ -13,8 +14,9 @@ struct TrainingJob {
   const std::int64_t*
       order;  // rows of data; step s takes order[s * batch ...], the last may be short
   index n_order, batch;
-  index first_step, last_step;       // of this epoch, [first, last)
-  std::uint64_t seed, first_stream;  // dropout of step s draws under stream first_stream + s
+  index first_step, last_step;            // of this epoch, [first, last)
+  const BatchAugmentation* augmentation;  // null: rows enter as they are
+  std::uint64_t seed, first_stream;       // dropout of step s draws under stream first_stream + s
   RuleSpec rule;
   RuleClock clock;       // in and out
   T* states[3];          // arenas of the rule
@@ -55,6 +57,7 @@ class Trainer {
   Network<T>& network_;
   ParameterItems<T> items_;
   RowPass<T> pass_;
+  AugmentedBatch<T> augmented_;
   Aligned<T> gradient_;
   std::vector<Aligned<T>> scratch_;  // of each member: an item's gradient
 };
