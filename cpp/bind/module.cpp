@@ -10,6 +10,7 @@ void bind_dense(pybind11::module_&);
 void bind_drop_connect(pybind11::module_&);
 void bind_activation(pybind11::module_&);
 void bind_loss(pybind11::module_&);
+void bind_mixing(pybind11::module_&);
 void bind_optimizer(pybind11::module_&);
 void bind_random(pybind11::module_&);
 void bind_random_dense(pybind11::module_&);
@@ -29,6 +30,7 @@ PYBIND11_MODULE(_core, m, pybind11::mod_gil_not_used()) {
   bind_drop_connect(m);
   bind_activation(m);
   bind_loss(m);
+  bind_mixing(m);
   bind_optimizer(m);
   bind_random(m);
   bind_random_dense(m);

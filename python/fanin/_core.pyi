@@ -158,6 +158,30 @@ def random_dense(
     activation: int,
     n_threads: int,
 ) -> _Array: ...
+def draw_mix(
+    kind: str,
+    alpha: float,
+    p: float,
+    per_sample: bool,
+    seed: int,
+    indices: _Indices,
+    epoch: int,
+    height: int,
+    width: int,
+) -> tuple[_Doubles, _Indices]: ...
+def mix_images(
+    kind: str,
+    alpha: float,
+    p: float,
+    per_sample: bool,
+    seed: int,
+    images: _Array,
+    planar: bool,
+    indices: _Indices,
+    epoch: int,
+    out: _Array,
+    n_threads: int,
+) -> tuple[_Doubles, _Indices]: ...
 def summary(
     x: _Array, low: float, high: float, n_threads: int
 ) -> tuple[float, float, float, float, float, float]: ...
