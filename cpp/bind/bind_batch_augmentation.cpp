@@ -13,18 +13,17 @@ namespace {
 
 using MixingArguments = std::tuple<std::string, double, double, bool, std::uint64_t>;
 
-BatchAugmenter make(std::tuple<index, index, index> shape, const py::object& augmentation,
+BatchAugmenter make(std::tuple<index, index, index> shape,
+                    std::shared_ptr<Augmentation> augmentation,
                     const std::optional<MixingArguments>& mixing) {
   const auto [height, width, channels] = shape;
-  BatchAugmenter a{height, width, channels, augmentation, nullptr, {}};
-  if (!augmentation.is_none()) {
-    a.augmentation = &augmentation.cast<const Augmentation&>();
-    if (channels > most_channels || a.augmentation->variants() > 1 ||
-        a.augmentation->normalizes()) {
+  if (augmentation) {
+    if (channels > most_channels || augmentation->variants() > 1 || augmentation->normalizes()) {
       throw py::value_error("augmentation: expected one image of the data's dtype for each image");
     }
-    a.augmentation->output({height, width});
+    augmentation->output({height, width});
   }
+  BatchAugmenter a{height, width, channels, std::move(augmentation), {}};
   if (mixing) a.mixing = std::apply(mixing_of, *mixing);
   return a;
 }
