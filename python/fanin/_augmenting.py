@@ -1,5 +1,4 @@
-"""Images on their way into a network: the ``augment`` and ``mix`` of `MLP.fit`, the ``tta`` of
-prediction."""
+"""Images before they enter a network: ``augment`` and ``mix`` of `fit`, ``tta`` of prediction."""
 
 from __future__ import annotations
 
@@ -27,7 +26,7 @@ class TrainingImages:
     """What a fit does to its minibatches, checked against its data and its network."""
 
     def __init__(
-        self, net: MLP, X: Array, y_is_weighted: bool, augment: Compose | None, mix: Mix | None
+        self, net: MLP, X: Array, weighted: bool, augment: Compose | None, mix: Mix | None
     ) -> None:
         self.pipeline, self.mix = _pipeline(augment), _mix(mix)
         self.params = {
@@ -38,7 +37,7 @@ class TrainingImages:
         if self.pipeline is not None:
             self._take_mix_of(self.pipeline)
         if self.mix is not None:
-            self._check_mix(self.mix, net, y_is_weighted)
+            self._check_mix(self.mix, net, weighted)
         self._width, self._dtype = net.dims[0], net.dtype
         self.shape = self._image_shape(X)
         self.size = self._size_after(net.dims[0])
@@ -190,7 +189,7 @@ def test_time_pipelines(tta: Compose | Transform | Sequence[Compose | Transform]
     from fanin.augment import Compose, Transform
 
     many = isinstance(tta, (list, tuple))
-    given: list[Any] = list(tta) if many else [tta]  # type: ignore[arg-type, list-item]
+    given: list[Any] = list(tta) if many else [tta]  # type: ignore[arg-type]
     if not given:
         raise ValueError("tta: expected at least one pipeline, got none")
     pipelines = []

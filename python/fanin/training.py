@@ -16,8 +16,9 @@ from fanin._pipeline import Preparation, through
 from fanin.callbacks import Callback, CallbackList, History, ProgressBar
 
 if TYPE_CHECKING:
-    from fanin._augmenting import Compose, Mix
     from fanin._passes import Targets
+    from fanin.augment import Compose
+    from fanin.augment.mixing import Mix
     from fanin.network import MLP
     from fanin.preprocessing import Preprocess
 
@@ -91,7 +92,8 @@ class _Fit:
         self.images: TrainingImages | None = None
         if augment is not None or mix is not None:
             self.images = TrainingImages(net, X, sample_weight is not None, augment, mix)
-        entering = Preparation(preprocess, net, self.images and self.images.columns)
+        columns = None if self.images is None else self.images.columns
+        entering = Preparation(preprocess, net, columns)
         if self.images is not None:
             self.images.check_entering(entering)
         self.X = entering.raw(X)
@@ -209,7 +211,7 @@ class _Fit:
                 self.correct[first:last],
                 _validate.threads(self.threads),
                 CHUNK_SECONDS,
-                self.images and self.images.core,
+                None if self.images is None else self.images.core,
                 net.epochs_done,
             )
         finally:
