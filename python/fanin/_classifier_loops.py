@@ -87,7 +87,7 @@ def keeps_images(pipeline: Compose, X: Any) -> bool:
     if X.dtype not in (np.dtype(np.uint8), np.dtype(np.float32)) or pipeline._core.normalizes:
         return False
     size = X.shape[1:3]
-    return min(size) > 0 and pipeline.output_size(*size) == size
+    return bool(min(size) > 0 and pipeline.output_size(*size) == size)
 
 
 class CallableLoop:
