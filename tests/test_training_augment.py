@@ -76,10 +76,11 @@ def assert_same_bits(a: fanin.MLP, b: fanin.MLP) -> None:
 
 
 @pytest.mark.row("A+")
+@pytest.mark.usefixtures("threads")
 @pytest.mark.parametrize("channels", [0, 1, 3, 4])
 @pytest.mark.parametrize("dtype", ["uint8", "float32"])
 @pytest.mark.parametrize("batch", [1, 16, 63, 70])
-def test_equals_a_loop_by_hand(channels: int, dtype: str, batch: int, threads: int) -> None:
+def test_equals_a_loop_by_hand(channels: int, dtype: str, batch: int) -> None:
     X, y = images(channels=channels, dtype=dtype), labels()
     aug = pipeline(Cutout(4), *([ColorJitter(0.4, 0.4, 0.4, 0.1)] if channels == 3 else []))
     native, hand = (network(X[0].size, keep=0.8) for _ in range(2))
@@ -97,9 +98,10 @@ MIXES = [Mixup(0.4), Mixup(0.4, mode="sample", p=0.7), CutMix(), CutMix(1.0, mod
 
 
 @pytest.mark.row("A+")
+@pytest.mark.usefixtures("threads")
 @pytest.mark.parametrize("mix", MIXES, ids=repr)
 @pytest.mark.parametrize("loss", ["softmax", "svm", "mse"])
-def test_mixing_equals_a_loop_by_hand(mix: Any, loss: str, threads: int) -> None:
+def test_mixing_equals_a_loop_by_hand(mix: Any, loss: str) -> None:
     X, y = images(65), labels(65)
     full = pipeline(type(mix)(mix.alpha, mix.p, mix.mode, num_classes=4))
     nets = [network(X[0].size, loss=loss) for _ in range(3)]
@@ -205,7 +207,7 @@ def test_callbacks_of_batches_change_nothing() -> None:
     chunks, single = (network(X[0].size) for _ in range(2))
     fit(chunks, X, y, augment=pipeline(), mix=CutMix())
     seen: list[int] = []
-    watch = fanin.callbacks.LambdaCallback(on_train_batch_end=lambda i, logs: seen.append(i))
+    watch = fanin.callbacks.LambdaCallback(on_train_batch_end=lambda i, _: seen.append(i))
     fit(single, X, y, augment=pipeline(), mix=CutMix(), callbacks=[watch])
     assert len(seen) == EPOCHS * 5
     assert_same_bits(chunks, single)
@@ -220,7 +222,7 @@ TRAINING = """
     X = (np.arange(200 * 16 * 16 * 3) * 2654435761 % 251).astype(np.uint8).reshape(200, 16, 16, 3)
     y = np.arange(200) * 7 % 10
     net = fanin.MLP([432, 75, 10], keep=0.8)
-    aug = Compose([RandomRotation(20), RandomCrop(12), HorizontalFlip(), ColorJitter(.4, .4, .4, .1),
+    aug = Compose([RandomRotation(20), RandomCrop(12), HorizontalFlip(), ColorJitter(.4, .4, .4),
                    GaussianNoise(), RandomErasing(p=0.5)], seed=2)
     net.fit(X, y, epochs=2, batch_size=64, augment=aug, mix=Mixup(0.2, mode="sample"),
             progress=False)
@@ -344,5 +346,5 @@ def test_the_lectures_hook_refuses_what_is_no_image_and_what_mixes_labels() -> N
     arguments = (y, X, y, model, fanin.two_layer_net)
     with pytest.raises(ValueError, match="reshape"):
         fanin.ClassifierTrainer().train(X.reshape(60, -1), *arguments, augment_fn=pipeline())
-    with pytest.raises(ValueError, match="augment_fn: expected no Mixup"):
+    with pytest.raises(ValueError, match=r"augment_fn: .* which mixes labels"):
         fanin.ClassifierTrainer().train(X, *arguments, augment_fn=Compose([Mixup()]))

@@ -78,9 +78,8 @@ def test_pipeline_i_of_a_list_draws_in_epoch_i() -> None:
     assert_mean(net.predict_proba(X, tta=aug), by_hand(net, draws[:1]))
 
 
-def test_bits_depend_on_neither_threads_nor_blocks(
-    threads: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.usefixtures("threads")
+def test_bits_depend_on_neither_threads_nor_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     X, net = images(), network()
     tta = [Compose([RandomCrop(8), ColorJitter(0.5)], seed=4), FiveCrop(8)]
     expected = net.predict_proba(X, tta=tta, n_threads=1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -64,30 +65,46 @@ def two_layers(model: object) -> tuple[Array, Array, Array, Array]:
     return W1, b1, W2, b2
 
 
-def pipeline_of(augment_fn: Callable[..., Array] | None) -> Compose | None:
+def pipeline_of(augment_fn: object) -> Compose | None:
     """`augment_fn`, where it is a pipeline of `fanin.augment`."""
+    package: Any = sys.modules.get("fanin.augment")  # whoever has a pipeline has imported it
+    if package is None or not isinstance(augment_fn, package.Compose):
+        return None
+    pipeline: Compose = augment_fn
+    if pipeline.mix is not None or pipeline.variants > 1:
+        what = "mixes labels" if pipeline.mix else f"makes {pipeline.variants} images of one"
+        raise ValueError(
+            f"augment_fn: expected a pipeline of images alone, got {pipeline!r}, which {what}; "
+            "fanin.MLP.fit has mix=, predict_proba has tta="
+        )
+    return pipeline
+
+
+def native_pipeline(augment_fn: object, X: Any) -> Compose | None:
+    """The pipeline, where the native loop can run it: it leaves images X their size and units."""
+    pipeline = pipeline_of(augment_fn)
+    if (
+        pipeline is None
+        or type(pipeline).__call__ is not sys.modules["fanin.augment"].Compose.__call__
+    ):
+        return None
+    if not isinstance(X, np.ndarray) or X.ndim not in (3, 4) or pipeline._core.normalizes:
+        return None
+    if X.dtype not in (np.dtype(np.uint8), np.dtype(np.float32)) or min(X.shape[1:]) == 0:
+        return None
+    return pipeline if pipeline.output_size(*X.shape[1:3]) == X.shape[1:3] else None
+
+
+def _by_row(
+    augment_fn: Callable[[Array], Array] | None,
+) -> Callable[[Array, Array, int], Array] | None:
+    """Any function of a batch; a pipeline of `fanin.augment` hears which rows and epoch it is."""
+    pipeline = pipeline_of(augment_fn)
+    if pipeline is not None:
+        return lambda X, rows, epoch: pipeline(X, indices=rows, epoch=epoch)
     if augment_fn is None:
         return None
-    from fanin.augment import Compose
-
-    if not isinstance(augment_fn, Compose):
-        return None
-    if augment_fn.mix is not None:
-        raise ValueError(
-            f"augment_fn: expected no {augment_fn.mix!r}, which mixes labels too; "
-            "MLP.fit(mix=...) does"
-        )
-    return augment_fn
-
-
-def keeps_images(pipeline: Compose, X: Any) -> bool:
-    """Whether the native loop can augment X: one image of each, of its size and in its units."""
-    if not isinstance(X, np.ndarray) or X.ndim not in (3, 4) or pipeline.variants > 1:
-        return False
-    if X.dtype not in (np.dtype(np.uint8), np.dtype(np.float32)) or pipeline._core.normalizes:
-        return False
-    size = X.shape[1:3]
-    return bool(min(size) > 0 and pipeline.output_size(*size) == size)
+    return lambda X, rows, epoch: augment_fn(X)  # noqa: ARG005
 
 
 class CallableLoop:
@@ -102,9 +119,8 @@ class CallableLoop:
         augment_fn: Callable[[Array], Array] | None,
         n_threads: int | None,
     ) -> None:
-        self._pipeline = pipeline_of(augment_fn)
         self.params = check_trainable(model)
-        self._loss_function, self._augment = loss_function, augment_fn
+        self._loss_function, self._augment = loss_function, _by_row(augment_fn)
         self._optimizer, self._reg, self._threads = optimizer, reg, n_threads
 
     def data(self, X: Array, y: Array, names: tuple[str, str]) -> tuple[Array, Array]:
@@ -126,10 +142,8 @@ class CallableLoop:
         for step in range(first, last):
             rows = order[step * batch : (step + 1) * batch]
             X_batch = X[rows]
-            if self._pipeline is not None:
-                X_batch = self._pipeline(X_batch, None, rows, epoch, n_threads=self._threads)
-            elif self._augment is not None:
-                X_batch = self._augment(X_batch)
+            if self._augment is not None:
+                X_batch = self._augment(X_batch, rows, epoch)
             result = self._loss_function(X_batch, self.params, y[rows], self._reg)
             try:
                 cost, grads = result

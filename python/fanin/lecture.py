@@ -319,8 +319,9 @@ class ClassifierTrainer:
             Evaluates also after iterations 0, acc_frequency, 2 * acc_frequency, ...
         augment_fn, predict_fn : callable, optional
             ``X -> X`` on the rows of each step, and on those of each evaluation. With `augment_fn`
-            the steps go through Python, but for a `fanin.augment.Compose` that keeps the size of
-            images (N, H, W[, C]). It draws by the row's number and the epoch, in Python too.
+            the steps go through Python. A `fanin.augment.Compose` draws anew for each row in each
+            epoch; X is then (N, H, W, C), which `two_layer_net` takes as rows, in the native loop
+            where the images keep their size.
         verbose : bool
             Prints a line at each evaluation and at the end.
         seed : int, optional

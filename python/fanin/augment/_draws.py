@@ -14,8 +14,8 @@ Array = npt.NDArray[Any]
 
 _PIXELS = ("top", "left", "height", "width", "bottom", "right", "translate_x", "translate_y")
 _NAMES: dict[str, tuple[str, ...]] = {
-    "crop": ("top", "left"),
-    "centre_crop": ("top", "left"),
+    "crop": ("top", "left", "height", "width"),
+    "centre_crop": ("top", "left", "height", "width"),
     "resize": ("height", "width"),
     "resized_crop": ("top", "left", "height", "width"),
     "affine": ("degrees", "translate_x", "translate_y", "scale", "stretch", "shear_x", "shear_y"),
@@ -26,14 +26,16 @@ _NAMES: dict[str, tuple[str, ...]] = {
 }
 
 
-def named(kind: str, values: Array) -> dict[str, Array]:
-    """Values (N, 10) of an operation as arrays (N,) by name, whole numbers as int64."""
-    result: dict[str, Array] = {}
+def named(kind: str, applied: Array, values: Array) -> dict[str, Array]:
+    """Whether it happens (N,), and values (N, 10) as arrays (N,) by name, whole ones as int64."""
+    result: dict[str, Array] = {"applied": applied.copy()}
     for place, name in enumerate(_NAMES.get(kind, ())):
         column = values[:, place]
         result[name] = column.astype(np.int64) if name in _PIXELS else column.copy()
     if kind == "jitter":
-        result["order"] = values[:, 4:8].astype(np.int64)
+        result["order"] = values[:, 4:8].astype(np.int64)  # 0: brightness, 1: contrast, ...
+    if kind == "erase":
+        result["applied"] &= result["height"] > 0  # no draw fitted
     return result
 
 

@@ -207,14 +207,8 @@ class Compose:
         drawn = []
         places = [i for i, op in enumerate(self._program) if op[0] not in ("gate", "choose")]
         for place, leaf in zip(places, self._leaves, strict=True):
-            named = _draws.named(leaf._kind, values[:, place])
-            drawn.append(
-                {
-                    "transform": type(leaf).__name__,
-                    "applied": applied[:, place].copy(),
-                    **leaf._drawn(named),
-                }
-            )
+            named = _draws.named(leaf._kind, applied[:, place], values[:, place])
+            drawn.append({"transform": type(leaf).__name__, **leaf._drawn(named)})
         if self.mix:
             height, width = self._one_size(heights, widths)
             mixed = _draws.mixed(self.mix, self.seed, samples, at, height, width)

@@ -162,7 +162,7 @@ class RandomRotation(Transform):
         return RandomAffine((-high, -low), fill=self.fill)._numbers()
 
     def _drawn(self, values: dict[str, Any]) -> dict[str, Any]:
-        return {"degrees": -values["degrees"]}
+        return {"applied": values["applied"], "degrees": -values["degrees"]}
 
 
 @dataclass(frozen=True, repr=False)
