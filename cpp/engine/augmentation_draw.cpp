@@ -148,7 +148,7 @@ void draw_jitter(const PlannedOp& op, Words& words, double* value) {
 /// resize: height, width. affine: degrees, translation x, y in pixels, scale, stretch, shear x, y
 /// in degrees. lens: k1, k2. jitter: brightness, contrast, saturation, hue, then these numbers 0
 /// ... 3 in the order of application. choose: the group. Others: nothing.
-void draw_values(const PlannedOp& op, Extent in, Words& words, double* value) {
+void draw_values(const PlannedOp& op, const Extent& in, Words& words, double* value) {
   const double* n = op.number;
   const Extent out = op.result(in);
   switch (op.kind) {
@@ -194,10 +194,6 @@ PhiloxKey key_of(std::uint64_t seed, const PlannedOp& op, std::uint64_t epoch) {
   return {seed, stream_of(Purpose::augment, static_cast<std::uint64_t>(op.position), epoch)};
 }
 
-bool happens(std::uint64_t threshold, Words& words) {
-  return threshold > 0xffffffffull || (threshold > 0 && words(0, 0) < threshold);
-}
-
 /// Flips or not at random in epoch 0, and then in every other epoch.
 bool alternates(std::uint64_t seed, const PlannedOp& op, std::uint64_t sample,
                 std::uint64_t epoch) {
@@ -205,48 +201,47 @@ bool alternates(std::uint64_t seed, const PlannedOp& op, std::uint64_t sample,
   return ((own + epoch) & 1) != 0;
 }
 
-/// Draws for a range of operations; returns the size of their result.
+/// Draws for operations in turn; `size` is of the image as it stands.
 struct Drawing {
   const std::vector<PlannedOp>& ops;
   std::uint64_t seed, sample, epoch;
   Drawn* drawn;
+  Extent size;
 
-  const PlannedOp& op(index o) const { return ops[static_cast<std::size_t>(o)]; }
-
-  Extent range(index begin, index end, Extent in) const {
-    for (index o = begin; o < end; ++o) in = one(o, in);
-    return in;
+  void range(index begin, index end) {
+    for (index o = begin; o < end; ++o) {
+      const PlannedOp& op = ops[static_cast<std::size_t>(o)];
+      one(op, drawn[o]);
+      if (op.begins_group()) o = groups(op, o);
+    }
   }
 
-  /// Draws for operation o, and for its groups; leaves o at the last of them.
-  Extent one(index& o, Extent in) const {
-    const PlannedOp& op = this->op(o);
-    Drawn& d = drawn[o];
+  void one(const PlannedOp& op, Drawn& d) {
     d = {};
     Words words(key_of(seed, op, epoch), sample);
-    d.applied = happens(op.threshold, words);
-    if (d.applied && op.kind <= AugmentKind::vflip && op.kind >= AugmentKind::hflip) {
+    d.applied = op.sure() || (op.threshold > 0 && words(0, 0) < op.threshold);
+    if (!d.applied) return;
+    if (op.kind == AugmentKind::hflip || op.kind == AugmentKind::vflip) {
       d.applied = op.number[0] == 0 || alternates(seed, op, sample, epoch);
+      return;
     }
-    if (d.applied) draw_values(op, in, words, d.value);
-    if (op.kind <= AugmentKind::choose) return groups(o, d, in);
-    return d.applied ? op.result(in) : in;
+    draw_values(op, size, words, d.value);
+    if (op.sets_size()) size = op.result(size);
   }
 
-  Extent groups(index& o, const Drawn& d, Extent in) const {
-    const PlannedOp& op = this->op(o);
-    const index n = op.kind == AugmentKind::gate ? 1 : static_cast<index>(op.number[0]);
-    const double* counts = op.number + (op.kind == AugmentKind::gate ? 0 : 1);
-    for (index g = 0; g < n; ++g) {
-      const index begin = o + 1, end = begin + static_cast<index>(counts[g]);
+  /// Of groups that begin after o, the one that was drawn; returns the last operation of all.
+  index groups(const PlannedOp& op, index o) {
+    const Drawn& d = drawn[o];
+    for (index g = 0; g < op.groups(); ++g) {
+      const index begin = o + 1, end = begin + op.group_size(g);
       if (d.applied && g == static_cast<index>(d.value[0])) {
-        in = range(begin, end, in);
+        range(begin, end);
       } else {
         std::fill(drawn + begin, drawn + end, Drawn{});
       }
       o = end - 1;
     }
-    return in;
+    return o;
   }
 };
 
@@ -254,7 +249,8 @@ struct Drawing {
 
 void Augmentation::draw(std::uint64_t sample, std::uint64_t epoch, Extent input,
                         Drawn* drawn) const {
-  Drawing{plan_->planned, plan_->seed, sample, epoch, drawn}.range(0, plan_->size(), input);
+  Drawing drawing{plan_->planned, plan_->seed, sample, epoch, drawn, input};
+  drawing.range(0, plan_->size());
 }
 
 }  // namespace fanin

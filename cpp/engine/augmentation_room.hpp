@@ -1,4 +1,5 @@
 #pragma once
+#include <span>
 #include <vector>
 
 #include "core/aligned.hpp"
@@ -55,26 +56,32 @@ struct Augmentation::Room {
     bool normalized;
     int first_step, steps;
     const PlannedOp* op;
+
+    bool is_colour() const { return kind == colour; }
   };
+
+  using Items = std::span<const Item>;
 
   index take_geometry(index o);
   index take_pixels(index o);
   void push_geometry(const PlannedOp& op, const Drawn& drawn);
-  void push(Geometry g, Geometry::Kind kind, Extent out);
+  Geometry& push(Geometry::Kind kind, Extent out);
+  void push_crop(index top, index left, Extent size);
   void push_colour(ColourStep step, const PlannedOp& op);
   void push_jitter(const PlannedOp& op, const double* value);
 
   Sink last_sink(const Output& out) const;
-  void render_image(const Resampling& r);
-  void render_last(const Resampling& r, const Sink& sink);
-  void render(const Resampling& r, const Sink& sink);
-  void make_passes(const Resampling& r, const Sink& sink);
-  void resample(const Resampling& r, const Planes& planes, const ChannelAffine& affine, Range rows);
-  void prepare_warp(const Resampling& r);
-  WarpImage warp_of(const Resampling& r, const Planes& planes, const ChannelAffine& affine);
-  PixelMap pixel_map(const Resampling& r) const;
+  void plan_resampling();
+  void render_image(Items items);
+  void render_last(const Sink& sink);
+  void render(const Sink& sink, Items items);
+  void make_passes(const Sink& sink, Items items);
+  void run_items(Items items, const Planes& planes, Range rows, bool luma);
+  void resample(const Planes& planes, const ChannelAffine& affine, Range rows);
+  void prepare_warp();
+  WarpImage warp_of(const Planes& planes, const ChannelAffine& affine);
+  PixelMap pixel_map() const;
   const float* fills() const;
-  void run_item(const Item& item, const Planes& planes, Extent size, Range rows);
   ErasedBox box_of(const Item& item) const;
   PhiloxKey key_of(const PlannedOp& op) const;
   std::uint64_t first_group() const { return (sample_ << 20) + 1; }
@@ -89,13 +96,13 @@ struct Augmentation::Room {
   bool normalized_ = false;
   std::vector<Drawn> drawn_;
   std::vector<Geometry> geometry_;
-  std::vector<Item> items_, last_boxes_;
+  std::vector<Item> items_;
   std::vector<ColourStep> steps_;
-  GeometryRoom resampling_room_;
+  Resampling resampling_{};
   Aligned<float> planes_, resize_room_, row_room_;
   Aligned<std::uint8_t> warp_room_, images_[2];
   Aligned<double> luma_;
-  int next_ = 0;  // of images_
+  int next_image_ = 0;
 };
 
 }  // namespace fanin

@@ -10,8 +10,6 @@ namespace {
 
 constexpr index block_values = 16384;  // of planes that stay in the caches nearest to the core
 
-index bytes_of(DType dtype) { return dtype == DType::u8 ? 1 : 4; }
-
 }  // namespace
 
 Augmentation::Room::Room(const Plan& plan)
@@ -33,21 +31,23 @@ void Augmentation::Room::run(const Image& image, std::uint64_t sample, std::uint
   normalized_ = false;
   const Sink last = last_sink(out);
   for (index o = 0;;) {
-    o = take_geometry(o);
-    const Geometry* ops = geometry_.data();
-    index left = static_cast<index>(geometry_.size()), used = 0;
-    Extent source{image_.height, image_.width};
-    Resampling r = next_resampling(ops, left, source, mask_, resampling_room_, &used);
-    items_.clear();
-    while (used < left) {
-      render_image(r);
-      ops += used;
-      left -= used;
-      r = next_resampling(ops, left, r.out, mask_, resampling_room_, &used);
-    }
-    if (o < plan_.size()) o = take_pixels(o);
-    if (o == plan_.size()) return render_last(r, last);
-    render_image(r);
+    o = take_pixels(take_geometry(o));
+    plan_resampling();
+    if (o == plan_.size()) return render_last(last);
+    render_image(items_);
+  }
+}
+
+/// The last resampling that the geometric operations need; those before it are done.
+void Augmentation::Room::plan_resampling() {
+  const Geometry* ops = geometry_.data();
+  auto left = static_cast<index>(geometry_.size());
+  for (;;) {
+    const index used = resampling_.plan(ops, left, {image_.height, image_.width}, mask_);
+    if (used == left) return;
+    ops += used;
+    left -= used;
+    render_image({});
   }
 }
 
@@ -55,83 +55,89 @@ Sink Augmentation::Room::last_sink(const Output& out) const {
   const bool bytes = image_.dtype == DType::u8;
   Sink sink{out.data, out.dtype, out.planar, {}, true};
   if (!mask_ && (plan_.normalizes || (bytes && out.dtype == DType::f32))) {
-    sink.affine = plan_.normalize[bytes];
+    sink.affine = plan_.to_output[bytes];
     sink.as_they_are = false;
   }
   return sink;
 }
 
-/// The image as it stands after a resampling and the items becomes the source of what follows.
-void Augmentation::Room::render_image(const Resampling& r) {
-  const bool same = r.kind == Resampling::copy && items_.empty();
-  const Image out{nullptr, same ? image_.dtype : DType::f32, r.out.height, r.out.width,
-                  image_.channels};
-  Aligned<std::uint8_t>& room = images_[next_];
-  next_ = 1 - next_;
-  room.reserve(out.height * out.width * out.channels * bytes_of(out.dtype));
-  render(r, {room.data(), out.dtype, false, {}, true});
-  image_ = out;
-  image_.data = room.data();
+/// The result of the resampling and the items is the image from then on.
+void Augmentation::Room::render_image(Items items) {
+  const auto [height, width] = resampling_.out;
+  const bool copies = resampling_.kind == Resampling::copy && items.empty();
+  const DType dtype = copies ? image_.dtype : DType::f32;
+  Aligned<std::uint8_t>& room = images_[next_image_];
+  next_image_ = 1 - next_image_;
+  room.reserve(height * width * image_.channels * (dtype == DType::u8 ? 1 : 4));
+  render({room.data(), dtype, false, {}, true}, items);
+  image_ = {room.data(), dtype, height, width, image_.channels};
 }
 
 /// Rectangles that come last are erased in the output itself.
-void Augmentation::Room::render_last(const Resampling& r, const Sink& sink) {
-  std::size_t boxes = items_.size();
-  while (boxes > 0 && items_[boxes - 1].kind == Item::box) --boxes;
-  last_boxes_.assign(items_.begin() + static_cast<std::ptrdiff_t>(boxes), items_.end());
-  items_.resize(boxes);
-  render(r, sink);
-  const index channels = image_.channels, pixels = r.out.height * r.out.width;
-  const Elements all{sink.data, sink.dtype, sink.planar ? pixels : 1,
-                     sink.planar ? r.out.width : r.out.width * channels,
-                     sink.planar ? 1 : channels};
-  for (const Item& item : last_boxes_) {
-    erase_box(box_of(item), all, channels, {0, r.out.height},
+void Augmentation::Room::render_last(const Sink& sink) {
+  std::size_t others = items_.size();
+  while (others > 0 && items_[others - 1].kind == Item::box) --others;
+  const Items items(items_);
+  render(sink, items.first(others));
+  const index channels = image_.channels, height = resampling_.out.height,
+              width = resampling_.out.width;
+  const Elements all = sink.planar ? Elements{sink.data, sink.dtype, height * width, width, 1}
+                                   : Elements{sink.data, sink.dtype, 1, width * channels, channels};
+  for (const Item& item : items.subspan(others)) {
+    erase_box(box_of(item), all, channels, {0, height},
               item.normalized ? ChannelAffine{} : sink.affine, row_room_);
   }
 }
 
-void Augmentation::Room::render(const Resampling& r, const Sink& sink) {
-  const Range rows{0, r.out.height};
-  const bool one_plane = sink.planar || image_.channels == 1;
-  if (items_.empty() && r.kind == Resampling::copy && sink.as_they_are &&
-      sink.dtype == image_.dtype && (!sink.planar || image_.channels == 1)) {
-    const CopyPixels copy{pixel_map(r), sink.data, r.out.width * image_.channels};
-    return image_kernels().copy_pixels(copy, rows);
+/// Straight to where the pixels go, if nothing happens on the way that a store cannot do.
+void Augmentation::Room::render(const Sink& sink, Items items) {
+  const auto [height, width] = resampling_.out;
+  const Range rows{0, height};
+  const bool planar = sink.planar || image_.channels == 1;
+  const bool interleaved = !sink.planar || image_.channels == 1;
+  if (resampling_.kind == Resampling::warp) prepare_warp();
+  if (items.empty() && resampling_.kind == Resampling::copy && interleaved && sink.as_they_are &&
+      sink.dtype == image_.dtype) {
+    image_kernels().copy_pixels({pixel_map(), sink.data, width * image_.channels}, rows);
+  } else if (items.empty() && planar && sink.dtype == DType::f32) {
+    resample({static_cast<float*>(sink.data), height * width, width}, sink.affine, rows);
+  } else {
+    make_passes(sink, items);
   }
-  if (r.kind == Resampling::warp) prepare_warp(r);
-  if (items_.empty() && sink.dtype == DType::f32 && one_plane) {
-    const Planes planes{static_cast<float*>(sink.data), r.out.height * r.out.width, r.out.width};
-    return resample(r, planes, sink.affine, rows);
-  }
-  make_passes(r, sink);
 }
 
-PixelMap Augmentation::Room::pixel_map(const Resampling& r) const {
-  return {image_, r.row_map, r.column_map, fills()};
+PixelMap Augmentation::Room::pixel_map() const {
+  return {image_, resampling_.row_map, resampling_.column_map, fills()};
 }
 
 const float* Augmentation::Room::fills() const {
   return (mask_ ? plan_.no_fills : plan_.fills).data();
 }
 
-WarpImage Augmentation::Room::warp_of(const Resampling& r, const Planes& planes,
-                                      const ChannelAffine& affine) {
-  return {image_, r.stages,    r.n_stages, fills(),          mask_,
-          affine, r.out.width, planes,     warp_room_.data()};
+WarpImage Augmentation::Room::warp_of(const Planes& planes, const ChannelAffine& affine) {
+  const std::vector<WarpStage>& stages = resampling_.stages;
+  return {.source = image_,
+          .stages = stages.data(),
+          .n_stages = static_cast<int>(stages.size()),
+          .fills = fills(),
+          .nearest = mask_,
+          .affine = affine,
+          .width = resampling_.out.width,
+          .out = planes,
+          .room = warp_room_.data()};
 }
 
-void Augmentation::Room::prepare_warp(const Resampling& r) {
+void Augmentation::Room::prepare_warp() {
   warp_room_.reserve(warp_room(image_));
-  image_kernels().prepare_warp(warp_of(r, {}, {}));
+  image_kernels().prepare_warp(warp_of({}, {}));
 }
 
-void Augmentation::Room::resample(const Resampling& r, const Planes& planes,
-                                  const ChannelAffine& affine, Range rows) {
+void Augmentation::Room::resample(const Planes& planes, const ChannelAffine& affine, Range rows) {
+  const Resampling& r = resampling_;
   if (r.kind == Resampling::copy) {
-    image_kernels().unpack_pixels({pixel_map(r), affine, planes}, rows);
+    image_kernels().unpack_pixels({pixel_map(), affine, planes}, rows);
   } else if (r.kind == Resampling::warp) {
-    image_kernels().warp_image(warp_of(r, planes, affine), rows);
+    image_kernels().warp_image(warp_of(planes, affine), rows);
   } else {
     ResizeImage resize{image_, r.row_weights, r.column_weights, fills(), affine, planes, nullptr};
     resize_room_.reserve(resize_room(resize));
@@ -142,58 +148,64 @@ void Augmentation::Room::resample(const Resampling& r, const Planes& planes,
 
 /// Through planes of floats: blocks of rows go through everything while they are in cache. A step
 /// that needs a mean of the whole image begins another pass over all rows.
-void Augmentation::Room::make_passes(const Resampling& r, const Sink& sink) {
-  const index height = r.out.height, width = r.out.width, channels = image_.channels;
-  const index stride = (width + 15) / 16 * 16;
-  const bool whole = std::ranges::any_of(items_, [](const Item& i) { return i.needs_mean; });
-  const index fitting = std::max<index>(1, block_values / (channels * stride));
-  const index held = whole ? height : std::min(fitting, height);
+void Augmentation::Room::make_passes(const Sink& sink, Items items) {
+  const index height = resampling_.out.height, width = resampling_.out.width,
+              channels = image_.channels, stride = (width + 15) / 16 * 16;
+  const bool whole = std::ranges::any_of(items, &Item::needs_mean);
+  const index block = std::max<index>(1, block_values / (channels * stride));
+  const index held = whole ? height : std::min(block, height);
   planes_.reserve(channels * held * stride);
-  luma_.reserve(height);
-  for (std::size_t first = 0, pass = 0;; ++pass) {
-    std::size_t last = first + (pass > 0);
-    while (last < items_.size() && !items_[last].needs_mean) ++last;
-    const bool final = last == items_.size();
+  for (bool first = true;; first = false) {
+    std::size_t n = first ? 0 : 1;
+    while (n < items.size() && !items[n].needs_mean) ++n;
+    const bool last = n == items.size();
     for (Range rows{0, 0}; rows.begin < height; rows.begin = rows.end) {
-      rows.end = std::min(rows.begin + fitting, height);
+      rows.end = std::min(rows.begin + block, height);
       const index skipped = whole ? 0 : rows.begin;
       const Planes planes{planes_.data() - skipped * stride, held * stride, stride};
-      if (pass == 0) resample(r, planes, {}, rows);
-      for (std::size_t i = first; i < last; ++i) run_item(items_[i], planes, r.out, rows);
-      if (final) {
+      if (first) resample(planes, {}, rows);
+      run_items(items.first(n), planes, rows, !last);
+      if (last) {
         image_kernels().pack_planes(
             {planes, sink.affine, width, height, channels, 0, sink.dtype, sink.planar, sink.data},
             rows);
-      } else {
-        image_kernels().colour_rows({planes, width, channels, nullptr, 0, top_, luma_.data()},
-                                    rows);
       }
     }
-    if (final) return;
+    if (last) return;
+    items = items.subspan(n);
     double sum = 0;
     for (index i = 0; i < height; ++i) sum += luma_.data()[i];
-    steps_[static_cast<std::size_t>(items_[last].first_step)].mean =
+    steps_[static_cast<std::size_t>(items[0].first_step)].mean =
         static_cast<float>(sum / (static_cast<double>(height) * static_cast<double>(width)));
-    first = last;
   }
 }
 
-void Augmentation::Room::run_item(const Item& item, const Planes& planes, Extent size, Range rows) {
-  const index channels = image_.channels;
-  if (item.kind == Item::colour) {
+/// With `luma`, its sums of the rows as they are then.
+void Augmentation::Room::run_items(Items items, const Planes& planes, Range rows, bool luma) {
+  const index height = resampling_.out.height, width = resampling_.out.width,
+              channels = image_.channels;
+  luma_.reserve(height);
+  const auto colour = [&](const ColourStep* steps, int n, bool sums) {
     image_kernels().colour_rows(
-        {planes, size.width, channels, steps_.data() + item.first_step, item.steps, top_, nullptr},
-        rows);
-  } else if (item.kind == Item::noise) {
-    const double* n = item.op->number;
-    image_kernels().noise_rows(
-        {planes, size.width, size.height, channels, key_of(*item.op), first_group(),
-         static_cast<float>(n[0]) * top_, static_cast<float>(n[1]) * top_, top_, n[2] != 0},
-        rows);
-  } else {
-    const Elements all{planes.data, DType::f32, planes.plane_stride, planes.row_stride, 1};
-    erase_box(box_of(item), all, channels, rows, {}, row_room_);
+        {planes, width, channels, steps, n, top_, sums ? luma_.data() : nullptr}, rows);
+  };
+  for (const Item& item : items) {
+    const bool at_end = &item == &items.back();
+    if (item.kind == Item::colour) {
+      colour(steps_.data() + item.first_step, item.steps, luma && at_end);
+      luma &= !at_end;
+    } else if (item.kind == Item::noise) {
+      const double* n = item.op->number;
+      image_kernels().noise_rows(
+          {planes, width, height, channels, key_of(*item.op), first_group(),
+           static_cast<float>(n[0]) * top_, static_cast<float>(n[1]) * top_, top_, n[2] != 0},
+          rows);
+    } else {
+      const Elements all{planes.data, DType::f32, planes.plane_stride, planes.row_stride, 1};
+      erase_box(box_of(item), all, channels, rows, {}, row_room_);
+    }
   }
+  if (luma) colour(nullptr, 0, true);
 }
 
 PhiloxKey Augmentation::Room::key_of(const PlannedOp& op) const {
@@ -204,22 +216,13 @@ ErasedBox Augmentation::Room::box_of(const Item& item) const {
   const double* at = drawn_[static_cast<std::size_t>(item.op->position)].value;
   const double* value = item.op->number + fill_position(item.op->kind);
   const bool random = item.op->kind == AugmentKind::erase && item.op->number[4] != 0;
-  return {static_cast<index>(at[0]),
-          static_cast<index>(at[1]),
-          static_cast<index>(at[2]),
-          static_cast<index>(at[3]),
-          random ? nullptr : value,
-          key_of(*item.op),
-          first_group()};
-}
-
-Augmentation::RoomPointer Augmentation::room() const { return RoomPointer(new Room(*plan_)); }
-void Augmentation::RoomDeleter::operator()(Room* room) const { delete room; }
-
-void Augmentation::apply(const Image& image, std::uint64_t sample, std::uint64_t epoch, int variant,
-                         const Output& out, Room& room) const {
-  draw(sample, epoch, {image.height, image.width}, room.drawn());
-  room.run(image, sample, epoch, variant, out);
+  return {.top = static_cast<index>(at[0]),
+          .left = static_cast<index>(at[1]),
+          .height = static_cast<index>(at[2]),
+          .width = static_cast<index>(at[3]),
+          .value = random ? nullptr : value,
+          .key = key_of(*item.op),
+          .first_group = first_group()};
 }
 
 }  // namespace fanin

@@ -8,12 +8,6 @@ namespace fanin {
 
 namespace {
 
-bool is_geometry(AugmentKind kind) {
-  return kind >= AugmentKind::hflip && kind <= AugmentKind::lens;
-}
-
-bool is_group(AugmentKind kind) { return kind <= AugmentKind::choose; }
-
 index whole(double x) { return static_cast<index>(x); }
 
 /// Back through torchvision's T C R S Sh C^-1 about the middle of the image, angles clockwise.
@@ -42,8 +36,8 @@ index Augmentation::Room::take_geometry(index o) {
   for (; o < plan_.size(); ++o) {
     const PlannedOp& op = plan_.op(o);
     const Drawn& drawn = drawn_[static_cast<std::size_t>(o)];
-    if (!drawn.applied || is_group(op.kind)) continue;
-    if (is_geometry(op.kind)) {
+    if (!drawn.applied || op.begins_group()) continue;
+    if (op.is_geometric()) {
       push_geometry(op, drawn);
     } else if (!mask_) {
       break;
@@ -52,72 +46,79 @@ index Augmentation::Room::take_geometry(index o) {
   return o;
 }
 
-void Augmentation::Room::push(Geometry g, Geometry::Kind kind, Extent out) {
+Geometry& Augmentation::Room::push(Geometry::Kind kind, Extent out) {
+  Geometry& g = geometry_.emplace_back();
   g.kind = kind;
   g.in = extent_;
-  g.out = out;
-  extent_ = out;
-  geometry_.push_back(g);
+  g.out = extent_ = out;
+  return g;
+}
+
+void Augmentation::Room::push_crop(index top, index left, Extent size) {
+  Geometry& g = push(Geometry::crop, size);
+  g.top = top;
+  g.left = left;
 }
 
 void Augmentation::Room::push_geometry(const PlannedOp& op, const Drawn& drawn) {
   const double *n = op.number, *value = drawn.value;
-  const Extent out = op.result(extent_);
-  Geometry g{};
-  g.fill = static_cast<std::int32_t>(op.position);
+  const Extent in = extent_, out = op.result(in);
   switch (op.kind) {
     case AugmentKind::hflip:
-      return push(g, Geometry::flip_columns, out);
+      push(Geometry::flip_columns, in);
+      break;
     case AugmentKind::vflip:
-      return push(g, Geometry::flip_rows, out);
+      push(Geometry::flip_rows, in);
+      break;
     case AugmentKind::crop:
-      g.top = whole(value[0]) - whole(n[3]);
-      g.left = whole(value[1]) - whole(n[2]);
-      g.border = static_cast<Border>(static_cast<int>(n[6]));
-      return push(g, Geometry::crop, out);
-    case AugmentKind::corner_crop: {
-      if (variant_ >= 5) {
-        push(g, n[2] == 2 ? Geometry::flip_rows : Geometry::flip_columns, extent_);
-      }
-      const int corner = variant_ % 5;
-      g.top = corner == 4 ? whole(value[0]) : corner >= 2 ? extent_.height - out.height : 0;
-      g.left = corner == 4 ? whole(value[1]) : corner % 2 ? extent_.width - out.width : 0;
-      return push(g, Geometry::crop, out);
-    }
+      push_crop(whole(value[0]) - whole(n[3]), whole(value[1]) - whole(n[2]), out);
+      geometry_.back().border = static_cast<Border>(static_cast<int>(n[6]));
+      break;
     case AugmentKind::centre_crop:
-      g.top = whole(value[0]);
-      g.left = whole(value[1]);
-      return push(g, Geometry::crop, out);
+      push_crop(whole(value[0]), whole(value[1]), out);
+      break;
+    case AugmentKind::corner_crop: {
+      if (variant_ >= 5) push(n[2] == 2 ? Geometry::flip_rows : Geometry::flip_columns, in);
+      const int corner = variant_ % 5;
+      const bool low = corner == 2 || corner == 3, right = corner == 1 || corner == 3;
+      const index top = low ? in.height - out.height : 0, left = right ? in.width - out.width : 0;
+      push_crop(corner == 4 ? whole(value[0]) : top, corner == 4 ? whole(value[1]) : left, out);
+      break;
+    }
     case AugmentKind::resized_crop:
-      g.top = whole(value[0]);
-      g.left = whole(value[1]);
-      push(g, Geometry::crop, {whole(value[2]), whole(value[3])});
-      g.antialias = n[6] != 0;
-      return push(g, Geometry::resize, out);
+      push_crop(whole(value[0]), whole(value[1]), {whole(value[2]), whole(value[3])});
+      push(Geometry::resize, out).antialias = n[6] != 0;
+      break;
     case AugmentKind::resize:
-      g.antialias = n[2] != 0;
-      return push(g, Geometry::resize, out);
+      push(Geometry::resize, out).antialias = n[2] != 0;
+      break;
     case AugmentKind::affine:
-      g.matrix = affine_matrix(extent_, value);
-      return push(g, Geometry::affine, out);
-    case AugmentKind::lens:
+      push(Geometry::affine, out).matrix = affine_matrix(in, value);
+      break;
+    default: {
+      Geometry& g = push(Geometry::lens, out);
       g.k1 = value[0];
       g.k2 = value[1];
-      return push(g, Geometry::lens, out);
-    default:
-      return;
+    }
   }
+  geometry_.back().fill = static_cast<std::int32_t>(op.position);
 }
 
-/// Collects operations on pixels from o on; returns where geometric ones begin.
+/// Collects operations on pixels from o on; returns where geometric ones begin. Flips go before
+/// colours, which are the same either way.
 index Augmentation::Room::take_pixels(index o) {
   items_.clear();
   steps_.clear();
   for (; o < plan_.size(); ++o) {
     const PlannedOp& op = plan_.op(o);
     const Drawn& drawn = drawn_[static_cast<std::size_t>(o)];
-    if (!drawn.applied || is_group(op.kind)) continue;
-    if (is_geometry(op.kind)) break;
+    if (!drawn.applied || op.begins_group()) continue;
+    const bool flips = op.kind == AugmentKind::hflip || op.kind == AugmentKind::vflip;
+    if (flips && std::ranges::all_of(items_, &Item::is_colour)) {
+      push_geometry(op, drawn);
+      continue;
+    }
+    if (op.is_geometric()) break;
     switch (op.kind) {
       case AugmentKind::jitter:
         push_jitter(op, drawn.value);

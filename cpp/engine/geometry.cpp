@@ -262,25 +262,23 @@ class WarpBuilder {
 };
 
 /// How many operations one resampling can do, and of what kind it is.
-Resampling::Kind joined(const Geometry* ops, index n, index* used) {
-  Resampling::Kind kind = Resampling::copy;
+index joined(const Geometry* ops, index n, Resampling::Kind& kind) {
+  kind = Resampling::copy;
   bool border = false, shrunk = false;
-  index i = 0;
-  for (; i < n; ++i) {
+  for (index i = 0; i < n; ++i) {
     const Geometry& op = ops[i];
     if (op.kind == Geometry::crop) border |= leaves(op);
     if (op.kind == Geometry::resize && changes_size(op)) {
-      if (kind == Resampling::warp ? shrinks(op) : border) break;
+      if (kind == Resampling::warp ? shrinks(op) : border) return i;
       if (kind == Resampling::copy) kind = Resampling::resize;
       shrunk |= shrinks(op);
     }
     if (op.kind == Geometry::affine || op.kind == Geometry::lens) {
-      if (shrunk) break;
+      if (shrunk) return i;
       kind = Resampling::warp;
     }
   }
-  *used = i;
-  return kind;
+  return n;
 }
 
 void map_axes(const Geometry* ops, index n, AxisMapper& rows, AxisMapper& columns) {
@@ -295,7 +293,7 @@ void map_axes(const Geometry* ops, index n, AxisMapper& rows, AxisMapper& column
   }
 }
 
-void scale_axes(const Geometry* ops, index n, AxisScale& rows, AxisScale& columns) {
+void scale(const Geometry* ops, index n, AxisScale& rows, AxisScale& columns) {
   for (index i = 0; i < n; ++i) {
     const Geometry& op = ops[i];
     if (op.kind == Geometry::flip_rows) rows.flip(op.in.height);
@@ -311,47 +309,42 @@ void scale_axes(const Geometry* ops, index n, AxisScale& rows, AxisScale& column
   }
 }
 
+}  // namespace
+
 /// Up to the last resize axes are scaled; after it, pixels of the resized image are picked.
-void resize_axes(const Geometry* ops, index n, Extent source, bool nearest, GeometryRoom& room,
-                 Resampling& r) {
+void Resampling::scale_axes(const Geometry* ops, index n, Extent source, bool nearest) {
   index last = n - 1;
   while (ops[last].kind != Geometry::resize || !changes_size(ops[last])) --last;
   AxisScale of_rows{.begin = 0, .end = source.height}, of_columns{.begin = 0, .end = source.width};
-  scale_axes(ops, last + 1, of_rows, of_columns);
-  AxisMapper rows(ops[last].out.height, room.rows), columns(ops[last].out.width, room.columns);
+  scale(ops, last + 1, of_rows, of_columns);
+  AxisMapper rows(ops[last].out.height, rows_), columns(ops[last].out.width, columns_);
   map_axes(ops + last + 1, n - last - 1, rows, columns);
   if (nearest) {
-    r.kind = Resampling::copy;
-    r.row_map = nearest_map(of_rows, rows.map(), room.rows);
-    r.column_map = nearest_map(of_columns, columns.map(), room.columns);
+    kind = copy;
+    row_map = nearest_map(of_rows, rows.map(), rows_);
+    column_map = nearest_map(of_columns, columns.map(), columns_);
   } else {
-    r.row_weights = triangle_weights(of_rows, rows.map(), source.height, room.rows);
-    r.column_weights = triangle_weights(of_columns, columns.map(), source.width, room.columns);
+    row_weights = triangle_weights(of_rows, rows.map(), source.height, rows_);
+    column_weights = triangle_weights(of_columns, columns.map(), source.width, columns_);
   }
 }
 
-}  // namespace
-
-Resampling next_resampling(const Geometry* ops, index n, Extent source, bool nearest,
-                           GeometryRoom& room, index* used) {
-  Resampling r{};
-  r.kind = joined(ops, n, used);
-  r.out = *used > 0 ? ops[*used - 1].out : source;
-  if (r.kind == Resampling::resize) {
-    resize_axes(ops, *used, source, nearest, room, r);
-  } else if (r.kind == Resampling::copy) {
-    AxisMapper rows(source.height, room.rows), columns(source.width, room.columns);
-    map_axes(ops, *used, rows, columns);
-    r.row_map = rows.map();
-    r.column_map = columns.map();
+index Resampling::plan(const Geometry* ops, index n, Extent source, bool nearest) {
+  const index used = joined(ops, n, kind);
+  out = used > 0 ? ops[used - 1].out : source;
+  if (kind == resize) {
+    scale_axes(ops, used, source, nearest);
+  } else if (kind == copy) {
+    AxisMapper rows(source.height, rows_), columns(source.width, columns_);
+    map_axes(ops, used, rows, columns);
+    row_map = rows.map();
+    column_map = columns.map();
   } else {
-    WarpBuilder builder(room.stages);
-    for (index i = 0; i < *used; ++i) builder.add(ops[i]);
+    WarpBuilder builder(stages);
+    for (index i = 0; i < used; ++i) builder.add(ops[i]);
     builder.finish();
-    r.stages = room.stages.data();
-    r.n_stages = static_cast<int>(room.stages.size());
   }
-  return r;
+  return used;
 }
 
 }  // namespace fanin

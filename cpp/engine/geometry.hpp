@@ -25,16 +25,6 @@ struct Geometry {
   double k1 = 0, k2 = 0;
 };
 
-/// One pass over pixels that does what several operations say.
-struct Resampling {
-  enum Kind : int { copy, resize, warp } kind;
-  Extent out;
-  AxisMap row_map, column_map;              // copy
-  AxisWeights row_weights, column_weights;  // resize
-  const WarpStage* stages;                  // warp
-  int n_stages;
-};
-
 /// What one axis needs while its map is made.
 struct AxisRoom {
   Aligned<std::int32_t> from, spare, first;
@@ -42,17 +32,25 @@ struct AxisRoom {
   Aligned<double> exact;
 };
 
-/// Scratch of a thread, in which a Resampling's arrays live until the next one is made.
-struct GeometryRoom {
-  AxisRoom rows, columns;
-  std::vector<WarpStage> stages;
-};
+/// One pass over pixels that does what several operations say.
+struct Resampling {
+  enum Kind : int { copy, resize, warp } kind;
+  Extent out;
+  AxisMap row_map, column_map;              // copy
+  AxisWeights row_weights, column_weights;  // resize
+  std::vector<WarpStage> stages;            // warp
 
-/// The first operations, as many as one resampling can do: all crops, flips and resizes are one
-/// axis-aligned map, and with affine operations and lenses one warp. An antialiased shrink is not
-/// part of a warp, whose single bilinear sample would alias; and what has a border is not part of
-/// a resize that follows. Sets `used`; with `nearest` no values are mixed.
-Resampling next_resampling(const Geometry* ops, index n, Extent source, bool nearest,
-                           GeometryRoom& room, index* used);
+  /// Takes on the first operations, as many as one resampling can do, and returns their number. All
+  /// crops, flips and resizes are one axis-aligned map, and with affine operations and lenses one
+  /// warp. An antialiased shrink is not part of a warp, whose single bilinear sample would alias;
+  /// and what has a border is not part of a resize that follows. With `nearest` no values are
+  /// mixed.
+  index plan(const Geometry* ops, index n, Extent source, bool nearest);
+
+ private:
+  void scale_axes(const Geometry* ops, index n, Extent source, bool nearest);
+
+  AxisRoom rows_, columns_;  // the maps' arrays
+};
 
 }  // namespace fanin
