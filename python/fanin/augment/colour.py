@@ -1,9 +1,10 @@
 """Colour: jitter, grey, noise, normalisation; torchvision's formulas.
 
 Each step's result is clamped to [0, 255] (uint8) or [0, 1] (float32) and stays a float until the
-end of the pipeline, where uint8 is rounded to nearest: within one grey level of torchvision, which
-truncates after every step. L is ``0.2989 R + 0.587 G + 0.114 B``. With one channel, that is L, and
-saturation, hue and `RandomGrayscale` do nothing; a fourth channel (alpha) stays as it is.
+end of the pipeline, where uint8 is rounded to nearest: within one grey level of each of
+torchvision's steps, which truncate (two for a saturation below 0.5, where it truncates L too). L is
+``0.2989 R + 0.587 G + 0.114 B``. With one channel that is L, and saturation, hue and
+`RandomGrayscale` do nothing; a fourth channel (alpha) stays as it is.
 """
 
 from __future__ import annotations

@@ -240,15 +240,15 @@ class Compose:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
         """The pipeline of which `to_dict` gave these values."""
-        if not isinstance(values, Mapping) or values.get("format") != "fanin.augment":
+        given: Any = values
+        if not isinstance(given, Mapping) or given.get("format") != "fanin.augment":
             raise ValueError("values: expected what Compose.to_dict() gives, got something else")
         if values.get("version") != VERSION:
             raise ValueError(
                 f"version: expected {VERSION}, got {values.get('version')!r}; "
                 "another version of fanin wrote this pipeline"
             )
-        unknown = sorted(set(values) - {"format", "version", "seed", "transforms"})
-        if unknown or "transforms" not in values or "seed" not in values:
+        if set(values) != {"format", "version", "seed", "transforms"}:
             raise ValueError(
                 "values: expected format, version, seed and transforms, "
                 f"got {', '.join(map(str, values))}"
