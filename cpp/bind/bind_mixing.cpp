@@ -2,6 +2,7 @@
 #include <vector>
 
 #include "bind/arrays.hpp"
+#include "bind/mixing.hpp"
 #include "bind/names.hpp"
 #include "bind/signals.hpp"
 #include "core/parallel.hpp"
@@ -10,20 +11,6 @@
 namespace fanin::bind {
 
 namespace {
-
-Mixing mixing_of(const std::string& kind, double alpha, double p, bool per_sample,
-                 std::uint64_t seed) {
-  constexpr const char* kinds[] = {"mixup", "cutmix"};
-  const auto chosen = static_cast<MixKind>(choice("kind", kind, kinds));
-  if (!(alpha >= 0) || std::isinf(alpha)) {
-    throw py::value_error("alpha: expected a finite number of at least 0, got " +
-                          std::to_string(alpha));
-  }
-  if (!(p >= 0 && p <= 1)) {
-    throw py::value_error("p: expected a probability in [0, 1], got " + std::to_string(p));
-  }
-  return {chosen, alpha, p, per_sample, seed};
-}
 
 /// Sizes of one of N images: interleaved (H, W[, C]) or planar ([C,] H, W). Mixup takes arrays of
 /// any shape.
@@ -110,6 +97,20 @@ py::tuple mix(const Mixing& mixing, const py::array& images, DType dtype, bool p
 }
 
 }  // namespace
+
+Mixing mixing_of(const std::string& kind, double alpha, double p, bool per_sample,
+                 std::uint64_t seed) {
+  constexpr const char* kinds[] = {"mixup", "cutmix"};
+  const auto chosen = static_cast<MixKind>(choice("kind", kind, kinds));
+  if (!(alpha >= 0) || std::isinf(alpha)) {
+    throw py::value_error("alpha: expected a finite number of at least 0, got " +
+                          std::to_string(alpha));
+  }
+  if (!(p >= 0 && p <= 1)) {
+    throw py::value_error("p: expected a probability in [0, 1], got " + std::to_string(p));
+  }
+  return {chosen, alpha, p, per_sample, seed};
+}
 
 void bind_mixing(py::module_& m) {
   m.def(

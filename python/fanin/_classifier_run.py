@@ -9,7 +9,13 @@ from typing import Any, TypedDict
 import numpy as np
 
 from fanin import _core, _validate, optim
-from fanin._classifier_loops import Array, CallableLoop, Model, NativeLoop
+from fanin._classifier_loops import (
+    Array,
+    CallableLoop,
+    Model,
+    NativeLoop,
+    native_pipeline,
+)
 from fanin.random import as_generator, package_generator
 
 EVALUATED_ROWS = 1000  # the course's: training accuracy is that of a sample
@@ -123,8 +129,9 @@ class ClassifierRun:
         reg = _validate.real("reg", reg, 0)
         self.optimizer = update_rule(update, learning_rate, momentum)
         self.loop: CallableLoop | NativeLoop
-        if native and augment_fn is None:
-            self.loop = NativeLoop(model, self.optimizer, reg, n_threads)
+        pipeline = native_pipeline(augment_fn, X)
+        if native and (augment_fn is None or pipeline is not None):
+            self.loop = NativeLoop(model, self.optimizer, reg, pipeline, n_threads)
         else:
             self.loop = CallableLoop(
                 loss_function, model, self.optimizer, reg, augment_fn, n_threads

@@ -242,6 +242,14 @@ class Rule:
         n_threads: int,
     ) -> bool: ...
 
+class BatchAugmenter:
+    def __init__(
+        self,
+        shape: tuple[int, int, int],
+        augmentation: Augmentation | None,
+        mixing: tuple[str, float, float, bool, int] | None,
+    ) -> None: ...
+
 class _Engine:
     def __init__(
         self,
@@ -278,6 +286,8 @@ class _Engine:
         correct: _Indices,
         n_threads: int,
         budget: float,
+        images: BatchAugmenter | None = None,
+        epoch: int = 0,
     ) -> tuple[int, bool]: ...
     def gradient(
         self,

@@ -143,6 +143,8 @@ def _add_train(commands: Any) -> None:
     add("lr", "RATE", None, _real(0, above=True), "learning rate (default: the optimizer's)")
     add("schedule", "NAME", "constant", str, "of the learning rate")
     add("reg", "L2", 0, _real(0), "strength of L2")
+    add("augment", "WORDS", None, str, 'of images: "crop:4,flip", as of fanin.augment.parse')
+    add("mix", "WORD", None, str, "of images and labels: mixup:.2 or cutmix:1")
     add("epochs", "N", 40, _whole(1), "passes over the training rows")
     add("batch-size", "N", None, _whole(1), "rows of a step (default: 128, or all if fewer)")
     add("val-size", "SHARE", 0.1, _real(0, 0.9), "of the training rows, to validate on")
