@@ -15,15 +15,18 @@ from benchmarks.jobs import (
     Array,
     Backward,
     Covariance,
+    Crop,
     Dense,
     Draw,
     Dropout,
     Experiment,
+    Mix,
     Prepared,
     Projection,
     Train,
     Whitening,
 )
+from benchmarks.peers import numpy_images
 from benchmarks.peers.numpy_network import BLOCK, adam, train
 
 
@@ -193,4 +196,6 @@ JOBS = {
     Whitening: whitening,
     Covariance: covariance,
     Projection: projection,
+    Crop: numpy_images.crop,
+    Mix: numpy_images.mix,
 }
