@@ -2,6 +2,7 @@
 
 namespace fanin::bind {
 
+void bind_augmentation(pybind11::module_&);
 void bind_config(pybind11::module_&);
 void bind_covariance(pybind11::module_&);
 void bind_dense(pybind11::module_&);
@@ -19,6 +20,7 @@ void bind_network(pybind11::module_&);
 
 PYBIND11_MODULE(_core, m, pybind11::mod_gil_not_used()) {
   using namespace fanin::bind;
+  bind_augmentation(m);
   bind_config(m);
   bind_covariance(m);
   bind_dense(m);
