@@ -103,9 +103,7 @@ JITTER: tuple[Callable[[Array, float], Array], ...] = (
 )
 
 
-def boxes(
-    rng: np.random.Generator, count: int, height: int, width: int
-) -> npt.NDArray[np.int64]:
+def boxes(rng: np.random.Generator, count: int, height: int, width: int) -> npt.NDArray[np.int64]:
     """(count, 4) top, left, height, width of random resized crops: 8 % to 100 % of the area, w/h
     from 3/4 to 4/3, ten tries and then the middle, all images at once.
     """

@@ -6,12 +6,12 @@ import os
 
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
 
-import albumentations as A  # noqa: E402, N812  it asks the web for a newer version when imported
-import cv2  # noqa: E402
-import numpy as np  # noqa: E402
+import albumentations as A  # noqa: N812  it asks the web for a newer version when imported
+import cv2
+import numpy as np
 
-from benchmarks.jobs import Array, Augmented, Crop, Prepared, ResizedCrop, Warp  # noqa: E402
-from benchmarks.jobs.augment import MEAN, STD, Augment  # noqa: E402
+from benchmarks.jobs import Array, Augmented, Crop, Prepared, ResizedCrop, Warp
+from benchmarks.jobs.augment import MEAN, STD, Augment
 
 
 def configure(threads: int) -> None:

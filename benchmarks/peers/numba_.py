@@ -6,13 +6,13 @@ import os
 
 os.environ.setdefault("NUMBA_THREADING_LAYER", "omp")
 
-import numba  # noqa: E402  it reads that when imported
-import numpy as np  # noqa: E402
-from numba import njit, prange  # noqa: E402
+import numba
+import numpy as np
+from numba import njit, prange
 
-from benchmarks.jobs import Array, Crop, Mix, Prepared, ResizedCrop, Warp  # noqa: E402
-from benchmarks.jobs.augment import MEAN, STD, Drawn  # noqa: E402
-from benchmarks.peers.drawing import drawn_anew  # noqa: E402
+from benchmarks.jobs import Array, Crop, Mix, Prepared, ResizedCrop, Warp
+from benchmarks.jobs.augment import MEAN, STD, Drawn
+from benchmarks.peers.drawing import drawn_anew
 
 
 def configure(threads: int) -> None:
@@ -127,7 +127,10 @@ def _warp(images, maps, out):
                     for c in range(3):
                         p, q = np.float32(images[i, top, left, c]), images[i, top, left + 1, c]
                         r = np.float32(images[i, top + 1, left, c])
-                        above, below = p + a * (q - p), r + a * (images[i, top + 1, left + 1, c] - r)
+                        above, below = (
+                            p + a * (q - p),
+                            r + a * (images[i, top + 1, left + 1, c] - r),
+                        )
                         out[i, y, x, c] = np.uint8(above + b * (below - above) + np.float32(0.5))
                 else:
                     for c in range(3):

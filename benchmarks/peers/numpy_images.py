@@ -67,3 +67,6 @@ def mix(job: Mix) -> Prepared:
         return out, share * hot + (1 - share) * before
 
     return drawn_anew(job, apply)
+
+
+JOBS = {Crop: crop, Mix: mix}

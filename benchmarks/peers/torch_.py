@@ -12,17 +12,12 @@ from benchmarks.jobs import (
     AdamStep,
     Array,
     Backward,
-    Crop,
     Dense,
     Draw,
     Dropout,
     Experiment,
-    Mix,
     Prepared,
-    ResizedCrop,
     Train,
-    TrainImages,
-    Warp,
 )
 from benchmarks.peers import torch_images
 
@@ -157,9 +152,5 @@ JOBS = {
     Dropout: dropout,
     AdamStep: adam_step,
     Experiment: experiment,
-    Crop: torch_images.crop,
-    ResizedCrop: torch_images.resized_crop,
-    Warp: torch_images.warp,
-    Mix: torch_images.mix,
-    TrainImages: torch_images.train,
+    **torch_images.JOBS,
 }

@@ -147,3 +147,6 @@ def train(job: TrainImages) -> Prepared:
             return network(test).numpy()
 
     return Prepared(run, answer)
+
+
+JOBS = {Crop: crop, ResizedCrop: resized_crop, Warp: warp, Mix: mix, TrainImages: train}
