@@ -26,12 +26,12 @@ constexpr std::int64_t most_samples = std::int64_t{1} << 40;
 
 using Op = std::tuple<std::string, double, std::vector<double>>;
 
-Augmentation make(const std::vector<Op>& given, std::uint64_t seed) {
+std::shared_ptr<Augmentation> make(const std::vector<Op>& given, std::uint64_t seed) {
   std::vector<AugmentOp> ops;
   for (const auto& [kind, p, numbers] : given) {
     ops.push_back({static_cast<AugmentKind>(choice("kind", kind, kinds)), p, numbers});
   }
-  return {std::move(ops), seed};
+  return std::make_shared<Augmentation>(std::move(ops), seed);
 }
 
 /// Images of one dtype and number of channels.
@@ -252,7 +252,7 @@ py::tuple draw(const Augmentation& aug, const py::array& indices, std::uint64_t 
 }  // namespace
 
 void bind_augmentation(py::module_& m) {
-  py::class_<Augmentation>(m, "Augmentation")
+  py::class_<Augmentation, std::shared_ptr<Augmentation>>(m, "Augmentation")
       .def(py::init(&make), py::arg("ops"), py::arg("seed"),
            "A pipeline of operations (kind, p, numbers): see engine/augmentation.hpp.")
       .def_property_readonly("variants", &Augmentation::variants)
