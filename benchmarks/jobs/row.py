@@ -21,7 +21,7 @@ class Prepared(NamedTuple):
 
 
 class Job:
-    """Work that every peer does in its own best way. It has a roof where one of the numbers is given."""
+    """Work that every peer does in its own best way; a number given here makes for a roof."""
 
     flops: float = 0.0
     bytes: float = 0.0  # that have to come from memory
