@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from fanin import _validate, optim
+from fanin import _core, _validate, optim
+from fanin._augmenting import TrainingImages
 from fanin.network import MLP
 from fanin.training import CHUNK_SECONDS
+
+if TYPE_CHECKING:
+    from fanin.augment import Compose
 
 Array = npt.NDArray[Any]
 Model = dict[str, Array]
@@ -60,6 +64,32 @@ def two_layers(model: object) -> tuple[Array, Array, Array, Array]:
     return W1, b1, W2, b2
 
 
+def pipeline_of(augment_fn: Callable[..., Array] | None) -> Compose | None:
+    """`augment_fn`, where it is a pipeline of `fanin.augment`."""
+    if augment_fn is None:
+        return None
+    from fanin.augment import Compose
+
+    if not isinstance(augment_fn, Compose):
+        return None
+    if augment_fn.mix is not None:
+        raise ValueError(
+            f"augment_fn: expected no {augment_fn.mix!r}, which mixes labels too; "
+            "MLP.fit(mix=...) does"
+        )
+    return augment_fn
+
+
+def keeps_images(pipeline: Compose, X: Any) -> bool:
+    """Whether the native loop can augment X: one image of each, of its size and in its units."""
+    if not isinstance(X, np.ndarray) or X.ndim not in (3, 4) or pipeline.variants > 1:
+        return False
+    if X.dtype not in (np.dtype(np.uint8), np.dtype(np.float32)) or pipeline._core.normalizes:
+        return False
+    size = X.shape[1:3]
+    return min(size) > 0 and pipeline.output_size(*size) == size
+
+
 class CallableLoop:
     """Steps through any ``loss_function(X, model[, y, reg])``."""
 
@@ -72,6 +102,7 @@ class CallableLoop:
         augment_fn: Callable[[Array], Array] | None,
         n_threads: int | None,
     ) -> None:
+        self._pipeline = pipeline_of(augment_fn)
         self.params = check_trainable(model)
         self._loss_function, self._augment = loss_function, augment_fn
         self._optimizer, self._reg, self._threads = optimizer, reg, n_threads
@@ -89,13 +120,15 @@ class CallableLoop:
         return X, y
 
     def costs(
-        self, X: Array, y: Array, order: Array, batch: int, first: int, last: int
+        self, X: Array, y: Array, order: Array, batch: int, first: int, last: int, epoch: int
     ) -> Iterator[float]:
         """The cost of each step; the step is taken when the next one is asked for."""
         for step in range(first, last):
             rows = order[step * batch : (step + 1) * batch]
             X_batch = X[rows]
-            if self._augment is not None:
+            if self._pipeline is not None:
+                X_batch = self._pipeline(X_batch, None, rows, epoch, n_threads=self._threads)
+            elif self._augment is not None:
                 X_batch = self._augment(X_batch)
             result = self._loss_function(X_batch, self.params, y[rows], self._reg)
             try:
@@ -141,7 +174,12 @@ class NativeLoop:
     """Steps of `two_layer_net` in the compiled loop that `MLP.fit` uses."""
 
     def __init__(
-        self, model: Model, optimizer: optim.Optimizer, reg: float, n_threads: int | None
+        self,
+        model: Model,
+        optimizer: optim.Optimizer,
+        reg: float,
+        augment: Compose | None,
+        n_threads: int | None,
     ) -> None:
         W1, b1, W2, _ = two_layers(check_trainable(model))
         self._net = MLP([len(W1), len(b1), W2.shape[1]], dtype=W1.dtype)
@@ -150,14 +188,18 @@ class NativeLoop:
             np.copyto(p, model[name])
         self._optimizer, self._reg, self._threads = optimizer, reg, n_threads
         self._states = optimizer._arena_states(self._net._arena.size, W1.dtype)
+        self._augment = augment
+        self._images: _core.BatchAugmenter | None = None
 
     def data(self, X: Array, y: Array, names: tuple[str, str]) -> tuple[Array, Array]:
-        """Rows and labels as the core takes them."""
+        """Rows and labels as the core takes them; the first are those that are trained on."""
+        if self._augment is not None and self._images is None:
+            self._images = TrainingImages(self._net, X, False, self._augment, None).core
         rows = self._net._rows(X, names[0])
         return rows, _validate.labels(names[1], y, len(rows), self._net.dims[-1])
 
     def costs(
-        self, X: Array, y: Array, order: Array, batch: int, first: int, last: int
+        self, X: Array, y: Array, order: Array, batch: int, first: int, last: int, epoch: int
     ) -> Iterator[float]:
         """The cost of each step; NaN ends them, and that step is not taken."""
         costs, correct = np.empty(last), np.empty(last, np.int64)
@@ -185,6 +227,8 @@ class NativeLoop:
                 correct[first:],
                 _validate.threads(self._threads),
                 CHUNK_SECONDS,
+                self._images,
+                epoch,
             )
             yield from costs[first : first + done].tolist()
             first += done

@@ -158,6 +158,30 @@ def random_dense(
     activation: int,
     n_threads: int,
 ) -> _Array: ...
+def draw_mix(
+    kind: str,
+    alpha: float,
+    p: float,
+    per_sample: bool,
+    seed: int,
+    indices: _Indices,
+    epoch: int,
+    height: int,
+    width: int,
+) -> tuple[_Doubles, _Indices]: ...
+def mix_images(
+    kind: str,
+    alpha: float,
+    p: float,
+    per_sample: bool,
+    seed: int,
+    images: _Array,
+    planar: bool,
+    indices: _Indices,
+    epoch: int,
+    out: _Array,
+    n_threads: int,
+) -> tuple[_Doubles, _Indices]: ...
 def summary(
     x: _Array, low: float, high: float, n_threads: int
 ) -> tuple[float, float, float, float, float, float]: ...
@@ -218,6 +242,14 @@ class Rule:
         n_threads: int,
     ) -> bool: ...
 
+class BatchAugmenter:
+    def __init__(
+        self,
+        shape: tuple[int, int, int],
+        augmentation: Augmentation | None,
+        mixing: tuple[str, float, float, bool, int] | None,
+    ) -> None: ...
+
 class _Engine:
     def __init__(
         self,
@@ -254,6 +286,8 @@ class _Engine:
         correct: _Indices,
         n_threads: int,
         budget: float,
+        images: BatchAugmenter | None = None,
+        epoch: int = 0,
     ) -> tuple[int, bool]: ...
     def gradient(
         self,

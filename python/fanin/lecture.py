@@ -319,7 +319,8 @@ class ClassifierTrainer:
             Evaluates also after iterations 0, acc_frequency, 2 * acc_frequency, ...
         augment_fn, predict_fn : callable, optional
             ``X -> X`` on the rows of each step, and on those of each evaluation. With `augment_fn`
-            the steps go through Python.
+            the steps go through Python, but for a `fanin.augment.Compose` that keeps the size of
+            images (N, H, W[, C]). It draws by the row's number and the epoch, in Python too.
         verbose : bool
             Prints a line at each evaluation and at the end.
         seed : int, optional
