@@ -72,8 +72,8 @@ inline void prepare_resize(const Resizer& r) noexcept {
 template <class S, int channels>
 FANIN_INLINE void unpack_row(const Resizer& r, index row) {
   const index n = r.state.high - r.state.low;
-  const S* from = static_cast<const S*>(r.a.source.data) +
-                  (row * r.a.source.width + r.state.low) * channels;
+  const S* from =
+      static_cast<const S*>(r.a.source.data) + (row * r.a.source.width + r.state.low) * channels;
   float* to = r.a.room + r.at.row;
   for (index j = 0; j < n; ++j) {
     for (index c = 0; c < channels; ++c) {
@@ -164,9 +164,8 @@ inline void fill_row(const ResizeImage& a, index i, index channels) noexcept {
     if (fill < 0) continue;
     for (index c = 0; c < channels; ++c) {
       const float x = a.fills[fill * most_channels + c];
-      const Vec<float> value =
-          fma(Vec<float>::set(x), Vec<float>::set(a.affine.scale[c]),
-              Vec<float>::set(a.affine.shift[c]));
+      const Vec<float> value = fma(Vec<float>::set(x), Vec<float>::set(a.affine.scale[c]),
+                                   Vec<float>::set(a.affine.shift[c]));
       value.store(a.out.data + c * a.out.plane_stride + i * a.out.row_stride + j, 1);
     }
   }

@@ -21,7 +21,7 @@ struct ResizeRoom {
 };
 
 struct ResizeState {
-  index next;      // the output row at which the last call ended
+  index next;       // the output row at which the last call ended
   index low, high;  // the source's columns in use
   index span;       // of source columns, at most, in a block
 };

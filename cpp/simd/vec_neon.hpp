@@ -55,14 +55,6 @@ FANIN_INLINE U32 operator^(U32 a, U32 b) {
   for (int i = 0; i < 4; ++i) a.v[i] = veorq_u32(a.v[i], b.v[i]);
   return a;
 }
-FANIN_INLINE U32 operator+(U32 a, U32 b) {
-  for (int i = 0; i < 4; ++i) a.v[i] = vaddq_u32(a.v[i], b.v[i]);
-  return a;
-}
-FANIN_INLINE U32 operator*(U32 a, U32 b) {
-  for (int i = 0; i < 4; ++i) a.v[i] = vmulq_u32(a.v[i], b.v[i]);
-  return a;
-}
 FANIN_INLINE void multiply_wide(U32 a, std::uint32_t m, U32& high, U32& low) {
   const uint32x4_t factor = vdupq_n_u32(m);
   for (int i = 0; i < 4; ++i) {
@@ -396,82 +388,6 @@ FANIN_INLINE double maximum(Vec<double> a) {
   const float64x2_t a2 = larger(larger(a.v[0], a.v[2]), larger(a.v[1], a.v[3]));
   const double x = vgetq_lane_f64(a2, 0), y = vgetq_lane_f64(a2, 1);
   return x > y ? x : y;
-}
-
-FANIN_INLINE U32 to_u32(Vec<float> a) {
-  U32 r;
-  for (int i = 0; i < 4; ++i) r.v[i] = vcvtq_u32_f32(a.v[i]);
-  return r;
-}
-template <int n>
-FANIN_INLINE Vec<float> byte_of(U32 a) {
-  Vec<float> r;
-  for (int i = 0; i < 4; ++i) {
-    uint32x4_t x = a.v[i];
-    if constexpr (n > 0) x = vshrq_n_u32(x, 8 * n);
-    r.v[i] = vcvtq_f32_u32(vandq_u32(x, vdupq_n_u32(0xff)));
-  }
-  return r;
-}
-template <int n>
-FANIN_INLINE U32 load_pixels(const std::uint8_t* p) {
-  U32 r;
-  if constexpr (n == 4) {
-    for (int i = 0; i < 4; ++i) r.v[i] = vreinterpretq_u32_u8(vld1q_u8(p + 16 * i));
-  } else {
-    uint8x16x4_t bytes{{vdupq_n_u8(0), vdupq_n_u8(0), vdupq_n_u8(0), vdupq_n_u8(0)}};
-    if constexpr (n == 1) {
-      bytes.val[0] = vld1q_u8(p);
-    } else {
-      const uint8x16x3_t three = vld3q_u8(p);
-      for (int c = 0; c < 3; ++c) bytes.val[c] = three.val[c];
-    }
-    const uint8x16_t low = vzip1q_u8(bytes.val[0], bytes.val[1]);
-    const uint8x16_t high = vzip2q_u8(bytes.val[0], bytes.val[1]);
-    const uint16x8_t low2 = vreinterpretq_u16_u8(vzip1q_u8(bytes.val[2], bytes.val[3]));
-    const uint16x8_t high2 = vreinterpretq_u16_u8(vzip2q_u8(bytes.val[2], bytes.val[3]));
-    r.v[0] = vreinterpretq_u32_u16(vzip1q_u16(vreinterpretq_u16_u8(low), low2));
-    r.v[1] = vreinterpretq_u32_u16(vzip2q_u16(vreinterpretq_u16_u8(low), low2));
-    r.v[2] = vreinterpretq_u32_u16(vzip1q_u16(vreinterpretq_u16_u8(high), high2));
-    r.v[3] = vreinterpretq_u32_u16(vzip2q_u16(vreinterpretq_u16_u8(high), high2));
-  }
-  return r;
-}
-FANIN_INLINE Vec<float> gather(const float* p, U32 at) {
-  std::uint32_t where[16];
-  at.store(where);
-  Vec<float> r;
-  for (int i = 0; i < 4; ++i) {
-    const std::uint32_t* w = where + 4 * i;
-    float32x4_t x = vld1q_dup_f32(p + w[0]);
-    x = vld1q_lane_f32(p + w[1], x, 1);
-    x = vld1q_lane_f32(p + w[2], x, 2);
-    r.v[i] = vld1q_lane_f32(p + w[3], x, 3);
-  }
-  return r;
-}
-template <int n>
-FANIN_INLINE Vec<float> gather_within(const float* p, U32 at) {
-  return gather(p, at);
-}
-FANIN_INLINE void gather_pairs(const std::uint32_t* p, U32 at, U32& first, U32& second) {
-  std::uint32_t where[16];
-  at.store(where);
-  for (int i = 0; i < 4; ++i) {
-    const std::uint32_t* w = where + 4 * i;
-    const uint32x4_t a = vcombine_u32(vld1_u32(p + w[0]), vld1_u32(p + w[1]));
-    const uint32x4_t b = vcombine_u32(vld1_u32(p + w[2]), vld1_u32(p + w[3]));
-    first.v[i] = vuzp1q_u32(a, b);
-    second.v[i] = vuzp2q_u32(a, b);
-  }
-}
-FANIN_INLINE void gather_pairs(const float* p, U32 at, Vec<float>& first, Vec<float>& second) {
-  U32 a, b;
-  gather_pairs(reinterpret_cast<const std::uint32_t*>(p), at, a, b);
-  for (int i = 0; i < 4; ++i) {
-    first.v[i] = vreinterpretq_f32_u32(a.v[i]);
-    second.v[i] = vreinterpretq_f32_u32(b.v[i]);
-  }
 }
 
 }  // namespace fanin::FANIN_ISA

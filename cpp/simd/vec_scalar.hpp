@@ -46,15 +46,6 @@ FANIN_INLINE U32 operator^(U32 a, U32 b) {
   for (int i = 0; i < 16; ++i) a.v[i] ^= b.v[i];
   return a;
 }
-/// Modulo 2^32.
-FANIN_INLINE U32 operator+(U32 a, U32 b) {
-  for (int i = 0; i < 16; ++i) a.v[i] += b.v[i];
-  return a;
-}
-FANIN_INLINE U32 operator*(U32 a, U32 b) {
-  for (int i = 0; i < 16; ++i) a.v[i] *= b.v[i];
-  return a;
-}
 /// The 64-bit product of each word of a with m, in halves.
 FANIN_INLINE void multiply_wide(U32 a, std::uint32_t m, U32& high, U32& low) {
   for (int i = 0; i < 16; ++i) {
@@ -292,54 +283,6 @@ FANIN_INLINE T sum(Vec<T> a) {
 template <class T>
 FANIN_INLINE T maximum(Vec<T> a) {
   return fold(a, [](T x, T y) { return x > y ? x : y; });
-}
-
-/// Whole parts, as words; 0 <= a < 2^31.
-FANIN_INLINE U32 to_u32(Vec<float> a) {
-  U32 r;
-  for (int i = 0; i < 16; ++i) r.v[i] = static_cast<std::uint32_t>(static_cast<std::int32_t>(a.v[i]));
-  return r;
-}
-/// Byte n of each word, the lowest being 0, as a number.
-template <int n>
-FANIN_INLINE Vec<float> byte_of(U32 a) {
-  Vec<float> r;
-  for (int i = 0; i < 16; ++i) r.v[i] = static_cast<float>(a.v[i] >> (8 * n) & 0xff);
-  return r;
-}
-/// Sixteen pixels of n bytes (1, 3 or 4) as words, the first byte lowest, zero above the last; reads
-/// 16 n bytes.
-template <int n>
-FANIN_INLINE U32 load_pixels(const std::uint8_t* p) {
-  U32 r;
-  for (int i = 0; i < 16; ++i) {
-    r.v[i] = 0;
-    for (int c = 0; c < n; ++c) r.v[i] |= static_cast<std::uint32_t>(p[n * i + c]) << (8 * c);
-  }
-  return r;
-}
-/// p[at[i]]; `within` says that at[i] < n (16, 32 or 64) and that all n may be read.
-FANIN_INLINE Vec<float> gather(const float* p, U32 at) {
-  Vec<float> r;
-  for (int i = 0; i < 16; ++i) r.v[i] = p[at.v[i]];
-  return r;
-}
-template <int n>
-FANIN_INLINE Vec<float> gather_within(const float* p, U32 at) {
-  return gather(p, at);
-}
-/// p[at[i]] and p[at[i] + 1].
-FANIN_INLINE void gather_pairs(const std::uint32_t* p, U32 at, U32& first, U32& second) {
-  for (int i = 0; i < 16; ++i) {
-    first.v[i] = p[at.v[i]];
-    second.v[i] = p[at.v[i] + 1];
-  }
-}
-FANIN_INLINE void gather_pairs(const float* p, U32 at, Vec<float>& first, Vec<float>& second) {
-  for (int i = 0; i < 16; ++i) {
-    first.v[i] = p[at.v[i]];
-    second.v[i] = p[at.v[i] + 1];
-  }
 }
 
 }  // namespace fanin::FANIN_ISA
