@@ -323,8 +323,10 @@ ROWS = (
         "epoch of 5,000 images, 3072-512-10, with crop and flip, over the same without",
         "%",
         TrainImages(True),
+        threads=(2,),
         kind="over",
         base=TrainImages(False),
+        rounds=1,  # of 16 windows each
         bars=(Bar("limit", 15),),
     ),
 )
