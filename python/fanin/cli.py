@@ -1,4 +1,4 @@
-"""The command line: ``fanin train``, ``predict``, ``lecture`` and ``info``.
+"""The command line: ``fanin train``, ``predict``, ``augment``, ``lecture`` and ``info``.
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted. Errors are one line on stderr.
 """
@@ -115,6 +115,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_train(commands)
     _add_predict(commands)
+    _add_augment(commands)
     _add_lecture(commands)
     info = commands.add_parser("info", help="version, instruction set, threads, extras")
     info.add_argument("--json", action="store_true", help="one JSON object on stdout")
@@ -182,11 +183,35 @@ def _add_predict(commands: Any) -> None:
     parser.set_defaults(run=predict)
 
 
+def _add_augment(commands: Any) -> None:
+    parser = commands.add_parser(
+        "augment", help="a picture of images beside what a pipeline of augmentation makes of them"
+    )
+    add = parser.add_argument
+    add("data", metavar="DATA", help="as for train, or a folder of images of any size")
+    add("--pipeline", required=True, metavar="WORDS", help='such as "crop:4,flip,jitter:.4", as '
+        "fanin.augment.parse reads it, or a .json file of --json")  # fmt: skip
+    add("--out", type=Path, default=Path("grid.png"), metavar="FILE", help="(default: grid.png)")
+    add("--json", type=Path, metavar="FILE", help="where to write the pipeline, for "
+        "fanin.augment.Compose.from_json")  # fmt: skip
+    add("--rows", type=_whole(1), default=5, metavar="N", help="images (default: 5)")
+    add("--variants", type=_whole(1), default=6, metavar="N", help="of each (default: 6)")
+    add("--seed", type=_whole(0), metavar="N", help="of images and draws (default: 0)")
+    parser.set_defaults(run=_augment)
+
+
+def _augment(args: argparse.Namespace) -> int:
+    from fanin._augment_command import augment  # not all have images
+
+    return augment(args)
+
+
 def _add_lecture(commands: Any) -> None:
     parser = commands.add_parser(
         "lecture", help="each idea of the lecture, run on real data: numbers, pictures, one page"
     )
-    chapters = ("all", "preprocessing", "init", "sgd", "optimizers", "ensembles", "dropout")
+    chapters = ("all", "preprocessing", "init", "sgd", "optimizers", "ensembles", "dropout",
+                "augmentation")  # fmt: skip
     add = parser.add_argument
     add("chapter", nargs="?", default="all", choices=chapters, help="(default: all)")
     add("--data", default="digits", metavar="DATA", help="as for train (default: digits)")
