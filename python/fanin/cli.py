@@ -1,4 +1,4 @@
-"""The command line: ``fanin train``, ``predict``, ``search``, ``lecture`` and ``info``.
+"""The command line: ``train``, ``predict``, ``search``, ``augment``, ``lecture`` and ``info``.
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted. Errors are one line on stderr.
 """
@@ -116,6 +116,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_train(commands)
     _add_predict(commands)
     _add_search(commands)
+    _add_augment(commands)
     _add_lecture(commands)
     info = commands.add_parser("info", help="version, instruction set, threads, extras")
     info.add_argument("--json", action="store_true", help="one JSON object on stdout")
@@ -144,6 +145,8 @@ def _add_train(commands: Any) -> None:
     add("lr", "RATE", None, _real(0, above=True), "learning rate (default: the optimizer's)")
     add("schedule", "NAME", "constant", str, "of the learning rate")
     add("reg", "L2", 0, _real(0), "strength of L2")
+    add("augment", "WORDS", None, str, 'of images: "crop:4,flip", as of fanin.augment.parse')
+    add("mix", "WORD", None, str, "of images and labels: mixup:.2 or cutmix:1")
     add("epochs", "N", 40, _whole(1), "passes over the training rows")
     add("batch-size", "N", None, _whole(1), "rows of a step (default: 128, or all if fewer)")
     add("val-size", "SHARE", 0.1, _real(0, 0.9), "of the training rows, to validate on")
@@ -219,11 +222,35 @@ def _search(args: argparse.Namespace) -> int:
     return search(args)
 
 
+def _add_augment(commands: Any) -> None:
+    parser = commands.add_parser(
+        "augment", help="a picture of images beside what a pipeline of augmentation makes of them"
+    )
+    add = parser.add_argument
+    add("data", metavar="DATA", help="as for train, or a folder of images of any size")
+    add("--pipeline", required=True, metavar="WORDS", help='such as "crop:4,flip,jitter:.4", as '
+        "fanin.augment.parse reads it, or a .json file of --json")  # fmt: skip
+    add("--out", type=Path, default=Path("grid.png"), metavar="FILE", help="(default: grid.png)")
+    add("--json", type=Path, metavar="FILE", help="where to write the pipeline, for "
+        "fanin.augment.Compose.from_json")  # fmt: skip
+    add("--rows", type=_whole(1), default=5, metavar="N", help="images (default: 5)")
+    add("--variants", type=_whole(1), default=6, metavar="N", help="of each (default: 6)")
+    add("--seed", type=_whole(0), metavar="N", help="of images and draws (default: 0)")
+    parser.set_defaults(run=_augment)
+
+
+def _augment(args: argparse.Namespace) -> int:
+    from fanin._augment_command import augment  # not all have images
+
+    return augment(args)
+
+
 def _add_lecture(commands: Any) -> None:
     parser = commands.add_parser(
         "lecture", help="each idea of the lecture, run on real data: numbers, pictures, one page"
     )
-    chapters = ("all", "preprocessing", "init", "sgd", "optimizers", "ensembles", "dropout")
+    chapters = ("all", "preprocessing", "init", "sgd", "optimizers", "ensembles", "dropout",
+                "augmentation")  # fmt: skip
     add = parser.add_argument
     add("chapter", nargs="?", default="all", choices=chapters, help="(default: all)")
     add("--data", default="digits", metavar="DATA", help="as for train (default: digits)")
