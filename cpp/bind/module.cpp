@@ -10,6 +10,7 @@ void bind_dense(pybind11::module_&);
 void bind_drop_connect(pybind11::module_&);
 void bind_activation(pybind11::module_&);
 void bind_loss(pybind11::module_&);
+void bind_many(pybind11::module_&);
 void bind_mixing(pybind11::module_&);
 void bind_optimizer(pybind11::module_&);
 void bind_random(pybind11::module_&);
@@ -37,4 +38,5 @@ PYBIND11_MODULE(_core, m, pybind11::mod_gil_not_used()) {
   bind_statistics(m);
   bind_summary(m);
   bind_network(m);
+  bind_many(m);
 }

@@ -9,24 +9,15 @@ namespace fanin {
 
 namespace {
 
-/// A row stride in elements: whole cache lines, and never a large power of two of bytes, whose rows
-/// would all compete for the same few sets of the cache.
-template <class T>
-index padded(index cols) {
-  const index line = 64 / static_cast<index>(sizeof(T));
-  const index stride = (cols + line - 1) / line * line;
-  return stride * static_cast<index>(sizeof(T)) % 1024 == 0 ? stride + line : stride;
-}
-
-constexpr index evaluation_rows = 96;  // a block whose activations stay in cache
 constexpr double madds_per_draw = 16;  // in time
 
 }  // namespace
 
 template <class T>
-Workspace<T>::Workspace(const std::vector<LayerSpec>& specs, index n_rows, bool backward)
+Workspace<T>::Workspace(const std::vector<LayerSpec>& specs, index n_rows, bool backward,
+                        bool inputs)
     : rows(n_rows), x_stride(padded<T>(specs.front().in)), layers(specs.size()) {
-  index total = rows * x_stride;
+  index total = inputs ? rows * x_stride : 0;
   for (std::size_t l = 0; l < specs.size(); ++l) {
     layers[l].stride = padded<T>(specs[l].out);
     total += 3 * rows * layers[l].stride;
@@ -38,7 +29,7 @@ Workspace<T>::Workspace(const std::vector<LayerSpec>& specs, index n_rows, bool 
     next += n;
     return p;
   };
-  x = take(rows * x_stride);
+  x = inputs ? take(rows * x_stride) : nullptr;
   for (std::size_t l = 0; l < specs.size(); ++l) {
     const index n = rows * layers[l].stride;
     const bool last = l + 1 == specs.size();
@@ -110,25 +101,41 @@ DenseForward<T> Network<T>::layer_product(std::size_t l, const Workspace<T>& w) 
 }
 
 template <class T>
+Epilogue<T> Network<T>::epilogue(std::size_t l, const Workspace<T>& w,
+                                 const DropoutKey* dropout) const {
+  const LayerSpec& spec = layers_[l];
+  Epilogue<T> e{};
+  e.activation = spec.activation;
+  e.slope = w.layers[l].slope;
+  e.dropout.scale = output_scale(l, dropout != nullptr);
+  if (dropout && spec.keep < 1) {
+    e.dropout.seed = dropout->seed;
+    e.dropout.stream = stream_of(Purpose::dropout, l, dropout->step);
+    e.dropout.first_row = dropout->first_row;
+    e.dropout.threshold = keep_threshold(spec.keep);
+  }
+  return e;
+}
+
+template <class T>
 void Network<T>::forward_layer(std::size_t l, Workspace<T>& w, Range rows, Range cols,
                                const DropoutKey* dropout) const {
-  const LayerSpec& spec = layers_[l];
   DenseForward<T> d = layer_product(l, w);
-  d.epilogue.activation = spec.activation;
-  d.epilogue.slope = w.layers[l].slope;
-  d.epilogue.dropout.scale = output_scale(l, dropout != nullptr);
-  if (dropout && spec.keep < 1) {
-    d.epilogue.dropout.seed = dropout->seed;
-    d.epilogue.dropout.stream = stream_of(Purpose::dropout, l, dropout->step);
-    d.epilogue.dropout.first_row = dropout->first_row;
-    d.epilogue.dropout.threshold = keep_threshold(spec.keep);
-  }
+  d.epilogue = epilogue(l, w, dropout);
   if (dropout && has_row_masks(l)) {
-    const RowMasks<T> masks{weight_mask(l, *dropout, dropout->first_row), spec.in};
+    const RowMasks<T> masks{weight_mask(l, *dropout, dropout->first_row), layers_[l].in};
     return kernels<T>().drop_connect_forward(d, masks, rows, cols);
   }
   if (dropout && shares_weight_mask(l)) d.w = dropout->masked + weight_offset(l);
   kernels<T>().dense_forward(d, rows, cols);
+}
+
+template <class T>
+void Network<T>::finish_layer(std::size_t l, Workspace<T>& w, Range rows,
+                              const DropoutKey* dropout) const {
+  T* y = w.layers[l].y;
+  kernels<T>().activation_forward(
+      {y, y, epilogue(l, w, dropout), layers_[l].out, w.layers[l].stride}, rows);
 }
 
 /// Room for one member's squares of a layer's inputs and variances of its sums.
@@ -183,13 +190,25 @@ void Network<T>::forward_moments(std::size_t l, Workspace<T>& w, Range rows, con
 template <class T>
 void Network<T>::load_rows(const Data<T>& data, const std::int64_t* indices, index first,
                            Workspace<T>& w, Range rows) const {
-  const auto row_of = [&](index i) { return indices ? indices[first + i] : first + i; };
+  load_inputs(data, indices, first, w.x, w.x_stride, rows);
+  load_targets(data, indices, first, w, rows);
+}
+
+template <class T>
+void Network<T>::load_inputs(const Data<T>& data, const std::int64_t* indices, index first, T* x,
+                             index x_stride, Range rows) const {
   const auto row_bytes = in() * (data.dtype == DType::u8 ? 1 : data.dtype == DType::f32 ? 4 : 8);
   GatherRows<T> g{data.x,    data.dtype, indices ? indices + first : nullptr,
                   data.mean, data.scale, data.per_column,
-                  w.x,       in(),       w.x_stride};
+                  x,         in(),       x_stride};
   if (!indices) g.data = static_cast<const char*>(data.x) + first * row_bytes;
   kernels<T>().gather_rows(g, rows);
+}
+
+template <class T>
+void Network<T>::load_targets(const Data<T>& data, const std::int64_t* indices, index first,
+                              Workspace<T>& w, Range rows) const {
+  const auto row_of = [&](index i) { return indices ? indices[first + i] : first + i; };
   for (index i = rows.begin; i < rows.end; ++i) {
     if (data.labels) w.labels.data()[i] = data.labels[row_of(i)];
     if (data.weights) w.weights.data()[i] = data.weights[row_of(i)];
@@ -282,17 +301,24 @@ Evaluation Network<T>::evaluate(const Data<T>& data, int threads, FunctionRef<vo
     std::copy_n(w.row_loss.data(), rows.end, losses.data() + first);
     std::copy_n(w.predicted.data(), rows.end, predicted.data() + first);
   });
+  return mean_of_rows(data, losses.data(), predicted.data());
+}
+
+template <class T>
+Evaluation mean_of_rows(const Data<T>& data, const T* losses, const std::int32_t* predicted) {
   Evaluation e;
   double weight = 0;
   for (index i = 0; i < data.n; ++i) {
-    e.loss += static_cast<double>(losses.data()[i]);
+    e.loss += static_cast<double>(losses[i]);
     weight += data.weights ? static_cast<double>(data.weights[i]) : 1.0;
-    if (data.labels) e.correct += predicted.data()[i] == data.labels[i];
+    if (data.labels) e.correct += predicted[i] == data.labels[i];
   }
   e.loss /= weight;
   return e;
 }
 
+template Evaluation mean_of_rows(const Data<float>&, const float*, const std::int32_t*);
+template Evaluation mean_of_rows(const Data<double>&, const double*, const std::int32_t*);
 template class Workspace<float>;
 template class Workspace<double>;
 template class Network<float>;

@@ -42,10 +42,10 @@ struct Data {
 template <class T>
 class Workspace {
  public:
-  Workspace(const std::vector<LayerSpec>& layers, index rows, bool backward);
+  Workspace(const std::vector<LayerSpec>& layers, index rows, bool backward, bool inputs = true);
 
   index rows;
-  T* x;
+  T* x;  // null without inputs
   index x_stride;
   struct Layer {
     T *y, *slope, *dz;  // (rows, out); slope null where not needed, dz null without backward
@@ -64,6 +64,21 @@ struct Evaluation {
   double loss = 0;
   index correct = 0;
 };
+
+/// The mean loss (over the weights) and count of right predictions, from those of each row.
+template <class T>
+Evaluation mean_of_rows(const Data<T>& data, const T* losses, const std::int32_t* predicted);
+
+inline constexpr index evaluation_rows = 96;  // a block whose activations stay in cache
+
+/// A row stride in elements: whole cache lines, and never a large power of two of bytes, whose rows
+/// would all compete for the same few sets of the cache.
+template <class T>
+index padded(index cols) {
+  const index line = 64 / static_cast<index>(sizeof(T));
+  const index stride = (cols + line - 1) / line * line;
+  return stride * static_cast<index>(sizeof(T)) % 1024 == 0 ? stride + line : stride;
+}
 
 /// The layers, their parameters in one arena, and the passes over rows.
 template <class T>
@@ -107,9 +122,17 @@ class Network {
   void forward_layer(std::size_t l, Workspace<T>& w, Range rows, Range cols,
                      const DropoutKey* dropout) const;
 
+  /// The end of it, where the workspace holds the layer's sums already.
+  void finish_layer(std::size_t l, Workspace<T>& w, Range rows, const DropoutKey* dropout) const;
+
   /// Copies rows of data (indices null: from `first` on) with their targets into the workspace.
   void load_rows(const Data<T>& data, const std::int64_t* indices, index first, Workspace<T>& w,
                  Range rows) const;
+  /// The rows alone, to x; the targets alone.
+  void load_inputs(const Data<T>& data, const std::int64_t* indices, index first, T* x,
+                   index x_stride, Range rows) const;
+  void load_targets(const Data<T>& data, const std::int64_t* indices, index first, Workspace<T>& w,
+                    Range rows) const;
 
   /// Loss, gradient (over the scores, in place, where `gradient`) and prediction of rows.
   void loss_of_rows(const Data<T>& data, Workspace<T>& w, Range rows, bool gradient, T scale) const;
@@ -126,6 +149,7 @@ class Network {
  private:
   struct Moments;
   DenseForward<T> layer_product(std::size_t l, const Workspace<T>& w) const;
+  Epilogue<T> epilogue(std::size_t l, const Workspace<T>& w, const DropoutKey* dropout) const;
   void square_weights(std::size_t l, T* squares) const;
   void forward_moments(std::size_t l, Workspace<T>& w, Range rows, const T* squares,
                        Moments& room) const;

@@ -32,6 +32,8 @@ class ParameterItems {
 
   explicit ParameterItems(Network<T>& network);
 
+  const std::vector<ParameterItem>& all() const { return items_; }
+
   /// Elements of the largest item.
   index largest() const { return largest_; }
 

@@ -15,8 +15,9 @@ constexpr index drawn_rows = 8;   // the same where each row has masks to draw
 }  // namespace
 
 template <class T>
-RowPass<T>::RowPass(const Network<T>& network, const ParameterItems<T>& items, index rows)
-    : network_(network), items_(items), work_(network.layers(), rows, true) {}
+RowPass<T>::RowPass(const Network<T>& network, const ParameterItems<T>& items, index rows,
+                    bool inputs)
+    : network_(network), items_(items), work_(network.layers(), rows, true, inputs) {}
 
 template <class T>
 void RowPass<T>::backward_layer(std::size_t l, const Batch<T>& b, Range rows, Range cols) {
@@ -56,6 +57,21 @@ void RowPass<T>::run_rows(const Batch<T>& b, Range rows, int member, Poller& pol
   for (std::size_t l = layers.size() - 1; l > 0; --l) {
     backward_layer(l, b, rows, {0, layers[l].in});
     poll(member);
+  }
+}
+
+template <class T>
+void RowPass<T>::run_from_sums(const Batch<T>& b) {
+  const auto& layers = network_.layers();
+  const Range rows{0, b.rows};
+  network_.load_targets(*b.data, b.indices, b.first, work_, rows);
+  network_.finish_layer(0, work_, rows, b.dropout);
+  for (std::size_t l = 1; l < layers.size(); ++l) {
+    network_.forward_layer(l, work_, rows, {0, layers[l].out}, b.dropout);
+  }
+  network_.loss_of_rows(*b.data, work_, rows, true, b.scale);
+  for (std::size_t l = layers.size() - 1; l > 0; --l) {
+    backward_layer(l, b, rows, {0, layers[l].in});
   }
 }
 

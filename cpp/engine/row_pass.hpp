@@ -19,12 +19,18 @@ struct Batch {
 template <class T>
 class RowPass {
  public:
-  RowPass(const Network<T>& network, const ParameterItems<T>& items, index rows);
+  RowPass(const Network<T>& network, const ParameterItems<T>& items, index rows,
+          bool inputs = true);
 
   /// The most rows of a batch.
   index rows() const { return work_.rows; }
 
   void run(Team& team, const Batch<T>& batch, Poller& poll);
+
+  /// The same, where the first layer's sums come from elsewhere: they are in first() as y, and what
+  /// their gradient is comes to be there as dz.
+  void run_from_sums(const Batch<T>& batch);
+  const typename Workspace<T>::Layer& first() const { return work_.layers.front(); }
 
   /// The sum of the rows' losses; adds the right predictions, where there are labels, to `correct`.
   double loss(const Batch<T>& batch, index* correct) const;

@@ -319,3 +319,40 @@ class _Engine:
 
 class Engine32(_Engine): ...
 class Engine64(_Engine): ...
+
+class _Many:
+    def __init__(self, engines: Sequence[_Engine], batch: int) -> None: ...
+    def train(
+        self,
+        X: _Array,
+        mean: _Array | None,
+        scale: _Array | None,
+        labels: _Labels | None,
+        soft: _Array | None,
+        weights: _Array | None,
+        order: _Indices,
+        first_step: int,
+        last_step: int,
+        seed: int,
+        first_stream: int,
+        rules: Sequence[Rule],
+        states: Sequence[Sequence[_Array]],
+        lr: Sequence[_Doubles],
+        l2: Sequence[float],
+        losses: Sequence[_Doubles],
+        correct: Sequence[_Indices],
+        diverged: Sequence[bool],
+        budget: float,
+    ) -> tuple[int, list[int], list[bool]]: ...
+    def evaluate(
+        self,
+        X: _Array,
+        mean: _Array | None,
+        scale: _Array | None,
+        labels: _Labels | None,
+        soft: _Array | None,
+        weights: _Array | None,
+    ) -> list[tuple[float, int]]: ...
+
+class Many32(_Many): ...
+class Many64(_Many): ...

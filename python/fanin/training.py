@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -263,11 +263,15 @@ class _Fit:
             logs["accuracy"] = self.totals["correct"] / self.totals["rows"]
         return logs
 
-    def end_epoch(self, epoch: int) -> None:
+    def evaluate(self) -> dict[str, float]:
+        """Loss and accuracy on the validation rows, where there are any."""
+        if self.validation is None:
+            return {}
+        return self.net._evaluate(*self.validation, None, self.threads)
+
+    def end_epoch(self, epoch: int, result: Mapping[str, float]) -> None:
         logs = self.logs()
-        if self.validation is not None:
-            result = self.net._evaluate(*self.validation, None, self.threads)
-            logs |= {f"val_{name}": value for name, value in result.items()}
+        logs |= {f"val_{name}": value for name, value in result.items()}
         last = epoch * self.steps + self.steps - 1
         logs["lr"] = float(self.schedule.lr(self.optimizer.lr, last, 1, self.steps, self.epochs)[0])
         self.net.epochs_done += 1
@@ -319,7 +323,7 @@ class _Fit:
             if not self.epoch(epoch):
                 snapshot.restore()
                 return "diverged"
-            self.end_epoch(epoch)
+            self.end_epoch(epoch, self.evaluate())
             snapshot.take(epoch + 1)
             if self.net.stop_training:
                 return self.net.stop_reason or "stopped by a callback"

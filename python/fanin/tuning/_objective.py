@@ -8,20 +8,23 @@ import math
 import threading
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from fanin import _pipeline, _validate, optim, schedules
+from fanin import _pipeline, _validate, optim, schedules, training
 from fanin._executors import InMemory, OnDisk, StoppedError, StopWhenSet
 from fanin._hooks import Callback, Logs
 from fanin._monitor import Monitor
+from fanin._together import Together, can_join
 from fanin.callbacks import History
 from fanin.ensemble.builders import DATA_OPTIONS, FIT_OPTIONS, NETWORK_OPTIONS
 from fanin.network import MLP
 from fanin.training import DivergenceWarning
+from fanin.tuning.space import plain
 
 Array = npt.NDArray[Any]
 Options = Mapping[str, Any]
@@ -30,6 +33,18 @@ Options = Mapping[str, Any]
 _OWN = ("epochs", "callbacks", "n_threads", *DATA_OPTIONS)
 OPTIONS = sorted({"hidden", "depth", "lr", "seed", *NETWORK_OPTIONS, *FIT_OPTIONS}.difference(_OWN))
 PARAMETERS = sorted({"epochs", *OPTIONS})
+FIT_DEFAULTS = {
+    name: parameter.default
+    for name, parameter in inspect.signature(MLP.fit).parameters.items()
+    if parameter.default is not parameter.empty
+}
+
+# Of trials that train side by side these are the same: they share minibatches and the first
+# layer's shape. All else may differ.
+SHARED = ("batch_size", "sampling", "preprocess", "seed", "dtype", "epochs")
+ALONE = {"clip_norm": None, "augment": None, "mix": None, "drop_connect": 1.0}
+NARROW = 128  # units: wider first layers gain nothing
+MOST_TOGETHER, CACHE = 16, 12e6  # networks, and bytes of their first layers with momenta
 
 
 @dataclass(frozen=True)
@@ -141,27 +156,37 @@ class Training:
     def __call__(
         self, arrays: Mapping[str, Array], job: Job, n_threads: int, stop: Any = None
     ) -> Report:
-        net, fit = self.network(job.params, arrays["X"], n_threads)
+        begun = self.begin(arrays, job, n_threads, stop)
+        begun.fit.run()
+        return self.report(begun)
+
+    def begin(
+        self, arrays: Mapping[str, Array], job: Job, n_threads: int, stop: Any = None
+    ) -> Begun:
+        """The fit that a job is, ready to run."""
+        net, options = self.network(job.params, arrays["X"], n_threads)
         if job.state is not None:
             net = job.state.network.copy()  # the caller's own serves again if a worker is lost
-            fit.pop("preprocess", None)
-            fit["optimizer"].load_state_dict(job.state.optimizer)
-            fit["schedule"].load_state_dict(job.state.schedule)
-        optimizer, schedule = fit["optimizer"], fit.pop("schedule")
+            options.pop("preprocess", None)
+            options["optimizer"].load_state_dict(job.state.optimizer)
+            options["schedule"].load_state_dict(job.state.schedule)
+        schedule, first = options["schedule"], net.epochs_done
         watch = _Watch(self, job)
-        first = net.epochs_done
-        history = net.fit(
-            arrays["X"],
-            arrays["y"],
-            sample_weight=arrays.get("sample_weight"),
-            validation_data=(arrays["validation_X"], arrays["validation_y"]),
-            epochs=job.epochs - first,
-            schedule=_Part(schedule, first, job.total_epochs),
-            callbacks=[watch, *([] if stop is None else [StopWhenSet(stop)])],
-            progress=False,
-            n_threads=n_threads,
-            **fit,
-        )
+        own = {
+            "sample_weight": arrays.get("sample_weight"),
+            "validation_data": (arrays["validation_X"], arrays["validation_y"]),
+            "epochs": job.epochs - first,
+            "schedule": _Part(schedule, first, job.total_epochs),
+            "callbacks": [watch, *([] if stop is None else [StopWhenSet(stop)])],
+            "progress": False,
+            "n_threads": n_threads,
+        }
+        fit = training._Fit(net, arrays["X"], arrays["y"], **{**FIT_DEFAULTS, **options, **own})
+        return Begun(job, fit, schedule, watch)
+
+    def report(self, begun: Begun) -> Report:
+        """What came of a fit that has run."""
+        job, net, watch, history = begun.job, begun.fit.net, begun.watch, begun.fit.history
         if job.state is not None:
             whole = History()
             whole.extend(job.state.history)
@@ -175,21 +200,38 @@ class Training:
             status = "pruned"
         state = None
         if self.keeps_state and status == "done":
-            clock = schedule.state_dict()
-            state = State(net.copy(), optimizer.state_dict(), clock, history, watch.best)
+            clock, optimizer = begun.schedule.state_dict(), begun.fit.optimizer.state_dict()
+            state = State(net.copy(), optimizer, clock, history, watch.best)
         if watch.best.parameters is not None:
             net.set_parameters(watch.best.parameters)
         net.history = history
+        scored = watch.best.epoch >= 0
         return Report(
             job.trial,
             status,
             watch.best.score,
-            None if watch.best.epoch < 0 else watch.best.epoch,
+            watch.best.epoch if scored else None,
             dict(history.history),
             error=error,
-            network=net if watch.best.epoch >= 0 else None,
+            network=net if scored else None,
             state=state,
         )
+
+    def shared(self, job: Job) -> str | None:
+        """What other jobs must have in common with this one to train beside it; None: it cannot."""
+        options = {**self.options, **job.params}
+        if any(options.get(name, usual) != usual for name, usual in ALONE.items()):
+            return None
+        widths = hidden_widths(options.get("hidden", 100), options.get("depth"))
+        if not widths or widths[0] > NARROW:
+            return None
+        same = [plain(options.get(name)) for name in SHARED]
+        return repr((widths[0], job.epochs, job.state is None, same))
+
+    def most_together(self, job: Job, features: int) -> int:
+        """How many such jobs a core's part of the cache has room for."""
+        width = hidden_widths({**self.options, **job.params}.get("hidden", 100), None)[0]
+        return int(max(1, min(MOST_TOGETHER, CACHE // (3 * 4 * features * width))))
 
     def network(
         self, params: Options, X: Array, n_threads: int | None = None
@@ -211,6 +253,16 @@ class Training:
         widths = hidden_widths(options.pop("hidden", 100), options.pop("depth", None))
         seed = options.pop("seed", self.seed)
         return MLP([width, *widths, self.n_outputs], seed=seed, **options), fit
+
+
+@dataclass(frozen=True)
+class Begun:
+    """A job on its way."""
+
+    job: Job
+    fit: training._Fit
+    schedule: schedules.Schedule
+    watch: _Watch
 
 
 def hidden_widths(hidden: Any, depth: Any) -> list[int]:
@@ -268,16 +320,36 @@ def run(
     data: InMemory | OnDisk, group: Group, n_threads: int, stop: threading.Event | None = None
 ) -> list[Report]:
     """The call of every executor: each job's report; what it raises is in it."""
-    if stop is None:  # another process, whose warnings nobody reads
-        with warnings.catch_warnings():
+    with ExitStack() as stack:
+        if stop is None:  # another process, whose warnings nobody reads
+            stack.enter_context(warnings.catch_warnings())
             warnings.simplefilter("ignore", DivergenceWarning)
-            return [_reported(data, group.objective, job, n_threads, None) for job in group.jobs]
-    return [_reported(data, group.objective, job, n_threads, stop) for job in group.jobs]
+        elif stop.is_set():
+            raise StoppedError
+        if len(group.jobs) > 1 and isinstance(group.objective, Training):
+            try:
+                return _run_together(data.open(), group.objective, group.jobs, n_threads, stop)
+            except StoppedError:
+                raise
+            except Exception:  # whoever raised it: each alone will tell
+                pass
+        return [_reported(data, group.objective, job, n_threads, stop) for job in group.jobs]
+
+
+def _run_together(
+    arrays: Mapping[str, Array], objective: Training, jobs: Sequence[Job], n_threads: int, stop: Any
+) -> list[Report]:
+    begun = [objective.begin(arrays, job, n_threads, stop) for job in jobs]
+    fits = [one.fit for one in begun]
+    if all(can_join(fits[0], fit) for fit in fits):
+        Together(fits).run()
+    else:
+        for fit in fits:
+            fit.run()
+    return [objective.report(one) for one in begun]
 
 
 def _reported(data: Any, objective: Objective, job: Job, n_threads: int, stop: Any) -> Report:
-    if stop is not None and stop.is_set():
-        raise StoppedError
     try:
         return objective(data.open(), job, n_threads, stop)
     except StoppedError:

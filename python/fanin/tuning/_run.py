@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -163,7 +165,9 @@ class Run:
                 if self.bar is not None:
                     self.bar.update(self.trial_of(report))
         waiting = [job for job in jobs if (rung, job.trial) not in self.reports]
-        groups = {jobs[0].trial: Group(self.plan.objective, jobs) for jobs in self.groups(waiting)}
+        groups = {
+            jobs[0].trial: Group(self.plan.objective, jobs) for jobs in self.groups(pool, waiting)
+        }
         for outcomes in pool.outcomes(_objective.run, groups.items()):
             for number, outcome in outcomes:
                 if isinstance(outcome, Exception):
@@ -173,9 +177,27 @@ class Run:
                     self.record(rung, report)
             self.log.tick()
 
-    def groups(self, jobs: Sequence[Job]) -> Iterable[Sequence[Job]]:
-        """Jobs that go to one worker together."""
-        return ([job] for job in jobs)
+    def groups(self, pool: Pool, jobs: Sequence[Job]) -> Iterable[Sequence[Job]]:
+        """Jobs that go to one worker together, since they can share products of matrices."""
+        objective = self.plan.objective
+        if not isinstance(objective, Training) or pool.n_threads > 1:
+            return ([job] for job in jobs)
+        alike: dict[str, list[Job]] = {}
+        for job in jobs:
+            alike.setdefault(objective.shared(job) or f"alone: {job.trial}", []).append(job)
+        return itertools.chain.from_iterable(
+            self.even_parts(pool, jobs, objective) for jobs in alike.values()
+        )
+
+    def even_parts(
+        self, pool: Pool, jobs: Sequence[Job], objective: Training
+    ) -> Iterator[Sequence[Job]]:
+        """Parts of one size, as many for each worker."""
+        most = objective.most_together(jobs[0], math.prod(self.plan.arrays["X"].shape[1:]))
+        workers = pool.workers or 1
+        rounds = math.ceil(len(jobs) / (most * workers))
+        size = math.ceil(len(jobs) / (rounds * workers))
+        return (jobs[i : i + size] for i in range(0, len(jobs), size))
 
     def record(self, rung: int, report: Report) -> None:
         key = rung, report.trial
