@@ -9,7 +9,7 @@ struct Resizer {
   const ResizeImage& a;
   ResizeRoom at;
   ResizeState& state;
-  std::int32_t *bases, *offsets, *held, *slots;
+  std::int32_t *bases, *block_taps, *offsets, *held, *slots;
   float* row_weights;
 
   explicit FANIN_INLINE Resizer(const ResizeImage& args)
@@ -17,6 +17,7 @@ struct Resizer {
         at(resize_layout(args)),
         state(*reinterpret_cast<ResizeState*>(args.room + at.state)),
         bases(words(at.bases)),
+        block_taps(words(at.block_taps)),
         offsets(words(at.offsets)),
         held(words(at.held)),
         slots(words(at.slots)),
@@ -33,35 +34,39 @@ struct Resizer {
   }
 };
 
-/// Offsets and weights of a block's 16 pixels, lane by lane; 0 where a pixel is a fill.
+/// Offsets and weights of a block's 16 pixels, lane by lane, up to the last tap with a weight; 0
+/// where a pixel is a fill.
 inline void prepare_block(const Resizer& r, index block) noexcept {
   const AxisWeights& axis = r.a.columns;
   const index begin = block * 16, left = axis.n - begin, n = left < 16 ? left : 16;
-  const std::int32_t taps = static_cast<std::int32_t>(axis.taps);
   std::int32_t low = INT32_MAX, high = 0;
+  index taps = 0;
   for (index l = 0; l < n; ++l) {
     const std::int32_t first = axis.first[begin + l];
-    if (first < 0) {
-      r.state.fills = true;
-      continue;
-    }
+    r.state.fills |= first < 0;
+    if (first < 0) continue;
+    const float* weights = axis.weights + (begin + l) * axis.taps;
+    index used = axis.taps;
+    while (used > 1 && weights[used - 1] == 0.0f) --used;
+    taps = used > taps ? used : taps;
     low = first < low ? first : low;
-    high = first + taps > high ? first + taps : high;
+    high = first > high ? first : high;
   }
   float* weights = r.weights(block);
   for (index l = 0; l < 16; ++l) {
     const bool used = l < n && axis.first[begin + l] >= 0;
     r.offsets[begin + l] = used ? axis.first[begin + l] - low : 0;
-    for (index t = 0; t < axis.taps; ++t) {
+    for (index t = 0; t < taps; ++t) {
       weights[16 * t + l] = used ? axis.weights[(begin + l) * axis.taps + t] : 0.0f;
     }
   }
-  r.bases[block] = high > 0 ? low : -1;
-  if (high == 0) return;
+  r.bases[block] = low;
+  r.block_taps[block] = static_cast<std::int32_t>(taps);
+  if (taps == 0) return;
   ResizeState& s = r.state;
   s.low = low < s.low ? low : s.low;
-  s.high = high > s.high ? high : s.high;
-  s.span = high - low > s.span ? high - low : s.span;
+  s.high = high + taps > s.high ? high + taps : s.high;
+  s.span = high + taps - low > s.span ? high + taps - low : s.span;
 }
 
 inline void prepare_resize(const Resizer& r) noexcept {
@@ -69,7 +74,7 @@ inline void prepare_resize(const Resizer& r) noexcept {
   r.state = {0, r.a.source.width, 0, 0, rows[r.a.rows.n - 1] < rows[0] ? -2 : 2, false};
   for (index b = 0; b < r.at.blocks; ++b) prepare_block(r, b);
   for (index b = 0; b < r.at.blocks; ++b) {
-    r.bases[b] = r.bases[b] < 0 ? 0 : r.bases[b] - static_cast<std::int32_t>(r.state.low);
+    r.bases[b] = r.block_taps[b] == 0 ? 0 : r.bases[b] - static_cast<std::int32_t>(r.state.low);
   }
   for (index t = 0; t < r.a.rows.taps; ++t) r.held[t] = -1;
 }
@@ -83,7 +88,7 @@ FANIN_INLINE bool prefetched_row(const Resizer& r, index row) {
 /// The pixels in use of a source row as planes of floats.
 template <class S, int channels>
 FANIN_INLINE void unpack_row(const Resizer& r, index row) {
-  const index n = r.state.high - r.state.low;
+  const index n = r.state.high - r.state.low, plane = r.at.plane;
   const S* from =
       static_cast<const S*>(r.a.source.data) + (row * r.a.source.width + r.state.low) * channels;
   float* to = r.a.room + r.at.row;
@@ -93,13 +98,13 @@ FANIN_INLINE void unpack_row(const Resizer& r, index row) {
     Vec<float> pixels[channels];
     prefetch(soon + j * channels);
     deinterleave<channels>(from + j * channels, pixels);
-    for (int c = 0; c < channels; ++c) pixels[c].store(to + c * r.at.plane + j);
+    for (int c = 0; c < channels; ++c) pixels[c].store(to + c * plane + j);
   };
   for (index j = 0; j + 16 <= n; j += 16) sixteen(j);
   if (n % 16 > 0 && n >= 16) return sixteen(n - 16);  // some again: nothing is read beyond the row
   for (index j = n / 16 * 16; j < n; ++j) {
     for (int c = 0; c < channels; ++c) {
-      to[c * r.at.plane + j] = static_cast<float>(from[j * channels + c]);
+      to[c * plane + j] = static_cast<float>(from[j * channels + c]);
     }
   }
 }
@@ -107,11 +112,12 @@ FANIN_INLINE void unpack_row(const Resizer& r, index row) {
 /// Resamples the unpacked row; the sources of a block lie within `window` floats, or anywhere (0).
 template <int channels, int window>
 FANIN_INLINE void resample_row(const Resizer& r, float* to) {
-  const index taps = r.a.columns.taps, plane = r.at.plane, ring = r.at.ring;
-  const float* row = r.a.room + r.at.row;
-  for (index b = 0; b < r.at.blocks; ++b) {
+  const index blocks = r.at.blocks, plane = r.at.plane, ring = r.at.ring;
+  const index block_weights = 16 * r.a.columns.taps;
+  const float *row = r.a.room + r.at.row, *weights = r.weights(0);
+  for (index b = 0; b < blocks; ++b, weights += block_weights) {
     const float* from = row + r.bases[b];
-    const float* weights = r.weights(b);
+    const index taps = r.block_taps[b];
     U32 at = U32::load(reinterpret_cast<const std::uint32_t*>(r.offsets + 16 * b));
     Vec<float> sum[channels];
     for (int c = 0; c < channels; ++c) sum[c] = Vec<float>::zero();

@@ -11,6 +11,7 @@ struct ResizeRoom {
   index ring;         // of one channel of a resampled row
   index state;        // ResizeState
   index bases;        // std::int32_t (blocks)
+  index block_taps;   // std::int32_t (blocks): up to the last with a weight
   index offsets;      // std::int32_t (blocks, 16), from the base
   index weights;      // (blocks, columns.taps, 16)
   index held;         // std::int32_t (rows.taps): which source row a slot of the ring holds
@@ -44,6 +45,7 @@ FANIN_INLINE ResizeRoom resize_layout(const ResizeImage& a) {
   };
   r.state = take(static_cast<index>(sizeof(ResizeState) / sizeof(float)));
   r.bases = take(r.blocks);
+  r.block_taps = take(r.blocks);
   r.offsets = take(r.ring);
   r.weights = take(r.ring * a.columns.taps);
   r.held = take(a.rows.taps);
