@@ -9,7 +9,7 @@ struct Resizer {
   const ResizeImage& a;
   ResizeRoom at;
   ResizeState& state;
-  std::int32_t *bases, *block_taps, *offsets, *held, *slots;
+  std::int32_t *bases, *block_taps, *offsets, *held, *places;
   float* row_weights;
 
   explicit FANIN_INLINE Resizer(const ResizeImage& args)
@@ -20,7 +20,7 @@ struct Resizer {
         block_taps(words(at.block_taps)),
         offsets(words(at.offsets)),
         held(words(at.held)),
-        slots(words(at.slots)),
+        places(words(at.places)),
         row_weights(args.room + at.row_weights) {}
 
   FANIN_INLINE std::int32_t* words(index place) const {
@@ -145,7 +145,8 @@ void make_row(const Resizer& r, index row, float* to) noexcept {
   resample_row<channels, 0>(r, to);
 }
 
-/// Sees to it that the ring holds the source rows of output row i, and lists those with a weight.
+/// Sees to it that the ring holds the source rows of output row i, and lists where those with
+/// a weight lie.
 template <class S, int channels>
 FANIN_INLINE index find_rows(const Resizer& r, index i) {
   const AxisWeights& axis = r.a.rows;
@@ -158,49 +159,78 @@ FANIN_INLINE index find_rows(const Resizer& r, index i) {
       make_row<S, channels>(r, row, r.ring_row(slot));
       r.held[slot] = static_cast<std::int32_t>(row);
     }
-    r.slots[n] = static_cast<std::int32_t>(slot);
+    r.places[n] = static_cast<std::int32_t>(slot * r.a.source.channels * r.at.ring);
     r.row_weights[n] = weights[t];
     ++n;
   }
   return n;
 }
 
-/// Output row i from n rows of the ring; `taps` is n where known, else 0.
+/// One channel of a row of the output from rows of the ring.
+struct RowBlend {
+  const float* ring;
+  const std::int32_t* places;
+  const float* weights;
+  index n;
+  float scale, shift;
+  float* to;
+  index width;
+};
+
+/// `taps` is n where known, else 0.
 template <int taps>
-void blend_rows(const Resizer& r, index i, index n) noexcept {
-  const ResizeImage& a = r.a;
-  const index count = taps > 0 ? taps : n;
-  for (index c = 0; c < a.source.channels; ++c) {
-    const Vec<float> scale = Vec<float>::set(a.affine.scale[c]);
-    const Vec<float> shift = Vec<float>::set(a.affine.shift[c]);
-    const float* ring = r.ring_row(0) + c * r.at.ring;
-    const index slot_stride = a.source.channels * r.at.ring;
-    float* to = a.out.data + c * a.out.plane_stride + i * a.out.row_stride;
-    each_vec<float>(a.columns.n, [&](index j, int lanes_used) {
+void blend_rows(const RowBlend& b) noexcept {
+  const Vec<float> scale = Vec<float>::set(b.scale), shift = Vec<float>::set(b.shift);
+  const float* ring = b.ring;
+  float* to = b.to;
+  if constexpr (taps > 0) {
+    const float* rows[taps];
+    Vec<float> weights[taps];
+    for (int k = 0; k < taps; ++k) {
+      rows[k] = ring + b.places[k];
+      weights[k] = Vec<float>::set(b.weights[k]);
+    }
+    each_vec<float>(b.width, [&](index j, int n) {
       Vec<float> sum = Vec<float>::zero();
-      for (index k = 0; k < count; ++k) {
-        const Vec<float> x = Vec<float>::load(ring + r.slots[k] * slot_stride + j);
-        sum = fma(Vec<float>::set(r.row_weights[k]), x, sum);
+      for (int k = 0; k < taps; ++k) sum = fma(weights[k], Vec<float>::load(rows[k] + j), sum);
+      store_some(fma(sum, scale, shift), to + j, n);
+    });
+  } else {
+    each_vec<float>(b.width, [&](index j, int n) {
+      Vec<float> sum = Vec<float>::zero();
+      for (index k = 0; k < b.n; ++k) {
+        const Vec<float> x = Vec<float>::load(ring + b.places[k] + j);
+        sum = fma(Vec<float>::set(b.weights[k]), x, sum);
       }
-      store_some(fma(sum, scale, shift), to + j, lanes_used);
+      store_some(fma(sum, scale, shift), to + j, n);
     });
   }
 }
 
-FANIN_INLINE void blend_rows(const Resizer& r, index i, index n) {
-  switch (n) {
+FANIN_INLINE void blend_rows_of(const RowBlend& b) {
+  switch (b.n) {
     case 1:
-      return blend_rows<1>(r, i, n);
+      return blend_rows<1>(b);
     case 2:
-      return blend_rows<2>(r, i, n);
+      return blend_rows<2>(b);
     case 3:
-      return blend_rows<3>(r, i, n);
+      return blend_rows<3>(b);
     case 4:
-      return blend_rows<4>(r, i, n);
+      return blend_rows<4>(b);
     case 5:
-      return blend_rows<5>(r, i, n);
+      return blend_rows<5>(b);
     default:
-      return blend_rows<0>(r, i, n);
+      return blend_rows<0>(b);
+  }
+}
+
+/// Output row i from n rows of the ring.
+FANIN_INLINE void blend_row(const Resizer& r, index i, index n) {
+  const ResizeImage& a = r.a;
+  for (index c = 0; c < a.source.channels; ++c) {
+    blend_rows_of({r.ring_row(0) + c * r.at.ring, r.places, r.row_weights, n, a.affine.scale[c],
+                   a.affine.shift[c], a.out.data + c * a.out.plane_stride + i * a.out.row_stride,
+                   a.columns.n});
   }
 }
 
@@ -226,7 +256,7 @@ void resize_as(const ResizeImage& a, Range rows) noexcept {
   if (rows.begin == 0 || rows.begin != r.state.next) prepare_resize(r);
   for (index i = rows.begin; i < rows.end; ++i) {
     if (a.rows.first[i] >= 0 && r.state.high > 0) {
-      blend_rows(r, i, find_rows<S, channels>(r, i));
+      blend_row(r, i, find_rows<S, channels>(r, i));
     }
     if (r.state.fills || a.rows.first[i] < 0) fill_row(a, i, channels);
   }
