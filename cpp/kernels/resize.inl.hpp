@@ -87,7 +87,7 @@ FANIN_INLINE bool prefetched_row(const Resizer& r, index row) {
 
 /// The pixels in use of a source row as planes of floats.
 template <class S, int channels>
-FANIN_INLINE void unpack_row(const Resizer& r, index row) {
+void unpack_row(const Resizer& r, index row) noexcept {
   const index n = r.state.high - r.state.low, plane = r.at.plane;
   const S* from =
       static_cast<const S*>(r.a.source.data) + (row * r.a.source.width + r.state.low) * channels;
@@ -111,7 +111,7 @@ FANIN_INLINE void unpack_row(const Resizer& r, index row) {
 
 /// Resamples the unpacked row; the sources of a block lie within `window` floats, or anywhere (0).
 template <int channels, int window>
-FANIN_INLINE void resample_row(const Resizer& r, float* to) {
+void resample_row(const Resizer& r, float* to) noexcept {
   const index blocks = r.at.blocks, plane = r.at.plane, ring = r.at.ring;
   const index block_weights = 16 * r.a.columns.taps;
   const float *row = r.a.room + r.at.row, *weights = r.weights(0);
@@ -136,9 +136,8 @@ FANIN_INLINE void resample_row(const Resizer& r, float* to) {
   }
 }
 
-template <class S, int channels>
-void make_row(const Resizer& r, index row, float* to) noexcept {
-  unpack_row<S, channels>(r, row);
+template <int channels>
+FANIN_INLINE void resample_row(const Resizer& r, float* to) {
   if (r.state.span <= 16) return resample_row<channels, 16>(r, to);
   if (r.state.span <= 32) return resample_row<channels, 32>(r, to);
   if (r.state.span <= 64) return resample_row<channels, 64>(r, to);
@@ -156,7 +155,8 @@ FANIN_INLINE index find_rows(const Resizer& r, index i) {
     if (weights[t] == 0.0f) continue;
     const index row = axis.first[i] + t, slot = row % axis.taps;
     if (r.held[slot] != row) {
-      make_row<S, channels>(r, row, r.ring_row(slot));
+      unpack_row<S, channels>(r, row);
+      resample_row<channels>(r, r.ring_row(slot));
       r.held[slot] = static_cast<std::int32_t>(row);
     }
     r.places[n] = static_cast<std::int32_t>(slot * r.a.source.channels * r.at.ring);
