@@ -40,14 +40,16 @@ double apply(MathFunction f, double x) {
 
 /// Beta(alpha, alpha) is (1 + t / sqrt(2 alpha + t^2)) / 2 of Student's t with 2 alpha degrees of
 /// freedom, and Bailey's polar method (1994, Math. Comp. 62, 779-781) draws that without
-/// rejection: t^2 = 2 alpha (1 / e - 1) c^2 with e = u^(1 / alpha) and c = cos(2 pi v).
+/// rejection: t^2 = 2 alpha (1 / e - 1) c^2 with e = u^(1 / alpha) and c = cos(2 pi v). The
+/// smaller of the two shares is made without cancellation.
 double symmetric_beta(double alpha, PhiloxBlock draw) {
   const double u = uniform(draw.word[0], draw.word[1]), v = uniform(draw.word[2], draw.word[3]);
   const double power = apply(MathFunction::log, u) / alpha;
   const double e = apply(MathFunction::exp, power), rest = -apply(MathFunction::expm1, power);
   const double c = apply(MathFunction::cospi, 2 * v);
-  const double x = 0.5 + 0.5 * (c * std::sqrt(rest / (e + rest * (c * c))));
-  return std::clamp(x, 0.0, 1.0);
+  const double spread = rest * (c * c), all = e + spread;
+  const double smaller = 0.5 * (e / all) / (1 + std::sqrt(spread / all));
+  return c < 0 ? smaller : 1 - smaller;
 }
 
 index whole(std::uint32_t word, index range) {
