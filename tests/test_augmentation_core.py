@@ -82,8 +82,7 @@ def padded(image: np.ndarray, padding: int, mode: int) -> np.ndarray:
     if mode > 0:
         return np.pad(image, ((padding,) * 2, (padding,) * 2, (0, 0)), MODES[mode])  # type: ignore[call-overload]
     planes = [
-        np.pad(image[..., c], padding, constant_values=10 * (c + 1))
-        for c in range(image.shape[2])
+        np.pad(image[..., c], padding, constant_values=10 * (c + 1)) for c in range(image.shape[2])
     ]
     return np.stack(planes, axis=-1)
 
