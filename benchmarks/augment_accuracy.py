@@ -38,7 +38,8 @@ class Setting(NamedTuple):
     keep: float
 
 
-GRID = [Setting(*values) for values in itertools.product((3e-4, 1e-3), (0.0, 1e-3, 1e-2), (0.5, 1))]
+RATES, L2, KEEPS = (3e-4, 1e-3), (0.0, 3e-3, 1e-2, 3e-2), (0.5, 1.0)
+GRID = [Setting(*values) for values in itertools.product(RATES, L2, KEEPS)]
 
 
 class Run(NamedTuple):
