@@ -96,7 +96,7 @@ void unpack_row(const Resizer& r, index row) noexcept {
       prefetched_row(r, row) ? from + r.state.ahead * r.a.source.width * channels : from;
   const auto sixteen = [&](index j) {
     Vec<float> pixels[channels];
-    prefetch(soon + j * channels);
+    __builtin_prefetch(soon + j * channels);
     deinterleave<channels>(from + j * channels, pixels);
     for (int c = 0; c < channels; ++c) pixels[c].store(to + c * plane + j);
   };
