@@ -50,6 +50,12 @@ def test_every_kernel_is_among_the_cases():
         "first_nonfinite",
         "transpose",
         "map",
+        "copy_pixels",
+        "unpack_pixels",
+        "pack_planes",
+        "colour_rows",
+        "noise_rows",
+        "blend",
     }
 
 

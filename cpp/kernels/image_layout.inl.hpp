@@ -14,121 +14,199 @@ FANIN_INLINE void each_sixteen(index n, F&& f) {
   n > 16 ? f(n - 16, 16) : f(0, static_cast<int>(n));
 }
 
-/// A PixelMap of C channels of S.
-template <int C, class S>
-struct Source {
-  const PixelMap& map;
+/// The columns of an output row on one side of the run: plain where they are one fill and fit in
+/// sixteen pixels. These are then stored whole, and the run after them covers what went too far.
+struct Border {
+  bool plain, missing;
+  const float* values;
 
-  const S* row(index i) const {
-    return static_cast<const S*>(map.source.data) + map.rows.from[i] * map.source.width * C;
-  }
-  const float* fill(index k) const { return map.fills + k * most_channels; }
-
-  /// Calls inside(from), the lowest pixel of the run in the source, or fill(values) of the whole
-  /// output row; then pixel(j, from) or pixel(j, values) for each column outside the run.
-  template <class Run, class Fill, class Pixel>
-  FANIN_INLINE void visit(index i, Run&& run, Fill&& whole, Pixel&& pixel) const {
-    const AxisMap& columns = map.columns;
-    const index r = map.rows.from[i], n = columns.run.end - columns.run.begin;
-    if (r < 0) {
-      whole(fill(-1 - r));
-    } else if (n > 0) {
-      run(row(i) + columns.from[columns.step > 0 ? columns.run.begin : columns.run.end - 1] * C);
-    }
-    const auto outside = [&](index j) {
-      const index c = columns.from[j], lower = r < c ? r : c;
-      lower < 0 ? pixel(j, fill(-1 - lower)) : pixel(j, row(i) + c * C);
-    };
-    for (index j = 0; j < columns.run.begin; ++j) outside(j);
-    for (index j = columns.run.end; j < columns.n; ++j) outside(j);
+  FANIN_INLINE Border(const PixelMap& map, Range side, bool room) {
+    static constexpr float none[most_channels] = {};
+    const index n = side.end - side.begin;
+    const std::int32_t* from = map.columns.from + side.begin;
+    plain = room && n > 0 && n <= 16 && *from < 0;
+    for (index j = 1; j < n && plain; ++j) plain = from[j] == *from;
+    missing = n > 0 && !plain;
+    values = plain ? map.fills + (-1 - *from) * most_channels : none;
   }
 };
 
-/// n pixels; `from` is the lowest.
-template <int C, int Step>
-FANIN_INLINE void copy_run(const std::uint8_t* from, std::uint8_t* to, index n) {
-  if constexpr (Step > 0) {
-    std::memcpy(to, from, static_cast<std::size_t>(n * C));
-  } else if (n < 16) {
-    for (index t = 0; t < n; ++t) std::memcpy(to + t * C, from + (n - 1 - t) * C, C);
-  } else {
-    each_sixteen(n, [&](index t, int) { reverse_pixels<C>(from + (n - 16 - t) * C, to + t * C); });
+/// What the rows of a PixelMap of C channels of S have in common.
+template <int C, class S>
+struct Layout {
+  index n, begin, run;  // columns, those before the run, those in it
+  const S* first;       // the lowest pixel of the run, in the source's row 0
+  index row_stride;     // of the source
+  Border left, right;
+
+  explicit FANIN_INLINE Layout(const PixelMap& m)
+      : n(m.columns.n),
+        begin(m.columns.run.begin),
+        run(m.columns.run.end - begin),
+        first(static_cast<const S*>(m.source.data)),
+        row_stride(m.source.width * C),
+        left(m, {0, begin}, n >= 16),
+        right(m, {begin + run, n}, n - 16 >= begin) {
+    if (run > 0) first += m.columns.from[m.columns.step > 0 ? begin : begin + run - 1] * C;
+  }
+};
+
+/// Calls pixel(i, j, values or source's pixel) for those that the way by rows leaves out: outside
+/// the run, where a border is not plain or has a later fill than the row.
+template <int C, class S, class F>
+void each_missing(const PixelMap& map, const Layout<C, S>& layout, Range rows, F pixel) {
+  const AxisMap& columns = map.columns;
+  const auto visit = [&](index i, Range side, bool missing) {
+    const index r = map.rows.from[i];
+    for (index j = side.begin; j < side.end; ++j) {
+      const index c = columns.from[j], lower = r < c ? r : c;
+      if (r < 0 ? c >= r : !missing) continue;
+      if (lower < 0) {
+        pixel(i, j, map.fills + (-1 - lower) * most_channels);
+      } else {
+        pixel(i, j, static_cast<const S*>(map.source.data) + r * layout.row_stride + c * C);
+      }
+    }
+  };
+  for (index i = rows.begin; i < rows.end; ++i) {
+    visit(i, {0, columns.run.begin}, layout.left.missing);
+    visit(i, {columns.run.end, columns.n}, layout.right.missing);
   }
 }
-template <int C, int Step>
-FANIN_INLINE void copy_run(const float* from, float* to, index n) {
+/// Whether there are any.
+inline bool has_missing(const PixelMap& map, const Border& left, const Border& right) {
+  bool later = false;
+  for (index j = 0; j < map.columns.run.begin; ++j) later = later || map.columns.from[j] < -1;
+  for (index j = map.columns.run.end; j < map.columns.n; ++j) {
+    later = later || map.columns.from[j] < -1;
+  }
+  return left.missing || right.missing || later;
+}
+
+/// At least 64 bytes.
+FANIN_INLINE void copy_bytes(const void* from, void* to, index n) {
+  const auto* p = static_cast<const char*>(from);
+  auto* q = static_cast<char*>(to);
+  for (index t = 0; t + 64 < n; t += 64) std::memcpy(q + t, p + t, 64);
+  std::memcpy(q + n - 64, p + n - 64, 64);
+}
+
+/// n pixels; `from` is the lowest.
+template <int C, int Step, class S>
+FANIN_INLINE void copy_run(const S* from, S* to, index n) {
+  constexpr index bytes = C * sizeof(S);
   if constexpr (Step > 0) {
-    std::memcpy(to, from, static_cast<std::size_t>(n * C) * sizeof(float));
+    if (n * bytes >= 64) return copy_bytes(from, to, n * bytes);
+    std::memcpy(to, from, static_cast<std::size_t>(n * bytes));
+  } else if (n < 16) {
+    for (index t = 0; t < n; ++t) std::memcpy(to + t * C, from + (n - 1 - t) * C, bytes);
   } else {
-    each_sixteen(n, [&](index t, int lanes) {
-      Vec<float> channel[C];
-      deinterleave_some<C, -1>(from + (n - lanes - t) * C, lanes, channel);
-      interleave_some<C>(channel, to + t * C, lanes);
+    each_sixteen(n, [&](index t, int) {
+      const S* last = from + (n - 16 - t) * C;
+      if constexpr (sizeof(S) == 1) {
+        reverse_pixels<C>(last, to + t * C);
+      } else {
+        Vec<float> channel[C];
+        deinterleave<C, -1>(last, channel);
+        interleave<C>(channel, to + t * C);
+      }
     });
   }
 }
 
-FANIN_INLINE void put_value(float value, float& to) { to = value; }
-FANIN_INLINE void put_value(float value, std::uint8_t& to) { to = to_byte(value); }
+/// Sixteen pixels of a fill.
+template <int C, class S>
+struct Filled {
+  S pixels[16 * C];
+
+  explicit FANIN_INLINE Filled(const float* values) {
+    Vec<float> channel[C];
+    for (int c = 0; c < C; ++c) channel[c] = Vec<float>::set(values[c]);
+    interleave<C>(channel, pixels);
+  }
+  FANIN_INLINE void store(S* to, index n = 16) const {
+    std::memcpy(to, pixels, static_cast<std::size_t>(n * C) * sizeof(S));
+  }
+};
 
 template <int C, int Step, class S>
 void copy_pixels_as(const CopyPixels& args, Range rows) noexcept {
-  const CopyPixels a = args;
-  const Source<C, S> source{a.map};
-  const Range run = a.map.columns.run;
-  for (index i = rows.begin; i < rows.end; ++i) {
-    S* to = static_cast<S*>(a.out) + i * a.row_stride;
-    const auto put = [&](index j, const auto* values) {
-      if constexpr (sizeof *values == sizeof(S)) {
-        std::memcpy(to + j * C, values, C * sizeof(S));
-      } else {
-        for (int c = 0; c < C; ++c) put_value(values[c], to[j * C + c]);
-      }
-    };
-    source.visit(
-        i, [&](const S* from) { copy_run<C, Step>(from, to + run.begin * C, run.end - run.begin); },
-        [&](const float* values) {
-          for (index j = 0; j < a.map.columns.n; ++j) put(j, values);
-        },
-        put);
+  const CopyPixels a = args;  // a copy: no store can change it
+  const Layout<C, S> layout(a.map);
+  const Filled<C, S> left(layout.left.values), right(layout.right.values);
+  S* to = static_cast<S*>(a.out) + rows.begin * a.row_stride;
+  for (index i = rows.begin; i < rows.end; ++i, to += a.row_stride) {
+    const index r = a.map.rows.from[i];
+    if (r < 0) {
+      const float* values = a.map.fills + (-1 - r) * most_channels;
+      const Filled<C, S> fill(values);
+      each_sixteen(layout.n, [&](index t, int lanes) {
+        lanes == 16 ? fill.store(to + t * C) : fill.store(to + t * C, lanes);
+      });
+      continue;
+    }
+    if (layout.left.plain) left.store(to);
+    if (layout.right.plain) right.store(to + (layout.n - 16) * C);
+    copy_run<C, Step>(layout.first + r * layout.row_stride, to + layout.begin * C, layout.run);
   }
+  if (!has_missing(a.map, layout.left, layout.right)) return;
+  each_missing<C>(a.map, layout, rows, [&]<class V>(index i, index j, const V* values) {
+    S* pixel = static_cast<S*>(a.out) + i * a.row_stride + j * C;
+    if constexpr (sizeof(V) > sizeof(S)) {
+      Filled<C, S>(values).store(pixel, 1);
+    } else {
+      std::memcpy(pixel, values, C * sizeof(S));
+    }
+  });
 }
+
+/// A fill as vectors, one a channel.
+template <int C>
+struct FilledPlanes {
+  Vec<float> value[C];
+
+  FANIN_INLINE FilledPlanes(const float* values, const Affine<C>& affine) {
+    for (int c = 0; c < C; ++c) value[c] = affine(Vec<float>::set(values[c]), c);
+  }
+  FANIN_INLINE void store(float* to, index plane_stride, int lanes) const {
+    for (int c = 0; c < C; ++c) store_some(value[c], to + c * plane_stride, lanes);
+  }
+};
 
 template <int C, int Step, class S>
 void unpack_pixels_as(const UnpackPixels& args, Range rows) noexcept {
-  const UnpackPixels a = args;
-  const Source<C, S> source{a.map};
-  const Range run = a.map.columns.run;
-  const index n = run.end - run.begin;
+  const UnpackPixels a = args;  // a copy: no store can change it
+  const Layout<C, S> layout(a.map);
   const Affine<C> affine(a.affine);
-  for (index i = rows.begin; i < rows.end; ++i) {
-    float* to = a.out.data + i * a.out.row_stride;
-    const auto value = [&](const auto* values, int c) {
-      return std::fma(static_cast<float>(values[c]), a.affine.scale[c], a.affine.shift[c]);
-    };
-    source.visit(
-        i,
-        [&](const S* from) {
-          each_sixteen(n, [&](index t, int lanes) {
-            Vec<float> x[C];
-            deinterleave_some<C, Step>(from + (Step > 0 ? t : n - lanes - t) * C, lanes, x);
-            for (int c = 0; c < C; ++c) {
-              store_some(affine(x[c], c), to + c * a.out.plane_stride + run.begin + t, lanes);
-            }
-          });
-        },
-        [&](const float* values) {
-          for (int c = 0; c < C; ++c) {
-            const Vec<float> all = Vec<float>::set(value(values, c));
-            each_sixteen(a.map.columns.n, [&](index t, int lanes) {
-              store_some(all, to + c * a.out.plane_stride + t, lanes);
-            });
-          }
-        },
-        [&](index j, const auto* values) {
-          for (int c = 0; c < C; ++c) to[c * a.out.plane_stride + j] = value(values, c);
-        });
+  const FilledPlanes<C> left(layout.left.values, affine), right(layout.right.values, affine);
+  const index planes = a.out.plane_stride;
+  float* to = a.out.data + rows.begin * a.out.row_stride;
+  for (index i = rows.begin; i < rows.end; ++i, to += a.out.row_stride) {
+    const index r = a.map.rows.from[i];
+    if (r < 0) {
+      const FilledPlanes<C> all(a.map.fills + (-1 - r) * most_channels, affine);
+      each_sixteen(layout.n, [&](index t, int lanes) { all.store(to + t, planes, lanes); });
+      continue;
+    }
+    if (layout.left.plain) left.store(to, planes, 16);
+    if (layout.right.plain) right.store(to + layout.n - 16, planes, 16);
+    const S* from = layout.first + r * layout.row_stride;
+    each_sixteen(layout.run, [&](index t, int lanes) {
+      Vec<float> x[C];
+      const index lowest = Step > 0 ? t : layout.run - lanes - t;
+      deinterleave_some<C, Step>(from + lowest * C, lanes, x);
+      float* out = to + layout.begin + t;
+      for (int c = 0; c < C; ++c) store_some(affine(x[c], c), out + c * planes, lanes);
+    });
   }
+  if (!has_missing(a.map, layout.left, layout.right)) return;
+  each_missing<C>(a.map, layout, rows, [&](index i, index j, const auto* values) {
+    float* pixel = a.out.data + i * a.out.row_stride + j;
+    for (int c = 0; c < C; ++c) {
+      const float x = static_cast<float>(values[c]);
+      pixel[c * planes] = std::fma(x, a.affine.scale[c], a.affine.shift[c]);
+    }
+  });
 }
 
 /// Calls f(channels, step, null pointer of the pixels' type) with each as a constant.

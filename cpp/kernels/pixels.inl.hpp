@@ -44,13 +44,6 @@ FANIN_INLINE void interleave_some(const Vec<float> (&channel)[C], S* p, int n) {
   std::memcpy(p, pixels, static_cast<std::size_t>(n * C) * sizeof(S));
 }
 
-/// x as interleave() makes it a byte.
-FANIN_INLINE std::uint8_t to_byte(float x) {
-  const float low = x > 0 ? x : 0;
-  const float magic = 12582912.0f, whole = ((low < 255 ? low : 255) + magic) - magic;
-  return static_cast<std::uint8_t>(whole);
-}
-
 /// A ChannelAffine for vectors.
 template <int C>
 struct Affine {

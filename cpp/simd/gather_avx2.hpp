@@ -4,6 +4,9 @@
 
 namespace fanin::FANIN_ISA {
 
+FANIN_INLINE void prefetch(const void* p) {
+  _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T0);
+}
 FANIN_INLINE U32 operator+(U32 a, U32 b) {
   return {_mm256_add_epi32(a.lo, b.lo), _mm256_add_epi32(a.hi, b.hi)};
 }

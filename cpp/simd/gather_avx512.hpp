@@ -4,6 +4,9 @@
 
 namespace fanin::FANIN_ISA {
 
+FANIN_INLINE void prefetch(const void* p) {
+  _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T0);
+}
 FANIN_INLINE U32 operator+(U32 a, U32 b) { return {_mm512_add_epi32(a.v, b.v)}; }
 FANIN_INLINE U32 operator*(U32 a, U32 b) { return {_mm512_mullo_epi32(a.v, b.v)}; }
 FANIN_INLINE U32 to_u32(Vec<float> a) { return {_mm512_cvttps_epi32(a.v)}; }
