@@ -2,7 +2,8 @@
 
 Of the CIFAR-10 images that the environment variable FANIN_CIFAR10 names (an .npz with x and y),
 4,000 to train and the others to validate. Without and with the pipeline, the same search for L2 and
-dropout on one split (best epoch); then each one's best setting on other splits and seeds. Ends with exit code 1 where the pipeline gains less than 3 points of validation accuracy.
+dropout on one split (best epoch); then each one's best setting on other splits and seeds. Ends
+with exit code 1 where the pipeline gains less than 3 points of validation accuracy.
 """
 
 from __future__ import annotations
