@@ -219,11 +219,8 @@ def _augmentation(args: argparse.Namespace, size: tuple[int, ...]) -> dict[str, 
 def _network(args: argparse.Namespace, X: NDArray[Any], n_classes: int) -> MLP:
     rows = X.reshape(len(X), -1)
     width, preprocess = rows.shape[1], args.preprocess
-    if preprocess == "auto" and X.dtype == np.uint8:
-        # One mean and scale for all pixels: those that are nearly always 0 stay so.
-        preprocess = rows.mean(), 1 / (rows.std() or 1.0)
-    elif preprocess == "auto":
-        preprocess = "standardize"
+    if preprocess == "auto":
+        preprocess = _auto_preprocess(rows)
     elif preprocess != "none":
         steps, _ = _pipeline.fitted(_transformers(preprocess), rows, args.threads)
         width, preprocess = steps[-1]._columns_out, steps
@@ -239,6 +236,13 @@ def _network(args: argparse.Namespace, X: NDArray[Any], n_classes: int) -> MLP:
     if preprocess != "none":
         net.set_preprocess(preprocess, rows)
     return net
+
+
+def _auto_preprocess(rows: NDArray[Any]) -> Any:
+    if rows.dtype == np.uint8:
+        # One mean and scale for all pixels: those that are nearly always 0 stay so.
+        return rows.mean(), 1 / (rows.std() or 1.0)
+    return "standardize"
 
 
 def _fresh_folder(data: str) -> Path:

@@ -1,4 +1,4 @@
-"""The command line: ``fanin train``, ``predict``, ``augment``, ``lecture`` and ``info``.
+"""The command line: ``train``, ``predict``, ``search``, ``augment``, ``lecture`` and ``info``.
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted. Errors are one line on stderr.
 """
@@ -115,6 +115,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_train(commands)
     _add_predict(commands)
+    _add_search(commands)
     _add_augment(commands)
     _add_lecture(commands)
     info = commands.add_parser("info", help="version, instruction set, threads, extras")
@@ -181,6 +182,44 @@ def _add_predict(commands: Any) -> None:
     add("--threads", type=_whole(1), metavar="N")
     add("--json", action="store_true", help="one JSON object instead of CSV")
     parser.set_defaults(run=predict)
+
+
+def _add_search(commands: Any) -> None:
+    parser = commands.add_parser(
+        "search",
+        help="search for hyperparameters, and keep the best network",
+        description="Each NAME is an argument of fanin.MLP or its fit, or hidden, depth or lr. A "
+        "VALUE is LOW:HIGH, LOW:HIGH:log, a list A,B,C, or one value, the same for all trials. "
+        "Widths of several layers: 100-50.",
+    )
+    add = parser.add_argument
+    add("data", metavar="DATA", help="as for train")
+    add(
+        "params", metavar="NAME=VALUE", nargs="*", help="(default: lr=1e-4:1e-1:log reg=1e-6:1:log)"
+    )
+    add("--trials", type=_whole(1), default=50, metavar="N", help="(default: 50)")
+    add("--epochs", type=_whole(1), default=5, metavar="N", help="of each trial (default: 5)")
+    add("--strategy", default="random", metavar="NAME", help="random, grid, sobol")
+    add("--prune", metavar="RULE", help="median or halving: stop poor trials (default: none)")
+    add(
+        "--fine", type=_whole(1), metavar="N", help="then N trials, 4 times as long, round the best"
+    )
+    add("--val-size", type=_real(0, 0.9, above=True), default=0.2, metavar="SHARE")
+    add("--test-size", type=_real(0, 0.9, above=True), default=0.2, metavar="SHARE")
+    add("--label", metavar="COLUMN", help="a .csv's labels")
+    add("--seed", type=_whole(0), default=0, metavar="N", help="of everything random (default: 0)")
+    add("--threads", type=_whole(1), metavar="N", help="results do not depend on it")
+    add("--out", type=Path, metavar="RUN", help="folder of the results; one that holds this search "
+        "already is gone on with (default: a new one, runs/search-<data>)")  # fmt: skip
+    add("--json", action="store_true", help="one JSON object on stdout, only that")
+    add("--no-progress", action="store_true", help="no bar, table and lines")
+    parser.set_defaults(run=_search)
+
+
+def _search(args: argparse.Namespace) -> int:
+    from fanin._search_command import search
+
+    return search(args)
 
 
 def _add_augment(commands: Any) -> None:

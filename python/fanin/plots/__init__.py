@@ -11,6 +11,7 @@ from fanin.plots.images import augmentations, image_grid
 from fanin.plots.members import ensemble
 from fanin.plots.optimizers import animate_optimizers, optimizer_paths
 from fanin.plots.runs import compare, history
+from fanin.plots.search import grid_vs_random, parallel_coordinates, search
 from fanin.plots.units import activations, dropout_thinning
 
 __all__ = [
@@ -23,10 +24,13 @@ __all__ = [
     "dropout_thinning",
     "ensemble",
     "gd_vs_sgd",
+    "grid_vs_random",
     "history",
     "image_grid",
     "learning_rates",
     "optimizer_paths",
+    "parallel_coordinates",
     "preprocessing",
     "save",
+    "search",
 ]

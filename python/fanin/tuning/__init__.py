@@ -1,5 +1,23 @@
-"""Tuning: what the curves of a run say, and what to try next."""
+"""Tuning: search for hyperparameters, and what the curves of a run say."""
 
+from fanin.tuning._edges import Edge
+from fanin.tuning._result import SearchResult
+from fanin.tuning._trials import Trial
+from fanin.tuning.search import search
+from fanin.tuning.space import Parameter, choice, integers, loguniform, uniform
 from fanin.tuning.verdicts import Finding, Verdict, loss_curve
 
-__all__ = ["Finding", "Verdict", "loss_curve"]
+__all__ = [
+    "Edge",
+    "Finding",
+    "Parameter",
+    "SearchResult",
+    "Trial",
+    "Verdict",
+    "choice",
+    "integers",
+    "loguniform",
+    "loss_curve",
+    "search",
+    "uniform",
+]
