@@ -9,6 +9,7 @@ from fanin.plots.data import preprocessing
 from fanin.plots.descent import gd_vs_sgd, learning_rates
 from fanin.plots.members import ensemble
 from fanin.plots.optimizers import animate_optimizers, optimizer_paths
+from fanin.plots.rates import rates
 from fanin.plots.runs import compare, history
 from fanin.plots.units import activations, dropout_thinning
 
@@ -25,5 +26,6 @@ __all__ = [
     "learning_rates",
     "optimizer_paths",
     "preprocessing",
+    "rates",
     "save",
 ]
