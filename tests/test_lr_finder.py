@@ -236,7 +236,7 @@ def test_pictures():
     X, y = problem()
     probe = lr_probe(network(), X, y, rates=[1e4, 1e-2])
     panel = fanin.plots.rates(probe)
-    texts = [text.get_text() for text in panel.get_legend().get_texts()]
+    texts = panel.get_legend_handles_labels()[1]
     assert texts == ["10000: diverged", f"0.01: goes down by {probe.trials[1].drop:.0%}"]
     drawn = [line.get_ydata() for line in panel.get_lines()]
     assert np.array_equal(drawn[2], probe.trials[1].losses)

@@ -45,7 +45,7 @@ def rates(found: RateProbe | RateRange, ax: Any = None) -> Axes:
     >>> (X, y), _ = fanin.datasets.load("digits")
     >>> probe = fanin.tuning.lr_probe(fanin.MLP([64, 10]), X, y, rates=[1e-2, 1e-3])
     >>> axes = fanin.plots.rates(probe)
-    >>> [text.get_text().split(":")[0] for text in axes.get_legend().get_texts()]
+    >>> [label.split(":")[0] for label in axes.get_legend_handles_labels()[1]]
     ['0.01', '0.001']
     """
     if not isinstance(found, RateProbe | RateRange):
@@ -58,7 +58,12 @@ def rates(found: RateProbe | RateRange, ax: Any = None) -> Axes:
     else:
         _range(panel, found)
     panel.set_ylabel("loss of the minibatch")
-    tidy(panel)
+    below = isinstance(found, RateProbe) and ax is None  # no room among so many lines
+    tidy(panel, legend=not below)
+    if below:
+        panel.figure.legend(
+            loc="outside lower center", ncols=2, frameon=False, fontsize=10, labelcolor=INK
+        )
     return panel
 
 
@@ -77,7 +82,7 @@ def _probe(panel: Axes, probe: RateProbe) -> None:
             steps[len(steps) - len(means) :], means, color=colour, linestyle=style, linewidth=1.8,
             label=f"{trial.rate:g}: {trial.verdict}{fell}",
         )  # fmt: skip
-    panel.set_ylim(0, 1.6 * first)  # beyond it the rate is lost anyway
+    panel.set_ylim(0, 1.4 * first)  # beyond it the rate is lost anyway
     panel.set_xlabel("step")
 
 
