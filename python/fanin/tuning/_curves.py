@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
+LATE = 0.1  # of a rise, between the last two quarters of it: less is level
+
 
 class HistoryLike(Protocol):
     """What `loss_curve` reads of a `fanin.history.History`."""
@@ -86,6 +88,14 @@ class Curves:
         return Trend(
             slope * (len(y) - 1), scatter / math.sqrt(float(t @ t)) * (len(y) - 1), scatter
         )
+
+    def levels_off(self, values: Floats) -> bool:
+        """Whether a rise over the last epochs was over before their end."""
+        y = values[-self.window :]
+        half = len(y) // 2
+        late = y[-half:]
+        later = float(late[-(half // 2 or 1) :].mean() - late[: half // 2 or 1].mean())
+        return half > 2 and later < LATE * self.trend(values).change
 
     def gap(self) -> Gap | None:
         """Over the last three epochs; the error is the binomial one of both accuracies."""

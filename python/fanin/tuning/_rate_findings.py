@@ -11,7 +11,8 @@ from fanin.tuning._findings import Finding
 
 DIVERGED = 3.0  # times the first loss, as in the course's trainer
 EXPECTED = 1.5  # times the expected initial loss: up to there inputs and weights were well
-FLAT = 0.02  # of the initial loss
+FLAT = 0.02  # of the initial loss: a plateau
+STUCK = 0.005  # of the same, over a whole run
 DROP = 0.1  # of the same, after a plateau
 WORTH = 0.02  # of the same: smaller rises and jumps of the training loss are of no weight
 ROSE = 0.15  # of the least training loss
@@ -92,7 +93,7 @@ def too_high(curves: Curves) -> Finding | None:
 def stuck(curves: Curves) -> Finding | None:
     """The loss never left its beginning: a rate too low, where its steps could lead nowhere."""
     first = curves.initial_loss
-    if first is None or not (1 - FLAT) * first < float(curves.loss.min()):
+    if first is None or not (1 - STUCK) * first < float(curves.loss.min()):
         return None
     if float(curves.loss.max()) > EXPECTED * first or curves.lr is None or not curves.steps:
         return None

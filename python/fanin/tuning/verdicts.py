@@ -11,7 +11,7 @@ Where the data cannot tell, the verdict says so.
 from __future__ import annotations
 
 from fanin.tuning import _rate_findings as rate
-from fanin.tuning._curves import Curves, Gap, HistoryLike, percent, points
+from fanin.tuning._curves import Curves, Floats, Gap, HistoryLike, percent, points
 from fanin.tuning._findings import Finding, Verdict
 
 __all__ = ["Finding", "Verdict", "loss_curve"]
@@ -20,8 +20,11 @@ MIN_EPOCHS = 6
 RISE = 0.005  # of accuracy over the last third of the epochs, that is worth going on for
 FALL = 0.05  # the same of the loss, as a share of it,
 FALL_OF_FIRST = 0.02  # and of the first loss: near zero any fall is a large share
-GAP = 0.05  # of accuracies: more is overfitting
+GAP = 0.05  # of accuracies: more is overfitting,
+SHARE = 0.1  # where it is that share of the validation error: else the error is in training too
 SMALL_GAP = 0.02  # less is none
+WORSE = 0.05  # a rise of the validation loss, as a share of it and of the first loss
+LOST = 0.01  # a fall of the validation accuracy
 LEARNT = 0.95  # training accuracy from which a small gap is no sign of underfitting
 
 
@@ -48,9 +51,10 @@ def loss_curve(history: HistoryLike, *, n_val: int | None = None) -> Verdict:
     rises above its beginning, rises again, or jumps from epoch to epoch. learning-rate-too-low: it
     falls slowly and along a line, or not at all with steps that sum to nothing.
     bad-initialisation: a plateau first, or for ever. needs-more-training: validation accuracy or
-    loss still improves. overfitting: a gap of over 5 points between the accuracies, a validation
-    loss that rises, or a validation accuracy that falls while the training one rises. underfitting:
-    no gap, both level, and training accuracy below 95 %. healthy: level, a small gap. inconclusive:
+    loss still improves. overfitting: a gap of over 5 points between the accuracies that is a tenth
+    of the validation error or more, a validation loss that rises, or a validation accuracy that
+    falls while the training one rises. underfitting: a smaller gap, both level, and training
+    accuracy below 95 %. healthy: level, a small gap. inconclusive:
     too few epochs, or too few validation rows.
 
     Examples
@@ -97,23 +101,28 @@ def _needs_more_training(curves: Curves) -> Finding | None:
     part = "validation" if curves.validated else "training"
     if score is not None:
         rise = curves.trend(score)
-        if rise.exceeds(max(RISE, 1 / curves.n_val if curves.validated and curves.n_val else 0)):
+        least = max(RISE, 1 / curves.n_val if curves.validated and curves.n_val else 0)
+        if rise.exceeds(least) and not curves.levels_off(score):
             evidence = (
                 f"{part} accuracy still rises, by {points(rise.change)} {epochs} "
                 f"(standard error {100 * rise.error:.1f})"
             )
             return Finding("needs-more-training", evidence, action)
     loss = curves.val_loss if curves.validated else curves.loss
-    if loss is not None:
-        fall = curves.trend(-loss)
-        level = float(abs(loss[-curves.window :]).mean())
-        if fall.exceeds(max(FALL * level, FALL_OF_FIRST * abs(curves.first_loss))):
-            evidence = (
-                f"{part} loss still falls, by {percent(fall.change / level)} {epochs} "
-                f"(standard error {100 * fall.error / level:.1f})"
-            )
-            return Finding("needs-more-training", evidence, action)
-    return None
+    if loss is None or not _falls(curves, loss):
+        return None
+    fall, level = curves.trend(-loss), float(abs(loss[-curves.window :]).mean())
+    evidence = (
+        f"{part} loss still falls, by {percent(fall.change / level)} {epochs} "
+        f"(standard error {100 * fall.error / level:.1f})"
+    )
+    return Finding("needs-more-training", evidence, action)
+
+
+def _falls(curves: Curves, loss: Floats) -> bool:
+    level = float(abs(loss[-curves.window :]).mean())
+    least = max(FALL * level, FALL_OF_FIRST * abs(curves.first_loss))
+    return curves.trend(-loss).exceeds(least) and not curves.levels_off(-loss)
 
 
 def _overfitting(curves: Curves) -> Finding | None:
@@ -126,7 +135,7 @@ def _overfitting(curves: Curves) -> Finding | None:
 
 def _wide_gap(curves: Curves) -> str | None:
     found = curves.gap()
-    if found is None or found.gap <= max(GAP, 3 * found.error):
+    if found is None or found.gap <= max(GAP, 3 * found.error, SHARE * (1 - found.val)):
         return None
     return (
         f"training accuracy {percent(found.train)} is {points(found.gap)} above validation's "
@@ -140,7 +149,8 @@ def _rising_loss(curves: Curves) -> str | None:
     best = int(curves.val_loss.argmin())
     least, last = float(curves.val_loss[best]), float(curves.val_loss[-3:].mean())
     noise = 3 * curves.trend(curves.val_loss).scatter
-    if len(curves.loss) - 1 - best < 3 or last - least <= max(FALL * abs(least), noise):
+    worth = max(WORSE * abs(least), WORSE * abs(curves.first_loss), noise)
+    if len(curves.loss) - 1 - best < 3 or last - least <= worth:
         return None
     if curves.loss[-1] >= curves.loss[best]:
         return None
@@ -154,7 +164,9 @@ def _falling_accuracy(curves: Curves) -> str | None:
     if curves.val_accuracy is None or curves.accuracy is None:
         return None
     fall = curves.trend(-curves.val_accuracy)
-    if not fall.exceeds(RISE) or curves.trend(curves.accuracy).change <= 0:
+    if not fall.exceeds(LOST) or curves.trend(curves.accuracy).change <= 0:
+        return None
+    if curves.val_loss is not None and _falls(curves, curves.val_loss):
         return None
     return (
         f"validation accuracy fell by {points(fall.change)} over the last {curves.window} epochs "
@@ -166,6 +178,8 @@ def _unclear(curves: Curves) -> Finding | None:
     found = curves.gap()
     if found is None or 2 * found.error <= GAP:
         return None
+    if found.train < LEARNT and found.gap + 2 * found.error < 2 * SHARE * (1 - found.val):
+        return None  # a small part of the error, whatever its width
     evidence = (
         f"the gap between the accuracies is {100 * found.gap:.1f} +- {points(2 * found.error)} "
         f"with {curves.n_val} validation rows"
@@ -175,7 +189,9 @@ def _unclear(curves: Curves) -> Finding | None:
 
 def _underfitting(curves: Curves) -> Finding | None:
     found = curves.gap()
-    if found is None or found.train >= LEARNT or found.gap >= max(SMALL_GAP, 2 * found.error):
+    if found is None or max(found.train, found.val) >= LEARNT:
+        return None
+    if found.gap >= max(SMALL_GAP, 2 * found.error, SHARE * (1 - found.val)):
         return None
     train, val = percent(found.train), percent(found.val)
     evidence = (
