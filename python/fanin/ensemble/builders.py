@@ -10,13 +10,13 @@ import numpy as np
 import numpy.typing as npt
 
 from fanin import _validate
+from fanin._executors import as_executor
 from fanin._hooks import Callback, Logs
 from fanin.ensemble._members import (
     SEED_STREAM,
     Failure,
     Member,
     Rows,
-    as_executor,
     check,
     train_all,
 )

@@ -1,0 +1,310 @@
+"""What a trial does, wherever it runs: train a network, or call the user's function."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import math
+import threading
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fanin import _pipeline, _validate, optim, schedules
+from fanin._executors import InMemory, OnDisk, StoppedError, StopWhenSet
+from fanin._hooks import Callback, Logs
+from fanin._monitor import Monitor
+from fanin.callbacks import History
+from fanin.ensemble.builders import DATA_OPTIONS, FIT_OPTIONS, NETWORK_OPTIONS
+from fanin.network import MLP
+from fanin.training import DivergenceWarning
+
+Array = npt.NDArray[Any]
+Options = Mapping[str, Any]
+
+# Set by the search itself.
+_OWN = ("epochs", "callbacks", "n_threads", *DATA_OPTIONS)
+OPTIONS = sorted({"hidden", "depth", "lr", "seed", *NETWORK_OPTIONS, *FIT_OPTIONS}.difference(_OWN))
+PARAMETERS = sorted({"epochs", *OPTIONS})
+
+
+@dataclass(frozen=True)
+class Job:
+    """One trial, or its part up to an epoch, as it goes to a worker."""
+
+    trial: int
+    params: Options
+    epochs: int  # to train up to
+    total_epochs: int  # of the whole run, for schedules
+    limits: Sequence[float] = ()  # an epoch's best score so far that is worse ends the trial
+    state: State | None = None  # where to go on from
+
+
+@dataclass(frozen=True)
+class State:
+    """A trial between two parts of its training."""
+
+    network: MLP
+    optimizer: Mapping[str, Any]
+    schedule: Mapping[str, Any]
+    history: History
+    best: Best
+
+
+@dataclass(frozen=True)
+class Best:
+    """The best epoch of a run so far, and the parameters that it ended with."""
+
+    score: float = math.nan
+    epoch: int = -1
+    parameters: Array | None = None
+
+
+@dataclass(frozen=True)
+class Report:
+    """What came of a job."""
+
+    trial: int
+    status: str  # done, diverged, pruned or failed
+    score: float = math.nan
+    epoch: int | None = None  # of the score, from 0
+    curves: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    metrics: Options = field(default_factory=dict)  # what else the user's function returned
+    error: str | None = None
+    network: MLP | None = None
+    state: State | None = None
+
+
+class _Watch(Callback):
+    """Keeps the best epoch; stops where the loss has grown too much or the trial is a poor one."""
+
+    def __init__(self, training: Training, job: Job) -> None:
+        self.monitor, self.stop_ratio = training.monitor, training.stop_ratio
+        self.limits = job.limits
+        self.best = Best() if job.state is None else job.state.best
+        self.first_loss = None if job.state is None else job.state.history.initial_loss
+        self.diverged = ""
+        self.pruned = False
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:  # noqa: ARG002
+        net = self.network
+        number, loss = net.epochs_done - 1, (logs or {})["loss"]
+        score = self.monitor.value(logs)
+        if self.best.epoch < 0 or self.monitor.better(score, self.best.score):
+            self.best = Best(score, number, net.get_parameters())
+        first = net.history.initial_loss if self.first_loss is None else self.first_loss
+        if first > 0 and loss > self.stop_ratio * first:
+            self.diverged = f"the loss is {loss:.4g} in epoch {number + 1}, it began at {first:.4g}"
+        elif number < len(self.limits):
+            self.pruned = self.monitor.better(self.limits[number], self.best.score)
+        if self.diverged or self.pruned:
+            net.stop_training = True
+
+
+class _Part(schedules.Schedule):
+    """A schedule of the whole run, in a fit that begins at a later epoch."""
+
+    def __init__(self, whole: schedules.Schedule, first: int, total: int) -> None:
+        self.whole, self.first, self.total = whole, first, total
+        self._watch = getattr(whole, "_watch", None)
+
+    def lr(
+        self,
+        base_lr: float,
+        first_step: int,
+        n_steps: int,
+        steps_per_epoch: int,
+        epochs: float,  # noqa: ARG002  of this part
+    ) -> npt.NDArray[np.float64]:
+        begin = self.first * steps_per_epoch + first_step
+        return self.whole.lr(base_lr, begin, n_steps, steps_per_epoch, self.total)
+
+    def on_epoch_end(self, logs: Mapping[str, float] | None = None) -> None:
+        self.whole.on_epoch_end(logs)
+
+
+@dataclass(frozen=True)
+class Training:
+    """Trials that train a network on the data, with these options beside their own parameters."""
+
+    options: Options
+    monitor: Monitor
+    n_outputs: int
+    stop_ratio: float
+    seed: int
+    keeps_state: bool = False
+
+    def __call__(
+        self, arrays: Mapping[str, Array], job: Job, n_threads: int, stop: Any = None
+    ) -> Report:
+        net, fit = self.network(job.params, arrays["X"], n_threads)
+        if job.state is not None:
+            net = job.state.network.copy()  # the caller's own serves again if a worker is lost
+            fit.pop("preprocess", None)
+            fit["optimizer"].load_state_dict(job.state.optimizer)
+            fit["schedule"].load_state_dict(job.state.schedule)
+        optimizer, schedule = fit["optimizer"], fit.pop("schedule")
+        watch = _Watch(self, job)
+        first = net.epochs_done
+        history = net.fit(
+            arrays["X"],
+            arrays["y"],
+            sample_weight=arrays.get("sample_weight"),
+            validation_data=(arrays["validation_X"], arrays["validation_y"]),
+            epochs=job.epochs - first,
+            schedule=_Part(schedule, first, job.total_epochs),
+            callbacks=[watch, *([] if stop is None else [StopWhenSet(stop)])],
+            progress=False,
+            n_threads=n_threads,
+            **fit,
+        )
+        if job.state is not None:
+            whole = History()
+            whole.extend(job.state.history)
+            whole.extend(history)
+            history = whole
+        status, error = "done", None
+        if history.stop_reason == "diverged" or watch.diverged:
+            epoch = len(history.epoch) + 1
+            status, error = "diverged", watch.diverged or f"the loss is not finite in epoch {epoch}"
+        elif watch.pruned:
+            status = "pruned"
+        state = None
+        if self.keeps_state and status == "done":
+            clock = schedule.state_dict()
+            state = State(net.copy(), optimizer.state_dict(), clock, history, watch.best)
+        if watch.best.parameters is not None:
+            net.set_parameters(watch.best.parameters)
+        net.history = history
+        return Report(
+            job.trial,
+            status,
+            watch.best.score,
+            None if watch.best.epoch < 0 else watch.best.epoch,
+            dict(history.history),
+            error=error,
+            network=net if watch.best.epoch >= 0 else None,
+            state=state,
+        )
+
+    def network(
+        self, params: Options, X: Array, n_threads: int | None = None
+    ) -> tuple[MLP, dict[str, Any]]:
+        """A trial's network as it begins, and the rest of what fit needs."""
+        # Copies, since optimizers and schedules keep state, and threads would share it.
+        options = copy.deepcopy({**self.options, **params})
+        options.pop("epochs", None)
+        rate = options.pop("lr", None)
+        fit = {name: options.pop(name) for name in FIT_OPTIONS if name in options}
+        fit["optimizer"] = optim.get(fit.get("optimizer", "adam"), rate)
+        fit["schedule"] = schedules.get(fit.get("schedule"))
+        width = math.prod(X.shape[1:])
+        steps = _pipeline.transformers(fit.get("preprocess"))
+        if steps:
+            rows = X.reshape(len(X), -1)
+            fit["preprocess"], _ = _pipeline.fitted(steps, rows, n_threads)
+            width = fit["preprocess"][-1]._columns_out
+        widths = hidden_widths(options.pop("hidden", 100), options.pop("depth", None))
+        seed = options.pop("seed", self.seed)
+        return MLP([width, *widths, self.n_outputs], seed=seed, **options), fit
+
+
+def hidden_widths(hidden: Any, depth: Any) -> list[int]:
+    """Widths of the hidden layers: one for `depth` layers, or a list of them."""
+    if isinstance(hidden, Sequence) and not isinstance(hidden, str):
+        if depth is not None and depth != len(hidden):
+            raise ValueError(f"depth: expected one width with depth, got {hidden!r} and {depth!r}")
+        return [_validate.whole("hidden", h, 1) for h in hidden]
+    count = 1 if depth is None else _validate.whole("depth", depth, 0)
+    return [_validate.whole("hidden", hidden, 1)] * count
+
+
+@dataclass(frozen=True)
+class Function:
+    """Trials that call the user's function."""
+
+    function: Callable[..., Any]
+    monitor: Monitor
+    takes_budget: bool
+
+    def __call__(
+        self, arrays: Mapping[str, Array], job: Job, n_threads: int, stop: Any = None
+    ) -> Report:
+        del arrays, n_threads, stop
+        params = copy.deepcopy(dict(job.params))
+        value = self.function(params, job.epochs) if self.takes_budget else self.function(params)
+        metrics: dict[str, Any] = {}
+        if isinstance(value, Mapping):
+            metrics = {str(k): v for k, v in value.items() if k != self.monitor.name}
+            value = self.monitor.value(value)
+        try:
+            score = float(value)
+        except (TypeError, ValueError):
+            raise TypeError(
+                f"objective: expected a number or a dict with {self.monitor.name!r}, "
+                f"got {_validate.describe(value)}"
+            ) from None
+        if not math.isfinite(score):
+            return Report(job.trial, "diverged", metrics=metrics, error=f"the score is {score}")
+        return Report(job.trial, "done", score, metrics=metrics)
+
+
+Objective = Training | Function
+
+
+@dataclass(frozen=True)
+class Group:
+    """Jobs that go to a worker together."""
+
+    objective: Objective
+    jobs: Sequence[Job]
+
+
+def run(
+    data: InMemory | OnDisk, group: Group, n_threads: int, stop: threading.Event | None = None
+) -> list[Report]:
+    """The call of every executor: each job's report; what it raises is in it."""
+    if stop is None:  # another process, whose warnings nobody reads
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DivergenceWarning)
+            return [_reported(data, group.objective, job, n_threads, None) for job in group.jobs]
+    return [_reported(data, group.objective, job, n_threads, stop) for job in group.jobs]
+
+
+def _reported(data: Any, objective: Objective, job: Job, n_threads: int, stop: Any) -> Report:
+    if stop is not None and stop.is_set():
+        raise StoppedError
+    try:
+        return objective(data.open(), job, n_threads, stop)
+    except StoppedError:
+        raise
+    except Exception as error:
+        return failed(job.trial, f"{type(error).__name__}: {error}")
+
+
+def failed(trial: int, error: str) -> Report:
+    """A row of the search that has an error in place of a score."""
+    return Report(trial, "failed", error=error)
+
+
+def takes_budget(function: Callable[..., Any]) -> bool:
+    """Whether a function wants the number of epochs beside the parameters."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return False
+    positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    return len(positional) > 1
+
+
+def n_outputs(y: Array, y_val: Array) -> int:
+    """Outputs that the targets need."""
+    if y.ndim > 1:
+        return math.prod(y.shape[1:])
+    if y.dtype.kind not in "iu":
+        raise TypeError(f"y: expected whole numbers as labels, got {_validate.describe(y)}")
+    return int(max(y.max(), y_val.max())) + 1

@@ -1,0 +1,206 @@
+"""Which parameters to try: at random, on a grid, quasi-randomly, or as an Optuna sampler says."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from fanin import _validate
+from fanin.random import package_generator
+from fanin.tuning.space import Choice, Integers, Parameter, Range, Space, draw, plain
+
+NAMES = ("random", "grid", "sobol")
+GENERATION = 8  # trials that are asked for before any of them is told
+
+SHIFT_LAYER = 1  # of the purpose "search"; trials draw from layer 0, ensembles from the last two
+
+
+class Strategy(ABC):
+    """The parameters of each trial."""
+
+    generation: int | None = None  # trials that do not know of each other; None: all of them
+
+    def __init__(self, space: Space, n_trials: int, seed: int) -> None:
+        self.space, self.n_trials, self.seed = space, n_trials, seed
+
+    @abstractmethod
+    def params(self, trial: int) -> dict[str, Any]:
+        """A pure function of seed and number or, with generations, of earlier generations too."""
+
+    def tell(self, trial: int, merit: float) -> None:  # noqa: B027  most need not know
+        """Hears of each trial, in order, after its generation; larger is better."""
+
+
+class Random(Strategy):
+    """Each trial from draws of its own."""
+
+    def params(self, trial: int) -> dict[str, Any]:
+        return draw(self.space, self.seed, trial)
+
+
+class Grid(Strategy):
+    """Every combination of as many values of each range as n_trials allows, the last name fastest.
+
+    All options of a choice are on the grid.
+    """
+
+    def __init__(self, space: Space, n_trials: int, seed: int) -> None:
+        fixed = math.prod(len(p.grid(1)) for p in space.values() if isinstance(p, Choice))
+        if fixed > n_trials:
+            raise ValueError(
+                f"n_trials: expected at least {fixed}, the combinations of all choices on a grid, "
+                f"got {n_trials}"
+            )
+        points = 1
+        while _size(space, points + 1) <= n_trials and _size(space, points + 1) > _size(
+            space, points
+        ):
+            points += 1
+        self.axes = {name: p.grid(points) for name, p in space.items()}
+        super().__init__(space, _size(space, points), seed)
+
+    def params(self, trial: int) -> dict[str, Any]:
+        values = {}
+        for name, axis in reversed(self.axes.items()):
+            trial, i = divmod(trial, len(axis))
+            values[name] = axis[i]
+        return {name: values[name] for name in self.axes}
+
+
+def _size(space: Space, points: int) -> int:
+    return math.prod(len(p.grid(points)) for p in space.values())
+
+
+class Sobol(Strategy):
+    """Sobol's points, shifted at random (modulo 1): they fill the space more evenly."""
+
+    def __init__(self, space: Space, n_trials: int, seed: int) -> None:
+        try:
+            from scipy.stats import qmc
+        except ImportError:
+            raise ImportError("strategy='sobol' needs SciPy: pip install fanin[search]") from None
+        super().__init__(space, n_trials, seed)
+        rng = package_generator(seed, "search", SHIFT_LAYER)
+        shift = rng.random(len(space), dtype=np.float64)
+        points = qmc.Sobol(len(space), scramble=False).random_base2(
+            max(n_trials - 1, 1).bit_length()
+        )
+        self.points = (points[:n_trials] + shift) % 1.0
+
+    def params(self, trial: int) -> dict[str, Any]:
+        units = self.points[trial].tolist()
+        return {name: p.at(u) for (name, p), u in zip(self.space.items(), units, strict=True)}
+
+
+class Optuna(Strategy):
+    """An Optuna sampler, asked for a generation of trials at a time and then told of them.
+
+    So the trials depend on the sampler and its seed, not on which of them end first; after an
+    interruption the sampler is asked and told again what it was before.
+    """
+
+    generation = GENERATION
+
+    def __init__(self, space: Space, n_trials: int, seed: int, sampler: Any) -> None:
+        import optuna
+
+        super().__init__(space, n_trials, seed)
+        self.distributions = {name: _distribution(p) for name, p in space.items()}
+        level = optuna.logging.get_verbosity()
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        try:
+            self.study = optuna.create_study(sampler=sampler, direction="maximize")
+        finally:
+            optuna.logging.set_verbosity(level)
+        self.asked: dict[int, Any] = {}
+
+    def params(self, trial: int) -> dict[str, Any]:
+        self.asked[trial] = asked = self.study.ask(self.distributions)
+        return {name: _suggested(p, asked.params[name]) for name, p in self.space.items()}
+
+    def tell(self, trial: int, merit: float) -> None:
+        from optuna.trial import TrialState
+
+        asked = self.asked.pop(trial, None)
+        if asked is None:
+            return
+        if math.isfinite(merit):
+            self.study.tell(asked, merit)
+        else:
+            self.study.tell(asked, state=TrialState.FAIL)
+
+
+def _distribution(parameter: Parameter) -> Any:
+    from optuna import distributions
+
+    if isinstance(parameter, Integers):
+        return distributions.IntDistribution(
+            int(parameter.low), int(parameter.high), log=parameter.log
+        )
+    if isinstance(parameter, Range):
+        return distributions.FloatDistribution(parameter.low, parameter.high, log=parameter.log)
+    assert isinstance(parameter, Choice)
+    return distributions.CategoricalDistribution(range(len(parameter.options)))
+
+
+def _suggested(parameter: Parameter, value: Any) -> Any:
+    if isinstance(parameter, Choice):
+        return parameter.options[value]
+    return value if isinstance(parameter, Integers) else float(f"{value:.7g}")
+
+
+def make(strategy: Any, space: Space, n_trials: int, seed: int) -> Strategy:
+    """The strategy of that name, or of an Optuna sampler."""
+    if isinstance(strategy, str):
+        _validate.one_of("strategy", strategy, NAMES)
+        kinds: Mapping[str, type[Strategy]] = {"random": Random, "grid": Grid, "sobol": Sobol}
+        return kinds[strategy](space, n_trials, seed)
+    if callable(getattr(strategy, "sample_relative", None)):
+        return Optuna(space, n_trials, seed, strategy)
+    raise TypeError(
+        f"strategy: expected one of {', '.join(NAMES)} or an Optuna sampler, "
+        f"got {_validate.describe(strategy)}"
+    )
+
+
+def starts(start_from: Sequence[Any], space: Space, seed: int) -> list[dict[str, Any]]:
+    """Parameters to try first; what an entry leaves out is drawn for the trial it will be."""
+    result = []
+    for i, given in enumerate(_validate.sequence("start_from", start_from, "a list")):
+        best = getattr(given, "best", given)  # of a search's result
+        params = getattr(best, "params", best)  # of a trial
+        if not isinstance(params, Mapping):
+            raise TypeError(
+                f"start_from[{i}]: expected a dict of parameters, a trial or a result of a search, "
+                f"got {_validate.describe(given)}"
+            )
+        if params is given and (unknown := sorted(set(params) - set(space))):
+            raise ValueError(
+                f"start_from[{i}]: expected parameters of the space, {', '.join(space)}; "
+                f"got {unknown[0]!r}"
+            )
+        drawn = draw(space, seed, i)
+        result.append({name: params.get(name, drawn[name]) for name in space})
+    return result
+
+
+def halving_rungs(n_trials: int, epochs: int, factor: int = 3) -> Iterator[tuple[int, int]]:
+    """(trials, epochs) of each rung: a third of the trials, three times the epochs.
+
+    Jamieson and Talwalkar 2016, "Non-stochastic best arm identification"; the last rung trains to
+    `epochs`.
+    """
+    count = 0
+    while n_trials // factor ** (count + 1) >= 1 and epochs // factor ** (count + 1) >= 1:
+        count += 1
+    for rung in range(count + 1):
+        yield max(n_trials // factor**rung, 1), epochs // factor ** (count - rung)
+
+
+def same(a: Mapping[str, Any], b: Mapping[str, Any]) -> bool:
+    """Whether parameters read the same in a log."""
+    return bool(plain(a) == plain(b))
