@@ -106,11 +106,11 @@ def run(seed: int, kind: str, found: dict[str, Problem]) -> History:
     )
 
 
-def histories(n: int, cache: Path | None) -> list[tuple[str, History]]:
+def histories(n: int, first: int, cache: Path | None) -> list[tuple[str, History]]:
     if cache is not None and cache.exists():
         return [(kind, History.from_dict(h)) for kind, h in json.loads(cache.read_text())]
     found = problems()
-    tasks = [(i // len(KINDS), KINDS[i % len(KINDS)]) for i in range(n)]
+    tasks = [(first + i // len(KINDS), KINDS[i % len(KINDS)]) for i in range(n)]
     with ThreadPoolExecutor(fanin.get_num_threads()) as pool:
         runs = list(pool.map(lambda task: run(*task, found), tasks))
     labelled = [(kind, history) for (_, kind), history in zip(tasks, runs, strict=True)]
@@ -124,13 +124,14 @@ def main() -> int:
         prog="python -m benchmarks.curve_verdicts", description=__doc__
     )
     parser.add_argument("--runs", type=int, default=200)
+    parser.add_argument("--first", type=int, default=0, help="seed of the first four runs")
     parser.add_argument("--cache", type=Path, help="a .json of the runs, made where it is missing")
     parser.add_argument("--wrong", action="store_true", help="print the verdicts that do not agree")
     options = parser.parse_args()
     warnings.simplefilter("ignore", fanin.DivergenceWarning)
     start = time.perf_counter()
     halves: list[collections.Counter[tuple[str, str]]] = [collections.Counter() for _ in range(2)]
-    for i, (kind, history) in enumerate(histories(options.runs, options.cache)):
+    for i, (kind, history) in enumerate(histories(options.runs, options.first, options.cache)):
         verdict = loss_curve(history)
         halves[i // len(KINDS) % 2][kind, verdict.names[0]] += 1
         if options.wrong and verdict.names[0] != kind:

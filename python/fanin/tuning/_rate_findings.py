@@ -74,7 +74,7 @@ def too_high(curves: Curves) -> Finding | None:
         return Finding("learning-rate-too-high", evidence + _at_rate(curves), LOWER)
     rise = last - float(loss[least])
     trend = curves.trend(loss)
-    if rise > max(ROSE * float(loss[least]), WORTH * first) and least < len(loss) - 3:
+    if rise > max(ROSE * float(loss[least]), WORTH * first, 2 * trend.scatter):
         evidence = (
             f"the training loss rose again, from {loss[least]:.4f} in epoch {least + 1} to "
             f"{last:.4f}"

@@ -17,12 +17,14 @@ from fanin.tuning._findings import Finding, Verdict
 __all__ = ["Finding", "Verdict", "loss_curve"]
 
 MIN_EPOCHS = 6
-RISE = 0.005  # of accuracy over the last third of the epochs, that is worth going on for
+RISE = 0.005  # of accuracy over the last third of the epochs, that is worth going on for,
+RISE_OF_ERROR = 0.03  # and as a share of the errors that are left
 FALL = 0.05  # the same of the loss, as a share of it,
 FALL_OF_FIRST = 0.02  # and of the first loss: near zero any fall is a large share
 GAP = 0.05  # of accuracies: more is overfitting,
-SHARE = 0.1  # where it is that share of the validation error: else the error is in training too
+SHARE = 0.125  # where it is that share of the validation error: else the error is in training too
 SMALL_GAP = 0.02  # less is none
+HALF = 0.5  # of the validation error: a gap that is surely less leaves most of it to training
 WORSE = 0.05  # a rise of the validation loss, as a share of it and of the first loss
 LOST = 0.01  # a fall of the validation accuracy
 LEARNT = 0.95  # training accuracy from which a small gap is no sign of underfitting
@@ -51,11 +53,10 @@ def loss_curve(history: HistoryLike, *, n_val: int | None = None) -> Verdict:
     rises above its beginning, rises again, or jumps from epoch to epoch. learning-rate-too-low: it
     falls slowly and along a line, or not at all with steps that sum to nothing.
     bad-initialisation: a plateau first, or for ever. needs-more-training: validation accuracy or
-    loss still improves. overfitting: a gap of over 5 points between the accuracies that is a tenth
-    of the validation error or more, a validation loss that rises, or a validation accuracy that
-    falls while the training one rises. underfitting: a smaller gap, both level, and training
-    accuracy below 95 %. healthy: level, a small gap. inconclusive:
-    too few epochs, or too few validation rows.
+    loss still improves. overfitting: a gap between the accuracies of over 5 points and an eighth
+    of the validation error, a validation loss that rises, or a validation accuracy that falls while
+    the training one rises. underfitting: a smaller gap, both level, and accuracies below 95 %.
+    healthy: level, a small gap. inconclusive: too few epochs, or too few validation rows.
 
     Examples
     --------
@@ -101,7 +102,8 @@ def _needs_more_training(curves: Curves) -> Finding | None:
     part = "validation" if curves.validated else "training"
     if score is not None:
         rise = curves.trend(score)
-        least = max(RISE, 1 / curves.n_val if curves.validated and curves.n_val else 0)
+        row = 1 / curves.n_val if curves.validated and curves.n_val else 0
+        least = max(RISE, RISE_OF_ERROR * (1 - float(score[-1])), row)
         if rise.exceeds(least) and not curves.levels_off(score):
             evidence = (
                 f"{part} accuracy still rises, by {points(rise.change)} {epochs} "
@@ -178,8 +180,8 @@ def _unclear(curves: Curves) -> Finding | None:
     found = curves.gap()
     if found is None or 2 * found.error <= GAP:
         return None
-    if found.train < LEARNT and found.gap + 2 * found.error < 2 * SHARE * (1 - found.val):
-        return None  # a small part of the error, whatever its width
+    if found.train < LEARNT and found.gap + 2 * found.error < HALF * (1 - found.val):
+        return None  # most of the error is in training, wherever the gap ends
     evidence = (
         f"the gap between the accuracies is {100 * found.gap:.1f} +- {points(2 * found.error)} "
         f"with {curves.n_val} validation rows"
