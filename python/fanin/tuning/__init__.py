@@ -1,8 +1,9 @@
-"""Tuning: a learning rate, a search for hyperparameters, and what the curves of a run say."""
+"""Tuning: the seven steps and their parts: a learning rate, a search, verdicts on curves."""
 
 from fanin.tuning._edges import Edge
 from fanin.tuning._result import SearchResult
 from fanin.tuning._trials import Trial
+from fanin.tuning.guide import Report, Step, guide
 from fanin.tuning.lr_finder import RateProbe, RateRange, RateTrial, lr_probe, lr_range
 from fanin.tuning.search import search
 from fanin.tuning.space import Parameter, choice, integers, loguniform, uniform
@@ -15,10 +16,13 @@ __all__ = [
     "RateProbe",
     "RateRange",
     "RateTrial",
+    "Report",
     "SearchResult",
+    "Step",
     "Trial",
     "Verdict",
     "choice",
+    "guide",
     "integers",
     "loguniform",
     "loss_curve",
