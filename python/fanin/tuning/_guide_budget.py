@@ -13,10 +13,10 @@ Plan = tuple[int, int]  # trials, epochs
 # What a search would like, the best first; the lecture's 1 to 5 and 10 to 20 epochs.
 COARSE: Sequence[Plan] = ((12, 5), (12, 4), (12, 3), (10, 3), (10, 2), (8, 2), (8, 1), (6, 1))
 REFINE: Sequence[Plan] = ((8, 20), (8, 15), (6, 15), (6, 12), (6, 10), (4, 10), (2, 10))
-AGAIN: Sequence[Plan] = ((10, 40), (8, 40), (8, 30), (6, 30), (6, 24), (4, 24), (4, 16), (2, 16),
-                         (2, 10))  # fmt: skip
+AGAIN: Sequence[Plan] = ((10, 40), (8, 40), (8, 30), (6, 30), (6, 25), (4, 25), (4, 20), (4, 15),
+                         (2, 20), (2, 10))  # fmt: skip
 # Shares of all the time, and of what is left, that they may take.
-COARSE_SHARE, REFINE_SHARE, AGAIN_SHARE = 0.15, 0.4, 0.55
+COARSE_SHARE, REFINE_SHARE, AGAIN_SHARE = 0.12, 0.25, 0.6
 OVERHEAD = 1.2  # of an epoch, for validation and for what threads cost each other
 FEW_STEPS = 300  # of the lecture's epochs; where there are fewer in an epoch, it takes more epochs
 MOST_EPOCHS_FOR_ONE = 6

@@ -219,7 +219,8 @@ class Guide(Searching):
         names = [finding["name"] for finding in verdict["findings"]]
         advice = advise(names, settings, [edge_from_dict(edge) for edge in found["edges"]])
         return facts | {
-            "next_space": _settings.space_to_dict(advice.space),
+            "next_space": _settings.space_to_dict(advice.space(settings)),
+            "starts": advice.starts(settings),
             "fixed": advice.fixed,
             "epochs_factor": advice.epochs,
             "reasons": advice.reasons,

@@ -115,8 +115,9 @@ class Searching:
         plan = self.state.plan(f"round {round}", lambda: self._round_plan(round, before, space))
         if plan is None:
             return {"stopped": "the time budget is spent", "best": None}
-        # What was best before is tried again, under the new length and schedule.
-        starts = [{k: v for k, v in self.settings.items() if k in space}]
+        # What was best before is tried again first, under the new length and schedule.
+        best = {k: v for k, v in self.settings.items() if k in space}
+        starts = before.get("starts", [best])[: plan[0]]
         name = f"round-{round}"
         facts, result = self.search(name, space, (plan[0], plan[1]), fixed, starts)
         if result.best is None:

@@ -12,7 +12,7 @@ from fanin.tuning._findings import Finding
 DIVERGED = 3.0  # times the first loss, as in the course's trainer
 EXPECTED = 1.5  # times the expected initial loss: up to there inputs and weights were well
 FLAT = 0.02  # of the initial loss: a plateau
-STUCK = 0.005  # of the same, over a whole run
+STUCK, NEAR = 0.005, 0.1  # of the same: between all epochs, and between them and the first loss
 DROP = 0.1  # of the same, after a plateau
 WORTH = 0.02  # of the same: smaller rises and jumps of the training loss are of no weight
 ROSE = 0.15  # of the least training loss
@@ -92,10 +92,11 @@ def too_high(curves: Curves) -> Finding | None:
 
 def stuck(curves: Curves) -> Finding | None:
     """The loss never left its beginning: a rate too low, where its steps could lead nowhere."""
-    first = curves.initial_loss
-    if first is None or not (1 - STUCK) * first < float(curves.loss.min()):
+    first, loss = curves.initial_loss, curves.loss
+    if first is None or curves.lr is None or not curves.steps:
         return None
-    if float(curves.loss.max()) > EXPECTED * first or curves.lr is None or not curves.steps:
+    # The first loss is one minibatch's, and may be off by some percent.
+    if float(np.ptp(loss)) > STUCK * first or abs(float(loss.mean()) - first) > NEAR * first:
         return None
     reach = float(curves.lr.sum()) * curves.steps
     moved = f"the loss went from {first:.4f} to {curves.loss[-1]:.4f} in {len(curves.loss)} epochs"

@@ -133,7 +133,7 @@ def _probe(step: Step) -> Iterator[Block]:
         "initial weights."
     )
     yield Table(
-        "What each rate does to the loss over the same 2000 rows.",
+        "What each rate does to the loss over the same rows (2000 at most).",
         ("lr", "loss", "accuracy", ""),
         [
             (
@@ -221,7 +221,10 @@ def _draw_trials(result: SearchResult) -> Any:
     bad = [t for t in result if not t.ended_well]
     for panel, name in zip(axes, names, strict=True):
         options = getattr(result.space[name], "options", None)
-        labels = None if options is None else [_value(option) for option in options]
+        labels = None
+        if options is not None:  # a trial to begin from may have another value
+            tried = sorted((t.params[name] for t in result), key=_value)
+            labels = list(dict.fromkeys(_value(v) for v in (*options, *tried)))
 
         def at(trial: Trial, name: str = name, labels: Any = labels) -> Any:
             value = trial.params[name]
