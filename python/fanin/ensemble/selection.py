@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,11 +14,14 @@ from fanin.ensemble._members import Failure
 from fanin.ensemble.model import Ensemble, output
 from fanin.network import MLP
 
+if TYPE_CHECKING:
+    from fanin.tuning import Trial
+
 Array = npt.NDArray[Any]
 
 
 def from_search(
-    candidates: Sequence[MLP | tuple[MLP, float]],
+    candidates: Sequence[MLP | tuple[MLP, float] | Trial],
     X_val: Array | None = None,
     y_val: Array | None = None,
     *,
@@ -30,7 +33,7 @@ def from_search(
 
     Parameters
     ----------
-    candidates : sequence of MLP or of (MLP, score)
+    candidates : sequence of MLP, of (MLP, score) or of trials of a search
         The score is one of validation, larger is better. Candidates without one are scored by
         their accuracy on X_val; those whose score is not finite are left out as failures.
     X_val, y_val : ndarray, optional
@@ -93,6 +96,13 @@ def from_search(
 
 
 def _pair(candidate: Any) -> tuple[MLP, float]:
+    if hasattr(candidate, "merit"):
+        net = candidate.network
+        if net is None:
+            raise TypeError(
+                f"candidates: expected a trained network in trial {candidate.number}, got none"
+            )
+        return net, candidate.merit
     net, score = _validate.pair("candidates", candidate, "MLP or (MLP, score)")
     try:
         return net, float(score)

@@ -11,6 +11,7 @@ from fanin.plots.members import ensemble
 from fanin.plots.optimizers import animate_optimizers, optimizer_paths
 from fanin.plots.rates import rates
 from fanin.plots.runs import compare, history
+from fanin.plots.search import grid_vs_random, parallel_coordinates, search
 from fanin.plots.units import activations, dropout_thinning
 
 __all__ = [
@@ -22,10 +23,13 @@ __all__ = [
     "dropout_thinning",
     "ensemble",
     "gd_vs_sgd",
+    "grid_vs_random",
     "history",
     "learning_rates",
     "optimizer_paths",
+    "parallel_coordinates",
     "preprocessing",
     "rates",
     "save",
+    "search",
 ]

@@ -10,10 +10,11 @@ from typing import Any
 from fanin.tuning._trials import Trial
 from fanin.tuning.space import Choice, Integers, Parameter, Range, Space
 
-BEST_WITHIN = 0.1  # of the range's width: where the best lies
+BEST_WITHIN = 0.15  # of the range's width: where the best lies
 TOP_WITHIN = 0.25  # and most of the top ones
 TOP, MOST = 5, 3
-BEYOND = 0.5  # of the range's width: how far the suggested range goes on
+FEW = 20  # trials: of fewer, all of the top three
+BEYOND = 0.7  # of the range's width: how far the suggested range goes on
 KEPT = 0.3  # and how much of the present one it keeps
 
 
@@ -46,11 +47,11 @@ class Edge:
 def find_edges(space: Space, trials: Sequence[Trial], grid: bool, noise: float) -> list[Edge]:
     """The edges that the trials speak of.
 
-    The best trial must lie in the outer tenth of the range, three of the top five in the outer
-    quarter, and no trial in the rest may be as good but for the noise, a score's standard error.
-    On a grid the best must be the first or last value. Silent where the end is natural, where the
-    trials at it, from the best on, mostly diverged (the limit of what trains at all), and with a
-    single value.
+    The best trial must lie in the outer 15 % of the range, three of the top five in the outer
+    quarter (of fewer than 20 trials the top three), and no trial in the rest may be as good but for
+    the noise, a score's standard error. On a grid the best must be the first or last value. Silent
+    where the end is natural, where the trials at it, from the best on, mostly diverged (that is the
+    limit of what trains at all), and with a single value.
     """
     ranked = sorted((t for t in trials if t.ended_well), key=lambda t: -t.merit)
     if len(ranked) < TOP:
@@ -106,7 +107,9 @@ def _at_edge(
     if best > (nearest if stepped else BEST_WITHIN) + 1e-9:
         return False
     outer = max(TOP_WITHIN, nearest)
-    if sum(distance[t.number] <= outer for t in ranked[:TOP]) < MOST:
+    there = sum(distance[t.number] <= outer for t in ranked)
+    top = ranked[: TOP if len(ranked) >= FEW else MOST]
+    if sum(distance[t.number] <= outer for t in top) < min(MOST, max(2, there)):
         return False
     inner = [t.merit for t in ranked if distance[t.number] > outer]
     if not inner or max(inner) + noise >= ranked[0].merit:

@@ -82,9 +82,7 @@ class Plan:
         if callable(given):
             if options or validation is not None:
                 name = next(iter(options), "validation_data")
-                raise ValueError(
-                    f"{name}: expected data to train on, to go with it; got a function"
-                )
+                raise ValueError(f"{name}: expected data to train on beside it, got a function")
             name = "score" if monitor == "auto" else monitor
             watch = Monitor(name, "max" if mode == "auto" else mode)
             return Function(given, watch, _objective.takes_budget(given))
@@ -105,6 +103,7 @@ class Plan:
             keeps_state=self.prune == "halving",
         )
         self.check_fit(training)
+        _validate.one_of("monitor", monitor, _scores(labels))
         return training
 
     @staticmethod
@@ -186,3 +185,8 @@ class Plan:
         if self.prune == "halving" or self.strategy_name == "grid":
             facts["n_trials"] = self.n_trials
         return facts
+
+
+def _scores(labels: bool) -> list[str]:
+    """What an epoch of training has to judge it by."""
+    return ["val_accuracy", "val_loss", "accuracy", "loss"] if labels else ["val_loss", "loss"]

@@ -113,8 +113,8 @@ class SearchResult:
     def edges(self) -> list[Edge]:
         """Parameters whose best values lie at an end of their range, with a range that goes on.
 
-        A range counts where the best trial is in its outer tenth, three of the top five in its
-        outer quarter, and nothing in the rest is as good within one standard error (of accuracies,
+        A range counts where the best trial is in its outer 15 %, three of the top five in its outer
+        quarter, and nothing in the rest is as good within one standard error (of accuracies,
         where the number of validation rows is known). Silent where the end is natural (keep = 1),
         and where most trials there diverged: that end is the limit of what trains at all.
 
@@ -123,7 +123,7 @@ class SearchResult:
         >>> from fanin.tuning import search, uniform
         >>> far = search({"x": uniform(0, 1)}, lambda p: -(p["x"] - 3) ** 2, 30, progress=False)
         >>> print(far.edges()[0])
-        x: the best, 0.9747, is at the upper end of 0 ... 1; try uniform(0.7, 1.5)
+        x: the best, 0.9747, is at the upper end of 0 ... 1; try uniform(0.7, 1.7)
         """
         return find_edges(self.space, self.trials, self.strategy == "grid", self._noise())
 
@@ -227,9 +227,9 @@ def _around(
     if edge is not None:
         further = beyond(name, parameter, edge.side)
         if edge.side == "low":
-            low = parameter.position(further.low)
+            low = min(low, parameter.position(further.low))
         else:
-            high = parameter.position(further.high)
+            high = max(high, parameter.position(further.high))
     narrow = parameter.narrowed(low, high)
     a, b = within_nature(name, narrow.low, narrow.high)
     return type(narrow)(a, b, log=narrow.log, natural=narrow.natural)

@@ -129,7 +129,7 @@ def search(
     >>> result = search({"x": fanin.tuning.uniform(-1, 1)}, lambda p: 1 - p["x"] ** 2, 20,
     ...                 progress=False)
     >>> result
-    SearchResult(20 trials, best score 0.9999)
+    SearchResult(20 trials, best score 1.0000)
     """
     first = {k: v for k, v in locals().items() if k not in ("options", "stages")} | options
     given = _validate.sequence("stages", stages, "a list of dicts")

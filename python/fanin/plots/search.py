@@ -1,0 +1,310 @@
+"""What a search tried, and what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fanin.plots._style import (
+    BLUE,
+    FAINT,
+    GRID,
+    INK,
+    VERMILION,
+    Panels,
+    panels,
+    tidy,
+    title,
+)
+from fanin.tuning.space import Choice, Parameter, Range, plain
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from fanin.tuning import SearchResult, Trial
+
+__all__ = ["grid_vs_random", "parallel_coordinates", "search"]
+
+MAP = "cividis"
+LINES = 300  # trials in parallel coordinates, the best ones: more cannot be told apart
+
+
+def search(result: SearchResult, ax: Any = None) -> Panels:
+    """Draw the score against each parameter, the lecture's way to look at a search.
+
+    Scales are logarithmic where the parameter's are. Trials that diverged or failed are crosses at
+    the foot; pruned ones are hollow; the best is a diamond.
+
+    Parameters
+    ----------
+    result : SearchResult
+        As `fanin.tuning.search` returns it.
+    ax : matplotlib Axes, optional
+        One for each parameter; by default on a new figure.
+
+    Returns
+    -------
+    axes : ndarray of Axes
+        In the order of ``result.space``.
+
+    Raises
+    ------
+    ImportError
+        Without matplotlib.
+    ValueError
+        For a result without trials, or too few axes.
+
+    Examples
+    --------
+    >>> from fanin.tuning import loguniform, search
+    >>> result = search({"lr": loguniform(1e-6, 1)}, lambda p: p["lr"], 9, progress=False)
+    >>> axes = fanin.plots.search(result)
+    >>> axes[0].get_xscale(), axes[0].get_xlabel()
+    ('log', 'lr')
+    """
+    _require_trials(result)
+    axes: Panels = panels(ax, 1, len(result.space), 3.6, width=max(6.4, 3.2 * len(result.space)))[0]
+    good = [t for t in result.trials if t.ended_well]
+    foot, top = _heights([t.score for t in good])
+    for panel, (name, parameter) in zip(axes, result.space.items(), strict=True):
+        _scatter(panel, name, parameter, result, foot)
+        panel.set_ylim(foot - 0.06 * (top - foot), top + 0.06 * (top - foot))
+        _scale(panel, name, parameter)
+        tidy(panel, legend=panel is axes[0])
+    axes[0].set_ylabel(result.monitor)
+    for edge in result.edges():
+        panel = axes[list(result.space).index(edge.name)]
+        title(panel, f"best at the {'lower' if edge.side == 'low' else 'upper'} end")
+    return axes
+
+
+def _require_trials(result: SearchResult) -> None:
+    if not result.trials:
+        raise ValueError("result: expected at least one trial, got none")
+
+
+def _heights(scores: Sequence[float]) -> tuple[float, float]:
+    """The foot, at which trials without a score stand, and the top of the panels."""
+    if not scores:
+        return 0.0, 1.0
+    low, high = min(scores), max(scores)
+    room = (high - low) or max(abs(high), 1.0) * 0.1
+    return low - 0.12 * room, high
+
+
+def _scatter(
+    panel: Axes, name: str, parameter: Parameter, result: SearchResult, foot: float
+) -> None:
+    def draw(trials: Sequence[Trial], marker: str, label: str, **style: Any) -> None:
+        if trials:
+            x = [_coordinate(parameter, t.params[name]) for t in trials]
+            y = [t.score if t.ended_well else foot for t in trials]
+            panel.plot(x, y, marker, linestyle="none", label=label, **style)
+
+    done = [t for t in result.trials if t.status == "done" and t.ended_well]
+    pruned = [t for t in result.trials if t.status == "pruned" and t.ended_well]
+    bad = [t for t in result.trials if not t.ended_well]
+    draw(pruned, "o", "pruned", markersize=5, mfc="none", mec=FAINT)
+    draw(done, "o", "done", markersize=5, color=BLUE, alpha=0.75, mec="none")
+    kinds = " or ".join(s for s in ("diverged", "failed") if result.count(s))
+    draw(bad, "x", kinds, markersize=6, color=VERMILION)
+    if result.best is not None:
+        draw([result.best], "D", "best", markersize=8, color="black")
+
+
+def _coordinate(parameter: Parameter, value: Any) -> float:
+    """Where a value stands on its axis: itself, or the number of an option."""
+    return float(parameter.index(value)) if isinstance(parameter, Choice) else float(value)
+
+
+def _scale(panel: Axes, name: str, parameter: Parameter) -> None:
+    panel.set_xlabel(name)
+    if isinstance(parameter, Choice):
+        texts = [str(plain(option)) for option in parameter.options]
+        longest = max(map(len, texts))
+        turned = {"rotation": 30, "ha": "right"} if longest * len(texts) > 24 else {}
+        panel.set_xticks(range(len(texts)), texts, **turned)
+        panel.set_xlim(-0.5, len(texts) - 0.5)
+    elif isinstance(parameter, Range) and parameter.log:
+        panel.set_xscale("log")
+
+
+def parallel_coordinates(result: SearchResult, ax: Any = None) -> Axes:
+    """Draw each trial as a line through its parameters to its score.
+
+    Parameters
+    ----------
+    result : SearchResult
+        Its 300 best trials are drawn, bright where the score is high; those that diverged or failed
+        are dashed and end before the score.
+    ax : matplotlib Axes, optional
+        Where to draw; by default on a new figure.
+
+    Returns
+    -------
+    ax : matplotlib Axes
+
+    Raises
+    ------
+    ImportError, ValueError
+        As `search`.
+
+    Examples
+    --------
+    >>> from fanin.tuning import search, uniform
+    >>> space = {"a": uniform(0, 1), "b": uniform(0, 1)}
+    >>> result = search(space, lambda p: p["a"] - p["b"], 9, progress=False)
+    >>> panel = fanin.plots.parallel_coordinates(result)
+    >>> [label.get_text() for label in panel.get_xticklabels()]
+    ['a', 'b', 'score']
+    """
+    _require_trials(result)
+    panel: Axes = panels(ax, 1, 1, 4.0, width=max(6.4, 1.8 * len(result.space)))[0, 0]
+    import matplotlib as mpl
+
+    ranked = result.ranked[:LINES]
+    scores = [t.score for t in ranked] or [0.0, 1.0]
+    low, high = min(scores), max(scores)
+    room = (high - low) or 1.0
+    shades = mpl.colormaps[MAP]
+    for trial in [t for t in result.trials if not t.ended_well][:LINES]:
+        panel.plot(_heights_of(result, trial), color=VERMILION, linewidth=0.7, linestyle="--")
+    for trial in ranked[::-1]:
+        share = (trial.score - low) / room
+        share = share if result.larger_is_better else 1 - share
+        best = trial is ranked[0]
+        panel.plot(
+            [*_heights_of(result, trial), (trial.score - low) / room],
+            color="black" if best else shades(share),
+            linewidth=2.2 if best else 0.9,
+            alpha=1 if best else 0.35 + 0.5 * share,
+        )
+    _vertical_axes(panel, result, low, high)
+    return panel
+
+
+def _heights_of(result: SearchResult, trial: Trial) -> list[float]:
+    return [_unit(p, trial.params[name]) for name, p in result.space.items()]
+
+
+def _unit(parameter: Parameter, value: Any) -> float:
+    """The position on an axis from 0 to 1."""
+    if isinstance(parameter, Choice):
+        return parameter.index(value) / max(len(parameter.options) - 1, 1)
+    return parameter.position(value)
+
+
+def _vertical_axes(panel: Axes, result: SearchResult, low: float, high: float) -> None:
+    names = [*result.space, result.monitor]
+    for x, parameter in enumerate([*result.space.values(), None]):
+        panel.axvline(x, color=GRID, linewidth=1.2, zorder=0)
+        for height, text in _marks(parameter, low, high):
+            panel.annotate(
+                text, (x, height), xytext=(4, 0), textcoords="offset points", va="center",
+                fontsize=8.5, color=INK,
+            )  # fmt: skip
+    panel.set_xticks(range(len(names)), names)
+    panel.set_xlim(-0.1, len(names) - 0.55)
+    panel.set_ylim(-0.06, 1.06)
+    panel.set_yticks([])
+    tidy(panel, grid=None, legend=False)
+    panel.spines[:].set_visible(False)
+
+
+def _marks(parameter: Parameter | None, low: float, high: float) -> list[tuple[float, str]]:
+    """What stands along an axis: both ends, or all options."""
+    if parameter is None:
+        return [(0.0, f"{low:.3g}"), (1.0, f"{high:.3g}")]
+    if isinstance(parameter, Choice):
+        return [(_unit(parameter, o), str(plain(o))) for o in parameter.options]
+    assert isinstance(parameter, Range)
+    return [(0.0, f"{parameter.low:.3g}"), (1.0, f"{parameter.high:.3g}")]
+
+
+def grid_vs_random(grid: SearchResult, random: SearchResult, ax: Any = None) -> Panels:
+    """Draw the lecture's figure from real runs: grid search beside random search.
+
+    With as many trials, a grid tries few values of each parameter, random search a new one each
+    time (Bergstra and Bengio 2012). Beside each layout stand the values that were tried and the
+    best score at them.
+
+    Parameters
+    ----------
+    grid, random : SearchResult
+        Of the same space of two parameters or more, of which the first two are drawn.
+    ax : pair of matplotlib Axes, optional
+        Where to draw; by default on a new figure.
+
+    Returns
+    -------
+    axes : ndarray of two Axes
+
+    Raises
+    ------
+    ImportError
+        Without matplotlib.
+    ValueError
+        For results without trials, or of different spaces, or of one parameter.
+
+    Examples
+    --------
+    >>> from fanin.tuning import search, uniform
+    >>> space = {"a": uniform(0, 1), "b": uniform(0, 1)}
+    >>> def score(params):
+    ...     return -abs(params["a"] - 0.3) + 0.01 * params["b"]
+    >>> grid, random = (search(space, score, 9, strategy=s, progress=False)
+    ...                 for s in ("grid", "random"))
+    >>> axes = fanin.plots.grid_vs_random(grid, random)
+    >>> axes[0].get_title(loc="left")
+    'grid: 3 values of a, best -0.1900'
+    """
+    for result in (grid, random):
+        _require_trials(result)
+    if {n: str(p) for n, p in grid.space.items()} != {n: str(p) for n, p in random.space.items()}:
+        raise ValueError("grid, random: expected results of the same space, got different ones")
+    if len(grid.space) < 2:
+        raise ValueError("grid, random: expected at least two parameters, got one")
+    axes: Panels = panels(ax, 1, 2, 4.2, width=9.0)[0]
+    scores = [t.score for r in (grid, random) for t in r.trials if t.ended_well]
+    limits = (min(scores), max(scores)) if scores else (0.0, 1.0)
+    for panel, name, result in zip(axes, ("grid", "random"), (grid, random), strict=True):
+        points = _layout(panel, result, limits)
+        first = next(iter(result.space))
+        count = len({str(t.params[first]) for t in result.trials})
+        best = "none" if result.best is None else f"{result.best.score:.4f}"
+        title(panel, f"{name}: {count} values of {first}, best {best}")
+    if scores:
+        bar = axes[1].figure.colorbar(points, ax=list(axes), shrink=0.8)
+        bar.set_label(grid.monitor, color=INK)
+    return axes
+
+
+def _layout(panel: Axes, result: SearchResult, limits: tuple[float, float]) -> Any:
+    """The trials in the plane of the first two parameters, ticks for the values along its edges."""
+    (x_name, x_kind), (y_name, y_kind) = list(result.space.items())[:2]
+
+    def points(trials: Sequence[Trial]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        x = np.array([_coordinate(x_kind, t.params[x_name]) for t in trials])
+        return x, np.array([_coordinate(y_kind, t.params[y_name]) for t in trials])
+
+    good = [t for t in result.trials if t.ended_well]
+    bad = [t for t in result.trials if not t.ended_well]
+    drawn = panel.scatter(
+        *points(good), c=[t.score for t in good], cmap=MAP, vmin=limits[0], vmax=limits[1],
+        s=60, edgecolor=INK, linewidth=0.6, zorder=3,
+    )  # fmt: skip
+    if bad:
+        panel.plot(*points(bad), "x", color=VERMILION, linestyle="none", label="diverged", zorder=3)
+    _scale(panel, x_name, x_kind)
+    panel.set_ylabel(y_name)
+    if isinstance(y_kind, Range) and y_kind.log:
+        panel.set_yscale("log")
+    x, y = points(result.trials)
+    ends = {"color": BLUE, "markersize": 9, "linestyle": "none", "clip_on": False, "zorder": 4}
+    panel.plot(x, np.zeros(len(x)), "|", transform=panel.get_xaxis_transform(), **ends)
+    panel.plot(np.zeros(len(y)), y, "_", transform=panel.get_yaxis_transform(), **ends)
+    tidy(panel, grid=None, legend=bool(bad))
+    return drawn
