@@ -132,11 +132,11 @@ def other_balance(X: np.ndarray, y: np.ndarray, seed: int) -> tuple[str, set[str
     return "validation-balance", found_by_guide(*train, *part, until=1, seed=seed)
 
 
-def beyond(low: float, high: float, side: str) -> Fault:
+def beyond(name: str, low: float, high: float, side: str) -> Fault:
     def fault(X: np.ndarray, y: np.ndarray, seed: int) -> tuple[str, set[str]]:
         result = tuning.search(
-            {"lr": tuning.loguniform(low, high)}, (X, y), 30, epochs=4, hidden=50, seed=seed,
-            preprocess="standardize", n_threads=1, progress=False,
+            {name: tuning.loguniform(low, high)}, (X, y), 30, epochs=6, batch_size=32, hidden=50,
+            preprocess="standardize", seed=seed, n_threads=1, progress=False,
         )  # fmt: skip
         return f"edge, {side}", {f"edge, {edge.side}" for edge in result.edges()}
 
@@ -154,8 +154,8 @@ PLANTED: dict[str, Fault] = {
     "inputs 0 ... 255": unscaled,
     "labels shuffled": shuffled,
     "validation of another class balance": other_balance,
-    "best rate above the range": beyond(1e-7, 1e-5, "high"),
-    "best rate below the range": beyond(0.03, 3.0, "low"),
+    "search whose best rate is above its range": beyond("lr", 1e-6, 5e-5, "high"),
+    "search whose best L2 is below its range": beyond("reg", 0.05, 5.0, "low"),
 }
 
 
