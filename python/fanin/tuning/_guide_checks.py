@@ -25,7 +25,8 @@ UNSCALED, FAINT = 10.0, 0.02  # root mean square of what enters the first layer
 TOO_MUCH, TOO_LITTLE = 1.5, 0.5  # times the expected initial loss
 UNEVEN, UNEVEN_SIGMAS = 0.05, 5.0  # share of rows in other classes, and how far from chance
 REGS = (0.0, 1e-4, 1e-2)
-SAMPLE, SAMPLE_BATCH, SAMPLE_EPOCHS = 512, 64, 150
+SAMPLE, SAMPLE_BATCH, SAMPLE_STEPS = 512, 64, 1200
+NARROW = 32  # hidden layers up to there may be 16 times too narrow, others 4 times
 OTHER_RATES = (1e-2, 1e-3, 1e-4, 1e-1, 1e-5)
 RELU_LIKE = ("relu", "leaky_relu", "elu", "gelu")
 
@@ -185,7 +186,7 @@ def overfit(
         if reached := attempt(fresh, rate, what, changes):
             break
     hidden = list(settings["hidden"]) or [64]
-    for factor in [] if reached else (4, 16):
+    for factor in [] if reached else (4, 16) if max(hidden) <= NARROW else (4,):
         wide = [factor * width for width in hidden]
         fresh = plain(init=other, output_init="small_random", hidden=wide)
         changes = {"init": other, "output_init": "small_random", "hidden": wide, "lr": usual}
@@ -195,7 +196,7 @@ def overfit(
     findings = list(_why(attempts, best, reached, "lr" in given, X, y))
     facts = {
         "rows": len(X),
-        "epochs": SAMPLE_EPOCHS,
+        "steps": SAMPLE_STEPS,
         "attempts": attempts,
         "reached": reached,
         "chance": problem.chance,
@@ -222,7 +223,7 @@ def _attempt(
         history = net.fit(
             X,
             y,
-            epochs=SAMPLE_EPOCHS,
+            epochs=-(-SAMPLE_STEPS // -(-len(X) // SAMPLE_BATCH)),
             batch_size=min(SAMPLE_BATCH, len(X)),
             optimizer=optimizer,
             preprocess=problem.preprocess,

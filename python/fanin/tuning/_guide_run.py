@@ -17,7 +17,7 @@ from fanin.tuning import _guide_checks, _settings
 from fanin.tuning._advice import advise
 from fanin.tuning._findings import Finding
 from fanin.tuning._guide_budget import Budget
-from fanin.tuning._guide_search import Facts, Searching, edge_from_dict
+from fanin.tuning._guide_search import Facts, Searching, TimeIsOverError, edge_from_dict
 from fanin.tuning._guide_state import State
 from fanin.tuning._problem import Problem
 from fanin.tuning.lr_finder import RateProbe, lr_probe
@@ -91,9 +91,12 @@ class Guide(Searching):
         for round in range(1, self.rounds + 1):
             if self.until < 5:
                 return as_asked
-            facts = self.step(5, round, partial(self.refine, round))
-            if "stopped" in facts:
-                return str(facts["stopped"])
+            try:
+                facts = self.step(5, round, partial(self.refine, round))
+            except TimeIsOverError:
+                return "the time budget is spent"
+            if facts["best"] is None:
+                return f"no trial of round {round} ended well"
             if self.until < 6:
                 return as_asked
             self.step(6, round, partial(self.judge, round))
@@ -102,7 +105,7 @@ class Guide(Searching):
             facts = self.step(7, round, partial(self.decide, round))
             if facts["end"]:
                 return str(facts["end"])
-        return ""
+        return f"ended after round {self.rounds}, as asked for"
 
     def step(self, number: int, round: int, take: Callable[[], Facts]) -> Facts:
         """The facts of a step: an earlier process's, or those of now."""
@@ -112,7 +115,9 @@ class Guide(Searching):
             facts = {"number": number, "round": round, "findings": [], "settings": self.settings}
             facts |= take()
             facts |= {"seconds": time.perf_counter() - began, "speed": self.budget.speed}
-            self.state.add(facts)
+            if number != LAST:
+                self.state.drop(LAST)  # an earlier guide ended where this one goes on
+            facts = self.state.add(facts)
         self.budget.speed = facts["speed"]
         for callback in self.callbacks:
             callback(facts)
@@ -214,8 +219,6 @@ class Guide(Searching):
         }
         if round > 1 and gain <= noise:
             return facts | {"end": f"round {round} gained no more than its noise"}
-        if round == self.rounds:
-            return facts | {"end": f"ended after {round} rounds, as asked for"}
         names = [finding["name"] for finding in verdict["findings"]]
         advice = advise(names, settings, [edge_from_dict(edge) for edge in found["edges"]])
         return facts | {
@@ -264,9 +267,8 @@ class Guide(Searching):
         return self.networks[round]
 
     def best_round(self) -> int:
-        """The round with the best score; 0 where none has ended."""
-        found = [s for s in self.state.steps if s["number"] == 5 and s["best"] is not None]
-        best = max(found, key=lambda facts: float(facts["best"]["score"]), default=None)
+        """The round with the best score, of equals the last; 0 where none has ended."""
+        best = self.best_search()
         return 0 if best is None else int(best["round"])
 
     def once_more(self) -> Facts:

@@ -41,6 +41,10 @@ LEAST_ROWS = 2000  # of step 4, where the time is not enough for all
 SLACK = 1.3  # times the estimate of the last run, kept back for it
 
 
+class TimeIsOverError(Exception):
+    """Not even the smallest search would end in time."""
+
+
 class Searching:
     """What `Guide` has of it."""
 
@@ -83,24 +87,39 @@ class Searching:
         facts, result = self.search("step-4", space, (trials, epochs), {}, starts, rows)
         findings = [*self._at_chance(result), *map(_edge, result.edges())]
         if result.best is None:
-            findings.append(Finding("diverged", str(result), "lower the rates, scale the inputs"))
-            return facts | {"findings": [f.to_dict() for f in findings]}
+            return facts | {"findings": [self._nothing(result).to_dict()]}
         return facts | {
             "settings": self.settings | facts["best"]["params"],
             "next_space": _settings.space_to_dict(result.refine()),
             "findings": [f.to_dict() for f in findings],
         }
 
+    @staticmethod
+    def _nothing(result: SearchResult) -> Finding:
+        return Finding("diverged", str(result), "lower the rates, look at the inputs' scale")
+
     def _at_chance(self, result: SearchResult) -> list[Finding]:
-        chance, best = self.problem.chance, result.best
-        if best is None or best.score > chance + CHANCE_SIGMAS * self.problem.noise(chance):
+        """Whether no trial is better than guessing.
+
+        Judged by the mean over the later half of the epochs: the best of many epochs of many trials
+        is above chance by chance.
+        """
+        means = [
+            float(np.mean(curve[len(curve) // 2 :]))
+            for t in result.ranked
+            if (curve := t.curves.get("val_accuracy"))
+        ]
+        chance = self.problem.chance
+        noise = self.problem.noise(chance)
+        best = max(means, default=1.0)
+        if best > chance + CHANCE_SIGMAS * noise:
             return []
         return [
             Finding(
                 "unrelated-labels",
-                f"the best of {len(result)} networks is right in {best.score:.1%} of the "
-                f"validation rows; always answering the commonest class is right in {chance:.1%} "
-                f"(standard error {self.problem.noise(chance):.1%})",
+                f"the best of {len(result)} networks is right in {best:.1%} of the validation rows "
+                f"(the mean of its later epochs); always answering the commonest class is right in "
+                f"{chance:.1%} (standard error {noise:.1%})",
                 "look whether the labels belong to these rows: were they shuffled?",
             )
         ]
@@ -114,14 +133,14 @@ class Searching:
         fixed = dict(before.get("fixed", {}))
         plan = self.state.plan(f"round {round}", lambda: self._round_plan(round, before, space))
         if plan is None:
-            return {"stopped": "the time budget is spent", "best": None}
+            raise TimeIsOverError
         # What was best before is tried again first, under the new length and schedule.
         best = {k: v for k, v in self.settings.items() if k in space}
         starts = before.get("starts", [best])[: plan[0]]
         name = f"round-{round}"
         facts, result = self.search(name, space, (plan[0], plan[1]), fixed, starts)
         if result.best is None:
-            return facts | {"stopped": "all trials of a round diverged"}
+            return facts | {"findings": [self._nothing(result).to_dict()]}
         network = result.best.network
         assert network is not None
         self.state.keep(f"{name}.fanin", network)
@@ -150,12 +169,16 @@ class Searching:
             plan = stretched([(plan[0], round_up(plan[1] * longer))], steps)[0]
         return list(plan)
 
+    def best_search(self) -> Facts | None:
+        """Step 5 of the round with the best score, of equals the last."""
+        found = [s for s in self.state.steps if s["number"] == 5 and s["best"] is not None]
+        return max(found, key=lambda s: (float(s["best"]["score"]), s["round"]), default=None)
+
     def last_run_seconds(self) -> float:
         """What to keep back for a run of the best settings so far on all rows."""
-        found = [s for s in self.state.steps if s["number"] == 5 and s["best"] is not None]
-        if not self.refits or not found:
+        best = self.best_search()
+        if not self.refits or best is None:
             return 0.0
-        best = max(found, key=lambda facts: float(facts["best"]["score"]))
         size = _settings.n_params(best["settings"], self.problem)
         return SLACK * self.budget.cost((1, best["epochs"]), size * len(self.problem.X))
 

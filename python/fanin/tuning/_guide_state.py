@@ -74,14 +74,20 @@ class State:
         """The facts of a step that has been taken."""
         return next((s for s in self.steps if (s["number"], s["round"]) == (number, round)), None)
 
-    def add(self, facts: dict[str, Any]) -> None:
-        """A step that has been taken."""
-        self.steps.append(facts)
+    def add(self, facts: dict[str, Any]) -> dict[str, Any]:
+        """A step that has been taken: its facts as a later process will read them."""
+        read = dict(json.loads(json.dumps(facts, allow_nan=False)))
+        self.steps.append(read)
         self.write()
+        return read
+
+    def drop(self, number: int) -> None:
+        """Forgets a step, since others come before it."""
+        self.steps = [facts for facts in self.steps if facts["number"] != number]
 
     def plan(self, name: str, make: Callable[[], Any]) -> Any:
-        """A decision that hangs on the clock: taken once."""
-        if name not in self.plans:
+        """A decision that hangs on the clock: taken once, unless it is None."""
+        if self.plans.get(name) is None:
             self.plans[name] = make()
             self.write()
         return self.plans[name]

@@ -82,7 +82,7 @@ def _overfit(step: Step) -> Iterator[Block]:
     )
     yield (
         f"Without regularisation, {f['rows']} rows are to be learnt by heart in at most "
-        f"{f['epochs']} epochs, {what}."
+        f"{f['steps']} steps, {what}."
     )
     yield Table(
         "Attempts on the sample. The last column is how the memorised rows do on the validation "
@@ -160,9 +160,6 @@ def _probe(step: Step) -> Iterator[Block]:
 
 def _search(step: Step) -> Iterator[Block]:
     f = step.facts
-    if "trials" not in f:
-        yield f"{_sentence(f['stopped'])}"
-        return
     result = result_of(f)
     ranges = ", ".join(f"`{name}` {parameter}" for name, parameter in result.space.items())
     fixed = "".join(f", {name} {value}" for name, value in f["fixed"].items())

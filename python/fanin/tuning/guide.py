@@ -171,6 +171,7 @@ def guide(
         callbacks=[partial(_tell, call) for call in callbacks],
     )
     run.run()
+    kept.write()
     if run.stopped == "interrupted" and not kept.steps:
         raise KeyboardInterrupt
     result = None
@@ -247,8 +248,8 @@ def _key(
     """What tells one guide from another."""
     arrays = {name: getattr(problem, name) for name in ("X", "y", "X_val", "y_val")}
     weights: Array = np.asarray(net.get_parameters())
-    given = {"settings": settings, "rates": rates, "preprocess": problem.preprocess}
-    return dict(plain(arrays | given | {"network": weights, "seed": seed}))
+    given = {"seed": seed, "settings": settings, "rates": rates}
+    return dict(plain(given | arrays | {"preprocess": problem.preprocess, "network": weights}))
 
 
 def _final_settings(run: Guide) -> dict[str, Any]:
