@@ -195,7 +195,11 @@ class Guide(Searching):
         assert facts is not None
         history = History.from_dict(facts["history"])
         verdict = loss_curve(history, n_val=len(self.problem.y_val))
-        return {"findings": verdict.to_dict(), "settings": facts["settings"]}
+        return {
+            "findings": verdict.to_dict(),
+            "settings": facts["settings"],
+            "history": facts["history"],
+        }
 
     def decide(self, round: int) -> Facts:
         """What the round gained, and what the next one tries."""

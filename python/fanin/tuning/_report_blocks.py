@@ -13,10 +13,20 @@ from typing import Any
 import numpy as np
 
 from fanin._lecture.page import _aligned, page
-from fanin._lecture.story import Block, Chapter, Heading, Lines, Picture, Table, picture
+from fanin._lecture.story import (
+    Block,
+    Chapter,
+    Heading,
+    Lines,
+    Picture,
+    Remark,
+    Table,
+    picture,
+)
 from fanin._version import __version__
 from fanin.history import History
 from fanin.tuning import _settings
+from fanin.tuning._guide_budget import stretch
 from fanin.tuning._report import Report, Step
 from fanin.tuning._result import SearchResult
 from fanin.tuning._trials import Trial
@@ -33,9 +43,45 @@ def percent(share: float) -> str:
     return f"{100 * float(share):.2f} %"
 
 
+LESSONS = {
+    1: (
+        "Before any training, without regularisation: small weights give all classes about the "
+        "same score, and the loss is that of guessing, log C. Another value speaks of the last "
+        "layer, the inputs or the loss function."
+    ),
+    2: (
+        "Overfitting is no worry yet: first the network must be able to learn a small sample by "
+        "heart. A loss that does not go down speaks of a rate too low or bad initial weights; one "
+        "that explodes, of a rate too high or bad initial weights."
+    ),
+    3: (
+        "With all data and a little weight decay, which rate makes the loss go down within some "
+        "100 steps? 1e-1, 1e-2, 1e-3 and 1e-4 are the rates to try."
+    ),
+    4: (
+        "A few rates and weight decays round the last step's, a few models, 1 to 5 epochs each: "
+        "only to see which region is worth more time."
+    ),
+    5: (
+        "The best of the coarse search and what lies between them, for 10 to 20 epochs, without "
+        "decay of the rate."
+    ),
+    6: (
+        "Accuracies that still rise ask for more training; a training accuracy that runs away from "
+        "the validation one for regularisation or more data; no gap at all for a larger network or "
+        "more training."
+    ),
+    7: (
+        "What the curves ask for is tried in the next round, until a round gains no more than the "
+        "validation rows can tell."
+    ),
+}
+
+
 def blocks(step: Step) -> list[Block]:
-    """All that is said and shown of a step."""
-    return [*_STEPS[step.number](step), *_findings(step)]
+    """All that is said and shown of a step; why it is taken, the first time."""
+    lesson = [Remark(LESSONS[step.number])] if step.round <= 1 and step.number in LESSONS else []
+    return [*lesson, *_STEPS[step.number](step), *_findings(step)]
 
 
 def _findings(step: Step) -> Iterator[Block]:
@@ -166,6 +212,7 @@ def _search(step: Step) -> Iterator[Block]:
     yield (
         f"{len(result)} trials of {f['epochs']} epochs on {f['rows']} rows: {ranges}{fixed}."
         + (" The time was over before the others." if f["cut_short"] else "")
+        + _few_steps(f)
     )
     if result.best is None:
         return
@@ -192,6 +239,17 @@ def _search(step: Step) -> Iterator[Block]:
         "Validation accuracy of each trial against each parameter.",
         "Each trial's score against each of its parameters.",
         lambda: _draw_trials(result),
+    )
+
+
+def _few_steps(f: Facts) -> str:
+    steps = -(-f["rows"] // f["settings"]["batch_size"])
+    factor = stretch(steps)
+    if factor < 1.5:
+        return ""
+    return (
+        f" An epoch has only {steps} steps here, so that there are {factor:.1f} times as many "
+        "epochs as usual."
     )
 
 
@@ -241,16 +299,22 @@ def _draw_trials(result: SearchResult) -> Any:
     return axes
 
 
-def _judge(step: Step, history: Facts | None) -> Iterator[Block]:
-    if history is not None:
-        run = History.from_dict(history)
-        yield f"The best run of round {step.round}: {run.summary().splitlines()[-1]}."
-        yield picture(
-            f"step-6-{step.round}.png",
-            "Loss and accuracy of the best run, epoch by epoch, in training and validation.",
-            f"The best run of round {step.round}.",
-            lambda: _plots().history(run),
-        )
+def _judge(step: Step) -> Iterator[Block]:
+    run = History.from_dict(step.facts["history"])
+    curves = {name: values[-1] for name, values in run.history.items()}
+    epoch, best = run.best("val_accuracy")
+    yield (
+        f"The best run of round {step.round}: {len(run.epoch)} epochs, at the end loss "
+        f"{curves['loss']:.4f} in training and {curves['val_loss']:.4f} in validation, accuracy "
+        f"{percent(curves['accuracy'])} and {percent(curves['val_accuracy'])}; the best epoch was "
+        f"{epoch + 1} with {percent(best)}."
+    )
+    yield picture(
+        f"step-6-{step.round}.png",
+        "Loss and accuracy of the best run, epoch by epoch, in training and validation.",
+        f"The best run of round {step.round}.",
+        lambda: _plots().history(run),
+    )
 
 
 def _decide(step: Step) -> Iterator[Block]:
@@ -284,7 +348,7 @@ _STEPS: dict[int, Callable[[Step], Iterator[Block]]] = {
     3: _probe,
     4: _search,
     5: _search,
-    6: lambda step: _judge(step, step.facts.get("history")),
+    6: _judge,
     7: _decide,
     8: _again,
 }
@@ -394,10 +458,7 @@ def html(report: Report, data: str) -> str:
     overview += [f"**{f.name}**: {f.evidence}." for f in found] or ["Nothing was found amiss."]
     chapters["overview"] = Chapter("The way in short", overview)
     for step in report.steps:
-        shown = list(blocks(step))
-        if step.number == 6:
-            history = report.step(5, step.round).facts.get("history")
-            shown = [*_judge(step, history), *_findings(step)]
+        shown = blocks(step)
         chapters[f"step-{step.number}-{step.round}"] = Chapter(heading(step), shown)
     end = (
         f"Made by fanin {__version__} with seed {report.options.get('seed', 0)}. The numbers of "
