@@ -74,6 +74,8 @@ def advise(names: Sequence[str], settings: Mapping[str, Any], edges: Sequence[Ed
         _enlarge(advice, settings)
     else:
         _look_round(advice, settings)
+    if not advice.fixed:  # then the best as it is would be the same run again
+        advice.candidates = [*advice.candidates[1:], {}]
     if "needs-more-training" in names:
         advice.epochs = 2.0
         advice.reasons.append("It still improved at its end: more epochs.")
@@ -157,8 +159,7 @@ def _look_round(advice: Advice, settings: Mapping[str, Any]) -> None:
 def _move(advice: Advice, lr: float, reason: str) -> None:
     """The candidates at another rate, beside the best as it is."""
     lr = float(f"{lr:.3g}")
-    first, *rest = advice.candidates
-    advice.candidates = [first, {"lr": lr}, *({"lr": lr, **c} for c in rest)]
+    advice.candidates = [{}, {"lr": lr}, *({"lr": lr, **c} for c in advice.candidates if c)]
     advice.reasons.append(reason)
 
 

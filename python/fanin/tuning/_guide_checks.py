@@ -160,38 +160,15 @@ def overfit(
     """A small sample learnt by heart, and what had to be changed for it: (facts, settings)."""
     rows = Generator(seed).permutation(len(problem.X))[: min(SAMPLE, len(problem.X))]
     X, y = problem.X[rows], problem.y[rows]
-    usual = optim.get(settings["optimizer"]).lr
-    first_rate = float(given.get("lr", usual))
     attempts: list[dict[str, Any]] = []
-
-    def attempt(start: MLP, lr: float, what: str, changes: dict[str, Any]) -> bool:
-        facts = _attempt(start, X, y, lr, settings, problem, n_threads)
-        attempts.append(facts | {"what": what, "changes": changes})
-        return bool(facts["accuracy"] == 1.0)
-
-    def plain(**changes: Any) -> MLP:
-        return _settings.build(settings, problem, seed, keep=1.0, drop_connect=1.0, **changes)
-
-    own = plain()
-    own.set_parameters(net.get_parameters())
-    reached = attempt(own, first_rate, "as it is", {})
-    rates = [rate for rate in (usual, *OTHER_RATES) if not math.isclose(rate, first_rate)]
-    for rate in [] if reached else dict.fromkeys(rates):
-        if reached := attempt(own, rate, f"lr {rate:g}", {"lr": rate}):
+    for what, start, lr, changes in _attempts(net, problem, settings, given, seed):
+        attempts.append(
+            {"what": what, "changes": changes}
+            | _attempt(start, X, y, lr, settings, problem, n_threads)
+        )
+        if attempts[-1]["accuracy"] == 1.0:
             break
-    other = "kaiming" if own.activation and own.activation[0] in RELU_LIKE else "xavier"
-    for rate in [] if reached else (usual, 10 * usual):
-        what, fresh = f"init {other}, lr {rate:g}", plain(init=other, output_init="small_random")
-        changes = {"init": other, "output_init": "small_random", "lr": rate}
-        if reached := attempt(fresh, rate, what, changes):
-            break
-    hidden = list(settings["hidden"]) or [64]
-    for factor in [] if reached else (4, 16) if max(hidden) <= NARROW else (4,):
-        wide = [factor * width for width in hidden]
-        fresh = plain(init=other, output_init="small_random", hidden=wide)
-        changes = {"init": other, "output_init": "small_random", "hidden": wide, "lr": usual}
-        if reached := attempt(fresh, usual, f"{factor} times as wide", changes):
-            break
+    reached = attempts[-1]["accuracy"] == 1.0
     best = attempts[-1] if reached else max(attempts, key=lambda a: a["accuracy"])
     findings = list(_why(attempts, best, reached, "lr" in given, X, y))
     facts = {
@@ -200,10 +177,35 @@ def overfit(
         "attempts": attempts,
         "reached": reached,
         "chance": problem.chance,
-        "noise": problem.noise(problem.chance),
         "findings": [finding.to_dict() for finding in findings],
     }
     return facts, settings | best["changes"] if reached else settings
+
+
+def _attempts(
+    net: MLP, problem: Problem, settings: dict[str, Any], given: Mapping[str, Any], seed: int
+) -> Iterator[tuple[str, MLP, float, dict[str, Any]]]:
+    """What to try, one after the other: as it is; other rates; another init; wider layers."""
+
+    def fresh(**changes: Any) -> MLP:
+        return _settings.build(settings, problem, seed, keep=1.0, drop_connect=1.0, **changes)
+
+    own = fresh()
+    own.set_parameters(net.get_parameters())
+    usual = optim.get(settings["optimizer"]).lr
+    first = float(given.get("lr", usual))
+    yield "as it is", own, first, {}
+    for lr in dict.fromkeys((usual, *OTHER_RATES)):
+        if not math.isclose(lr, first):
+            yield f"lr {lr:g}", own, lr, {"lr": lr}
+    init = "kaiming" if own.activation and own.activation[0] in RELU_LIKE else "xavier"
+    weights = {"init": init, "output_init": "small_random"}
+    for lr in (usual, 10 * usual):
+        yield f"init {init}, lr {lr:g}", fresh(**weights), lr, weights | {"lr": lr}
+    hidden = list(settings["hidden"]) or [64]
+    for factor in (4, 16) if max(hidden) <= NARROW else (4,):
+        wide = weights | {"hidden": [factor * width for width in hidden]}
+        yield f"{factor} times as wide", fresh(**wide), usual, wide | {"lr": usual}
 
 
 def _attempt(

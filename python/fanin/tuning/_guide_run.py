@@ -17,7 +17,13 @@ from fanin.tuning import _guide_checks, _settings
 from fanin.tuning._advice import advise
 from fanin.tuning._findings import Finding
 from fanin.tuning._guide_budget import Budget
-from fanin.tuning._guide_search import Facts, Searching, TimeIsOverError, edge_from_dict
+from fanin.tuning._guide_search import (
+    SLACK,
+    Facts,
+    Searching,
+    TimeIsOverError,
+    edge_from_dict,
+)
 from fanin.tuning._guide_state import State
 from fanin.tuning._problem import Problem
 from fanin.tuning.lr_finder import RateProbe, lr_probe
@@ -285,7 +291,7 @@ class Guide(Searching):
         self.settings = settings
         if not self.refits:
             return {"refit": False, "why": "the validation rows are not ours to train on"}
-        if self.budget.left < self.last_run_seconds() / 2:
+        if self.budget.left < self.last_run_seconds() / SLACK:
             return {"refit": False, "why": "the time is over"}
         epochs = facts["epochs"] if settings.get("schedule") else int(best["epoch"]) + 1
         net = _settings.build(settings, self.problem, self.seed)

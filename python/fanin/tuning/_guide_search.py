@@ -39,6 +39,7 @@ WEIGHT_DECAYS = (1e-4, 1e-5, 0.0)  # the lecture's
 CHANCE_SIGMAS = 3.0
 LEAST_ROWS = 2000  # of step 4, where the time is not enough for all
 SLACK = 1.3  # times the estimate of the last run, kept back for it
+SECOND_THREAD = 0.5  # what every thread but the first brings to a single run
 
 
 class TimeIsOverError(Exception):
@@ -180,7 +181,8 @@ class Searching:
         if not self.refits or best is None:
             return 0.0
         size = _settings.n_params(best["settings"], self.problem)
-        return SLACK * self.budget.cost((1, best["epochs"]), size * len(self.problem.X))
+        alone = self.budget.cost((1, best["epochs"]), size * len(self.problem.X))
+        return SLACK * alone / (1 + (self.budget.workers - 1) * SECOND_THREAD)
 
     def _sizes(self, space: Mapping[str, Parameter]) -> list[float]:
         options = getattr(space.get("hidden"), "options", [self.settings["hidden"]])
