@@ -47,7 +47,10 @@ def measure(benchmark, peer: ModuleType) -> Callable[[Row, int], None]:
         if make is None:
             pytest.skip(f"{peer.__name__} has no such job")
         benchmark.group = row.name
-        run, answer = make(row.job)
+        prepared = make(row.job)
+        if prepared is None:
+            pytest.skip(f"{peer.__name__} cannot do just this")
+        run, answer = prepared
         benchmark.pedantic(run, rounds=rounds, iterations=repeats, warmup_rounds=1)
         benchmark.extra_info["check"] = row.job.check(answer())
 

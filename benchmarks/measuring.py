@@ -68,13 +68,14 @@ class Comparison:
     def measure_time(self, row: Row) -> Result:
         ready = self.prepare(row)
         roofs: list[Roof] = []
-        times = self.rounds_of(row, ready, roofs)
+        copies: list[float] = []
+        times = self.rounds_of(row, ready, roofs, copies)
         checks = self.checks(ready)
         times = {(peer, n): t for (peer, n), t in times.items() if f"{peer} {n}T" in checks}
         best = best_threads(times)
         values = {peer: statistics.median(times[peer, n]) for peer, n in best.items()}
         gbytes = [r.gbytes(row.job.traffic) for r in roofs]
-        details = {"seconds": _named(times), "checks": checks, "gbytes": gbytes}
+        details = {"seconds": _named(times), "checks": checks, "gbytes": gbytes, "copies": copies}
         return Result(row, values, best, details=details)
 
     def measure_over(self, row: Row) -> Result:
@@ -147,7 +148,11 @@ class Comparison:
         return ready
 
     def rounds_of(
-        self, row: Row, ready: Sequence[Worker], roofs: list[Roof] | None = None
+        self,
+        row: Row,
+        ready: Sequence[Worker],
+        roofs: list[Roof] | None = None,
+        copies: list[float] | None = None,
     ) -> Times:
         """For work on memory the roof is measured in each round too: the host's other guests have
         their part of the bandwidth, now more, now less.
@@ -159,6 +164,8 @@ class Comparison:
                 times[worker.peer, worker.threads].append(worker.ask("time"))
             if roofs is not None and row.job.bytes:
                 roofs.append(self.roof(max(row.threads), row.isa))
+            if copies is not None and row.job.copied and ready:
+                copies.append(ready[0].ask("copy"))
         return times
 
 
@@ -170,7 +177,11 @@ def best_threads(times: Times) -> dict[str, int]:
 
 
 def with_roof(result: Result, roofs: Roofs) -> Result:
-    """With the least time that arithmetic and memory allow, where the row is work for either."""
+    """With the least time that arithmetic and memory allow, where the row is work for either; or
+    that a memcpy takes.
+    """
+    if copies := result.details.get("copies"):
+        return replace(result, roof=statistics.median(copies))
     row, job = result.row, result.row.job
     best = roofs.get((row.isa, max(row.threads)))
     if row.kind != "time" or job is None or best is None or not job.flops + job.bytes:

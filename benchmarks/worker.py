@@ -2,8 +2,8 @@
 
 ``python -m benchmarks.worker PEER THREADS`` reads ``{"do": ..., "row": ...}`` from stdin and
 answers each on stdout: "versions", "prepare" (make the job, run it once, see how often to repeat
-it), "time" (seconds of one run), "pair" (of one run, and of the row's base), "check" (is the answer
-right), "release" (forget the job).
+it), "time" (seconds of one run), "pair" (of one run, and of the row's base), "copy" (of a memcpy of
+the result's bytes), "check" (is the answer right), "release" (forget the job).
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
+
+import numpy as np
 
 from benchmarks import peers
 
@@ -104,10 +106,11 @@ class Session:
         self.release()
         row = BY_NAME[name]
         make = self.peer.JOBS.get(type(row.job))
-        if make is None:
+        prepared = make(row.job) if make else None
+        if prepared is None:
             return False
         self.job, self.per = row.job, row.per
-        self.run, self.answer = make(row.job)
+        self.run, self.answer = prepared
         self.base = make(row.base).run if row.base is not None else None
         self.repeats = 1
         seconds = seconds_of(self.run, 1)
@@ -127,6 +130,14 @@ class Session:
             [seconds_of(run, repeats) for run in (self.run, self.base)] for _ in range(WINDOWS)
         ]
         return [statistics.median(times) for times in zip(*windows, strict=True)]
+
+    def copy(self) -> float:
+        """Seconds of a memcpy of as many bytes as the job's result has, of one unit of the row."""
+        source = np.ones(round(self.job.copied), dtype=np.uint8)
+        out = np.empty_like(source)
+        seconds = seconds_of(lambda: np.copyto(out, source), 10)
+        repeats = max(1, round(SHORTEST / seconds))
+        return seconds_of(lambda: np.copyto(out, source), repeats) / self.per
 
     def check(self) -> str:
         return self.job.check(self.answer())

@@ -20,6 +20,17 @@ MODULES = sorted(
 )
 OPTIONAL = {"fanin.plots": "matplotlib"}
 WITH_EXAMPLES = [
+    "augment",
+    "augment.colour",
+    "augment.compose",
+    "augment.composition",
+    "augment.crops",
+    "augment.erasing",
+    "augment.flips",
+    "augment.loaders",
+    "augment.mixing",
+    "augment.spec",
+    "augment.warps",
     "diagnostics",
     "ensemble.averaging",
     "ensemble.builders",

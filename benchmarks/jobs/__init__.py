@@ -6,7 +6,16 @@ the `JOBS` of each peer that can do it, and a row.
 
 from __future__ import annotations
 
-from benchmarks.jobs import dense, diagnostics, optimizer, preprocessing, random, training
+from benchmarks.jobs import (
+    augment,
+    dense,
+    diagnostics,
+    optimizer,
+    preprocessing,
+    random,
+    training,
+)
+from benchmarks.jobs.augment import Augmented, Crop, Mix, ResizedCrop, TrainImages, Warp
 from benchmarks.jobs.dense import Backward, Dense
 from benchmarks.jobs.diagnostics import Experiment
 from benchmarks.jobs.optimizer import AdamStep
@@ -20,18 +29,24 @@ __all__ = [
     "ROWS",
     "AdamStep",
     "Array",
+    "Augmented",
     "Backward",
     "Bar",
     "Covariance",
+    "Crop",
     "Dense",
     "Draw",
     "Dropout",
     "Experiment",
     "Job",
+    "Mix",
     "Prepared",
     "Projection",
+    "ResizedCrop",
     "Row",
     "Train",
+    "TrainImages",
+    "Warp",
     "Whitening",
 ]
 
@@ -42,6 +57,7 @@ ROWS = (
     *optimizer.ROWS,
     *diagnostics.ROWS,
     *preprocessing.ROWS,
+    *augment.ROWS,
     Row("import", "import, over NumPy's", "ms", kind="import", bars=(Bar("limit", 60.0),)),
     Row(
         "memory",

@@ -21,11 +21,12 @@ class Prepared(NamedTuple):
 
 
 class Job:
-    """Work that every peer does in its own best way. Without `flops` and `bytes` it has no roof."""
+    """Work that every peer does in its own best way; a number given here makes for a roof."""
 
     flops: float = 0.0
     bytes: float = 0.0  # that have to come from memory
     traffic: str = "read"  # or "update": how they come, for the roof
+    copied: float = 0.0  # bytes of the result where the roof is a memcpy of as many, on one thread
 
     def check(self, answer: Any) -> str:
         """A line on the answer; ValueError where it is wrong."""

@@ -2,7 +2,8 @@
 
 - ``configure(threads)``, called once, before anything else;
 - ``version()``;
-- ``JOBS``: for each kind of job that it can do, a function ``job -> Prepared``.
+- ``JOBS``: for each kind of job that it can do, a function ``job -> Prepared``, or to None where
+  it has no way to do just that one.
 """
 
 from __future__ import annotations
@@ -18,6 +19,10 @@ PEERS = {  # name in the table -> (module here, what its user imports)
     "JAX": ("jax_", "jax"),
     "scikit-learn": ("sklearn_", "sklearn.neural_network"),
     "lecture": ("lecture", "numpy"),
+    "torchvision": ("torchvision_", "torchvision"),
+    "OpenCV": ("opencv_", "cv2"),
+    "Albumentations": ("albumentations_", "albumentations"),
+    "Numba": ("numba_", "numba"),
 }
 
 HELD_TO = {  # instruction set -> the variables that hold the peers to it

@@ -21,6 +21,7 @@ from benchmarks.jobs import (
     Train,
     Whitening,
 )
+from benchmarks.peers import fanin_images
 
 
 def configure(threads: int) -> None:
@@ -164,4 +165,5 @@ JOBS = {
     Whitening: whitening,
     Covariance: covariance,
     Projection: projection,
+    **fanin_images.JOBS,
 }

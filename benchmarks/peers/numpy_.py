@@ -24,6 +24,7 @@ from benchmarks.jobs import (
     Train,
     Whitening,
 )
+from benchmarks.peers import numpy_images
 from benchmarks.peers.numpy_network import BLOCK, adam, train
 
 
@@ -193,4 +194,5 @@ JOBS = {
     Whitening: whitening,
     Covariance: covariance,
     Projection: projection,
+    **numpy_images.JOBS,
 }

@@ -19,6 +19,7 @@ from benchmarks.jobs import (
     Prepared,
     Train,
 )
+from benchmarks.peers import torch_images
 
 
 def configure(threads: int) -> None:
@@ -151,4 +152,5 @@ JOBS = {
     Dropout: dropout,
     AdamStep: adam_step,
     Experiment: experiment,
+    **torch_images.JOBS,
 }

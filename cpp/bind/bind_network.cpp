@@ -6,6 +6,7 @@
 #include <stdexcept>
 
 #include "bind/arrays.hpp"
+#include "bind/batch_augmentation.hpp"
 #include "bind/rule.hpp"
 #include "bind/signals.hpp"
 #include "engine/training.hpp"
@@ -17,9 +18,9 @@ namespace {
 template <class T>
 Data<T> data_of(const Network<T>& net, const py::array& x, const py::object& mean,
                 const py::object& scale, const py::object& labels, const py::object& soft,
-                const py::object& weights) {
+                const py::object& weights, const BatchAugmenter* images = nullptr) {
   Data<T> d{};
-  const index in = net.in();
+  const index in = images ? images->height * images->width * images->channels : net.in();
   if (holds<std::uint8_t>(x)) {
     d.dtype = DType::u8;
     d.x = read<std::uint8_t>(x, "X", {any, in});
@@ -36,7 +37,7 @@ Data<T> data_of(const Network<T>& net, const py::array& x, const py::object& mea
   }
   if (!mean.is_none()) {
     d.per_column = py::reinterpret_borrow<py::array>(mean).size() != 1;
-    const index n = d.per_column ? in : 1;
+    const index n = d.per_column ? net.in() : 1;
     d.mean = read_optional<double>(mean, "mean", {n});
     d.scale = read_optional<double>(scale, "scale", {n});
   }
@@ -44,6 +45,18 @@ Data<T> data_of(const Network<T>& net, const py::array& x, const py::object& mea
   d.soft = read_optional<T>(soft, "y", {d.n, net.out()});
   d.weights = read_optional<T>(weights, "sample_weight", {d.n});
   return d;
+}
+
+template <class T>
+void check_images(const Network<T>& net, const Data<T>& data, const BatchAugmentation& images) {
+  if (data.dtype == DType::f64) {
+    throw py::type_error("X: expected uint8 or float32 for augmentation, got float64");
+  }
+  const index size = images.output_size();
+  if (size != net.in()) {
+    throw py::value_error("augment: expected images of " + std::to_string(net.in()) +
+                          " values after it, got " + std::to_string(size));
+  }
 }
 
 /// A network with its trainer, kept while the batch size stays.
@@ -98,9 +111,16 @@ py::tuple train(Engine<T>& e, const py::array& x, const py::object& mean, const 
                 const py::array& order, index batch, index first_step, index last_step,
                 std::uint64_t seed, std::uint64_t first_stream, Rule& rule,
                 std::vector<py::array> states, const py::array& lr, double l2, double clip_norm,
-                py::array losses, py::array correct, int n_threads, double budget) {
+                py::array losses, py::array correct, int n_threads, double budget,
+                const BatchAugmenter* images, std::uint64_t epoch) {
   TrainingJob<T> job{};
-  job.data = data_of(e.net, x, mean, scale, labels, soft, weights);
+  job.data = data_of(e.net, x, mean, scale, labels, soft, weights, images);
+  BatchAugmentation augmentation{};
+  if (images) {
+    augmentation = images->at(epoch);
+    check_images(e.net, job.data, augmentation);
+    job.augmentation = &augmentation;
+  }
   job.order = read<std::int64_t>(order, "order", {any});
   job.n_order = order.shape(0);
   job.batch = batch;
@@ -162,6 +182,7 @@ void bind_engine(py::module_& m, const char* name) {
            py::arg("first_step"), py::arg("last_step"), py::arg("seed"), py::arg("first_stream"),
            py::arg("rule"), py::arg("states"), py::arg("lr"), py::arg("l2"), py::arg("clip_norm"),
            py::arg("losses"), py::arg("correct"), py::arg("n_threads"), py::arg("budget"),
+           py::arg("images") = nullptr, py::arg("epoch") = 0,
            "(steps done, diverged): steps of an epoch until the budget in seconds is spent.")
       .def(
           "gradient",

@@ -2,12 +2,15 @@
 
 namespace fanin::bind {
 
+void bind_augmentation(pybind11::module_&);
+void bind_batch_augmentation(pybind11::module_&);
 void bind_config(pybind11::module_&);
 void bind_covariance(pybind11::module_&);
 void bind_dense(pybind11::module_&);
 void bind_drop_connect(pybind11::module_&);
 void bind_activation(pybind11::module_&);
 void bind_loss(pybind11::module_&);
+void bind_mixing(pybind11::module_&);
 void bind_optimizer(pybind11::module_&);
 void bind_random(pybind11::module_&);
 void bind_random_dense(pybind11::module_&);
@@ -19,12 +22,15 @@ void bind_network(pybind11::module_&);
 
 PYBIND11_MODULE(_core, m, pybind11::mod_gil_not_used()) {
   using namespace fanin::bind;
+  bind_augmentation(m);
+  bind_batch_augmentation(m);
   bind_config(m);
   bind_covariance(m);
   bind_dense(m);
   bind_drop_connect(m);
   bind_activation(m);
   bind_loss(m);
+  bind_mixing(m);
   bind_optimizer(m);
   bind_random(m);
   bind_random_dense(m);

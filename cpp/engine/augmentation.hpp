@@ -15,7 +15,8 @@ enum class AugmentKind : int {
   vflip,         // the same
   crop,          // height, width, left, top, right, bottom, mode (Border), fill[4]
   centre_crop,   // height, width
-  corner_crop,   // height, width, vertical: five crops, then those of the flipped image
+  corner_crop,   // height, width, flip: five crops (0), and those of the image flipped by
+                 // columns (1) or rows (2)
   resize,        // height, width (0: the shorter edge becomes `height`), antialias
   resized_crop,  // height, width, scale[2], ratio[2] (w / h), antialias
   affine,        // degrees[2], translate x, y (fractions), scale[2], stretch[2], shear x[2], y[2],
@@ -62,6 +63,9 @@ class Augmentation {
   /// The output's size for an input's; throws std::invalid_argument, saying which operation does
   /// not fit and the way out.
   Extent output(Extent input) const;
+
+  /// What one image costs, roughly, in the measure of useful_threads().
+  double flops(Extent input) const;
 
   void draw(std::uint64_t sample, std::uint64_t epoch, Extent input, Drawn* drawn) const;
 

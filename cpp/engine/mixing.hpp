@@ -1,4 +1,6 @@
 #pragma once
+#include <cstdint>
+
 #include "kernels/image.hpp"
 #include "kernels/random.hpp"
 
@@ -25,6 +27,9 @@ struct Mixed {
 /// Draws for the sample with that number; with lambda ~ Beta(alpha, alpha), and the box of cutmix's
 /// sides sqrt(1 - lambda), its centre uniform over the image, clipped. Alpha 0: no mixing.
 Mixed draw_mix(const Mixing&, std::uint64_t sample, std::uint64_t epoch, index height, index width);
+/// The same for n samples of a batch.
+void draw_mix(const Mixing&, const std::int64_t* samples, index n, std::uint64_t epoch,
+              index height, index width, Mixed* mixed);
 
 /// One image's worth of `out` from a sample and its partner, all of one dtype and layout.
 struct MixImages {

@@ -1,4 +1,4 @@
 #define FANIN_ISA avx2
-#include "simd/vec_avx2.hpp"
+#include "simd/gather_avx2.hpp"
 
 #include "isa/image_kernels.inl.hpp"

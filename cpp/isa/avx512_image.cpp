@@ -1,4 +1,4 @@
 #define FANIN_ISA avx512
-#include "simd/vec_avx512.hpp"
+#include "simd/gather_avx512.hpp"
 
 #include "isa/image_kernels.inl.hpp"

@@ -1,4 +1,4 @@
 #define FANIN_ISA neon
-#include "simd/vec_neon.hpp"
+#include "simd/gather_neon.hpp"
 
 #include "isa/image_kernels.inl.hpp"

@@ -1,4 +1,4 @@
 #define FANIN_ISA scalar
-#include "simd/vec_scalar.hpp"
+#include "simd/gather_scalar.hpp"
 
 #include "isa/image_kernels.inl.hpp"

@@ -15,14 +15,16 @@ struct AxisWeights {
   index n, taps;
 };
 
-/// Axis-aligned resampling: along the rows first, then down the columns, in float throughout.
+/// Axis-aligned resampling: along the rows first, then down the columns, in float throughout. A
+/// call whose range begins where the last one in this room ended, but not at 0, is taken to go on
+/// with the same image; any other begins anew.
 struct ResizeImage {
   Image source;
   AxisWeights rows, columns;
   const float* fills;  // (fills, most_channels), in the source's units
   ChannelAffine affine;
   Planes out;
-  float* room;  // resize_room() floats; holds rows between calls on the same image
+  float* room;  // resize_room() floats; keeps rows for a call that goes on where this one ended
 };
 
 /// What a warp finds where it leaves a window.
@@ -41,8 +43,9 @@ struct WarpStage {
   index left, top, width, height;
 };
 
-/// Back through the stages, first to last, and there the source, bilinear: the taps beyond the last
-/// stage's window are its border's. `nearest` takes the nearest pixel instead.
+/// Back through the stages, first to last, and there the source, bilinear. The last stage's window
+/// lies within the source and is not left: taps beyond it are its border's, so that a constant one
+/// is blended into over a whole pixel. `nearest` takes the nearest pixel instead.
 struct WarpImage {
   Image source;
   const WarpStage* stages;

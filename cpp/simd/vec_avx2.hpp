@@ -51,6 +51,14 @@ struct U32 {
     const __m256i v = _mm256_set1_epi32(static_cast<int>(x));
     return {v, v};
   }
+  static FANIN_INLINE U32 load(const std::uint32_t* p) {
+    return {_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)),
+            _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p + 8))};
+  }
+  FANIN_INLINE void store(std::uint32_t* p) const {
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), lo);
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p + 8), hi);
+  }
   static FANIN_INLINE U32 iota(std::uint32_t first) {
     const __m256i x = _mm256_set1_epi32(static_cast<int>(first));
     return {_mm256_add_epi32(x, _mm256_set_epi32(7, 6, 5, 4, 3, 2, 1, 0)),
@@ -61,6 +69,7 @@ struct U32 {
 FANIN_INLINE U32 operator^(U32 a, U32 b) {
   return {_mm256_xor_si256(a.lo, b.lo), _mm256_xor_si256(a.hi, b.hi)};
 }
+
 /// The even and the odd words in the lower halves of 64-bit lanes, where vpmuludq takes them; the
 /// upper halves hold anything.
 struct Spread {

@@ -39,6 +39,8 @@ struct U32 {
   __m512i v;
 
   static FANIN_INLINE U32 set(std::uint32_t x) { return {_mm512_set1_epi32(static_cast<int>(x))}; }
+  static FANIN_INLINE U32 load(const std::uint32_t* p) { return {_mm512_loadu_si512(p)}; }
+  FANIN_INLINE void store(std::uint32_t* p) const { _mm512_storeu_si512(p, v); }
   static FANIN_INLINE U32 iota(std::uint32_t first) {
     const __m512i steps = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
     return {_mm512_add_epi32(set(first).v, steps)};

@@ -34,6 +34,12 @@ struct U32 {
     const uint32x4_t all = vdupq_n_u32(x);
     return {{all, all, all, all}};
   }
+  static FANIN_INLINE U32 load(const std::uint32_t* p) {
+    return {{vld1q_u32(p), vld1q_u32(p + 4), vld1q_u32(p + 8), vld1q_u32(p + 12)}};
+  }
+  FANIN_INLINE void store(std::uint32_t* p) const {
+    for (int i = 0; i < 4; ++i) vst1q_u32(p + 4 * i, v[i]);
+  }
   static FANIN_INLINE U32 iota(std::uint32_t first) {
     const std::uint32_t steps[4] = {0, 1, 2, 3};
     const uint32x4_t step = vld1q_u32(steps);

@@ -28,6 +28,12 @@ struct U32 {
     for (int i = 0; i < 16; ++i) r.v[i] = x;
     return r;
   }
+  static FANIN_INLINE U32 load(const std::uint32_t* p) {
+    U32 r;
+    std::memcpy(r.v, p, sizeof r.v);
+    return r;
+  }
+  FANIN_INLINE void store(std::uint32_t* p) const { std::memcpy(p, v, sizeof v); }
   /// first, first + 1, ..., first + 15 (modulo 2^32).
   static FANIN_INLINE U32 iota(std::uint32_t first) {
     U32 r;

@@ -31,13 +31,14 @@ from fanin.network import MLP  # noqa: E402
 from fanin.training import DivergenceWarning  # noqa: E402
 
 if TYPE_CHECKING:
-    from fanin import checkpoint, datasets, diagnostics, ensemble, plots, tuning
+    from fanin import augment, checkpoint, datasets, diagnostics, ensemble, plots, tuning
 
 __all__ = [
     "MLP",
     "ClassifierTrainer",
     "DivergenceWarning",
     "__version__",
+    "augment",
     "callbacks",
     "checkpoint",
     "datasets",
@@ -60,7 +61,7 @@ __all__ = [
     "two_layer_net",
 ]
 
-_LAZY = ("checkpoint", "cli", "datasets", "diagnostics", "ensemble", "plots", "tuning")
+_LAZY = ("augment", "checkpoint", "cli", "datasets", "diagnostics", "ensemble", "plots", "tuning")
 
 
 def __getattr__(name: str) -> Any:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from fanin import _validate, optim
+from fanin import _core, _validate, optim
+from fanin._augmenting import TrainingImages
 from fanin.network import MLP
 from fanin.training import CHUNK_SECONDS
+
+if TYPE_CHECKING:
+    from fanin.augment import Compose
 
 Array = npt.NDArray[Any]
 Model = dict[str, Array]
@@ -60,6 +65,48 @@ def two_layers(model: object) -> tuple[Array, Array, Array, Array]:
     return W1, b1, W2, b2
 
 
+def pipeline_of(augment_fn: object) -> Compose | None:
+    """`augment_fn`, where it is a pipeline of `fanin.augment`."""
+    package: Any = sys.modules.get("fanin.augment")  # whoever has a pipeline has imported it
+    if package is None or not isinstance(augment_fn, package.Compose):
+        return None
+    pipeline: Compose = augment_fn
+    if pipeline.mix is not None or pipeline.variants > 1:
+        what = "mixes labels" if pipeline.mix else f"makes {pipeline.variants} images of one"
+        raise ValueError(
+            f"augment_fn: expected a pipeline of images alone, got {pipeline!r}, which {what}; "
+            "fanin.MLP.fit has mix=, predict_proba has tta="
+        )
+    return pipeline
+
+
+def native_pipeline(augment_fn: object, X: Any) -> Compose | None:
+    """The pipeline, where the native loop can run it: it leaves images X their size and units."""
+    pipeline = pipeline_of(augment_fn)
+    if (
+        pipeline is None
+        or type(pipeline).__call__ is not sys.modules["fanin.augment"].Compose.__call__
+    ):
+        return None
+    if not isinstance(X, np.ndarray) or X.ndim not in (3, 4) or pipeline._core.normalizes:
+        return None
+    if X.dtype not in (np.dtype(np.uint8), np.dtype(np.float32)) or min(X.shape[1:]) == 0:
+        return None
+    return pipeline if pipeline.output_size(*X.shape[1:3]) == X.shape[1:3] else None
+
+
+def _by_row(
+    augment_fn: Callable[[Array], Array] | None,
+) -> Callable[[Array, Array, int], Array] | None:
+    """Any function of a batch; a pipeline of `fanin.augment` hears which rows and epoch it is."""
+    pipeline = pipeline_of(augment_fn)
+    if pipeline is not None:
+        return lambda X, rows, epoch: pipeline(X, indices=rows, epoch=epoch)
+    if augment_fn is None:
+        return None
+    return lambda X, rows, epoch: augment_fn(X)  # noqa: ARG005
+
+
 class CallableLoop:
     """Steps through any ``loss_function(X, model[, y, reg])``."""
 
@@ -73,7 +120,7 @@ class CallableLoop:
         n_threads: int | None,
     ) -> None:
         self.params = check_trainable(model)
-        self._loss_function, self._augment = loss_function, augment_fn
+        self._loss_function, self._augment = loss_function, _by_row(augment_fn)
         self._optimizer, self._reg, self._threads = optimizer, reg, n_threads
 
     def data(self, X: Array, y: Array, names: tuple[str, str]) -> tuple[Array, Array]:
@@ -89,14 +136,14 @@ class CallableLoop:
         return X, y
 
     def costs(
-        self, X: Array, y: Array, order: Array, batch: int, first: int, last: int
+        self, X: Array, y: Array, order: Array, batch: int, first: int, last: int, epoch: int
     ) -> Iterator[float]:
         """The cost of each step; the step is taken when the next one is asked for."""
         for step in range(first, last):
             rows = order[step * batch : (step + 1) * batch]
             X_batch = X[rows]
             if self._augment is not None:
-                X_batch = self._augment(X_batch)
+                X_batch = self._augment(X_batch, rows, epoch)
             result = self._loss_function(X_batch, self.params, y[rows], self._reg)
             try:
                 cost, grads = result
@@ -141,7 +188,12 @@ class NativeLoop:
     """Steps of `two_layer_net` in the compiled loop that `MLP.fit` uses."""
 
     def __init__(
-        self, model: Model, optimizer: optim.Optimizer, reg: float, n_threads: int | None
+        self,
+        model: Model,
+        optimizer: optim.Optimizer,
+        reg: float,
+        augment: Compose | None,
+        n_threads: int | None,
     ) -> None:
         W1, b1, W2, _ = two_layers(check_trainable(model))
         self._net = MLP([len(W1), len(b1), W2.shape[1]], dtype=W1.dtype)
@@ -150,14 +202,18 @@ class NativeLoop:
             np.copyto(p, model[name])
         self._optimizer, self._reg, self._threads = optimizer, reg, n_threads
         self._states = optimizer._arena_states(self._net._arena.size, W1.dtype)
+        self._augment = augment
+        self._images: _core.BatchAugmenter | None = None
 
     def data(self, X: Array, y: Array, names: tuple[str, str]) -> tuple[Array, Array]:
-        """Rows and labels as the core takes them."""
+        """Rows and labels as the core takes them; the first are those that are trained on."""
+        if self._augment is not None and self._images is None:
+            self._images = TrainingImages(self._net, X, False, self._augment, None).core
         rows = self._net._rows(X, names[0])
         return rows, _validate.labels(names[1], y, len(rows), self._net.dims[-1])
 
     def costs(
-        self, X: Array, y: Array, order: Array, batch: int, first: int, last: int
+        self, X: Array, y: Array, order: Array, batch: int, first: int, last: int, epoch: int
     ) -> Iterator[float]:
         """The cost of each step; NaN ends them, and that step is not taken."""
         costs, correct = np.empty(last), np.empty(last, np.int64)
@@ -185,6 +241,8 @@ class NativeLoop:
                 correct[first:],
                 _validate.threads(self._threads),
                 CHUNK_SECONDS,
+                self._images,
+                epoch,
             )
             yield from costs[first : first + done].tolist()
             first += done

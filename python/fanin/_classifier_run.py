@@ -9,7 +9,13 @@ from typing import Any, TypedDict
 import numpy as np
 
 from fanin import _core, _validate, optim
-from fanin._classifier_loops import Array, CallableLoop, Model, NativeLoop
+from fanin._classifier_loops import (
+    Array,
+    CallableLoop,
+    Model,
+    NativeLoop,
+    native_pipeline,
+)
 from fanin.random import as_generator, package_generator
 
 EVALUATED_ROWS = 1000  # the course's: training accuracy is that of a sample
@@ -123,8 +129,9 @@ class ClassifierRun:
         reg = _validate.real("reg", reg, 0)
         self.optimizer = update_rule(update, learning_rate, momentum)
         self.loop: CallableLoop | NativeLoop
-        if native and augment_fn is None:
-            self.loop = NativeLoop(model, self.optimizer, reg, n_threads)
+        pipeline = native_pipeline(augment_fn, X)
+        if native and (augment_fn is None or pipeline is not None):
+            self.loop = NativeLoop(model, self.optimizer, reg, pipeline, n_threads)
         else:
             self.loop = CallableLoop(
                 loss_function, model, self.optimizer, reg, augment_fn, n_threads
@@ -173,7 +180,7 @@ class ClassifierRun:
             order = self.batches.order(epoch)
             first = 0
             for stop in self._stops(epoch):
-                reason = self._steps(order, first, stop)
+                reason = self._steps(epoch, order, first, stop)
                 if reason:
                     return reason
                 ended = stop == self.batches.per_epoch
@@ -195,9 +202,10 @@ class ClassifierRun:
             stops.update(range(first + 1, per_epoch + 1, self.acc_frequency))
         return sorted(stops)
 
-    def _steps(self, order: Array, first: int, last: int) -> str:
+    def _steps(self, epoch: int, order: Array, first: int, last: int) -> str:
         history = self.stats["loss_history"]
-        for cost in self.loop.costs(self.X, self.y, order, self.batches.size, first, last):
+        size = self.batches.size
+        for cost in self.loop.costs(self.X, self.y, order, size, first, last, epoch):
             history.append(cost if math.isfinite(cost) else math.nan)
             began, where = history[0], f"iteration {len(history)}"
             if not math.isfinite(cost):

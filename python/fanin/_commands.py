@@ -116,6 +116,7 @@ def train(args: argparse.Namespace) -> int:
                 optimizer=optimizer,
                 reg=args.reg,
                 schedule=args.schedule,
+                **_augmentation(args, X.shape[1:3]),
                 progress=not (args.json or args.no_progress),
                 n_threads=args.threads,
             )
@@ -180,6 +181,7 @@ def _checked_options(args: argparse.Namespace) -> optim.Optimizer:
         schedules.get(args.schedule)
         if args.preprocess not in ("auto", "none"):
             _transformers(args.preprocess)
+        _augmentation(args, (32, 32))
         if args.loss not in losses.NAMES:
             raise ValueError(f"loss: expected one of {', '.join(losses.NAMES)}; got {args.loss!r}")
         if len(args.keep) not in (1, len(args.hidden)):
@@ -192,14 +194,33 @@ def _checked_options(args: argparse.Namespace) -> optim.Optimizer:
         raise UsageError(str(error)) from None
 
 
+def _augmentation(args: argparse.Namespace, size: tuple[int, ...]) -> dict[str, Any]:
+    """The arguments of fit that `--augment` and `--mix` stand for, for images of that size."""
+    given = {name: text for name in ("augment", "mix") if (text := getattr(args, name)) is not None}
+    if not given:
+        return {}
+    from fanin.augment import Compose, CutMix, Mixup, parse
+
+    found: dict[str, Any] = {}
+    for name, text in given.items():
+        try:  # rows are no images: fit says so
+            found[name] = parse(text, size if len(size) == 2 else (32, 32))
+        except ValueError as error:
+            raise ValueError(str(error).replace("spec", f"--{name}", 1)) from None
+    if "augment" in found:
+        found["augment"] = Compose(found["augment"], seed=args.seed)
+    if "mix" in found:
+        if len(found["mix"]) != 1 or not isinstance(found["mix"][0], (Mixup, CutMix)):
+            raise ValueError(f"--mix: expected mixup:ALPHA or cutmix:ALPHA, got {given['mix']!r}")
+        found["mix"] = found["mix"][0]
+    return found
+
+
 def _network(args: argparse.Namespace, X: NDArray[Any], n_classes: int) -> MLP:
     rows = X.reshape(len(X), -1)
     width, preprocess = rows.shape[1], args.preprocess
-    if preprocess == "auto" and X.dtype == np.uint8:
-        # One mean and scale for all pixels: those that are nearly always 0 stay so.
-        preprocess = rows.mean(), 1 / (rows.std() or 1.0)
-    elif preprocess == "auto":
-        preprocess = "standardize"
+    if preprocess == "auto":
+        preprocess = _auto_preprocess(rows)
     elif preprocess != "none":
         steps, _ = _pipeline.fitted(_transformers(preprocess), rows, args.threads)
         width, preprocess = steps[-1]._columns_out, steps
@@ -215,6 +236,13 @@ def _network(args: argparse.Namespace, X: NDArray[Any], n_classes: int) -> MLP:
     if preprocess != "none":
         net.set_preprocess(preprocess, rows)
     return net
+
+
+def _auto_preprocess(rows: NDArray[Any]) -> Any:
+    if rows.dtype == np.uint8:
+        # One mean and scale for all pixels: those that are nearly always 0 stay so.
+        return rows.mean(), 1 / (rows.std() or 1.0)
+    return "standardize"
 
 
 def _fresh_folder(data: str) -> Path:

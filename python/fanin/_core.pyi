@@ -158,12 +158,57 @@ def random_dense(
     activation: int,
     n_threads: int,
 ) -> _Array: ...
+def draw_mix(
+    kind: str,
+    alpha: float,
+    p: float,
+    per_sample: bool,
+    seed: int,
+    indices: _Indices,
+    epoch: int,
+    height: int,
+    width: int,
+) -> tuple[_Doubles, _Indices]: ...
+def mix_images(
+    kind: str,
+    alpha: float,
+    p: float,
+    per_sample: bool,
+    seed: int,
+    images: _Array,
+    planar: bool,
+    indices: _Indices,
+    epoch: int,
+    out: _Array,
+    n_threads: int,
+) -> tuple[_Doubles, _Indices]: ...
 def summary(
     x: _Array, low: float, high: float, n_threads: int
 ) -> tuple[float, float, float, float, float, float]: ...
 def histogram(x: _Array, edges: _Doubles, n_threads: int) -> _Indices: ...
 def philox(key: Sequence[int], counter: Sequence[int]) -> list[int]: ...
 def stream_of(purpose: str, layer: int = 0, step: int = 0) -> int: ...
+
+class Augmentation:
+    def __init__(self, ops: Sequence[tuple[str, float, Sequence[float]]], seed: int) -> None: ...
+    @property
+    def variants(self) -> int: ...
+    @property
+    def normalizes(self) -> bool: ...
+    def output(self, height: int, width: int) -> tuple[int, int]: ...
+    def draw(
+        self, indices: _Indices, epoch: int, heights: _Indices, widths: _Indices
+    ) -> tuple[npt.NDArray[np.bool_], _Doubles]: ...
+    def run(
+        self,
+        images: _Array | Sequence[_Array],
+        indices: _Indices,
+        epoch: int,
+        out: _Array,
+        planar: bool,
+        mask: bool,
+        n_threads: int,
+    ) -> None: ...
 
 class Rule:
     def __init__(
@@ -196,6 +241,14 @@ class Rule:
         g_scale: float,
         n_threads: int,
     ) -> bool: ...
+
+class BatchAugmenter:
+    def __init__(
+        self,
+        shape: tuple[int, int, int],
+        augmentation: Augmentation | None,
+        mixing: tuple[str, float, float, bool, int] | None,
+    ) -> None: ...
 
 class _Engine:
     def __init__(
@@ -233,6 +286,8 @@ class _Engine:
         correct: _Indices,
         n_threads: int,
         budget: float,
+        images: BatchAugmenter | None = None,
+        epoch: int = 0,
     ) -> tuple[int, bool]: ...
     def gradient(
         self,

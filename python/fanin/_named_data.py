@@ -108,13 +108,15 @@ def read(name: str) -> Table:
     """``name`` from FANIN_DATA, the system, the user's cache or the web, in this order."""
     if name == "digits":
         return digits()
-    for folder in folders(name):
-        table = _read_from(name, folder)
-        if table is not None:
-            return table
-    table = _read_from(name, download(name))
+    table = installed(name) or _read_from(name, download(name))
     assert table is not None
     return table
+
+
+def installed(name: str) -> Table | None:
+    """``name`` where it is on this machine already."""
+    found = (_read_from(name, folder) for folder in folders(name))
+    return next((table for table in found if table is not None), None)
 
 
 def folders(name: str) -> Iterator[Path]:

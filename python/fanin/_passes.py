@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from fanin import _core, _validate, losses
+from fanin._augmenting import mean_over_views, test_time_pipelines
 from fanin._pipeline import Entering
+
+if TYPE_CHECKING:
+    from fanin.augment import Compose, Transform
 
 Array = npt.NDArray[Any]
 
@@ -43,16 +48,70 @@ class Passes(Entering, ABC):
         rows = self._rows(X)
         return self._engine.scores(rows, *self._transform(rows), threads)
 
-    def predict(self, X: Array, *, n_threads: int | None = None) -> Array:
-        """Labels (N,), the first of the largest scores; with loss "mse" the scores themselves."""
-        scores = self.scores(X, n_threads=n_threads)
+    def predict(
+        self,
+        X: Array,
+        *,
+        tta: Compose | Transform | Sequence[Compose | Transform] | None = None,
+        n_threads: int | None = None,
+    ) -> Array:
+        """Labels (N,), the first of the largest scores; with loss "mse" the scores themselves.
+
+        With `tta`, of the mean of probabilities, or of scores where the loss is not "softmax".
+        """
+        if tta is None:
+            scores = self.scores(X, n_threads=n_threads)
+        elif self.loss_name == "softmax":
+            scores = self.predict_proba(X, tta=tta, n_threads=n_threads)
+        else:
+            scores = self._over_views(X, tta, self.scores, n_threads)
         return scores if self.loss_name == "mse" else scores.argmax(axis=1)
 
-    def predict_proba(self, X: Array, *, n_threads: int | None = None) -> Array:
-        """Probabilities (N, C): softmax of the scores. Only with loss "softmax"."""
+    def predict_proba(
+        self,
+        X: Array,
+        *,
+        tta: Compose | Transform | Sequence[Compose | Transform] | None = None,
+        n_threads: int | None = None,
+    ) -> Array:
+        """Probabilities (N, C): softmax of the scores. Only with loss "softmax".
+
+        Parameters
+        ----------
+        X : ndarray of shape (N, D) or (N, ...); with `tta` images (N, H, W[, C])
+        tta : Compose, transform, or a list of these, optional
+            Test-time augmentation: the mean of the probabilities over all views of each image, of
+            which `fanin.augment.FiveCrop` makes 5, `TenCrop` 10, any other pipeline 1. Of a list,
+            pipeline i draws as for sample (row of X) in epoch i: ``[aug] * 8`` gives eight draws.
+            The image as it is, is no view unless ``Compose([])`` is in the list. Views have the
+            network's size and X's units.
+
+        Examples
+        --------
+        >>> from fanin.augment import Compose, HorizontalFlip
+        >>> net, X = fanin.MLP([64, 10]), np.zeros((5, 8, 8), np.uint8)
+        >>> net.predict_proba(X, tta=[Compose([]), HorizontalFlip(p=1)]).shape
+        (5, 10)
+        """
         if self.loss_name != "softmax":
             raise ValueError(f"predict_proba: expected loss='softmax', this is {self.loss_name!r}")
+        if tta is not None:
+            return self._over_views(X, tta, self.predict_proba, n_threads)
         return losses.softmax(self.scores(X, n_threads=n_threads), n_threads=n_threads)
+
+    def _over_views(
+        self, X: Array, tta: Any, outputs: Callable[..., Array], n_threads: int | None
+    ) -> Array:
+        """The mean of outputs over the views of each image."""
+        entry = self._entry
+        width = entry.steps[0].n_features_in_ if entry.before else self.dims[0]
+        return mean_over_views(
+            test_time_pipelines(tta),
+            X,
+            width,
+            lambda rows: outputs(rows, n_threads=n_threads),
+            n_threads,
+        )
 
     def evaluate(
         self,

@@ -238,9 +238,10 @@ def _pair(mean: Doubles, scale: Doubles, columns: int, dtype: np.dtype[Any]) -> 
 class Preparation:
     """The argument ``preprocess`` of a call, first checked, then fitted; the network waits."""
 
-    columns: int | None = None  # of X, before any step
-
-    def __init__(self, preprocess: Preprocess | None, net: Entering) -> None:
+    def __init__(
+        self, preprocess: Preprocess | None, net: Entering, columns: int | None = None
+    ) -> None:
+        self.columns = columns  # of X, before any step; None: as the steps have it
         steps = transformers(preprocess)
         self.given: str | tuple[Doubles, Doubles] | None = None
         if isinstance(preprocess, str):
@@ -289,7 +290,7 @@ class Preparation:
         elif isinstance(self.given, str):
             self.entry = Entry((), *_finite(*standardization(rows), self.dtype))
         else:
-            self.entry = _pair(*self.given, rows.shape[1], self.dtype)
+            self.entry = _pair(*self.given, self.width, self.dtype)
         return through(self.entry.before, rows, n_threads)
 
     def _foresee(self, columns: int) -> None:

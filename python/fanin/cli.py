@@ -1,4 +1,4 @@
-"""The command line: ``fanin train``, ``predict``, ``guide``, ``lecture`` and ``info``.
+"""The command line: train, predict, guide, search, augment, lecture and info.
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted. Errors are one line on stderr.
 """
@@ -116,6 +116,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_train(commands)
     _add_predict(commands)
     _add_guide(commands)
+    _add_search(commands)
+    _add_augment(commands)
     _add_lecture(commands)
     info = commands.add_parser("info", help="version, instruction set, threads, extras")
     info.add_argument("--json", action="store_true", help="one JSON object on stdout")
@@ -144,6 +146,8 @@ def _add_train(commands: Any) -> None:
     add("lr", "RATE", None, _real(0, above=True), "learning rate (default: the optimizer's)")
     add("schedule", "NAME", "constant", str, "of the learning rate")
     add("reg", "L2", 0, _real(0), "strength of L2")
+    add("augment", "WORDS", None, str, 'of images: "crop:4,flip", as of fanin.augment.parse')
+    add("mix", "WORD", None, str, "of images and labels: mixup:.2 or cutmix:1")
     add("epochs", "N", 40, _whole(1), "passes over the training rows")
     add("batch-size", "N", None, _whole(1), "rows of a step (default: 128, or all if fewer)")
     add("val-size", "SHARE", 0.1, _real(0, 0.9), "of the training rows, to validate on")
@@ -224,11 +228,73 @@ def _seconds(text: str) -> float:
     return number
 
 
+def _add_search(commands: Any) -> None:
+    parser = commands.add_parser(
+        "search",
+        help="search for hyperparameters, and keep the best network",
+        description="Each NAME is an argument of fanin.MLP or its fit, or hidden, depth or lr. A "
+        "VALUE is LOW:HIGH, LOW:HIGH:log, a list A,B,C, or one value, the same for all trials. "
+        "Widths of several layers: 100-50.",
+    )
+    add = parser.add_argument
+    add("data", metavar="DATA", help="as for train")
+    add(
+        "params", metavar="NAME=VALUE", nargs="*", help="(default: lr=1e-4:1e-1:log reg=1e-6:1:log)"
+    )
+    add("--trials", type=_whole(1), default=50, metavar="N", help="(default: 50)")
+    add("--epochs", type=_whole(1), default=5, metavar="N", help="of each trial (default: 5)")
+    add("--strategy", default="random", metavar="NAME", help="random, grid, sobol")
+    add("--prune", metavar="RULE", help="median or halving: stop poor trials (default: none)")
+    add(
+        "--fine", type=_whole(1), metavar="N", help="then N trials, 4 times as long, round the best"
+    )
+    add("--val-size", type=_real(0, 0.9, above=True), default=0.2, metavar="SHARE")
+    add("--test-size", type=_real(0, 0.9, above=True), default=0.2, metavar="SHARE")
+    add("--label", metavar="COLUMN", help="a .csv's labels")
+    add("--seed", type=_whole(0), default=0, metavar="N", help="of everything random (default: 0)")
+    add("--threads", type=_whole(1), metavar="N", help="results do not depend on it")
+    add("--out", type=Path, metavar="RUN", help="folder of the results; one that holds this search "
+        "already is gone on with (default: a new one, runs/search-<data>)")  # fmt: skip
+    add("--json", action="store_true", help="one JSON object on stdout, only that")
+    add("--no-progress", action="store_true", help="no bar, table and lines")
+    parser.set_defaults(run=_search)
+
+
+def _search(args: argparse.Namespace) -> int:
+    from fanin._search_command import search
+
+    return search(args)
+
+
+def _add_augment(commands: Any) -> None:
+    parser = commands.add_parser(
+        "augment", help="a picture of images beside what a pipeline of augmentation makes of them"
+    )
+    add = parser.add_argument
+    add("data", metavar="DATA", help="as for train, or a folder of images of any size")
+    add("--pipeline", required=True, metavar="WORDS", help='such as "crop:4,flip,jitter:.4", as '
+        "fanin.augment.parse reads it, or a .json file of --json")  # fmt: skip
+    add("--out", type=Path, default=Path("grid.png"), metavar="FILE", help="(default: grid.png)")
+    add("--json", type=Path, metavar="FILE", help="where to write the pipeline, for "
+        "fanin.augment.Compose.from_json")  # fmt: skip
+    add("--rows", type=_whole(1), default=5, metavar="N", help="images (default: 5)")
+    add("--variants", type=_whole(1), default=6, metavar="N", help="of each (default: 6)")
+    add("--seed", type=_whole(0), metavar="N", help="of images and draws (default: 0)")
+    parser.set_defaults(run=_augment)
+
+
+def _augment(args: argparse.Namespace) -> int:
+    from fanin._augment_command import augment  # not all have images
+
+    return augment(args)
+
+
 def _add_lecture(commands: Any) -> None:
     parser = commands.add_parser(
         "lecture", help="each idea of the lecture, run on real data: numbers, pictures, one page"
     )
-    chapters = ("all", "preprocessing", "init", "sgd", "optimizers", "ensembles", "dropout")
+    chapters = ("all", "preprocessing", "init", "sgd", "optimizers", "ensembles", "dropout",
+                "augmentation")  # fmt: skip
     add = parser.add_argument
     add("chapter", nargs="?", default="all", choices=chapters, help="(default: all)")
     add("--data", default="digits", metavar="DATA", help="as for train (default: digits)")

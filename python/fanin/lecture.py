@@ -319,7 +319,8 @@ class ClassifierTrainer:
             Evaluates also after iterations 0, acc_frequency, 2 * acc_frequency, ...
         augment_fn, predict_fn : callable, optional
             ``X -> X`` on the rows of each step, and on those of each evaluation. With `augment_fn`
-            the steps go through Python.
+            the steps go through Python. A `fanin.augment.Compose` draws anew for each row in each
+            epoch; X is then (N, H, W, C). Where it keeps their size, `two_layer_net` stays native.
         verbose : bool
             Prints a line at each evaluation and at the end.
         seed : int, optional

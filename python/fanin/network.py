@@ -19,6 +19,8 @@ from fanin.preprocessing import Preprocess
 from fanin.random import package_generator
 
 if TYPE_CHECKING:
+    from fanin.augment import Compose
+    from fanin.augment.mixing import Mix
     from fanin.callbacks import Callback, History
     from fanin.diagnostics import ActivationReport
     from fanin.optim import Optimizer
@@ -208,6 +210,8 @@ class MLP(Passes, Saving):
         schedule: str | Schedule | None = None,
         sample_weight: Array | None = None,
         preprocess: Preprocess | None = None,
+        augment: Compose | None = None,
+        mix: Mix | None = None,
         sampling: str = "epoch",
         clip_norm: float | None = None,
         callbacks: Sequence[Callback] = (),
@@ -242,6 +246,19 @@ class MLP(Passes, Saving):
         preprocess : transformer, list of transformers, "standardize", (mean, scale) or None
             Fitted on X, kept and saved with the network and applied wherever data enters, such as
             ``[Normalize(), PCA(50)]``: see `set_preprocess`.
+        augment : Compose, optional
+            A pipeline of `fanin.augment`, run on the images of each minibatch inside the native
+            loop: X is (N, H, W[, C]), uint8 or float32, and what comes out has the network's width,
+            X's dtype and X's units, so that `preprocess`, fitted on X, applies to it (PCA and
+            Whiten do not go with it, nor Normalize in the pipeline). A row is the sample of its
+            number in the epoch `epochs_done`: the same bits as ``augment(X[rows], indices=rows,
+            epoch=epochs_done)``. Validation data stay as they are.
+        mix : Mixup or CutMix, optional
+            Mixes each row of a minibatch, after `augment`, with the one before it, and their
+            labels to soft ones, as ``Compose([*augment.transforms, mix], augment.seed)`` does;
+            without `augment` the draws are of the network's seed, and Mixup takes X of any shape.
+            The accuracy in training is that of the label with the greater share. Not with
+            `sample_weight`.
         sampling : {"epoch", "replacement"}
             A fresh permutation each epoch, or draws with replacement (the course's).
         clip_norm : float, optional
@@ -279,6 +296,8 @@ class MLP(Passes, Saving):
             schedule=schedule,
             sample_weight=sample_weight,
             preprocess=preprocess,
+            augment=augment,
+            mix=mix,
             sampling=sampling,
             clip_norm=clip_norm,
             callbacks=callbacks,

@@ -11,11 +11,14 @@ import numpy as np
 import numpy.typing as npt
 
 from fanin import _core, _validate, losses, optim, schedules
+from fanin._augmenting import TrainingImages
 from fanin._pipeline import Preparation, through
 from fanin.callbacks import Callback, CallbackList, History, ProgressBar
 
 if TYPE_CHECKING:
     from fanin._passes import Targets
+    from fanin.augment import Compose
+    from fanin.augment.mixing import Mix
     from fanin.network import MLP
     from fanin.preprocessing import Preprocess
 
@@ -77,6 +80,8 @@ class _Fit:
         schedule: str | schedules.Schedule | None,
         sample_weight: Array | None,
         preprocess: Preprocess | None,
+        augment: Compose | None,
+        mix: Mix | None,
         sampling: str,
         clip_norm: float | None,
         callbacks: Sequence[Callback],
@@ -84,7 +89,13 @@ class _Fit:
         n_threads: int | None,
     ) -> None:
         self.net = net
-        entering = Preparation(preprocess, net)
+        self.images: TrainingImages | None = None
+        if augment is not None or mix is not None:
+            self.images = TrainingImages(net, X, sample_weight is not None, augment, mix)
+        columns = None if self.images is None else self.images.columns
+        entering = Preparation(preprocess, net, columns)
+        if self.images is not None:
+            self.images.check_entering(entering)
         self.X = entering.raw(X)
         n = len(self.X)
         self.targets = net._targets(y, n)
@@ -93,7 +104,11 @@ class _Fit:
         self.validation: tuple[Array, Targets] | None = None
         if validation_data is not None:
             Xv, yv = _validate.pair("validation_data", validation_data, "(X, y)")
-            rows = entering.raw(Xv, "validation X")
+            rows = (
+                entering.raw(Xv, "validation X")
+                if self.images is None
+                else self.images.validation(Xv)
+            )
             self.validation = rows, net._targets(yv, len(rows), "validation y")
         self.epochs = _validate.whole("epochs", epochs, 0)
         self.batch = self.rows_of_a_step(batch_size)
@@ -116,6 +131,7 @@ class _Fit:
                 "n_val": 0 if self.validation is None else len(self.validation[0]),
                 "optimizer": self.optimizer.name,
                 "reg": self.reg,
+                **({} if self.images is None else self.images.params),
             },
             expected_initial_loss=losses.expected_initial_loss(net.loss_name, net.dims[-1]),
         )
@@ -195,6 +211,8 @@ class _Fit:
                 self.correct[first:last],
                 _validate.threads(self.threads),
                 CHUNK_SECONDS,
+                None if self.images is None else self.images.core,
+                net.epochs_done,
             )
         finally:
             net.steps_done += self.optimizer.t - before

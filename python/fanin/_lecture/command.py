@@ -15,7 +15,15 @@ from fanin._version import __version__
 from fanin.checkpoint import atomic_write
 
 # In the lecture's order: the names of the chapters and of their modules.
-CHAPTERS = ("preprocessing", "init", "sgd", "optimizers", "ensembles", "dropout")
+CHAPTERS = (
+    "preprocessing",
+    "init",
+    "sgd",
+    "optimizers",
+    "ensembles",
+    "dropout",
+    "augmentation",
+)
 PAGE = "lecture.html"
 TITLE = "Training neural networks, idea by idea"
 

@@ -93,6 +93,7 @@ class Data:
     X_test: Array
     y_test: Array
     n_classes: int
+    class_names: tuple[str, ...] = ()
 
     @classmethod
     def load(cls, name: str, seed: int) -> Data:
@@ -100,7 +101,8 @@ class Data:
         train, test, info = datasets.load(name, seed=seed, return_info=True)
         X, y = _some(train, MOST_ROWS, seed)
         X_test, y_test = _some(test, MOST_TEST_ROWS, seed)
-        return cls(info.name, X, y, X_test, y_test, len(info.class_names))
+        names = info.class_names
+        return cls(info.name, X, y, X_test, y_test, len(names), names)
 
     @property
     def dim(self) -> int:

@@ -7,6 +7,7 @@ Every function draws on the axes given as ``ax``, or on a new figure, and return
 from fanin.plots._style import TRAIN, VALIDATION, save
 from fanin.plots.data import preprocessing
 from fanin.plots.descent import gd_vs_sgd, learning_rates
+from fanin.plots.images import augmentations, image_grid
 from fanin.plots.members import ensemble
 from fanin.plots.optimizers import animate_optimizers, optimizer_paths
 from fanin.plots.rates import rates
@@ -19,12 +20,14 @@ __all__ = [
     "VALIDATION",
     "activations",
     "animate_optimizers",
+    "augmentations",
     "compare",
     "dropout_thinning",
     "ensemble",
     "gd_vs_sgd",
     "grid_vs_random",
     "history",
+    "image_grid",
     "learning_rates",
     "optimizer_paths",
     "parallel_coordinates",

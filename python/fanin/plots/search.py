@@ -302,9 +302,23 @@ def _layout(panel: Axes, result: SearchResult, limits: tuple[float, float]) -> A
     panel.set_ylabel(y_name)
     if isinstance(y_kind, Range) and y_kind.log:
         panel.set_yscale("log")
+    if isinstance(x_kind, Range):
+        panel.set_xlim(*_wider(x_kind))
+    if isinstance(y_kind, Range):
+        panel.set_ylim(*_wider(y_kind))
     x, y = points(result.trials)
     ends = {"color": BLUE, "markersize": 9, "linestyle": "none", "clip_on": False, "zorder": 4}
     panel.plot(x, np.zeros(len(x)), "|", transform=panel.get_xaxis_transform(), **ends)
     panel.plot(np.zeros(len(y)), y, "_", transform=panel.get_yaxis_transform(), **ends)
     tidy(panel, grid=None, legend=bool(bad))
     return drawn
+
+
+def _wider(parameter: Range) -> tuple[float, float]:
+    """The whole range with some room, so that both layouts have the same axes."""
+    low, high = parameter.low, parameter.high
+    if parameter.log:
+        room = (high / low) ** 0.06
+        return low / room, high * room
+    room = 0.06 * ((high - low) or 1.0)
+    return low - room, high + room

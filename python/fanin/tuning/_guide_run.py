@@ -92,6 +92,7 @@ class Guide(Searching):
         if self.until < 4:
             return as_asked
         facts = self.step(4, 0, self.coarse)
+        self.settings = facts["settings"]
         if facts["best"] is None or _has(facts, "unrelated-labels"):
             return "step 4 found nothing to go on with"
         for round in range(1, self.rounds + 1):

@@ -34,7 +34,7 @@ from fanin.tuning.space import Parameter, choice, loguniform, plain
 
 Facts = dict[str, Any]
 
-COARSE_BELOW, COARSE_ABOVE = 10.0, 5.0  # times the probe's rate
+COARSE_BELOW, COARSE_ABOVE = 30.0, 3.0  # times the probe's rate
 WEIGHT_DECAYS = (1e-4, 1e-5, 0.0)  # the lecture's
 CHANCE_SIGMAS = 3.0
 LEAST_ROWS = 2000  # of step 4, where the time is not enough for all

@@ -17,8 +17,9 @@ DROP = 0.1  # of the same, after a plateau
 WORTH = 0.02  # of the same: smaller rises and jumps of the training loss are of no weight
 ROSE = 0.15  # of the least training loss
 ROUGH = 0.1  # scatter of the training loss, as a share of it
-LINEAR = 0.6  # fall of the second half over that of the first
+LINEAR = 0.75  # fall of the second half over that of the first
 SLOW = 0.15  # of the initial loss, lost by the first epoch's mean
+SLOW_HALF = 0.25  # of the same, lost in half of the run
 # How far a run could carry a parameter, as the sum of its rates: less than that is nowhere beside
 # weights of some 0.05, or, for rules whose step goes with the gradient, a gradient of 0.1.
 NOWHERE, NOWHERE_WITH_GRADIENT = 0.01, 0.3
@@ -74,7 +75,8 @@ def too_high(curves: Curves) -> Finding | None:
         return Finding("learning-rate-too-high", evidence + _at_rate(curves), LOWER)
     rise = last - float(loss[least])
     trend = curves.trend(loss)
-    if rise > max(ROSE * float(loss[least]), WORTH * first, 2 * trend.scatter):
+    worth = max(ROSE * float(loss[least]), WORTH * first, 2 * trend.scatter)
+    if rise > worth and least < len(loss) - 3:
         evidence = (
             f"the training loss rose again, from {loss[least]:.4f} in epoch {least + 1} to "
             f"{last:.4f}"
@@ -117,7 +119,9 @@ def too_low(curves: Curves) -> Finding | None:
         return None  # a warm-up begins slowly by design
     middle = len(loss) // 2
     early, late = loss[0] - loss[middle], loss[middle] - loss[-1]
-    if not early > FLAT * first or not LINEAR * early < late < early / LINEAR:
+    if not FLAT * first < early < SLOW_HALF * first:
+        return None
+    if not LINEAR * early < late < early / LINEAR:
         return None
     evidence = (
         f"the loss falls slowly and along a line: by {percent((first - loss[0]) / first)} of "

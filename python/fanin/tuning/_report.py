@@ -68,7 +68,7 @@ class Step:
         return float(self.facts["seconds"])
 
     def __str__(self) -> str:
-        from fanin.tuning._report_blocks import terminal
+        from fanin.tuning._report_page import terminal
 
         return terminal(self)
 
@@ -163,7 +163,7 @@ class Report:
         text = json.dumps(self.to_dict(), allow_nan=False)
         suffix = Path(path).suffix.lower()
         if suffix == ".html":
-            from fanin.tuning._report_blocks import html
+            from fanin.tuning._report_page import html
 
             text = html(self, text.replace("<", "\\u003c"))
         elif suffix != ".json":
@@ -186,6 +186,6 @@ class Report:
             ) from error
 
     def __str__(self) -> str:
-        from fanin.tuning._report_blocks import summary
+        from fanin.tuning._report_page import summary
 
         return "\n\n".join([*map(str, self.steps), summary(self)])

@@ -1,42 +1,32 @@
-"""A guide's steps as paragraphs, tables and pictures: for the page and for the terminal."""
+"""A guide's steps as paragraphs, tables and pictures."""
 
 from __future__ import annotations
 
 import math
-import re
-import tempfile
-import textwrap
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from fanin._lecture.page import _aligned, page
 from fanin._lecture.story import (
     Block,
-    Chapter,
-    Heading,
     Lines,
-    Picture,
     Remark,
     Table,
     picture,
 )
-from fanin._version import __version__
 from fanin.history import History
 from fanin.tuning import _settings
 from fanin.tuning._guide_budget import stretch
-from fanin.tuning._report import Report, Step
+from fanin.tuning._report import Step
 from fanin.tuning._result import SearchResult
 from fanin.tuning._trials import Trial
 from fanin.tuning.lr_finder import RateProbe
 
 Facts = Mapping[str, Any]
 
-WIDTH = 96  # of lines on the terminal
 TOP = 5  # trials that are shown
-QUIET = ("healthy",)  # findings that ask for nothing
+NARROW = 30.0  # times, up to which a logarithmic axis has ticks of its own
 
 
 def percent(share: float) -> str:
@@ -81,7 +71,12 @@ LESSONS = {
 def blocks(step: Step) -> list[Block]:
     """All that is said and shown of a step; why it is taken, the first time."""
     lesson = [Remark(LESSONS[step.number])] if step.round <= 1 and step.number in LESSONS else []
-    return [*lesson, *_STEPS[step.number](step), *_findings(step)]
+    return [*lesson, *of_step(step), *_findings(step)]
+
+
+def of_step(step: Step) -> Iterator[Block]:
+    """What was measured, without its lesson and findings."""
+    return _STEPS[step.number](step)
 
 
 def _findings(step: Step) -> Iterator[Block]:
@@ -268,35 +263,30 @@ def result_of(facts: Facts) -> SearchResult:
 
 
 def _draw_trials(result: SearchResult) -> Any:
-    from fanin.plots._style import BLUE, VERMILION, panels, tidy
+    from fanin.plots._style import panels
 
     names = list(result.space)
-    axes = panels(None, 1, len(names), 3.2, width=max(3.0 * len(names), 5.0))[0]
-    good = [t for t in result if t.ended_well]
-    bad = [t for t in result if not t.ended_well]
-    for panel, name in zip(axes, names, strict=True):
-        options = getattr(result.space[name], "options", None)
-        labels = None
-        if options is not None:  # a trial to begin from may have another value
-            tried = sorted((t.params[name] for t in result), key=_value)
-            labels = list(dict.fromkeys(_value(v) for v in (*options, *tried)))
-
-        def at(trial: Trial, name: str = name, labels: Any = labels) -> Any:
-            value = trial.params[name]
-            return value if labels is None else labels.index(_value(value))
-
-        floor = min(t.score for t in good)
-        panel.plot([at(t) for t in good], [t.score for t in good], "o", color=BLUE, alpha=0.75)
-        panel.plot([at(t) for t in bad], [floor] * len(bad), "x", color=VERMILION, label="diverged")
-        if labels is not None:
-            panel.set_xticks(range(len(labels)), labels)
-            panel.set_xlim(-0.5, len(labels) - 0.5)
-        elif getattr(result.space[name], "log", False):
-            panel.set_xscale("log")
-        panel.set_xlabel(name)
-        tidy(panel, legend=bool(bad))
-    axes[0].set_ylabel("validation accuracy")
+    columns = 2 if len(names) in (2, 4) else min(len(names), 3)
+    rows = -(-len(names) // columns)
+    axes = panels(None, rows, columns, 3.2 * rows, width=3.6 * columns).reshape(-1)
+    for panel in axes[len(names) :]:
+        panel.remove()
+    axes = axes[: len(names)]
+    _plots().search(result, ax=list(axes))
+    for panel in axes:
+        low, high = panel.get_xlim()
+        if panel.get_xscale() == "log" and high < NARROW * low:
+            _label_all(panel)
     return axes
+
+
+def _label_all(panel: Any) -> None:
+    """Ticks that can be read on a logarithmic axis of hardly a decade."""
+    from matplotlib.ticker import LogLocator, NullLocator
+
+    panel.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    panel.xaxis.set_minor_locator(NullLocator())
+    panel.xaxis.set_major_formatter("{x:g}")
 
 
 def _judge(step: Step) -> Iterator[Block]:
@@ -352,139 +342,6 @@ _STEPS: dict[int, Callable[[Step], Iterator[Block]]] = {
     7: _decide,
     8: _again,
 }
-
-
-# Everything together
-
-
-def heading(step: Step) -> str:
-    number = f"Step {step.number}. " if step.number <= 7 else ""
-    return f"{number}{step.title}" + (f", round {step.round}" if step.round else "")
-
-
-def closing(report: Report) -> list[str]:
-    """What came of it, in sentences."""
-    text = []
-    if report.score is not None:
-        text.append(f"Best validation accuracy **{percent(report.score)}** with "
-                    f"{_settings.text(report.settings)}.")  # fmt: skip
-    else:
-        text.append("No network has been trained to its end yet.")
-    if report.test is not None:
-        text.append(
-            f"Test accuracy **{percent(report.test['accuracy'])}** on {report.test['rows']} rows "
-            "that nothing was chosen by."
-        )
-    why = f": {report.stopped}" if report.stopped else ""
-    text.append(f"{report.seconds:.1f} s{why}.")
-    return text
-
-
-def rounds(report: Report) -> Table | None:
-    """A line for each search."""
-    rows = []
-    for step in report.steps:
-        if step.number not in (4, 5) or not step.facts.get("best"):
-            continue
-        f = step.facts
-        verdict = next(
-            (s for s in report.steps if (s.number, s.round) == (6, step.round) and step.round), None
-        )
-        decided = next(
-            (s for s in report.steps if (s.number, s.round) == (7, step.round) and step.round), None
-        )
-        gain = ""
-        if decided is not None:
-            gain = f"{100 * decided.facts['gain']:+.2f} ± {100 * decided.facts['noise']:.2f}"
-        rows.append(
-            (
-                "coarse" if step.number == 4 else f"round {step.round}",
-                f"{len(f['trials'])} × {f['epochs']}",
-                percent(f["best"]["score"]),
-                gain,
-                ", ".join(x.name for x in verdict.findings) if verdict else "",
-            )
-        )
-    if not rows:
-        return None
-    header = ("", "trials × epochs", "validation", "gain, points", "verdict")
-    return Table("The searches, and what each brought.", header, rows)
-
-
-def terminal(step: Step) -> str:
-    """A step as lines."""
-    lines = [f"{heading(step)} ({step.seconds:.1f} s)"]
-    for block in _STEPS[step.number](step):
-        lines += _lines(block)
-    for finding in step.findings:
-        mark = " " if finding.name in QUIET else "!"
-        lines += _wrapped(f"{finding.name}: {finding.evidence}", f"{mark} ")
-        lines += _wrapped(finding.action, "  -> ")
-    return "\n".join(lines)
-
-
-def summary(report: Report) -> str:
-    """The end of `print(report)`."""
-    table = rounds(report)
-    lines = [] if table is None else _lines(table)
-    return "\n".join([*lines, *(_plain(text) for text in closing(report))])
-
-
-def _lines(block: Block) -> list[str]:
-    if isinstance(block, Heading):
-        return [block.text]
-    if isinstance(block, Lines):
-        return [f"    {line}" for line in block.text.splitlines()]
-    if isinstance(block, Table):
-        _, *rows = _aligned(block)
-        return [f"  {row}" for row in rows]
-    return _wrapped(_plain(block), "  ") if isinstance(block, str) else []
-
-
-def _wrapped(text: str, first: str) -> list[str]:
-    return textwrap.wrap(text, WIDTH, initial_indent=first, subsequent_indent=" " * len(first))
-
-
-def _plain(text: str) -> str:
-    return re.sub(r"[`*]", "", text)
-
-
-def html(report: Report, data: str) -> str:
-    """The page, with the report's numbers in it."""
-    chapters: dict[str, Chapter] = {}
-    table = rounds(report)
-    overview: list[Block] = [] if table is None else [table]
-    found = [f for f in report.findings if f.name not in QUIET]
-    overview += [f"**{f.name}**: {f.evidence}." for f in found] or ["Nothing was found amiss."]
-    chapters["overview"] = Chapter("The way in short", overview)
-    for step in report.steps:
-        shown = blocks(step)
-        chapters[f"step-{step.number}-{step.round}"] = Chapter(heading(step), shown)
-    end = (
-        f"Made by fanin {__version__} with seed {report.options.get('seed', 0)}. The numbers of "
-        "this page are in it as JSON: `fanin.tuning.Report.load` reads them, and "
-        "`guide(start_from=...)` begins from them."
-    )
-    text = page(
-        "The seven steps, and what they found", closing(report), chapters, _images(chapters), end
-    )
-    script = f'<script type="application/json" id="fanin-report">{data}</script>\n'
-    return text.replace("</body>", f"{script}</body>", 1)
-
-
-def _images(chapters: Mapping[str, Chapter]) -> dict[str, bytes]:
-    """All pictures; none without matplotlib."""
-    images = {}
-    found = [b for chapter in chapters.values() for b in chapter.blocks if isinstance(b, Picture)]
-    with tempfile.TemporaryDirectory() as folder:
-        for one in found:
-            path = Path(folder) / one.file
-            try:
-                one.write(path)
-            except ImportError:
-                return {}
-            images[one.file] = path.read_bytes()
-    return images
 
 
 def _plots() -> Any:

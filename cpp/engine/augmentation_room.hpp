@@ -1,0 +1,108 @@
+#pragma once
+#include <span>
+#include <vector>
+
+#include "core/aligned.hpp"
+#include "engine/augmentation_plan.hpp"
+#include "engine/geometry.hpp"
+#include "kernels/image_colour.hpp"
+
+namespace fanin {
+
+/// Where finished pixels go, and what becomes of their values on the way.
+struct Sink {
+  void* data;
+  DType dtype;
+  bool planar;
+  ChannelAffine affine;
+  bool as_they_are;  // the affine changes nothing
+};
+
+/// Elements of an image, wherever its channels, rows and columns lie.
+struct Elements {
+  void* data;
+  DType dtype;
+  index channel_stride, row_stride, column_stride;
+};
+
+/// A rectangle to be erased.
+struct ErasedBox {
+  index top, left, height, width;
+  const double* value;  // of each channel; null: normal deviates of the key from first_group on
+  PhiloxKey key;
+  std::uint64_t first_group;
+};
+
+/// Erases what of the box is in rows [begin, end); the value goes through the affine.
+void erase_box(const ErasedBox& box, const Elements& image, index channels, Range rows,
+               const ChannelAffine& affine, Aligned<float>& room);
+
+/// One thread's scratch, and what it does to one sample: runs of geometric operations, each run
+/// one resampling where it can be, and runs of operations on pixels in turn.
+struct Augmentation::Room {
+ public:
+  explicit Room(const Plan& plan);
+
+  void run(const Image& image, std::uint64_t sample, std::uint64_t epoch, int variant,
+           const Output& out);
+
+  Drawn* drawn() { return drawn_.data(); }
+
+ private:
+  /// Operations on pixels that one look at a row does.
+  struct Item {
+    enum Kind : int { colour, noise, box } kind;
+    bool needs_mean;  // of the image as it stands: all rows must be there
+    bool normalized;
+    int first_step, steps;
+    const PlannedOp* op;
+
+    bool is_colour() const { return kind == colour; }
+  };
+
+  using Items = std::span<const Item>;
+
+  index take_geometry(index o);
+  index take_pixels(index o);
+  void push_geometry(const PlannedOp& op, const Drawn& drawn);
+  Geometry& push(Geometry::Kind kind, Extent out);
+  void push_crop(index top, index left, Extent size);
+  void push_colour(ColourStep step, const PlannedOp& op);
+  void push_jitter(const PlannedOp& op, const double* value);
+
+  Sink last_sink(const Output& out) const;
+  void plan_resampling();
+  void render_image(Items items);
+  void render_last(const Sink& sink);
+  void render(const Sink& sink, Items items);
+  void make_passes(const Sink& sink, Items items);
+  void run_items(Items items, const Planes& planes, Range rows, bool luma);
+  void resample(const Planes& planes, const ChannelAffine& affine, Range rows);
+  void prepare_warp();
+  WarpImage warp_of(const Planes& planes, const ChannelAffine& affine);
+  PixelMap pixel_map() const;
+  const float* fills() const;
+  ErasedBox box_of(const Item& item) const;
+  PhiloxKey key_of(const PlannedOp& op) const;
+  std::uint64_t first_group() const { return (sample_ << 20) + 1; }
+
+  const Plan& plan_;
+  std::uint64_t sample_ = 0, epoch_ = 0;
+  int variant_ = 0;
+  bool mask_ = false;
+  float top_ = 1;    // of the images' values: 255 or 1
+  Image image_{};    // as it stands
+  Extent extent_{};  // of what the operations so far make of it
+  bool normalized_ = false;
+  std::vector<Drawn> drawn_;
+  std::vector<Geometry> geometry_;
+  std::vector<Item> items_;
+  std::vector<ColourStep> steps_;
+  Resampling resampling_{};
+  Aligned<float> planes_, resize_room_, row_room_;
+  Aligned<std::uint8_t> warp_room_, images_[2];
+  Aligned<double> luma_;
+  int next_image_ = 0;
+};
+
+}  // namespace fanin

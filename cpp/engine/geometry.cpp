@@ -1,0 +1,350 @@
+#include "engine/geometry.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+namespace fanin {
+
+namespace {
+
+std::int32_t narrow(index i) { return static_cast<std::int32_t>(i); }
+
+/// Where position i beyond [0, n) lies behind a border that is not constant.
+index folded(index i, index n, Border border) {
+  if (border == Border::edge || n == 1) return std::clamp<index>(i, 0, n - 1);
+  const bool repeats = border == Border::symmetric;  // the outermost pixel
+  const index period = repeats ? 2 * n : 2 * n - 2;
+  const index at = (i % period + period) % period;
+  return at < n ? at : period - (repeats ? 1 : 0) - at;
+}
+
+/// Makes the map of one axis, operation by operation.
+class AxisMapper {
+ public:
+  AxisMapper(index n, AxisRoom& room) : room_(room), n_(n), run_{0, n} {}
+
+  void crop(index begin, index n, Border border, std::int32_t fill) {
+    const Range inside{std::clamp<index>(-begin, 0, n), std::clamp<index>(n_ - begin, 0, n)};
+    std::int32_t* out = fresh(n);
+    copy(begin + inside.begin, inside.end - inside.begin, out + inside.begin);
+    for (index i = 0; i < n; ++i) {
+      if (i == inside.begin && i < inside.end) i = inside.end;
+      if (i == n) break;
+      out[i] = border == Border::constant ? -1 - fill : narrow(at(folded(begin + i, n_, border)));
+    }
+    run_ = {std::max(run_.begin - begin, inside.begin), std::min(run_.end - begin, inside.end)};
+    if (run_.begin >= run_.end) run_ = {0, 0};
+    keep(n);
+  }
+
+  void flip() {
+    std::int32_t* out = fresh(n_);
+    if (identity_) {
+      for (index i = 0; i < n_; ++i) out[i] = narrow(n_ - 1 - i);
+    } else {
+      const std::int32_t* from = room_.from.data();
+      for (index i = 0; i < n_; ++i) out[i] = from[n_ - 1 - i];
+    }
+    run_ = {n_ - run_.end, n_ - run_.begin};
+    step_ = -step_;
+    keep(n_);
+  }
+
+  AxisMap map() {
+    if (identity_) {
+      copy(0, n_, fresh(n_));
+      keep(n_);
+    }
+    return {room_.from.data(), n_, run_, step_};
+  }
+
+ private:
+  index at(index i) const { return identity_ ? i : room_.from.data()[i]; }
+  void copy(index begin, index n, std::int32_t* out) const {
+    if (identity_) {
+      for (index i = 0; i < n; ++i) out[i] = narrow(begin + i);
+    } else {
+      std::copy_n(room_.from.data() + begin, n, out);
+    }
+  }
+  std::int32_t* fresh(index n) {
+    room_.spare.reserve(n);
+    return room_.spare.data();
+  }
+  void keep(index n) {
+    std::swap(room_.from, room_.spare);
+    identity_ = false;
+    n_ = n;
+  }
+
+  AxisRoom& room_;
+  bool identity_ = true;
+  index n_;
+  Range run_;
+  int step_ = 1;
+};
+
+/// Pixel i of a resized axis covers [origin + step i, origin + step (i + 1)] of the source, and
+/// takes from pixels [begin, end) alone.
+struct AxisScale {
+  double origin = 0, step = 1;
+  index begin, end;
+  double support = 1;
+
+  void crop(index first) { origin += step * static_cast<double>(first); }
+  void flip(index n) {
+    origin += step * static_cast<double>(n);
+    step = -step;
+  }
+  void resize(index from, index to, bool antialias) {
+    const double one = origin, other = origin + step * static_cast<double>(from);
+    begin = std::max(begin, static_cast<index>(std::floor(std::min(one, other))));
+    end = std::min(end, static_cast<index>(std::ceil(std::max(one, other))));
+    step *= static_cast<double>(from) / static_cast<double>(to);
+    if (antialias) support = std::max(1.0, std::fabs(step));
+  }
+  double centre(index i) const { return origin + step * (static_cast<double>(i) + 0.5); }
+};
+
+/// A triangle of half width `support` about each centre, cut at the window, its sum 1: bilinear
+/// interpolation where the support is 1.
+AxisWeights triangle_weights(const AxisScale& s, const AxisMap& map, index length, AxisRoom& room) {
+  const index taps = std::min(static_cast<index>(std::ceil(2 * s.support)), length);
+  room.first.reserve(map.n);
+  room.weights.reserve(map.n * taps);
+  room.exact.reserve(taps);
+  double* exact = room.exact.data();
+  for (index i = 0; i < map.n; ++i) {
+    float* weights = room.weights.data() + i * taps;
+    if (map.from[i] < 0) {
+      room.first.data()[i] = map.from[i];
+      std::fill_n(weights, taps, 0.0f);
+      continue;
+    }
+    const double centre = s.centre(map.from[i]);
+    const index low = std::max(s.begin, static_cast<index>(centre - s.support + 0.5));
+    const index high = std::min(s.end, static_cast<index>(centre + s.support + 0.5));
+    const index first = std::min(low, length - taps);
+    double sum = 0;
+    for (index t = 0; t < taps; ++t) {
+      const index x = first + t;
+      const double far = std::fabs(static_cast<double>(x) + 0.5 - centre) / s.support;
+      exact[t] = x >= low && x < high ? std::max(0.0, 1 - far) : 0.0;
+      sum += exact[t];
+    }
+    for (index t = 0; t < taps; ++t) weights[t] = static_cast<float>(exact[t] / sum);
+    room.first.data()[i] = narrow(first);
+  }
+  return {room.first.data(), room.weights.data(), map.n, taps};
+}
+
+/// The nearest pixel of each of the map's, in place.
+AxisMap nearest_map(const AxisScale& s, const AxisMap& map, AxisRoom& room) {
+  std::int32_t* from = room.from.data();
+  for (index i = 0; i < map.n; ++i) {
+    if (from[i] < 0) continue;
+    from[i] = narrow(std::clamp(static_cast<index>(s.centre(from[i])), s.begin, s.end - 1));
+  }
+  return {from, map.n, {0, 0}, 1};
+}
+
+Matrix operator*(const Matrix& a, const Matrix& b) {
+  const double *p = a.at, *q = b.at;
+  return {{p[0] * q[0] + p[1] * q[3], p[0] * q[1] + p[1] * q[4], p[0] * q[2] + p[1] * q[5] + p[2],
+           p[3] * q[0] + p[4] * q[3], p[3] * q[1] + p[4] * q[4], p[3] * q[2] + p[4] * q[5] + p[5]}};
+}
+
+double whole(index i) { return static_cast<double>(i); }
+
+Matrix matrix_of(const Geometry& op) {
+  const double sx = whole(op.in.width) / whole(op.out.width);
+  const double sy = whole(op.in.height) / whole(op.out.height);
+  switch (op.kind) {
+    case Geometry::flip_columns:
+      return {{-1, 0, whole(op.in.width - 1), 0, 1, 0}};
+    case Geometry::flip_rows:
+      return {{1, 0, 0, 0, -1, whole(op.in.height - 1)}};
+    case Geometry::crop:
+      return {{1, 0, whole(op.left), 0, 1, whole(op.top)}};
+    case Geometry::resize:
+      return {{sx, 0, 0.5 * sx - 0.5, 0, sy, 0.5 * sy - 0.5}};
+    case Geometry::affine:
+      return op.matrix;
+    case Geometry::lens:
+      break;
+  }
+  return {};
+}
+
+/// Whether a crop shows anything beyond its input.
+bool leaves(const Geometry& op) {
+  return op.top < 0 || op.left < 0 || op.top + op.out.height > op.in.height ||
+         op.left + op.out.width > op.in.width;
+}
+
+bool changes_size(const Geometry& op) {
+  return op.in.height != op.out.height || op.in.width != op.out.width;
+}
+
+bool shrinks(const Geometry& op) {
+  return op.antialias && (op.out.height < op.in.height || op.out.width < op.in.width);
+}
+
+/// Collects the stages of a warp, the source's first. A map that needs no window of its own waits
+/// until one comes: whole-pixel maps then move into its window, others into the stage before.
+class WarpBuilder {
+ public:
+  explicit WarpBuilder(std::vector<WarpStage>& stages) : stages_(stages) { stages.clear(); }
+
+  void add(const Geometry& op) {
+    switch (op.kind) {
+      case Geometry::crop:
+        if (leaves(op)) return add_stage(op, op.border);
+        break;
+      case Geometry::resize:
+        if (!changes_size(op)) return;
+        if (stages_.empty()) return add_stage(op, Border::edge);
+        pending_is_whole_ = false;
+        break;
+      case Geometry::affine:
+      case Geometry::lens:
+        return add_stage(op, Border::constant);
+      case Geometry::flip_columns:
+      case Geometry::flip_rows:
+        break;
+    }
+    pending_ = pending_ * matrix_of(op);
+  }
+
+  void finish() {
+    last_ = last_ * pending_;
+    settle();
+    std::reverse(stages_.begin(), stages_.end());
+  }
+
+ private:
+  void add_stage(const Geometry& op, Border border) {
+    if (!pending_is_whole_) {
+      last_ = last_ * pending_;
+      pending_ = {};
+      pending_is_whole_ = true;
+    }
+    if (!stages_.empty()) settle();
+    WarpStage stage{};
+    stage.border = border;
+    stage.fill = op.fill;
+    const double *p = pending_.at, right = whole(op.in.width - 1), low = whole(op.in.height - 1);
+    stage.left = static_cast<index>(std::min(p[2], p[2] + p[0] * right));
+    stage.top = static_cast<index>(std::min(p[5], p[5] + p[4] * low));
+    stage.width = op.in.width;
+    stage.height = op.in.height;
+    if (op.kind == Geometry::lens) {
+      stage.lens = true;
+      stage.centre_x = static_cast<float>(p[2] + p[0] * right / 2);
+      stage.centre_y = static_cast<float>(p[5] + p[4] * low / 2);
+      stage.radius = static_cast<float>(
+          std::sqrt(whole(op.in.width * op.in.width + op.in.height * op.in.height)) / 2);
+      stage.k1 = static_cast<float>(op.k1);
+      stage.k2 = static_cast<float>(op.k2);
+    }
+    stages_.push_back(stage);
+    last_ = pending_ * matrix_of(op);
+    pending_ = {};
+  }
+
+  void settle() {
+    for (int i = 0; i < 6; ++i) stages_.back().matrix[i] = static_cast<float>(last_.at[i]);
+  }
+
+  std::vector<WarpStage>& stages_;
+  Matrix last_, pending_;  // of the stage that was added last; of what came after it
+  bool pending_is_whole_ = true;
+};
+
+/// How many operations one resampling can do, and of what kind it is.
+index joined(const Geometry* ops, index n, Resampling::Kind& kind) {
+  kind = Resampling::copy;
+  bool border = false, shrunk = false;
+  for (index i = 0; i < n; ++i) {
+    const Geometry& op = ops[i];
+    if (op.kind == Geometry::crop) border |= leaves(op);
+    if (op.kind == Geometry::resize && changes_size(op)) {
+      if (kind == Resampling::warp ? shrinks(op) : border) return i;
+      if (kind == Resampling::copy) kind = Resampling::resize;
+      shrunk |= shrinks(op);
+    }
+    if (op.kind == Geometry::affine || op.kind == Geometry::lens) {
+      if (shrunk) return i;
+      kind = Resampling::warp;
+    }
+  }
+  return n;
+}
+
+void map_axes(const Geometry* ops, index n, AxisMapper& rows, AxisMapper& columns) {
+  for (index i = 0; i < n; ++i) {
+    const Geometry& op = ops[i];
+    if (op.kind == Geometry::flip_rows) rows.flip();
+    if (op.kind == Geometry::flip_columns) columns.flip();
+    if (op.kind == Geometry::crop) {
+      rows.crop(op.top, op.out.height, op.border, op.fill);
+      columns.crop(op.left, op.out.width, op.border, op.fill);
+    }
+  }
+}
+
+void scale(const Geometry* ops, index n, AxisScale& rows, AxisScale& columns) {
+  for (index i = 0; i < n; ++i) {
+    const Geometry& op = ops[i];
+    if (op.kind == Geometry::flip_rows) rows.flip(op.in.height);
+    if (op.kind == Geometry::flip_columns) columns.flip(op.in.width);
+    if (op.kind == Geometry::crop) {
+      rows.crop(op.top);
+      columns.crop(op.left);
+    }
+    if (op.kind == Geometry::resize && changes_size(op)) {
+      rows.resize(op.in.height, op.out.height, op.antialias);
+      columns.resize(op.in.width, op.out.width, op.antialias);
+    }
+  }
+}
+
+}  // namespace
+
+/// Up to the last resize axes are scaled; after it, pixels of the resized image are picked.
+void Resampling::scale_axes(const Geometry* ops, index n, Extent source, bool nearest) {
+  index last = n - 1;
+  while (ops[last].kind != Geometry::resize || !changes_size(ops[last])) --last;
+  AxisScale of_rows{.begin = 0, .end = source.height}, of_columns{.begin = 0, .end = source.width};
+  scale(ops, last + 1, of_rows, of_columns);
+  AxisMapper rows(ops[last].out.height, rows_), columns(ops[last].out.width, columns_);
+  map_axes(ops + last + 1, n - last - 1, rows, columns);
+  if (nearest) {
+    kind = copy;
+    row_map = nearest_map(of_rows, rows.map(), rows_);
+    column_map = nearest_map(of_columns, columns.map(), columns_);
+  } else {
+    row_weights = triangle_weights(of_rows, rows.map(), source.height, rows_);
+    column_weights = triangle_weights(of_columns, columns.map(), source.width, columns_);
+  }
+}
+
+index Resampling::plan(const Geometry* ops, index n, Extent source, bool nearest) {
+  const index used = joined(ops, n, kind);
+  out = used > 0 ? ops[used - 1].out : source;
+  if (kind == resize) {
+    scale_axes(ops, used, source, nearest);
+  } else if (kind == copy) {
+    AxisMapper rows(source.height, rows_), columns(source.width, columns_);
+    map_axes(ops, used, rows, columns);
+    row_map = rows.map();
+    column_map = columns.map();
+  } else {
+    WarpBuilder builder(stages);
+    for (index i = 0; i < used; ++i) builder.add(ops[i]);
+    builder.finish();
+  }
+  return used;
+}
+
+}  // namespace fanin

@@ -1,0 +1,87 @@
+#pragma once
+#include "engine/network.hpp"
+#include "kernels/optimizer.hpp"
+
+namespace fanin {
+
+/// One unit of work on parameters: rows of a layer's weights, or its biases.
+struct ParameterItem {
+  std::size_t layer;
+  Range rows;
+  bool bias;
+  index offset, size;  // in the arena
+  std::size_t square;  // of its first row, among the squares
+};
+
+/// What an update of parameters takes beside their gradient.
+template <class T>
+struct ParameterUpdate {
+  StepCoefficients<T> coefficients;
+  Rule rule;
+  T* const* states;  // arenas of the rule
+  double l2;
+  double factor;  // of the gradient
+};
+
+/// A network's parameters, cut into items that a team shares out; as products take them, masked and
+/// transposed; and the squares of their rows.
+template <class T>
+class ParameterItems {
+ public:
+  using DropoutKey = typename Network<T>::DropoutKey;
+
+  explicit ParameterItems(Network<T>& network);
+
+  /// Elements of the largest item.
+  index largest() const { return largest_; }
+
+  /// The masks of a step, for rows from `first_row` on.
+  DropoutKey key_of(std::uint64_t seed, std::uint64_t step, index first_row) const;
+
+  /// The weights of a layer above the first, (out, in), as last prepared.
+  const T* transposed(std::size_t l) const { return transposes_.data() + transpose_offsets_[l]; }
+
+  /// Runs work(item, member) for each item.
+  template <class F>
+  void share(Team& team, F&& work) const {
+    team.share(static_cast<index>(items_.size()),
+               [&](index i, int member) { work(items_[static_cast<std::size_t>(i)], member); });
+  }
+
+  /// An item's weights as the next products take them: masked where a key is given, then
+  /// transposed.
+  void prepare(const ParameterItem& item, const DropoutKey* dropout);
+  void prepare_all(Team& team, const DropoutKey* dropout);
+
+  /// The mask that all rows share, applied to an item's weights or their gradient.
+  void mask_weights(const ParameterItem& item, const DropoutKey& key, const T* from, T* to) const;
+
+  /// Asks for what the update of an item will change, while its gradient is on the way: the weights
+  /// are in the other threads' caches too, and the short pieces are over before hardware sees
+  /// streams.
+  void prefetch(const ParameterItem& item, const ParameterUpdate<T>& u) const;
+
+  /// One step of the rule on an item. With L2, the squares are those of the weights before it.
+  void update(const ParameterItem& item, const ParameterUpdate<T>& u, const T* gradient);
+
+  /// gradient += l2 * w over an item's weights, whose squares are taken.
+  void add_l2(const ParameterItem& item, double l2, T* gradient);
+
+  /// Sums of squares by row of what lies in an arena, so that their total does not depend on how
+  /// parameters are cut to items.
+  void sum_squares(Team& team, const T* arena);
+  double total_squares(bool biases) const;
+
+ private:
+  void plan();
+  void sum_row_squares(const ParameterItem& item, const T* p);
+
+  Network<T>& network_;
+  std::vector<ParameterItem> items_;
+  index largest_ = 0;
+  std::vector<double> squares_;  // of each row of weights and each layer's biases
+  std::vector<index> transpose_offsets_;
+  Aligned<T> transposes_, masked_;
+};
+
+}  // namespace fanin

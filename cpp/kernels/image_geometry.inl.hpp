@@ -1,0 +1,3 @@
+#pragma once
+#include "kernels/resize.inl.hpp"
+#include "kernels/warp.inl.hpp"

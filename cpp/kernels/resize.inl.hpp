@@ -1,0 +1,246 @@
+#pragma once
+#include "kernels/partial.inl.hpp"
+#include "kernels/resize_room.hpp"
+
+namespace fanin::FANIN_ISA {
+
+/// A ResizeImage with its room's parts at hand.
+struct Resizer {
+  const ResizeImage& a;
+  ResizeRoom at;
+  ResizeState& state;
+  std::int32_t *bases, *offsets, *held, *slots;
+  float* row_weights;
+
+  explicit FANIN_INLINE Resizer(const ResizeImage& args)
+      : a(args),
+        at(resize_layout(args)),
+        state(*reinterpret_cast<ResizeState*>(args.room + at.state)),
+        bases(words(at.bases)),
+        offsets(words(at.offsets)),
+        held(words(at.held)),
+        slots(words(at.slots)),
+        row_weights(args.room + at.row_weights) {}
+
+  FANIN_INLINE std::int32_t* words(index place) const {
+    return reinterpret_cast<std::int32_t*>(a.room + place);
+  }
+  FANIN_INLINE float* weights(index block) const {
+    return a.room + at.weights + block * 16 * a.columns.taps;
+  }
+  FANIN_INLINE float* ring_row(index slot) const {
+    return a.room + at.rows + slot * a.source.channels * at.ring;
+  }
+};
+
+/// Offsets and weights of a block's 16 pixels, lane by lane; 0 where a pixel is a fill.
+inline void prepare_block(const Resizer& r, index block) noexcept {
+  const AxisWeights& axis = r.a.columns;
+  const index begin = block * 16, left = axis.n - begin, n = left < 16 ? left : 16;
+  const std::int32_t taps = static_cast<std::int32_t>(axis.taps);
+  std::int32_t low = INT32_MAX, high = 0;
+  for (index l = 0; l < n; ++l) {
+    const std::int32_t first = axis.first[begin + l];
+    if (first < 0) {
+      r.state.fills = true;
+      continue;
+    }
+    low = first < low ? first : low;
+    high = first + taps > high ? first + taps : high;
+  }
+  float* weights = r.weights(block);
+  for (index l = 0; l < 16; ++l) {
+    const bool used = l < n && axis.first[begin + l] >= 0;
+    r.offsets[begin + l] = used ? axis.first[begin + l] - low : 0;
+    for (index t = 0; t < axis.taps; ++t) {
+      weights[16 * t + l] = used ? axis.weights[(begin + l) * axis.taps + t] : 0.0f;
+    }
+  }
+  r.bases[block] = high > 0 ? low : -1;
+  if (high == 0) return;
+  ResizeState& s = r.state;
+  s.low = low < s.low ? low : s.low;
+  s.high = high > s.high ? high : s.high;
+  s.span = high - low > s.span ? high - low : s.span;
+}
+
+inline void prepare_resize(const Resizer& r) noexcept {
+  const std::int32_t* rows = r.a.rows.first;
+  r.state = {0, r.a.source.width, 0, 0, rows[r.a.rows.n - 1] < rows[0] ? -2 : 2, false};
+  for (index b = 0; b < r.at.blocks; ++b) prepare_block(r, b);
+  for (index b = 0; b < r.at.blocks; ++b) {
+    r.bases[b] = r.bases[b] < 0 ? 0 : r.bases[b] - static_cast<std::int32_t>(r.state.low);
+  }
+  for (index t = 0; t < r.a.rows.taps; ++t) r.held[t] = -1;
+}
+
+/// Whether the row that will be wanted soon exists.
+FANIN_INLINE bool prefetched_row(const Resizer& r, index row) {
+  const index soon = row + r.state.ahead;
+  return soon >= 0 && soon < r.a.source.height;
+}
+
+/// The pixels in use of a source row as planes of floats.
+template <class S, int channels>
+FANIN_INLINE void unpack_row(const Resizer& r, index row) {
+  const index n = r.state.high - r.state.low;
+  const S* from =
+      static_cast<const S*>(r.a.source.data) + (row * r.a.source.width + r.state.low) * channels;
+  float* to = r.a.room + r.at.row;
+  const S* soon =
+      prefetched_row(r, row) ? from + r.state.ahead * r.a.source.width * channels : from;
+  const auto sixteen = [&](index j) {
+    Vec<float> pixels[channels];
+    prefetch(soon + j * channels);
+    deinterleave<channels>(from + j * channels, pixels);
+    for (int c = 0; c < channels; ++c) pixels[c].store(to + c * r.at.plane + j);
+  };
+  for (index j = 0; j + 16 <= n; j += 16) sixteen(j);
+  if (n % 16 > 0 && n >= 16) return sixteen(n - 16);  // some again: nothing is read beyond the row
+  for (index j = n / 16 * 16; j < n; ++j) {
+    for (int c = 0; c < channels; ++c) {
+      to[c * r.at.plane + j] = static_cast<float>(from[j * channels + c]);
+    }
+  }
+}
+
+/// Resamples the unpacked row; the sources of a block lie within `window` floats, or anywhere (0).
+template <int channels, int window>
+FANIN_INLINE void resample_row(const Resizer& r, float* to) {
+  const index taps = r.a.columns.taps, plane = r.at.plane, ring = r.at.ring;
+  const float* row = r.a.room + r.at.row;
+  for (index b = 0; b < r.at.blocks; ++b) {
+    const float* from = row + r.bases[b];
+    const float* weights = r.weights(b);
+    U32 at = U32::load(reinterpret_cast<const std::uint32_t*>(r.offsets + 16 * b));
+    Vec<float> sum[channels];
+    for (int c = 0; c < channels; ++c) sum[c] = Vec<float>::zero();
+    for (index t = 0; t < taps; ++t) {
+      const Vec<float> w = Vec<float>::load(weights + 16 * t);
+      for (int c = 0; c < channels; ++c) {
+        if constexpr (window > 0) {
+          sum[c] = fma(w, gather_within<window>(from + c * plane, at), sum[c]);
+        } else {
+          sum[c] = fma(w, gather(from + c * plane, at), sum[c]);
+        }
+      }
+      at = at + U32::set(1);
+    }
+    for (int c = 0; c < channels; ++c) sum[c].store(to + c * ring + 16 * b);
+  }
+}
+
+template <class S, int channels>
+void make_row(const Resizer& r, index row, float* to) noexcept {
+  unpack_row<S, channels>(r, row);
+  if (r.state.span <= 16) return resample_row<channels, 16>(r, to);
+  if (r.state.span <= 32) return resample_row<channels, 32>(r, to);
+  if (r.state.span <= 64) return resample_row<channels, 64>(r, to);
+  resample_row<channels, 0>(r, to);
+}
+
+/// Sees to it that the ring holds the source rows of output row i, and lists those with a weight.
+template <class S, int channels>
+FANIN_INLINE index find_rows(const Resizer& r, index i) {
+  const AxisWeights& axis = r.a.rows;
+  const float* weights = axis.weights + i * axis.taps;
+  index n = 0;
+  for (index t = 0; t < axis.taps; ++t) {
+    if (weights[t] == 0.0f) continue;
+    const index row = axis.first[i] + t, slot = row % axis.taps;
+    if (r.held[slot] != row) {
+      make_row<S, channels>(r, row, r.ring_row(slot));
+      r.held[slot] = static_cast<std::int32_t>(row);
+    }
+    r.slots[n] = static_cast<std::int32_t>(slot);
+    r.row_weights[n] = weights[t];
+    ++n;
+  }
+  return n;
+}
+
+/// Output row i from n rows of the ring; `taps` is n where known, else 0.
+template <int taps>
+void blend_rows(const Resizer& r, index i, index n) noexcept {
+  const ResizeImage& a = r.a;
+  const index count = taps > 0 ? taps : n;
+  for (index c = 0; c < a.source.channels; ++c) {
+    const Vec<float> scale = Vec<float>::set(a.affine.scale[c]);
+    const Vec<float> shift = Vec<float>::set(a.affine.shift[c]);
+    const float* ring = r.ring_row(0) + c * r.at.ring;
+    const index slot_stride = a.source.channels * r.at.ring;
+    float* to = a.out.data + c * a.out.plane_stride + i * a.out.row_stride;
+    each_vec<float>(a.columns.n, [&](index j, int lanes_used) {
+      Vec<float> sum = Vec<float>::zero();
+      for (index k = 0; k < count; ++k) {
+        const Vec<float> x = Vec<float>::load(ring + r.slots[k] * slot_stride + j);
+        sum = fma(Vec<float>::set(r.row_weights[k]), x, sum);
+      }
+      store_some(fma(sum, scale, shift), to + j, lanes_used);
+    });
+  }
+}
+
+FANIN_INLINE void blend_rows(const Resizer& r, index i, index n) {
+  switch (n) {
+    case 1:
+      return blend_rows<1>(r, i, n);
+    case 2:
+      return blend_rows<2>(r, i, n);
+    case 3:
+      return blend_rows<3>(r, i, n);
+    case 4:
+      return blend_rows<4>(r, i, n);
+    case 5:
+      return blend_rows<5>(r, i, n);
+    default:
+      return blend_rows<0>(r, i, n);
+  }
+}
+
+/// Writes the fills of output row i: of the columns, or of the row where its number is larger.
+inline void fill_row(const ResizeImage& a, index i, index channels) noexcept {
+  const std::int32_t whole = a.rows.first[i] < 0 ? -1 - a.rows.first[i] : -1;
+  for (index j = 0; j < a.columns.n; ++j) {
+    const std::int32_t one = a.columns.first[j] < 0 ? -1 - a.columns.first[j] : -1;
+    const std::int32_t fill = one > whole ? one : whole;
+    if (fill < 0) continue;
+    for (index c = 0; c < channels; ++c) {
+      const float x = a.fills[fill * most_channels + c];
+      const Vec<float> value = fma(Vec<float>::set(x), Vec<float>::set(a.affine.scale[c]),
+                                   Vec<float>::set(a.affine.shift[c]));
+      value.store(a.out.data + c * a.out.plane_stride + i * a.out.row_stride + j, 1);
+    }
+  }
+}
+
+template <class S, int channels>
+void resize_as(const ResizeImage& a, Range rows) noexcept {
+  const Resizer r(a);
+  if (rows.begin == 0 || rows.begin != r.state.next) prepare_resize(r);
+  for (index i = rows.begin; i < rows.end; ++i) {
+    if (a.rows.first[i] >= 0 && r.state.high > 0) {
+      blend_rows(r, i, find_rows<S, channels>(r, i));
+    }
+    if (r.state.fills || a.rows.first[i] < 0) fill_row(a, i, channels);
+  }
+  r.state.next = rows.end;
+}
+
+template <class S>
+void resize_from(const ResizeImage& a, Range rows) noexcept {
+  switch (a.source.channels) {
+    case 1:
+      return resize_as<S, 1>(a, rows);
+    case 3:
+      return resize_as<S, 3>(a, rows);
+    default:
+      return resize_as<S, 4>(a, rows);
+  }
+}
+
+inline void resize_image(const ResizeImage& a, Range rows) noexcept {
+  a.source.dtype == DType::u8 ? resize_from<std::uint8_t>(a, rows) : resize_from<float>(a, rows);
+}
+
+}  // namespace fanin::FANIN_ISA

@@ -1,0 +1,145 @@
+"""Batches of images as they come: arrays of one size, or lists of any."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fanin._validate import describe, plain_array
+
+Array = npt.NDArray[Any]
+
+_DTYPES = (np.dtype(np.uint8), np.dtype(np.float32))
+_CHANNELS = (1, 3, 4)
+MOST_SAMPLES = 2**40  # numbers of samples, each with its own part of a stream
+
+
+@dataclass(frozen=True, slots=True)
+class Images:
+    """N images: `core` is (N, H, W, C), or a list of (H, W, C)."""
+
+    core: Array | list[Array]
+    dtype: np.dtype[Any]
+    channels: int
+    has_channels: bool
+
+    @property
+    def n(self) -> int:
+        return len(self.core)
+
+    @property
+    def ragged(self) -> bool:
+        return isinstance(self.core, list)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width) of an array's images."""
+        assert isinstance(self.core, np.ndarray)
+        return self.core.shape[1], self.core.shape[2]
+
+    def sizes(self) -> tuple[Array, Array]:
+        """Heights and widths (N,), int64."""
+        if isinstance(self.core, np.ndarray):
+            height, width = self.size
+            return np.full(self.n, height, np.int64), np.full(self.n, width, np.int64)
+        shapes = np.array([image.shape[:2] for image in self.core], np.int64).reshape(-1, 2)
+        return shapes[:, 0].copy(), shapes[:, 1].copy()
+
+
+def image_batch(name: str, images: object) -> Images:
+    """The batch, its dtype, layout and channels checked."""
+    if isinstance(images, (list, tuple)):
+        return _list_batch(name, images)
+    array = plain_array(name, images)
+    _check(name, array, "N, ")
+    has_channels = array.ndim == 4
+    core = array if has_channels else array[..., None]
+    return Images(core, array.dtype, core.shape[3], has_channels)
+
+
+def _list_batch(name: str, images: Sequence[Any]) -> Images:
+    if not images:
+        raise ValueError(
+            f"{name}: expected at least one image in a list, got none; "
+            "an array (0, H, W, C) is an empty batch"
+        )
+    arrays = [plain_array(f"{name}[{i}]", image) for i, image in enumerate(images)]
+    first = arrays[0]
+    for i, array in enumerate(arrays):
+        _check(f"{name}[{i}]", array, "")
+        if (array.ndim, array.shape[2:], array.dtype) != (first.ndim, first.shape[2:], first.dtype):
+            raise ValueError(
+                f"{name}[{i}]: expected channels and dtype of {name}[0], "
+                f"{describe(first)}; got {describe(array)}"
+            )
+    has_channels = first.ndim == 3
+    core = arrays if has_channels else [array[..., None] for array in arrays]
+    return Images(core, first.dtype, core[0].shape[2], has_channels)
+
+
+def _check(name: str, array: Array, lead: str) -> None:
+    expected = f"{name}: expected shape ({lead}H, W) or ({lead}H, W, C) uint8 or float32"
+    axes = len(lead) // 3
+    if array.ndim - axes not in (2, 3):
+        rows = array.ndim == 2 and axes
+        way = f"; {name}.reshape(-1, H, W, C) makes images of rows" if rows else ""
+        raise ValueError(f"{expected}, got {describe(array)}{way}")
+    if array.dtype not in _DTYPES:
+        raise TypeError(f"{expected}, got {describe(array)}; {name}.astype('float32') converts")
+    if min(array.shape[axes : axes + 2]) < 1:
+        raise ValueError(f"{expected} with at least one pixel, got {describe(array)}")
+    if array.ndim - axes == 3 and array.shape[-1] not in _CHANNELS:
+        planar = array.shape[axes] in _CHANNELS
+        way = f"; np.moveaxis puts channels last: {name} is NHWC" if planar else ""
+        raise ValueError(f"{expected} with 1, 3 or 4 channels, got {describe(array)}{way}")
+    if not array.flags.c_contiguous:
+        raise ValueError(
+            f"{expected} C-contiguous, got strides {array.strides}; "
+            f"np.ascontiguousarray({name}) makes a copy that fits"
+        )
+    if not array.flags.aligned:
+        raise ValueError(f"{expected} aligned to its items, got an unaligned array")
+
+
+def mask_batch(masks: object, images: Images) -> Images:
+    """Masks, one for each image and of its size."""
+    batch = image_batch("masks", masks)
+    if batch.n != images.n:
+        raise ValueError(f"masks: expected {images.n}, one for each image, got {batch.n}")
+    for i, (mine, theirs) in enumerate(zip(batch.core, images.core, strict=True)):
+        if mine.shape[:2] != theirs.shape[:2]:
+            raise ValueError(
+                f"masks[{i}]: expected the image's size {theirs.shape[:2]}, got {mine.shape[:2]}"
+            )
+        if not (batch.ragged or images.ragged):
+            break
+    return batch
+
+
+def sample_numbers(indices: npt.ArrayLike | None, n: int) -> npt.NDArray[np.int64]:
+    """The samples' numbers (n,), int64."""
+    if indices is None:
+        return np.arange(n)
+    array = plain_array("indices", indices if isinstance(indices, np.ndarray) else _list(indices))
+    if array.shape != (n,):
+        raise ValueError(
+            f"indices: expected shape ({n},), the number of each image's sample, "
+            f"got {describe(array)}"
+        )
+    if array.dtype.kind not in "iu" and n:
+        raise TypeError(f"indices: expected whole numbers, got {describe(array)}")
+    if n and not (array.min() >= 0 and array.max() < MOST_SAMPLES):
+        raise ValueError(
+            f"indices: expected numbers in 0 .. 2**40 - 1, got {array.min()} .. {array.max()}"
+        )
+    return np.ascontiguousarray(array, dtype=np.int64)
+
+
+def _list(indices: Any) -> Array:
+    if not isinstance(indices, (list, tuple, range)):
+        raise TypeError(f"indices: expected an array of whole numbers, got {describe(indices)}")
+    return np.asarray(indices)

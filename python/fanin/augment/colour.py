@@ -1,0 +1,206 @@
+"""Colour: jitter, grey, noise, normalisation; torchvision's formulas.
+
+Each step's result is clamped to [0, 255] (uint8) or [0, 1] (float32) and stays a float until the
+end of the pipeline, where uint8 is rounded to nearest: within one grey level of each of
+torchvision's steps, which truncate (two for a saturation below 0.5, where it truncates L too). L is
+``0.2989 R + 0.587 G + 0.114 B``. With one channel that is L, and saturation, hue and
+`RandomGrayscale` do nothing; a fourth channel (alpha) stays as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from fanin._validate import real
+from fanin.augment._transform import (
+    Fill,
+    Range,
+    Transform,
+    channels,
+    flag,
+    four,
+    number_pair,
+    probability,
+    span,
+)
+
+__all__ = ["ColorJitter", "GaussianNoise", "Normalize", "RandomGrayscale"]
+
+
+def _factor(name: str, value: Any) -> tuple[float, float]:
+    """Torchvision's rule: v is (max(0, 1 - v), 1 + v)."""
+    if not isinstance(value, Sequence) and np.ndim(value) == 0:
+        v = real(name, value, 0.0)
+        return max(0.0, 1 - v), 1 + v
+    low, high = number_pair(name, value)
+    if low < 0:
+        raise ValueError(f"{name}: expected factors of at least 0, got ({low}, {high})")
+    return low, high
+
+
+@dataclass(frozen=True, repr=False)
+class ColorJitter(Transform):
+    """Brightness, contrast, saturation and hue by random factors, in a random order.
+
+    - brightness f: ``x * f``
+    - contrast f: ``x * f + (1 - f) * mean(L)`` over the image as it stands
+    - saturation f: ``x * f + (1 - f) * L``
+    - hue h: the H of HSV becomes ``(H + h) mod 1``; 0.5 is half the circle
+
+    Parameters
+    ----------
+    brightness, contrast, saturation : float or (float, float), default 0
+        The factor, uniform; one number v is (max(0, 1 - v), 1 + v).
+    hue : float or (float, float), default 0
+        Uniform; one number v is (-v, v). Within [-0.5, 0.5].
+    p : float, default 1.0
+        Of doing it at all, for each sample.
+
+    Notes
+    -----
+    torchvision's ``ColorJitter``, factors and order drawn for each sample. The same words mean
+    other things elsewhere: Keras adds brightness and takes each channel's mean for contrast, DALI's
+    contrast is about 0.5, OpenCV's and PIL's hue has 8 bits, DALI's and FFCV's order is fixed.
+
+    Examples
+    --------
+    >>> darker = fanin.augment.Compose([fanin.augment.ColorJitter(brightness=(0.5, 0.5))])
+    >>> darker(np.full((1, 1, 2, 3), 100, np.uint8))
+    array([[[[50, 50, 50],
+             [50, 50, 50]]]], dtype=uint8)
+    """
+
+    _kind = "jitter"
+
+    brightness: Range = 0.0
+    contrast: Range = 0.0
+    saturation: Range = 0.0
+    hue: Range = 0.0
+    p: float = 1.0
+
+    def __post_init__(self) -> None:
+        for name in ("brightness", "contrast", "saturation"):
+            value = getattr(self, name)
+            factor = _factor(name, value)
+            self._set(**{name: 0.0 if factor == (1.0, 1.0) else factor})
+        hue = span("hue", self.hue, -0.5, 0.5)
+        self._set(hue=0.0 if hue == (0.0, 0.0) else hue, p=probability(self.p))
+
+    def _numbers(self) -> list[float]:
+        factors = [_factor("factor", v) for v in (self.brightness, self.contrast, self.saturation)]
+        return [*factors[0], *factors[1], *factors[2], *span("hue", self.hue, -0.5, 0.5)]
+
+
+@dataclass(frozen=True, repr=False)
+class RandomGrayscale(Transform):
+    """L in all three channels, with probability p for each sample.
+
+    Parameters
+    ----------
+    p : float, default 0.1
+
+    Notes
+    -----
+    torchvision's; the number of channels stays.
+
+    Examples
+    --------
+    >>> grey = fanin.augment.Compose([fanin.augment.RandomGrayscale(p=1)])
+    >>> grey(np.array([[[[255, 0, 0]]]], np.uint8))
+    array([[[[76, 76, 76]]]], dtype=uint8)
+    """
+
+    _kind = "grayscale"
+
+    p: float = 0.1
+
+    def __post_init__(self) -> None:
+        self._set(p=probability(self.p))
+
+
+@dataclass(frozen=True, repr=False)
+class GaussianNoise(Transform):
+    """Adds normal deviates, one for each pixel and channel.
+
+    Parameters
+    ----------
+    mean, sigma : float, default 0.0 and 0.1
+        On the scale where white is 1, for uint8 too.
+    clip : bool, default True
+        To [0, 1], or [0, 255] of uint8.
+    p : float, default 1.0
+        Of doing it at all, for each sample.
+
+    Notes
+    -----
+    torchvision's ``GaussianNoise``.
+
+    Examples
+    --------
+    >>> noisy = fanin.augment.Compose([fanin.augment.GaussianNoise(sigma=0.1)], seed=0)
+    >>> x = noisy(np.full((4, 64, 64), 0.5, np.float32))
+    >>> round(float(x.mean()), 2), round(float(x.std()), 2)
+    (0.5, 0.1)
+    """
+
+    _kind = "noise"
+
+    mean: float = 0.0
+    sigma: float = 0.1
+    clip: bool = True
+    p: float = 1.0
+
+    def __post_init__(self) -> None:
+        self._set(
+            mean=real("mean", self.mean, -np.inf),
+            sigma=real("sigma", self.sigma, 0.0),
+            clip=flag("clip", self.clip),
+            p=probability(self.p),
+        )
+
+    def _numbers(self) -> list[float]:
+        return [self.mean, self.sigma, float(self.clip)]
+
+
+@dataclass(frozen=True, repr=False)
+class Normalize(Transform):
+    """``(x - mean) / std`` of values in [0, 1], in float32.
+
+    uint8 images are divided by 255 first, so that mean and std are those that are published: for
+    CIFAR-10 (0.4914, 0.4822, 0.4465) and (0.2470, 0.2435, 0.2616), for ImageNet (0.485, 0.456,
+    0.406) and (0.229, 0.224, 0.225).
+
+    Parameters
+    ----------
+    mean, std : float or one for each channel
+        std above 0.
+
+    Notes
+    -----
+    torchvision's ``ToDtype(torch.float32, scale=True)`` and ``Normalize``. Once in a pipeline, and
+    only `RandomErasing`, `Cutout`, `Mixup` and `CutMix` may follow; their values are normalised
+    ones. The border of a padded `RandomCrop` comes before it: 0 becomes ``-mean / std``.
+
+    Examples
+    --------
+    >>> normalize = fanin.augment.Compose([fanin.augment.Normalize(0.5, 0.25)])
+    >>> normalize(np.array([[[0, 255]]], np.uint8)).round(6)
+    array([[[-2.,  2.]]], dtype=float32)
+    """
+
+    _kind = "normalize"
+
+    mean: Fill
+    std: Fill
+
+    def __post_init__(self) -> None:
+        self._set(mean=channels("mean", self.mean), std=channels("std", self.std))
+        if min(four(self.std)) <= 0:
+            raise ValueError(f"std: expected numbers above 0, got {self.std!r}")
+
+    def _numbers(self) -> list[float]:
+        return [*four(self.mean), *four(self.std)]

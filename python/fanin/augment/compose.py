@@ -1,0 +1,428 @@
+"""The pipeline: a list of transforms and a seed, called on batches."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from fanin import _core
+from fanin._validate import describe, one_of, plain_array, sequence, threads, whole
+from fanin.augment import _draws, colour, composition, crops, erasing, flips, mixing, warps
+from fanin.augment._batch import Images, image_batch, mask_batch, sample_numbers
+from fanin.augment._transform import Operation, Transform
+
+__all__ = ["Compose"]
+
+Array = npt.NDArray[Any]
+
+VERSION = 1
+_MODULES = (flips, crops, warps, colour, erasing, mixing, composition)
+KNOWN: dict[str, type[Transform]] = {
+    name: getattr(module, name) for module in _MODULES for name in module.__all__
+}
+
+
+class Compose:
+    """Transforms in order, on a whole batch in one parallel pass.
+
+    Every sample has parameters of its own, a pure function of (seed, epoch, number of the sample,
+    place of the transform): they depend neither on the batch it comes in nor on threads or worker
+    processes. So a run that passes `indices` and `epoch` can be repeated, and no worker repeats
+    another. All geometry becomes one resampling, whatever the number of transforms.
+
+    Parameters
+    ----------
+    transforms : sequence of transforms
+        A `Mixup` or `CutMix` may be the last one. After a `Normalize` only `RandomErasing`,
+        `Cutout`, `Mixup` and `CutMix` may come.
+    seed : int, default 0
+        From 0 to 2**64 - 1.
+
+    Attributes
+    ----------
+    transforms : tuple of transforms
+    seed : int
+    mix : Mixup, CutMix or None
+        The last transform, where it is one of these.
+    variants : int
+        5 or 10 with a `FiveCrop` or `TenCrop`, else 1.
+
+    Examples
+    --------
+    >>> from fanin.augment import Compose, HorizontalFlip, RandomCrop
+    >>> aug = Compose([RandomCrop(32, padding=4), HorizontalFlip()], seed=0)
+    >>> images = np.zeros((512, 32, 32, 3), np.uint8)
+    >>> aug(images).shape
+    (512, 32, 32, 3)
+    >>> aug
+    Compose([RandomCrop(size=(32, 32), padding=4), HorizontalFlip()], seed=0)
+
+    A minibatch of a data set: the numbers of its rows, and which epoch it is.
+
+    >>> rows = np.array([5, 300, 8])
+    >>> x = aug(images[rows], indices=rows, epoch=7)
+    >>> bool((x[1:] == aug(images[rows[1:]], indices=rows[1:], epoch=7)).all())
+    True
+    """
+
+    transforms: tuple[Transform, ...]
+    seed: int
+    mix: mixing.Mix | None
+
+    def __init__(self, transforms: Sequence[Transform], seed: int = 0) -> None:
+        given = sequence("transforms", transforms, "a list of transforms")
+        for transform in given:
+            if not isinstance(transform, Transform):
+                raise TypeError(
+                    "transforms: expected transforms of fanin.augment, got "
+                    f"{transform if isinstance(transform, type) else describe(transform)}"
+                )
+        self.transforms = tuple(given)
+        self.seed = whole("seed", seed, 0, 2**64 - 1)
+        last = given[-1] if given else None
+        self.mix = last if isinstance(last, mixing.Mix) else None
+        self._steps = self.transforms[:-1] if self.mix else self.transforms
+        _check_order(self._steps, self.mix)
+        self._leaves = [leaf for step in self._steps for leaf in step._leaves()]
+        self._program: list[Operation] = [op for step in self._steps for op in step._program()]
+        self._core = _core.Augmentation(self._program, self.seed)
+        self.variants: int = self._core.variants
+        if self.mix and self.variants > 1:
+            raise ValueError(
+                f"transforms: expected no {type(self.mix).__name__} beside crops that make "
+                f"{self.variants} images of one"
+            )
+
+    def __call__(
+        self,
+        images: Array | Sequence[Array],
+        y: Array | None = None,
+        indices: npt.ArrayLike | None = None,
+        epoch: int = 0,
+        out: Array | None = None,
+        layout: str = "NHWC",
+        dtype: npt.DTypeLike | None = None,
+        masks: Array | Sequence[Array] | None = None,
+        n_threads: int | None = None,
+    ) -> Any:
+        """The batch, augmented.
+
+        Parameters
+        ----------
+        images : (N, H, W, C) or (N, H, W) uint8 or float32, or a list of (H, W[, C])
+            C is 1, 3 or 4; C-contiguous; floats within [0, 1] where colours change. Images of a
+            list may differ in size where the pipeline gives them one size (a crop, a resize to
+            (height, width)).
+        y : (N, ...), optional
+            Labels; returned as they are, or mixed as (N, C) float32 by `Mixup` and `CutMix`.
+        indices : (N,) whole numbers, optional
+            The samples' numbers within the data set, below 2**40; 0 ... N - 1 where not given.
+        epoch : int
+            From 0; each one brings new draws.
+        out : array, optional
+            For the result: of its shape and dtype, C-contiguous, apart from the images.
+        layout : {"NHWC", "NCHW"}
+            Of the result; images (N, H, W) have no C in either.
+        dtype : {"uint8", "float32"}, optional
+            Of the result: the images' own, or float32 after `Normalize`. uint8 images as float32
+            are divided by 255; float32 images never become uint8.
+        masks : (N, H, W[, C]) uint8 or float32, or a list, optional
+            Moved as the images are, by nearest pixels and with 0 beyond the border; colours and
+            erasing leave them alone.
+        n_threads : int, optional
+            The result does not depend on it; in a worker process 1 where not given.
+
+        Returns
+        -------
+        images, or a tuple of images, y and masks, those that were given
+            (N, height, width[, C]), (N, C, height, width), or with 5 or 10 variants after N.
+        """
+        batch = image_batch("images", images)
+        samples = sample_numbers(indices, batch.n)
+        at = whole("epoch", epoch, 0, 2**40 - 1)
+        planar = one_of("layout", layout, ["NHWC", "NCHW"]) == "NCHW"
+        n = _threads(n_threads)
+        self._check_channels(batch.channels)
+        if y is not None and len(y) != batch.n:
+            raise ValueError(f"y: expected {batch.n} labels, one for each image, got {len(y)}")
+        if self.mix and masks is not None:
+            raise ValueError(f"masks: expected none with {self.mix!r}, which mixes labels")
+        soft = self.mix.soft_labels(y, batch.n) if self.mix and y is not None else None
+        result_dtype = self._dtype(dtype, batch.dtype)
+        mask = None if masks is None else mask_batch(masks, batch)
+        result, full = self._target(batch, planar, result_dtype, out)
+        if self.mix is None:
+            self._core.run(batch.core, samples, at, full, planar, False, n)
+        else:
+            lambdas = self._mixed(self.mix, batch, samples, at, full, planar, n)
+            y = y if soft is None else mixing.mix_labels(soft, lambdas)
+        results = [result] if y is None else [result, y]
+        if mask is not None:
+            moved, full = self._target(mask, planar, mask.dtype, None)
+            self._core.run(mask.core, samples, at, full, planar, True, n)
+            results.append(moved)
+        return results[0] if len(results) == 1 else tuple(results)
+
+    def parameters(
+        self,
+        images: Array | Sequence[Any],
+        indices: npt.ArrayLike | None = None,
+        epoch: int = 0,
+    ) -> list[dict[str, Any]]:
+        """What is drawn for a batch, one dict for each transform.
+
+        Parameters
+        ----------
+        images : as for a call, or the shape (N, H, W) or (N, H, W, C)
+        indices, epoch
+            As for a call.
+
+        Returns
+        -------
+        list of dict
+            In the order of the transforms, those within `RandomApply` and `OneOf` in their place:
+            "transform", its name; "applied" (N,) bool; and arrays (N,) of what it has drawn: "top",
+            "left", "height" and "width" in pixels, "degrees", "brightness", "lambda", ... They
+            mean something where applied is True.
+
+        Examples
+        --------
+        >>> from fanin.augment import Compose, HorizontalFlip, RandomCrop
+        >>> aug = Compose([RandomCrop(24), HorizontalFlip(p=0)], seed=0)
+        >>> crop, flip = aug.parameters((3, 32, 32))
+        >>> crop["transform"], crop["top"].shape, int(crop["top"].max()) <= 8
+        ('RandomCrop', (3,), True)
+        >>> flip["applied"]
+        array([False, False, False])
+        """
+        heights, widths = _sizes(images)
+        samples = sample_numbers(indices, len(heights))
+        at = whole("epoch", epoch, 0, 2**40 - 1)
+        applied, values = self._core.draw(samples, at, heights, widths)
+        drawn = []
+        places = [i for i, op in enumerate(self._program) if op[0] not in ("gate", "choose")]
+        for place, leaf in zip(places, self._leaves, strict=True):
+            named = _draws.named(leaf._kind, applied[:, place], values[:, place])
+            drawn.append({"transform": type(leaf).__name__, **leaf._drawn(named)})
+        if self.mix:
+            height, width = self._one_size(heights, widths)
+            mixed = _draws.mixed(self.mix, self.seed, samples, at, height, width)
+            drawn.append({"transform": type(self.mix).__name__, **mixed})
+        return drawn
+
+    def output_size(self, height: int, width: int) -> tuple[int, int]:
+        """(height, width) of the result for an image of that size.
+
+        >>> fanin.augment.Compose([fanin.augment.Resize(16)]).output_size(48, 64)
+        (16, 21)
+        """
+        height, width = whole("height", height, 1), whole("width", width, 1)
+        return self._core.output(height, width)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The whole pipeline as JSON values; `from_dict` makes it again.
+
+        >>> fanin.augment.Compose([fanin.augment.VerticalFlip(p=0.1)]).to_dict()["transforms"]
+        [{'name': 'VerticalFlip', 'p': 0.1, 'alternating': False}]
+        """
+        return {
+            "format": "fanin.augment",
+            "version": VERSION,
+            "seed": self.seed,
+            "transforms": [t.to_dict() for t in self.transforms],
+        }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """The pipeline of which `to_dict` gave these values."""
+        given: Any = values
+        if not isinstance(given, Mapping) or given.get("format") != "fanin.augment":
+            raise ValueError("values: expected what Compose.to_dict() gives, got something else")
+        if values.get("version") != VERSION:
+            raise ValueError(
+                f"version: expected {VERSION}, got {values.get('version')!r}; "
+                "another version of fanin wrote this pipeline"
+            )
+        if set(values) != {"format", "version", "seed", "transforms"}:
+            raise ValueError(
+                "values: expected format, version, seed and transforms, "
+                f"got {', '.join(map(str, values))}"
+            )
+        steps = sequence("transforms", values["transforms"], "a list of dicts")
+        return cls([transform_from_dict(step) for step in steps], values["seed"])
+
+    def to_json(self, indent: int | None = None) -> str:
+        """`to_dict` as JSON.
+
+        >>> from fanin.augment import Compose, Cutout
+        >>> aug = Compose([Cutout(8, border="inside")], seed=3)
+        >>> Compose.from_json(aug.to_json()) == aug
+        True
+        """
+        return json.dumps(self.to_dict(), indent=indent)
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """The pipeline that `to_json` wrote."""
+        try:
+            values = json.loads(text)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"text: expected JSON of Compose.to_json(), got: {error}") from None
+        return cls.from_dict(values)
+
+    def __repr__(self) -> str:
+        return f"Compose({list(self.transforms)!r}, seed={self.seed})"
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Compose):
+            return NotImplemented
+        return self.seed == other.seed and self.transforms == other.transforms
+
+    def __hash__(self) -> int:
+        return hash((self.transforms, self.seed))
+
+    def __reduce__(self) -> tuple[Callable[..., Self], tuple[list[Transform], int]]:
+        return type(self), (list(self.transforms), self.seed)
+
+    def _check_channels(self, n: int) -> None:
+        for leaf in self._leaves:
+            for name, values in leaf._per_channel():
+                if len(values) not in (1, n):
+                    raise ValueError(
+                        f"images: expected {len(values)} channels, as {name} of {leaf!r} has; "
+                        f"got {n}"
+                    )
+
+    def _dtype(self, dtype: npt.DTypeLike | None, own: np.dtype[Any]) -> np.dtype[Any]:
+        normal = self._core.normalizes
+        if dtype is None:
+            return np.dtype(np.float32) if normal else own
+        try:
+            result = np.dtype(dtype)
+        except TypeError:
+            raise TypeError(f"dtype: expected uint8 or float32, got {dtype!r}") from None
+        if result not in (np.dtype(np.uint8), np.dtype(np.float32)):
+            raise ValueError(f"dtype: expected uint8 or float32, got {result}")
+        if result == np.uint8 and (normal or own != np.uint8):
+            reason = "after Normalize" if normal else "of float32 images"
+            raise ValueError(f"dtype: expected float32 {reason}, got uint8")
+        return result
+
+    def _one_size(self, heights: Array, widths: Array) -> tuple[int, int]:
+        """The size of the results, those of all images."""
+        pairs = sorted(set(zip(heights.tolist(), widths.tolist(), strict=True)))
+        sizes = {self._core.output(*pair): pair for pair in pairs}
+        if len(sizes) > 1:
+            (a, of_a), (b, of_b) = list(sizes.items())[:2]
+            raise ValueError(
+                f"images: expected sizes that become one size, but {of_a} becomes {a} and {of_b} "
+                f"becomes {b}; add a Resize or a crop to (height, width)"
+            )
+        return next(iter(sizes)) if sizes else (0, 0)
+
+    def _target(
+        self, batch: Images, planar: bool, dtype: np.dtype[Any], out: Array | None
+    ) -> tuple[Array, Array]:
+        """The result as the caller sees it, and as the core does, with an axis of channels."""
+        height, width = (
+            self._one_size(*batch.sizes()) if batch.ragged else self._core.output(*batch.size)
+        )
+        variants = (self.variants,) if self.variants > 1 else ()
+        image = (batch.channels, height, width) if planar else (height, width, batch.channels)
+        shape = (batch.n, *variants, *image)
+        seen = shape if batch.has_channels else (batch.n, *variants, height, width)
+        if out is None:
+            full = np.empty(shape, dtype)
+            return full.reshape(seen), full
+        given = plain_array("out", out)
+        if given.shape != seen or given.dtype != dtype:
+            raise ValueError(f"out: expected shape {seen} {dtype}, got {describe(given)}")
+        if not given.flags.c_contiguous or not given.flags.writeable:
+            kind = "a C-contiguous" if given.flags.writeable else "a writable"
+            raise ValueError(f"out: expected {kind} array, got another")
+        return given, given.reshape(shape)
+
+    def _mixed(
+        self,
+        mix: mixing.Mix,
+        batch: Images,
+        samples: Array,
+        epoch: int,
+        full: Array,
+        planar: bool,
+        n_threads: int,
+    ) -> Array:
+        """The second pass; with nothing before it, the only one. Returns the lambdas."""
+        ready = batch.core
+        if self._steps or planar or not isinstance(ready, np.ndarray) or full.dtype != ready.dtype:
+            ready = np.empty_like(full)
+            self._core.run(batch.core, samples, epoch, ready, planar, False, n_threads)
+        options = (mix.kind, mix.alpha, mix.p, mix.per_sample, self.seed)
+        lambdas, _ = _core.mix_images(*options, ready, planar, samples, epoch, full, n_threads)
+        return lambdas
+
+
+def _check_order(steps: Sequence[Transform], mix: mixing.Mix | None) -> None:
+    normalized: Transform | None = None
+    corners: Transform | None = None
+    for step in steps:
+        if isinstance(step, mixing.Mix):
+            after = f" before {mix!r}" if mix else ""
+            raise ValueError(
+                f"transforms: expected {type(step).__name__} to be the last, "
+                f"got {step!r}{after or ' before others'}"
+            )
+        for leaf in step._leaves():
+            if normalized is not None and not leaf._after_normalize:
+                raise ValueError(
+                    "transforms: expected only RandomErasing, Cutout, Mixup or CutMix after "
+                    f"{normalized!r}, got {leaf!r}; put Normalize behind it"
+                )
+            if isinstance(leaf, colour.Normalize):
+                normalized = leaf
+            if isinstance(leaf, (crops.FiveCrop, crops.TenCrop)):
+                if corners is not None:
+                    raise ValueError(
+                        f"transforms: expected one of FiveCrop and TenCrop, "
+                        f"got {corners!r} and {leaf!r}"
+                    )
+                corners = leaf
+
+
+def _threads(n_threads: int | None) -> int:
+    """As the core takes them; where not said, one in a child of multiprocessing."""
+    if n_threads is None:
+        processes: Any = sys.modules.get("multiprocessing.process")
+        if processes is not None and processes.parent_process() is not None:
+            return 1
+    return threads(n_threads)
+
+
+def _sizes(images: Any) -> tuple[Array, Array]:
+    """Heights and widths of images, or of a shape."""
+    if isinstance(images, tuple) and all(isinstance(v, (int, np.integer)) for v in images):
+        if len(images) not in (3, 4):
+            raise ValueError(f"images: expected a shape (N, H, W) or (N, H, W, C), got {images}")
+        n = whole("images", images[0], 0)
+        height, width = (whole("images", v, 1) for v in images[1:3])
+        return np.full(n, height, np.int64), np.full(n, width, np.int64)
+    return image_batch("images", images).sizes()
+
+
+def transform_from_dict(values: Any) -> Transform:
+    """One transform from what its `to_dict` gave."""
+    if not isinstance(values, Mapping) or "name" not in values:
+        raise ValueError(f"transforms: expected dicts with a name, got {values!r}")
+    options = {str(k): v for k, v in values.items() if k != "name"}
+    name = values["name"]
+    if name not in KNOWN:
+        raise ValueError(f"transforms: expected one of {', '.join(KNOWN)}; got {name!r}")
+    if "transforms" in options:
+        inner = sequence("transforms", options["transforms"], "a list of dicts")
+        options["transforms"] = [transform_from_dict(step) for step in inner]
+    return KNOWN[name]._from_options(options)

@@ -1,0 +1,101 @@
+"""Transforms of transforms: some of the time, or one of several."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from fanin._validate import describe, sequence
+from fanin.augment._transform import Operation, Transform, probability
+
+__all__ = ["OneOf", "RandomApply"]
+
+
+@dataclass(frozen=True, repr=False)
+class _Group(Transform):
+    transforms: Sequence[Transform]
+
+    def __post_init__(self) -> None:
+        given = sequence("transforms", self.transforms, "a list of transforms")
+        if not given:
+            raise ValueError("transforms: expected at least one transform, got an empty list")
+        for transform in given:
+            self._check(transform)
+        self._set(transforms=tuple(given))
+
+    def _check(self, transform: object) -> None:
+        name = type(self).__name__
+        if not isinstance(transform, Transform):
+            raise TypeError(f"transforms: expected transforms, got {describe(transform)}")
+        for leaf in transform._leaves():
+            if leaf._kind in ("corner_crop", "normalize", ""):
+                raise ValueError(
+                    f"transforms: expected transforms that can be left out, got {leaf!r} in "
+                    f"{name}; put it into the Compose itself"
+                )
+
+    def _leaves(self) -> Iterator[Transform]:
+        for transform in self.transforms:
+            yield from transform._leaves()
+
+
+@dataclass(frozen=True, repr=False)
+class RandomApply(_Group):
+    """All of some transforms, in order, with probability p for each sample, else none.
+
+    Parameters
+    ----------
+    transforms : sequence of transforms
+        With and without them the result's size must be the same.
+    p : float, default 0.5
+
+    Notes
+    -----
+    torchvision's. The transforms' own p count within.
+
+    Examples
+    --------
+    >>> from fanin.augment import ColorJitter, Compose, GaussianNoise, RandomApply
+    >>> aug = Compose([RandomApply([ColorJitter(0.4), GaussianNoise()], p=0.8)])
+    >>> aug(np.zeros((2, 8, 8, 3), np.uint8)).shape
+    (2, 8, 8, 3)
+    """
+
+    p: float = 0.5
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._set(p=probability(self.p))
+
+    def _program(self) -> list[Operation]:
+        inner = [operation for t in self.transforms for operation in t._program()]
+        return [("gate", self.p, [float(len(inner))]), *inner]
+
+
+@dataclass(frozen=True, repr=False)
+class OneOf(_Group):
+    """One of some transforms for each sample, each as likely as the others.
+
+    Parameters
+    ----------
+    transforms : sequence of transforms
+        All must give the same size.
+
+    Notes
+    -----
+    torchvision's ``RandomChoice``. Albumentations' ``OneOf`` weighs by the transforms' own p; here
+    these decide whether the chosen one happens.
+
+    Examples
+    --------
+    >>> from fanin.augment import Compose, HorizontalFlip, OneOf, VerticalFlip
+    >>> aug = Compose([OneOf([HorizontalFlip(p=1), VerticalFlip(p=1)])], seed=0)
+    >>> aug(np.arange(4, dtype=np.uint8).reshape(1, 2, 2)).ravel().tolist() != [0, 1, 2, 3]
+    True
+    """
+
+    def _program(self) -> list[Operation]:
+        groups = [t._program() for t in self.transforms]
+        counts = [float(len(g)) for g in groups]
+        inner = [operation for group in groups for operation in group]
+        return [("choose", 1.0, [float(len(groups)), *counts]), *inner]

@@ -1,0 +1,75 @@
+"""Flips, torchvision's ``RandomHorizontalFlip`` and ``RandomVerticalFlip``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fanin.augment._transform import Transform, flag, probability
+
+__all__ = ["HorizontalFlip", "VerticalFlip"]
+
+
+@dataclass(frozen=True, repr=False)
+class _Flip(Transform):
+    p: float = 0.5
+    alternating: bool = False
+
+    def __post_init__(self) -> None:
+        self._set(p=probability(self.p), alternating=flag("alternating", self.alternating))
+        if self.alternating and self.p != 0.5:
+            raise ValueError(
+                f"p: expected its default 0.5 with alternating=True, which flips in every other "
+                f"epoch; got {self.p}"
+            )
+
+    def _numbers(self) -> list[float]:
+        return [float(self.alternating)]
+
+    def _program(self) -> list[tuple[str, float, list[float]]]:
+        return [(self._kind, 1.0 if self.alternating else self.p, self._numbers())]
+
+
+class HorizontalFlip(_Flip):
+    """Mirrors left and right, with probability p for each sample.
+
+    Parameters
+    ----------
+    p : float, default 0.5
+    alternating : bool
+        Each sample is flipped or not at random in epoch 0, and then in every other epoch: it is
+        seen both ways within any two epochs, which independent coins do not promise. After
+        airbench's "alternating flip" (Jordan 2024, "94% on CIFAR-10 in 3.29 seconds").
+
+    Notes
+    -----
+    torchvision's ``RandomHorizontalFlip``; its call on a batch flips all images or none.
+
+    Examples
+    --------
+    >>> flip = fanin.augment.Compose([fanin.augment.HorizontalFlip(p=1)])
+    >>> flip(np.arange(6, dtype=np.uint8).reshape(1, 2, 3))
+    array([[[2, 1, 0],
+            [5, 4, 3]]], dtype=uint8)
+    """
+
+    _kind = "hflip"
+
+
+class VerticalFlip(_Flip):
+    """Mirrors top and bottom, with probability p for each sample.
+
+    Parameters
+    ----------
+    p : float, default 0.5
+    alternating : bool
+        In every other epoch, as in `HorizontalFlip`.
+
+    Examples
+    --------
+    >>> flip = fanin.augment.Compose([fanin.augment.VerticalFlip(p=1)])
+    >>> flip(np.arange(6, dtype=np.uint8).reshape(1, 2, 3))
+    array([[[3, 4, 5],
+            [0, 1, 2]]], dtype=uint8)
+    """
+
+    _kind = "vflip"

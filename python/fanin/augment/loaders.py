@@ -1,0 +1,245 @@
+"""Augmented batches for others' training loops: a plain generator, and PyTorch's DataLoader."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fanin import _core
+from fanin._validate import describe, one_of, whole
+from fanin.augment._batch import image_batch
+from fanin.augment._transform import flag
+from fanin.augment.compose import Compose
+
+__all__ = ["Indexed", "batches", "torch_collate"]
+
+Array = npt.NDArray[Any]
+
+
+def _pipeline(aug: object) -> Compose:
+    if not isinstance(aug, Compose):
+        raise TypeError(f"aug: expected a Compose, got {describe(aug)}")
+    return aug
+
+
+def batches(
+    X: Array | Sequence[Array],
+    y: Array | None,
+    aug: Compose,
+    batch_size: int,
+    epoch: int,
+    shuffle: bool = True,
+    seed: int = 0,
+    *,
+    drop_last: bool = False,
+    layout: str = "NHWC",
+    dtype: npt.DTypeLike | None = None,
+    n_threads: int | None = None,
+) -> Iterator[Any]:
+    """An epoch of augmented minibatches.
+
+    Parameters
+    ----------
+    X : (N, H, W[, C]) uint8 or float32, or a list of images
+    y : (N, ...), or None
+        Labels.
+    aug : Compose
+    batch_size : int
+    epoch : int
+        Decides the order and every draw.
+    shuffle : bool, default True
+        A fresh permutation in each epoch, that of `fanin.MLP.fit` with this seed.
+    seed : int, default 0
+        Of the order; the transforms have the pipeline's.
+    drop_last : bool, default False
+        Leaves out a last batch that is not full.
+    layout, dtype, n_threads
+        As for the pipeline's call.
+
+    Yields
+    ------
+    images, or (images, y)
+        What the pipeline returns.
+
+    Examples
+    --------
+    >>> from fanin.augment import Compose, HorizontalFlip, batches
+    >>> X, y = np.zeros((10, 8, 8), np.uint8), np.arange(10)
+    >>> for epoch in range(2):
+    ...     for images, labels in batches(X, y, Compose([HorizontalFlip()]), 4, epoch):
+    ...         print(epoch, images.shape, labels)
+    0 (4, 8, 8) [7 1 4 3]
+    0 (4, 8, 8) [9 6 0 5]
+    0 (2, 8, 8) [8 2]
+    1 (4, 8, 8) [6 0 1 2]
+    1 (4, 8, 8) [5 9 8 3]
+    1 (2, 8, 8) [7 4]
+    """
+    pipeline, images = _pipeline(aug), image_batch("X", X)
+    size = whole("batch_size", batch_size, 1)
+    at, seed = whole("epoch", epoch, 0, 2**40 - 1), whole("seed", seed, 0, 2**64 - 1)
+    one_of("layout", layout, ["NHWC", "NCHW"])
+    if y is not None and len(y) != images.n:
+        raise ValueError(f"y: expected {images.n} labels, one for each image, got {len(y)}")
+    labels = None if y is None else np.asarray(y)
+    order = np.arange(images.n)
+    if flag("shuffle", shuffle):
+        _core.random_permutation(order, seed, _core.stream_of("shuffle", 0, at))
+    end = images.n // size * size if flag("drop_last", drop_last) else images.n
+
+    def each() -> Iterator[Any]:
+        for begin in range(0, end, size):
+            rows = order[begin : begin + size]
+            batch = X[rows] if isinstance(X, np.ndarray) else [X[row] for row in rows]
+            yield pipeline(
+                batch,
+                None if labels is None else labels[rows],
+                indices=rows,
+                epoch=at,
+                layout=layout,
+                dtype=dtype,
+                n_threads=n_threads,
+            )
+
+    return each()
+
+
+class Indexed:
+    """A PyTorch data set whose items begin with their number: (index, image, label).
+
+    Parameters
+    ----------
+    dataset : object with ``len()`` and ``[index]``
+        Gives (image, label, ...) or an image alone; without random transforms of its own.
+    """
+
+    def __init__(self, dataset: Any) -> None:
+        for name in ("__len__", "__getitem__"):
+            if not hasattr(dataset, name):
+                raise TypeError(f"dataset: expected len() and [index], got {describe(dataset)}")
+        self.dataset = dataset
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitem__(self, index: int) -> tuple[Any, ...]:
+        item = self.dataset[index]
+        return (index, *item) if isinstance(item, (tuple, list)) else (index, item)
+
+
+class _Collate:
+    """What `torch_collate` returns. The epoch lies in memory shared with the workers."""
+
+    def __init__(
+        self, aug: Compose, epoch: int, layout: str, dtype: npt.DTypeLike | None, shared: Any
+    ) -> None:
+        self.aug, self._layout, self._dtype = aug, layout, dtype
+        self._epoch = shared
+        self.epoch = epoch
+
+    @property
+    def epoch(self) -> int:
+        """The epoch of the next draws, in all workers."""
+        return int(self._epoch)
+
+    @epoch.setter
+    def epoch(self, value: int) -> None:
+        self._epoch.fill_(whole("epoch", value, 0, 2**40 - 1))
+
+    def set_epoch(self, epoch: int) -> None:
+        """As ``collate.epoch = epoch``; the name that PyTorch's samplers have."""
+        self.epoch = epoch
+
+    def __call__(self, samples: Sequence[Any]) -> Any:
+        torch = _torch()
+        indices, images, labels = _columns(samples)
+        results = self.aug(
+            _stacked(images),
+            None if labels is None else np.asarray(labels),
+            indices=indices,
+            epoch=self.epoch,
+            layout=self._layout,
+            dtype=self._dtype,
+        )
+        if isinstance(results, tuple):
+            return tuple(torch.from_numpy(r) for r in results)
+        return torch.from_numpy(results)
+
+
+def torch_collate(
+    aug: Compose,
+    epoch: int = 0,
+    layout: str = "NCHW",
+    dtype: npt.DTypeLike | None = None,
+) -> Callable[[Sequence[Any]], Any]:
+    """A ``collate_fn`` for PyTorch's DataLoader that augments whole batches.
+
+    Draws are keyed by the numbers of the samples, so that no worker repeats another and no epoch
+    the one before::
+
+        collate = fanin.augment.torch_collate(aug)
+        loader = DataLoader(fanin.augment.Indexed(dataset), 128, shuffle=True, num_workers=4,
+                            persistent_workers=True, collate_fn=collate)
+        for epoch in range(n_epochs):
+            collate.epoch = epoch
+            for x, y in loader:
+                ...
+
+    Parameters
+    ----------
+    aug : Compose
+    epoch : int, default 0
+        Set ``collate.epoch`` before each epoch begins; the workers see it, persistent ones too.
+    layout : {"NCHW", "NHWC"}
+        PyTorch's by default.
+    dtype : {"uint8", "float32"}, optional
+        As for the pipeline's call.
+
+    Returns
+    -------
+    callable
+        Takes a list of (index, image, label) or (index, image), which `Indexed` makes of any data
+        set. Images are arrays, PIL images or tensors, (H, W) or (H, W, C), of one size or of any
+        that the pipeline gives one size. Returns tensors: (x, y), or x alone.
+    """
+    pipeline = _pipeline(aug)
+    one_of("layout", layout, ["NHWC", "NCHW"])
+    shared = _torch().zeros((), dtype=_torch().int64).share_memory_()
+    return _Collate(pipeline, epoch, layout, dtype, shared)
+
+
+def _torch() -> Any:
+    try:
+        return importlib.import_module("torch")
+    except ImportError as error:
+        raise ImportError("torch_collate: expected PyTorch; pip install torch") from error
+
+
+def _columns(samples: Sequence[Any]) -> tuple[list[int], list[Any], list[Any] | None]:
+    """Indices, images and labels of a list of samples."""
+    for sample in samples:
+        if not isinstance(sample, (tuple, list)) or len(sample) not in (2, 3):
+            what = f"{len(sample)} values" if isinstance(sample, (tuple, list)) else "another"
+            raise TypeError(
+                f"samples: expected (index, image, label) or (index, image), got {what}; "
+                "fanin.augment.Indexed(dataset) adds the index"
+            )
+    columns = [list(column) for column in zip(*samples, strict=True)]
+    try:
+        indices = [whole("index", index, 0) for index in columns[0]]
+    except TypeError as error:
+        raise TypeError(f"samples: {error}; fanin.augment.Indexed(dataset) adds it") from None
+    return indices, columns[1], columns[2] if len(columns) == 3 else None
+
+
+def _stacked(images: list[Any]) -> Array | list[Array]:
+    """One array of images of one size, else a list."""
+    arrays = [np.ascontiguousarray(image) for image in images]
+    first = arrays[0]
+    if all((a.shape, a.dtype) == (first.shape, first.dtype) for a in arrays):
+        return np.stack(arrays)
+    return arrays

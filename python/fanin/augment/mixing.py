@@ -1,0 +1,154 @@
+"""Pairs of samples mixed, and their labels with them: Mixup and CutMix.
+
+A sample is mixed with the one before it in the batch, the first with the last; in a shuffled batch
+these are random pairs. So, other than all else, the result depends on the batch.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fanin._validate import describe, one_of, plain_array, real, whole
+from fanin.augment._transform import Transform, probability
+
+__all__ = ["CutMix", "Mixup"]
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True, repr=False)
+class Mix(Transform):
+    """What `Mixup` and `CutMix` share."""
+
+    _after_normalize = True
+
+    alpha: float = 1.0
+    p: float = 1.0
+    mode: str = "batch"
+    num_classes: int | None = None
+
+    def __post_init__(self) -> None:
+        classes = self.num_classes
+        self._set(
+            alpha=real("alpha", self.alpha, 0.0),
+            p=probability(self.p),
+            mode=one_of("mode", self.mode, ["batch", "sample"]),
+            num_classes=None if classes is None else whole("num_classes", classes, 1, 2**31 - 1),
+        )
+
+    @property
+    def kind(self) -> str:
+        """The core's name of it."""
+        return type(self).__name__.lower()
+
+    @property
+    def per_sample(self) -> bool:
+        """Whether every sample has a lambda of its own."""
+        return self.mode == "sample"
+
+    def soft_labels(self, y: Array, n: int) -> Array:
+        """Labels (n,) as rows of 0 and 1, (n, C) float32; soft ones as they are."""
+        y = plain_array("y", y)
+        name = type(self).__name__
+        if y.ndim == 2 and len(y) == n and y.dtype.kind == "f":
+            if self.num_classes not in (None, y.shape[1]):
+                raise ValueError(
+                    f"y: expected shape ({n}, {self.num_classes}) for {self!r}, got {describe(y)}"
+                )
+            if not (np.isfinite(y).all() and (y >= 0).all()):
+                raise ValueError("y: expected soft labels that are finite and at least 0")
+            return y.astype(np.float32)
+        if y.shape != (n,) or y.dtype.kind not in "iu":
+            raise ValueError(
+                f"y: expected ({n},) whole numbers or ({n}, C) floats as labels for {name}, "
+                f"got {describe(y)}"
+            )
+        if self.num_classes is None:
+            raise ValueError(
+                f"num_classes: expected the number of classes for whole numbers as labels; "
+                f"write {name}(..., num_classes=C) or give soft labels (N, C)"
+            )
+        outside = (y < 0) | (y >= self.num_classes)
+        if outside.any():
+            row = int(np.argmax(outside))
+            raise ValueError(
+                f"y: expected labels in 0 .. {self.num_classes - 1}, got {y[row]} in row {row}"
+            )
+        soft = np.zeros((n, self.num_classes), np.float32)
+        soft[np.arange(n), y.astype(np.int64)] = 1
+        return soft
+
+
+def mix_labels(soft: Array, lambdas: Array) -> Array:
+    """``lambda y[i] + (1 - lambda) y[i - 1]`` of labels (N, C), float32."""
+    share = lambdas[:, None]
+    mixed: Array = (share * soft + (1 - share) * np.roll(soft, 1, axis=0)).astype(np.float32)
+    return mixed
+
+
+class Mixup(Mix):
+    """``lambda x[i] + (1 - lambda) x[i - 1]``, of images and labels.
+
+    Parameters
+    ----------
+    alpha : float, default 1.0
+        lambda ~ Beta(alpha, alpha); 0.2 is usual for ImageNet, 1.0 for CIFAR-10; 0 mixes nothing.
+    p : float, default 1.0
+        Of mixing at all: the batch, or each sample with ``mode="sample"``.
+    mode : {"batch", "sample"}
+        One lambda for the batch, drawn as its first sample's, or one for each sample.
+    num_classes : int, optional
+        C, where labels are whole numbers; soft labels (N, C) have it.
+
+    Notes
+    -----
+    Zhang et al. 2018; torchvision's ``MixUp``, with uint8 images too (rounded to nearest, ties to
+    even). timm pairs each sample with the one at the batch's other end, Keras draws lambda for each
+    sample, kornia evenly from [0, 1]. Last in a pipeline, or the `mix` of `fanin.MLP.fit`.
+
+    Examples
+    --------
+    >>> aug = fanin.augment.Compose([fanin.augment.Mixup(0.2, num_classes=3)], seed=0)
+    >>> images = np.arange(8, dtype=np.float32).reshape(2, 2, 2) / 8
+    >>> mixed, y = aug(images, np.array([0, 2]))
+    >>> y.shape, y.sum(axis=1)
+    ((2, 3), array([1., 1.], dtype=float32))
+    >>> bool(np.allclose(mixed[0], y[0, 0] * images[0] + y[0, 2] * images[1]))
+    True
+    """
+
+
+class CutMix(Mix):
+    """A rectangle of the sample before is pasted over this one; labels follow the areas.
+
+    The rectangle's sides are ``sqrt(1 - lambda)`` of the image's, its centre is uniform over all
+    pixels, and it is clipped at the border; then ``lambda = 1 - area / (H W)``, exactly.
+
+    Parameters
+    ----------
+    alpha : float, default 1.0
+        lambda ~ Beta(alpha, alpha) before the clipping; 0 mixes nothing.
+    p : float, default 1.0
+        Of mixing at all: the batch, or each sample with ``mode="sample"``.
+    mode : {"batch", "sample"}
+        One rectangle for the batch, drawn as its first sample's, or one for each sample.
+    num_classes : int, optional
+        C, where labels are whole numbers; soft labels (N, C) have it.
+
+    Notes
+    -----
+    Yun et al. 2019; torchvision's ``CutMix``. kornia and Keras keep the rectangle inside; the
+    authors' first code did not correct lambda.
+
+    Examples
+    --------
+    >>> aug = fanin.augment.Compose([fanin.augment.CutMix(num_classes=2)], seed=0)
+    >>> images = np.stack([np.zeros((8, 8)), np.ones((8, 8))]).astype(np.uint8)
+    >>> mixed, y = aug(images, np.array([0, 1]))
+    >>> bool((mixed.mean(axis=(1, 2)) == y[:, 1]).all())
+    True
+    """

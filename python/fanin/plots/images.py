@@ -1,0 +1,234 @@
+"""Images side by side, and what an augmentation makes of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fanin import _validate
+from fanin.augment import Compose, Normalize
+from fanin.plots._style import FAINT, INK, WIDTH, Panels, panels
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["augmentations", "image_grid"]
+
+Array = NDArray[Any]
+
+LINE = 0.17  # inches of a line of 9 points
+CORNERS = ("top\nleft", "top\nright", "bottom\nleft", "bottom\nright", "centre")
+MOST_ROWS, MOST_VARIANTS = 64, 16
+
+
+def augmentations(
+    X: Array | Sequence[Array],
+    aug: Compose,
+    n: int = 4,
+    variants: int = 6,
+    labels: Sequence[str] | None = None,
+    ax: Any = None,
+) -> Panels:
+    """Draw images, and beside each of them variants that a pipeline makes of it.
+
+    Row i is sample i of the data, and the variants are its draws in epochs 0, 1, ...: what training
+    would see. Crops that make five or ten images of one are all shown, those of epoch 0. With
+    `Mixup` or `CutMix` the rows shown are the batch, and shares of their labels stand below. What
+    `Normalize` did is undone for the eye.
+
+    Parameters
+    ----------
+    X : (N, H, W) or (N, H, W, C) uint8 or float32 in [0, 1], or a list of images
+        The first n are drawn. Grey ones are drawn from 0 to the brightest of them.
+    aug : fanin.augment.Compose
+    n : int
+        Rows, 64 at most; fewer where there are fewer images.
+    variants : int
+        Of each, 16 at most.
+    labels : sequence of str, optional
+        Beside the rows; their numbers where not given.
+    ax : matplotlib Axes, (n, 1 + variants), optional
+        Where to draw; by default on a new figure.
+
+    Returns
+    -------
+    axes : ndarray of Axes, (n, 1 + variants)
+
+    Raises
+    ------
+    ImportError
+        Without matplotlib.
+    ValueError, TypeError
+        Where X does not hold images, or does not fit the pipeline.
+
+    Examples
+    --------
+    >>> (X, y), _ = fanin.datasets.load("digits")
+    >>> aug = fanin.augment.Compose([fanin.augment.RandomCrop(8, padding=1)], seed=0)
+    >>> fanin.plots.augmentations(X, aug, n=2, variants=3).shape
+    (2, 4)
+    """
+    if not isinstance(aug, Compose):
+        raise TypeError(f"aug: expected a fanin.augment.Compose, got {type(aug).__name__}")
+    n = _validate.whole("n", n, 1, MOST_ROWS)
+    variants = _validate.whole("variants", variants, 1, MOST_VARIANTS)
+    shown = X[:n]
+    n = len(shown)
+    if n == 0:
+        raise ValueError("X: expected at least one image, got none")
+    names = [str(i) for i in range(n)] if labels is None else list(map(str, labels))[:n]
+    if len(names) != n:
+        raise ValueError(f"labels: expected one for each of {n} rows, got {len(names)}")
+    made, heads = _variants(shown, aug, variants)
+    rows = [[shown[i], *(batch[i] for batch in made)] for i in range(n)]
+    if any(np.shape(image)[:2] != np.shape(rows[0][0])[:2] for row in rows for image in row):
+        heads = [f"{head}\n{_size(column)}" for head, column in zip(heads, zip(*rows, strict=True),
+                                                                  strict=True)]  # fmt: skip
+    captions = _shares(shown, aug, variants, names) if aug.mix else None
+    return image_grid(rows, labels=names, titles=heads, captions=captions, ax=ax)
+
+
+def _variants(
+    X: Array | Sequence[Array], aug: Compose, count: int
+) -> tuple[list[Array], list[str]]:
+    """Batches as images that can be drawn, and titles of all columns."""
+    if aug.variants > 1:
+        crops = _shown(aug(X), aug)
+        names = [*CORNERS, *(f"{name}\nflipped" for name in CORNERS)][: aug.variants]
+        return [crops[:, v] for v in range(aug.variants)], ["original", *names]
+    batches = [_shown(aug(X, epoch=epoch), aug) for epoch in range(count)]
+    return batches, ["original", *(f"epoch {epoch}" for epoch in range(count))]
+
+
+def _shown(images: Array, aug: Compose) -> Array:
+    """Without what a `Normalize` did."""
+    for leaf in aug._leaves:
+        if isinstance(leaf, Normalize):
+            images = images * np.asarray(leaf.std, np.float32) + np.asarray(leaf.mean, np.float32)
+    return images
+
+
+def _size(images: Sequence[Array]) -> str:
+    """Height by width, where all images of a column have one."""
+    sizes = {np.shape(image)[:2] for image in images}
+    return "×".join(map(str, sizes.pop())) if len(sizes) == 1 else "any size"
+
+
+def _shares(
+    X: Array | Sequence[Array], aug: Compose, variants: int, names: Sequence[str]
+) -> list[list[str]]:
+    """Of each variant, how much of which label it has."""
+    columns = [["" for _ in names]]
+    for epoch in range(variants):
+        mixed = aug.parameters(X, epoch=epoch)[-1]
+        columns.append(
+            [
+                f"{share:.0%} {own}\n{1 - share:.0%} {names[partner]}" if share < 1 else own
+                for own, share, partner in zip(
+                    names, mixed["lambda"], mixed["partner"], strict=True
+                )
+            ]
+        )
+    return [list(row) for row in zip(*columns, strict=True)]
+
+
+def image_grid(
+    images: Sequence[Sequence[Array | None]],
+    labels: Sequence[str] | None = None,
+    titles: Sequence[str] | None = None,
+    captions: Sequence[Sequence[str]] | None = None,
+    ax: Any = None,
+) -> Panels:
+    """Draw images in rows and columns.
+
+    Parameters
+    ----------
+    images : rows of (H, W), (H, W, 1), (H, W, 3) or (H, W, 4), uint8 or float in [0, 1]
+        All rows are of one length; where there is None the place stays empty. Grey images are
+        drawn from 0 to the brightest of all.
+    labels : sequence of str, optional
+        Of the rows, at their left.
+    titles : sequence of str, optional
+        Of the columns.
+    captions : rows of str, optional
+        Below each image.
+    ax : matplotlib Axes, (rows, columns), optional
+
+    Returns
+    -------
+    axes : ndarray of Axes, (rows, columns)
+
+    Examples
+    --------
+    >>> (X, y), _ = fanin.datasets.load("digits")
+    >>> axes = fanin.plots.image_grid([X[:3], X[3:6]], labels=["first", "next"])
+    >>> axes.shape, axes[1, 0].get_ylabel()
+    ((2, 3), 'next')
+    """
+    rows = [[None if image is None else _drawable(image) for image in row] for row in images]
+    if not rows or not rows[0] or len({len(row) for row in rows}) > 1:
+        lengths = ", ".join(str(len(row)) for row in rows) or "none"
+        raise ValueError(f"images: expected rows of one length, at least 1, got {lengths}")
+    present = [image for row in rows for image in row if image is not None]
+    grey = [image.max() for image in present if image.ndim == 2]
+    brightest = max((float(v) for v in grey), default=1.0) or 1.0
+    axes = panels(ax, len(rows), len(rows[0]), _height(rows, labels, titles, captions))
+    points = min(9.0, max(5.0, 80 / len(rows[0])))  # side by side without touching
+    for i, row in enumerate(rows):
+        for j, image in enumerate(row):
+            _image(axes[i, j], image, brightest)
+            if titles and i == 0:
+                axes[i, j].set_title(titles[j], fontsize=points, color=INK)
+            if captions and captions[i][j]:
+                axes[i, j].set_xlabel(captions[i][j], fontsize=8.5, color=INK)
+        if labels:
+            axes[i, 0].set_ylabel(
+                labels[i], rotation=0, ha="right", va="center", fontsize=9, color=INK
+            )
+    return axes
+
+
+def _drawable(image: Array) -> Array:
+    image = np.asarray(image)
+    if image.ndim == 3 and image.shape[2] == 1:
+        image = image[:, :, 0]
+    if image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[2] not in (3, 4)):
+        raise ValueError(
+            f"images: expected (H, W), (H, W, 1), (H, W, 3) or (H, W, 4), got {image.shape}"
+        )
+    return image if image.dtype == np.uint8 else image.astype(np.float64).clip(0, 1)
+
+
+def _height(
+    rows: Sequence[Sequence[Array | None]],
+    labels: Sequence[str] | None,
+    titles: Sequence[str] | None,
+    captions: Sequence[Sequence[str]] | None,
+) -> float:
+    """Inches that fit the figure's width: all places are as high as the highest image."""
+    most = 0.075 * max((len(label) for label in labels), default=0) if labels else 0.0
+    width = (WIDTH - most) / len(rows[0]) - 0.06
+    tallest = max(
+        (image.shape[0] / image.shape[1] for row in rows for image in row if image is not None),
+        default=1.0,
+    )
+    below = _lines([text for row in captions for text in row]) if captions else 0
+    above = _lines(titles) if titles else 0
+    return len(rows) * (width * min(tallest, 4.0) + 0.06 + LINE * below) + LINE * above + 0.1
+
+
+def _lines(texts: Sequence[str]) -> int:
+    return max((text.count("\n") + 1 for text in texts), default=0)
+
+
+def _image(panel: Axes, image: Array | None, brightest: float) -> None:
+    panel.set(xticks=[], yticks=[])
+    for side in panel.spines.values():
+        side.set(color=FAINT, linewidth=0.6)
+    if image is None:
+        panel.spines[:].set_visible(False)
+        return
+    panel.imshow(image, cmap="gray", vmin=0, vmax=brightest)
