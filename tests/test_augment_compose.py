@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import fanin
@@ -41,6 +41,7 @@ from fanin.augment import (
     parse,
 )
 from fanin.augment.compose import KNOWN
+from reference_augment import augmented
 
 # Of every transform one with its options away from their defaults.
 EVERY: list[Any] = [
@@ -107,6 +108,64 @@ def test_the_whole_pipeline_is_the_reference() -> None:
     steps = [t for t in EVERY[:-1] if not isinstance(t, (Resize, GaussianNoise, RandomErasing))]
     images = noise(40, 32, 36)
     check(Compose(steps, seed=3), images, tolerance=2.0, epoch=5)
+
+
+ANY_ORDER: list[Any] = [
+    HorizontalFlip(),
+    VerticalFlip(alternating=True),
+    RandomCrop((14, 15), padding=4, fill=60),
+    RandomCrop(14, padding=6, padding_mode="reflect"),
+    RandomAffine(20, (0.1, 0.1), (0.8, 1.3), (0.9, 1.1), 10, fill=90),
+    RandomRotation(30, fill=128, p=0.5),
+    LensDistortion(0.3, fill=33),
+    ColorJitter(0.4, 0.4, 0.4, 0.1),
+    ColorJitter(contrast=0.5, p=0.5),
+    RandomGrayscale(0.5),
+    Cutout(4, value=99),
+    RandomErasing(value=(1, 2, 3)),
+    OneOf([VerticalFlip(), ColorJitter(0.5), Cutout(3)]),
+    RandomApply([HorizontalFlip(1), ColorJitter(0, 0.5), LensDistortion(0.1)]),
+]
+
+
+@settings(max_examples=100)
+@given(st.lists(st.sampled_from(ANY_ORDER), max_size=5), st.integers(0, 1000))
+def test_any_order_is_the_reference(steps: list[Any], seed: int) -> None:
+    """Except for pixels where two borders meet, whose side a rounding decides."""
+    aug = Compose(steps, seed=seed)
+    images = noise(4, 16, 17)
+    expected = augmented(aug, images, epoch=2)
+    far = np.abs(aug(images, epoch=2) - np.clip(expected, 0, 255)) > 0.75
+    assert far.mean() < 0.02
+
+
+@pytest.mark.parametrize(
+    "transform",
+    [
+        RandomAffine(1e300, scale=(1e-30, 1e-30), fill=7),
+        RandomAffine(180, scale=(1e30, 1e30), fill=7),
+        RandomAffine(180, (1, 1), (1e-3, 1e-3), (1e-5, 1e-5), (89, 89, 89, 89), fill=7),
+        LensDistortion((1e30, 1e30), (-1, -1), fill=7),
+        LensDistortion((-1, -1), (1e38, 1e38), fill=7),
+        GaussianNoise(0, 1e30),
+        ColorJitter((1e30, 1e30), (1e30, 1e30), (1e30, 1e30), 0.5),
+        RandomCrop(300, padding=1000, padding_mode="reflect"),
+        RandomResizedCrop(300, scale=(1e-9, 1e-9)),
+        RandomErasing(1.0, (1e-9, 1), (1e-9, 1e9)),
+        Resize((1, 1000)),
+        Resize((1000, 1), antialias=False),
+    ],
+)
+def test_nothing_is_read_beyond_an_image(transform: Any) -> None:
+    """However wild the numbers: values are the image's or the fill, and no test tool complains."""
+    for height, width in [(1, 1), (1, 70), (70, 1), (17, 19)]:
+        images = np.full((3, height, width, 3), 200, np.uint8)
+        result = Compose([transform], seed=1)(images)
+        assert result.shape[0] == 3
+        if isinstance(transform, (RandomResizedCrop, RandomCrop, Resize)):
+            assert (result == 200).all()
+        floats = Compose([transform], seed=1)(images / np.float32(255))
+        assert np.isfinite(floats).all()
 
 
 @pytest.mark.parametrize("size", [0, 1, 15, 16, 17, 63, 65, 333])

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,71 +10,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fanin import _core
-
-Operation = tuple[str, float, Sequence[float]]
-
-FLIP: Operation = ("hflip", 0.5, [0])
-MODES = ["constant", "edge", "reflect", "symmetric"]
-MEAN, STD = [0.5, 0.4, 0.3, 0.2], [0.2, 0.25, 0.3, 0.4]
-NORMALIZE: Operation = ("normalize", 1, [*MEAN, *STD])
-AFFINE: Operation = (
-    "affine",
-    1,
-    [-30, 30, 0.1, 0.1, 0.8, 1.2, 0.9, 1.1, -5, 5, -5, 5, 9, 8, 7, 6],
+from augmentation_cases import (
+    AFFINE,
+    ERASE,
+    FLIP,
+    JITTER,
+    MEAN,
+    MODES,
+    NORMALIZE,
+    PIPELINES,
+    STD,
+    Operation,
+    crop,
+    digest,
+    draw,
+    noise_images,
+    resized_crop,
+    run,
 )
-LENS: Operation = ("lens", 1, [-0.2, 0.2, 0, 0.1, 1, 2, 3, 4])
-JITTER: Operation = ("jitter", 1, [0.6, 1.4, 0.6, 1.4, 0.6, 1.4, -0.1, 0.1])
-ERASE: Operation = ("erase", 0.8, [0.05, 0.4, 0.3, 3.3, 1, 0, 0, 0, 0])
-CUTOUT: Operation = ("cutout", 1, [8, 6, 0, 1, 2, 3, 4])
-NOISE: Operation = ("noise", 0.5, [0, 0.1, 1])
-GRAY: Operation = ("grayscale", 0.3, [])
-
-
-def crop(size: int, padding: int = 0, mode: int = 0) -> Operation:
-    return ("crop", 1, [size, size, *[padding] * 4, mode, 10, 20, 30, 40])
-
-
-def resized_crop(size: int, antialias: bool = True) -> Operation:
-    return ("resized_crop", 1, [size, size, 0.1, 1, 3 / 4, 4 / 3, antialias])
-
-
-def noise_images(n: int, height: int, width: int, channels: int) -> np.ndarray:
-    shape = (n, height, width, channels)
-    return np.random.default_rng(7).integers(0, 256, shape, dtype=np.uint8)
-
-
-def run(
-    ops: Sequence[Operation],
-    images: Any,
-    *,
-    seed: int = 0,
-    epoch: int = 0,
-    indices: np.ndarray | None = None,
-    planar: bool = False,
-    mask: bool = False,
-    dtype: Any = None,
-    n_threads: int = 0,
-) -> np.ndarray:
-    aug = _core.Augmentation(list(ops), seed)
-    height, width, channels = images[0].shape
-    if indices is None:
-        indices = np.arange(len(images))
-    if dtype is None:
-        dtype = np.float32 if aug.normalizes and not mask else images[0].dtype
-    height, width = aug.output(height, width)
-    size = (channels, height, width) if planar else (height, width, channels)
-    variants = (aug.variants,) if aug.variants > 1 else ()
-    out = np.full((len(images), *variants, *size), 77, dtype)
-    aug.run(images, indices, epoch, out, planar, mask, n_threads)
-    return out
-
-
-def draw(
-    ops: Sequence[Operation], n: int, height: int, width: int, seed: int = 0, epoch: int = 0
-) -> tuple[np.ndarray, np.ndarray]:
-    aug = _core.Augmentation(list(ops), seed)
-    return aug.draw(np.arange(n), epoch, np.full(n, height), np.full(n, width))
+from fanin import _core
 
 
 def padded(image: np.ndarray, padding: int, mode: int) -> np.ndarray:
@@ -174,86 +127,14 @@ def test_bytes_become_floats_of_one() -> None:
     assert run([("hflip", 1, [0])], np.full_like(images, 255), dtype=np.float32).max() == 1
 
 
-def test_draws_are_a_function_of_seed_epoch_and_sample() -> None:
-    ops = [crop(28, 4), FLIP, JITTER, ERASE]
-    aug = _core.Augmentation(ops, 11)
-    n = 400
-    height, width = np.full(n, 32), np.full(n, 32)
-    applied, values = aug.draw(np.arange(n), 3, height, width)
-    some = np.array([399, 5, 5, 17])
-    again = aug.draw(some, 3, height[:4], width[:4])
-    np.testing.assert_array_equal(again[0], applied[some])
-    np.testing.assert_array_equal(again[1], values[some])
-    others = [
-        aug.draw(np.arange(n), 4, height, width)[1],
-        _core.Augmentation(ops, 12).draw(np.arange(n), 3, height, width)[1],
-    ]
-    for other in others:
-        assert (other[:, 0, :2] != values[:, 0, :2]).mean() > 0.7
-    top = values[:, 0, 0]
-    assert set(top.astype(int)) == set(range(13))
-    assert abs(top.mean() - 6) < 4 * 3.75 / np.sqrt(n)
-    orders = {tuple(order) for order in values[:, 2, 4:8].astype(int)}
-    assert len(orders) == 24 and all(sorted(order) == [0, 1, 2, 3] for order in orders)
-
-
-@pytest.mark.parametrize("p", [0.0, 0.2, 1.0])
-def test_p_is_p_within_groups(p: float) -> None:
-    """A gate's members happen together, and one group of a choice."""
-    n = 3000
-    ops = [
-        ("gate", p, [2]),
-        ("hflip", 1, [0]),
-        ("vflip", 0.5, [0]),
-        ("choose", 1, [2, 1, 2]),
-        GRAY,
-        ("hflip", 1, [0]),
-        ("vflip", 1, [0]),
-    ]
-    applied, values = draw(ops, n, 8, 8)
-    error = 4 * np.sqrt(n / 4) / n
-    np.testing.assert_array_equal(applied[:, 0], applied[:, 1])
-    assert abs(applied[:, 1].mean() - p) <= (error if 0 < p < 1 else 0)
-    assert not (applied[:, 2] & ~applied[:, 1]).any()
-    assert abs(applied[:, 2].mean() - p / 2) <= error
-    second = values[:, 3, 0] == 1
-    assert abs(second.mean() - 0.5) <= error
-    np.testing.assert_array_equal(applied[:, 5], second)
-    np.testing.assert_array_equal(applied[:, 6], second)
-    assert not applied[second, 4].any()
-
-
-def test_alternating_flips_take_turns() -> None:
-    flips = np.stack([draw([("hflip", 1, [1])], 500, 8, 8, epoch=e)[0][:, 0] for e in range(4)])
-    assert 150 < flips[0].sum() < 350
-    np.testing.assert_array_equal(flips[1], ~flips[0])
-    np.testing.assert_array_equal(flips[2], flips[0])
-
-
-def test_resized_crops_obey_their_laws() -> None:
-    ops = [("resized_crop", 1, [24, 24, 0.2, 0.5, 0.5, 2, 1])]
-    _, values = draw(ops, 2000, 200, 300)
-    top, left, height, width = values[:, 0, :4].T
-    assert (top >= 0).all() and (top + height <= 200).all()
-    assert (left >= 0).all() and (left + width <= 300).all()
-    area, ratio = height * width / 60000, width / height
-    assert 0.19 < area.min() < 0.22 and 0.47 < area.max() < 0.51
-    assert 0.49 < ratio.min() < 0.55 and 1.8 < ratio.max() < 2.05
-    assert abs(np.log(ratio).mean()) < 0.06
-
-
-def test_resized_crop_falls_back_to_the_middle() -> None:
-    _, values = draw([("resized_crop", 1, [8, 8, 1, 1, 0.75, 4 / 3, 1])], 5, 10, 100)
-    np.testing.assert_array_equal(values[:, 0, :4], [[0, 43, 10, 13]] * 5)
-
-
 def test_a_mask_moves_with_its_image() -> None:
     """Nearest pixels of the same geometry; colour and rectangles leave a mask as it is."""
     ops = [resized_crop(20), AFFINE, JITTER, ERASE, NORMALIZE]
     image = np.zeros((8, 40, 40, 1), np.uint8)
     image[:, 8:32, 8:32] = 255
     mask = run(ops, image, mask=True)
-    assert mask.dtype == np.uint8 and set(np.unique(mask)) == {0, 255}
+    assert mask.dtype == np.uint8
+    assert set(np.unique(mask)) == {0, 255}
     soft = run([resized_crop(20), ("affine", 1, [*AFFINE[2][:12], 0, 0, 0, 0])], image)
     assert ((soft > 127) == (mask == 255)).mean() > 0.97
 
@@ -300,27 +181,9 @@ def test_random_rectangles_are_normal_deviates() -> None:
     _, values = draw(ops, 3, 200, 200)
     for i, (top, left, height, width) in enumerate(values[:, 1, :4].astype(int)):
         box = out[i, top : top + height, left : left + width]
-        assert abs(box.mean()) < 0.02 and abs(box.std() - 1) < 0.02
+        assert abs(box.mean()) < 0.02
+        assert abs(box.std() - 1) < 0.02
         assert abs(np.corrcoef(box[..., 0].ravel(), box[..., 1].ravel())[0, 1]) < 0.05
-
-
-PIPELINES: dict[str, list[Operation]] = {
-    "crop": [crop(32, 4), FLIP, NORMALIZE],
-    "resize": [resized_crop(24), FLIP, JITTER, GRAY, NORMALIZE, ERASE],
-    "warp": [crop(40, 4, 2), AFFINE, FLIP, LENS, crop(33, 2), CUTOUT],
-    "sharp": [resized_crop(48, antialias=False), AFFINE, JITTER],
-    "late": [JITTER, NOISE, ("resize", 1, [20, 0, 1]), FLIP, ERASE, GRAY],
-    "shrink": [AFFINE, ("resize", 1, [17, 19, 1]), LENS],
-    "groups": [("gate", 0.7, [2]), JITTER, CUTOUT, ("choose", 1, [2, 1, 1]), AFFINE, LENS],
-}
-
-
-def digest(
-    name: str, channels: int, planar: bool, dtype: Any, n: int = 13, n_threads: int = 0
-) -> tuple[str, np.ndarray]:
-    images = noise_images(n, 41, 37, channels).astype(dtype)
-    out = run(PIPELINES[name], images, seed=5, epoch=2, planar=planar, n_threads=n_threads)
-    return hashlib.sha256(out.tobytes()).hexdigest(), out
 
 
 def test_same_bits_on_every_instruction_set(
@@ -329,7 +192,7 @@ def test_same_bits_on_every_instruction_set(
     code = """
         import sys
         sys.path.insert(0, {folder!r})
-        from test_augmentation_core import PIPELINES, digest
+        from augmentation_cases import PIPELINES, digest
         for name in PIPELINES:
             for channels in (1, 3, 4):
                 for dtype in ("uint8", "float32"):
@@ -361,6 +224,19 @@ def test_a_sample_does_not_depend_on_its_batch(name: str) -> None:
         np.testing.assert_array_equal(shuffled, whole[order])
     one = run(PIPELINES[name], images[7:8], seed=5, epoch=2, indices=np.array([7]))
     np.testing.assert_array_equal(one[0], whole[7])
+
+
+@pytest.mark.parametrize("flip", ["hflip", "vflip"])
+def test_a_flip_after_colours_is_the_colours_flipped(flip: str) -> None:
+    images = noise_images(5, 20, 33, 3)
+    coloured = run([resized_crop(18), JITTER], images)
+    out = run([resized_crop(18), JITTER, (flip, 1, [0])], images)
+    mirrored = coloured[:, :, ::-1] if flip == "hflip" else coloured[:, ::-1]
+    assert np.abs(out.astype(int) - mirrored).max() <= 1  # contrast's mean, summed from the end
+    noisy: list[Operation] = [("noise", 1, [0, 0.1, 1])]
+    out = run([*noisy, (flip, 1, [0])], images)
+    mirrored = images[:, :, ::-1] if flip == "hflip" else images[:, ::-1]
+    assert np.abs(out.astype(int) - run(noisy, mirrored)).max() > 1  # noise stays where it fell
 
 
 def test_images_of_many_sizes_become_one() -> None:

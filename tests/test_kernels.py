@@ -50,6 +50,15 @@ def test_every_kernel_is_among_the_cases():
         "first_nonfinite",
         "transpose",
         "map",
+        "copy_pixels",
+        "unpack_pixels",
+        "pack_planes",
+        "resize_image",
+        "prepare_warp",
+        "warp_image",
+        "colour_rows",
+        "noise_rows",
+        "blend",
     }
 
 

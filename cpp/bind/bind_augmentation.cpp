@@ -239,6 +239,7 @@ py::tuple draw(const Augmentation& aug, const py::array& indices, std::uint64_t 
   py::array_t<double> values({n, ops, index{drawn_values}});
   std::vector<Drawn> drawn(static_cast<std::size_t>(ops));
   for (index i = 0; i < n; ++i) {
+    std::ranges::fill(drawn, Drawn{});
     aug.draw(static_cast<std::uint64_t>(numbers[i]), epoch, {height[i], width[i]}, drawn.data());
     for (index o = 0; o < ops; ++o) {
       const Drawn& d = drawn[static_cast<std::size_t>(o)];

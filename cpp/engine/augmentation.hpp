@@ -42,7 +42,7 @@ inline constexpr int drawn_values = 10;
 /// What was drawn for one operation and one sample.
 struct Drawn {
   bool applied;
-  double value[drawn_values];  // what they are: see draw() of augmentation_draw.cpp
+  double value[drawn_values];  // what they are: see draw_values of augmentation_draw.cpp
 };
 
 struct Extent {
@@ -67,6 +67,7 @@ class Augmentation {
   /// What one image costs, roughly, in the measure of useful_threads().
   double flops(Extent input) const;
 
+  /// Values that an operation does not have, or that are not applied, stay as they are.
   void draw(std::uint64_t sample, std::uint64_t epoch, Extent input, Drawn* drawn) const;
 
   /// Scratch of one thread; grows as needed.

@@ -217,7 +217,6 @@ struct Drawing {
   }
 
   void one(const PlannedOp& op, Drawn& d) {
-    d = {};
     Words words(key_of(seed, op, epoch), sample);
     d.applied = op.sure() || (op.threshold > 0 && words(0, 0) < op.threshold);
     if (!d.applied) return;
@@ -237,7 +236,7 @@ struct Drawing {
       if (d.applied && g == static_cast<index>(d.value[0])) {
         range(begin, end);
       } else {
-        std::fill(drawn + begin, drawn + end, Drawn{});
+        for (index i = begin; i < end; ++i) drawn[i].applied = false;
       }
       o = end - 1;
     }

@@ -47,10 +47,8 @@ index Augmentation::Room::take_geometry(index o) {
 }
 
 Geometry& Augmentation::Room::push(Geometry::Kind kind, Extent out) {
-  Geometry& g = geometry_.emplace_back();
-  g.kind = kind;
-  g.in = extent_;
-  g.out = extent_ = out;
+  Geometry& g = geometry_.emplace_back(kind, extent_, out);
+  extent_ = out;
   return g;
 }
 

@@ -18,71 +18,95 @@ index folded(index i, index n, Border border) {
   return at < n ? at : period - (repeats ? 1 : 0) - at;
 }
 
-/// Makes the map of one axis, operation by operation.
+/// Makes the map of one axis, operation by operation. The first ones point into a table of the
+/// padded axis, which is the same for all images of a size.
 class AxisMapper {
  public:
-  AxisMapper(index n, AxisRoom& room) : room_(room), n_(n), run_{0, n} {}
+  AxisMapper(index n, AxisRoom& room) : room_(room), axis_(n), n_(n), run_{0, n} {}
 
   void crop(index begin, index n, Border border, std::int32_t fill) {
     const Range inside{std::clamp<index>(-begin, 0, n), std::clamp<index>(n_ - begin, 0, n)};
-    std::int32_t* out = fresh(n);
-    copy(begin + inside.begin, inside.end - inside.begin, out + inside.begin);
-    for (index i = 0; i < n; ++i) {
-      if (i == inside.begin && i < inside.end) i = inside.end;
-      if (i == n) break;
-      out[i] = border == Border::constant ? -1 - fill : narrow(at(folded(begin + i, n_, border)));
+    if (!from_) {
+      const index beyond = std::max(-begin, begin + n - n_);
+      room_.padded.prepare(axis_, std::max<index>(beyond, 0), border, fill);
+      from_ = room_.padded.forward() + begin;
+      in_table_ = true;
+    } else {
+      std::int32_t* out = fresh(n);
+      for (index i = 0; i < n; ++i) {
+        const index at = begin + i;
+        const bool beyond = at < 0 || at >= n_;
+        out[i] = beyond && border == Border::constant ? -1 - fill
+                                                      : from_[beyond ? folded(at, n_, border) : at];
+      }
+      keep(out);
     }
+    n_ = n;
     run_ = {std::max(run_.begin - begin, inside.begin), std::min(run_.end - begin, inside.end)};
     if (run_.begin >= run_.end) run_ = {0, 0};
-    keep(n);
   }
 
   void flip() {
-    std::int32_t* out = fresh(n_);
-    if (identity_) {
-      for (index i = 0; i < n_; ++i) out[i] = narrow(n_ - 1 - i);
+    start();
+    if (in_table_) {
+      from_ = room_.padded.mirrored(from_, n_);
     } else {
-      const std::int32_t* from = room_.from.data();
-      for (index i = 0; i < n_; ++i) out[i] = from[n_ - 1 - i];
+      std::int32_t* out = fresh(n_);
+      std::reverse_copy(from_, from_ + n_, out);
+      keep(out);
     }
     run_ = {n_ - run_.end, n_ - run_.begin};
     step_ = -step_;
-    keep(n_);
   }
 
   AxisMap map() {
-    if (identity_) {
-      copy(0, n_, fresh(n_));
-      keep(n_);
-    }
-    return {room_.from.data(), n_, run_, step_};
+    start();
+    return {from_, n_, run_, step_};
   }
 
  private:
-  index at(index i) const { return identity_ ? i : room_.from.data()[i]; }
-  void copy(index begin, index n, std::int32_t* out) const {
-    if (identity_) {
-      for (index i = 0; i < n; ++i) out[i] = narrow(begin + i);
-    } else {
-      std::copy_n(room_.from.data() + begin, n, out);
-    }
+  void start() {
+    if (!from_) crop(0, n_, room_.padded.border, room_.padded.fill);
   }
   std::int32_t* fresh(index n) {
     room_.spare.reserve(n);
     return room_.spare.data();
   }
-  void keep(index n) {
+  void keep(const std::int32_t* out) {
     std::swap(room_.from, room_.spare);
-    identity_ = false;
-    n_ = n;
+    from_ = out;
+    in_table_ = false;
   }
 
   AxisRoom& room_;
-  bool identity_ = true;
-  index n_;
+  const std::int32_t* from_ = nullptr;  // null: nothing has happened yet
+  bool in_table_ = false;
+  index axis_, n_;
   Range run_;
   int step_ = 1;
 };
+
+}  // namespace
+
+void PaddedAxis::prepare(index length, index beyond, Border wanted, std::int32_t number) {
+  if (length == n && beyond <= pad && wanted == border && number == fill) return;
+  pad = wanted == border && number == fill ? std::max(pad, beyond) : beyond;
+  n = length;
+  border = wanted;
+  fill = number;
+  const index size = n + 2 * pad;
+  table.reserve(2 * size);
+  for (index i = 0; i < size; ++i) {
+    const index at = i - pad;
+    const bool inside = at >= 0 && at < n;
+    const std::int32_t from = inside                       ? narrow(at)
+                              : border == Border::constant ? -1 - fill
+                                                           : narrow(folded(at, n, border));
+    table.data()[i] = table.data()[2 * size - 1 - i] = from;
+  }
+}
+
+namespace {
 
 /// Pixel i of a resized axis covers [origin + step i, origin + step (i + 1)] of the source, and
 /// takes from pixels [begin, end) alone.
@@ -138,14 +162,16 @@ AxisWeights triangle_weights(const AxisScale& s, const AxisMap& map, index lengt
   return {room.first.data(), room.weights.data(), map.n, taps};
 }
 
-/// The nearest pixel of each of the map's, in place.
+/// The nearest pixel of each of the map's.
 AxisMap nearest_map(const AxisScale& s, const AxisMap& map, AxisRoom& room) {
-  std::int32_t* from = room.from.data();
+  room.first.reserve(map.n);
+  std::int32_t* nearest = room.first.data();
   for (index i = 0; i < map.n; ++i) {
-    if (from[i] < 0) continue;
-    from[i] = narrow(std::clamp(static_cast<index>(s.centre(from[i])), s.begin, s.end - 1));
+    const std::int32_t from = map.from[i];
+    const auto at = static_cast<index>(s.centre(from));
+    nearest[i] = from < 0 ? from : narrow(std::clamp(at, s.begin, s.end - 1));
   }
-  return {from, map.n, {0, 0}, 1};
+  return {nearest, map.n, {0, 0}, 1};
 }
 
 Matrix operator*(const Matrix& a, const Matrix& b) {
@@ -173,7 +199,7 @@ Matrix matrix_of(const Geometry& op) {
     case Geometry::lens:
       break;
   }
-  return {};
+  return identity_matrix;
 }
 
 /// Whether a crop shows anything beyond its input.
@@ -226,7 +252,7 @@ class WarpBuilder {
   void add_stage(const Geometry& op, Border border) {
     if (!pending_is_whole_) {
       last_ = last_ * pending_;
-      pending_ = {};
+      pending_ = identity_matrix;
       pending_is_whole_ = true;
     }
     if (!stages_.empty()) settle();
@@ -249,7 +275,7 @@ class WarpBuilder {
     }
     stages_.push_back(stage);
     last_ = pending_ * matrix_of(op);
-    pending_ = {};
+    pending_ = identity_matrix;
   }
 
   void settle() {
@@ -257,7 +283,8 @@ class WarpBuilder {
   }
 
   std::vector<WarpStage>& stages_;
-  Matrix last_, pending_;  // of the stage that was added last; of what came after it
+  Matrix last_ = identity_matrix,
+         pending_ = identity_matrix;  // of the stage that was added last; of what came after it
   bool pending_is_whole_ = true;
 };
 

@@ -10,23 +10,46 @@ namespace fanin {
 
 /// Coordinates of pixel centres in an operation's input from those in its output: row-major 2 x 3.
 struct Matrix {
-  double at[6] = {1, 0, 0, 0, 1, 0};
+  double at[6];
 };
+inline constexpr Matrix identity_matrix{{1, 0, 0, 0, 1, 0}};
 
 /// What every geometric operation becomes, once its values are drawn.
 struct Geometry {
   enum Kind : int { flip_columns, flip_rows, crop, resize, affine, lens } kind;
+  std::int32_t fill = 0;
   Extent in, out;
   index top = 0, left = 0;  // crop: of its first pixel in the input, which it may leave
   Border border = Border::constant;
-  std::int32_t fill = 0;
   bool antialias = false;
-  Matrix matrix;  // affine
-  double k1 = 0, k2 = 0;
+  Matrix matrix;  // affine alone
+  double k1, k2;  // lens alone
+
+  Geometry(Kind k, Extent from, Extent to) : kind(k), in(from), out(to) {}
+};
+
+/// Where pixels of an axis with a border come from, as in an AxisMap, and the same from the end.
+struct PaddedAxis {
+  index n = 0, pad = 0;
+  Border border = Border::constant;
+  std::int32_t fill = 0;
+  Aligned<std::int32_t> table;
+
+  /// For an axis of that length, as far beyond its ends at least.
+  void prepare(index length, index beyond, Border, std::int32_t fill);
+
+  /// Of pixel 0; those before and after it are its neighbours.
+  const std::int32_t* forward() const { return table.data() + pad; }
+
+  /// The last of `count` pixels in one of the directions, first in the other.
+  const std::int32_t* mirrored(const std::int32_t* first, index count) const {
+    return table.data() + 2 * (n + 2 * pad) - (first - table.data()) - count;
+  }
 };
 
 /// What one axis needs while its map is made.
 struct AxisRoom {
+  PaddedAxis padded;
   Aligned<std::int32_t> from, spare, first;
   Aligned<float> weights;
   Aligned<double> exact;

@@ -80,27 +80,38 @@ inline void colour_rows(const ColourRows& a, Range rows) noexcept {
   a.channels == 1 ? colour_rows_of<1>(a, rows) : colour_rows_of<3>(a, rows);
 }
 
-inline void noise_rows(const NoiseRows& args, Range rows) noexcept {
-  const NoiseRows a = args;
+/// Adds group g's deviates to 64 columns of a row, or as many as there are.
+FANIN_INLINE void add_noise(const NoiseRows& a, const Group& g, float* x, index width) {
+  const auto z = normals(g, 0.0f);
   const Vec<float> mean = Vec<float>::set(a.mean), std = Vec<float>::set(a.std);
   const Vec<float> zero = Vec<float>::zero(), top = Vec<float>::set(a.top);
-  const index groups = (a.width + 63) / 64;
+  for (int v = 0; v < 4; ++v) {
+    const index left = width - 16 * v;
+    if (left <= 0) return;
+    const int lanes = left < 16 ? static_cast<int>(left) : 16;
+    const Vec<float> y = load_some(x + 16 * v, lanes) + fma(z.vec[v], std, mean);
+    store_some(a.clip ? min(max(y, zero), top) : y, x + 16 * v, lanes);
+  }
+}
+
+inline void noise_rows(const NoiseRows& args, Range rows) noexcept {
+  const NoiseRows a = args;
+  const index groups = (a.width + 63) / 64, all = (rows.end - rows.begin) * groups;
   for (index c = 0; c < a.channels; ++c) {
-    for (index i = rows.begin; i < rows.end; ++i) {
-      float* row = a.planes.data + c * a.planes.plane_stride + i * a.planes.row_stride;
-      const std::uint64_t first =
-          a.first_group + static_cast<std::uint64_t>((c * a.height + i) * groups);
-      for (index g = 0; g < groups; ++g) {
-        const auto z = normals(philox_group(a.key, first + static_cast<std::uint64_t>(g)), 0.0f);
-        for (index v = 0; v < 4; ++v) {
-          const index j = 64 * g + 16 * v;
-          if (j >= a.width) break;
-          const int lanes = a.width - j < 16 ? static_cast<int>(a.width - j) : 16;
-          const Vec<float> x = load_some(row + j, lanes) + fma(z.vec[v], std, mean);
-          store_some(a.clip ? min(max(x, zero), top) : x, row + j, lanes);
-        }
-      }
+    float* plane = a.planes.data + c * a.planes.plane_stride;
+    const auto first =
+        a.first_group + static_cast<std::uint64_t>((c * a.height + rows.begin) * groups);
+    const auto add = [&](index q, const Group& g) {
+      const index row = rows.begin + q / groups, j = q % groups * 64;
+      add_noise(a, g, plane + row * a.planes.row_stride + j, a.width - j);
+    };
+    index q = 0;
+    for (Group pair[2]; q + 2 <= all; q += 2) {
+      philox_groups(a.key, first + static_cast<std::uint64_t>(q), pair);
+      add(q, pair[0]);
+      add(q + 1, pair[1]);
     }
+    if (q < all) add(q, philox_group(a.key, first + static_cast<std::uint64_t>(q)));
   }
 }
 

@@ -7,15 +7,16 @@ namespace fanin {
 /// an output row, whose sources begin at its base.
 struct ResizeRoom {
   index blocks;
-  index plane;        // of one channel of a converted source row, with room to read beyond
-  index ring;         // of one channel of a resampled row
-  index state;        // ResizeState
-  index bases;        // std::int32_t (blocks)
-  index offsets;      // std::int32_t (blocks, 16), from the base
-  index weights;      // (blocks, columns.taps, 16)
-  index held;         // std::int32_t (rows.taps): which source row a slot of the ring holds
-  index slots;        // std::int32_t (rows.taps): those of one output row whose weights are not 0,
-  index row_weights;  // and these (rows.taps)
+  index plane;       // of one channel of a converted source row, with room to read beyond
+  index ring;        // of one channel of a resampled row
+  index state;       // ResizeState
+  index bases;       // std::int32_t (blocks)
+  index block_taps;  // std::int32_t (blocks): up to the last with a weight
+  index offsets;     // std::int32_t (blocks, 16), from the base
+  index weights;     // (blocks, columns.taps, 16)
+  index held;        // std::int32_t (rows.taps): which source row a slot of the ring holds
+  index places;  // std::int32_t (rows.taps): of an output row's sources in `rows`, if they weigh,
+  index row_weights;  // and what (rows.taps)
   index row;          // (channels, plane)
   index rows;         // (rows.taps, channels, ring)
   index size;
@@ -44,10 +45,11 @@ FANIN_INLINE ResizeRoom resize_layout(const ResizeImage& a) {
   };
   r.state = take(static_cast<index>(sizeof(ResizeState) / sizeof(float)));
   r.bases = take(r.blocks);
+  r.block_taps = take(r.blocks);
   r.offsets = take(r.ring);
   r.weights = take(r.ring * a.columns.taps);
   r.held = take(a.rows.taps);
-  r.slots = take(a.rows.taps);
+  r.places = take(a.rows.taps);
   r.row_weights = take(a.rows.taps);
   r.row = take(a.source.channels * r.plane);
   r.rows = take(a.rows.taps * a.source.channels * r.ring);

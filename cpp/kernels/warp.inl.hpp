@@ -140,9 +140,8 @@ FANIN_INLINE Vec<float> fill_outside(Vec<float> fills, float fill, Vec<float> x,
 
 /// Where 16 places of the output lie in the framed window of the last stage; `fills` has the
 /// number of the fill where an earlier stage was left, else -1.
-template <bool several>
 FANIN_INLINE void walk_back(const WarpImage& a, Vec<float>& x, Vec<float>& y, Vec<float>& fills) {
-  for (int k = 0; several && k < a.n_stages - 1; ++k) {
+  for (int k = 0; k < a.n_stages - 1; ++k) {
     const WarpStage& s = a.stages[k];
     step_back(s, x, y);
     if (s.border == Border::constant) {
@@ -188,10 +187,9 @@ FANIN_INLINE Taps<V> load_taps(const P* plane, index pitch, U32 at) {
 }
 
 /// Writes channel c of 16 pixels, of which n are wanted.
-template <bool several>
 FANIN_INLINE void finish(const WarpImage& a, int c, Vec<float> x, Vec<float> fills, float* to,
                          int n) {
-  for (int k = 0; several && k < a.n_stages - 1; ++k) {
+  for (int k = 0; k < a.n_stages - 1; ++k) {
     const std::int32_t fill = a.stages[k].fill;
     if (a.stages[k].border != Border::constant) continue;
     x = select(fills == Vec<float>::set(static_cast<float>(fill)),
@@ -201,8 +199,8 @@ FANIN_INLINE void finish(const WarpImage& a, int c, Vec<float> x, Vec<float> fil
   store_some(x, to + c * a.out.plane_stride, n);
 }
 
-template <class S, int channels, bool nearest, bool several>
-void warp_rows_as(const WarpImage& a, Range rows) noexcept {
+template <class S, int channels>
+void warp_as(const WarpImage& a, Range rows) noexcept {
   const WarpStage& last = a.stages[a.n_stages - 1];
   const index pitch = warp_pitch(last.width), size = pitch * warp_rows(last.height);
   for (index i = rows.begin; i < rows.end; ++i) {
@@ -210,8 +208,8 @@ void warp_rows_as(const WarpImage& a, Range rows) noexcept {
     each_vec<float>(a.width, [&](index j, int n) {
       Vec<float> x = Vec<float>::from_u32(U32::iota(static_cast<std::uint32_t>(j)));
       Vec<float> y = Vec<float>::set(static_cast<float>(i)), fills = Vec<float>::set(-1.0f);
-      walk_back<several>(a, x, y, fills);
-      if constexpr (nearest) {
+      walk_back(a, x, y, fills);
+      if (a.nearest) {
         x = x + Vec<float>::set(0.5f);
         y = y + Vec<float>::set(0.5f);
       }
@@ -219,10 +217,10 @@ void warp_rows_as(const WarpImage& a, Range rows) noexcept {
       const Vec<float> tx = x - Vec<float>::from_u32(column), ty = y - Vec<float>::from_u32(line);
       const U32 at = line * U32::set(static_cast<std::uint32_t>(pitch)) + column;
       const auto write = [&](int c, const Taps<Vec<float>>& t) {
-        const Vec<float> value = nearest ? t.top_left
-                                         : lerp(lerp(t.top_left, t.top_right, tx),
-                                                lerp(t.bottom_left, t.bottom_right, tx), ty);
-        finish<several>(a, c, value, fills, row + j, n);
+        const Vec<float> value = a.nearest ? t.top_left
+                                           : lerp(lerp(t.top_left, t.top_right, tx),
+                                                  lerp(t.bottom_left, t.bottom_right, tx), ty);
+        finish(a, c, value, fills, row + j, n);
       };
       if constexpr (sizeof(S) == 1) {
         const Taps<U32> t = load_taps<U32>(static_cast<const std::uint32_t*>(a.room), pitch, at);
@@ -237,17 +235,6 @@ void warp_rows_as(const WarpImage& a, Range rows) noexcept {
         }
       }
     });
-  }
-}
-
-template <class S, int channels>
-void warp_as(const WarpImage& a, Range rows) noexcept {
-  if (a.n_stages > 1) {
-    a.nearest ? warp_rows_as<S, channels, true, true>(a, rows)
-              : warp_rows_as<S, channels, false, true>(a, rows);
-  } else {
-    a.nearest ? warp_rows_as<S, channels, true, false>(a, rows)
-              : warp_rows_as<S, channels, false, false>(a, rows);
   }
 }
 

@@ -4,9 +4,6 @@
 
 namespace fanin::FANIN_ISA {
 
-FANIN_INLINE void prefetch(const void* p) {
-  _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T0);
-}
 FANIN_INLINE U32 operator+(U32 a, U32 b) {
   return {_mm256_add_epi32(a.lo, b.lo), _mm256_add_epi32(a.hi, b.hi)};
 }
@@ -44,12 +41,33 @@ FANIN_INLINE U32 load_pixels(const std::uint8_t* p) {
     return {_mm256_shuffle_epi8(lo, first), _mm256_shuffle_epi8(hi, last)};
   }
 }
+/// Loads one by one: gather instructions are slower on Zen and where microcode guards them.
+FANIN_INLINE __m256 gather8(const float* p, const std::uint32_t* at) {
+  return _mm256_setr_ps(p[at[0]], p[at[1]], p[at[2]], p[at[3]], p[at[4]], p[at[5]], p[at[6]],
+                        p[at[7]]);
+}
 FANIN_INLINE Vec<float> gather(const float* p, U32 at) {
-  return {_mm256_i32gather_ps(p, at.lo, 4), _mm256_i32gather_ps(p, at.hi, 4)};
+  alignas(32) std::uint32_t where[16];
+  at.store(where);
+  return {gather8(p, where), gather8(p, where + 8)};
+}
+/// p[at[i]] of 8 n values, by the bits of at: three choose within a register, the next ones which.
+template <int n>
+FANIN_INLINE __m256 lookup(const float* p, __m256i at) {
+  if constexpr (n == 1) {
+    return _mm256_permutevar8x32_ps(_mm256_loadu_ps(p), at);
+  } else {
+    const __m256 upper = _mm256_castsi256_ps(_mm256_slli_epi32(at, n == 2 ? 28 : 27));
+    return _mm256_blendv_ps(lookup<n / 2>(p, at), lookup<n / 2>(p + 4 * n, at), upper);
+  }
 }
 template <int n>
 FANIN_INLINE Vec<float> gather_within(const float* p, U32 at) {
-  return gather(p, at);
+  if constexpr (n > 32) {
+    return gather(p, at);
+  } else {
+    return {lookup<n / 8>(p, at.lo), lookup<n / 8>(p, at.hi)};
+  }
 }
 /// Eight pairs from p[at[0]], p[at[1]] ..., parted into their first and second words.
 FANIN_INLINE void load_pairs(const std::uint32_t* p, const std::uint32_t* at, __m256i& first,

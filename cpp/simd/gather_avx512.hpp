@@ -4,9 +4,6 @@
 
 namespace fanin::FANIN_ISA {
 
-FANIN_INLINE void prefetch(const void* p) {
-  _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T0);
-}
 FANIN_INLINE U32 operator+(U32 a, U32 b) { return {_mm512_add_epi32(a.v, b.v)}; }
 FANIN_INLINE U32 operator*(U32 a, U32 b) { return {_mm512_mullo_epi32(a.v, b.v)}; }
 FANIN_INLINE U32 to_u32(Vec<float> a) { return {_mm512_cvttps_epi32(a.v)}; }
@@ -28,7 +25,14 @@ FANIN_INLINE U32 load_pixels(const std::uint8_t* p) {
     return {_mm512_shuffle_epi8(bytes, _mm512_broadcast_i32x4(spread))};
   }
 }
-FANIN_INLINE Vec<float> gather(const float* p, U32 at) { return {_mm512_i32gather_ps(at.v, p, 4)}; }
+/// Loads one by one: gather instructions are slower on Zen and where microcode guards them.
+FANIN_INLINE Vec<float> gather(const float* p, U32 at) {
+  alignas(64) std::uint32_t where[16];
+  at.store(where);
+  const auto f = [&](int i) { return p[where[i]]; };
+  return {_mm512_setr_ps(f(0), f(1), f(2), f(3), f(4), f(5), f(6), f(7), f(8), f(9), f(10), f(11),
+                         f(12), f(13), f(14), f(15))};
+}
 template <int n>
 FANIN_INLINE Vec<float> gather_within(const float* p, U32 at) {
   if constexpr (n == 16) {
@@ -42,7 +46,7 @@ FANIN_INLINE Vec<float> gather_within(const float* p, U32 at) {
     return {_mm512_mask_blend_ps(beyond, low, high)};
   }
 }
-/// Eight pairs from p[at[0]], p[at[1]] ...: gather instructions are slower than loads on Zen 4.
+/// Eight pairs from p[at[0]], p[at[1]] ...
 FANIN_INLINE __m512i load_pairs(const std::uint32_t* p, const std::uint32_t* at) {
   const auto two = [&](int i) {
     const __m128i a = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(p + at[i]));

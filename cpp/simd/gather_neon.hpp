@@ -4,13 +4,6 @@
 
 namespace fanin::FANIN_ISA {
 
-FANIN_INLINE void prefetch(const void* p) {
-#if !defined(_MSC_VER)
-  __builtin_prefetch(p);
-#else
-  static_cast<void>(p);
-#endif
-}
 FANIN_INLINE U32 operator+(U32 a, U32 b) {
   for (int i = 0; i < 4; ++i) a.v[i] = vaddq_u32(a.v[i], b.v[i]);
   return a;

@@ -5,8 +5,6 @@
 
 namespace fanin::FANIN_ISA {
 
-/// Says that p will be read soon; p may be anything.
-FANIN_INLINE void prefetch(const void*) {}
 /// Modulo 2^32.
 FANIN_INLINE U32 operator+(U32 a, U32 b) {
   for (int i = 0; i < 16; ++i) a.v[i] += b.v[i];

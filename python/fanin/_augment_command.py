@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +28,7 @@ def augment(args: argparse.Namespace) -> int:
     axes = plots.augmentations(
         images, aug, n=len(images), variants=args.variants, labels=[_short(t) for t in labels]
     )
-    plots.save(axes.flat[0].figure, args.out)
+    plots.save(axes[0, 0].figure, args.out)
     saved = [str(args.out)]
     if args.json is not None:
         with atomic_write(args.json) as file:
@@ -55,10 +54,10 @@ def _parsed(text: str, size: tuple[int, int] | None) -> list[Any]:
     try:
         return list(parse(text, size=size))
     except ValueError as error:
-        raise UsageError(f"--pipeline: {error}") from None
+        raise UsageError(str(error).replace("spec", "--pipeline", 1)) from None
 
 
-def _pipeline(given: Compose | str, images: Sequence[Array], seed: int | None) -> Compose:
+def _pipeline(given: Compose | str, images: Array | list[Array], seed: int | None) -> Compose:
     if isinstance(given, Compose):
         return given if seed is None else Compose(given.transforms, seed=seed)
     sizes = sorted({image.shape[:2] for image in images})

@@ -1,4 +1,4 @@
-"""The command line: ``train``, ``predict``, ``search``, ``augment``, ``lecture`` and ``info``.
+"""The command line: train, predict, guide, search, augment, lecture and info.
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted. Errors are one line on stderr.
 """
@@ -115,6 +115,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_train(commands)
     _add_predict(commands)
+    _add_guide(commands)
     _add_search(commands)
     _add_augment(commands)
     _add_lecture(commands)
@@ -182,6 +183,49 @@ def _add_predict(commands: Any) -> None:
     add("--threads", type=_whole(1), metavar="N")
     add("--json", action="store_true", help="one JSON object instead of CSV")
     parser.set_defaults(run=predict)
+
+
+def _add_guide(commands: Any) -> None:
+    parser = commands.add_parser(
+        "guide", help="the lecture's seven steps on a data set: a network, and a report of the way"
+    )
+    add = parser.add_argument
+    add("data", metavar="DATA", help="as for train")
+    add("--time-budget", type=_seconds, metavar="TIME", help="seconds, or 5m, 1h: of all steps")
+    add("--rounds", type=_whole(1), metavar="N", help="of steps 5 to 7, at most (default: 3)")
+    add("--until", type=int, choices=range(1, 8), default=7, metavar="STEP", help="1 to 7")
+    add("--hidden", type=_list_of(_whole(1)), metavar="H,H", help="where to begin (default: 256)")
+    add("--start-from", metavar="FILE", help="a similar problem's report.html or network")
+    add("--label", metavar="COLUMN", help="of a .csv, as for train")
+    add("--test-size", type=_real(0, 0.9, above=True), default=0.2, metavar="SHARE")
+    add("--seed", type=_whole(0), default=0, metavar="N", help="of everything random (default: 0)")
+    add("--threads", type=_whole(1), metavar="N")
+    add(
+        "--out", type=Path, metavar="RUN",
+        help="folder of the report; one that holds an interrupted guide goes on "
+        "(default: a new one, runs/<data>)",
+    )  # fmt: skip
+    add("--json", action="store_true", help="one JSON object on stdout, only that")
+    add("--no-progress", action="store_true", help="no progress bar")
+    parser.set_defaults(run=_guide)
+
+
+def _guide(args: argparse.Namespace) -> int:
+    from fanin._guide_command import guide  # as for the lecture
+
+    return guide(args)
+
+
+def _seconds(text: str) -> float:
+    units = {"s": 1.0, "m": 60.0, "h": 3600.0}
+    unit = units.get(text[-1:], 0.0)
+    try:
+        number = float(text[:-1] if unit else text) * (unit or 1.0)
+    except ValueError:
+        number = math.nan
+    if not 0 < number < math.inf:
+        raise argparse.ArgumentTypeError(f"expected a time above 0 such as 300 or 5m, got {text!r}")
+    return number
 
 
 def _add_search(commands: Any) -> None:

@@ -7,6 +7,8 @@
 
 #include "isa/table.hpp"
 #include "kernels/math_function.hpp"
+#include "run_geometry.hpp"
+#include "run_pixels.hpp"
 
 namespace fanin::test {
 
@@ -398,11 +400,14 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "usage: run_kernels ISA [few], ISA being one that was built\n");
     return 2;
   }
-  if (argc > 2 && std::string(argv[2]) == "few") {
+  const bool few = argc > 2 && std::string(argv[2]) == "few";
+  if (few) {
     fanin::test::few(table->f32);
     fanin::test::few(table->f64);
   } else {
     fanin::test::all(table->f32);
     fanin::test::all(table->f64);
   }
+  fanin::test::pixels(table->images, few);
+  fanin::test::geometry(table->images, few);
 }

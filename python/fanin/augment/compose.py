@@ -187,8 +187,9 @@ class Compose:
         list of dict
             In the order of the transforms, those within `RandomApply` and `OneOf` in their place:
             "transform", its name; "applied" (N,) bool; and arrays (N,) of what it has drawn: "top",
-            "left", "height" and "width" in pixels, "degrees", "brightness", "lambda", ... They
-            mean something where applied is True.
+            "left", "height" and "width" in pixels (of a padded image from its own corner, as in
+            torchvision), "degrees", "brightness", "lambda", ... They mean something where applied
+            is True.
 
         Examples
         --------

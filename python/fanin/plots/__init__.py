@@ -10,6 +10,7 @@ from fanin.plots.descent import gd_vs_sgd, learning_rates
 from fanin.plots.images import augmentations, image_grid
 from fanin.plots.members import ensemble
 from fanin.plots.optimizers import animate_optimizers, optimizer_paths
+from fanin.plots.rates import rates
 from fanin.plots.runs import compare, history
 from fanin.plots.search import grid_vs_random, parallel_coordinates, search
 from fanin.plots.units import activations, dropout_thinning
@@ -31,6 +32,7 @@ __all__ = [
     "optimizer_paths",
     "parallel_coordinates",
     "preprocessing",
+    "rates",
     "save",
     "search",
 ]

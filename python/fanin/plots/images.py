@@ -87,7 +87,10 @@ def augmentations(
     if any(np.shape(image)[:2] != np.shape(rows[0][0])[:2] for row in rows for image in row):
         heads = [f"{head}\n{_size(column)}" for head, column in zip(heads, zip(*rows, strict=True),
                                                                   strict=True)]  # fmt: skip
-    captions = _shares(shown, aug, variants, names) if aug.mix else None
+    captions = None
+    if aug.mix:
+        epochs = (mixed_labels(aug, shown, names, epoch) for epoch in range(variants))
+        captions = list(zip([""] * n, *epochs, strict=True))
     return image_grid(rows, labels=names, titles=heads, captions=captions, ax=ax)
 
 
@@ -117,22 +120,17 @@ def _size(images: Sequence[Array]) -> str:
     return "×".join(map(str, sizes.pop())) if len(sizes) == 1 else "any size"
 
 
-def _shares(
-    X: Array | Sequence[Array], aug: Compose, variants: int, names: Sequence[str]
-) -> list[list[str]]:
-    """Of each variant, how much of which label it has."""
-    columns = [["" for _ in names]]
-    for epoch in range(variants):
-        mixed = aug.parameters(X, epoch=epoch)[-1]
-        columns.append(
-            [
-                f"{share:.0%} {own}\n{1 - share:.0%} {names[partner]}" if share < 1 else own
-                for own, share, partner in zip(
-                    names, mixed["lambda"], mixed["partner"], strict=True
-                )
-            ]
-        )
-    return [list(row) for row in zip(*columns, strict=True)]
+def mixed_labels(
+    aug: Compose, X: Array | Sequence[Array], labels: Sequence[str], epoch: int = 0
+) -> list[str]:
+    """Of each image of a batch that was mixed, how much of which label it has, in two lines."""
+    drawn = aug.parameters(X, epoch=epoch)[-1]
+    texts = []
+    for own, share, partner in zip(labels, drawn["lambda"], drawn["partner"], strict=True):
+        percent = round(100 * float(share))
+        both = f"{percent} % {own}\n{100 - percent} % {labels[partner]}"
+        texts.append(both if share < 1 else own)
+    return texts
 
 
 def image_grid(

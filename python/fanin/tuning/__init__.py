@@ -1,8 +1,10 @@
-"""Tuning: search for hyperparameters, and what the curves of a run say."""
+"""Tuning: the seven steps and their parts: a learning rate, a search, verdicts on curves."""
 
 from fanin.tuning._edges import Edge
 from fanin.tuning._result import SearchResult
 from fanin.tuning._trials import Trial
+from fanin.tuning.guide import Report, Step, guide
+from fanin.tuning.lr_finder import RateProbe, RateRange, RateTrial, lr_probe, lr_range
 from fanin.tuning.search import search
 from fanin.tuning.space import Parameter, choice, integers, loguniform, uniform
 from fanin.tuning.verdicts import Finding, Verdict, loss_curve
@@ -11,13 +13,21 @@ __all__ = [
     "Edge",
     "Finding",
     "Parameter",
+    "RateProbe",
+    "RateRange",
+    "RateTrial",
+    "Report",
     "SearchResult",
+    "Step",
     "Trial",
     "Verdict",
     "choice",
+    "guide",
     "integers",
     "loguniform",
     "loss_curve",
+    "lr_probe",
+    "lr_range",
     "search",
     "uniform",
 ]

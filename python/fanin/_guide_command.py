@@ -1,0 +1,78 @@
+"""What the command ``fanin guide`` does."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from fanin import datasets, tuning
+from fanin._commands import _check_writable, _fresh_folder, _save_run, _warnings_as_lines
+from fanin._version import __version__
+from fanin.history import History
+
+REPORT = "report.html"
+
+
+def guide(args: argparse.Namespace) -> int:
+    """``fanin guide``: the seven steps on a data set, a report and the network."""
+    out = _fresh_folder(args.data) if args.out is None else args.out
+    _check_writable(out)
+
+    def say(text: object) -> None:
+        if not args.json:
+            print(text, flush=True)
+
+    (X, y), test, info = datasets.load(
+        args.data, test_size=args.test_size, seed=args.seed, label=args.label, return_info=True
+    )
+    say(f"{info.name}: {len(y)} rows to learn from, {len(test[1])} to test on at the end\n")
+    with _warnings_as_lines():
+        report = tuning.guide(
+            X,
+            y,
+            network=None if args.hidden is None else {"hidden": args.hidden},
+            start_from=args.start_from,
+            time_budget=args.time_budget,
+            rounds=args.rounds,
+            until=args.until,
+            state=out,
+            test_data=test,
+            seed=args.seed,
+            n_threads=args.threads,
+            progress=not (args.json or args.no_progress),
+            callbacks=[lambda step: say(f"{step}\n")],
+        )
+    files = _save(out, args, info, X, report)
+    say(str(report).rsplit("\n\n", 1)[-1])
+    say(f"saved in {out}: {', '.join(files)}")
+    if args.json:
+        print(json.dumps({"out": str(out), "files": files, **report.to_dict()}))
+    if report.stopped == "interrupted":
+        raise KeyboardInterrupt(f"interrupted; the same command with --out {out} goes on")
+    if report.network is None and args.until >= 5:
+        print(f"fanin: error: no network: {report.stopped}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _save(
+    out: Path, args: argparse.Namespace, info: Any, X: Any, report: tuning.Report
+) -> list[str]:
+    files = []
+    if report.network is not None:
+        config = {
+            "fanin": __version__,
+            "data": args.data,
+            "source": info.source,
+            "class_names": info.class_names,
+            "feature_names": info.feature_names,
+            "shape": X.shape[1:],
+            "settings": report.settings,
+            "results": {"test": report.test},
+        }
+        files = _save_run(out, report.network, report.history or History(), config)
+    report.save(out / REPORT)
+    return [REPORT, *files]

@@ -1,0 +1,104 @@
+"""What learning rates do to the loss: probes and range tests."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fanin import _validate
+from fanin.plots._style import BLUE, FAINT, INK, LINES, VERMILION, panels, tidy
+from fanin.tuning.lr_finder import RateProbe, RateRange
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["rates"]
+
+WINDOW = 0.06  # share of the steps that a line is smoothed over
+
+
+def rates(found: RateProbe | RateRange, ax: Any = None) -> Axes:
+    """Draw what `fanin.tuning.lr_probe` or `fanin.tuning.lr_range` found.
+
+    Parameters
+    ----------
+    found : RateProbe or RateRange
+        Of a probe, the loss of each step, a line for each rate (faint: as it is; strong: its moving
+        average); of a range test, the loss against the rate, with the suggested one.
+    ax : matplotlib Axes, optional
+        Where to draw; by default on a new figure.
+
+    Returns
+    -------
+    Axes
+
+    Raises
+    ------
+    ImportError
+        Without matplotlib.
+    TypeError
+        For anything else.
+
+    Examples
+    --------
+    >>> (X, y), _ = fanin.datasets.load("digits")
+    >>> probe = fanin.tuning.lr_probe(fanin.MLP([64, 10]), X, y, rates=[1e-2, 1e-3])
+    >>> axes = fanin.plots.rates(probe)
+    >>> [label.split(":")[0] for label in axes.get_legend_handles_labels()[1]]
+    ['0.01', '0.001']
+    """
+    if not isinstance(found, RateProbe | RateRange):
+        raise TypeError(
+            f"found: expected what lr_probe or lr_range returns, got {_validate.describe(found)}"
+        )
+    panel: Axes = panels(ax, 1, 1, 3.9)[0, 0]
+    if isinstance(found, RateProbe):
+        _probe(panel, found)
+    else:
+        _range(panel, found)
+    panel.set_ylabel("loss of the minibatch")
+    below = isinstance(found, RateProbe) and ax is None  # no room among so many lines
+    tidy(panel, legend=not below)
+    if below:
+        panel.figure.legend(
+            loc="outside lower center", ncols=2, frameon=False, fontsize=10, labelcolor=INK
+        )
+    return panel
+
+
+def _probe(panel: Axes, probe: RateProbe) -> None:
+    first = max((trial.initial_loss for trial in probe.trials), default=1.0)
+    for trial, (colour, style) in zip(probe.trials, LINES * len(probe.trials), strict=False):
+        losses = np.array(trial.losses)
+        losses = losses[np.isfinite(losses)]
+        steps = np.arange(1, len(losses) + 1)
+        width = max(int(WINDOW * probe.iterations), 1)
+        window = np.ones(min(width, max(len(losses), 1)))
+        means = np.convolve(losses, window / window.sum(), "valid") if len(losses) else losses
+        panel.plot(steps, losses, color=colour, linewidth=0.8, alpha=0.25)
+        fell = f" by {trial.drop:.0%}" if trial.verdict == "goes down" else ""
+        panel.plot(
+            steps[len(steps) - len(means) :], means, color=colour, linestyle=style, linewidth=1.8,
+            label=f"{trial.rate:g}: {trial.verdict}{fell}",
+        )  # fmt: skip
+    panel.set_ylim(0, 1.4 * first)  # beyond it the rate is lost anyway
+    panel.set_xlabel("step")
+
+
+def _range(panel: Axes, found: RateRange) -> None:
+    panel.plot(found.rates, found.losses, ".", color=FAINT, markersize=4, label="each step")
+    panel.plot(found.rates, found.smoothed, color=BLUE, linewidth=2, label="smoothed")
+    try:
+        suggestion = found.suggestion
+    except ValueError:
+        panel.text(0.02, 0.03, found.reason, transform=panel.transAxes, color=INK, fontsize=9)
+    else:
+        panel.axvline(
+            suggestion, color=VERMILION, linestyle="--", linewidth=1.5,
+            label=f"steepest: {suggestion:.1e}",
+        )  # fmt: skip
+    if len(found.losses):
+        panel.set_ylim(0, 1.6 * float(found.losses[: max(len(found.losses) // 10, 1)].max()))
+    panel.set_xscale("log")
+    panel.set_xlabel("learning rate")

@@ -1,0 +1,305 @@
+"""A learning rate that makes the loss go down: step 3 of the lecture, and the range test.
+
+Both train copies: the network, the optimizer and every generator are afterwards what they were,
+bit for bit.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fanin import _core, _validate, optim
+from fanin._hooks import Callback, Logs
+from fanin._pipeline import Preparation
+from fanin.random import Generator
+from fanin.schedules import Schedule
+from fanin.training import DivergenceWarning
+from fanin.tuning._rates import RateProbe, RateRange, RateTrial
+
+if TYPE_CHECKING:
+    from fanin.network import MLP
+    from fanin.preprocessing import Preprocess
+
+__all__ = ["RateProbe", "RateRange", "RateTrial", "lr_probe", "lr_range"]
+
+Array = npt.NDArray[Any]
+Floats = npt.NDArray[np.float64]
+
+RATES = (1e-1, 1e-2, 1e-3, 1e-4)  # the lecture's
+DIVERGED = 3.0  # times the loss before, as in the course's trainer
+MOVED = 0.01  # of the loss before: less is flat
+JUDGED_ROWS = 2000
+# Of the range test: where it stops, in smallest smoothed losses; the least fall that counts; and
+# the share of points that smoothing reaches over, and of those at the start that are left out.
+HOPELESS, FALLS, REACH, SKIPPED = 4.0, 0.02, 0.03, 0.1
+
+
+def lr_probe(
+    net: MLP,
+    X: Array,
+    y: Array,
+    *,
+    rates: Sequence[float] = RATES,
+    iterations: int = 100,
+    optimizer: str | optim.Optimizer = "adam",
+    batch_size: int | str | None = "auto",
+    reg: float = 0.0,
+    preprocess: Preprocess | None = None,
+    n_threads: int | None = None,
+) -> RateProbe:
+    """Train some iterations at each of a few fixed rates, and tell what becomes of the loss.
+
+    Step 3 of the lecture: "find a learning rate that makes the loss go down" within some 100
+    iterations, from 1e-1, 1e-2, 1e-3 and 1e-4.
+
+    Parameters
+    ----------
+    net : MLP
+        Each rate trains a copy of it, from where it stands.
+    X, y, batch_size, reg, preprocess, n_threads
+        As in `MLP.fit`.
+    rates : sequence of float
+    iterations : int
+        Steps at each rate.
+    optimizer : str or Optimizer
+        An object's copies go on from its state; its own learning rate is not used.
+
+    Returns
+    -------
+    RateProbe
+
+    Raises
+    ------
+    ValueError, TypeError
+        Naming the argument, what was expected and what came.
+
+    Examples
+    --------
+    >>> (X, y), _ = fanin.datasets.load("digits")
+    >>> probe = lr_probe(fanin.MLP([64, 32, 10]), X, y, preprocess="standardize")
+    >>> [(trial.rate, trial.verdict) for trial in probe.trials]
+    [(0.1, 'goes down'), (0.01, 'goes down'), (0.001, 'goes down'), (0.0001, 'goes down')]
+    >>> probe.suggestion
+    0.01
+    """
+    listed = _validate.sequence("rates", rates, "a list of learning rates")
+    if not listed:
+        raise ValueError("rates: expected at least one learning rate, got none")
+    tried = sorted({_validate.real("rates", rate, 0, above=True) for rate in listed}, reverse=True)
+    iterations = _validate.whole("iterations", iterations, 1)
+    start = _prepared(net, X, y, preprocess)
+    options = {"batch_size": batch_size, "reg": reg, "n_threads": n_threads}
+    rows = Generator(net.seed).permutation(len(X))[:JUDGED_ROWS]
+    judge = X[rows], y[rows]
+    before = start.evaluate(*judge, n_threads=n_threads)
+    trials = []
+    for rate in tried:
+        twin, rule = start.copy(), _copied(optimizer, rate)
+        losses = _losses(twin, X, y, iterations, math.inf, optimizer=rule, **options)
+        after = {"loss": math.nan, "accuracy": math.nan}
+        if np.isfinite(losses).all():
+            after = twin.evaluate(*judge, n_threads=n_threads)
+        trials.append(
+            RateTrial(
+                rate,
+                tuple(losses.tolist()),
+                before["loss"],
+                after["loss"],
+                before.get("accuracy"),
+                after["accuracy"] if "accuracy" in before else None,
+                _verdict(before, after, len(rows)),
+            )
+        )
+    return RateProbe(tuple(trials), iterations)
+
+
+def lr_range(
+    net: MLP,
+    X: Array,
+    y: Array,
+    *,
+    low: float = 1e-7,
+    high: float = 10.0,
+    iterations: int = 100,
+    optimizer: str | optim.Optimizer = "adam",
+    batch_size: int | str | None = "auto",
+    reg: float = 0.0,
+    preprocess: Preprocess | None = None,
+    n_threads: int | None = None,
+) -> RateRange:
+    """Train while the rate grows exponentially, and suggest where the loss falls most steeply.
+
+    Parameters
+    ----------
+    net : MLP
+        A copy of it trains.
+    low, high : float
+        The first and the last rate.
+    iterations : int
+        Steps from low to high, at least 20.
+    X, y, optimizer, batch_size, reg, preprocess, n_threads
+        As in `lr_probe`.
+
+    Returns
+    -------
+    RateRange
+
+    Raises
+    ------
+    ValueError, TypeError
+        Naming the argument, what was expected and what came.
+
+    Notes
+    -----
+    The learning rate range test of Smith 2017 with an exponential rate, as fastai's ``lr_find``.
+    Smoothing looks to both sides and so does not lag. The slope is over the logarithm of the rate:
+    over the rate itself, noise at the smallest rates would win. The test ends where the smoothed
+    loss is over 4 times its least.
+
+    Examples
+    --------
+    >>> (X, y), _ = fanin.datasets.load("digits")
+    >>> found = lr_range(fanin.MLP([64, 32, 10]), X, y, preprocess="standardize")
+    >>> 1e-3 < found.suggestion < 1e-1
+    True
+    """
+    low = _validate.real("low", low, 0, above=True)
+    high = _validate.real("high", high, 0, above=True)
+    if not low < high:
+        raise ValueError(f"high: expected above low ({low:g}), got {high:g}")
+    iterations = _validate.whole("iterations", iterations, 20)
+    first_log, last_log = _core.map("log", np.array([low, high]))
+    logs = np.linspace(first_log, last_log, iterations)
+    rates: Floats = _core.map("exp", logs)
+    losses = _losses(
+        _prepared(net, X, y, preprocess),
+        X,
+        y,
+        iterations,
+        HOPELESS,
+        optimizer=_copied(optimizer, low),
+        schedule=_Rates(rates),
+        batch_size=batch_size,
+        reg=reg,
+        n_threads=n_threads,
+    )
+    losses = losses[np.isfinite(losses)]
+    rates = rates[: len(losses)]
+    if len(losses) < 3:
+        nothing = np.zeros(len(losses))
+        return RateRange(rates, losses, losses, nothing, f"the loss diverges at {low:g}", None)
+    smoothed = _smooth(losses, REACH * iterations)
+    slopes = np.gradient(smoothed, logs[: len(losses)])
+    first, lowest = int(SKIPPED * iterations), int(smoothed.argmin())
+    start = float(smoothed[: first + 1].mean())
+    if lowest <= first or smoothed[lowest] > (1 - FALLS) * start:
+        reason = f"the loss falls nowhere by {FALLS:.0%}: it begins at {start:.4f}"
+        return RateRange(rates, losses, smoothed, slopes, reason, None)
+    steepest = first + int(slopes[first : lowest + 1].argmin())
+    reason = (
+        f"the loss falls most steeply there; it is least at {rates[lowest]:.1e}, "
+        f"{smoothed[lowest]:.4f} after {start:.4f}"
+    )
+    return RateRange(rates, losses, smoothed, slopes, reason, float(rates[steepest]))
+
+
+def _prepared(net: MLP, X: Array, y: Array, preprocess: Preprocess | None) -> MLP:
+    """A copy of the network that the data, which are checked here, may enter."""
+    net._targets(y, len(Preparation(preprocess, net).raw(X)))
+    twin = net.copy()
+    if preprocess is not None:
+        twin.set_preprocess(preprocess, X)
+    return twin
+
+
+def _copied(optimizer: str | optim.Optimizer, rate: float) -> optim.Optimizer:
+    return optim.get(copy.deepcopy(optimizer), rate)
+
+
+def _verdict(before: Mapping[str, float], after: Mapping[str, float], n: int) -> str:
+    loss, first = after["loss"], before["loss"]
+    if not math.isfinite(loss) or loss > DIVERGED * first:
+        return "diverged"
+    if loss > (1 + MOVED) * first:
+        return "rising"
+    p = before.get("accuracy")
+    learnt = p is not None and after["accuracy"] > p + 2 * math.sqrt(p * (1 - p) / n)
+    return "goes down" if loss < (1 - MOVED) * first or (learnt and loss < first) else "flat"
+
+
+@dataclass(frozen=True)
+class _Rates(Schedule):
+    """These rates, step by step."""
+
+    rates: Floats
+
+    def lr(
+        self,
+        base_lr: float,  # noqa: ARG002
+        first_step: int,
+        n_steps: int,
+        steps_per_epoch: int,  # noqa: ARG002
+        epochs: float,  # noqa: ARG002
+    ) -> Floats:
+        steps = np.arange(first_step, first_step + n_steps)
+        return self.rates[np.minimum(steps, len(self.rates) - 1)]
+
+
+class _EnoughError(Exception):
+    """Ends a fit between two steps."""
+
+
+class _Steps(Callback):
+    """The loss of each step, out of the running means that fit tells."""
+
+    def __init__(self, iterations: int, limit: float) -> None:
+        self.iterations, self.limit = iterations, limit
+        self.losses: list[float] = []
+        self.mean = self.best = math.nan
+
+    def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:  # noqa: ARG002
+        self.rows, self.total = 0, 0.0
+
+    def on_train_batch_end(self, step: int, logs: Logs | None = None) -> None:
+        assert logs is not None
+        rows = min((step + 1) * self.params["batch_size"], self.params["n_train"])
+        total = logs["loss"] * rows
+        self.losses.append((total - self.total) / (rows - self.rows))
+        self.rows, self.total = rows, total
+        self.mean = self._mean(self.losses[-1])
+        self.best = self.mean if math.isnan(self.best) else min(self.best, self.mean)
+        if len(self.losses) == self.iterations or self.mean > self.limit * self.best:
+            raise _EnoughError
+
+    def _mean(self, loss: float) -> float:
+        return loss if math.isnan(self.mean) else 0.8 * self.mean + 0.2 * loss
+
+
+def _losses(net: MLP, X: Array, y: Array, iterations: int, limit: float, **options: Any) -> Floats:
+    """The losses of so many steps, fewer where their mean is over `limit` times its least.
+
+    A last one of NaN stands for those after the loss stopped being finite.
+    """
+    steps = _Steps(iterations, limit)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DivergenceWarning)
+        try:
+            net.fit(X, y, epochs=iterations, callbacks=[steps], progress=False, **options)
+        except _EnoughError:
+            return np.array(steps.losses)
+    return np.array([*steps.losses, math.nan])
+
+
+def _smooth(values: Floats, width: float) -> Floats:
+    """Means over neighbours, weighted by a normal curve of that standard deviation."""
+    at = np.arange(len(values))
+    weights = _core.map("exp", -0.5 * ((at[:, None] - at) / width) ** 2)
+    return np.asarray(weights @ values / weights.sum(axis=1))
