@@ -93,7 +93,7 @@ def test_everything_above_the_first_layer_may_differ() -> None:
             ({"keep": 0.5, "dropout_mode": "vanilla"}, {"optimizer": "nadam"}),
             ({"above": [12, 9], "keep": [0.9, 0.8, 0.7]}, {"optimizer": "amsgrad"}),
             ({"loss": "svm", "init": "xavier"}, {"schedule": "cosine", "optimizer": "sgd"}),
-            ({"above": [65]}, {"schedule": fanin.schedules.Plateau(patience=1)}),
+            ({"above": [65]}, {"schedule": lambda: fanin.schedules.Plateau(patience=1)}),
         ]
     )
 
