@@ -220,12 +220,13 @@ def test_a_pruned_search_trains_together_too(monkeypatch: pytest.MonkeyPatch, pr
 
 
 def test_a_trial_that_raises_does_not_take_the_others_with_it() -> None:
-    space = {"keep": choice([0.5, 2.0]), "lr": loguniform(1e-3, 1e-1)}
+    # The middle of the space, which is checked beforehand, is fine.
+    space = {"keep": choice([2.0, 0.5, 0.6]), "lr": loguniform(1e-3, 1e-1)}
     result = search(space, (X, y), 8, epochs=1, progress=False, validation_data=TEST)
     bad = [t for t in result if t.params["keep"] == 2.0]
     assert bad
     assert {t.status for t in bad} == {"failed"}
-    assert {t.status for t in result if t.params["keep"] == 0.5} == {"done"}
+    assert {t.status for t in result if t.params["keep"] < 1} == {"done"}
     assert "keep: expected a probability" in bad[0].error
 
 
