@@ -9,7 +9,7 @@ struct Resizer {
   const ResizeImage& a;
   ResizeRoom at;
   ResizeState& state;
-  std::int32_t *bases, *block_taps, *offsets, *held, *slots;
+  std::int32_t *bases, *block_taps, *offsets, *held, *places;
   float* row_weights;
 
   explicit FANIN_INLINE Resizer(const ResizeImage& args)
@@ -20,7 +20,7 @@ struct Resizer {
         block_taps(words(at.block_taps)),
         offsets(words(at.offsets)),
         held(words(at.held)),
-        slots(words(at.slots)),
+        places(words(at.places)),
         row_weights(args.room + at.row_weights) {}
 
   FANIN_INLINE std::int32_t* words(index place) const {
@@ -87,7 +87,7 @@ FANIN_INLINE bool prefetched_row(const Resizer& r, index row) {
 
 /// The pixels in use of a source row as planes of floats.
 template <class S, int channels>
-FANIN_INLINE void unpack_row(const Resizer& r, index row) {
+void unpack_row(const Resizer& r, index row) noexcept {
   const index n = r.state.high - r.state.low, plane = r.at.plane;
   const S* from =
       static_cast<const S*>(r.a.source.data) + (row * r.a.source.width + r.state.low) * channels;
@@ -96,7 +96,7 @@ FANIN_INLINE void unpack_row(const Resizer& r, index row) {
       prefetched_row(r, row) ? from + r.state.ahead * r.a.source.width * channels : from;
   const auto sixteen = [&](index j) {
     Vec<float> pixels[channels];
-    prefetch(soon + j * channels);
+    __builtin_prefetch(soon + j * channels);
     deinterleave<channels>(from + j * channels, pixels);
     for (int c = 0; c < channels; ++c) pixels[c].store(to + c * plane + j);
   };
@@ -111,7 +111,7 @@ FANIN_INLINE void unpack_row(const Resizer& r, index row) {
 
 /// Resamples the unpacked row; the sources of a block lie within `window` floats, or anywhere (0).
 template <int channels, int window>
-FANIN_INLINE void resample_row(const Resizer& r, float* to) {
+void resample_row(const Resizer& r, float* to) noexcept {
   const index blocks = r.at.blocks, plane = r.at.plane, ring = r.at.ring;
   const index block_weights = 16 * r.a.columns.taps;
   const float *row = r.a.room + r.at.row, *weights = r.weights(0);
@@ -136,16 +136,16 @@ FANIN_INLINE void resample_row(const Resizer& r, float* to) {
   }
 }
 
-template <class S, int channels>
-void make_row(const Resizer& r, index row, float* to) noexcept {
-  unpack_row<S, channels>(r, row);
+template <int channels>
+FANIN_INLINE void resample_row(const Resizer& r, float* to) {
   if (r.state.span <= 16) return resample_row<channels, 16>(r, to);
   if (r.state.span <= 32) return resample_row<channels, 32>(r, to);
   if (r.state.span <= 64) return resample_row<channels, 64>(r, to);
   resample_row<channels, 0>(r, to);
 }
 
-/// Sees to it that the ring holds the source rows of output row i, and lists those with a weight.
+/// Sees to it that the ring holds the source rows of output row i, and lists where those with
+/// a weight lie.
 template <class S, int channels>
 FANIN_INLINE index find_rows(const Resizer& r, index i) {
   const AxisWeights& axis = r.a.rows;
@@ -155,52 +155,82 @@ FANIN_INLINE index find_rows(const Resizer& r, index i) {
     if (weights[t] == 0.0f) continue;
     const index row = axis.first[i] + t, slot = row % axis.taps;
     if (r.held[slot] != row) {
-      make_row<S, channels>(r, row, r.ring_row(slot));
+      unpack_row<S, channels>(r, row);
+      resample_row<channels>(r, r.ring_row(slot));
       r.held[slot] = static_cast<std::int32_t>(row);
     }
-    r.slots[n] = static_cast<std::int32_t>(slot);
+    r.places[n] = static_cast<std::int32_t>(slot * r.a.source.channels * r.at.ring);
     r.row_weights[n] = weights[t];
     ++n;
   }
   return n;
 }
 
-/// Output row i from n rows of the ring; `taps` is n where known, else 0.
+/// One channel of a row of the output from rows of the ring.
+struct RowBlend {
+  const float* ring;
+  const std::int32_t* places;
+  const float* weights;
+  index n;
+  float scale, shift;
+  float* to;
+  index width;
+};
+
+/// `taps` is n where known, else 0.
 template <int taps>
-void blend_rows(const Resizer& r, index i, index n) noexcept {
-  const ResizeImage& a = r.a;
-  const index count = taps > 0 ? taps : n;
-  for (index c = 0; c < a.source.channels; ++c) {
-    const Vec<float> scale = Vec<float>::set(a.affine.scale[c]);
-    const Vec<float> shift = Vec<float>::set(a.affine.shift[c]);
-    const float* ring = r.ring_row(0) + c * r.at.ring;
-    const index slot_stride = a.source.channels * r.at.ring;
-    float* to = a.out.data + c * a.out.plane_stride + i * a.out.row_stride;
-    each_vec<float>(a.columns.n, [&](index j, int lanes_used) {
+void blend_rows(const RowBlend& b) noexcept {
+  const Vec<float> scale = Vec<float>::set(b.scale), shift = Vec<float>::set(b.shift);
+  const float* ring = b.ring;
+  float* to = b.to;
+  if constexpr (taps > 0) {
+    const float* rows[taps];
+    Vec<float> weights[taps];
+    for (int k = 0; k < taps; ++k) {
+      rows[k] = ring + b.places[k];
+      weights[k] = Vec<float>::set(b.weights[k]);
+    }
+    each_vec<float>(b.width, [&](index j, int n) {
       Vec<float> sum = Vec<float>::zero();
-      for (index k = 0; k < count; ++k) {
-        const Vec<float> x = Vec<float>::load(ring + r.slots[k] * slot_stride + j);
-        sum = fma(Vec<float>::set(r.row_weights[k]), x, sum);
+      for (int k = 0; k < taps; ++k) sum = fma(weights[k], Vec<float>::load(rows[k] + j), sum);
+      store_some(fma(sum, scale, shift), to + j, n);
+    });
+  } else {
+    each_vec<float>(b.width, [&](index j, int n) {
+      Vec<float> sum = Vec<float>::zero();
+      for (index k = 0; k < b.n; ++k) {
+        const Vec<float> x = Vec<float>::load(ring + b.places[k] + j);
+        sum = fma(Vec<float>::set(b.weights[k]), x, sum);
       }
-      store_some(fma(sum, scale, shift), to + j, lanes_used);
+      store_some(fma(sum, scale, shift), to + j, n);
     });
   }
 }
 
-FANIN_INLINE void blend_rows(const Resizer& r, index i, index n) {
-  switch (n) {
+FANIN_INLINE void blend_rows_of(const RowBlend& b) {
+  switch (b.n) {
     case 1:
-      return blend_rows<1>(r, i, n);
+      return blend_rows<1>(b);
     case 2:
-      return blend_rows<2>(r, i, n);
+      return blend_rows<2>(b);
     case 3:
-      return blend_rows<3>(r, i, n);
+      return blend_rows<3>(b);
     case 4:
-      return blend_rows<4>(r, i, n);
+      return blend_rows<4>(b);
     case 5:
-      return blend_rows<5>(r, i, n);
+      return blend_rows<5>(b);
     default:
-      return blend_rows<0>(r, i, n);
+      return blend_rows<0>(b);
+  }
+}
+
+/// Output row i from n rows of the ring.
+FANIN_INLINE void blend_row(const Resizer& r, index i, index n) {
+  const ResizeImage& a = r.a;
+  for (index c = 0; c < a.source.channels; ++c) {
+    blend_rows_of({r.ring_row(0) + c * r.at.ring, r.places, r.row_weights, n, a.affine.scale[c],
+                   a.affine.shift[c], a.out.data + c * a.out.plane_stride + i * a.out.row_stride,
+                   a.columns.n});
   }
 }
 
@@ -222,11 +252,12 @@ inline void fill_row(const ResizeImage& a, index i, index channels) noexcept {
 
 template <class S, int channels>
 void resize_as(const ResizeImage& a, Range rows) noexcept {
+  if (rows.begin == rows.end) return;
   const Resizer r(a);
   if (rows.begin == 0 || rows.begin != r.state.next) prepare_resize(r);
   for (index i = rows.begin; i < rows.end; ++i) {
     if (a.rows.first[i] >= 0 && r.state.high > 0) {
-      blend_rows(r, i, find_rows<S, channels>(r, i));
+      blend_row(r, i, find_rows<S, channels>(r, i));
     }
     if (r.state.fills || a.rows.first[i] < 0) fill_row(a, i, channels);
   }

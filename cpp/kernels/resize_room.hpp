@@ -15,8 +15,8 @@ struct ResizeRoom {
   index offsets;      // std::int32_t (blocks, 16), from the base
   index weights;      // (blocks, columns.taps, 16)
   index held;         // std::int32_t (rows.taps): which source row a slot of the ring holds
-  index slots;        // std::int32_t (rows.taps): those of one output row whose weights are not 0,
-  index row_weights;  // and these (rows.taps)
+  index places;       // std::int32_t (rows.taps): of an output row's sources with a weight, in rows
+  index row_weights;  // and their weights (rows.taps)
   index row;          // (channels, plane)
   index rows;         // (rows.taps, channels, ring)
   index size;
@@ -49,7 +49,7 @@ FANIN_INLINE ResizeRoom resize_layout(const ResizeImage& a) {
   r.offsets = take(r.ring);
   r.weights = take(r.ring * a.columns.taps);
   r.held = take(a.rows.taps);
-  r.slots = take(a.rows.taps);
+  r.places = take(a.rows.taps);
   r.row_weights = take(a.rows.taps);
   r.row = take(a.source.channels * r.plane);
   r.rows = take(a.rows.taps * a.source.channels * r.ring);

@@ -7,6 +7,7 @@
 
 #include "isa/table.hpp"
 #include "kernels/math_function.hpp"
+#include "run_geometry.hpp"
 #include "run_pixels.hpp"
 
 namespace fanin::test {
@@ -408,4 +409,5 @@ int main(int argc, char** argv) {
     fanin::test::all(table->f64);
   }
   fanin::test::pixels(table->images, few);
+  fanin::test::geometry(table->images, few);
 }
