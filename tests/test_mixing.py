@@ -51,6 +51,7 @@ def blended(own, partner, lam):
     return (np.float64(np.float32(lam)) * difference + b).astype(np.float32)
 
 
+@pytest.mark.row("A6")
 @pytest.mark.parametrize("alpha", [0.1, 0.2, 0.5, 1.0, 1.5, 8.0, 1000.0])
 def test_lambda_has_the_moments_of_beta(alpha):
     n = 40_000
@@ -116,6 +117,7 @@ def test_a_batch_takes_the_draw_of_its_first_sample(kind):
     np.testing.assert_array_equal(batch_boxes, np.tile(boxes[31], (4, 1)))
 
 
+@pytest.mark.row("A7")
 @pytest.mark.parametrize(("height", "width"), SIZES)
 def test_lambda_of_cutmix_is_the_area_left(height, width):
     lambdas, boxes = draw("cutmix", 1.0, 500, height=height, width=width)
@@ -141,6 +143,7 @@ def test_boxes_of_cutmix_follow_the_formula():
     assert np.histogram(centres, bins=4, range=(0, 32))[0].min() > 0.15 * len(centres)
 
 
+@pytest.mark.row("A6")
 @pytest.mark.parametrize("dtype", [np.uint8, np.float32])
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("channels", [1, 3, 4])
@@ -155,6 +158,7 @@ def test_mixup_is_the_formula(dtype, size, channels):
             np.testing.assert_allclose(out[i], expected, rtol=0, atol=6e-8)
 
 
+@pytest.mark.row("A7")
 @pytest.mark.parametrize("dtype", [np.uint8, np.float32])
 @pytest.mark.parametrize("planar", [False, True])
 @pytest.mark.parametrize("size", SIZES)

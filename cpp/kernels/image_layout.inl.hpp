@@ -1,4 +1,6 @@
 #pragma once
+#include <type_traits>
+
 #include "kernels/image_layout.hpp"
 #include "kernels/pixels.inl.hpp"
 
