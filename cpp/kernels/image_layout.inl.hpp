@@ -132,13 +132,14 @@ struct Filled {
 };
 
 template <int C, int Step, class S>
-void copy_pixels_as(const CopyPixels& args, Range rows) noexcept {
-  const CopyPixels a = args;  // a copy: no store can change it
+void copy_pixels_as(const CopyPixels& a, Range rows) noexcept {
   const Layout<C, S> layout(a.map);
   const Filled<C, S> left(layout.left.values), right(layout.right.values);
-  S* to = static_cast<S*>(a.out) + rows.begin * a.row_stride;
-  for (index i = rows.begin; i < rows.end; ++i, to += a.row_stride) {
-    const index r = a.map.rows.from[i];
+  const std::int32_t* row_from = a.map.rows.from;
+  const index stride = a.row_stride;
+  S* to = static_cast<S*>(a.out) + rows.begin * stride;
+  for (index i = rows.begin; i < rows.end; ++i, to += stride) {
+    const index r = row_from[i];
     if (r < 0) {
       const float* values = a.map.fills + (-1 - r) * most_channels;
       const Filled<C, S> fill(values);
@@ -176,15 +177,15 @@ struct FilledPlanes {
 };
 
 template <int C, int Step, class S>
-void unpack_pixels_as(const UnpackPixels& args, Range rows) noexcept {
-  const UnpackPixels a = args;  // a copy: no store can change it
+void unpack_pixels_as(const UnpackPixels& a, Range rows) noexcept {
   const Layout<C, S> layout(a.map);
   const Affine<C> affine(a.affine);
   const FilledPlanes<C> left(layout.left.values, affine), right(layout.right.values, affine);
-  const index planes = a.out.plane_stride;
-  float* to = a.out.data + rows.begin * a.out.row_stride;
-  for (index i = rows.begin; i < rows.end; ++i, to += a.out.row_stride) {
-    const index r = a.map.rows.from[i];
+  const std::int32_t* row_from = a.map.rows.from;
+  const index planes = a.out.plane_stride, stride = a.out.row_stride;
+  float* to = a.out.data + rows.begin * stride;
+  for (index i = rows.begin; i < rows.end; ++i, to += stride) {
+    const index r = row_from[i];
     if (r < 0) {
       const FilledPlanes<C> all(a.map.fills + (-1 - r) * most_channels, affine);
       each_sixteen(layout.n, [&](index t, int lanes) { all.store(to + t, planes, lanes); });
