@@ -158,7 +158,7 @@ def test_all_chapters_in_the_lectures_order(small, capsys):
     capsys.readouterr()
     reader = check_page(Path("runs/lecture"))
     assert tuple(reader.sections) == command.CHAPTERS
-    assert len(reader.sources) == 14
+    assert len(reader.sources) == 21
     assert main(["lecture", "dropout", "--data", small]) == 0  # beside it, not over it
     assert Path("runs/lecture-2/lecture.html").exists()
 

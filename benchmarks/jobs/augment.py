@@ -113,8 +113,10 @@ class ResizedCrop(Augment):
 
     @property
     def limit(self) -> float:
-        """Truncation after each step of the colours, or 8 bits for the hue, cost some levels."""
-        return 1.0 if self.jitter is None else 4.0
+        """Truncation after each step of the colours, or 8 bits for the hue, cost some levels; so does
+        a box in place of the triangle.
+        """
+        return 4.0 if self.jitter is not None else 2.0 if self.antialias else 1.0
 
     @cached_property
     def images(self) -> Array:

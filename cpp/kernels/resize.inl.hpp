@@ -252,6 +252,7 @@ inline void fill_row(const ResizeImage& a, index i, index channels) noexcept {
 
 template <class S, int channels>
 void resize_as(const ResizeImage& a, Range rows) noexcept {
+  if (rows.begin == rows.end) return;
   const Resizer r(a);
   if (rows.begin == 0 || rows.begin != r.state.next) prepare_resize(r);
   for (index i = rows.begin; i < rows.end; ++i) {

@@ -7,16 +7,16 @@ namespace fanin {
 /// an output row, whose sources begin at its base.
 struct ResizeRoom {
   index blocks;
-  index plane;       // of one channel of a converted source row, with room to read beyond
-  index ring;        // of one channel of a resampled row
-  index state;       // ResizeState
-  index bases;       // std::int32_t (blocks)
-  index block_taps;  // std::int32_t (blocks): up to the last with a weight
-  index offsets;     // std::int32_t (blocks, 16), from the base
-  index weights;     // (blocks, columns.taps, 16)
-  index held;        // std::int32_t (rows.taps): which source row a slot of the ring holds
-  index places;  // std::int32_t (rows.taps): of an output row's sources in `rows`, if they weigh,
-  index row_weights;  // and what (rows.taps)
+  index plane;        // of one channel of a converted source row, with room to read beyond
+  index ring;         // of one channel of a resampled row
+  index state;        // ResizeState
+  index bases;        // std::int32_t (blocks)
+  index block_taps;   // std::int32_t (blocks): up to the last with a weight
+  index offsets;      // std::int32_t (blocks, 16), from the base
+  index weights;      // (blocks, columns.taps, 16)
+  index held;         // std::int32_t (rows.taps): which source row a slot of the ring holds
+  index places;       // std::int32_t (rows.taps): of an output row's sources with a weight, in rows
+  index row_weights;  // and their weights (rows.taps)
   index row;          // (channels, plane)
   index rows;         // (rows.taps, channels, ring)
   index size;

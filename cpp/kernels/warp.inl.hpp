@@ -166,24 +166,18 @@ FANIN_INLINE void walk_back(const WarpImage& a, Vec<float>& x, Vec<float>& y, Ve
 
 FANIN_INLINE Vec<float> lerp(Vec<float> a, Vec<float> b, Vec<float> t) { return fma(t, b - a, a); }
 
-/// Four taps of 16 pixels: u8 as words, f32 as one channel's numbers.
-template <class V>
-struct Taps {
-  V top_left, top_right, bottom_left, bottom_right;
-};
-
-template <int c>
-FANIN_INLINE Taps<Vec<float>> channel_of(const Taps<U32>& t) {
-  return {byte_of<c>(t.top_left), byte_of<c>(t.top_right), byte_of<c>(t.bottom_left),
-          byte_of<c>(t.bottom_right)};
+/// Between four taps, two of a row and two of the next; the first of them where `nearest`.
+FANIN_INLINE Vec<float> sample(bool nearest, const Vec<float> (&tap)[4], Vec<float> tx,
+                               Vec<float> ty) {
+  return nearest ? tap[0] : lerp(lerp(tap[0], tap[1], tx), lerp(tap[2], tap[3], tx), ty);
 }
-
-template <class V, class P>
-FANIN_INLINE Taps<V> load_taps(const P* plane, index pitch, U32 at) {
-  Taps<V> t;
-  gather_pairs(plane, at, t.top_left, t.top_right);
-  gather_pairs(plane + pitch, at, t.bottom_left, t.bottom_right);
-  return t;
+/// The same of channel c of pixels in words.
+template <int c>
+FANIN_INLINE Vec<float> sample(bool nearest, const U32 (&tap)[4], Vec<float> tx, Vec<float> ty) {
+  if (nearest) return byte_of<c>(tap[0]);
+  return sample(false,
+                {byte_of<c>(tap[0]), byte_of<c>(tap[1]), byte_of<c>(tap[2]), byte_of<c>(tap[3])},
+                tx, ty);
 }
 
 /// Writes channel c of 16 pixels, of which n are wanted.
@@ -216,22 +210,19 @@ void warp_as(const WarpImage& a, Range rows) noexcept {
       const U32 column = to_u32(x), line = to_u32(y);
       const Vec<float> tx = x - Vec<float>::from_u32(column), ty = y - Vec<float>::from_u32(line);
       const U32 at = line * U32::set(static_cast<std::uint32_t>(pitch)) + column;
-      const auto write = [&](int c, const Taps<Vec<float>>& t) {
-        const Vec<float> value = a.nearest ? t.top_left
-                                           : lerp(lerp(t.top_left, t.top_right, tx),
-                                                  lerp(t.bottom_left, t.bottom_right, tx), ty);
-        finish(a, c, value, fills, row + j, n);
-      };
+      const auto write = [&](int c, Vec<float> value) { finish(a, c, value, fills, row + j, n); };
       if constexpr (sizeof(S) == 1) {
-        const Taps<U32> t = load_taps<U32>(static_cast<const std::uint32_t*>(a.room), pitch, at);
-        write(0, channel_of<0>(t));
-        if constexpr (channels > 1) write(1, channel_of<1>(t));
-        if constexpr (channels > 2) write(2, channel_of<2>(t));
-        if constexpr (channels > 3) write(3, channel_of<3>(t));
+        U32 tap[4];
+        gather_squares(static_cast<const std::uint32_t*>(a.room), pitch, at, tap);
+        write(0, sample<0>(a.nearest, tap, tx, ty));
+        if constexpr (channels > 1) write(1, sample<1>(a.nearest, tap, tx, ty));
+        if constexpr (channels > 2) write(2, sample<2>(a.nearest, tap, tx, ty));
+        if constexpr (channels > 3) write(3, sample<3>(a.nearest, tap, tx, ty));
       } else {
         for (int c = 0; c < channels; ++c) {
-          const float* plane = static_cast<const float*>(a.room) + c * size;
-          write(c, load_taps<Vec<float>>(plane, pitch, at));
+          Vec<float> tap[4];
+          gather_squares(static_cast<const float*>(a.room) + c * size, pitch, at, tap);
+          write(c, sample(a.nearest, tap, tx, ty));
         }
       }
     });

@@ -41,15 +41,26 @@ FANIN_INLINE U32 load_pixels(const std::uint8_t* p) {
     return {_mm256_shuffle_epi8(lo, first), _mm256_shuffle_epi8(hi, last)};
   }
 }
+/// Words to be read one by one. GCC would else take them out of their register again, which is
+/// slow.
+struct InMemory {
+  alignas(32) std::uint32_t v[16];
+
+  explicit FANIN_INLINE InMemory(U32 words) {
+    words.store(v);
+#if defined(__GNUC__)
+    asm("" : "+m"(v));
+#endif
+  }
+};
 /// Loads one by one: gather instructions are slower on Zen and where microcode guards them.
 FANIN_INLINE __m256 gather8(const float* p, const std::uint32_t* at) {
   return _mm256_setr_ps(p[at[0]], p[at[1]], p[at[2]], p[at[3]], p[at[4]], p[at[5]], p[at[6]],
                         p[at[7]]);
 }
 FANIN_INLINE Vec<float> gather(const float* p, U32 at) {
-  alignas(32) std::uint32_t where[16];
-  at.store(where);
-  return {gather8(p, where), gather8(p, where + 8)};
+  const InMemory where(at);
+  return {gather8(p, where.v), gather8(p, where.v + 8)};
 }
 /// p[at[i]] of 8 n values, by the bits of at: three choose within a register, the next ones which.
 template <int n>
@@ -80,17 +91,22 @@ FANIN_INLINE void load_pairs(const std::uint32_t* p, const std::uint32_t* at, __
   first = _mm256_castps_si256(_mm256_shuffle_ps(a, b, 0x88));
   second = _mm256_castps_si256(_mm256_shuffle_ps(a, b, 0xdd));
 }
-FANIN_INLINE void gather_pairs(const std::uint32_t* p, U32 at, U32& first, U32& second) {
-  alignas(32) std::uint32_t where[16];
-  at.store(where);
-  load_pairs(p, where, first.lo, second.lo);
-  load_pairs(p, where + 8, first.hi, second.hi);
+FANIN_INLINE void gather_pairs(const std::uint32_t* p, const std::uint32_t* at, U32& first,
+                               U32& second) {
+  load_pairs(p, at, first.lo, second.lo);
+  load_pairs(p, at + 8, first.hi, second.hi);
 }
-FANIN_INLINE void gather_pairs(const float* p, U32 at, Vec<float>& first, Vec<float>& second) {
-  U32 a, b;
-  gather_pairs(reinterpret_cast<const std::uint32_t*>(p), at, a, b);
-  first = {_mm256_castsi256_ps(a.lo), _mm256_castsi256_ps(a.hi)};
-  second = {_mm256_castsi256_ps(b.lo), _mm256_castsi256_ps(b.hi)};
+FANIN_INLINE void gather_squares(const std::uint32_t* p, index stride, U32 at, U32 (&tap)[4]) {
+  const InMemory where(at);
+  gather_pairs(p, where.v, tap[0], tap[1]);
+  gather_pairs(p + stride, where.v, tap[2], tap[3]);
+}
+FANIN_INLINE void gather_squares(const float* p, index stride, U32 at, Vec<float> (&tap)[4]) {
+  U32 bits[4];
+  gather_squares(reinterpret_cast<const std::uint32_t*>(p), stride, at, bits);
+  for (int i = 0; i < 4; ++i) {
+    tap[i] = {_mm256_castsi256_ps(bits[i].lo), _mm256_castsi256_ps(bits[i].hi)};
+  }
 }
 
 }  // namespace fanin::FANIN_ISA

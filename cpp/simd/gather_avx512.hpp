@@ -25,11 +25,22 @@ FANIN_INLINE U32 load_pixels(const std::uint8_t* p) {
     return {_mm512_shuffle_epi8(bytes, _mm512_broadcast_i32x4(spread))};
   }
 }
+/// Words to be read one by one. GCC would else take them out of their register again, which is
+/// slow.
+struct InMemory {
+  alignas(64) std::uint32_t v[16];
+
+  explicit FANIN_INLINE InMemory(U32 words) {
+    words.store(v);
+#if defined(__GNUC__)
+    asm("" : "+m"(v));
+#endif
+  }
+};
 /// Loads one by one: gather instructions are slower on Zen and where microcode guards them.
 FANIN_INLINE Vec<float> gather(const float* p, U32 at) {
-  alignas(64) std::uint32_t where[16];
-  at.store(where);
-  const auto f = [&](int i) { return p[where[i]]; };
+  const InMemory where(at);
+  const auto f = [&](int i) { return p[where.v[i]]; };
   return {_mm512_setr_ps(f(0), f(1), f(2), f(3), f(4), f(5), f(6), f(7), f(8), f(9), f(10), f(11),
                          f(12), f(13), f(14), f(15))};
 }
@@ -57,20 +68,21 @@ FANIN_INLINE __m512i load_pairs(const std::uint32_t* p, const std::uint32_t* at)
   const __m256i high = _mm256_inserti128_si256(_mm256_castsi128_si256(two(4)), two(6), 1);
   return _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
 }
-FANIN_INLINE void gather_pairs(const std::uint32_t* p, U32 at, U32& first, U32& second) {
-  alignas(64) std::uint32_t where[16];
-  at.store(where);
-  const __m512i low = load_pairs(p, where), high = load_pairs(p, where + 8);
-  const __m512i even = _mm512_set_epi32(30, 28, 26, 24, 22, 20, 18, 16, 14, 12, 10, 8, 6, 4, 2, 0);
-  const __m512i odd = _mm512_set_epi32(31, 29, 27, 25, 23, 21, 19, 17, 15, 13, 11, 9, 7, 5, 3, 1);
-  first.v = _mm512_permutex2var_epi32(low, even, high);
-  second.v = _mm512_permutex2var_epi32(low, odd, high);
+FANIN_INLINE void gather_pairs(const std::uint32_t* p, const std::uint32_t* at, __m512i& first,
+                               __m512i& second) {
+  const __m512i low = load_pairs(p, at), high = load_pairs(p, at + 8);
+  first = _mm512_permutex2var_epi32(low, lane_indices([](int l) { return 2 * l; }), high);
+  second = _mm512_permutex2var_epi32(low, lane_indices([](int l) { return 2 * l + 1; }), high);
 }
-FANIN_INLINE void gather_pairs(const float* p, U32 at, Vec<float>& first, Vec<float>& second) {
-  U32 a, b;
-  gather_pairs(reinterpret_cast<const std::uint32_t*>(p), at, a, b);
-  first.v = _mm512_castsi512_ps(a.v);
-  second.v = _mm512_castsi512_ps(b.v);
+FANIN_INLINE void gather_squares(const std::uint32_t* p, index stride, U32 at, U32 (&tap)[4]) {
+  const InMemory where(at);
+  gather_pairs(p, where.v, tap[0].v, tap[1].v);
+  gather_pairs(p + stride, where.v, tap[2].v, tap[3].v);
+}
+FANIN_INLINE void gather_squares(const float* p, index stride, U32 at, Vec<float> (&tap)[4]) {
+  U32 bits[4];
+  gather_squares(reinterpret_cast<const std::uint32_t*>(p), stride, at, bits);
+  for (int i = 0; i < 4; ++i) tap[i].v = _mm512_castsi512_ps(bits[i].v);
 }
 
 }  // namespace fanin::FANIN_ISA

@@ -84,10 +84,13 @@ FANIN_INLINE void load_pairs(const std::uint32_t* p, const std::uint32_t* at, ui
   second = vuzp2q_u32(a, b);
 }
 template <class S, class V>
-FANIN_INLINE void gather_pairs(const S* p, U32 at, V& first, V& second) {
+FANIN_INLINE void gather_squares(const S* p, index stride, U32 at, V (&tap)[4]) {
   std::uint32_t where[16];
   at.store(where);
-  for (int i = 0; i < 4; ++i) load_pairs(p, where + 4 * i, first.v[i], second.v[i]);
+  for (int i = 0; i < 4; ++i) {
+    load_pairs(p, where + 4 * i, tap[0].v[i], tap[1].v[i]);
+    load_pairs(p + stride, where + 4 * i, tap[2].v[i], tap[3].v[i]);
+  }
 }
 
 }  // namespace fanin::FANIN_ISA

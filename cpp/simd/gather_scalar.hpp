@@ -49,12 +49,15 @@ template <int n>
 FANIN_INLINE Vec<float> gather_within(const float* p, U32 at) {
   return gather(p, at);
 }
-/// p[at[i]] and p[at[i] + 1]: words in a U32, floats in a Vec.
+/// With q = p + at[i]: q[0], q[1], q[stride] and q[stride + 1]. Words in U32s, floats in Vecs.
 template <class S, class V>
-FANIN_INLINE void gather_pairs(const S* p, U32 at, V& first, V& second) {
+FANIN_INLINE void gather_squares(const S* p, index stride, U32 at, V (&tap)[4]) {
   for (int i = 0; i < 16; ++i) {
-    first.v[i] = p[at.v[i]];
-    second.v[i] = p[at.v[i] + 1];
+    const S* q = p + at.v[i];
+    tap[0].v[i] = q[0];
+    tap[1].v[i] = q[1];
+    tap[2].v[i] = q[stride];
+    tap[3].v[i] = q[stride + 1];
   }
 }
 

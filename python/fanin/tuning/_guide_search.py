@@ -228,7 +228,7 @@ class Searching:
         if result.interrupted and not deadline.over:
             raise KeyboardInterrupt
         seconds = time.perf_counter() - began
-        if not logged:
+        if not logged and not deadline.over:  # else the seconds are not those of the trials
             sizes = [
                 float(_settings.n_params(options | t.params, problem)) * len(t.curves["loss"])
                 for t in result
