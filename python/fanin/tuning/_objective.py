@@ -43,7 +43,7 @@ FIT_DEFAULTS = {
 # layer's shape. All else may differ.
 SHARED = ("batch_size", "sampling", "preprocess", "seed", "dtype", "epochs")
 ALONE = {"clip_norm": None, "augment": None, "mix": None, "drop_connect": 1.0}
-NARROW = 128  # units: wider first layers gain nothing
+NARROW = 64  # units: wider first layers gained nothing
 MOST_TOGETHER, CACHE = 16, 12e6  # networks, and bytes of their first layers with momenta
 
 
