@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -58,8 +58,16 @@ class Advice:
         return [{name: c.get(name, settings[name]) for name in names} for c in self.candidates]
 
 
-def advise(names: Sequence[str], settings: Mapping[str, Any], edges: Sequence[Edge]) -> Advice:
-    """The next round's search round the best settings so far."""
+Fits = Callable[[list[int]], bool]
+
+
+def advise(
+    names: Sequence[str], settings: Mapping[str, Any], edges: Sequence[Edge], fits: Fits
+) -> Advice:
+    """The next round's search round the best settings so far.
+
+    `fits` tells whether hidden layers of these widths are not too large for the data.
+    """
     lr = float(settings["lr"])
     advice = Advice(_range(lr / NEAR, lr * NEAR))
     if settings.get("schedule") is None:
@@ -69,11 +77,11 @@ def advise(names: Sequence[str], settings: Mapping[str, Any], edges: Sequence[Ed
             "leaves the end of a run restless."
         )
     if "overfitting" in names:
-        _regularise(advice, settings)
+        _regularise(advice, settings, fits)
     elif "underfitting" in names:
-        _enlarge(advice, settings)
+        _enlarge(advice, settings, fits)
     else:
-        _look_round(advice, settings)
+        _look_round(advice, settings, fits)
     if not advice.fixed:  # then the best as it is would be the same run again
         advice.candidates = [*advice.candidates[1:], {}]
     if "needs-more-training" in names:
@@ -93,8 +101,8 @@ def advise(names: Sequence[str], settings: Mapping[str, Any], edges: Sequence[Ed
     return advice
 
 
-def _regularise(advice: Advice, settings: Mapping[str, Any]) -> None:
-    keep, wider = _keep(settings), _wider(settings)
+def _regularise(advice: Advice, settings: Mapping[str, Any], fits: Fits) -> None:
+    keep, wider = _keep(settings), _wider(settings, fits)
     mild, strong = _less(keep, 0.2), _less(keep, 0.35)
     more = {"hidden": wider} if wider else {}
     advice.candidates += [
@@ -118,12 +126,12 @@ def _regularise(advice: Advice, settings: Mapping[str, Any]) -> None:
     )
 
 
-def _enlarge(advice: Advice, settings: Mapping[str, Any]) -> None:
-    keep, wider = _keep(settings), _wider(settings)
+def _enlarge(advice: Advice, settings: Mapping[str, Any], fits: Fits) -> None:
+    keep, wider = _keep(settings), _wider(settings, fits)
     lr = float(settings["lr"])
     if wider:
         advice.candidates += [{"hidden": wider}, {"hidden": wider, "lr": lr / 2}]
-        if far := _wider({"hidden": wider}):
+        if far := _wider({"hidden": wider}, fits):
             advice.candidates.append({"hidden": far})
     if keep < 1:
         less = {"keep": min(round(keep + 0.2, 2), 1.0)}
@@ -134,8 +142,8 @@ def _enlarge(advice: Advice, settings: Mapping[str, Any]) -> None:
     advice.reasons.append(f"It underfits: {what}less regularisation.")
 
 
-def _look_round(advice: Advice, settings: Mapping[str, Any]) -> None:
-    keep, wider, lr = _keep(settings), _wider(settings), float(settings["lr"])
+def _look_round(advice: Advice, settings: Mapping[str, Any], fits: Fits) -> None:
+    keep, wider, lr = _keep(settings), _wider(settings, fits), float(settings["lr"])
     if wider:
         advice.candidates += [
             {"hidden": wider, "keep": _less(keep, 0.15)},
@@ -163,14 +171,13 @@ def _move(advice: Advice, lr: float, reason: str) -> None:
     advice.reasons.append(reason)
 
 
-def _wider(settings: Mapping[str, Any]) -> list[int]:
-    """Twice as wide, and a second layer where there is one; nothing where it is wide already."""
+def _wider(settings: Mapping[str, Any], fits: Fits) -> list[int]:
+    """Twice as wide, with a second layer where there is one; nothing where that is too large."""
     hidden = list(settings["hidden"])
-    if not hidden or 2 * hidden[0] > WIDEST:
+    if not hidden:
         return []
-    if len(hidden) == 1:
-        return [2 * hidden[0], hidden[0]]
-    return [2 * width for width in hidden]
+    wider = [2 * hidden[0], hidden[0]] if len(hidden) == 1 else [2 * width for width in hidden]
+    return wider if wider[0] <= WIDEST and fits(wider) else []
 
 
 def _keep(settings: Mapping[str, Any]) -> float:

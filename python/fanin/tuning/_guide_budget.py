@@ -19,7 +19,7 @@ AGAIN: Sequence[Plan] = ((10, 40), (8, 40), (8, 30), (6, 30), (6, 25), (4, 25), 
 COARSE_SHARE, REFINE_SHARE, AGAIN_SHARE = 0.12, 0.25, 0.6
 OVERHEAD = 1.2  # of an epoch, for validation and for what threads cost each other
 FEW_STEPS = 300  # of the lecture's epochs; where there are fewer in an epoch, it takes more epochs
-MOST_EPOCHS_FOR_ONE = 6
+MOST_EPOCHS_FOR_ONE = 3
 UNLIMITED: dict[str, Plan] = {"coarse": (12, 3), "refine": (8, 15), "again": (8, 30)}
 
 

@@ -31,6 +31,7 @@ from fanin.tuning.verdicts import loss_curve
 
 PROBE_REG = 1e-4  # "use small weight decay"
 MORE_DECADES = 2  # beyond the given rates, where the best is the last of them
+MOST_PARAMS = 50  # for each training row, of networks that a verdict asks for
 LAST = 8  # the number of what follows the seven steps
 
 
@@ -231,7 +232,8 @@ class Guide(Searching):
         if round > 1 and gain <= noise:
             return facts | {"end": f"round {round} gained no more than its noise"}
         names = [finding["name"] for finding in verdict["findings"]]
-        advice = advise(names, settings, [edge_from_dict(edge) for edge in found["edges"]])
+        edges = [edge_from_dict(edge) for edge in found["edges"]]
+        advice = advise(names, settings, edges, self._fits)
         return facts | {
             "next_space": _settings.space_to_dict(advice.space(settings)),
             "starts": advice.starts(settings),
@@ -239,6 +241,10 @@ class Guide(Searching):
             "epochs_factor": advice.epochs,
             "reasons": advice.reasons,
         }
+
+    def _fits(self, hidden: list[int]) -> bool:
+        size = _settings.n_params({"hidden": hidden}, self.problem)
+        return size <= MOST_PARAMS * len(self.problem.X)
 
     def _before(self, facts: Facts | None) -> tuple[float, int]:
         """The best score of the rounds before, or of step 4; and its round, 0 for none."""

@@ -38,6 +38,7 @@ COARSE_BELOW, COARSE_ABOVE = 30.0, 3.0  # times the probe's rate
 WEIGHT_DECAYS = (1e-4, 1e-5, 0.0)  # the lecture's
 CHANCE_SIGMAS = 3.0
 LEAST_ROWS = 2000  # of step 4, where the time is not enough for all
+FEW_TRIALS = 4
 SLACK = 1.3  # times the estimate of the last run, kept back for it
 SECOND_THREAD = 0.5  # what every thread but the first brings to a single run
 
@@ -137,7 +138,10 @@ class Searching:
             raise TimeIsOverError
         # What was best before is tried again first, under the new length and schedule.
         best = {k: v for k, v in self.settings.items() if k in space}
-        starts = before.get("starts", [best])[: plan[0]]
+        starts = before.get("starts", [best])
+        if plan[0] < FEW_TRIALS:  # then what is new comes first
+            starts = [*starts[1:], starts[0]]
+        starts = starts[: plan[0]]
         name = f"round-{round}"
         facts, result = self.search(name, space, (plan[0], plan[1]), fixed, starts)
         if result.best is None:
