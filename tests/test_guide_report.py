@@ -134,6 +134,17 @@ def test_printed(report):
             assert f"{finding.name}: {finding.evidence}"[:60] in text
 
 
+def test_the_searches_on_the_page_are_those_that_ran(report):
+    from fanin.tuning._report_blocks import result_of
+
+    for step in report.steps:
+        if step.number in (4, 5):
+            result = result_of(step.facts)
+            assert result.best.params == step.facts["best"]["params"]
+            said = [f.evidence for f in step.findings if f.name == "edge"]
+            assert said == [f"{edge.name}: {edge.evidence}" for edge in result.edges()]
+
+
 def test_a_step_can_be_asked_for(report):
     assert report.step(5).round == report.step(7).round
     assert report.step(5, 1).title == "Refine"

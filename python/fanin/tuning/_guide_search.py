@@ -244,6 +244,7 @@ class Searching:
             "n_trials": trials,
             "epochs": epochs,
             "rows": len(X),
+            "n_val": result.n_val,
             "space": _settings.space_to_dict(space),
             "fixed": plain(dict(fixed)),
             "monitor": result.monitor,

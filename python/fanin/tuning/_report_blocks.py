@@ -259,6 +259,7 @@ def result_of(facts: Facts) -> SearchResult:
         trials,
         facts["monitor"],
         strategy=facts["strategy"],
+        n_val=facts.get("n_val"),
     )
 
 
