@@ -239,7 +239,7 @@ def test_an_interrupted_guide_goes_on(tmp_path, whole):
     report = run(rounds=2, state=tmp_path)
     assert facts_of(report) == facts_of(whole)
     again = run(rounds=2, state=tmp_path)
-    assert again.seconds >= report.seconds
+    assert again.seconds > 0.9 * report.seconds
     assert np.array_equal(again.network.get_parameters(), whole.network.get_parameters())
 
 

@@ -35,8 +35,16 @@ def run(words: list[str], folder: Path) -> str:
 
 def test_example_prints_what_the_readme_shows(tmp_path: Path) -> None:
     """To the last digit, on any machine: it is the promise of the same bits."""
-    (code,) = blocks(README, "python")
+    code = blocks(README, "python")[0]
     assert run([sys.executable, "-c", code], tmp_path) == outputs()[1]
+
+
+def test_every_example_runs(tmp_path: Path) -> None:
+    more = blocks(README, "python")[1:]
+    assert len(more) >= 2
+    for code in more:
+        run([sys.executable, "-W", "error", "-c", code], tmp_path)
+    assert "<html" in (tmp_path / "report.html").read_text("utf-8")
 
 
 def test_every_command_runs(tmp_path: Path) -> None:
@@ -57,5 +65,9 @@ def test_every_command_runs(tmp_path: Path) -> None:
 
 
 def test_korean_twin_has_the_same_code() -> None:
-    for language in ("bash", "python", "text"):
+    for language in ("bash", "text"):
         assert blocks(KOREAN, language) == blocks(README, language)
+    korean, english = (
+        [re.sub(r" *#.*", "", code) for code in blocks(path, "python")] for path in (KOREAN, README)
+    )
+    assert korean == english

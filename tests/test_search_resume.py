@@ -264,12 +264,19 @@ def test_ctrl_c_returns_what_is_done_and_the_log_goes_on(tmp_path: Path, data: b
         time.sleep(0.01)
         return params["lr"]
 
+    def soon(_: tuning.Trial) -> None:
+        if not pending:
+            pending.append(threading.Timer(0.3, _thread.interrupt_main))
+            pending[0].start()
+
     def half(n: int) -> tuning.SearchResult:
         if data:
-            return run(log, n, epochs=30)
-        return search({"lr": uniform(0, 1)}, objective, n, log=log, progress=False)
+            return run(log, n, epochs=30, callbacks=[soon])
+        return search(
+            {"lr": uniform(0, 1)}, objective, n, log=log, progress=False, callbacks=[soon]
+        )
 
-    threading.Timer(0.6, _thread.interrupt_main).start()
+    pending: list[threading.Timer] = []
     start = time.perf_counter()
     result = half(2000)
     assert time.perf_counter() - start < 8
