@@ -86,8 +86,11 @@ class Mix(Transform):
 def mix_labels(soft: Array, lambdas: Array) -> Array:
     """``lambda y[i] + (1 - lambda) y[i - 1]`` of labels (N, C), float32."""
     share = lambdas[:, None]
-    mixed: Array = (share * soft + (1 - share) * np.roll(soft, 1, axis=0)).astype(np.float32)
-    return mixed
+    rest = 1 - share
+    mixed: Array = share * soft
+    mixed[1:] += rest[1:] * soft[:-1]
+    mixed[:1] += rest[:1] * soft[-1:]
+    return mixed.astype(np.float32)
 
 
 class Mixup(Mix):
