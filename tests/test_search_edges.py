@@ -101,6 +101,15 @@ def test_the_limit_of_what_trains_is_left_alone() -> None:
     assert sides(result) == []
 
 
+def test_a_range_in_which_all_but_one_end_diverges() -> None:
+    def objective(params: Any) -> float:
+        return math.nan if params["lr"] > 1e-4 else peak(-7.0)(params)
+
+    result = search({"lr": loguniform(1e-5, 10.0)}, objective, 60, progress=False)
+    assert sum(t.status == "diverged" for t in result) > 30
+    assert sides(result) == [("lr", "low")]
+
+
 def test_too_few_trials_say_nothing() -> None:
     assert search({"x": uniform(0, 1)}, lambda p: p["x"], 4, progress=False).edges() == []
 

@@ -111,8 +111,10 @@ def _at_edge(
     top = ranked[: TOP if len(ranked) >= FEW else MOST]
     if sum(distance[t.number] <= outer for t in top) < min(MOST, max(2, there)):
         return False
-    inner = [t.merit for t in ranked if distance[t.number] > outer]
-    if not inner or max(inner) + noise >= ranked[0].merit:
+    inside = [t for t in trials if distance[t.number] > outer]
+    tried = any(t.ended_well or t.status == "diverged" for t in inside)
+    good = max((t.merit for t in inside if t.ended_well), default=-math.inf)
+    if not tried or good + noise >= ranked[0].merit:
         return False
     beyond = [t for t in trials if distance[t.number] <= best]
     diverged = sum(t.status == "diverged" for t in beyond)
