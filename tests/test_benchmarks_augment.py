@@ -18,6 +18,8 @@ from benchmarks.jobs import Augmented, Crop, Mix, ResizedCrop, Row, TrainImages,
 from benchmarks.jobs.augment import ROWS
 from benchmarks.tables import Result
 
+import fanin
+
 JITTER = (0.4, 0.4, 0.4, 0.1)
 JOBS = {
     "crop": Crop(True, count=13, size=17, padding=3),
@@ -32,6 +34,16 @@ JOBS = {
 }
 PEERS = ["fanin", "NumPy", "PyTorch", "torchvision", "OpenCV", "Albumentations", "Numba"]
 TRAINING = TrainImages(True, hidden=16, batch=50, rows=400)
+
+
+@pytest.fixture(autouse=True)
+def settings_of_the_process():
+    """What peers are configured to must not reach the tests that follow."""
+    threads = fanin.get_num_threads()
+    yield
+    fanin.set_num_threads(threads)
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_flush_denormal(False)
 
 
 def prepared(name, job):
