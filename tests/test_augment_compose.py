@@ -40,7 +40,7 @@ from fanin.augment import (
     VerticalFlip,
     parse,
 )
-from fanin.augment.compose import KNOWN
+from fanin.augment._catalogue import KNOWN
 from reference_augment import augmented
 
 # Of every transform one with its options away from their defaults.

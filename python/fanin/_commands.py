@@ -66,6 +66,18 @@ def _warnings_as_lines() -> Iterator[None]:
                 print(f"fanin: {kind}: {text}", file=sys.stderr)
 
 
+def _facts_of_data(args: argparse.Namespace, info: Any, X: Any) -> dict[str, Any]:
+    """What the config.json of every run tells of its data."""
+    return {
+        "fanin": __version__,
+        "data": args.data,
+        "source": info.source,
+        "class_names": info.class_names,
+        "feature_names": info.feature_names,
+        "shape": X.shape[1:],
+    }
+
+
 def train(args: argparse.Namespace) -> int:
     """``fanin train``: load, train, judge, save."""
     optimizer = _checked_options(args)
@@ -97,12 +109,7 @@ def train(args: argparse.Namespace) -> int:
     expected = losses.expected_initial_loss(net.loss_name, net.dims[-1])
     say(f"initial loss {initial:.4f}" + ("" if expected is None else f", expected {expected:.4f}"))
     config = {
-        "fanin": __version__,
-        "data": args.data,
-        "source": info.source,
-        "class_names": info.class_names,
-        "feature_names": info.feature_names,
-        "shape": X.shape[1:],
+        **_facts_of_data(args, info, X),
         "options": {k: v for k, v in vars(args).items() if k not in ("run", "out", "json")},
     }
     with _warnings_as_lines():

@@ -9,8 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from fanin import datasets, tuning
-from fanin._commands import _check_writable, _fresh_folder, _save_run, _warnings_as_lines
-from fanin._version import __version__
+from fanin._commands import (
+    _check_writable,
+    _facts_of_data,
+    _fresh_folder,
+    _save_run,
+    _warnings_as_lines,
+)
 from fanin.history import History
 
 REPORT = "report.html"
@@ -64,12 +69,7 @@ def _save(
     files = []
     if report.network is not None:
         config = {
-            "fanin": __version__,
-            "data": args.data,
-            "source": info.source,
-            "class_names": info.class_names,
-            "feature_names": info.feature_names,
-            "shape": X.shape[1:],
+            **_facts_of_data(args, info, X),
             "settings": report.settings,
             "results": {"test": report.test},
         }

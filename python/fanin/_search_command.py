@@ -16,10 +16,10 @@ from fanin._commands import (
     UsageError,
     _auto_preprocess,
     _check_writable,
+    _facts_of_data,
     _finite,
     _fresh_folder,
 )
-from fanin._version import __version__
 from fanin.checkpoint import atomic_write
 from fanin.history import History
 from fanin.tuning import Parameter, SearchResult, choice, integers, loguniform, uniform
@@ -74,12 +74,7 @@ def search(args: argparse.Namespace) -> int:
     except (ValueError, TypeError) as error:
         raise (UsageError(str(error)) if _about_options(str(error)) else error) from None
     config = {
-        "fanin": __version__,
-        "data": args.data,
-        "source": info.source,
-        "class_names": info.class_names,
-        "feature_names": info.feature_names,
-        "shape": X.shape[1:],
+        **_facts_of_data(args, info, X),
         "options": {k: v for k, v in vars(args).items() if k not in ("run", "out", "json")},
     }
     summary = {"out": str(out), **_results(result, (X_test, y_test), args.threads)}

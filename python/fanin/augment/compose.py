@@ -12,8 +12,9 @@ import numpy.typing as npt
 
 from fanin import _core
 from fanin._validate import describe, one_of, plain_array, sequence, threads, whole
-from fanin.augment import _draws, colour, composition, crops, erasing, flips, mixing, warps
+from fanin.augment import _draws, mixing
 from fanin.augment._batch import Images, image_batch, mask_batch, sample_numbers
+from fanin.augment._catalogue import check_order, transform_from_dict
 from fanin.augment._transform import Operation, Transform
 
 __all__ = ["Compose"]
@@ -21,10 +22,6 @@ __all__ = ["Compose"]
 Array = npt.NDArray[Any]
 
 VERSION = 1
-_MODULES = (flips, crops, warps, colour, erasing, mixing, composition)
-KNOWN: dict[str, type[Transform]] = {
-    name: getattr(module, name) for module in _MODULES for name in module.__all__
-}
 
 
 class Compose:
@@ -87,7 +84,7 @@ class Compose:
         last = given[-1] if given else None
         self.mix = last if isinstance(last, mixing.Mix) else None
         self._steps = self.transforms[:-1] if self.mix else self.transforms
-        _check_order(self._steps, self.mix)
+        check_order(self._steps, self.mix)
         self._leaves = [leaf for step in self._steps for leaf in step._leaves()]
         self._program: list[Operation] = [op for step in self._steps for op in step._program()]
         self._core = _core.Augmentation(self._program, self.seed)
@@ -368,33 +365,6 @@ class Compose:
         return lambdas
 
 
-def _check_order(steps: Sequence[Transform], mix: mixing.Mix | None) -> None:
-    normalized: Transform | None = None
-    corners: Transform | None = None
-    for step in steps:
-        if isinstance(step, mixing.Mix):
-            after = f" before {mix!r}" if mix else ""
-            raise ValueError(
-                f"transforms: expected {type(step).__name__} to be the last, "
-                f"got {step!r}{after or ' before others'}"
-            )
-        for leaf in step._leaves():
-            if normalized is not None and not leaf._after_normalize:
-                raise ValueError(
-                    "transforms: expected only RandomErasing, Cutout, Mixup or CutMix after "
-                    f"{normalized!r}, got {leaf!r}; put Normalize behind it"
-                )
-            if isinstance(leaf, colour.Normalize):
-                normalized = leaf
-            if isinstance(leaf, (crops.FiveCrop, crops.TenCrop)):
-                if corners is not None:
-                    raise ValueError(
-                        f"transforms: expected one of FiveCrop and TenCrop, "
-                        f"got {corners!r} and {leaf!r}"
-                    )
-                corners = leaf
-
-
 def _threads(n_threads: int | None) -> int:
     """As the core takes them; where not said, one in a child of multiprocessing."""
     if n_threads is None:
@@ -413,17 +383,3 @@ def _sizes(images: Any) -> tuple[Array, Array]:
         height, width = (whole("images", v, 1) for v in images[1:3])
         return np.full(n, height, np.int64), np.full(n, width, np.int64)
     return image_batch("images", images).sizes()
-
-
-def transform_from_dict(values: Any) -> Transform:
-    """One transform from what its `to_dict` gave."""
-    if not isinstance(values, Mapping) or "name" not in values:
-        raise ValueError(f"transforms: expected dicts with a name, got {values!r}")
-    options = {str(k): v for k, v in values.items() if k != "name"}
-    name = values["name"]
-    if name not in KNOWN:
-        raise ValueError(f"transforms: expected one of {', '.join(KNOWN)}; got {name!r}")
-    if "transforms" in options:
-        inner = sequence("transforms", options["transforms"], "a list of dicts")
-        options["transforms"] = [transform_from_dict(step) for step in inner]
-    return KNOWN[name]._from_options(options)
