@@ -8,6 +8,7 @@ import sys
 import textwrap
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -95,3 +96,20 @@ def sources() -> Path:
     if not (ROOT / "cpp").is_dir():
         pytest.skip("no C++ sources beside the tests")
     return ROOT
+
+
+@pytest.fixture(scope="module")
+def client() -> Iterator[Any]:
+    """Of a Dask cluster of two workers."""
+    distributed = pytest.importorskip("distributed")
+    with (
+        distributed.LocalCluster(
+            n_workers=2,
+            threads_per_worker=1,
+            processes=True,
+            dashboard_address=None,
+            host="127.0.0.1",
+        ) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        yield client

@@ -12,20 +12,9 @@ import pytest
 import fanin
 from fanin import ensemble, tuning
 from fanin.tuning import Trial, choice, integers, loguniform, search, uniform
+from search_cases import OPTIONS, TEST, X, rows_of, y
 
-(X, y), TEST = fanin.datasets.load("digits")
 SPACE = {"lr": loguniform(1e-4, 1), "reg": loguniform(1e-5, 1)}
-OPTIONS: dict[str, Any] = {
-    "epochs": 2,
-    "hidden": 16,
-    "preprocess": "standardize",
-    "validation_data": TEST,
-    "progress": False,
-}
-
-
-def rows_of(result: tuning.SearchResult) -> list[tuple[Any, ...]]:
-    return [(t.number, t.params, t.status, t.score, t.curves) for t in result]
 
 
 @pytest.fixture(scope="module")

@@ -11,21 +11,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-import fanin
+import search_cases
 from fanin import tuning
 from fanin.tuning import loguniform, search, uniform
+from search_cases import X, y
 
-(X, y), TEST = fanin.datasets.load("digits")
 SPACE = {"lr": loguniform(1e-4, 1e4), "keep": uniform(0.5, 1)}
-OPTIONS: dict[str, Any] = {
-    "epochs": 3,
-    "hidden": 16,
-    "optimizer": "momentum",
-    "preprocess": "standardize",
-    "validation_data": TEST,
-    "progress": False,
-    "seed": 2,
-}
+OPTIONS = {**search_cases.OPTIONS, "epochs": 3, "optimizer": "momentum", "seed": 2}
 
 
 def run(log: Path, executor: Any = None, **options: Any) -> tuning.SearchResult:
@@ -71,20 +63,9 @@ def test_processes(expected: Any, tmp_path: Path) -> None:
 
 
 @pytest.mark.filterwarnings("default")  # of Dask's own making
-def test_a_dask_cluster(expected: Any, tmp_path: Path) -> None:
-    distributed = pytest.importorskip("distributed")
-    with (
-        distributed.LocalCluster(
-            n_workers=2,
-            threads_per_worker=1,
-            processes=True,
-            dashboard_address=None,
-            host="127.0.0.1",
-        ) as cluster,
-        distributed.Client(cluster) as client,
-    ):
-        assert len(client.scheduler_info()["workers"]) == 2
-        assert_same(expected, tmp_path, client)
+def test_a_dask_cluster(expected: Any, client: Any, tmp_path: Path) -> None:
+    assert len(client.scheduler_info()["workers"]) == 2
+    assert_same(expected, tmp_path, client)
 
 
 # Workers that die

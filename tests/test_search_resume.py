@@ -17,20 +17,13 @@ from typing import Any
 
 import pytest
 
-import fanin
+import search_cases
 from fanin import tuning
 from fanin.tuning import choice, loguniform, search, uniform
+from search_cases import TEST, X, y
 
-(X, y), TEST = fanin.datasets.load("digits")
 SPACE = {"lr": loguniform(1e-4, 1e4), "reg": loguniform(1e-5, 1e2)}
-OPTIONS: dict[str, Any] = {
-    "epochs": 3,
-    "hidden": 16,
-    "optimizer": "momentum",
-    "preprocess": "standardize",
-    "validation_data": TEST,
-    "progress": False,
-}
+OPTIONS = {**search_cases.OPTIONS, "epochs": 3, "optimizer": "momentum"}
 
 SCRIPT = """
     import sys

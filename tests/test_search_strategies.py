@@ -8,22 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-import fanin
 from fanin import tuning
 from fanin.tuning import choice, integers, loguniform, search, uniform
-
-(X, y), TEST = fanin.datasets.load("digits")
-OPTIONS: dict[str, Any] = {
-    "epochs": 2,
-    "hidden": 16,
-    "preprocess": "standardize",
-    "validation_data": TEST,
-    "progress": False,
-}
-
-
-def rows_of(result: tuning.SearchResult) -> list[tuple[Any, ...]]:
-    return [(t.number, t.params, t.status, t.score, t.curves) for t in result]
+from search_cases import OPTIONS, TEST, X, rows_of, y
 
 
 def level(params: Any) -> float:  # noqa: ARG001

@@ -78,19 +78,31 @@ def _facts_of_data(args: argparse.Namespace, info: Any, X: Any) -> dict[str, Any
     }
 
 
+def _teller(args: argparse.Namespace) -> Callable[[object], None]:
+    """What prints a line at once; nothing where stdout is for JSON alone."""
+
+    def say(text: object) -> None:
+        if not args.json:
+            print(text, flush=True)
+
+    return say
+
+
+def _load(args: argparse.Namespace) -> Any:
+    """(X, y), the test part and what is known of the data."""
+    return datasets.load(
+        args.data, test_size=args.test_size, seed=args.seed, label=args.label, return_info=True
+    )
+
+
 def train(args: argparse.Namespace) -> int:
     """``fanin train``: load, train, judge, save."""
     optimizer = _checked_options(args)
     out = _fresh_folder(args.data) if args.out is None else args.out
     _check_writable(out)
 
-    def say(text: str) -> None:
-        if not args.json:
-            print(text, flush=True)
-
-    (X, y), (X_test, y_test), info = datasets.load(
-        args.data, test_size=args.test_size, seed=args.seed, label=args.label, return_info=True
-    )
+    say = _teller(args)
+    (X, y), (X_test, y_test), info = _load(args)
     parts = {"train": (X, y)}
     if args.val_size:
         parts["train"], parts["validation"] = datasets.split(

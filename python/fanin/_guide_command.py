@@ -8,12 +8,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from fanin import datasets, tuning
+from fanin import tuning
 from fanin._commands import (
     _check_writable,
     _facts_of_data,
     _fresh_folder,
+    _load,
     _save_run,
+    _teller,
     _warnings_as_lines,
 )
 from fanin.history import History
@@ -26,13 +28,8 @@ def guide(args: argparse.Namespace) -> int:
     out = _fresh_folder(args.data) if args.out is None else args.out
     _check_writable(out)
 
-    def say(text: object) -> None:
-        if not args.json:
-            print(text, flush=True)
-
-    (X, y), test, info = datasets.load(
-        args.data, test_size=args.test_size, seed=args.seed, label=args.label, return_info=True
-    )
+    say = _teller(args)
+    (X, y), test, info = _load(args)
     say(f"{info.name}: {len(y)} rows to learn from, {len(test[1])} to test on at the end\n")
     with _warnings_as_lines():
         report = tuning.guide(

@@ -41,6 +41,6 @@ def masked(
     out: Array | None = None,
     n_threads: int | None = None,
 ) -> Array:
-    """X times scale times a mask; with keep 1 there is no mask."""
+    """``x * scale`` times a mask; with keep 1 there is no mask."""
     code, n = _core.activations.index("identity"), threads(n_threads)
     return _core.activation_forward(x, code, keep, scale, *key, out, False, n)[0]

@@ -19,6 +19,8 @@ from fanin._commands import (
     _facts_of_data,
     _finite,
     _fresh_folder,
+    _load,
+    _teller,
 )
 from fanin.checkpoint import atomic_write
 from fanin.history import History
@@ -38,13 +40,8 @@ def search(args: argparse.Namespace) -> int:
     out = _fresh_folder(f"search-{Path(args.data).stem}") if args.out is None else args.out
     _check_writable(out)
 
-    def say(text: str) -> None:
-        if not args.json:
-            print(text, flush=True)
-
-    (X, y), (X_test, y_test), info = datasets.load(
-        args.data, test_size=args.test_size, seed=args.seed, label=args.label, return_info=True
-    )
+    say = _teller(args)
+    (X, y), (X_test, y_test), info = _load(args)
     (X, y), validation = datasets.split(X, y, test_size=args.val_size, seed=args.seed)
     if "preprocess" not in {*space, *fixed}:
         fixed["preprocess"] = _auto_preprocess(X.reshape(len(X), -1))

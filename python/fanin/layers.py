@@ -269,37 +269,37 @@ def relu_forward(x: Array) -> tuple[Array, SlopeCache]:
 
 
 def relu_backward(dout: Array, cache: SlopeCache) -> Array:
-    """Dx of `relu_forward`; 0 at the kink."""
+    """The gradient dx of `relu_forward`; 0 at the kink."""
     return _elementwise_backward(dout, cache)
 
 
 def leaky_relu_forward(x: Array) -> tuple[Array, SlopeCache]:
-    """X where positive, else 0.01 x."""
+    """Positive x as they are, others times 0.01."""
     return _elementwise(x, "leaky_relu")
 
 
 def leaky_relu_backward(dout: Array, cache: SlopeCache) -> Array:
-    """Dx of `leaky_relu_forward`."""
+    """The gradient dx of `leaky_relu_forward`."""
     return _elementwise_backward(dout, cache)
 
 
 def elu_forward(x: Array) -> tuple[Array, SlopeCache]:
-    """X where positive, else exp(x) - 1."""
+    """Positive x as they are, of others exp(x) - 1."""
     return _elementwise(x, "elu")
 
 
 def elu_backward(dout: Array, cache: SlopeCache) -> Array:
-    """Dx of `elu_forward`."""
+    """The gradient dx of `elu_forward`."""
     return _elementwise_backward(dout, cache)
 
 
 def gelu_forward(x: Array) -> tuple[Array, SlopeCache]:
-    """X times the normal distribution function of x (Hendrycks & Gimpel 2016, the exact form)."""
+    """``x * Phi(x)``, Phi the normal distribution function (Hendrycks & Gimpel 2016, exact)."""
     return _elementwise(x, "gelu")
 
 
 def gelu_backward(dout: Array, cache: SlopeCache) -> Array:
-    """Dx of `gelu_forward`."""
+    """The gradient dx of `gelu_forward`."""
     return _elementwise_backward(dout, cache)
 
 
@@ -309,7 +309,7 @@ def sigmoid_forward(x: Array) -> tuple[Array, SlopeCache]:
 
 
 def sigmoid_backward(dout: Array, cache: SlopeCache) -> Array:
-    """Dx of `sigmoid_forward`."""
+    """The gradient dx of `sigmoid_forward`."""
     return _elementwise_backward(dout, cache)
 
 
@@ -319,7 +319,7 @@ def tanh_forward(x: Array) -> tuple[Array, SlopeCache]:
 
 
 def tanh_backward(dout: Array, cache: SlopeCache) -> Array:
-    """Dx of `tanh_forward`."""
+    """The gradient dx of `tanh_forward`."""
     return _elementwise_backward(dout, cache)
 
 
@@ -378,5 +378,5 @@ def dropout_forward(
 
 
 def dropout_backward(dout: Array, cache: DropoutCache) -> Array:
-    """Dx of `dropout_forward`."""
+    """The gradient dx of `dropout_forward`."""
     return masked(_like(dout, cache.shape, cache.dtype), cache.keep, cache.scale, cache.key)
