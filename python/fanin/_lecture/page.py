@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from fanin._lecture.story import Block, Chapter, Heading, Lines, Picture, Remark, Table
 
 MARKS = ((r"`(.+?)`", "code"), (r"\*\*(.+?)\*\*", "strong"), (r"\*(.+?)\*", "em"))
+UNBROKEN = 20  # characters of a table's cell that is never broken into lines
 TYPES = {"png": "image/png", "gif": "image/gif"}
 
 STYLE = """
@@ -28,22 +29,23 @@ a { color: var(--mark); }
 code, pre { font-family: ui-monospace, monospace; font-size: .9em; background: var(--box);
   border-radius: 4px; }
 code { padding: .1em .3em; }
-pre { padding: .8rem 1rem; overflow-x: auto; line-height: 1.45; }
+pre { padding: .8rem 1rem; white-space: pre-wrap; line-height: 1.45; }
 blockquote { margin: 1.2rem 0; padding: .1rem 1rem; border-left: 4px solid var(--mark);
   font-style: italic; }
 figure { margin: 1.5rem 0; }
 figure img { display: block; width: 100%; height: auto; max-width: 40rem; margin: 0 auto;
   background: #fff; border-radius: 6px; padding: 6px; }
-figcaption, caption { color: var(--soft); font-size: .9rem; line-height: 1.45; text-align: left; }
-figcaption { margin: .5rem auto 0; max-width: 40rem; }
-caption { caption-side: bottom; padding-top: .5rem; }
-.table { overflow-x: auto; margin: 1.5rem 0; }
+figcaption { margin: .5rem auto 0; max-width: 40rem; color: var(--soft); font-size: .9rem;
+  line-height: 1.45; }
+.table { overflow-x: auto; }
+.table + figcaption { margin-left: 0; }
 table { border-collapse: collapse; font-size: .92rem; line-height: 1.35; min-width: 60%; }
 th, td { padding: .4rem .7rem .4rem 0; text-align: right; border-bottom: 1px solid var(--line);
   font-variant-numeric: tabular-nums; vertical-align: bottom; }
 th:first-child, td:first-child { text-align: left; min-width: 7rem; }
 th { font-weight: 600; }
-nav ol { padding-left: 1.4rem; }
+@media (max-width: 40rem) { th:first-child, td:first-child { min-width: 0; } }
+nav ol { padding-left: 2rem; }
 footer { margin-top: 4rem; color: var(--soft); font-size: .9rem; }
 """
 
@@ -124,14 +126,21 @@ def _figure(picture: Picture, image: bytes) -> str:
 
 
 def _table(table: Table) -> str:
+    """A wide one scrolls; its caption does not."""
     head = "".join(f'<th scope="col">{html.escape(cell)}</th>' for cell in table.header)
     rows = "\n".join(
-        f"<tr>{''.join(f'<td>{html.escape(cell)}</td>' for cell in row)}</tr>" for row in table.rows
+        f"<tr>{''.join(f'<td>{_cell(cell)}</td>' for cell in row)}</tr>" for row in table.rows
     )
     return (
-        f'<div class="table"><table><caption>{_inline(table.caption)}</caption>\n'
-        f"<thead><tr>{head}</tr></thead>\n<tbody>\n{rows}\n</tbody></table></div>"
+        f'<figure><div class="table"><table>\n<thead><tr>{head}</tr></thead>\n'
+        f"<tbody>\n{rows}\n</tbody></table></div>\n"
+        f"<figcaption>{_inline(table.caption)}</figcaption></figure>"
     )
+
+
+def _cell(text: str) -> str:
+    """Numbers and their signs stay on one line."""
+    return html.escape(text if len(text) > UNBROKEN else text.replace(" ", "\N{NO-BREAK SPACE}"))
 
 
 def lines(chapter: Chapter) -> Iterator[str]:

@@ -68,7 +68,8 @@ def rates(found: RateProbe | RateRange, ax: Any = None) -> Axes:
 
 
 def _probe(panel: Axes, probe: RateProbe) -> None:
-    first = max((trial.initial_loss for trial in probe.trials), default=1.0)
+    # beyond it the rate is lost anyway
+    top = 1.4 * max((trial.initial_loss for trial in probe.trials), default=1.0)
     for trial, (colour, style) in zip(probe.trials, LINES * len(probe.trials), strict=False):
         losses = np.array(trial.losses)
         losses = losses[np.isfinite(losses)]
@@ -77,12 +78,14 @@ def _probe(panel: Axes, probe: RateProbe) -> None:
         window = np.ones(min(width, max(len(losses), 1)))
         means = np.convolve(losses, window / window.sum(), "valid") if len(losses) else losses
         panel.plot(steps, losses, color=colour, linewidth=0.8, alpha=0.25)
-        fell = f" by {trial.drop:.0%}" if trial.verdict == "goes down" else ""
+        note = ""
+        if trial.verdict == "goes down":  # of the loss without L2, which the minibatch's has
+            note = f" by {trial.drop:.0%}" + (", above the picture" if means.min() > top else "")
         panel.plot(
             steps[len(steps) - len(means) :], means, color=colour, linestyle=style, linewidth=1.8,
-            label=f"{trial.rate:g}: {trial.verdict}{fell}",
+            label=f"{trial.rate:g}: {trial.verdict}{note}",
         )  # fmt: skip
-    panel.set_ylim(0, 1.4 * first)  # beyond it the rate is lost anyway
+    panel.set_ylim(0, top)
     panel.set_xlabel("step")
 
 

@@ -10,7 +10,6 @@ import numpy as np
 
 from fanin._lecture.story import (
     Block,
-    Lines,
     Remark,
     Table,
     picture,
@@ -93,6 +92,8 @@ def _sentence(text: str) -> str:
 
 def _look(step: Step) -> Iterator[Block]:
     f = step.facts
+    *lines, verdict = f["spread"].splitlines()
+    header, *layers = (tuple(line.split()) for line in lines)
     yield (
         f"{f['n_train']} rows to train on, {f['n_val']} to validate on; {f['width']} features, "
         f"{f['n_classes']} classes, the commonest of which is {percent(f['chance'])} of the "
@@ -102,16 +103,21 @@ def _look(step: Step) -> Iterator[Block]:
     rows = [("expected, log C for softmax", "0", _loss(f["expected_loss"]))]
     rows += [("measured", f"{reg:g}", _loss(loss)) for reg, loss in f["with_reg"]]
     yield Table(
-        "The loss before training must be that of guessing, and rise with L2: both do not hold "
+        "The loss before training must be that of guessing, and rise with L2: neither holds "
         "where the last layer or the loss is wrong.",
         ("", "L2", "loss"),
         rows,
     )
     yield (
-        f"What enters the first layer has a root mean square of {f['entering']:.3g} (1 is well); "
-        f"the spread from layer to layer is {f['spread_verdict']}:"
+        f"What enters the first layer has a root mean square of {f['entering']:.3g} (1 is well). "
+        f"The spread from layer to layer is {verdict}."
     )
-    yield Lines(f["spread"])
+    yield Table(
+        "Means and standard deviations of what leaves each layer and of the gradients, and the "
+        "shares of units that are saturated, zero or dead.",
+        header,
+        layers,
+    )
 
 
 def _overfit(step: Step) -> Iterator[Block]:
