@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
-from fanin import _core
+from fanin import _core, _named_data
 
 settings.register_profile("default", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True)
@@ -96,6 +96,14 @@ def sources() -> Path:
     if not (ROOT / "cpp").is_dir():
         pytest.skip("no C++ sources beside the tests")
     return ROOT
+
+
+@pytest.fixture
+def no_data_of_this_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Data sets are looked for in `tmp_path` alone."""
+    monkeypatch.delenv("FANIN_DATA", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(_named_data, "SYSTEM_FOLDER", tmp_path / "system")
 
 
 @pytest.fixture(scope="module")
