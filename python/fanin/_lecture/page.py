@@ -44,6 +44,7 @@ th, td { padding: .4rem .7rem .4rem 0; text-align: right; border-bottom: 1px sol
   font-variant-numeric: tabular-nums; vertical-align: bottom; }
 th:first-child, td:first-child { text-align: left; min-width: 7rem; }
 th { font-weight: 600; }
+.short { white-space: nowrap; }
 @media (max-width: 40rem) { th:first-child, td:first-child { min-width: 0; } }
 nav ol { padding-left: 2rem; }
 footer { margin-top: 4rem; color: var(--soft); font-size: .9rem; }
@@ -128,9 +129,7 @@ def _figure(picture: Picture, image: bytes) -> str:
 def _table(table: Table) -> str:
     """A wide one scrolls; its caption does not."""
     head = "".join(f'<th scope="col">{html.escape(cell)}</th>' for cell in table.header)
-    rows = "\n".join(
-        f"<tr>{''.join(f'<td>{_cell(cell)}</td>' for cell in row)}</tr>" for row in table.rows
-    )
+    rows = "\n".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in table.rows)
     return (
         f'<figure><div class="table"><table>\n<thead><tr>{head}</tr></thead>\n'
         f"<tbody>\n{rows}\n</tbody></table></div>\n"
@@ -139,8 +138,8 @@ def _table(table: Table) -> str:
 
 
 def _cell(text: str) -> str:
-    """Numbers and their signs stay on one line."""
-    return html.escape(text if len(text) > UNBROKEN else text.replace(" ", "\N{NO-BREAK SPACE}"))
+    kind = "" if len(text) > UNBROKEN else ' class="short"'
+    return f"<td{kind}>{html.escape(text)}</td>"
 
 
 def lines(chapter: Chapter) -> Iterator[str]:
