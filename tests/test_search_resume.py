@@ -108,6 +108,14 @@ def test_lines_in_another_order_are_put_in_order(tmp_path: Path) -> None:
     assert log.read_bytes() == text
 
 
+def test_options_in_another_order_are_the_same_search(tmp_path: Path) -> None:
+    logs = tmp_path / "one.jsonl", tmp_path / "other.jsonl"
+    run(logs[0])
+    options = dict(reversed(OPTIONS.items()))
+    search(SPACE, (X, y), 6, log=logs[1], **options)
+    assert logs[0].read_bytes() == logs[1].read_bytes()
+
+
 def test_a_complete_search_comes_back_at_once(tmp_path: Path) -> None:
     calls: list[float] = []
 

@@ -175,7 +175,7 @@ class Plan:
         }
         if isinstance(objective, Training):
             facts["data"] = self.arrays
-            facts["options"] = objective.options
+            facts["options"] = dict(sorted(objective.options.items()))  # in whatever order given
         else:
             facts["objective"] = self.given
         if self.prune:
