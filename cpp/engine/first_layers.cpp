@@ -1,8 +1,25 @@
 #include "engine/first_layers.hpp"
 
 #include <algorithm>
+#include <cstring>
 
 namespace fanin {
+
+namespace {
+
+/// std::copy_n of one run: a call of memmove would take longer than what it moves.
+template <class T>
+FANIN_INLINE void copy_run(const T* from, index n, T* to) {
+  constexpr index step = 32 / sizeof(T);
+  if (n < step) {
+    for (index i = 0; i < n; ++i) to[i] = from[i];
+    return;
+  }
+  for (index i = 0; i + step < n; i += step) std::memcpy(to + i, from + i, 32);
+  std::memcpy(to + n - step, from + n - step, 32);
+}
+
+}  // namespace
 
 template <class T>
 FirstLayers<T>::FirstLayers(const std::vector<Network<T>*>& networks)
@@ -41,7 +58,7 @@ void FirstLayers<T>::load_rows(std::size_t network, Range rows) {
     const index stride = width(panel);
     T* to = weights_.data() + panel * in_ * block_columns + inside;
     for (index i = rows.begin; i < rows.end; ++i) {
-      std::copy_n(from + i * out_ + column, count, to + i * stride);
+      copy_run(from + i * out_ + column, count, to + i * stride);
     }
   });
 }
@@ -73,7 +90,7 @@ void FirstLayers<T>::forward(const T* x, index x_stride, index rows, T* const* s
     for_runs(n, [&](index panel, index inside, index column, index count) {
       const T* from = sums_.data() + panel * rows * block_columns + inside;
       for (index i = 0; i < rows; ++i) {
-        std::copy_n(from + i * block_columns, count, sums[n] + i * stride + column);
+        copy_run(from + i * block_columns, count, sums[n] + i * stride + column);
       }
     });
   }
@@ -87,7 +104,7 @@ void FirstLayers<T>::load_gradients(index rows, const T* const* dz, index stride
     for_runs(n, [&](index panel, index inside, index column, index count) {
       T* to = dz_.data() + panel * rows * block_columns + inside;
       for (index i = 0; i < rows; ++i) {
-        std::copy_n(dz[n] + i * stride + column, count, to + i * block_columns);
+        copy_run(dz[n] + i * stride + column, count, to + i * block_columns);
       }
     });
   }
@@ -110,7 +127,7 @@ void FirstLayers<T>::take_gradient(std::size_t network, index rows, T* gradient)
     const index stride = width(panel);
     const T* from = gradients_.data() + panel * rows * block_columns + inside;
     for (index i = 0; i < rows; ++i) {
-      std::copy_n(from + i * stride, count, gradient + i * out_ + column);
+      copy_run(from + i * stride, count, gradient + i * out_ + column);
     }
   });
 }
