@@ -149,7 +149,7 @@ class Compose:
             raise ValueError(f"y: expected {batch.n} labels, one for each image, got {len(y)}")
         if self.mix and masks is not None:
             raise ValueError(f"masks: expected none with {self.mix!r}, which mixes labels")
-        soft = self.mix.soft_labels(y, batch.n) if self.mix and y is not None else None
+        labels = None if self.mix is None or y is None else self.mix.checked_labels(y, batch.n)
         result_dtype = self._dtype(dtype, batch.dtype)
         mask = None if masks is None else mask_batch(masks, batch)
         result, full = self._target(batch, planar, result_dtype, out)
@@ -157,7 +157,7 @@ class Compose:
             self._core.run(batch.core, samples, at, full, planar, False, n)
         else:
             lambdas = self._mixed(self.mix, batch, samples, at, full, planar, n)
-            y = y if soft is None else mixing.mix_labels(soft, lambdas)
+            y = y if labels is None else self.mix.mix_labels(labels, lambdas)
         results = [result] if y is None else [result, y]
         if mask is not None:
             moved, full = self._target(mask, planar, mask.dtype, None)

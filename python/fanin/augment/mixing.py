@@ -50,8 +50,8 @@ class Mix(Transform):
         """Whether every sample has a lambda of its own."""
         return self.mode == "sample"
 
-    def soft_labels(self, y: Array, n: int) -> Array:
-        """Labels (n,) as rows of 0 and 1, (n, C) float32; soft ones as they are."""
+    def checked_labels(self, y: Array, n: int) -> Array:
+        """Labels that can be mixed: (n,) whole numbers, or soft ones (n, C), float32."""
         y = plain_array("y", y)
         name = type(self).__name__
         if y.ndim == 2 and len(y) == n and y.dtype.kind == "f":
@@ -78,19 +78,19 @@ class Mix(Transform):
             raise ValueError(
                 f"y: expected labels in 0 .. {self.num_classes - 1}, got {y[row]} in row {row}"
             )
-        soft = np.zeros((n, self.num_classes), np.float32)
-        soft[np.arange(n), y.astype(np.int64)] = 1
-        return soft
+        return y
 
-
-def mix_labels(soft: Array, lambdas: Array) -> Array:
-    """``lambda y[i] + (1 - lambda) y[i - 1]`` of labels (N, C), float32."""
-    share = lambdas[:, None]
-    rest = 1 - share
-    mixed: Array = share * soft
-    mixed[1:] += rest[1:] * soft[:-1]
-    mixed[:1] += rest[:1] * soft[-1:]
-    return mixed.astype(np.float32)
+    def mix_labels(self, y: Array, lambdas: Array) -> Array:
+        """``lambda y[i] + (1 - lambda) y[i - 1]`` of checked labels, (N, C) float32."""
+        if y.ndim == 1:
+            mixed = np.zeros((len(y), self.num_classes or 0))
+            rows = np.arange(len(y))
+            mixed[rows, y] = lambdas
+            mixed[rows, np.roll(y, 1)] += 1 - lambdas
+        else:
+            share = lambdas[:, None]
+            mixed = share * y + (1 - share) * np.roll(y, 1, axis=0)
+        return mixed.astype(np.float32)
 
 
 class Mixup(Mix):
