@@ -82,14 +82,14 @@ class Mix(Transform):
 
     def mix_labels(self, y: Array, lambdas: Array) -> Array:
         """``lambda y[i] + (1 - lambda) y[i - 1]`` of checked labels, (N, C) float32."""
+        rows = np.arange(len(y))
         if y.ndim == 1:
             mixed = np.zeros((len(y), self.num_classes or 0))
-            rows = np.arange(len(y))
             mixed[rows, y] = lambdas
-            mixed[rows, np.roll(y, 1)] += 1 - lambdas
+            mixed[rows, y[rows - 1]] += 1 - lambdas
         else:
             share = lambdas[:, None]
-            mixed = share * y + (1 - share) * np.roll(y, 1, axis=0)
+            mixed = share * y + (1 - share) * y[rows - 1]
         return mixed.astype(np.float32)
 
 
