@@ -1,4 +1,4 @@
-"""Small problems for the lecture's trainer, shared by its tests."""
+"""What the tests of the lecture share: small problems for its trainer, and what it prints."""
 
 from __future__ import annotations
 
@@ -10,6 +10,15 @@ import numpy as np
 from fanin import ClassifierTrainer, init_two_layer_model, two_layer_net
 
 Model = dict[str, np.ndarray]
+
+# The standard deviations that the lecture prints for its five cases of initial weights.
+PRINTED = {
+    "small-tanh": (0.49, 0.29, 0.18, 0.11, 0.07, 0.05),
+    "large-tanh": (0.87, 0.85, 0.85, 0.85, 0.85, 0.85),
+    "xavier-tanh": (0.63, 0.49, 0.41, 0.36, 0.32, 0.29),
+    "xavier-relu": (0.58, 0.41, 0.29, 0.20, 0.14, 0.10),
+    "kaiming-relu": (0.83, 0.83, 0.83, 0.83, 0.80, 0.80),
+}
 
 
 def problem(

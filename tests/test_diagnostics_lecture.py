@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from fanin.diagnostics import ActivationReport, activation_statistics
+from lecture_cases import PRINTED
 
 # std of each layer in the lecture's experiment, four digits from NumPy runs of its listing
 LECTURE = {
@@ -43,16 +44,6 @@ LECTURE = {
         (0.832, 0.835, 0.841, 0.835, 0.830, 0.816),
         "healthy",
     ),
-}
-
-
-# The lecture's five cases with the lines it prints.
-PRINTED = {
-    "small-tanh": (0.49, 0.29, 0.18, 0.11, 0.07, 0.05),
-    "large-tanh": (0.87, 0.85, 0.85, 0.85, 0.85, 0.85),
-    "xavier-tanh": (0.63, 0.49, 0.41, 0.36, 0.32, 0.29),
-    "xavier-relu": (0.58, 0.41, 0.29, 0.20, 0.14, 0.10),
-    "kaiming-relu": (0.83, 0.83, 0.83, 0.83, 0.80, 0.80),
 }
 
 

@@ -1,22 +1,19 @@
 #include "engine/first_layers.hpp"
 
 #include <algorithm>
-#include <cstring>
+
+#include "core/copy.hpp"
 
 namespace fanin {
 
 namespace {
 
-/// std::copy_n of one run: a call of memmove would take longer than what it moves.
+/// std::copy_n of one run.
 template <class T>
 FANIN_INLINE void copy_run(const T* from, index n, T* to) {
-  constexpr index step = 32 / sizeof(T);
-  if (n < step) {
-    for (index i = 0; i < n; ++i) to[i] = from[i];
-    return;
-  }
-  for (index i = 0; i + step < n; i += step) std::memcpy(to + i, from + i, 32);
-  std::memcpy(to + n - step, from + n - step, 32);
+  constexpr index block = 32, bytes = sizeof(T);
+  if (n * bytes >= block) return copy_blocks<block>(from, to, n * bytes);
+  for (index i = 0; i < n; ++i) to[i] = from[i];
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 #pragma once
 #include <type_traits>
 
+#include "core/copy.hpp"
 #include "kernels/image_layout.hpp"
 #include "kernels/pixels.inl.hpp"
 
@@ -85,20 +86,12 @@ inline bool has_missing(const PixelMap& map, const Border& left, const Border& r
   return left.missing || right.missing || later;
 }
 
-/// At least 64 bytes.
-FANIN_INLINE void copy_bytes(const void* from, void* to, index n) {
-  const auto* p = static_cast<const char*>(from);
-  auto* q = static_cast<char*>(to);
-  for (index t = 0; t + 64 < n; t += 64) std::memcpy(q + t, p + t, 64);
-  std::memcpy(q + n - 64, p + n - 64, 64);
-}
-
 /// n pixels; `from` is the lowest.
 template <int C, int Step, class S>
 FANIN_INLINE void copy_run(const S* from, S* to, index n) {
   constexpr index bytes = C * sizeof(S);
   if constexpr (Step > 0) {
-    if (n * bytes >= 64) return copy_bytes(from, to, n * bytes);
+    if (n * bytes >= 64) return copy_blocks<64>(from, to, n * bytes);
     std::memcpy(to, from, static_cast<std::size_t>(n * bytes));
   } else if (n < 16) {
     for (index t = 0; t < n; ++t) std::memcpy(to + t * C, from + (n - 1 - t) * C, bytes);

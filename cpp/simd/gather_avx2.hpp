@@ -1,5 +1,6 @@
 #pragma once
 // The contract is gather_scalar.hpp's.
+#include "simd/in_memory.hpp"
 #include "simd/pixels_avx2.hpp"
 
 namespace fanin::FANIN_ISA {
@@ -41,18 +42,6 @@ FANIN_INLINE U32 load_pixels(const std::uint8_t* p) {
     return {_mm256_shuffle_epi8(lo, first), _mm256_shuffle_epi8(hi, last)};
   }
 }
-/// Words to be read one by one. GCC would else take them out of their register again, which is
-/// slow.
-struct InMemory {
-  alignas(32) std::uint32_t v[16];
-
-  explicit FANIN_INLINE InMemory(U32 words) {
-    words.store(v);
-#if defined(__GNUC__)
-    asm("" : "+m"(v));
-#endif
-  }
-};
 /// Loads one by one: gather instructions are slower on Zen and where microcode guards them.
 FANIN_INLINE __m256 gather8(const float* p, const std::uint32_t* at) {
   return _mm256_setr_ps(p[at[0]], p[at[1]], p[at[2]], p[at[3]], p[at[4]], p[at[5]], p[at[6]],

@@ -1,5 +1,6 @@
 #pragma once
 // The contract is gather_scalar.hpp's.
+#include "simd/in_memory.hpp"
 #include "simd/pixels_avx512.hpp"
 
 namespace fanin::FANIN_ISA {
@@ -25,18 +26,6 @@ FANIN_INLINE U32 load_pixels(const std::uint8_t* p) {
     return {_mm512_shuffle_epi8(bytes, _mm512_broadcast_i32x4(spread))};
   }
 }
-/// Words to be read one by one. GCC would else take them out of their register again, which is
-/// slow.
-struct InMemory {
-  alignas(64) std::uint32_t v[16];
-
-  explicit FANIN_INLINE InMemory(U32 words) {
-    words.store(v);
-#if defined(__GNUC__)
-    asm("" : "+m"(v));
-#endif
-  }
-};
 /// Loads one by one: gather instructions are slower on Zen and where microcode guards them.
 FANIN_INLINE Vec<float> gather(const float* p, U32 at) {
   const InMemory where(at);

@@ -28,7 +28,7 @@ _MALFORMED = (
     KeyError,
     EOFError,
     SyntaxError,
-    RuntimeError,  # NotImplementedError with it: encryption, unknown compression
+    RuntimeError,  # of an encrypted archive, or one of another compression
     OverflowError,
     MemoryError,
     struct.error,
