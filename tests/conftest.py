@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
-from fanin import _core, _named_data
+from fanin import _core
+from fanin.datasets import named
 
 settings.register_profile("default", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True)
@@ -103,7 +104,7 @@ def no_data_of_this_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     """Data sets are looked for in `tmp_path` alone."""
     monkeypatch.delenv("FANIN_DATA", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(_named_data, "SYSTEM_FOLDER", tmp_path / "system")
+    monkeypatch.setattr(named, "SYSTEM_FOLDER", tmp_path / "system")
 
 
 @pytest.fixture(scope="module")

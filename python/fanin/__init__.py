@@ -6,7 +6,6 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from fanin import _runtime
-from fanin._version import __version__
 
 _runtime.load_core()
 
@@ -21,6 +20,7 @@ from fanin import (  # noqa: E402
     random,
     schedules,
 )
+from fanin._core import __version__  # noqa: E402
 from fanin._runtime import get_num_threads, set_num_threads, show_config  # noqa: E402
 from fanin.lecture import (  # noqa: E402
     ClassifierTrainer,

@@ -57,7 +57,7 @@ def config() -> dict[str, object]:
     import numpy as np
 
     from fanin import _core
-    from fanin._version import __version__
+    from fanin._core import __version__
 
     return {
         "fanin": __version__,

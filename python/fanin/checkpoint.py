@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fanin._version import __version__
+from fanin._core import __version__
+from fanin._files import atomic_write
+from fanin._typing import PathLike
 
 # json, hashlib and zipfile are imported where they are used: they would take as long as fanin.
 if TYPE_CHECKING:
@@ -29,55 +29,9 @@ __all__ = ["FORMAT_VERSION", "atomic_write", "load_archive", "save_archive"]
 FORMAT = "fanin"
 FORMAT_VERSION = 1
 
-PathLike = str | os.PathLike[str]
+
 _ZIP_MAGIC = b"PK\x03\x04"
 _PLAIN_KINDS = "biufc"
-
-
-@contextmanager
-def atomic_write(path: PathLike) -> Iterator[BinaryIO]:
-    """A binary file that takes the place of ``path`` when the block ends well.
-
-    The bytes go to a temporary file in the same folder and are on the disk before it is renamed;
-    after any exception the temporary file is gone and ``path`` as it was. A symbolic link is
-    followed.
-
-    Raises
-    ------
-    OSError
-        Where the folder or the file cannot be written.
-    """
-    target = Path(os.path.realpath(path))
-    temporary = target.with_name(f".fanin-{os.urandom(8).hex()}.tmp")
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-    try:
-        descriptor = os.open(temporary, flags, 0o666)
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, os.fspath(path)) from None
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        try:
-            temporary.replace(target)
-        except OSError as error:
-            raise OSError(error.errno, error.strerror, os.fspath(path)) from None
-    except BaseException:
-        with suppress(OSError):
-            temporary.unlink()
-        raise
-    _sync_folder(target.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    if os.name == "nt":
-        return  # Windows opens no folders; its rename is journalled
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def save_archive(

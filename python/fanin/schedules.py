@@ -9,7 +9,7 @@ that a resumed run sees the very rates of an uninterrupted one. Time is counted 
 array([0.1 , 0.1 , 0.05, 0.05])
 """
 
-# ruff: noqa: ARG002, D102 -- the methods are described in Schedule, and take what it passes
+# ruff: noqa: ARG002 -- the methods are described in Schedule, and take what it passes
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fanin import _core, _validate
-from fanin._monitor import Monitor
+from fanin.callbacks.monitor import Monitor
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

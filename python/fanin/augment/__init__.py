@@ -20,7 +20,6 @@ on threads or on worker processes.
 
 from __future__ import annotations
 
-from fanin.augment._transform import Transform
 from fanin.augment.colour import ColorJitter, GaussianNoise, Normalize, RandomGrayscale
 from fanin.augment.compose import Compose
 from fanin.augment.composition import OneOf, RandomApply
@@ -37,6 +36,7 @@ from fanin.augment.flips import HorizontalFlip, VerticalFlip
 from fanin.augment.loaders import Indexed, batches, torch_collate
 from fanin.augment.mixing import CutMix, Mixup
 from fanin.augment.spec import parse
+from fanin.augment.transform import Transform
 from fanin.augment.warps import LensDistortion, RandomAffine, RandomRotation
 
 __all__ = [

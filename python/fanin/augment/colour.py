@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from fanin._validate import real
-from fanin.augment._transform import (
+from fanin.augment.transform import (
     Fill,
     Range,
     Transform,

@@ -12,10 +12,10 @@ import numpy.typing as npt
 
 from fanin import _core
 from fanin._validate import describe, one_of, plain_array, sequence, threads, whole
-from fanin.augment import _draws, mixing
-from fanin.augment._batch import Images, image_batch, mask_batch, sample_numbers
-from fanin.augment._catalogue import check_order, transform_from_dict
-from fanin.augment._transform import Operation, Transform
+from fanin.augment import draws, mixing
+from fanin.augment.batch import Images, image_batch, mask_batch, sample_numbers
+from fanin.augment.catalogue import check_order, transform_from_dict
+from fanin.augment.transform import Operation, Transform
 
 __all__ = ["Compose"]
 
@@ -205,11 +205,11 @@ class Compose:
         drawn = []
         places = [i for i, op in enumerate(self._program) if op[0] not in ("gate", "choose")]
         for place, leaf in zip(places, self._leaves, strict=True):
-            named = _draws.named(leaf._kind, applied[:, place], values[:, place])
+            named = draws.named(leaf._kind, applied[:, place], values[:, place])
             drawn.append({"transform": type(leaf).__name__, **leaf._drawn(named)})
         if self.mix:
             height, width = self._one_size(heights, widths)
-            mixed = _draws.mixed(self.mix, self.seed, samples, at, height, width)
+            mixed = draws.mixed(self.mix, self.seed, samples, at, height, width)
             drawn.append({"transform": type(self.mix).__name__, **mixed})
         return drawn
 

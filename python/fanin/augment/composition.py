@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from fanin._validate import describe, sequence
-from fanin.augment._transform import Operation, Transform, probability
+from fanin.augment.transform import Operation, Transform, probability
 
 __all__ = ["OneOf", "RandomApply"]
 

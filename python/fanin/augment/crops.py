@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from fanin._validate import one_of, sequence, whole
-from fanin.augment._transform import (
+from fanin.augment.transform import (
     LARGEST,
     Fill,
     Size,

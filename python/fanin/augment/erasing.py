@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fanin._validate import one_of
-from fanin.augment._transform import (
+from fanin.augment.transform import (
     Fill,
     Size,
     Transform,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fanin.augment._transform import Transform, flag, probability
+from fanin.augment.transform import Transform, flag, probability
 
 __all__ = ["HorizontalFlip", "VerticalFlip"]
 

@@ -11,9 +11,9 @@ import numpy.typing as npt
 
 from fanin import _core
 from fanin._validate import describe, one_of, whole
-from fanin.augment._batch import image_batch
-from fanin.augment._transform import flag
+from fanin.augment.batch import image_batch
 from fanin.augment.compose import Compose
+from fanin.augment.transform import flag
 
 __all__ = ["Indexed", "batches", "torch_collate"]
 

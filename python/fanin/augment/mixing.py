@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fanin._validate import describe, one_of, plain_array, real, whole
-from fanin.augment._transform import Transform, probability
+from fanin.augment.transform import Transform, probability
 
 __all__ = ["CutMix", "Mixup"]
 

@@ -6,12 +6,12 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from fanin._validate import whole
-from fanin.augment._transform import Size, Transform, size_pair
 from fanin.augment.colour import ColorJitter, GaussianNoise, Normalize, RandomGrayscale
 from fanin.augment.crops import FiveCrop, RandomCrop, RandomResizedCrop, Resize, TenCrop
 from fanin.augment.erasing import Cutout, RandomErasing
 from fanin.augment.flips import HorizontalFlip, VerticalFlip
 from fanin.augment.mixing import CutMix, Mixup
+from fanin.augment.transform import Size, Transform, size_pair
 from fanin.augment.warps import LensDistortion, RandomAffine, RandomRotation
 
 __all__ = ["parse"]

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from fanin._validate import pair, real, sequence
-from fanin.augment._transform import (
+from fanin.augment.transform import (
     Fill,
     Range,
     Transform,

@@ -12,7 +12,6 @@ Six ways to come by the members, in the lecture's order:
 Members train at the same time on any `concurrent.futures.Executor`, with the same bits on each.
 """
 
-from fanin.ensemble._members import Failure
 from fanin.ensemble.averaging import ParameterAverage, average_parameters
 from fanin.ensemble.builders import (
     from_checkpoints,
@@ -20,6 +19,7 @@ from fanin.ensemble.builders import (
     from_initializations,
     from_objectives,
 )
+from fanin.ensemble.members import Failure
 from fanin.ensemble.model import Ensemble
 from fanin.ensemble.selection import from_search
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fanin import _validate
-from fanin._hooks import Callback, Logs
+from fanin.callbacks.base import Callback, Logs
 from fanin.network import MLP
 
 if TYPE_CHECKING:

@@ -10,17 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from fanin import _validate
-from fanin._executors import as_executor
-from fanin._hooks import Callback, Logs
-from fanin.ensemble._members import (
-    SEED_STREAM,
-    Failure,
-    Member,
-    Rows,
-    check,
-    train_all,
-)
+from fanin.callbacks.base import Callback, Logs
+from fanin.ensemble.members import SEED_STREAM, Failure, Member, Rows, check, train_all
 from fanin.ensemble.model import Ensemble
+from fanin.executors import as_executor
 from fanin.network import MLP
 from fanin.random import package_generator
 from fanin.schedules import CyclicCosine

@@ -11,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from fanin import _core, _validate, checkpoint, losses
-from fanin._passes import Targets
-from fanin.ensemble._members import Failure
+from fanin.ensemble.members import Failure
 from fanin.network import MLP
+from fanin.network.passes import Targets
 
 Array = npt.NDArray[Any]
 Floats = npt.NDArray[np.float64]

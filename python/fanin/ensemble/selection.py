@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fanin import _validate, losses
-from fanin.ensemble._members import Failure
+from fanin.ensemble.members import Failure
 from fanin.ensemble.model import Ensemble, output
 from fanin.network import MLP
 

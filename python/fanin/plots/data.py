@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from fanin import _validate
 from fanin import preprocessing as steps
-from fanin.plots._style import BLUE, FAINT, INK, VERMILION, Panels, panels, tidy, title
+from fanin.plots.style import BLUE, FAINT, INK, VERMILION, Panels, panels, tidy, title
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fanin import _validate, optim
-from fanin._hooks import Callback, Logs
+from fanin.callbacks.base import Callback, Logs
 from fanin.network import MLP
-from fanin.plots._style import (
+from fanin.plots.runs import HistoryLike, compare
+from fanin.plots.style import (
     BLACK,
     BLUE,
     FAINT,
@@ -25,7 +26,6 @@ from fanin.plots._style import (
     tidy,
     title,
 )
-from fanin.plots.runs import HistoryLike, compare
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from fanin import _validate
 from fanin.augment import Compose, Normalize
-from fanin.plots._style import FAINT, INK, WIDTH, Panels, panels
+from fanin.plots.style import FAINT, INK, WIDTH, Panels, panels
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fanin.plots._style import BLUE, FAINT, INK, VERMILION, Panels, panels, tidy, title
+from fanin.plots.style import BLUE, FAINT, INK, VERMILION, Panels, panels, tidy, title
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

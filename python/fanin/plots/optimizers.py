@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fanin import _surfaces, _validate, optim
-from fanin._surfaces import Surface
-from fanin.plots._style import (
+from fanin import _validate, optim
+from fanin.plots.style import (
     BLACK,
     BLUE,
     GREEN,
@@ -25,6 +24,7 @@ from fanin.plots._style import (
     tidy,
     title,
 )
+from fanin.plots.surfaces import Surface
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -118,7 +118,7 @@ def animate_optimizers(
     OSError
         Where the file cannot be written.
     """
-    from fanin.checkpoint import atomic_write
+    from fanin._files import atomic_write
 
     axes, lines = _draw(rates, surfaces, None)
     try:
@@ -172,7 +172,7 @@ def _draw(
     rates: Mapping[str, float] | None, surfaces: Sequence[str], ax: Any
 ) -> tuple[Panels, list[list[Line2D]]]:
     chosen = [
-        _surfaces.get(name)
+        surfaces.get(name)
         for name in _validate.sequence("surfaces", surfaces, "a list of saddle and beale")
     ]
     if not chosen:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fanin import _validate
-from fanin.plots._style import BLUE, FAINT, INK, LINES, VERMILION, panels, tidy
+from fanin.plots.style import BLUE, FAINT, INK, LINES, VERMILION, panels, tidy
 from fanin.tuning.lr_finder import RateProbe, RateRange
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from fanin.plots._style import FAINT, INK, LINES, TRAIN, VALIDATION, Panels, panels, tidy
+from fanin.plots.style import FAINT, INK, LINES, TRAIN, VALIDATION, Panels, panels, tidy
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -8,17 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fanin.plots._style import (
-    BLUE,
-    FAINT,
-    GRID,
-    INK,
-    VERMILION,
-    Panels,
-    panels,
-    tidy,
-    title,
-)
+from fanin.plots.style import BLUE, FAINT, GRID, INK, VERMILION, Panels, panels, tidy, title
 from fanin.tuning.space import Choice, Parameter, Range, plain
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fanin import _validate, layers
-from fanin.plots._style import BLUE, FAINT, INK, VERMILION, Panels, panels, tidy, title
+from fanin.plots.style import BLUE, FAINT, INK, VERMILION, Panels, panels, tidy, title
 from fanin.random import Generator
 
 if TYPE_CHECKING:

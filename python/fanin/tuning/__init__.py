@@ -1,13 +1,13 @@
 """Tuning: the seven steps and their parts: a learning rate, a search, verdicts on curves."""
 
-from fanin.tuning._edges import Edge
-from fanin.tuning._result import SearchResult
-from fanin.tuning._trials import Trial
+from fanin.tuning.curves.verdicts import Finding, Verdict, loss_curve
 from fanin.tuning.guide import Report, Step, guide
 from fanin.tuning.lr_finder import RateProbe, RateRange, RateTrial, lr_probe, lr_range
 from fanin.tuning.search import search
+from fanin.tuning.search.edges import Edge
+from fanin.tuning.search.result import SearchResult
+from fanin.tuning.search.trials import Trial
 from fanin.tuning.space import Parameter, choice, integers, loguniform, uniform
-from fanin.tuning.verdicts import Finding, Verdict, loss_curve
 
 __all__ = [
     "Edge",

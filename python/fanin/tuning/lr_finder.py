@@ -17,12 +17,12 @@ import numpy as np
 import numpy.typing as npt
 
 from fanin import _core, _validate, optim
-from fanin._hooks import Callback, Logs
-from fanin._pipeline import Preparation
+from fanin.callbacks.base import Callback, Logs
+from fanin.network.inputs import Preparation
 from fanin.random import Generator
 from fanin.schedules import Schedule
 from fanin.training import DivergenceWarning
-from fanin.tuning._rates import RateProbe, RateRange, RateTrial
+from fanin.tuning.rates import RateProbe, RateRange, RateTrial
 
 if TYPE_CHECKING:
     from fanin.network import MLP

@@ -1,0 +1,1 @@
+"""Studies: what a whole way of working reaches or costs, one command each."""

@@ -1,0 +1,57 @@
+"""The transforms by name, and in which order they may come."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from fanin._validate import sequence
+from fanin.augment import colour, composition, crops, erasing, flips, mixing, warps
+from fanin.augment.transform import Transform
+
+_MODULES = (flips, crops, warps, colour, erasing, mixing, composition)
+KNOWN: dict[str, type[Transform]] = {
+    name: getattr(module, name) for module in _MODULES for name in module.__all__
+}
+
+
+def check_order(steps: Sequence[Transform], mix: mixing.Mix | None) -> None:
+    """Refuses transforms where they cannot be."""
+    normalized: Transform | None = None
+    corners: Transform | None = None
+    for step in steps:
+        if isinstance(step, mixing.Mix):
+            after = f" before {mix!r}" if mix else ""
+            raise ValueError(
+                f"transforms: expected {type(step).__name__} to be the last, "
+                f"got {step!r}{after or ' before others'}"
+            )
+        for leaf in step._leaves():
+            if normalized is not None and not leaf._after_normalize:
+                raise ValueError(
+                    "transforms: expected only RandomErasing, Cutout, Mixup or CutMix after "
+                    f"{normalized!r}, got {leaf!r}; put Normalize behind it"
+                )
+            if isinstance(leaf, colour.Normalize):
+                normalized = leaf
+            if isinstance(leaf, (crops.FiveCrop, crops.TenCrop)):
+                if corners is not None:
+                    raise ValueError(
+                        f"transforms: expected one of FiveCrop and TenCrop, "
+                        f"got {corners!r} and {leaf!r}"
+                    )
+                corners = leaf
+
+
+def transform_from_dict(values: Any) -> Transform:
+    """One transform from what its `to_dict` gave."""
+    if not isinstance(values, Mapping) or "name" not in values:
+        raise ValueError(f"transforms: expected dicts with a name, got {values!r}")
+    options = {str(k): v for k, v in values.items() if k != "name"}
+    name = values["name"]
+    if name not in KNOWN:
+        raise ValueError(f"transforms: expected one of {', '.join(KNOWN)}; got {name!r}")
+    if "transforms" in options:
+        inner = sequence("transforms", options["transforms"], "a list of dicts")
+        options["transforms"] = [transform_from_dict(step) for step in inner]
+    return KNOWN[name]._from_options(options)

@@ -1,0 +1,158 @@
+"""The record of a training run."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Self
+
+from fanin._files import atomic_write
+from fanin.callbacks.base import Callback, Logs
+from fanin.callbacks.monitor import Monitor
+
+__all__ = ["History"]
+
+
+class History(Callback):
+    """What `MLP.fit` returns: the results of every epoch.
+
+    Attributes
+    ----------
+    history : dict of str to list of float
+        One list per name, each as long as ``epoch``; NaN where an epoch lacked the name.
+    epoch : list of int
+    initial_loss, expected_initial_loss : float or None
+        Before the first step: as measured, and as the loss predicts for small weights.
+    stop_reason : str or None
+        Why the run ended; None while it runs.
+    seconds : float
+    params : dict
+    """
+
+    def __init__(
+        self,
+        params: Mapping[str, Any] | None = None,
+        expected_initial_loss: float | None = None,
+    ) -> None:
+        self.history: dict[str, list[float]] = {}
+        self.epoch: list[int] = []
+        self.initial_loss: float | None = None
+        self.expected_initial_loss = expected_initial_loss
+        self.stop_reason: str | None = None
+        self.seconds = 0.0
+        self.params: Mapping[str, Any] = dict(params or {})
+
+    def append(self, epoch: int, logs: Logs) -> None:
+        """Adds an epoch's results."""
+        for name in logs:
+            self.history.setdefault(name, [math.nan] * len(self.epoch))
+        for name, values in self.history.items():
+            values.append(float(logs.get(name, math.nan)))
+        self.epoch.append(int(epoch))
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        """Adds the results, where the history stands among the callbacks."""
+        self.append(epoch, logs or {})
+
+    def extend(self, later: History) -> None:
+        """Appends a run that went on from this one; its epochs are numbered on."""
+        first = self.epoch[-1] + 1 if self.epoch else 0
+        for i, epoch in enumerate(later.epoch):
+            logs = {name: values[i] for name, values in later.history.items()}
+            self.append(first + epoch, logs)
+        if self.initial_loss is None:
+            self.initial_loss = later.initial_loss
+            self.expected_initial_loss = later.expected_initial_loss
+        self.seconds += later.seconds
+        self.stop_reason, self.params = later.stop_reason, later.params
+
+    def best(self, monitor: str = "val_loss", mode: str = "auto") -> tuple[int, float]:
+        """The epoch (from 0) with the best value of a name, and that value."""
+        watch = Monitor(monitor, mode)
+        best, best_epoch = watch.worst, -1
+        for i, epoch in enumerate(self.epoch):
+            value = watch.value({name: values[i] for name, values in self.history.items()})
+            if best_epoch < 0 or math.isnan(best) or watch.better(value, best):
+                best, best_epoch = value, epoch
+        if best_epoch < 0:
+            raise ValueError("history: expected at least one epoch, got none")
+        return best_epoch, best
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of it as JSON values; NaN and infinities as the strings that float() reads."""
+        return {
+            "history": {name: [_json(v) for v in values] for name, values in self.history.items()},
+            "epoch": list(self.epoch),
+            "initial_loss": _json(self.initial_loss),
+            "expected_initial_loss": _json(self.expected_initial_loss),
+            "stop_reason": self.stop_reason,
+            "seconds": self.seconds,
+            "params": dict(self.params),
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """The inverse of `to_dict`; ValueError where data is no such thing."""
+        result = cls()
+        try:
+            result.history = {n: [float(v) for v in vs] for n, vs in data["history"].items()}
+            result.epoch = [int(e) for e in data["epoch"]]
+            for name in ("initial_loss", "expected_initial_loss"):
+                setattr(result, name, None if data[name] is None else float(data[name]))
+            result.stop_reason = None if data["stop_reason"] is None else str(data["stop_reason"])
+            result.seconds = float(data["seconds"])
+            result.params = dict(data["params"])
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise ValueError(f"history: expected what History.to_dict gives ({error!r})") from error
+        if any(len(values) != len(result.epoch) for values in result.history.values()):
+            raise ValueError("history: expected lists of one length, got different ones")
+        return result
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Writes `to_dict` as JSON, whole or not at all."""
+        import json
+
+        text = json.dumps(self.to_dict(), indent=1, allow_nan=False)
+        with atomic_write(path) as file:
+            file.write(text.encode() + b"\n")
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Self:
+        """Reads what `save` wrote; ValueError naming the path where it is something else."""
+        import json
+
+        try:
+            return cls.from_dict(json.loads(Path(path).read_bytes()))
+        except (ValueError, RecursionError) as error:
+            raise ValueError(f"{os.fspath(path)}: expected a fanin history ({error})") from error
+
+    def summary(self) -> str:
+        """A few lines for people: length, losses, best and last results."""
+        lines = [f"{len(self.epoch)} epochs in {self.seconds:.1f} s"]
+        if self.stop_reason:
+            lines[0] += f": {self.stop_reason}"
+        if self.initial_loss is not None:
+            lines.append(f"initial loss {self.initial_loss:.4f}")
+            if self.expected_initial_loss is not None:
+                lines[-1] += f", expected {self.expected_initial_loss:.4f}"
+        if self.epoch:
+            lines.append("last: " + self._last())
+            name = "val_accuracy" if "val_accuracy" in self.history else "val_loss"
+            if name in self.history:
+                epoch, value = self.best(name)
+                lines.append(f"best {name} {value:.4f} at epoch {epoch + 1}")
+        return "\n".join(lines)
+
+    def _last(self) -> str:
+        shown = [n for n in self.history if n.endswith(("loss", "accuracy"))]
+        return ", ".join(f"{name} {self.history[name][-1]:.4f}" for name in shown)
+
+    def __repr__(self) -> str:
+        last = f", {self._last()}" if self.epoch else ""
+        return f"History({len(self.epoch)} epochs{last}, {self.seconds:.1f} s)"
+
+
+def _json(value: float | None) -> float | str | None:
+    return value if value is None or math.isfinite(value) else repr(float(value))

@@ -1,0 +1,269 @@
+"""Callbacks: code that runs between the steps of `MLP.fit`, with Keras's hook names.
+
+Epochs and steps are counted from 0. A callback may set ``self.network.stop_training = True``.
+"""
+
+# ruff: noqa: ARG002 -- the hooks are described in Callback, and take what it passes
+from __future__ import annotations
+
+import csv
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fanin import _validate
+from fanin.callbacks.base import Callback, CallbackList, Logs
+from fanin.callbacks.history import History
+from fanin.callbacks.monitor import Monitor
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = [
+    "CSVLogger",
+    "Callback",
+    "CallbackList",
+    "EarlyStopping",
+    "History",
+    "LambdaCallback",
+    "ModelCheckpoint",
+    "ProgressBar",
+]
+
+PathLike = str | os.PathLike[str]
+
+
+class EarlyStopping(Callback):
+    """Stop when a number has not improved for ``patience`` epochs (Keras's, restoring the best).
+
+    Parameters
+    ----------
+    monitor : str
+        A name in the epoch logs, such as "val_loss" or "val_accuracy".
+    min_delta : float
+        An improvement is more than this.
+    patience : int
+        Epochs without improvement that end the run.
+    mode : {"auto", "min", "max"}
+        Which way is better; "auto" goes by the name.
+    restore_best : bool
+        Whether the network ends the run with the parameters of the best epoch.
+    baseline : float, optional
+        An epoch counts as an improvement only if it beats this too.
+
+    Attributes
+    ----------
+    best : float
+    best_epoch : int or None
+    stopped_epoch : int or None
+    """
+
+    def __init__(
+        self,
+        monitor: str = "val_loss",
+        min_delta: float = 0.0,
+        patience: int = 10,
+        mode: str = "auto",
+        restore_best: bool = True,
+        baseline: float | None = None,
+    ) -> None:
+        self._watch = Monitor(monitor, mode, min_delta)
+        self.patience = _validate.whole("patience", patience, 0)
+        self.restore_best = restore_best
+        self.baseline = baseline
+        self._reset()
+
+    def _reset(self) -> None:
+        self.best = self._watch.worst
+        self.best_epoch: int | None = None
+        self.stopped_epoch: int | None = None
+        self._wait = 0
+        self._best_parameters: NDArray[Any] | None = None
+
+    def on_train_begin(self, logs: Logs | None = None) -> None:
+        self._reset()
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        value = self._watch.value(logs)
+        self._wait += 1
+        if self._watch.better(value, self.best):
+            self.best, self.best_epoch = value, epoch
+            if self.restore_best:
+                self._best_parameters = np.array(self.network.get_parameters())
+            if self.baseline is None or self._watch.better(value, self.baseline):
+                self._wait = 0
+        if self._wait and self._wait >= self.patience:
+            self.stopped_epoch = epoch
+            self.network.stop_training = True
+            self.network.stop_reason = (
+                f"early stopping: {self._watch.name} has not improved for {self._wait} epochs"
+            )
+
+    def on_train_end(self, logs: Logs | None = None) -> None:
+        if self._best_parameters is not None:
+            self.network.set_parameters(self._best_parameters)
+            self._best_parameters = None
+
+
+class ModelCheckpoint(Callback):
+    """Save the network after each epoch, or after the best ones only.
+
+    Parameters
+    ----------
+    path : path
+        May name the epoch (from 1) and the epoch's results, as in
+        ``"net-{epoch:02d}-{val_loss:.3f}.fanin"``.
+    monitor, mode
+        As in `EarlyStopping`; unused where save_best_only is False.
+    save_best_only : bool
+        Whether to save only epochs that beat all before them.
+    """
+
+    def __init__(
+        self,
+        path: PathLike,
+        monitor: str = "val_loss",
+        save_best_only: bool = True,
+        mode: str = "auto",
+    ) -> None:
+        self.path = os.fspath(path)
+        self.save_best_only = self.needs_monitor = save_best_only
+        self._watch = Monitor(monitor, mode)
+        self.best = self._watch.worst
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        if self.save_best_only:
+            value = self._watch.value(logs)
+            if not self._watch.better(value, self.best):
+                return
+            self.best = value
+        fields = {**(logs or {}), "epoch": epoch + 1}
+        try:
+            path = self.path.format(**fields)
+        except (KeyError, IndexError, ValueError) as error:
+            known = ", ".join(fields)
+            raise ValueError(f"path: expected fields among {known}, got {self.path!r}") from error
+        self.network.save(path)
+
+
+class LambdaCallback(Callback):
+    """A callback made of functions, under Keras's hook names.
+
+    >>> print_loss = LambdaCallback(on_epoch_end=lambda epoch, logs: print(epoch, logs["loss"]))
+    >>> print_loss.on_epoch_end(0, {"loss": 0.5})
+    0 0.5
+    """
+
+    def __init__(
+        self,
+        *,
+        on_train_begin: Callable[[Any], object] | None = None,
+        on_train_end: Callable[[Any], object] | None = None,
+        on_epoch_begin: Callable[[int, Any], object] | None = None,
+        on_epoch_end: Callable[[int, Any], object] | None = None,
+        on_train_batch_begin: Callable[[int, Any], object] | None = None,
+        on_train_batch_end: Callable[[int, Any], object] | None = None,
+    ) -> None:
+        hooks = {name: hook for name, hook in locals().items() if name.startswith("on_")}
+        for name, hook in hooks.items():
+            if hook is not None:
+                if not callable(hook):
+                    raise TypeError(f"{name}: expected a function, got {hook!r}")
+                setattr(self, name, hook)
+
+
+class CSVLogger(Callback):
+    """Write the results of each epoch as a line of a CSV file.
+
+    The columns are ``epoch`` and the names that the first epoch gave; ``append=True`` goes on
+    with an existing file.
+    """
+
+    def __init__(self, path: PathLike, append: bool = False) -> None:
+        self.path = Path(path)
+        self.append = append
+        self._columns: list[str] | None = None
+
+    def on_train_begin(self, logs: Logs | None = None) -> None:
+        self._columns = None
+        # Opened already now, so that a path that cannot be written fails before the training.
+        with self.path.open("a" if self.append else "w", newline="", encoding="utf-8"):
+            pass
+        if self.append:
+            with self.path.open(newline="", encoding="utf-8") as file:
+                self._columns = next(csv.reader(file), None)
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        row = {"epoch": epoch, **(logs or {})}
+        with self.path.open("a", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            if self._columns is None:
+                self._columns = list(row)
+                writer.writerow(self._columns)
+            writer.writerow([row.get(name, "") for name in self._columns])
+
+
+def open_bar(file: Any = None, **options: Any) -> Any:
+    """A tqdm bar on stderr or the file; None where that is neither a terminal nor a notebook's."""
+    file = sys.stderr if file is None else file
+    if file is None or not (file.isatty() or "ipykernel" in sys.modules):
+        return None
+
+    from tqdm import tqdm  # here, not above: it would double the time of our import
+
+    class Bar(tqdm):  # type: ignore[misc]
+        monitor_interval = 0  # tqdm's own would start a thread
+
+    return Bar(file=file, dynamic_ncols=True, **options)
+
+
+class ProgressBar(Callback):
+    """One tqdm bar over all steps of a fit, on stderr, with loss, accuracies and time left.
+
+    Silent where stderr is neither a terminal nor a notebook's, so that logs stay clean.
+    """
+
+    def __init__(self, file: Any = None) -> None:
+        self._file = file
+        self._bar: Any = None
+        self._shown: dict[str, str] = {}
+
+    def on_train_begin(self, logs: Logs | None = None) -> None:
+        self.close()
+        self._shown = {}
+        self._bar = open_bar(
+            self._file,
+            total=self.params["epochs"] * self.params["steps"],
+            initial=self.params.get("initial_step", 0),
+            unit="step",
+        )
+
+    def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
+        if self._bar is not None:
+            self._bar.set_description(f"epoch {epoch + 1}/{self.params['epochs']}", refresh=False)
+
+    def on_progress(self, step: int, logs: Logs | None = None) -> None:
+        if self._bar is not None:
+            self._show(logs)
+            self._bar.update(step - self._bar.n)
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        if self._bar is not None:
+            self._show(logs)
+            self._bar.refresh()
+
+    def _show(self, logs: Logs | None) -> None:
+        for name in ("loss", "accuracy", "val_accuracy"):
+            if logs and name in logs:
+                self._shown[name] = f"{logs[name]:.4f}"
+        text = ", ".join(f"{name} {value}" for name, value in self._shown.items())
+        self._bar.set_postfix_str(text, refresh=False)
+
+    def close(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None

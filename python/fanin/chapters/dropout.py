@@ -1,0 +1,172 @@
+"""Dropout and DropConnect."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from fanin import MLP, layers, optim
+from fanin.chapters.story import (
+    Block,
+    Chapter,
+    Data,
+    Heading,
+    Lines,
+    Table,
+    final,
+    percent,
+    picture,
+    train,
+)
+from fanin.random import Generator
+
+KEEP = 0.5
+ROWS, WRONG, WIDTH, EPOCHS = 600, 0.2, 256, 60
+MASKS, DRAWS = 20_000, 1_000_000
+
+
+def chapter(data: Data, seed: int) -> Chapter:
+    """What dropout is, what it does to overfitting, its two forms, and DropConnect."""
+
+    def figure() -> Any:
+        from fanin import plots
+
+        return plots.dropout_thinning(keep=KEEP, seed=seed)
+
+    return Chapter(
+        "Regularisation: dropout",
+        [
+            (
+                "In each forward pass of training, **dropout** sets some units to 0 at random; the "
+                "probability is a hyperparameter, 0.5 as a rule."
+            ),
+            picture(
+                "dropout-thinning.png",
+                "A small network, and the same with dropped units crossed out.",
+                "A network, and what one mask leaves of it for one step. The mask is drawn by "
+                "`fanin.layers.dropout_forward`.",
+                figure,
+            ),
+            (
+                "Why should that help? Let a network tell cats by pointed ears, a long tail and "
+                "fur. A Scottish Fold has folded ears, a Sphynx no fur: a network that insists "
+                "on all three has overfitted. If units are missing at random, it learns to say: "
+                "the ears are flat, but there are a long tail and fur, so it is a cat. Dropout "
+                "is also an *ensemble*: each mask is one model, and all of them share their "
+                "parameters."
+            ),
+            *_on_data(data, seed),
+            *_two_forms(seed),
+            *_the_mask(seed),
+        ],
+    )
+
+
+def _on_data(data: Data, seed: int) -> list[Block]:
+    X, y = data.X[:ROWS], data.y[:ROWS]
+    if len(data.y) > ROWS:
+        chosen = Generator(seed, 1).permutation(len(data.y))[:ROWS]
+        X, y = data.X[chosen], data.y[chosen]
+    rng = Generator(seed, 2)
+    noisy = y.copy()
+    wrong = rng.permutation(len(y))[: round(WRONG * len(y))]
+    noisy[wrong] = rng.integers(0, data.n_classes, len(wrong))
+    nets: dict[str, dict[str, Any]] = {
+        "all units": {},
+        f"dropout, keep {KEEP:g}": {"keep": KEEP},
+        f"DropConnect, keep {KEEP:g}": {"drop_connect": KEEP},
+    }
+    runs, rows = {}, []
+    for name, options in nets.items():
+        net = MLP([data.dim, WIDTH, WIDTH, data.n_classes], seed=seed, **options)
+        history = runs[name] = train(
+            net, X, noisy, validation_data=(data.X_test, data.y_test), epochs=EPOCHS,
+            batch_size=50, optimizer=optim.Adam(), preprocess=data.preprocess,
+        )  # fmt: skip
+        accuracy = net.evaluate(X, noisy)["accuracy"]
+        validation = final(history, "val_accuracy")
+        rows.append((name, percent(accuracy), percent(validation), percent(accuracy - validation)))
+
+    def figure() -> Any:
+        from fanin import plots
+
+        return plots.compare(runs, "val_accuracy")
+
+    return [
+        Heading("With and without"),
+        (
+            f"Overfitting needs little data and some noise: {len(y)} rows of {data.name}, of "
+            f"which {WRONG:.0%} had their labels drawn at random, and two hidden layers of "
+            f"{WIDTH} units, {EPOCHS} epochs. A network that gets all of its training rows right "
+            "has learned the wrong labels too."
+        ),
+        picture(
+            "dropout-curves.png",
+            "Accuracy on test rows by epoch with and without dropout.",
+            "Accuracy on test rows with right labels, epoch by epoch.",
+            figure,
+        ),
+        Table(
+            f"After {EPOCHS} epochs",
+            ("network", "accuracy on its training rows", "on test rows", "gap"),
+            rows,
+        ),
+    ]
+
+
+def _two_forms(seed: int) -> list[Block]:
+    x = Generator(seed, 3).standard_normal((1, 64), dtype="float64")
+    W = Generator(seed, 4).standard_normal((64, 8), dtype="float64") / 8
+    hidden = layers.dense(x, W)
+    many = np.repeat(hidden, MASKS, axis=0)
+    inverted, _ = layers.dropout_forward(many, keep=KEEP, rng=Generator(seed, 5))
+    vanilla = inverted * KEEP  # the same masks, not divided
+    rows = [
+        (
+            "vanilla",
+            "h · mask",
+            f"{vanilla.mean():.4f}",
+            "h · p",
+            f"{KEEP * hidden.mean():.4f}",
+        ),
+        ("inverted", "h · mask / p", f"{inverted.mean():.4f}", "h", f"{hidden.mean():.4f}"),
+    ]
+    return [
+        Heading("Vanilla and inverted"),
+        (
+            "At test time all units are there, more than in any step of training. *Vanilla* "
+            "dropout makes up for it then, and multiplies each layer by p, the probability of "
+            "keeping a unit. *Inverted* dropout divides by p in training already, and prediction "
+            "stays as it is: that is what fanin does by default."
+        ),
+        Table(
+            f"Mean of 8 units over {MASKS:,} masks in training, and what prediction gives: the "
+            "same in expectation, for both",
+            ("form", "in training", "mean", "at test time", "mean"),
+            rows,
+        ),
+    ]
+
+
+def _the_mask(seed: int) -> list[Block]:
+    normal = Generator(seed, 6).standard_normal(DRAWS)
+    uniform = Generator(seed, 7).random(DRAWS)
+    return [
+        (
+            "A word on the listing: `U1 = np.random.randn(*H1.shape) < p` draws *normal* "
+            "deviates, of which at p = 0.5 69 % are below p, not 50 %. The mask that keeps a "
+            "share p of the units is `np.random.rand(*H1.shape) < p`, a uniform one, and fanin's "
+            "`keep=` means that."
+        ),
+        Lines(
+            f"share of {DRAWS:,} draws below {KEEP:g}:  "
+            f"randn {np.mean(normal < KEEP):.4f}   rand {np.mean(uniform < KEEP):.4f}"
+        ),
+        Heading("DropConnect"),
+        Lines(
+            "Training: Drop connections between neurons (set weights to 0)\n"
+            "Testing: Use all the connections"
+        ),
+        "DropConnect keeps all units, and drops *connections* at random instead.",
+    ]

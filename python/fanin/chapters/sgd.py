@@ -1,0 +1,188 @@
+"""Stochastic gradient descent: the step, its length, and how many rows it looks at."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from fanin import MLP, optim
+from fanin.callbacks.base import Callback, Logs
+from fanin.chapters.story import (
+    Block,
+    Chapter,
+    Data,
+    Heading,
+    Lines,
+    Remark,
+    Table,
+    curve,
+    final,
+    number,
+    percent,
+    picture,
+    train,
+)
+
+RATES = (("too small", 1e-4), ("right", 0.1), ("too large", 30.0))
+EPOCHS = 15
+BATCHES: tuple[int | None, ...] = (1, 32, 64, 128, None)
+
+
+class _Counter(Callback):
+    def __init__(self) -> None:
+        self.steps = 0
+
+    def on_train_batch_end(self, step: int, logs: Logs | None = None) -> None:  # noqa: ARG002
+        self.steps += 1
+
+
+def chapter(data: Data, seed: int) -> Chapter:
+    """Learning rates, the three sizes of a batch, the words, the loop."""
+    return Chapter(
+        "Stochastic gradient descent",
+        [*_rates(data, seed), *_from_one_to_many(), *_words(data, seed), *_paths(data, seed)],
+    )
+
+
+def _net(data: Data, seed: int) -> MLP:
+    return MLP([data.dim, 64, data.n_classes], seed=seed)
+
+
+def _rates(data: Data, seed: int) -> list[Block]:
+    runs = {}
+    rows = []
+    for name, rate in RATES:
+        history = runs[f"{rate:g}: {name}"] = train(
+            _net(data, seed), data.X, data.y, validation_data=(data.X_test, data.y_test),
+            epochs=EPOCHS, batch_size=64, optimizer=optim.SGD(rate), preprocess=data.preprocess,
+        )  # fmt: skip
+        losses = curve(history, "loss")
+        rows.append(
+            (
+                f"{rate:g} ({name})",
+                number(losses[0]),
+                number(losses[-1]),
+                percent(final(history, "val_accuracy")),
+                history.stop_reason or "",
+            )
+        )
+
+    def figure() -> Any:
+        from fanin import plots
+
+        return plots.learning_rates(runs)
+
+    return [
+        Heading("Gradient steps"),
+        "A network learns by going down its loss, one step against the gradient at a time:",
+        Lines("x' = x − α ∇f(x)      α: learning rate, ∇: gradient"),
+        (
+            "The best point of all is the *global optimum*; a point that is only the best around "
+            "it is a *local* one. With a small rate each step is short, and the way to the "
+            "optimum long. With a large one the steps are too coarse to find it, and with a "
+            "larger one still they lead further away each time: the descent *diverges*."
+        ),
+        picture(
+            "sgd-learning-rates.png",
+            "Gradient descent on a parabola at three rates, and the losses of three real runs.",
+            "Steps of `fanin.optim.SGD` on x²/2, from x = −2, at three rates; and the training "
+            f"loss of a network of 64 hidden units on {data.name}, at three others.",
+            figure,
+        ),
+        Table(
+            f"Three learning rates on {data.name}",
+            ("learning rate", "loss, first epoch", "last epoch", "test accuracy", "ended"),
+            rows,
+        ),
+    ]
+
+
+def _from_one_to_many() -> list[Block]:
+    return [
+        Heading("Where SGD comes from"),
+        (
+            "For a *single* training sample the step is `θ ← θ − α ∇L(θ, x, y)`. For *n* samples "
+            "the cost is the mean of their losses, and its gradient the mean of their gradients: "
+            "O(n) work for one step. With too many samples that is too much. But the mean over "
+            "all samples is an expectation, and an expectation can be estimated from a few: from "
+            "a random subset, the **minibatch**. That is stochastic gradient descent."
+        ),
+    ]
+
+
+def _words(data: Data, seed: int) -> list[Block]:
+    n = len(data.y)
+    rows = []
+    for size in BATCHES:
+        counter = _Counter()
+        history = train(
+            _net(data, seed), data.X, data.y, epochs=1, batch_size=size,
+            optimizer=optim.SGD(0.01), preprocess=data.preprocess, callbacks=[counter],
+        )  # fmt: skip
+        batch = history.params["batch_size"]
+        rows.append(
+            (
+                f"{batch} (all)" if size is None else str(batch),
+                f"{n}/{batch} = {n / batch:g}"
+                if n % batch == 0
+                else f"{n}/{batch} = {n / batch:.2f}",
+                str(counter.steps),
+                f"{curve(history, 'loss')[-1]:.3f}",
+            )
+        )
+    return [
+        Heading("Epoch, batch, iteration"),
+        (
+            "An **epoch** is one pass over the whole data set, forward and backward. A **batch** "
+            "(or minibatch) is the part of it that one step looks at: 32, 64 or 128 rows as a "
+            "rule. An **iteration** is one such step. With N rows and batches of n, an epoch "
+            "takes N/n of them (rounded up: the last batch has what is left)."
+        ),
+        Table(
+            f"One epoch over the N = {n} rows of {data.name} at a rate of 0.01",
+            ("batch size n", "N/n", "iterations counted", "mean loss in the epoch"),
+            rows,
+        ),
+    ]
+
+
+def _paths(data: Data, seed: int) -> list[Block]:
+    points, names = data.two_features()
+    x, y = ((column - column.mean()) / (column.std() or 1.0) for column in points.T)
+    x = 2 * np.ascontiguousarray(x)
+    y = np.ascontiguousarray(y)
+
+    def figure() -> Any:
+        from fanin import plots
+
+        return plots.gd_vs_sgd(x, y, batch_sizes=(None, min(32, len(x)), 1), lr=0.05, seed=seed)
+
+    return [
+        Heading("The loop"),
+        Lines(
+            "Loop:\n"
+            "  1. Sample a batch of data\n"
+            "  2. Forward prop it through the graph (network), get loss\n"
+            "  3. Backprop to calculate the gradients\n"
+            "  4. Update the parameters using the gradient"
+        ),
+        (
+            "Gradient descent takes each step in exactly the right direction. A stochastic step "
+            "is less exact, and yet it wins on large data, because it is cheap: in the time that "
+            "gradient descent takes to work out its one best step, SGD has taken many."
+        ),
+        picture(
+            "sgd-paths.png",
+            "Paths of gradient descent, minibatch SGD and single-sample SGD on contours of a loss, "
+            "and the loss against the number of rows looked at.",
+            f"A line fitted to two features of {data.name} ({names}) by `MLP([1, 1])`: two "
+            "parameters, three sizes of the batch, 30 steps each. Left: the paths; the star is the "
+            "best. Right: the loss over all rows, against the rows that the steps looked at.",
+            figure,
+        ),
+        Remark(
+            "Gradient descent is a perfectionist, SGD a doer. Better to get going, even if not "
+            "quite right, than to wait for perfection."
+        ),
+    ]

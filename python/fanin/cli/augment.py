@@ -1,0 +1,122 @@
+"""What the command ``fanin augment`` does."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fanin import datasets, plots
+from fanin._files import atomic_write
+from fanin.augment import Compose, parse
+from fanin.cli.shared import UsageError
+from fanin.datasets import files
+from fanin.random import Generator
+
+Array = NDArray[Any]
+
+LONGEST_LABEL = 18
+
+
+def augment(args: argparse.Namespace) -> int:
+    """``fanin augment``: images beside what a pipeline makes of them, in one picture."""
+    given = _given(args.pipeline)
+    images, labels = _images(args.data, args.rows, args.seed or 0)
+    aug = _pipeline(given, images, args.seed)
+    axes = plots.augmentations(
+        images, aug, n=len(images), variants=args.variants, labels=[_short(t) for t in labels]
+    )
+    plots.save(axes[0, 0].figure, args.out)
+    saved = [str(args.out)]
+    if args.json is not None:
+        with atomic_write(args.json) as file:
+            file.write(aug.to_json(indent=1).encode() + b"\n")
+        saved.append(str(args.json))
+    print(aug)
+    print(f"{len(axes)} images, {axes.shape[1] - 1} variants of each; saved {', '.join(saved)}")
+    return 0
+
+
+def _given(text: str) -> Compose | str:
+    """The words of a pipeline, or the pipeline that a .json file holds."""
+    if not text.endswith(".json"):
+        _parsed(text, (64, 64))  # a wrong word is told before any data are read
+        return text
+    try:
+        return Compose.from_json(Path(text).read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{text}: {error}") from None
+
+
+def _parsed(text: str, size: tuple[int, int] | None) -> list[Any]:
+    try:
+        return list(parse(text, size=size))
+    except ValueError as error:
+        raise UsageError(str(error).replace("spec", "--pipeline", 1)) from None
+
+
+def _pipeline(given: Compose | str, images: Array | list[Array], seed: int | None) -> Compose:
+    if isinstance(given, Compose):
+        return given if seed is None else Compose(given.transforms, seed=seed)
+    sizes = sorted({image.shape[:2] for image in images})
+    try:
+        return Compose(_parsed(given, sizes[0] if len(sizes) == 1 else None), seed=seed or 0)
+    except UsageError as error:
+        if len(sizes) == 1:
+            raise
+        raise UsageError(
+            f"{error}; the images are of {len(sizes)} sizes: begin with rrc:224 or resize:224x224"
+        ) from None
+
+
+def _images(data: str, count: int, seed: int) -> tuple[Array | list[Array], list[str]]:
+    """Some images and their labels, of anything that `train` takes, or of a folder with images of
+    any size. Each class comes once before any comes again.
+    """
+    path = Path(data)
+    if data not in datasets.NAMES and path.is_dir():
+        return _from_folder(path, count, seed)
+    (X, y), _, info = datasets.load(data, seed=seed, return_info=True)
+    if X.ndim not in (3, 4):
+        raise ValueError(f"{data}: expected images (N, H, W) or (N, H, W, C), got shape {X.shape}")
+    if X.dtype == np.float64:
+        X = X.astype(np.float32)
+    chosen = _of_all_classes(y, count, seed)
+    return X[chosen], [info.class_names[i] for i in y[chosen]]
+
+
+def _from_folder(path: Path, count: int, seed: int) -> tuple[Array | list[Array], list[str]]:
+    """Labels are the folders that the images lie in, or their own names where that is one."""
+    found = files.image_files(path)
+    if not found:
+        raise ValueError(f"{path}: expected images in that folder or below, got none")
+    folders = [file.parent.name for file in found]
+    _, classes = np.unique(folders, return_inverse=True)
+    names = folders if len(set(folders)) > 1 else [file.stem for file in found]
+    chosen = _of_all_classes(classes, count, seed)
+    images = [files.read_images([found[i]])[0] for i in chosen]
+    if len({image.ndim for image in images}) > 1:  # grey ones beside coloured ones
+        images = [
+            image if image.ndim == 3 else np.repeat(image[:, :, None], 3, axis=2)
+            for image in images
+        ]
+    alike = len({image.shape for image in images}) == 1
+    return np.stack(images) if alike else images, [names[i] for i in chosen]
+
+
+def _of_all_classes(classes: Array, count: int, seed: int) -> Array:
+    """Positions in random order, the first of every class before the second of any."""
+    order = Generator(seed).permutation(len(classes))
+    turn = np.empty(len(classes), dtype=np.int64)
+    for one in np.unique(classes):
+        mine = classes[order] == one
+        turn[mine] = np.arange(mine.sum())
+    chosen: Array = order[np.argsort(turn, kind="stable")[:count]]
+    return chosen
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= LONGEST_LABEL else f"{text[: LONGEST_LABEL - 1]}…"

@@ -1,0 +1,263 @@
+"""Data sets known by name: where they are looked for, fetched from, and how they are read."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import math
+import os
+import struct
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fanin.datasets.files import Table, read_npz
+
+SYSTEM_FOLDER = Path("/usr/share/datasets")  # Debian's dataset-fashion-mnist
+TIMEOUT = 30.0  # seconds without a byte
+CHUNK = 1 << 20
+
+Bytes = NDArray[np.uint8]
+Labels = NDArray[np.int64]
+Parts = tuple[Bytes, Labels, Bytes, Labels]
+
+_TRAIN_X, _TRAIN_Y = "train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz"
+_TEST_X, _TEST_Y = "t10k-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz"
+_CIFAR = "cifar-10-binary.tar.gz"
+_CIFAR_BATCHES = (*(f"data_batch_{i}.bin" for i in range(1, 6)), "test_batch.bin")
+_CIFAR_ROW = 1 + 3 * 32 * 32
+
+
+@dataclass(frozen=True)
+class Known:
+    """A data set on the web: its files with their SHA-256, and the names of its classes."""
+
+    url: str
+    files: Mapping[str, str]
+    class_names: tuple[str, ...]
+
+
+# Fashion-MNIST's sums were checked against Debian's copy; the others are those published by
+# TensorFlow Datasets.
+KNOWN = {
+    "fashion-mnist": Known(
+        "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",
+        {
+            _TRAIN_X: "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84",
+            _TRAIN_Y: "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845",
+            _TEST_X: "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073",
+            _TEST_Y: "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
+        },
+        (
+            "T-shirt/top",
+            "Trouser",
+            "Pullover",
+            "Dress",
+            "Coat",
+            "Sandal",
+            "Shirt",
+            "Sneaker",
+            "Bag",
+            "Ankle boot",
+        ),
+    ),
+    "mnist": Known(
+        "https://ossci-datasets.s3.amazonaws.com/mnist/",
+        {
+            _TRAIN_X: "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
+            _TRAIN_Y: "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
+            _TEST_X: "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
+            _TEST_Y: "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
+        },
+        tuple("0123456789"),
+    ),
+    "cifar10": Known(
+        "https://www.cs.toronto.edu/~kriz/",
+        {_CIFAR: "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd"},
+        (
+            "airplane",
+            "automobile",
+            "bird",
+            "cat",
+            "deer",
+            "dog",
+            "frog",
+            "horse",
+            "ship",
+            "truck",
+        ),
+    ),
+}
+
+
+def digits() -> Table:
+    """The UCI digits of the package. Sorted by class, every fifth image is a test image."""
+    with np.load(Path(__file__).parents[1] / "data" / "digits.npz", allow_pickle=False) as archive:
+        X, y, source = archive["X"], archive["y"].astype(np.int64), str(archive["attribution"])
+    test = np.zeros(len(y), dtype=bool)
+    test[np.argsort(y, kind="stable")[::5]] = True
+    names = tuple("0123456789")
+    return Table(X[~test], y[~test], X[test], y[test], names, source=source)
+
+
+def read(name: str) -> Table:
+    """``name`` from FANIN_DATA, the system, the user's cache or the web, in this order."""
+    if name == "digits":
+        return digits()
+    table = installed(name) or _read_from(name, download(name))
+    assert table is not None
+    return table
+
+
+def installed(name: str) -> Table | None:
+    """``name`` where it is on this machine already."""
+    found = (_read_from(name, folder) for folder in folders(name))
+    return next((table for table in found if table is not None), None)
+
+
+def folders(name: str) -> Iterator[Path]:
+    """Where ``name`` is looked for."""
+    if root := os.environ.get("FANIN_DATA"):
+        yield Path(root) / name
+    yield SYSTEM_FOLDER / name
+    yield cache_folder(name)
+
+
+def cache_folder(name: str) -> Path:
+    """Where ``name`` is downloaded to: below XDG_CACHE_HOME, else ~/.cache."""
+    root = os.environ.get("XDG_CACHE_HOME")
+    return (Path(root) if root else Path.home() / ".cache") / "fanin" / name
+
+
+def _read_from(name: str, folder: Path) -> Table | None:
+    """The data set, or None where it is not all there."""
+    names = KNOWN[name].class_names
+    parts = _cifar_parts(folder) if name == "cifar10" else _idx_parts(folder)
+    if parts is not None:
+        return Table(*parts, class_names=names, source=str(folder))
+    for pattern in (f"{name}.npz", f"{name}[-_]*.npz"):
+        for archive in sorted(folder.parent.glob(pattern)):
+            table = read_npz(archive)
+            if table.y is not None and set(np.unique(table.y)) == set(range(len(names))):
+                table.class_names = names
+            return table
+    return None
+
+
+def _idx_parts(folder: Path) -> Parts | None:
+    paths = []
+    for name in (_TRAIN_X, _TRAIN_Y, _TEST_X, _TEST_Y):
+        choices = (folder / name, folder / name.removesuffix(".gz"))
+        paths.append(next((path for path in choices if path.is_file()), None))
+    if any(path is None for path in paths):
+        return None
+    X, y, X_test, y_test = (read_idx(path) for path in paths if path is not None)
+    return X, y.astype(np.int64), X_test, y_test.astype(np.int64)
+
+
+def read_idx(path: Path) -> Bytes:
+    """An IDX file of bytes, gzip-compressed or not (the format of MNIST's authors)."""
+    try:
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+            magic = file.read(4)
+            if len(magic) < 4 or magic[:3] != b"\0\0\x08" or not 1 <= magic[3] <= 3:
+                raise ValueError(f"{path}: expected an IDX file of bytes, got magic {magic.hex()}")
+            shape = struct.unpack(f">{magic[3]}I", file.read(4 * magic[3]))
+            if math.prod(shape) > 2**40:
+                raise EOFError(f"its header promises shape {shape}")
+            result = np.empty(shape, dtype=np.uint8)
+            room = memoryview(result.reshape(-1).data)
+            while room and (count := file.readinto(room[:CHUNK])):
+                room = room[count:]
+            if room or file.read(1):
+                raise EOFError(f"its header promises {result.size} bytes")
+            return result
+    except (EOFError, struct.error, zlib.error, gzip.BadGzipFile, MemoryError) as error:
+        raise ValueError(f"{path}: damaged IDX file ({error})") from None
+
+
+def _cifar_parts(folder: Path) -> Parts | None:
+    read_batch = _cifar_reader(folder)
+    if read_batch is None:
+        return None
+    batches = [_cifar_batch(name, read_batch(name)) for name in _CIFAR_BATCHES]
+    X = np.ascontiguousarray(np.concatenate([X for X, _ in batches[:-1]]))
+    y = np.concatenate([y for _, y in batches[:-1]])
+    X_test, y_test = batches[-1]
+    return X, y, np.ascontiguousarray(X_test), y_test
+
+
+def _cifar_reader(folder: Path) -> Callable[[str], bytes] | None:
+    for place in (folder, folder / "cifar-10-batches-bin"):
+        if all((place / name).is_file() for name in _CIFAR_BATCHES):
+            return lambda name, place=place: (place / name).read_bytes()  # type: ignore[misc]
+    path = folder / _CIFAR
+    if not path.is_file():
+        return None
+    import tarfile
+
+    try:
+        with tarfile.open(path) as archive:
+            members = {Path(member.name).name: member for member in archive if member.isfile()}
+            files = {name: archive.extractfile(members[name]) for name in _CIFAR_BATCHES}
+            contents = {name: file.read() for name, file in files.items() if file is not None}
+    except (tarfile.TarError, KeyError, EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise ValueError(f"{path}: damaged archive ({error})") from None
+    return contents.__getitem__
+
+
+def _cifar_batch(name: str, content: bytes) -> tuple[Bytes, Labels]:
+    """Rows of one label and 3 planes of 32 x 32 as (N, 32, 32, 3)."""
+    if not content or len(content) % _CIFAR_ROW:
+        raise ValueError(f"{name}: expected rows of {_CIFAR_ROW} bytes, got {len(content)} bytes")
+    rows = np.frombuffer(content, dtype=np.uint8).reshape(-1, _CIFAR_ROW)
+    return rows[:, 1:].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1), rows[:, 0].astype(np.int64)
+
+
+def download(name: str) -> Path:
+    """Fetches the files of ``name`` into the user's cache; each one whole and checked, or not."""
+    known, folder = KNOWN[name], cache_folder(name)
+    for filename, checksum in known.files.items():
+        if (folder / filename).is_file():
+            continue
+        try:
+            _fetch(known.url + filename, folder / filename, checksum)
+        except OSError as error:
+            looked = ", ".join(map(str, folders(name)))
+            raise OSError(
+                f"{name}: not found in {looked}, and the download of {known.url}{filename} failed "
+                f"({getattr(error, 'reason', None) or error}). Put {', '.join(known.files)} into "
+                f"{folder}, or into a folder {name} below the one that FANIN_DATA names"
+            ) from error
+    return folder
+
+
+def _fetch(url: str, path: Path, checksum: str) -> None:
+    from http.client import HTTPException
+    from urllib.request import urlopen
+
+    from tqdm import tqdm
+
+    from fanin._files import atomic_write
+
+    digest = hashlib.sha256()
+    try:
+        with urlopen(url, timeout=TIMEOUT) as response:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            size = int(response.headers.get("Content-Length") or 0) or None
+            with (
+                tqdm(total=size, unit="B", unit_scale=True, desc=path.name, disable=None) as bar,
+                atomic_write(path) as file,
+            ):
+                while chunk := response.read(CHUNK):
+                    file.write(chunk)
+                    digest.update(chunk)
+                    bar.update(len(chunk))
+                if digest.hexdigest() != checksum:
+                    raise OSError(f"its SHA-256 is {digest.hexdigest()}, expected {checksum}")
+    except HTTPException as error:
+        raise OSError(str(error) or type(error).__name__) from error

@@ -1,0 +1,141 @@
+"""What data say before training: faults that show in the numbers, each with advice."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fanin import _validate
+from fanin.diagnostics.data_faults import DataFinding, Inspection
+from fanin.diagnostics.data_statistics import Table
+
+__all__ = ["DataFinding", "DataReport", "data_report"]
+
+Array = npt.NDArray[Any]
+
+SCALING = (
+    "Scale features only where they should weigh the same: one that is small because it matters "
+    "less would be made as loud as the others."
+)
+IMAGES = (
+    "These look like images: centre them, and scale all pixels alike (uint8 enters a network as "
+    "X / 255); PCA and whitening are seldom used for images."
+)
+
+
+@dataclass(frozen=True, eq=False)
+class DataReport:
+    """What `data_report` found; printed, a finding with its advice after another.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        Of X.
+    findings : tuple of DataFinding
+    cautions : tuple of str
+        The lecture's warnings that apply to such data, faults or none.
+    """
+
+    shape: tuple[int, ...]
+    findings: tuple[DataFinding, ...]
+    cautions: tuple[str, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The findings' names."""
+        return tuple(finding.name for finding in self.findings)
+
+    def __str__(self) -> str:
+        features = " x ".join(map(str, self.shape[1:]))
+        lines = [f"{self.shape[0]} rows of {features} features"]
+        lines += map(str, self.findings or ("no faults found",))
+        return "\n".join([*lines, *(f"note: {caution}" for caution in self.cautions)])
+
+
+def data_report(X: Array, y: Array | None = None, *, n_threads: int | None = None) -> DataReport:
+    """Look for faults of the data that training suffers from, and tell what to do about each.
+
+    Values that are not finite; constant, equal and strongly correlated features; features whose
+    scales differ by orders of magnitude, or whose mean is far from zero beside their spread;
+    outliers; rows that come more than once; classes with few rows. Data are read in blocks and
+    never copied whole (but where values are not finite); quartiles and correlations are of up to
+    4096 rows drawn at random, the same in each call.
+
+    Parameters
+    ----------
+    X : ndarray of shape (N, D) or (N, ...), uint8, float32 or float64
+        Images where there are three axes or more, or bytes: their pixels share a scale and
+        correlate by nature, so that neither is held against them.
+    y : ndarray of shape (N,), optional
+        Labels: whole numbers, booleans or strings. Floats are values, not classes.
+    n_threads : int, optional
+        Changes the time, never the report.
+
+    Returns
+    -------
+    DataReport
+        ``print(report)`` prints it.
+
+    Raises
+    ------
+    ValueError, TypeError
+        Naming the argument, what was expected and what came.
+
+    Notes
+    -----
+    scale: standard deviations differ by a factor of 100; named are the features a factor of 10 off
+    the median one. Or all are far from 1, the median by a factor of 30. bias: the mean is more than
+    3 standard deviations from zero; for images, in a tenth of the pixels. outliers: more than 10
+    interquartile ranges outside of the quartiles (a normal deviate never is), and less than a
+    twentieth of the feature's values on a side. correlated: magnitude of at least 0.95. constant:
+    up to rounding; for images, those pixels that are not of the background. class-balance: 10 times
+    as many rows in the largest class as in the smallest. duplicate-rows: 1 % of the rows, in data
+    of at least three features. Spreads and correlations are looked at from 20 rows on.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> X = fanin.random.Generator(0).standard_normal((500, 4))
+    >>> X[:, 2] *= 5000
+    >>> report = data_report(X)
+    >>> report.names, report.findings[0].columns
+    (('scale',), array([2]))
+    >>> print(report.findings[0].evidence)
+    standard deviations from 0.945 (column 0) to 5.3e+03 (column 2); a factor of 10 or more from
+    the middle 1: column 2
+    """
+    array = _validate.plain_array("X", X)
+    if array.ndim < 2 or 0 in array.shape:
+        raise ValueError(
+            f"X: expected shape (N, D) or (N, ...), at least one row and column, "
+            f"got {_validate.describe(array)}"
+        )
+    rows = _validate.row_view("X", array, math.prod(array.shape[1:]))
+    labels = None if y is None else _labels(y, len(rows))
+    images = array.ndim > 2 or array.dtype == np.uint8
+    table = Table(rows, _validate.threads(n_threads))
+    inspection = Inspection(table, array.shape[1:], images)
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        findings = [*inspection.findings(labels)]
+    return DataReport(array.shape, tuple(findings), (IMAGES if images else SCALING,))
+
+
+def _labels(y: Array, n: int) -> Array:
+    labels = _validate.plain_array("y", y)
+    if labels.shape != (n,):
+        raise ValueError(f"y: expected shape ({n},) of labels, got {_validate.describe(labels)}")
+    if labels.dtype.kind == "O" and all(isinstance(label, str) for label in labels):
+        return labels.astype(str)
+    if labels.dtype.kind not in "iubUSf":
+        raise TypeError(
+            f"y: expected whole numbers, booleans, strings or values, "
+            f"got {_validate.describe(labels)}"
+        )
+    if labels.dtype.kind == "f" and not np.isfinite(labels).all():
+        row = int(np.argmin(np.isfinite(labels)))
+        raise ValueError(f"y: expected finite values, got {labels[row]} in row {row}")
+    return labels

@@ -1,0 +1,1 @@
+"""Documents: blocks of headings, text, tables and pictures, written as a page or as lines."""

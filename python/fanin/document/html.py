@@ -1,0 +1,169 @@
+"""The chapters as one HTML page that needs nothing beside it, and as lines of text."""
+
+from __future__ import annotations
+
+import base64
+import html
+import re
+from collections.abc import Iterator, Mapping, Sequence
+
+from fanin.chapters.story import Block, Chapter, Heading, Lines, Picture, Remark, Table
+
+MARKS = ((r"`(.+?)`", "code"), (r"\*\*(.+?)\*\*", "strong"), (r"\*(.+?)\*", "em"))
+UNBROKEN = 20  # characters of a table's cell that is never broken into lines
+TYPES = {"png": "image/png", "gif": "image/gif"}
+
+STYLE = """
+:root { color-scheme: light dark; --ink: #1c1c1c; --soft: #5c5c5c; --paper: #fdfdfb;
+  --line: #d9d9d4; --box: #f1f1ec; --mark: #0072b2; }
+@media (prefers-color-scheme: dark) { :root { --ink: #e8e6e1; --soft: #a9a7a2; --paper: #161718;
+  --line: #3a3b3d; --box: #222426; --mark: #56b4e9; } }
+* { box-sizing: border-box; }
+body { margin: 0 auto; padding: 1rem 1rem 4rem; max-width: 46rem; background: var(--paper);
+  color: var(--ink); font: 1.0625rem/1.6 system-ui, sans-serif; overflow-wrap: break-word; }
+h1 { font-size: 1.9rem; line-height: 1.2; margin: 1.5rem 0 .5rem; }
+h2 { font-size: 1.5rem; line-height: 1.25; margin: 3.5rem 0 .8rem; padding-top: 1rem;
+  border-top: 2px solid var(--mark); }
+h3 { font-size: 1.15rem; margin: 2rem 0 .5rem; }
+a { color: var(--mark); }
+code, pre { font-family: ui-monospace, monospace; font-size: .9em; background: var(--box);
+  border-radius: 4px; }
+code { padding: .1em .3em; }
+pre { padding: .8rem 1rem; white-space: pre-wrap; line-height: 1.45; }
+blockquote { margin: 1.2rem 0; padding: .1rem 1rem; border-left: 4px solid var(--mark);
+  font-style: italic; }
+figure { margin: 1.5rem 0; }
+figure img { display: block; width: 100%; height: auto; max-width: 40rem; margin: 0 auto;
+  background: #fff; border-radius: 6px; padding: 6px; }
+figcaption { margin: .5rem auto 0; max-width: 40rem; color: var(--soft); font-size: .9rem;
+  line-height: 1.45; }
+.table { overflow-x: auto; }
+.table + figcaption { margin-left: 0; }
+table { border-collapse: collapse; font-size: .92rem; line-height: 1.35; min-width: 60%; }
+th, td { padding: .4rem .7rem .4rem 0; text-align: right; border-bottom: 1px solid var(--line);
+  font-variant-numeric: tabular-nums; vertical-align: bottom; }
+th:first-child, td:first-child { text-align: left; min-width: 7rem; }
+th { font-weight: 600; }
+.short { white-space: nowrap; }
+@media (max-width: 40rem) { th:first-child, td:first-child { min-width: 0; } }
+nav ol { padding-left: 2rem; }
+footer { margin-top: 4rem; color: var(--soft); font-size: .9rem; }
+"""
+
+
+def page(
+    title: str,
+    opening: Sequence[str],
+    chapters: Mapping[str, Chapter],
+    images: Mapping[str, bytes],
+    closing: str,
+) -> str:
+    """The whole page; pictures that are not among `images` are left out."""
+    contents = "\n".join(
+        f'<li><a href="#{name}">{_inline(chapter.title)}</a></li>'
+        for name, chapter in chapters.items()
+    )
+    body = "\n".join(
+        f'<section id="{name}">\n<h2>{_inline(chapter.title)}</h2>\n'
+        + "\n".join(_block(block, images) for block in chapter.blocks)
+        + "\n</section>"
+        for name, chapter in chapters.items()
+    )
+    return f"""<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{html.escape(title)}</title>
+<style>{STYLE}</style>
+</head>
+<body>
+<header>
+<h1>{html.escape(title)}</h1>
+{"".join(f"<p>{_inline(text)}</p>" for text in opening)}
+<nav aria-label="Contents"><ol>
+{contents}
+</ol></nav>
+</header>
+<main>
+{body}
+</main>
+<footer><p>{_inline(closing)}</p></footer>
+</body>
+</html>
+"""
+
+
+def _inline(text: str) -> str:
+    """Escaped, with `code`, **names** and *emphasis* marked; in code nothing else is."""
+    parts = re.split(r"(`[^`]+`)", html.escape(text, quote=False))
+    for i, part in enumerate(parts):
+        for pattern, tag in MARKS[:1] if part.startswith("`") else MARKS[1:]:
+            parts[i] = re.sub(pattern, rf"<{tag}>\1</{tag}>", parts[i])
+    return "".join(parts)
+
+
+def _block(block: Block, images: Mapping[str, bytes]) -> str:
+    if isinstance(block, Heading):
+        return f"<h3>{_inline(block.text)}</h3>"
+    if isinstance(block, Lines):
+        return f"<pre>{html.escape(block.text)}</pre>"
+    if isinstance(block, Remark):
+        return f"<blockquote><p>{_inline(block.text)}</p></blockquote>"
+    if isinstance(block, Table):
+        return _table(block)
+    if isinstance(block, Picture):
+        return _figure(block, images[block.file]) if block.file in images else ""
+    return f"<p>{_inline(block)}</p>"
+
+
+def _figure(picture: Picture, image: bytes) -> str:
+    kind = TYPES[picture.file.rsplit(".", 1)[1]]
+    source = f"data:{kind};base64,{base64.b64encode(image).decode()}"
+    return (
+        f'<figure><img alt="{html.escape(picture.alt)}" src="{source}">\n'
+        f"<figcaption>{_inline(picture.caption)}</figcaption></figure>"
+    )
+
+
+def _table(table: Table) -> str:
+    """A wide one scrolls; its caption does not."""
+    head = "".join(f'<th scope="col">{html.escape(cell)}</th>' for cell in table.header)
+    rows = "\n".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in table.rows)
+    return (
+        f'<figure><div class="table"><table>\n<thead><tr>{head}</tr></thead>\n'
+        f"<tbody>\n{rows}\n</tbody></table></div>\n"
+        f"<figcaption>{_inline(table.caption)}</figcaption></figure>"
+    )
+
+
+def _cell(text: str) -> str:
+    kind = "" if len(text) > UNBROKEN else ' class="short"'
+    return f"<td{kind}>{html.escape(text)}</td>"
+
+
+def lines(chapter: Chapter) -> Iterator[str]:
+    """What the command prints: headings, numbers and tables, without the prose."""
+    yield f"== {chapter.title} =="
+    heading = ""
+    for block in chapter.blocks:
+        if isinstance(block, Heading):
+            heading = block.text
+        elif isinstance(block, Lines | Table):
+            if heading:
+                yield f"\n{heading}"
+                heading = ""
+            yield from [block.text] if isinstance(block, Lines) else _aligned(block)
+    yield ""
+
+
+def _aligned(table: Table) -> Iterator[str]:
+    yield re.sub(r"[`*]", "", table.caption)
+    cells = [table.header, *table.rows]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(table.header))]
+    for row in cells:
+        first, *rest = (
+            cell.ljust(width) if i == 0 else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        yield "  ".join([f"  {first}", *rest]).rstrip()

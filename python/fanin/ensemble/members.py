@@ -1,0 +1,154 @@
+"""Members of an ensemble, trained on an executor: threads, processes or a cluster."""
+
+from __future__ import annotations
+
+import copy
+import threading
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fanin import _validate
+from fanin._runtime import get_num_threads
+from fanin.callbacks import History
+from fanin.callbacks.standard import open_bar
+from fanin.executors import Arrays, InMemory, OnDisk, Pool, StopWhenSet, reason_of
+from fanin.network import MLP
+from fanin.random import package_generator
+
+Outcome = tuple[MLP, History] | Exception
+
+# Layers of the purpose "search" that are set apart for ensembles.
+SEED_STREAM, ROW_STREAM = 0xFFFF, 0xFFFE
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A member that is not in the ensemble, and why."""
+
+    member: int
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Which rows a member trains on: a pure function of these few numbers, so that no row travels.
+
+    bootstrap draws as many rows as there are, with replacement (Breiman 1996); folds leaves out
+    the member's own part of a permutation that all members share.
+    """
+
+    method: str
+    seed: int
+    member: int
+    n_members: int
+
+    def of(self, n: int) -> npt.NDArray[np.int64]:
+        if self.method == "bootstrap":
+            rng = package_generator(self.seed, "search", ROW_STREAM, self.member)
+            return np.asarray(rng.integers(0, n, size=n))
+        order = package_generator(self.seed, "search", ROW_STREAM).permutation(n)
+        kept = np.ones(n, bool)
+        kept[np.array_split(order, self.n_members)[self.member]] = False
+        return np.flatnonzero(kept)
+
+
+@dataclass(frozen=True)
+class Member:
+    """What a worker needs to train a member, but for the data."""
+
+    name: str
+    network: Mapping[str, Any]
+    fit: Mapping[str, Any] = field(default_factory=dict)
+    rows: Rows | None = None
+
+
+# Training one
+
+
+def train(
+    data: InMemory | OnDisk, member: Member, n_threads: int, stop: threading.Event | None = None
+) -> tuple[MLP, History]:
+    """Trains a member: the task of every executor."""
+    # Copies, since optimizers and callbacks keep state, and threads would share it.
+    options: dict[str, Any] = {"n_threads": n_threads, **copy.deepcopy(dict(member.fit))}
+    if stop is not None:
+        options["callbacks"] = [*options.get("callbacks", ()), StopWhenSet(stop)]
+    net = MLP(**member.network)
+    history = net.fit(**_own_rows(data.open(), member.rows), progress=False, **options)
+    if history.stop_reason == "diverged":
+        raise RuntimeError(
+            f"diverged: the loss stopped being finite after {len(history.epoch)} whole epochs"
+        )
+    return net, history
+
+
+def _own_rows(arrays: Arrays, rows: Rows | None) -> dict[str, Any]:
+    """The arguments of fit that are data."""
+    given: dict[str, Any] = {k: a for k, a in arrays.items() if not k.startswith("validation")}
+    if rows is not None:
+        own = rows.of(len(given["X"]))
+        given = {name: array[own] for name, array in given.items()}
+    if "validation_X" in arrays:
+        given["validation_data"] = arrays["validation_X"], arrays["validation_y"]
+    return given
+
+
+def check(member: Member, arrays: Arrays) -> None:
+    """Refuses what fit would refuse, before anything trains."""
+    if "epochs" in member.fit:
+        _validate.whole("epochs", member.fit["epochs"], 0)
+    options = copy.deepcopy(dict(member.fit)) | {"epochs": 0}
+    MLP(**member.network).fit(**_own_rows(arrays, None), progress=False, **options)
+
+
+# Training all
+
+
+def train_all(
+    members: Sequence[Member], arrays: Arrays, executor: Executor | None, progress: bool
+) -> tuple[list[MLP], list[Failure]]:
+    """The members that could be trained, in order, and those that could not."""
+    if executor is None:
+        with ThreadPoolExecutor(min(len(members), get_num_threads())) as threads:
+            return train_all(members, arrays, threads, progress)
+    bar = open_bar(total=len(members), unit="member") if progress else None
+    outcomes: dict[int, Outcome] = {}
+    try:
+        with Pool(executor, arrays, "members") as pool:
+            for done in pool.outcomes(train, enumerate(members)):
+                outcomes.update(done)
+                if bar is not None:
+                    bar.update(len(done))
+    finally:
+        if bar is not None:
+            bar.close()
+    return _sorted_out(members, outcomes)
+
+
+def _sorted_out(
+    members: Sequence[Member], outcomes: Mapping[int, Outcome]
+) -> tuple[list[MLP], list[Failure]]:
+    networks: list[MLP] = []
+    failures: list[Failure] = []
+    first: Exception | None = None
+    for i, member in enumerate(members):
+        outcome = outcomes[i]
+        if isinstance(outcome, Exception):
+            first = first or outcome
+            failures.append(Failure(i, member.name, reason_of(outcome)))
+        else:
+            net, history = outcome
+            net.history = history
+            networks.append(net)
+    if not networks:
+        raise RuntimeError(
+            f"ensemble: all {len(members)} members failed to train; "
+            f"the first, {failures[0].name}: {failures[0].reason}"
+        ) from first
+    return networks, failures

@@ -1,0 +1,181 @@
+"""DropConnect as functions: dropout of weights (Wan et al., ICML 2013)."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy.typing as npt
+
+from fanin import _core
+from fanin._validate import describe, keep_probability, one_of, plain_array, threads
+from fanin.layers.dropout import Key, Mask, masked
+from fanin.layers.options import INFERENCES, MASKS
+from fanin.random import Generator
+
+Array = npt.NDArray[Any]
+
+
+class DropConnectCache(NamedTuple):
+    """What `dropconnect_backward` needs: the masks are drawn again from their key."""
+
+    x: Array
+    W: Array  # masked, where all rows share the mask
+    slope: Array | None
+    gate: Array | None
+    keep: float
+    mask: str
+    key: Key
+
+
+def dropconnect_forward(
+    x: Array,
+    W: Array,
+    b: Array | None = None,
+    *,
+    keep: float,
+    activation: str = "relu",
+    mask: str = "batch",
+    rng: Generator | int | None = None,
+    n_threads: int | None = None,
+) -> tuple[Array, DropConnectCache]:
+    """``activation(x @ (W * M) / keep + b)``: a dense layer in training that drops weights.
+
+    Parameters
+    ----------
+    x : ndarray of shape (N, D), float32 or float64
+    W : ndarray of shape (D, H), dtype of x
+    b : ndarray of shape (H,), dtype of x, or None
+        Biases are not dropped.
+    keep : float in (0, 1]
+        Probability of keeping a weight.
+    activation : str
+        As of `dense`.
+    mask : {"batch", "example"}
+        One mask for all rows, or one for each, as in the paper. The latter draws N * D * H numbers
+        (none for inputs that are zero); they are never stored.
+    rng : Generator, int or None
+        Where masks are drawn; None takes fresh entropy.
+    n_threads : int, optional
+
+    Returns
+    -------
+    y : ndarray of shape (N, H)
+    cache
+        For `dropconnect_backward`.
+
+    Examples
+    --------
+    >>> import numpy as np, fanin
+    >>> x, W = np.ones((2, 3)), np.ones((3, 4))
+    >>> y, cache = fanin.layers.dropconnect_forward(x, W, keep=0.5, mask="example", rng=0)
+    >>> bool(np.isin(y, [0, 2, 4, 6]).all())
+    True
+    >>> dx, dW, db = fanin.layers.dropconnect_backward(np.ones((2, 4)), cache)
+    >>> np.array_equal(dx.sum(axis=1), y.sum(axis=1))
+    True
+    """
+    keep, code = keep_probability("keep", keep), _code(activation)
+    kind = one_of("mask", mask, MASKS)
+    x, W, n = plain_array("x", x), _weights(W), threads(n_threads)
+    gated = activation == "relu"
+    needs_slope = not gated and activation != "identity"
+    # Whole masks of W: those of a batch are those of its first row.
+    width = len(W) * -(-W.shape[1] // 64) * 64
+    draws = Mask(keep, rng, len(x) if kind == "example" and x.ndim else 1, width)
+    if kind == "example" and keep < 1:
+        y, slope = _core.drop_connect_forward(x, W, b, code, keep, *draws.key, needs_slope, n)
+    else:
+        W = masked(W, keep, 1 / keep, _of_weights(draws.key, W), None, n_threads)
+        y, slope = _core.dense_forward(x, W, b, code, 1.0, 0, 0, 0, None, needs_slope, n)
+    draws.used()
+    return y, DropConnectCache(x, W, slope, y if gated else None, keep, kind, draws.key)
+
+
+def dropconnect_backward(
+    dout: Array, cache: DropConnectCache, *, need_dx: bool = True, n_threads: int | None = None
+) -> tuple[Array | None, Array, Array]:
+    """Gradients of `dropconnect_forward`: (dx, dW, db), with the same masks.
+
+    Parameters
+    ----------
+    dout : ndarray of shape (N, H), dtype of x
+    cache : the second result of `dropconnect_forward`
+    need_dx : bool
+        False for a first layer, whose dx nobody needs: it is None then.
+    n_threads : int, optional
+    """
+    dout, n = plain_array("dout", dout), threads(n_threads)
+    x, W, slope, gate, keep, kind, key = cache
+    if kind == "example" and keep < 1:
+        return _core.drop_connect_backward(dout, x, W, slope, gate, keep, *key, need_dx, n)
+    dx, dW, db = _core.dense_backward(dout, x, W, slope, gate, 1.0, need_dx, n)
+    return dx, masked(dW, keep, 1 / keep, _of_weights(key, W), dW, n_threads), db
+
+
+def dropconnect_inference(
+    x: Array,
+    W: Array,
+    b: Array | None = None,
+    *,
+    keep: float,
+    activation: str = "relu",
+    inference: str = "mean",
+    n_threads: int | None = None,
+) -> Array:
+    """The layer of `dropconnect_forward` at test time.
+
+    "mean" puts the mean of the masks in their place: ``activation(x @ W + b)``. "moments" takes the
+    sums over masks for normal, with mean ``x @ W + b`` and variance ``(1 - keep) / keep * x**2 @
+    W**2``, and returns the mean of the activation over these: in closed form for identity, relu and
+    leaky_relu, by the trapezoidal rule over 33 points for the others. Wan et al. draw samples of
+    that distribution; this is what their mean converges to.
+
+    Parameters
+    ----------
+    x, W, b, keep, activation, n_threads
+        As of `dropconnect_forward`.
+    inference : {"mean", "moments"}
+
+    Returns
+    -------
+    ndarray of shape (N, H)
+
+    Examples
+    --------
+    >>> import numpy as np, fanin
+    >>> x, W = np.ones((1, 2)), np.array([[1.0], [-1.0]])
+    >>> fanin.layers.dropconnect_inference(x, W, keep=0.5)
+    array([[0.]])
+    >>> y = fanin.layers.dropconnect_inference(x, W, keep=0.5, inference="moments")
+    >>> y.round(4)  # sqrt(2 / (2 pi)); over the four masks the mean is 1/2
+    array([[0.5642]])
+    """
+    keep, code = keep_probability("keep", keep), _code(activation)
+    by_moments = one_of("inference", inference, INFERENCES) == "moments"
+    x, W, n = plain_array("x", x), _weights(W), threads(n_threads)
+    plain = 1.0, 0, 0, 0, None, False, n
+    if not by_moments:
+        return _core.dense_forward(x, W, b, code, *plain)[0]
+    identity = _code("identity")
+    mean, _ = _core.dense_forward(x, W, b, identity, *plain)
+    variance, _ = _core.dense_forward(x * x, W * W, None, identity, *plain)
+    return _core.gaussian_activation(mean, variance, code, (1 - keep) / keep, n)
+
+
+def _code(activation: str) -> int:
+    return _core.activations.index(one_of("activation", activation, _core.activations))
+
+
+def _weights(W: object) -> Array:
+    array = plain_array("W", W)
+    if array.ndim != 2 or array.dtype.char not in "fd" or not array.flags.c_contiguous:
+        raise ValueError(
+            f"W: expected shape (D, H) float32 or float64, C-contiguous, got {describe(array)}"
+        )
+    return array
+
+
+def _of_weights(key: Key, W: Array) -> Key:
+    """The key of a mask of W in rows of W."""
+    seed, stream, first = key
+    return seed, stream, first * len(W)

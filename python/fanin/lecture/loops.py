@@ -1,0 +1,256 @@
+"""The two ways the lecture's trainer takes its steps: through any function, or in native code."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fanin import _core, _validate, optim
+from fanin.network import MLP
+from fanin.network.images import TrainingImages
+from fanin.training.fit import CHUNK_SECONDS
+
+if TYPE_CHECKING:
+    from fanin.augment import Compose
+
+Array = npt.NDArray[Any]
+Model = dict[str, Array]
+
+
+def check_model(model: object) -> Model:
+    """`model`, where it is a dict of arrays of floats."""
+    if not isinstance(model, dict) or not model:
+        raise TypeError(f"model: expected a dict of arrays, got {_validate.describe(model)}")
+    for key, value in model.items():
+        p = _validate.plain_array(f"model[{key!r}]", value)
+        if p.dtype not in (np.float32, np.float64) or not p.flags.c_contiguous:
+            raise ValueError(
+                f"model[{key!r}]: expected a C-contiguous float32 or float64 array, "
+                f"got {_validate.describe(p)}"
+            )
+    return model
+
+
+def check_trainable(model: object) -> Model:
+    """`model`, where it can be updated in place."""
+    model = check_model(model)
+    for key, p in model.items():
+        if not p.flags.writeable:
+            raise ValueError(f"model[{key!r}]: expected a writable array, got a read-only one")
+    return model
+
+
+def two_layers(model: object) -> tuple[Array, Array, Array, Array]:
+    """W1 (D, H), b1 (H,), W2 (H, C), b2 (C,) of one dtype."""
+    model = check_model(model)
+    names = ("W1", "b1", "W2", "b2")
+    if set(model) != set(names):
+        raise ValueError(f"model: expected W1, b1, W2, b2, got {', '.join(map(str, model))}")
+    W1, b1, W2, b2 = (model[name] for name in names)
+    fits = W1.ndim == W2.ndim == 2 and min(W1.shape + W2.shape) > 0
+    if not fits or b1.shape != W1.shape[1:] or W2.shape[:1] != b1.shape or b2.shape != W2.shape[1:]:
+        raise ValueError(
+            "model: expected W1 (D, H), b1 (H,), W2 (H, C), b2 (C,), "
+            f"got {', '.join(str(model[name].shape) for name in names)}"
+        )
+    if len({p.dtype for p in model.values()}) > 1:
+        raise ValueError(
+            f"model: expected one dtype, got {', '.join(str(model[name].dtype) for name in names)}"
+        )
+    return W1, b1, W2, b2
+
+
+def pipeline_of(augment_fn: object) -> Compose | None:
+    """`augment_fn`, where it is a pipeline of `fanin.augment`."""
+    package: Any = sys.modules.get("fanin.augment")  # whoever has a pipeline has imported it
+    if package is None or not isinstance(augment_fn, package.Compose):
+        return None
+    pipeline: Compose = augment_fn
+    if pipeline.mix is not None or pipeline.variants > 1:
+        what = "mixes labels" if pipeline.mix else f"makes {pipeline.variants} images of one"
+        raise ValueError(
+            f"augment_fn: expected a pipeline of images alone, got {pipeline!r}, which {what}; "
+            "fanin.MLP.fit has mix=, predict_proba has tta="
+        )
+    return pipeline
+
+
+def native_pipeline(augment_fn: object, X: Any) -> Compose | None:
+    """The pipeline, where the native loop can run it: it leaves images X their size and units."""
+    pipeline = pipeline_of(augment_fn)
+    if (
+        pipeline is None
+        or type(pipeline).__call__ is not sys.modules["fanin.augment"].Compose.__call__
+    ):
+        return None
+    if not isinstance(X, np.ndarray) or X.ndim not in (3, 4) or pipeline._core.normalizes:
+        return None
+    if X.dtype not in (np.dtype(np.uint8), np.dtype(np.float32)) or min(X.shape[1:]) == 0:
+        return None
+    return pipeline if pipeline.output_size(*X.shape[1:3]) == X.shape[1:3] else None
+
+
+def _by_row(
+    augment_fn: Callable[[Array], Array] | None,
+) -> Callable[[Array, Array, int], Array] | None:
+    """Any function of a batch; a pipeline of `fanin.augment` hears which rows and epoch it is."""
+    pipeline = pipeline_of(augment_fn)
+    if pipeline is not None:
+        return lambda X, rows, epoch: pipeline(X, indices=rows, epoch=epoch)
+    if augment_fn is None:
+        return None
+    return lambda X, rows, epoch: augment_fn(X)  # noqa: ARG005
+
+
+class CallableLoop:
+    """Steps through any ``loss_function(X, model[, y, reg])``."""
+
+    def __init__(
+        self,
+        loss_function: Callable[..., Any],
+        model: Model,
+        optimizer: optim.Optimizer,
+        reg: float,
+        augment_fn: Callable[[Array], Array] | None,
+        n_threads: int | None,
+    ) -> None:
+        self.params = check_trainable(model)
+        self._loss_function, self._augment = loss_function, _by_row(augment_fn)
+        self._optimizer, self._reg, self._threads = optimizer, reg, n_threads
+
+    def data(self, X: Array, y: Array, names: tuple[str, str]) -> tuple[Array, Array]:
+        """The arrays, where they are rows with labels."""
+        X, y = _validate.plain_array(names[0], X), _validate.plain_array(names[1], y)
+        if X.ndim == 0 or len(X) == 0:
+            raise ValueError(f"{names[0]}: expected at least one row, got {_validate.describe(X)}")
+        if y.shape != X.shape[:1] or y.dtype.kind not in "iu":
+            raise ValueError(
+                f"{names[1]}: expected ({len(X)},) whole numbers as labels, "
+                f"got {_validate.describe(y)}"
+            )
+        return X, y
+
+    def costs(
+        self, X: Array, y: Array, order: Array, batch: int, first: int, last: int, epoch: int
+    ) -> Iterator[float]:
+        """The cost of each step; the step is taken when the next one is asked for."""
+        for step in range(first, last):
+            rows = order[step * batch : (step + 1) * batch]
+            X_batch = X[rows]
+            if self._augment is not None:
+                X_batch = self._augment(X_batch, rows, epoch)
+            result = self._loss_function(X_batch, self.params, y[rows], self._reg)
+            try:
+                cost, grads = result
+                cost = float(cost)
+            except (TypeError, ValueError):
+                raise TypeError(
+                    "loss_function: expected (loss, grads) for labels, "
+                    f"got {_validate.describe(result)}"
+                ) from None
+            yield cost
+            self._optimizer.step(self.params, self._checked(grads), n_threads=self._threads)
+
+    def _checked(self, grads: object) -> Model:
+        if not isinstance(grads, Mapping):
+            raise TypeError(f"loss_function: expected grads, got {_validate.describe(grads)}")
+        if grads.keys() != self.params.keys():
+            raise ValueError(
+                f"loss_function: expected grads for {', '.join(self.params)}, "
+                f"got {', '.join(map(str, grads))}"
+            )
+        checked = {k: np.asarray(grads[k], p.dtype, order="C") for k, p in self.params.items()}
+        for key, p in self.params.items():
+            if checked[key].shape != p.shape:
+                raise ValueError(
+                    f"loss_function: expected grads[{key!r}] of shape {p.shape}, "
+                    f"got {checked[key].shape}"
+                )
+        return checked
+
+    def correct(self, X: Array, y: Array) -> int:
+        """Rows whose label has the largest score."""
+        scores = self._loss_function(X, self.params)
+        if not isinstance(scores, np.ndarray) or scores.ndim != 2 or len(scores) != len(X):
+            raise ValueError(
+                f"loss_function: expected scores of shape ({len(X)}, C) without labels, "
+                f"got {_validate.describe(scores)}"
+            )
+        return int(np.count_nonzero(scores.argmax(axis=1) == y))
+
+
+class NativeLoop:
+    """Steps of `two_layer_net` in the compiled loop that `MLP.fit` uses."""
+
+    def __init__(
+        self,
+        model: Model,
+        optimizer: optim.Optimizer,
+        reg: float,
+        augment: Compose | None,
+        n_threads: int | None,
+    ) -> None:
+        W1, b1, W2, _ = two_layers(check_trainable(model))
+        self._net = MLP([len(W1), len(b1), W2.shape[1]], dtype=W1.dtype)
+        self.params = self._net.params
+        for name, p in self.params.items():
+            np.copyto(p, model[name])
+        self._optimizer, self._reg, self._threads = optimizer, reg, n_threads
+        self._states = optimizer._arena_states(self._net._arena.size, W1.dtype)
+        self._augment = augment
+        self._images: _core.BatchAugmenter | None = None
+
+    def data(self, X: Array, y: Array, names: tuple[str, str]) -> tuple[Array, Array]:
+        """Rows and labels as the core takes them; the first are those that are trained on."""
+        if self._augment is not None and self._images is None:
+            self._images = TrainingImages(self._net, X, False, self._augment, None).core
+        rows = self._net._rows(X, names[0])
+        return rows, _validate.labels(names[1], y, len(rows), self._net.dims[-1])
+
+    def costs(
+        self, X: Array, y: Array, order: Array, batch: int, first: int, last: int, epoch: int
+    ) -> Iterator[float]:
+        """The cost of each step; NaN ends them, and that step is not taken."""
+        costs, correct = np.empty(last), np.empty(last, np.int64)
+        rates = np.full(last, self._optimizer.lr)
+        diverged = False
+        while first < last and not diverged:
+            done, diverged = self._net._engine.train(
+                X,
+                *self._net._transform(X),
+                y,
+                None,
+                None,
+                order,
+                batch,
+                first,
+                last,
+                0,
+                0,
+                self._optimizer._rule,
+                self._states,
+                rates[first:],
+                self._reg,
+                0.0,
+                costs[first:],
+                correct[first:],
+                _validate.threads(self._threads),
+                CHUNK_SECONDS,
+                self._images,
+                epoch,
+            )
+            yield from costs[first : first + done].tolist()
+            first += done
+        if diverged:
+            yield math.nan
+
+    def correct(self, X: Array, y: Array) -> int:
+        """Rows whose label has the largest score."""
+        rows = self._net._rows(X)
+        result = self._net._evaluate(rows, (y, None), None, self._threads)
+        return round(result["accuracy"] * len(rows))

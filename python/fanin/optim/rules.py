@@ -1,0 +1,399 @@
+"""Optimizers: from the lecture's SGD to Adam, one pass over the parameters each.
+
+``opt.step(params, grads)`` updates arrays, or dicts of arrays, in place; `fanin.MLP.fit` takes the
+same objects. In the formulas x are the parameters, g their gradient, t the step from 1; states
+begin at zero. Weight decay is decoupled where a rule has it; L2 belongs to the loss, as in the
+lecture (``reg=`` of `fit`, or ``g + reg * x`` by hand).
+
+>>> import numpy as np
+>>> from fanin import optim
+>>> params = {"W": np.ones((2, 2)), "b": np.zeros(2)}
+>>> grads = {"W": np.full((2, 2), 0.5), "b": np.ones(2)}
+>>> opt = optim.Momentum(lr=0.1)
+>>> for _ in range(2):
+...     opt.step(params, grads)
+>>> params["W"][0], params["b"]
+(array([0.855, 0.855]), array([-0.29, -0.29]))
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from fanin import _core
+from fanin._validate import describe, real
+from fanin.optim.base import Array, Arrays, Optimizer, label, named_arrays
+
+__all__ = [
+    "SGD",
+    "AMSGrad",
+    "AdaDelta",
+    "AdaGrad",
+    "Adam",
+    "AdamW",
+    "Lion",
+    "Momentum",
+    "Nadam",
+    "Nesterov",
+    "Optimizer",
+    "RMSProp",
+    "clip_grad_norm",
+    "get",
+]
+
+
+class SGD(Optimizer):
+    """Stochastic gradient descent: ``x -= lr * g``.
+
+    Parameters
+    ----------
+    lr : float, default 1e-2
+        The course's default; PyTorch's is 1e-3, Keras's 1e-2. The formula is the same in all.
+    """
+
+    name = "sgd"
+
+    def __init__(self, lr: float = 1e-2) -> None:
+        super().__init__(lr)
+
+
+class Momentum(Optimizer):
+    """SGD with momentum: ``v = rho * v + g; x -= lr * v``.
+
+    Parameters
+    ----------
+    lr : float, default 1e-2
+    rho : float in [0, 1), default 0.9
+        The lecture's friction: 0.9 or 0.99.
+
+    Notes
+    -----
+    The lecture's form (Polyak 1964; Sutskever et al. 2013), and PyTorch's. Keras and the course's
+    ``optim.py`` keep the learning rate in the velocity (``v = rho * v - lr * g; x += v``): the same
+    path while lr is constant, another one after it changes.
+    """
+
+    name = "momentum"
+
+    def __init__(self, lr: float = 1e-2, *, rho: float = 0.9) -> None:
+        super().__init__(lr, rho=rho)
+
+
+class Nesterov(Momentum):
+    """Nesterov's accelerated gradient: ``v = rho * v + g; x -= lr * (g + rho * v)``.
+
+    Parameters
+    ----------
+    lr : float, default 1e-2
+    rho : float in [0, 1), default 0.9
+
+    Notes
+    -----
+    PyTorch's ``nesterov=True`` (Sutskever et al. 2013, in the variables of Bengio et al. 2013: x is
+    the point looked ahead to). Keras and the course's notes keep lr in the velocity, which is the
+    same while lr is constant.
+    """
+
+    name = "nesterov"
+
+
+class AdaGrad(Optimizer):
+    """AdaGrad: ``h += g * g; x -= lr * g / (sqrt(h) + eps)``.
+
+    Parameters
+    ----------
+    lr : float, default 1e-2
+    eps : float, default 1e-7
+        The lecture's.
+
+    Notes
+    -----
+    Duchi, Hazan & Singer 2011, as in the lecture. PyTorch: the same with eps 1e-10. Keras: lr 1e-3,
+    h begins at 0.1 and eps stands inside the root. The course's notes: eps 1e-8 to 1e-4.
+    """
+
+    name = "adagrad"
+
+    def __init__(self, lr: float = 1e-2, *, eps: float = 1e-7) -> None:
+        super().__init__(lr, eps=eps)
+
+
+class RMSProp(Optimizer):
+    """RMSProp: ``h = alpha * h + (1 - alpha) * g * g; x -= lr * g / (sqrt(h) + eps)``.
+
+    Parameters
+    ----------
+    lr : float, default 1e-2
+    alpha : float in [0, 1), default 0.99
+        The course's ``decay_rate``.
+    eps : float, default 1e-8
+
+    Notes
+    -----
+    Tieleman & Hinton 2012. Formula and defaults are PyTorch's and the course's (which in 2015 had
+    eps inside the root). Keras: lr 1e-3, alpha 0.9, eps 1e-7 inside.
+    """
+
+    name = "rmsprop"
+
+    def __init__(self, lr: float = 1e-2, *, alpha: float = 0.99, eps: float = 1e-8) -> None:
+        super().__init__(lr, alpha=alpha, eps=eps)
+
+
+class AdaDelta(Optimizer):
+    """AdaDelta, whose steps have the units of the parameters.
+
+    ``h = rho * h + (1 - rho) * g * g; d = sqrt((u + eps) / (h + eps)) * g;
+    u = rho * u + (1 - rho) * d * d; x -= lr * d``
+
+    Parameters
+    ----------
+    lr : float, default 1.0
+        1 is the paper's rule, which has no learning rate.
+    rho : float in [0, 1), default 0.9
+    eps : float, default 1e-6
+
+    Notes
+    -----
+    Zeiler 2012 (who used rho 0.95). Formula and defaults are PyTorch's. Keras: lr 1e-3, rho 0.95,
+    eps 1e-7. The course's code has no AdaDelta.
+    """
+
+    name = "adadelta"
+
+    def __init__(self, lr: float = 1.0, *, rho: float = 0.9, eps: float = 1e-6) -> None:
+        super().__init__(lr, rho=rho, eps=eps)
+
+
+class Adam(Optimizer):
+    """Adam: RMSProp with momentum, both corrected for their beginning at zero.
+
+    ``m = beta1 * m + (1 - beta1) * g; v = beta2 * v + (1 - beta2) * g * g;
+    x -= lr * (m / (1 - beta1**t)) / (sqrt(v / (1 - beta2**t)) + eps)``
+
+    Parameters
+    ----------
+    lr : float, default 1e-3
+    beta1, beta2 : float in [0, 1), default 0.9, 0.999
+    eps : float, default 1e-8
+
+    Notes
+    -----
+    Kingma & Ba 2015, algorithm 1; the same in PyTorch and in the course's ``optim.py``. Keras adds
+    eps (1e-7) to the uncorrected root, the paper's "epsilon hat", which differs while v is small.
+
+    Examples
+    --------
+    The first step has the length lr in every coordinate, whatever the gradient's scale:
+
+    >>> import numpy as np
+    >>> from fanin import optim
+    >>> x = np.zeros(2)
+    >>> optim.Adam(lr=0.1).step(x, np.array([1e-3, -50.0]))
+    >>> x.round(4)
+    array([-0.1,  0.1])
+    """
+
+    name = "adam"
+
+    def __init__(
+        self, lr: float = 1e-3, *, beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-8
+    ) -> None:
+        super().__init__(lr, beta1=beta1, beta2=beta2, eps=eps)
+
+
+class AdamW(Optimizer):
+    """Adam with decoupled weight decay: ``x *= 1 - lr * weight_decay``, then Adam's step.
+
+    Parameters
+    ----------
+    lr : float, default 1e-3
+    beta1, beta2 : float in [0, 1), default 0.9, 0.999
+    eps : float, default 1e-8
+    weight_decay : float, default 1e-2
+        Of everything that is passed in, biases included.
+
+    Notes
+    -----
+    Loshchilov & Hutter 2019 in PyTorch's form, where lr multiplies the decay. Keras's default is
+    4e-3. The course's code has no AdamW.
+    """
+
+    name = "adamw"
+
+    def __init__(
+        self,
+        lr: float = 1e-3,
+        *,
+        beta1: float = 0.9,
+        beta2: float = 0.999,
+        eps: float = 1e-8,
+        weight_decay: float = 1e-2,
+    ) -> None:
+        super().__init__(lr, beta1=beta1, beta2=beta2, eps=eps, weight_decay=weight_decay)
+
+
+class Nadam(Optimizer):
+    """Adam with Nesterov's look ahead.
+
+    With m, v as in `Adam` and ``mu_t = beta1 * (1 - 0.5 * 0.96**(t * momentum_decay))``:
+    ``x -= lr * (mu_{t+1} * m / (1 - mu_1 ... mu_{t+1}) + (1 - mu_t) * g / (1 - mu_1 ... mu_t))
+    / (sqrt(v / (1 - beta2**t)) + eps)``
+
+    Parameters
+    ----------
+    lr : float, default 2e-3
+    beta1, beta2 : float in [0, 1), default 0.9, 0.999
+    eps : float, default 1e-8
+    momentum_decay : float or None, default 4e-3
+        None is the textbook form with a constant beta1: ``x -= lr * (beta1 * m + (1 - beta1) * g)
+        / (1 - beta1**t) / (sqrt(v / (1 - beta2**t)) + eps)``
+
+    Notes
+    -----
+    Dozat 2016; formula and defaults are PyTorch's NAdam. Keras has momentum_decay 1, lr 1e-3 and
+    eps 1e-7. The textbook form is that of Ruder 2016. The course's code has no Nadam.
+    """
+
+    name = "nadam"
+
+    def __init__(
+        self,
+        lr: float = 2e-3,
+        *,
+        beta1: float = 0.9,
+        beta2: float = 0.999,
+        eps: float = 1e-8,
+        momentum_decay: float | None = 4e-3,
+    ) -> None:
+        super().__init__(lr, beta1=beta1, beta2=beta2, eps=eps, momentum_decay=momentum_decay)
+
+
+class AMSGrad(Adam):
+    """Adam whose second moment never falls: v is replaced by the largest v so far.
+
+    ``x -= lr * (m / (1 - beta1**t)) / (sqrt(max_v / (1 - beta2**t)) + eps)``
+
+    Parameters
+    ----------
+    lr : float, default 1e-3
+    beta1, beta2 : float in [0, 1), default 0.9, 0.999
+    eps : float, default 1e-8
+
+    Notes
+    -----
+    Reddi, Kale & Kumar 2018 with bias correction, as PyTorch's and Keras's ``amsgrad=True`` (Keras:
+    eps 1e-7 beside the uncorrected root). The course's code has no AMSGrad.
+    """
+
+    name = "amsgrad"
+
+
+class Lion(Optimizer):
+    """Lion: the sign of a momentum.
+
+    ``c = beta1 * m + (1 - beta1) * g; x *= 1 - lr * weight_decay; x -= lr * sign(c);
+    m = beta2 * m + (1 - beta2) * g``
+
+    Parameters
+    ----------
+    lr : float, default 1e-4
+        3 to 10 times smaller than Adam's, says the paper.
+    beta1, beta2 : float in [0, 1), default 0.9, 0.99
+    weight_decay : float, default 0
+
+    Notes
+    -----
+    Chen et al. 2023, algorithm 2. Keras: lr 1e-3. PyTorch and the course's code have no Lion.
+    """
+
+    name = "lion"
+
+    def __init__(
+        self,
+        lr: float = 1e-4,
+        *,
+        beta1: float = 0.9,
+        beta2: float = 0.99,
+        weight_decay: float = 0.0,
+    ) -> None:
+        super().__init__(lr, beta1=beta1, beta2=beta2, weight_decay=weight_decay)
+
+
+_RULES = (SGD, Momentum, Nesterov, AdaGrad, RMSProp, AdaDelta, Adam, AdamW, Nadam, AMSGrad, Lion)
+_CLASSES = {rule.name: rule for rule in _RULES}
+_ALIASES = {"nag": "nesterov"}
+
+
+def get(
+    optimizer: str | Optimizer, lr: float | None = None, *, argument: str = "optimizer"
+) -> Optimizer:
+    """An optimizer by its name, in any case ("adam", "momentum", "nag", ...), or the one given.
+
+    Parameters
+    ----------
+    optimizer : str or Optimizer
+    lr : float, optional
+        Learning rate of a new one, else its default. A given object gets it set.
+    argument : str
+        What an error calls it.
+
+    >>> from fanin import optim
+    >>> optim.get("rmsprop", lr=1e-3)
+    RMSProp(lr=0.001, alpha=0.99, eps=1e-08)
+    """
+    if isinstance(optimizer, Optimizer):
+        if lr is not None:
+            optimizer.lr = lr
+        return optimizer
+    if not isinstance(optimizer, str):
+        raise TypeError(f"{argument}: expected a name or an object, got {describe(optimizer)}")
+    name = _ALIASES.get(optimizer.lower(), optimizer.lower())
+    if name not in _CLASSES:
+        raise ValueError(f"{argument}: expected one of {', '.join(_CLASSES)}; got {optimizer!r}")
+    return _CLASSES[name]() if lr is None else _CLASSES[name](lr)
+
+
+def clip_grad_norm(grads: Arrays | Sequence[Array], max_norm: float) -> float:
+    """Scales gradients in place so that their common Euclidean norm is at most `max_norm`.
+
+    As PyTorch's ``clip_grad_norm_``: all are multiplied by ``max_norm / (norm + 1e-6)`` where that
+    is below 1. Gradients whose norm is not finite are left as they are.
+
+    Parameters
+    ----------
+    grads : ndarray, or dict or sequence of ndarray
+        float32 or float64, C-contiguous, writable.
+    max_norm : float
+        Above 0.
+
+    Returns
+    -------
+    float
+        The norm before.
+
+    >>> import numpy as np
+    >>> from fanin import optim
+    >>> g = np.array([3.0, 4.0])
+    >>> optim.clip_grad_norm(g, 1.0)
+    5.0
+    >>> g.round(4)
+    array([0.6, 0.8])
+    """
+    limit = real("max_norm", max_norm, 0, above=True)
+    if isinstance(grads, Sequence):
+        grads = {str(i): g for i, g in enumerate(grads)}
+    arrays = named_arrays("grads", grads)
+    for key, g in arrays.items():
+        if g.dtype.kind != "f" or not g.flags.c_contiguous or not g.flags.writeable:
+            raise ValueError(
+                f"grads{label(key)}: expected a C-contiguous, writable float32 or float64 array, "
+                f"got {describe(g)}"
+            )
+    norm = math.sqrt(sum(_core.sum_squares(g) for g in arrays.values()))
+    factor = limit / (norm + 1e-6)
+    if factor < 1 and math.isfinite(norm):
+        for g in arrays.values():
+            g *= g.dtype.type(factor)
+    return norm

@@ -1,0 +1,259 @@
+"""Scatter matrices in float64, joined by Chan's formula, and their principal directions."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from fanin import _core
+from fanin._validate import one_of, real, whole
+from fanin.preprocessing.base import Transformer, column_mean, positive_count, stored_array
+
+Array = npt.NDArray[Any]
+Doubles = npt.NDArray[np.float64]
+
+# Variances below this share of the largest are not told from rounding in float32 sums.
+FLOAT32_NOISE = 1e-8
+SMALL = 1e11  # N D^2 up to which float64 sums, which take twice the time, are worth it
+
+
+class Moments(NamedTuple):
+    """Rows seen, their mean and the sum of their centred outer products."""
+
+    n: int
+    mean: Doubles
+    scatter: Doubles
+
+    @classmethod
+    def of(cls, rows: Array, precise: bool, n_threads: int) -> Moments:
+        mean = column_mean(rows, n_threads)
+        return cls(len(rows), mean, _core.scatter(rows, mean, precise, n_threads))
+
+    def joined(self, other: Moments) -> Moments:
+        """The moments of both sets of rows; this one's scatter matrix is changed in place."""
+        n = self.n + other.n
+        delta = other.mean - self.mean
+        scatter = self.scatter
+        scatter += other.scatter
+        weighted = delta * (self.n * (other.n / n))
+        for row, w in zip(scatter, weighted, strict=True):  # no second matrix
+            row += w * delta
+        return Moments(n, self.mean + delta * (other.n / n), scatter)
+
+
+class Principal(NamedTuple):
+    """Directions of falling variance: (m, D) orthonormal rows."""
+
+    vectors: Array
+    variances: Doubles
+    total: float
+
+
+def of_scatter(scatter: Doubles, count: int) -> Principal:
+    """All directions of a scatter matrix that was divided by ``count``.
+
+    LAPACK takes no longer in float64 than in float32 here, and small variances need the digits.
+    """
+    values, vectors = np.linalg.eigh(scatter)
+    variances = np.maximum(values[::-1], 0) / count
+    rows = np.ascontiguousarray(vectors.T[::-1])
+    return Principal(signed(rows), variances, float(np.trace(scatter)) / count)
+
+
+def of_wide_rows(rows: Array, mean: Doubles, count: int, n_threads: int) -> Principal:
+    """The directions with variance of N < D rows, from the N x N matrix of their products.
+
+    Where Xc = U S V', Xc Xc' = U S^2 U', so V' = S^-1 U' Xc. Columns go in parts of 2048.
+    """
+    n, columns = rows.shape
+    parts = [slice(j, j + 2048) for j in range(0, columns, 2048)]
+
+    def turned(part: slice) -> Doubles:
+        return np.ascontiguousarray((rows[:, part] - mean[part]).T)
+
+    nothing = np.zeros(n)
+    gram = np.zeros((n, n))
+    for part in parts:
+        gram += _core.scatter(turned(part), nothing, True, n_threads)
+    values, U = np.linalg.eigh(gram)
+    least = columns * np.finfo(np.float64).eps * values[-1]
+    kept = values > max(least, count * rounding_variance(n, mean))
+    squares, U = values[kept][::-1], np.ascontiguousarray(U[:, kept].T[::-1])
+    vectors = np.empty((len(squares), columns))
+    for part in parts:
+        vectors[:, part] = _core.project(
+            turned(part), nothing, U, 1 / np.sqrt(squares), None, n_threads
+        ).T
+    return Principal(signed(vectors), squares / count, float(np.trace(gram)) / count)
+
+
+def rounding_variance(n: int, mean: Doubles) -> float:
+    """What the total variance of n equal rows may come to, as their mean is rounded."""
+    return float(np.sum(np.square(n * np.finfo(np.float64).eps * mean)))
+
+
+def signed(rows: Doubles) -> Doubles:
+    """Each row with the sign, in place, that makes its largest entry positive, as scikit-learn."""
+    largest = np.array([row[np.argmax(np.abs(row))] for row in rows])
+    rows *= np.where(largest < 0, -1.0, 1.0)[:, None]
+    return rows
+
+
+def number_of(n_components: Any, most: int) -> float:
+    """The argument, checked: a count, a share of the variance, or all."""
+    if n_components is None:
+        return most
+    if isinstance(n_components, (float, np.floating)):
+        share = real("n_components", float(n_components), 0.0, above=True)
+        if share >= 1:
+            raise ValueError(
+                f"n_components: expected a whole number or a share of the variance within (0, 1), "
+                f"got {n_components!r}"
+            )
+        return share
+    return whole("n_components", n_components, 1, most)
+
+
+class Directions(Transformer):
+    """What PCA and Whiten learn: see `fanin.preprocessing.PCA`."""
+
+    n_components: float | None
+    ddof: int
+    precision: str
+    _moments: Moments | None
+    _principal: Principal | None
+    _dtype: np.dtype[Any]
+    _resolution: float
+    _private = ("_moments", "_principal", "_dtype", "_resolution", "_turned")
+
+    def fit(self, X: Array, y: object = None) -> Self:
+        """Learns the directions of X (N, D) or (N, ...)."""
+        rows = self._training_rows(X)
+        n, columns = rows.shape
+        count = positive_count(n, self.ddof)
+        number_of(self.n_components, min(n, columns))
+        self._forget()
+        if n >= columns:
+            self.partial_fit(X, y)
+            self._found()
+            return self
+        mean = column_mean(rows, self._threads)
+        principal = of_wide_rows(rows, mean, count, self._threads)
+        self._learned(rows, n, mean, None)
+        self._principal = self._kept(principal)
+        return self
+
+    def partial_fit(self, X: Array, y: object = None) -> Self:  # noqa: ARG002
+        """Learns from more rows, for data larger than memory; joined by Chan's formula."""
+        seen = getattr(self, "n_samples_seen_", 0)
+        rows = self._training_rows(X, more=seen > 0)
+        positive_count(seen + len(rows), self.ddof)
+        number_of(self.n_components, rows.shape[1])
+        precise = self._precise(rows)
+        moments = Moments.of(rows, precise, self._threads)
+        if seen:
+            if self._moments is None:
+                raise ValueError(
+                    "partial_fit: expected a fit with at least as many rows as columns before it, "
+                    f"and not one that a network holds; got {seen} rows"
+                )
+            moments = self._moments.joined(moments)
+        self._learned(rows, moments.n, moments.mean, moments)
+        if rows.dtype == np.float32 and not precise:
+            self._resolution = max(self._resolution, FLOAT32_NOISE)
+        return self
+
+    def _precise(self, rows: Array) -> bool:
+        """Whether products are added up in float64; those of bytes are exact in float32."""
+        one_of("precision", self.precision, ["auto", "float32", "float64"])
+        small = len(rows) * rows.shape[1] ** 2 <= SMALL
+        automatic = self.precision == "auto" and rows.dtype == np.float32 and small
+        return automatic or self.precision == "float64"
+
+    def _learned(self, rows: Array, n: int, mean: Doubles, moments: Moments | None) -> None:
+        wide = rows.dtype == np.float64
+        if not hasattr(self, "n_samples_seen_"):
+            self._dtype = np.dtype(np.float64 if wide else np.float32)
+            self._resolution = rows.shape[1] * np.finfo(np.float64).eps
+        self._moments, self._principal = moments, None
+        self.n_samples_seen_, self.mean_, self.n_features_in_ = n, mean, rows.shape[1]
+
+    def _found(self) -> Principal:
+        """The directions of all rows seen so far."""
+        if not hasattr(self, "n_samples_seen_"):
+            raise AttributeError(f"{type(self).__name__}: expected fit before this attribute")
+        if self._principal is None:
+            assert self._moments is not None
+            count = positive_count(self.n_samples_seen_, self.ddof)
+            self._principal = self._kept(of_scatter(self._moments.scatter, count))
+        return self._principal
+
+    def _kept(self, found: Principal) -> Principal:
+        number = number_of(self.n_components, len(found.variances))
+        if isinstance(number, float):
+            share = np.cumsum(found.variances) / (found.total or 1.0)
+            number = min(int(np.searchsorted(share, number, side="right")) + 1, len(share))
+        vectors = found.vectors[: int(number)].astype(self._dtype)
+        return Principal(vectors, found.variances[: int(number)], found.total)
+
+    @property
+    def components_(self) -> Array:
+        return self._found().vectors
+
+    @property
+    def explained_variance_(self) -> Doubles:
+        return self._found().variances
+
+    @property
+    def explained_variance_ratio_(self) -> Doubles:
+        return self._found().variances / (self._found().total or 1.0)
+
+    @property
+    def n_components_(self) -> int:
+        return len(self._found().variances)
+
+    @property
+    def _columns_out(self) -> int:
+        return self.n_components_
+
+    def _frozen(self) -> Self:
+        self._found()
+        twin = copy.copy(self)
+        twin._moments = None
+        return copy.deepcopy(twin)
+
+    def _arrays(self) -> dict[str, Array]:
+        vectors, variances, total = self._found()
+        numbers = np.array([total, self._resolution])
+        own = {"vectors": vectors, "variances": variances, "numbers": numbers}
+        return super()._arrays() | own
+
+    def _put(self, arrays: Mapping[str, Array], rows: int, columns: int) -> None:
+        super()._put(arrays, rows, columns)
+        vectors = arrays["vectors"]
+        shape = len(vectors), columns
+        if vectors.dtype == np.float32:
+            stored_array("vectors", vectors.astype(np.float64), shape)
+        else:
+            stored_array("vectors", vectors, shape)
+        variances = stored_array("variances", arrays["variances"], shape[:1])
+        total, self._resolution = map(float, stored_array("numbers", arrays["numbers"], (2,)))
+        self._principal, self._moments = Principal(vectors, variances, total), None
+        self._dtype = vectors.dtype
+
+    def _onto(
+        self, rows: Array, mean: Doubles, vectors: Array, scale: Doubles | None, add: Doubles | None
+    ) -> Array:
+        """``((rows - mean) @ vectors.T) * scale + add``."""
+        dtype = np.float64 if rows.dtype == np.float64 else np.float32
+        vectors = np.ascontiguousarray(vectors, dtype=dtype)
+        return _core.project(rows, mean, vectors, scale, add, self._threads)
+
+    def _back(self, X: Array, vectors: Array) -> Array:
+        """``X @ vectors + mean_``."""
+        rows = self._fitted_rows(X, len(vectors))
+        return self._onto(rows, np.zeros(len(vectors)), vectors.T, None, self.mean_)

@@ -1,0 +1,385 @@
+"""Zero-centring, normalisation, PCA and whitening, in scikit-learn's manner.
+
+Fit on the training data only, and use what was learned for all other data. The lecture's two
+cautions: scale features only where they should weigh the same, not blindly; and images are seldom
+decorrelated or whitened, centring them is enough.
+
+Data are (N, D) or images (N, H, W, C), which count as N rows of H * W * C features; uint8, float32
+or float64, C-contiguous. Results are float64 for float64 data, else float32. Sums over rows are
+made in float64; products of uint8 and of much float32 data in float32 over 256 rows first. The mean
+is taken away before anything is rounded, so that a feature of 1e8 and noise keeps its variance. No
+step copies the data, and results do not depend on ``n_threads``. The same batches of partial_fit
+give the same bits; other batches, and one fit of all rows, agree within rounding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from fanin import _core
+from fanin._validate import one_of, real
+from fanin.preprocessing.base import Columnwise, Transformer, column_mean, positive_count
+from fanin.preprocessing.covariance import Directions, rounding_variance
+
+__all__ = [
+    "PCA",
+    "Normalize",
+    "Preprocess",
+    "Whiten",
+    "ZeroCenter",
+    "column_moments",
+]
+
+Array = npt.NDArray[Any]
+Doubles = npt.NDArray[np.float64]
+# What MLP.fit takes: "standardize", (mean, scale) or transformers.
+Preprocess = str | tuple[npt.ArrayLike, npt.ArrayLike] | Transformer | Sequence[Transformer]
+
+
+class ZeroCenter(Columnwise):
+    """Takes the mean of each feature away: ``X -= np.mean(X, axis=0)``.
+
+    Parameters
+    ----------
+    n_threads : int, optional
+        Threads to use; the result does not depend on it.
+
+    Attributes
+    ----------
+    mean_ : (D,) float64
+    n_features_in_, n_samples_seen_ : int
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fanin.preprocessing import ZeroCenter
+    >>> ZeroCenter().fit_transform(np.array([[1.0, 5.0], [3.0, 9.0]]))
+    array([[-1., -2.],
+           [ 1.,  2.]])
+    """
+
+    def __init__(self, *, n_threads: int | None = None) -> None:
+        self.n_threads = n_threads
+
+    def partial_fit(self, X: Array, y: object = None) -> Self:  # noqa: ARG002
+        """Learns from more rows, for data larger than memory."""
+        seen = getattr(self, "n_samples_seen_", 0)
+        rows = self._training_rows(X, more=seen > 0)
+        mean = column_mean(rows, self._threads)
+        n = seen + len(rows)
+        if seen:
+            mean = self.mean_ + (mean - self.mean_) * (len(rows) / n)
+        self.mean_, self.n_samples_seen_, self.n_features_in_ = mean, n, rows.shape[1]
+        return self
+
+    def transform(self, X: Array) -> Array:
+        """``X - mean_``, (N, D)."""
+        return self._centred(self._fitted_rows(X))
+
+    def inverse_transform(self, X: Array) -> Array:
+        """``X + mean_``, (N, D)."""
+        rows = self._fitted_rows(X)
+        return _moved_back(rows, None, self.mean_)
+
+    def _affine(self) -> tuple[Doubles, Doubles]:
+        return self.mean_, np.ones_like(self.mean_)
+
+
+class Normalize(Columnwise):
+    """Gives each feature mean 0 and standard deviation 1: ``(X - mean_) / scale_``.
+
+    ``scale_ = sqrt(var_ + eps)``, and 1 for a constant feature, which is only centred. It assumes
+    that features of different scale should weigh the same: look at the data first.
+
+    Parameters
+    ----------
+    eps : float
+        Added to the variance. scikit-learn's StandardScaler has none.
+    ddof : int
+        The variance is the sum of squares divided by ``N - ddof``; 0 as StandardScaler's.
+    n_threads : int, optional
+        Threads to use; the result does not depend on it.
+
+    Attributes
+    ----------
+    mean_, var_, scale_ : (D,) float64
+    n_features_in_, n_samples_seen_ : int
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fanin.preprocessing import Normalize
+    >>> normalize = Normalize().fit(np.array([[1.0, 50.0], [3.0, 90.0]]))
+    >>> normalize.transform(np.array([[2.0, 110.0]]))
+    array([[0., 2.]])
+    """
+
+    mean_: Doubles
+    var_: Doubles
+    scale_: Doubles
+    _squares: Doubles
+    _private = ("_squares",)
+    _stored = ("mean_", "var_", "scale_", "_squares")
+
+    def __init__(self, *, eps: float = 0.0, ddof: int = 0, n_threads: int | None = None) -> None:
+        self.eps = eps
+        self.ddof = ddof
+        self.n_threads = n_threads
+
+    def partial_fit(self, X: Array, y: object = None) -> Self:  # noqa: ARG002
+        """Learns from more rows, for data larger than memory; joined by Chan's formula."""
+        seen = getattr(self, "n_samples_seen_", 0)
+        rows = self._training_rows(X, more=seen > 0)
+        eps = real("eps", self.eps, 0.0)
+        n = seen + len(rows)
+        count = positive_count(n, self.ddof)
+        mean, squares = _mean_and_squares(rows, self._threads)
+        if seen:
+            delta = mean - self.mean_
+            squares += self._squares + delta**2 * (seen * (len(rows) / n))
+            mean = self.mean_ + delta * (len(rows) / n)
+        self.mean_, self._squares, self.var_ = mean, squares, squares / count
+        self.scale_ = np.sqrt(self.var_ + eps)
+        self.scale_[_constant(mean, squares / n, n) | (self.scale_ == 0)] = 1.0
+        self.n_samples_seen_, self.n_features_in_ = n, rows.shape[1]
+        return self
+
+    def transform(self, X: Array) -> Array:
+        """``(X - mean_) / scale_``, (N, D)."""
+        return self._centred(self._fitted_rows(X), 1 / self.scale_)
+
+    def inverse_transform(self, X: Array) -> Array:
+        """``X * scale_ + mean_``, (N, D)."""
+        rows = self._fitted_rows(X)
+        return _moved_back(rows, self.scale_, self.mean_)
+
+    def _affine(self) -> tuple[Doubles, Doubles]:
+        return self.mean_, 1 / self.scale_
+
+
+class PCA(Directions):
+    """Turns data onto the directions of largest variance: decorrelation, or fewer features.
+
+    The covariance ``C = Xc' Xc / (N - ddof)`` of the centred data is decomposed, ``C = V' diag(l)
+    V``, and ``transform`` gives ``Xc V'``, whose covariance is the diagonal matrix of l. With more
+    features than rows (D > N) the N x N matrix ``Xc Xc'`` takes C's place, and directions without
+    variance are left out. Images seldom gain from it.
+
+    Parameters
+    ----------
+    n_components : int, float or None
+        How many directions to keep; or, within (0, 1), the least number whose share of the
+        variance is larger than that; or all.
+    ddof : int
+        1 as scikit-learn's PCA; the course notes (CS231n) divide by N: 0.
+    precision : "auto", "float32" or "float64"
+        How the covariance of float32 data is added up. float32 takes half the time and blurs
+        variances below about 1e-6 of the largest; "auto" takes it from N D^2 = 1e11 on. uint8 data
+        are summed exactly either way, float64 data in float64.
+    n_threads : int, optional
+        Threads to use. Covariance and projection do not depend on it; the eigenvectors are
+        LAPACK's, which do not hear Ctrl-C.
+
+    Attributes
+    ----------
+    components_ : (n_components_, D), rows orthonormal, the largest entry of each positive
+    explained_variance_, explained_variance_ratio_ : (n_components_,)
+    mean_ : (D,) float64
+    n_components_, n_features_in_, n_samples_seen_ : int
+
+    Notes
+    -----
+    `partial_fit` keeps a D x D matrix in float64; components are found when they are first asked
+    for.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fanin.preprocessing import PCA
+    >>> pca = PCA(n_components=1).fit(np.array([[0.0, 0.0], [3.0, 4.0], [6.0, 8.0]]))
+    >>> pca.components_
+    array([[0.6, 0.8]])
+    >>> pca.explained_variance_
+    array([25.])
+    """
+
+    def __init__(
+        self,
+        n_components: float | None = None,
+        *,
+        ddof: int = 1,
+        precision: str = "auto",
+        n_threads: int | None = None,
+    ) -> None:
+        self.n_components = n_components
+        self.ddof = ddof
+        self.precision = precision
+        self.n_threads = n_threads
+
+    def transform(self, X: Array) -> Array:
+        """``(X - mean_) @ components_.T``, (N, n_components_)."""
+        return self._onto(self._fitted_rows(X), self.mean_, self.components_, None, None)
+
+    def inverse_transform(self, X: Array) -> Array:
+        """``X @ components_ + mean_``, (N, D)."""
+        self._require_fit()
+        return self._back(X, self.components_)
+
+
+class Whiten(Directions):
+    """Decorrelates and gives each direction variance 1.
+
+    With ``C = V' diag(l) V`` as in `PCA` and ``S = diag(1 / sqrt(l + eps))``: "pca" gives ``Xc V'
+    S``, along the principal directions; "zca" turns it back, ``Xc V' S V``, which stays as near to
+    the data as whitened data can. Directions without variance come out as 0. Whitening makes noise
+    as large as signal, which eps dampens; images seldom gain from it.
+
+    Parameters
+    ----------
+    n_components : int, float or None
+        As in `PCA`.
+    method : "pca" or "zca"
+    eps : float
+        Added to the variances. 0 is scikit-learn's ``PCA(whiten=True)``; the course notes
+        (CS231n) take 1e-5.
+    ddof : int
+        1 as scikit-learn's; the course notes divide by N: 0.
+    precision, n_threads
+        As in `PCA`.
+
+    Attributes
+    ----------
+    components_, explained_variance_, explained_variance_ratio_, mean_, n_components_,
+    n_features_in_, n_samples_seen_
+        As in `PCA`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fanin.preprocessing import Whiten
+    >>> X = np.array([[0.0, 0.0], [2.0, 0.0], [0.0, 4.0], [2.0, 4.0]])
+    >>> np.cov(Whiten(method="zca").fit_transform(X), rowvar=False).round(6) + 0.0
+    array([[1., 0.],
+           [0., 1.]])
+    """
+
+    _turned: tuple[Doubles, Array] | None = None
+
+    def __init__(
+        self,
+        n_components: float | None = None,
+        *,
+        method: str = "pca",
+        eps: float = 0.0,
+        ddof: int = 1,
+        precision: str = "auto",
+        n_threads: int | None = None,
+    ) -> None:
+        self.n_components = n_components
+        self.method = method
+        self.eps = eps
+        self.ddof = ddof
+        self.precision = precision
+        self.n_threads = n_threads
+
+    def fit(self, X: Array, y: object = None) -> Self:
+        """Learns the directions of X (N, D) or (N, ...)."""
+        self._options()
+        return super().fit(X, y)
+
+    def transform(self, X: Array) -> Array:
+        """X whitened: (N, n_components_), or (N, D) for "zca"."""
+        rows = self._fitted_rows(X)
+        factors = self._factors()
+        if self._options()[0] == "pca":
+            return self._onto(rows, self.mean_, self.components_, factors, None)
+        return self._onto(rows, self.mean_, self._turned_back(factors), None, None)
+
+    def inverse_transform(self, X: Array) -> Array:
+        """The data that would be whitened to X, (N, D)."""
+        self._require_fit()
+        method, deviations = self._options()[0], self._deviations()
+        if method == "pca":
+            return self._back(X, self.components_ * deviations[:, None])
+        return self._back(X, self._turned_back(deviations))
+
+    def _options(self) -> tuple[str, float]:
+        return one_of("method", self.method, ["pca", "zca"]), real("eps", self.eps, 0.0)
+
+    def _deviations(self) -> Doubles:
+        """``sqrt(l + eps)``, and 0 for directions without variance."""
+        variances, eps = self.explained_variance_, self._options()[1]
+        least = rounding_variance(self.n_samples_seen_, self.mean_)
+        present = variances > np.maximum(self._resolution * variances[:1], least)
+        return np.where(present, np.sqrt(variances + eps), 0.0)
+
+    def _factors(self) -> Doubles:
+        """``1 / sqrt(l + eps)``, and 0 for directions without variance."""
+        deviations = self._deviations()
+        nothing = np.zeros_like(deviations)
+        return np.divide(1, deviations, out=nothing, where=deviations > 0)
+
+    @property
+    def _columns_out(self) -> int:
+        return self.n_features_in_ if self.method == "zca" else self.n_components_
+
+    def _with_threads(self, n_threads: int) -> Self:
+        if self.method == "zca":
+            self._turned_back(self._factors())  # kept here, for all twins
+        return super()._with_threads(n_threads)
+
+    def _put(self, arrays: Mapping[str, Array], rows: int, columns: int) -> None:
+        self._options()
+        super()._put(arrays, rows, columns)
+
+    def _turned_back(self, factors: Doubles) -> Array:
+        """``V' diag(factors) V``, (D, D) float64, made once for the factors in use."""
+        if self._turned is None or not np.array_equal(self._turned[0], factors):
+            across = np.ascontiguousarray(self.components_.T, dtype=np.float64)
+            nothing = np.zeros(len(factors))
+            matrix = _core.project(across * factors, nothing, across, None, None, self._threads)
+            self._turned = factors, matrix
+        return self._turned[1]
+
+
+def _moved_back(rows: Array, scale: Doubles | None, mean: Doubles) -> Array:
+    """``rows * scale + mean`` in float64, rounded once."""
+    out = np.empty(rows.shape, np.float64 if rows.dtype == np.float64 else np.float32)
+    step = max(1, 2**18 // rows.shape[1])
+    for begin in range(0, len(rows), step):
+        part = slice(begin, begin + step)
+        out[part] = (rows[part] if scale is None else rows[part] * scale) + mean
+    return out
+
+
+def _mean_and_squares(rows: Array, n_threads: int = 0) -> tuple[Doubles, Doubles]:
+    """Of each column the mean and the sum of squares about it."""
+    mean = column_mean(rows, n_threads)
+    return mean, _core.column_sums(rows, mean, True, n_threads)
+
+
+def _constant(mean: Doubles, variance: Doubles, n: int) -> npt.NDArray[np.bool_]:
+    """True where the variance is what rounding makes of equal values: scikit-learn's bound."""
+    eps = np.finfo(np.float64).eps
+    return np.asarray(variance <= n * eps * variance + (n * eps * mean) ** 2)
+
+
+def column_moments(X: Array) -> tuple[Doubles, Doubles]:
+    """Mean and standard deviation (over N) of each column, in float64, in two passes over X.
+
+    >>> import numpy as np
+    >>> column_moments(np.array([[1.0, 5.0], [3.0, 5.0]]))
+    (array([2., 5.]), array([1., 0.]))
+    """
+    mean, squares = _mean_and_squares(X)
+    return mean, np.sqrt(squares / len(X))
+
+
+def standardization(X: Array) -> tuple[Doubles, Doubles]:
+    """(mean, 1 / standard deviation) of each column; a constant column is only centred."""
+    mean, std = column_moments(X)
+    return mean, 1 / np.where(_constant(mean, std**2, len(X)) | (std == 0), 1.0, std)

@@ -1,0 +1,162 @@
+"""What curves say of the learning rate and of the initial weights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from fanin.diagnostics.findings import Finding
+from fanin.tuning.curves.curves import Curves, percent
+
+DIVERGED = 3.0  # times the first loss, as in the course's trainer
+EXPECTED = 1.5  # times the expected initial loss: up to there inputs and weights were well
+FLAT = 0.02  # of the initial loss: a plateau
+STUCK, NEAR = 0.005, 0.1  # of the same: between all epochs, and between them and the first loss
+DROP = 0.1  # of the same, after a plateau
+WORTH = 0.02  # of the same: smaller rises and jumps of the training loss are of no weight
+ROSE = 0.15  # of the least training loss
+ROUGH = 0.1  # scatter of the training loss, as a share of it
+LINEAR = 0.75  # fall of the second half over that of the first
+SLOW = 0.15  # of the initial loss, lost by the first epoch's mean
+SLOW_HALF = 0.25  # of the same, lost in half of the run
+# How far a run could carry a parameter, as the sum of its rates: less than that is nowhere beside
+# weights of some 0.05, or, for rules whose step goes with the gradient, a gradient of 0.1.
+NOWHERE, NOWHERE_WITH_GRADIENT = 0.01, 0.3
+BY_GRADIENT = ("sgd", "momentum", "nesterov")
+
+LOWER = "lower the learning rate 3 to 10 times (fanin.tuning.lr_probe finds one)"
+RAISE = "raise the learning rate 10 times or more (fanin.tuning.lr_probe finds one)"
+START = (
+    "begin with weights that keep the activations' spread (init='kaiming' for relu, 'xavier' for "
+    "tanh): net.activation_report(X, y) tells where it is lost"
+)
+
+
+def diverged(curves: Curves) -> Iterator[Finding]:
+    """Not finite, or far above the first loss; the rate is to blame where the start was well."""
+    evidence = _lost(curves)
+    if evidence is None:
+        return
+    yield Finding(
+        "diverged",
+        evidence,
+        "lower the learning rate 3 to 10 times; look at the scale of inputs and initial weights",
+    )
+    if _began_well(curves):
+        yield Finding(
+            "learning-rate-too-high",
+            f"the loss began at {curves.initial_loss:.4f}, as expected, so that inputs and initial "
+            f"weights were well; then it diverged{_at_rate(curves)}",
+            LOWER,
+        )
+
+
+def _lost(curves: Curves) -> str | None:
+    for name, values in (("loss", curves.loss), ("validation loss", curves.val_loss)):
+        if values is not None and not np.isfinite(values).all():
+            epoch = int(np.argmin(np.isfinite(values)))
+            return f"the {name} is {values[epoch]} in epoch {epoch + 1}"
+    if curves.stop_reason == "diverged":
+        return f"the loss stopped being finite in epoch {len(curves.loss) + 1}"
+    if not len(curves.loss) or curves.loss[-1] <= DIVERGED * abs(curves.first_loss):
+        return None
+    last, first = curves.loss[-1], curves.first_loss
+    return f"the loss ends at {last:.4g}, {last / first:.1f} times the first"
+
+
+def too_high(curves: Curves) -> Finding | None:
+    """The training loss is above its beginning, rises again, or jumps."""
+    loss, first = curves.loss, abs(curves.first_loss)
+    least, last = int(loss.argmin()), float(loss[-3:].mean())
+    worst = int(loss.argmax())
+    if _began_well(curves) and loss[worst] > EXPECTED * first:
+        evidence = f"the loss went up from {first:.4f} to {loss[worst]:.4g} in epoch {worst + 1}"
+        return Finding("learning-rate-too-high", evidence + _at_rate(curves), LOWER)
+    rise = last - float(loss[least])
+    trend = curves.trend(loss)
+    worth = max(ROSE * float(loss[least]), WORTH * first, 2 * trend.scatter)
+    if rise > worth and least < len(loss) - 3:
+        evidence = (
+            f"the training loss rose again, from {loss[least]:.4f} in epoch {least + 1} to "
+            f"{last:.4f}"
+        )
+        return Finding("learning-rate-too-high", evidence + _at_rate(curves), LOWER)
+    level = float(loss[-curves.window :].mean())
+    if trend.scatter > max(ROUGH * level, WORTH * first):
+        evidence = (
+            f"the training loss jumps by {trend.scatter:.4f} from epoch to epoch, "
+            f"{percent(trend.scatter / level)} of its level"
+        )
+        return Finding("learning-rate-too-high", evidence + _at_rate(curves), LOWER)
+    return None
+
+
+def stuck(curves: Curves) -> Finding | None:
+    """The loss never left its beginning: a rate too low, where its steps could lead nowhere."""
+    first, loss = curves.initial_loss, curves.loss
+    if first is None or curves.lr is None or not curves.steps:
+        return None
+    # The first loss is one minibatch's, and may be off by some percent.
+    if float(np.ptp(loss)) > STUCK * first or abs(float(loss.mean()) - first) > NEAR * first:
+        return None
+    reach = float(curves.lr.sum()) * curves.steps
+    moved = f"the loss went from {first:.4f} to {curves.loss[-1]:.4f} in {len(curves.loss)} epochs"
+    steps = f"{len(curves.loss) * curves.steps} steps of lr {curves.lr.max():.1e}"
+    if reach < (NOWHERE_WITH_GRADIENT if curves.optimizer in BY_GRADIENT else NOWHERE):
+        evidence = f"{moved}: {steps} sum to {reach:.1e}, too little to move a weight"
+        return Finding("learning-rate-too-low", evidence, RAISE)
+    evidence = f"{moved}, although {steps} reach far enough"
+    return Finding("bad-initialisation", evidence, START + "; else the labels tell nothing of X")
+
+
+def too_low(curves: Curves) -> Finding | None:
+    """The loss falls slowly and along a line."""
+    first, loss = curves.initial_loss, curves.loss
+    if first is None or curves.lr is None or loss[0] < (1 - SLOW) * first:
+        return None
+    if curves.lr[0] > 1.5 * curves.lr.max() or curves.lr[0] < curves.lr.max() / 1.5:
+        return None  # a warm-up begins slowly by design
+    middle = len(loss) // 2
+    early, late = loss[0] - loss[middle], loss[middle] - loss[-1]
+    if not FLAT * first < early < SLOW_HALF * first:
+        return None
+    if not LINEAR * early < late < early / LINEAR:
+        return None
+    evidence = (
+        f"the loss falls slowly and along a line: by {percent((first - loss[0]) / first)} of "
+        f"{first:.4f} in the first epoch, by {early:.4f} in the first half of the run and by "
+        f"{late:.4f} in the second{_at_rate(curves)}"
+    )
+    return Finding("learning-rate-too-low", evidence, RAISE.replace("10 times or more", "3 times"))
+
+
+def plateau_first(curves: Curves) -> Finding | None:
+    """Nothing for some epochs, then a fall."""
+    first, loss = curves.initial_loss, curves.loss
+    if first is None or first <= 0:
+        return None
+    away = np.flatnonzero(loss < (1 - FLAT) * first)
+    n = int(away[0]) if len(away) else 0
+    if n < max(2, 0.1 * len(loss)) or float(loss[n:].min()) > (1 - DROP) * first:
+        return None
+    if curves.lr is not None and curves.lr[0] < 0.5 * curves.lr.max():
+        return None  # a warm-up
+    crawl = max(abs(first - float(loss[n - 1])) / n, 1e-12)
+    fastest = float(-np.diff(loss[n - 1 :]).min())
+    if fastest < 5 * crawl:
+        return None
+    evidence = (
+        f"the loss stayed within {percent(FLAT)} of {first:.4f} for {n} epochs before it fell, to "
+        f"{loss[-1]:.4f} at last"
+    )
+    return Finding("bad-initialisation", evidence, START)
+
+
+def _began_well(curves: Curves) -> bool:
+    first, expected = curves.initial_loss, curves.expected_loss
+    return first is not None and expected is not None and first <= EXPECTED * expected
+
+
+def _at_rate(curves: Curves) -> str:
+    return "" if curves.lr is None else f"; lr {curves.lr.max():.1e}"

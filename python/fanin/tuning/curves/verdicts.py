@@ -1,0 +1,228 @@
+"""What the curves of a training run say: step 6 of the lecture, "look at loss curves".
+
+The lecture tells three cases apart: both accuracies still rise (train longer), training accuracy
+rises while validation accuracy falls (overfitting), and hardly a gap between them (underfitting).
+Here each is a test with numbers, beside those for the learning rate and the initial weights. Trends
+are least-squares lines over the last third of the epochs and count from two standard errors on; the
+gap between the accuracies is held against its binomial standard error, ``sqrt(p (1 - p) / n)``.
+Where the data cannot tell, the verdict says so.
+"""
+
+from __future__ import annotations
+
+from fanin.diagnostics.findings import Finding, Verdict
+from fanin.tuning.curves import rate_findings as rate
+from fanin.tuning.curves.curves import Curves, Floats, Gap, HistoryLike, percent, points
+
+__all__ = ["Finding", "Verdict", "loss_curve"]
+
+MIN_EPOCHS = 6
+RISE = 0.005  # of accuracy over the last third of the epochs, that is worth going on for,
+RISE_OF_ERROR = 0.03  # and as a share of the errors that are left
+FALL = 0.05  # the same of the loss, as a share of it,
+FALL_OF_FIRST = 0.02  # and of the first loss: near zero any fall is a large share
+GAP = 0.05  # of accuracies: more is overfitting,
+SHARE = 0.125  # where it is that share of the validation error: else the error is in training too
+SMALL_GAP = 0.02  # less is none
+HALF = 0.5  # of the validation error: a gap that is surely less leaves most of it to training
+WORSE = 0.05  # a rise of the validation loss, as a share of it and of the first loss
+LOST = 0.01  # a fall of the validation accuracy
+LEARNT = 0.95  # training accuracy from which a small gap is no sign of underfitting
+
+
+def loss_curve(history: HistoryLike, *, n_val: int | None = None) -> Verdict:
+    """Judge a run by its curves.
+
+    Parameters
+    ----------
+    history : History
+        As `MLP.fit` returns it: ``history.history`` holds lists loss, accuracy, val_loss,
+        val_accuracy and lr, of which all but loss may lack. What is said of the learning rate and
+        of the initial weights needs ``history.initial_loss``.
+    n_val : int, optional
+        Number of validation rows, where ``history.params`` does not tell; unknown, the
+        accuracies' standard errors are left out.
+
+    Returns
+    -------
+    Verdict
+
+    Notes
+    -----
+    diverged: not finite, or three times the first loss. learning-rate-too-high: the training loss
+    rises above its beginning, rises again, or jumps from epoch to epoch. learning-rate-too-low: it
+    falls slowly and along a line, or not at all with steps that sum to nothing.
+    bad-initialisation: a plateau first, or for ever. needs-more-training: validation accuracy or
+    loss still improves. overfitting: a gap between the accuracies of over 5 points and an eighth
+    of the validation error, a validation loss that rises, or a validation accuracy that falls while
+    the training one rises. underfitting: a smaller gap, both level, and accuracies below 95 %.
+    healthy: level, a small gap. inconclusive: too few epochs, or too few validation rows.
+
+    Examples
+    --------
+    >>> from types import SimpleNamespace
+    >>> run = SimpleNamespace(history={"loss": [2.3, 1.9, 2.8, float("nan")]})
+    >>> print(fanin.tuning.loss_curve(run))
+    diverged: the loss is nan in epoch 4
+      -> lower the learning rate 3 to 10 times; look at the scale of inputs and initial weights
+    """
+    curves = Curves(history, n_val)
+    if diverged := tuple(rate.diverged(curves)):
+        return Verdict(diverged)
+    if len(curves.loss) < MIN_EPOCHS:
+        evidence = f"{len(curves.loss)} epochs are too few for a trend"
+        return Verdict((Finding("inconclusive", evidence, f"train for {MIN_EPOCHS} or more"),))
+    if stuck := rate.stuck(curves):
+        return Verdict((stuck,))
+    checks = (
+        _overfitting,
+        _needs_more_training,
+        rate.too_high,
+        rate.too_low,
+        rate.plateau_first,
+    )
+    findings = [finding for check in checks if (finding := check(curves))]
+    if not curves.validated:
+        findings.append(
+            Finding(
+                "inconclusive",
+                "without validation data nothing is known about over- and underfitting",
+                "give fit validation_data",
+            )
+        )
+    elif not findings:
+        findings.append(_unclear(curves) or _underfitting(curves) or _healthy(curves))
+    return Verdict(tuple(findings))
+
+
+def _needs_more_training(curves: Curves) -> Finding | None:
+    action = "train for more epochs"
+    epochs = f"over the last {curves.window} epochs"
+    score = curves.val_accuracy if curves.validated else curves.accuracy
+    part = "validation" if curves.validated else "training"
+    if score is not None:
+        rise = curves.trend(score)
+        row = 1 / curves.n_val if curves.validated and curves.n_val else 0
+        least = max(RISE, RISE_OF_ERROR * (1 - float(score[-1])), row)
+        if rise.exceeds(least) and not curves.levels_off(score):
+            evidence = (
+                f"{part} accuracy still rises, by {points(rise.change)} {epochs} "
+                f"(standard error {100 * rise.error:.1f})"
+            )
+            return Finding("needs-more-training", evidence, action)
+    loss = curves.val_loss if curves.validated else curves.loss
+    if loss is None or not _falls(curves, loss):
+        return None
+    fall, level = curves.trend(-loss), float(abs(loss[-curves.window :]).mean())
+    evidence = (
+        f"{part} loss still falls, by {percent(fall.change / level)} {epochs} "
+        f"(standard error {100 * fall.error / level:.1f})"
+    )
+    return Finding("needs-more-training", evidence, action)
+
+
+def _falls(curves: Curves, loss: Floats) -> bool:
+    level = float(abs(loss[-curves.window :]).mean())
+    least = max(FALL * level, FALL_OF_FIRST * abs(curves.first_loss))
+    return curves.trend(-loss).exceeds(least) and not curves.levels_off(-loss)
+
+
+def _overfitting(curves: Curves) -> Finding | None:
+    reasons = [r for r in (_wide_gap(curves), _rising_loss(curves), _falling_accuracy(curves)) if r]
+    if not reasons:
+        return None
+    action = "regularise more (L2, dropout), get or augment data, or stop at the best epoch"
+    return Finding("overfitting", "; ".join(reasons), action)
+
+
+def _wide_gap(curves: Curves) -> str | None:
+    found = curves.gap()
+    if found is None or found.gap <= max(GAP, 3 * found.error, SHARE * (1 - found.val)):
+        return None
+    return (
+        f"training accuracy {percent(found.train)} is {points(found.gap)} above validation's "
+        f"{percent(found.val)}{_error(found)}"
+    )
+
+
+def _rising_loss(curves: Curves) -> str | None:
+    if curves.val_loss is None:
+        return None
+    best = int(curves.val_loss.argmin())
+    least, last = float(curves.val_loss[best]), float(curves.val_loss[-3:].mean())
+    noise = 3 * curves.trend(curves.val_loss).scatter
+    worth = max(WORSE * abs(least), WORSE * abs(curves.first_loss), noise)
+    if len(curves.loss) - 1 - best < 3 or last - least <= worth:
+        return None
+    if curves.loss[-1] >= curves.loss[best]:
+        return None
+    return (
+        f"validation loss rose from {least:.4f} in epoch {best + 1} to {last:.4f} while the "
+        f"training loss fell to {curves.loss[-1]:.4f}"
+    )
+
+
+def _falling_accuracy(curves: Curves) -> str | None:
+    if curves.val_accuracy is None or curves.accuracy is None:
+        return None
+    fall = curves.trend(-curves.val_accuracy)
+    if not fall.exceeds(LOST) or curves.trend(curves.accuracy).change <= 0:
+        return None
+    if curves.val_loss is not None and _falls(curves, curves.val_loss):
+        return None
+    return (
+        f"validation accuracy fell by {points(fall.change)} over the last {curves.window} epochs "
+        "while training accuracy rose"
+    )
+
+
+def _unclear(curves: Curves) -> Finding | None:
+    found = curves.gap()
+    if found is None or 2 * found.error <= GAP:
+        return None
+    if found.train < LEARNT and found.gap + 2 * found.error < HALF * (1 - found.val):
+        return None  # most of the error is in training, wherever the gap ends
+    evidence = (
+        f"the gap between the accuracies is {100 * found.gap:.1f} +- {points(2 * found.error)} "
+        f"with {curves.n_val} validation rows"
+    )
+    return Finding("inconclusive", evidence, "hold out more validation rows")
+
+
+def _underfitting(curves: Curves) -> Finding | None:
+    found = curves.gap()
+    if found is None or max(found.train, found.val) >= LEARNT:
+        return None
+    if found.gap >= max(SMALL_GAP, 2 * found.error, SHARE * (1 - found.val)):
+        return None
+    train, val = percent(found.train), percent(found.val)
+    evidence = (
+        f"training accuracy stays at {train}, validation's {val} is hardly below it"
+        if found.gap > 0
+        else f"training accuracy stays at {train}, no higher than validation's {val}"
+    )
+    start = curves.initial_loss
+    if start is not None and curves.loss[-1] > 0.98 * start:
+        action = f"find a learning rate that moves the loss: it began at {start:.4f}"
+        return Finding("underfitting", f"{evidence}; the loss hardly moved", action)
+    return Finding(
+        "underfitting",
+        evidence + _error(found),
+        "take a bigger model, train longer or regularise less",
+    )
+
+
+def _healthy(curves: Curves) -> Finding:
+    found = curves.gap()
+    if found is None:
+        evidence = f"both losses are level over the last {curves.window} epochs"
+    else:
+        evidence = (
+            f"training accuracy {percent(found.train)} and validation accuracy "
+            f"{percent(found.val)} are level over the last {curves.window} epochs{_error(found)}"
+        )
+    return Finding("healthy", evidence, "keep it, or refine learning rate and L2 around it")
+
+
+def _error(found: Gap) -> str:
+    return f" (standard error {points(found.error)})" if found.error else ""

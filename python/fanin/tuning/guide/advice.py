@@ -1,0 +1,203 @@
+"""Step 7: what a verdict asks of the next round."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from fanin.tuning.search.edges import Edge
+from fanin.tuning.space import Parameter, Range, choice, loguniform
+
+WIDEST = 2048
+LEAST_KEEP = 0.3
+LEAST_LR, MOST_LR = 1e-7, 10.0
+NEAR = 3.0  # times the best rate, either way
+
+
+@dataclass
+class Advice:
+    """What the next round tries.
+
+    Attributes
+    ----------
+    candidates : list of dict
+        What to try first, the most promising first; missing settings are those of the best.
+    fixed : dict
+        Settings that change for all its trials.
+    epochs : float
+        By how much longer it trains.
+    rates : Range
+        Where further trials draw their rates from.
+    reasons : list of str
+        Sentences for the reader.
+    """
+
+    rates: Range
+    candidates: list[dict[str, Any]] = field(default_factory=lambda: [{}])
+    fixed: dict[str, Any] = field(default_factory=dict)
+    epochs: float = 1.0
+    reasons: list[str] = field(default_factory=list)
+
+    def space(self, settings: Mapping[str, Any]) -> dict[str, Parameter]:
+        """All that the candidates differ in; trials beyond them are drawn from it."""
+        options: dict[str, list[Any]] = {}
+        for candidate in self.candidates:
+            for name in ("hidden", "keep", "reg"):
+                value = candidate.get(name, settings[name])
+                if value not in options.setdefault(name, []):
+                    options[name].append(value)
+        space: dict[str, Parameter] = {
+            name: choice(sorted(values, key=_size)) for name, values in options.items()
+        }
+        return space | {"lr": self.rates}
+
+    def starts(self, settings: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """The candidates with all their settings."""
+        names = self.space(settings)
+        return [{name: c.get(name, settings[name]) for name in names} for c in self.candidates]
+
+
+Fits = Callable[[list[int]], bool]
+
+
+def advise(
+    names: Sequence[str], settings: Mapping[str, Any], edges: Sequence[Edge], fits: Fits
+) -> Advice:
+    """The next round's search round the best settings so far.
+
+    `fits` tells whether hidden layers of these widths are not too large for the data.
+    """
+    lr = float(settings["lr"])
+    advice = Advice(_range(lr / NEAR, lr * NEAR))
+    if settings.get("schedule") is None:
+        advice.fixed["schedule"] = "cosine"
+        advice.reasons.append(
+            "From here on the rate falls to 0 along a cosine: step 5 trains without decay, which "
+            "leaves the end of a run restless."
+        )
+    if "overfitting" in names:
+        _regularise(advice, settings, fits)
+    elif "underfitting" in names:
+        _enlarge(advice, settings, fits)
+    else:
+        _look_round(advice, settings, fits)
+    if not advice.fixed:  # then the best as it is would be the same run again
+        advice.candidates = [*advice.candidates[1:], {}]
+    if "needs-more-training" in names:
+        advice.epochs = 2.0
+        advice.reasons.append("It still improved at its end: more epochs.")
+    if "learning-rate-too-high" in names:
+        _move(advice, lr / 3, f"The rate was too high: lower ones, from {lr / 10:.1e} on.")
+        advice.rates = _range(lr / 10, lr)
+    elif "learning-rate-too-low" in names:
+        _move(advice, 3 * lr, f"The rate was too low: higher ones, up to {10 * lr:.1e}.")
+        advice.rates = _range(lr, 10 * lr)
+    for edge in edges:
+        if edge.name == "lr" and isinstance(edge.suggestion, Range):
+            advice.rates = edge.suggestion
+            middle = edge.suggestion.at(0.5)
+            _move(advice, middle, f"The best rate was at the edge of its range: {edge.suggestion}.")
+    return advice
+
+
+def _regularise(advice: Advice, settings: Mapping[str, Any], fits: Fits) -> None:
+    keep, wider = _keep(settings), _wider(settings, fits)
+    mild, strong = _less(keep, 0.2), _less(keep, 0.35)
+    more = {"hidden": wider} if wider else {}
+    advice.candidates += [
+        {"keep": strong, **more},
+        {"keep": mild},
+        {"keep": mild, **more},
+        {"keep": _less(keep, 0.5), **more},
+        {"keep": strong},
+        {"keep": mild, "reg": max(10 * float(settings["reg"]), 1e-4)},
+    ]
+    advice.epochs = 1.5
+    beside = (
+        f", also with {_text(wider)} units beside {_text(settings['hidden'])}, since dropout thins "
+        "a network out"
+        if wider
+        else ""
+    )
+    advice.reasons.append(
+        f"It overfits: dropout that keeps {mild:g}, {strong:g} or {_less(keep, 0.5):g} of the units"
+        f"{beside}; regularised runs take longer."
+    )
+
+
+def _enlarge(advice: Advice, settings: Mapping[str, Any], fits: Fits) -> None:
+    keep, wider = _keep(settings), _wider(settings, fits)
+    lr = float(settings["lr"])
+    if wider:
+        advice.candidates += [{"hidden": wider}, {"hidden": wider, "lr": lr / 2}]
+        if far := _wider({"hidden": wider}, fits):
+            advice.candidates.append({"hidden": far})
+    if keep < 1:
+        less = {"keep": min(round(keep + 0.2, 2), 1.0)}
+        advice.candidates.insert(1, less | ({"hidden": wider} if wider else {}))
+    if float(settings["reg"]) > 0:
+        advice.candidates.append({"reg": 0.0, **({"hidden": wider} if wider else {})})
+    what = f"{_text(wider)} units beside {_text(settings['hidden'])}, " if wider else ""
+    advice.reasons.append(f"It underfits: {what}less regularisation.")
+
+
+def _look_round(advice: Advice, settings: Mapping[str, Any], fits: Fits) -> None:
+    keep, wider, lr = _keep(settings), _wider(settings, fits), float(settings["lr"])
+    if wider:
+        advice.candidates += [
+            {"hidden": wider, "keep": _less(keep, 0.15)},
+            {"hidden": wider, "lr": lr / 1.5},
+        ]
+    advice.candidates += [
+        {"keep": _less(keep, 0.1)},
+        {"lr": lr / 1.7},
+        {"lr": lr * 1.7},
+        {"reg": 0.0 if float(settings["reg"]) else 1e-5},
+    ]
+    if keep < 1:
+        advice.candidates.append({"keep": min(round(keep + 0.1, 2), 1.0)})
+    larger = f", and {_text(wider)} units" if wider else ""
+    advice.reasons.append(
+        "Nothing is wrong with the curves: a look round the best settings, at rates, dropout and "
+        f"L2 beside theirs{larger}."
+    )
+
+
+def _move(advice: Advice, lr: float, reason: str) -> None:
+    """The candidates at another rate, beside the best as it is."""
+    lr = float(f"{lr:.3g}")
+    advice.candidates = [{}, {"lr": lr}, *({"lr": lr, **c} for c in advice.candidates if c)]
+    advice.reasons.append(reason)
+
+
+def _wider(settings: Mapping[str, Any], fits: Fits) -> list[int]:
+    """Twice as wide, with a second layer where there is one; nothing where that is too large."""
+    hidden = list(settings["hidden"])
+    if not hidden:
+        return []
+    wider = [2 * hidden[0], hidden[0]] if len(hidden) == 1 else [2 * width for width in hidden]
+    return wider if wider[0] <= WIDEST and fits(wider) else []
+
+
+def _keep(settings: Mapping[str, Any]) -> float:
+    """A single probability where layers have their own."""
+    keep = settings["keep"]
+    return float(min(keep)) if isinstance(keep, Sequence) else float(keep)
+
+
+def _less(keep: float, by: float) -> float:
+    return max(round(keep - by, 2), LEAST_KEEP)
+
+
+def _range(low: float, high: float) -> Range:
+    low, high = max(low, LEAST_LR), min(high, MOST_LR)
+    return loguniform(float(f"{low:.3g}"), float(f"{high:.3g}"))
+
+
+def _size(value: Any) -> Any:
+    return sum(value) if isinstance(value, list) else value
+
+
+def _text(hidden: Sequence[int]) -> str:
+    return "-".join(map(str, hidden))

@@ -1,0 +1,84 @@
+"""How many trials and epochs the time allows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from fanin.tuning.guide.state import State
+
+Plan = tuple[int, int]  # trials, epochs
+
+# What a search would like, the best first; the lecture's 1 to 5 and 10 to 20 epochs.
+COARSE: Sequence[Plan] = ((12, 5), (12, 4), (12, 3), (10, 3), (10, 2), (8, 2), (8, 1), (6, 1))
+REFINE: Sequence[Plan] = ((8, 20), (8, 15), (6, 15), (6, 12), (6, 10), (4, 10), (2, 10))
+AGAIN: Sequence[Plan] = ((10, 40), (8, 40), (8, 30), (6, 30), (6, 25), (4, 25), (4, 20), (4, 15),
+                         (2, 20), (2, 10))  # fmt: skip
+# Shares of all the time, and of what is left, that they may take.
+COARSE_SHARE, REFINE_SHARE, AGAIN_SHARE = 0.12, 0.25, 0.6
+OVERHEAD = 1.2  # of an epoch, for validation and for what threads cost each other
+FEW_STEPS = 300  # of the lecture's epochs; where there are fewer in an epoch, it takes more epochs
+MOST_EPOCHS_FOR_ONE = 3
+UNLIMITED: dict[str, Plan] = {"coarse": (12, 3), "refine": (8, 15), "again": (8, 30)}
+
+
+class Budget:
+    """Time that is left, and what it is enough for.
+
+    Attributes
+    ----------
+    speed : float
+        Parameters times rows that one thread trains in a second, as measured so far.
+    """
+
+    def __init__(self, seconds: float | None, state: State, workers: int) -> None:
+        self.total, self.state, self.workers = seconds, state, workers
+        self.speed = 1e9
+
+    @property
+    def left(self) -> float:
+        """Seconds; infinite without a budget."""
+        return math.inf if self.total is None else self.total - self.state.seconds
+
+    def cost(self, plan: Plan, work: float) -> float:
+        """Seconds of a search whose epochs are `work` parameters times rows."""
+        trials, epochs = plan
+        return math.ceil(trials / self.workers) * epochs * work * OVERHEAD / self.speed
+
+    def learn(self, seconds: float, work: float) -> None:
+        """Takes in what a search took in all on one thread."""
+        if seconds > 0.05 and work > 0:
+            self.speed = work * OVERHEAD / seconds
+
+    def choose(self, kind: str, wishes: Sequence[Plan], seconds: float, work: float) -> Plan | None:
+        """The first wish that takes no longer than so many seconds."""
+        if math.isinf(seconds):
+            return UNLIMITED[kind]
+        return next((plan for plan in wishes if self.cost(plan, work) <= seconds), None)
+
+
+def stretch(steps: int) -> float:
+    """By how much more epochs a small data set takes, to come to as many steps."""
+    return min(max(FEW_STEPS / steps, 1.0), MOST_EPOCHS_FOR_ONE)
+
+
+def stretched(plans: Sequence[Plan], steps: int) -> list[Plan]:
+    """The plans for a small data set."""
+    factor = stretch(steps)
+    return [(trials, round(epochs * factor)) for trials, epochs in plans]
+
+
+class Deadline:
+    """A callback of a search that ends it when the time is over."""
+
+    def __init__(self, budget: Budget, reserve: float) -> None:
+        self.budget, self.reserve = budget, reserve
+        self.over = False
+
+    def __call__(self, trial: Any) -> bool:  # noqa: ARG002
+        self.over = self.budget.left < self.reserve
+        return self.over
+
+
+Say = Callable[[str], None]

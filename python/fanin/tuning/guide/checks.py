@@ -1,0 +1,316 @@
+"""Steps 1 and 2 of the guide: what data and a fresh network say before any real training."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from fanin import losses, optim
+from fanin.callbacks.base import Callback, Logs
+from fanin.diagnostics import data_report
+from fanin.diagnostics.findings import Finding
+from fanin.network import MLP
+from fanin.random import Generator
+from fanin.training import DivergenceWarning
+from fanin.tuning.guide import settings as rules
+from fanin.tuning.guide.problem import Problem
+from fanin.tuning.lr_finder import DIVERGED, MOVED
+
+LOOKED_AT = 2000  # rows
+UNSCALED, FAINT = 10.0, 0.02  # root mean square of what enters the first layer
+TOO_MUCH, TOO_LITTLE = 1.5, 0.5  # times the expected initial loss
+UNEVEN, UNEVEN_SIGMAS = 0.05, 5.0  # share of rows in other classes, and how far from chance
+REGS = (0.0, 1e-4, 1e-2)
+SAMPLE, SAMPLE_BATCH, SAMPLE_STEPS = 512, 64, 1200
+NARROW = 32  # hidden layers up to there may be 16 times too narrow, others 4 times
+OTHER_RATES = (1e-2, 1e-3, 1e-4, 1e-1, 1e-5)
+RELU_LIKE = ("relu", "leaky_relu", "elu", "gelu")
+
+
+# Step 1
+
+
+def first_look(net: MLP, problem: Problem, n_threads: int | None) -> dict[str, Any]:
+    """The data, the initial loss against its expectation, and that L2 raises it."""
+    rows = Generator(net.seed).permutation(len(problem.X))[:LOOKED_AT]
+    X, y = problem.X[rows], problem.y[rows]
+    net = net.copy()
+    if problem.preprocess is not None:
+        net.set_preprocess(problem.preprocess, problem.X)
+    entering = net._entering(net._rows(X), n_threads).astype(np.float64)
+    with np.errstate(over="ignore", invalid="ignore"):
+        result = net.evaluate(X, y, n_threads=n_threads)
+        report = net.activation_report(X, y, n_threads=n_threads)
+        with_reg = [(reg, _number(net.loss(X, y, reg=reg))) for reg in REGS]
+    expected = losses.expected_initial_loss(net.loss_name, problem.n_classes)
+    facts = {
+        "n_train": len(problem.X),
+        "n_val": len(problem.y_val),
+        "width": problem.X.shape[1],
+        "n_classes": problem.n_classes,
+        "chance": problem.chance,
+        "dims": net.dims,
+        "n_params": net.n_params,
+        "initial_loss": _number(result["loss"]),
+        "expected_loss": expected,
+        "initial_accuracy": result["accuracy"],
+        "with_reg": with_reg,
+        "entering": float(np.sqrt(np.mean(entering**2))),
+        "spread": report.table(),
+        "spread_verdict": report.verdict,
+        "notes": list(problem.notes),
+    }
+    findings = [*_data(problem, facts, X, y), *_start(facts, report.verdict, report.reason)]
+    return facts | {"findings": [finding.to_dict() for finding in findings]}
+
+
+def _data(problem: Problem, facts: Mapping[str, Any], X: Any, y: Any) -> Iterator[Finding]:
+    size = facts["entering"]
+    if size > UNSCALED or size < FAINT:
+        yield Finding(
+            "unscaled-inputs",
+            f"what enters the first layer has a root mean square of {size:.3g}, from "
+            f"{X.min():.3g} to {X.max():.3g} before preprocessing; about 1 is well",
+            "scale the inputs: preprocess='auto' (the default of guide) or 'standardize'",
+        )
+    if found := _uneven(problem):
+        yield found
+    for one in data_report(X, y).findings:
+        if one.name in ("class-balance", "duplicate-rows", "outliers"):
+            yield Finding(one.name, one.evidence, one.advice)
+
+
+def _uneven(problem: Problem) -> Finding | None:
+    """A two-sample chi-squared test of the classes' shares."""
+    counts = [np.bincount(y, minlength=problem.n_classes) for y in (problem.y, problem.y_val)]
+    n, m = (int(c.sum()) for c in counts)
+    seen = counts[0] + counts[1] > 0
+    a, b = counts[0][seen].astype(float), counts[1][seen].astype(float)
+    statistic = float(((math.sqrt(m / n) * a - math.sqrt(n / m) * b) ** 2 / (a + b)).sum())
+    freedom = int(seen.sum()) - 1
+    sigmas = (statistic - freedom) / math.sqrt(2 * freedom)
+    difference = b / m - a / n
+    apart = float(np.abs(difference).sum() / 2)
+    if sigmas < UNEVEN_SIGMAS or apart < UNEVEN:
+        return None
+    worst = int(np.abs(difference).argmax())
+    label = int(np.flatnonzero(seen)[worst])
+    return Finding(
+        "validation-balance",
+        f"the validation rows have another class balance: class {label} is {a[worst] / n:.1%} of "
+        f"the training rows and {b[worst] / m:.1%} of the validation rows; {apart:.1%} of the rows "
+        f"would have to change class (chi-squared {statistic:.0f} with {freedom} degrees of "
+        "freedom)",
+        "draw both from one source, evenly over the classes (fanin.datasets.split does)",
+    )
+
+
+def _start(facts: Mapping[str, Any], verdict: str, reason: str) -> Iterator[Finding]:
+    loss, expected = float(facts["initial_loss"]), facts["expected_loss"]
+    if expected is not None and not TOO_LITTLE * expected <= loss <= TOO_MUCH * expected:
+        if loss > expected:
+            why = (
+                "make the last layer's weights smaller (output_init='small_random'), look at the "
+                "scale of the inputs"
+            )
+        else:
+            why = "the network knows the labels already: is it trained, do the inputs hold them?"
+        yield Finding(
+            "initial-loss",
+            f"the loss begins at {loss:.4g}, {loss / expected:.2g} times the {expected:.4f} of a "
+            "network that knows nothing",
+            why,
+        )
+    if verdict != "healthy":
+        yield Finding(
+            "bad-initialisation",
+            f"{verdict}: {reason}",
+            "init='kaiming' for relu, 'xavier' for tanh; fewer layers; inputs with a spread of 1",
+        )
+
+
+# Step 2
+
+
+class _UntilPerfect(Callback):
+    """Stops when the rows are known by heart."""
+
+    def __init__(self, X: Any, y: Any, n_threads: int | None) -> None:
+        self.X, self.y, self.n_threads = X, y, n_threads
+        self.accuracies: list[float] = []
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:  # noqa: ARG002
+        result = self.network.evaluate(self.X, self.y, n_threads=self.n_threads)
+        self.accuracies.append(result["accuracy"])
+        self.network.stop_training = result["accuracy"] == 1.0
+
+
+def overfit(
+    net: MLP,
+    problem: Problem,
+    settings: dict[str, Any],
+    given: Mapping[str, Any],
+    seed: int,
+    n_threads: int | None,
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """A small sample learnt by heart, and what had to be changed for it: (facts, settings)."""
+    rows = Generator(seed).permutation(len(problem.X))[: min(SAMPLE, len(problem.X))]
+    X, y = problem.X[rows], problem.y[rows]
+    attempts: list[dict[str, Any]] = []
+    for what, start, lr, changes in _attempts(net, problem, settings, given, seed):
+        attempts.append(
+            {"what": what, "changes": changes}
+            | _attempt(start, X, y, lr, settings, problem, n_threads)
+        )
+        if attempts[-1]["accuracy"] == 1.0:
+            break
+    reached = attempts[-1]["accuracy"] == 1.0
+    best = attempts[-1] if reached else max(attempts, key=lambda a: a["accuracy"])
+    findings = list(_why(attempts, best, reached, "lr" in given, X, y))
+    facts = {
+        "rows": len(X),
+        "steps": SAMPLE_STEPS,
+        "attempts": attempts,
+        "reached": reached,
+        "chance": problem.chance,
+        "findings": [finding.to_dict() for finding in findings],
+    }
+    return facts, settings | best["changes"] if reached else settings
+
+
+def _attempts(
+    net: MLP, problem: Problem, settings: dict[str, Any], given: Mapping[str, Any], seed: int
+) -> Iterator[tuple[str, MLP, float, dict[str, Any]]]:
+    """What to try, one after the other: as it is; other rates; another init; wider layers."""
+
+    def fresh(**changes: Any) -> MLP:
+        return rules.build(settings, problem, seed, keep=1.0, drop_connect=1.0, **changes)
+
+    own = fresh()
+    own.set_parameters(net.get_parameters())
+    usual = optim.get(settings["optimizer"]).lr
+    first = float(given.get("lr", usual))
+    yield "as it is", own, first, {}
+    for lr in dict.fromkeys((usual, *OTHER_RATES)):
+        if not math.isclose(lr, first):
+            yield f"lr {lr:g}", own, lr, {"lr": lr}
+    init = "kaiming" if own.activation and own.activation[0] in RELU_LIKE else "xavier"
+    weights = {"init": init, "output_init": "small_random"}
+    for lr in (usual, 10 * usual):
+        yield f"init {init}, lr {lr:g}", fresh(**weights), lr, weights | {"lr": lr}
+    hidden = list(settings["hidden"]) or [64]
+    for factor in (4, 16) if max(hidden) <= NARROW else (4,):
+        wide = weights | {"hidden": [factor * width for width in hidden]}
+        yield f"{factor} times as wide", fresh(**wide), usual, wide | {"lr": usual}
+
+
+def _attempt(
+    start: MLP,
+    X: Any,
+    y: Any,
+    lr: float,
+    settings: Mapping[str, Any],
+    problem: Problem,
+    n_threads: int | None,
+) -> dict[str, Any]:
+    net = start.copy()
+    watch = _UntilPerfect(X, y, n_threads)
+    optimizer = optim.get(settings["optimizer"], lr)
+    with warnings.catch_warnings(), np.errstate(over="ignore", invalid="ignore"):
+        warnings.simplefilter("ignore", DivergenceWarning)
+        history = net.fit(
+            X,
+            y,
+            epochs=-(-SAMPLE_STEPS // -(-len(X) // SAMPLE_BATCH)),
+            batch_size=min(SAMPLE_BATCH, len(X)),
+            optimizer=optimizer,
+            preprocess=problem.preprocess,
+            callbacks=[watch],
+            progress=False,
+            n_threads=n_threads,
+        )
+        after = net.evaluate(X, y, n_threads=n_threads)
+        validation = net.evaluate(problem.X_val, problem.y_val, n_threads=n_threads)
+    first, last = history.initial_loss, after["loss"]
+    accuracy = after["accuracy"]
+    if history.stop_reason == "diverged" or (first is not None and last > DIVERGED * first):
+        outcome = "diverged"
+    elif accuracy == 1.0:
+        outcome = "learnt by heart"
+    elif first is not None and abs(last - first) < MOVED * first:
+        outcome = "flat"
+    else:
+        outcome = "not all learnt"
+    return {
+        "lr": lr,
+        "epochs": len(history.epoch),
+        "initial_loss": _number(first if first is not None else math.nan),
+        "loss": _number(last),
+        "accuracy": accuracy,
+        "val_accuracy": validation["accuracy"],
+        "curve": watch.accuracies,
+        "outcome": outcome,
+    }
+
+
+def _why(
+    attempts: list[dict[str, Any]],
+    best: Mapping[str, Any],
+    reached: bool,
+    rate_was_given: bool,
+    X: Any,
+    y: Any,
+) -> Iterator[Finding]:
+    """What kept the sample from being learnt by heart at once."""
+    first = attempts[0]
+    told = f"{first['outcome']} at lr {first['lr']:g} ({first['accuracy']:.1%} in the end)"
+    if not reached:
+        twins = _contradictions(X, y)
+        because = f"; {twins} of its rows equal another with a different label" if twins else ""
+        yield Finding(
+            "cannot-overfit",
+            f"no attempt learnt all {len(X)} rows by heart; the best came to "
+            f"{best['accuracy']:.1%} ({best['what']}){because}",
+            "look at the labels and at rows that come twice; take a larger network, another init "
+            "or more epochs",
+        )
+        return
+    changed = best["changes"]
+    if "hidden" in changed:
+        yield Finding(
+            "network-too-small",
+            f"{told}; with hidden layers of {changed['hidden']} all {len(X)} rows are learnt",
+            "go on with the wider network, as this guide does",
+        )
+    elif "init" in changed:
+        tried = ", ".join(f"{a['lr']:g}" for a in attempts if "init" not in a["changes"])
+        yield Finding(
+            "bad-initialisation",
+            f"with the given initial weights no rate of {tried} learnt {len(X)} rows by heart "
+            f"({told}); with init {changed['init']} lr {changed['lr']:g} did, in "
+            f"{best['epochs']} epochs",
+            f"init={changed['init']!r}, as this guide goes on",
+        )
+    elif "lr" in changed and rate_was_given:
+        high = first["lr"] > changed["lr"]
+        yield Finding(
+            f"learning-rate-too-{'high' if high else 'low'}",
+            f"{told}; lr {changed['lr']:g} learnt all {len(X)} rows in {best['epochs']} epochs",
+            f"{'lower' if high else 'raise'} the learning rate",
+        )
+
+
+def _contradictions(X: Any, y: Any) -> int:
+    seen: dict[bytes, int] = {}
+    return sum(
+        seen.setdefault(row.tobytes(), int(label)) != label for row, label in zip(X, y, strict=True)
+    )
+
+
+def _number(value: float) -> float | str:
+    """As JSON has it."""
+    return value if math.isfinite(value) else repr(float(value))

@@ -1,0 +1,258 @@
+"""The lecture's seven steps on the user's data, in one call."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fanin import _runtime, _validate
+from fanin.executors import as_executor
+from fanin.network import MLP
+from fanin.tuning.guide import settings as rules
+from fanin.tuning.guide.budget import Budget
+from fanin.tuning.guide.problem import Problem, prepare
+from fanin.tuning.guide.report import Report, Step
+from fanin.tuning.guide.run import Guide
+from fanin.tuning.guide.state import State
+from fanin.tuning.lr_finder import RATES
+from fanin.tuning.space import plain
+
+__all__ = ["Report", "Step", "guide"]
+
+Array = npt.NDArray[Any]
+
+ROUNDS, ROUNDS_IN_TIME = 3, 10
+
+
+def guide(
+    X: Array,
+    y: Array,
+    X_val: Array | None = None,
+    y_val: Array | None = None,
+    *,
+    network: MLP | Mapping[str, Any] | None = None,
+    preprocess: Any = "auto",
+    batch_size: int | None = None,
+    rates: Sequence[float] = RATES,
+    start_from: Any = None,
+    time_budget: float | None = None,
+    rounds: int | None = None,
+    until: int = 7,
+    refit: bool = True,
+    state: str | os.PathLike[str] | None = None,
+    resume: bool = True,
+    test_data: tuple[Array, Array] | None = None,
+    seed: int = 0,
+    executor: Any = None,
+    n_threads: int | None = None,
+    progress: bool = True,
+    callbacks: Sequence[Callable[[Step], object]] = (),
+) -> Report:
+    """Find a network for a classification problem, the lecture's way, and tell how.
+
+    (1) The initial loss against its expectation, and that L2 raises it. (2) A small sample learnt
+    by heart, with other rates, initialisers or widths until it is. (3) A rate that makes the loss
+    go down. (4) A coarse search round it, with weight decay 1e-4, 1e-5 and 0, for a few epochs.
+    (5) A finer search for longer, without decay of the rate. (6) A verdict on the best run's
+    curves. (7) Back to step 5 with what the verdict asks for (longer, more or less regularisation,
+    a wider network, another range), until a round gains less than its noise, or the time is over.
+
+    Parameters
+    ----------
+    X : ndarray of shape (N, D) or (N, ...), uint8, float32 or float64
+    y : ndarray of shape (N,)
+        Labels: whole numbers from 0 on.
+    X_val, y_val : ndarray, optional
+        Rows to judge by. Without them a tenth of the rows (a quarter of few) is held out, evenly
+        over the classes; the report says so.
+    network : MLP or dict, optional
+        Where to begin: a network as yours is made, or options of `MLP` with ``hidden`` (a list of
+        widths), and ``optimizer`` and ``lr``. By default one hidden layer of 256, ReLU, Adam.
+    preprocess : object
+        As in `MLP.fit`; "auto" standardises features, and takes one mean and scale for bytes.
+    batch_size : int, optional
+        By default 128, or fewer where there are few rows.
+    rates : sequence of float
+        What step 3 tries first.
+    start_from : Report, MLP, path or dict, optional
+        A similar problem's: a report (also as saved, .html or .json), a network (also as saved) or
+        settings. Its architecture, rate and regularisation are where this guide begins.
+    time_budget : float, optional
+        Seconds for everything; the sizes of the searches follow from it.
+    rounds : int, optional
+        Of steps 5 to 7, at most; by default 3, or 10 with a time budget.
+    until : int
+        The last step to take, 1 to 7.
+    refit : bool
+        Whether to end with a run of the best settings on all rows, where this function held some
+        out itself.
+    state : path, optional
+        A folder that keeps every step as soon as it is taken, and the searches' logs: a guide that
+        was interrupted or killed goes on there, also with another time budget, rounds or `until`.
+    resume : bool
+        False refuses a folder that holds a guide already.
+    test_data : (X, y), optional
+        Looked at once, at the end.
+    seed : int
+        Of everything random.
+    executor : concurrent.futures.Executor or Dask client, optional
+        For the searches' trials; by default threads.
+    n_threads : int, optional
+        Changes the time, never the results, unless a time budget makes them hang on it.
+    progress : bool
+        Bars on stderr.
+    callbacks : sequence of callable
+        Called with each `Step` when it is taken.
+
+    Returns
+    -------
+    Report
+        ``print(report)`` tells the way; ``report.save("report.html")`` makes a page of it. After
+        Ctrl-C, of the steps that were taken.
+
+    Raises
+    ------
+    ValueError, TypeError
+        Naming the argument, what was expected and what came.
+
+    Examples
+    --------
+    >>> (X, y), test = fanin.datasets.load("digits")
+    >>> report = fanin.tuning.guide(X, y, until=3, progress=False)
+    >>> [step.title for step in report.steps]
+    ['Check the initial loss', 'Overfit a small sample', 'Find a learning rate']
+    >>> report.findings
+    ()
+    """
+    seed = _validate.whole("seed", seed, 0, 2**64 - 1)
+    until = _validate.whole("until", until, 1, 7)
+    if time_budget is not None:
+        time_budget = _validate.real("time_budget", time_budget, 0, above=True)
+    if rounds is None:
+        rounds = ROUNDS if time_budget is None else ROUNDS_IN_TIME
+    rounds = _validate.whole("rounds", rounds, 1)
+    tried = [_validate.real("rates", r, 0, above=True) for r in _validate.sequence(
+        "rates", rates, "a list of learning rates")]  # fmt: skip
+    if not tried:
+        raise ValueError("rates: expected at least one learning rate, got none")
+    as_executor(executor)
+    threads = _validate.threads(n_threads)
+    problem = prepare(X, y, X_val, y_val, preprocess=preprocess, batch_size=batch_size, seed=seed)
+    test = None if test_data is None else _validate.pair("test_data", test_data, "(X, y)")
+    given = _beginning(start_from, network)
+    settings = rules.defaults(problem) | given
+    settings["batch_size"] = min(int(settings["batch_size"]), len(problem.X))
+    start = network if isinstance(network, MLP) else rules.build(settings, problem, seed)
+    _check_width(start, problem)
+    if "lr" in given:
+        tried = sorted({*tried, float(given["lr"])}, reverse=True)
+    kept = State(state, _key(problem, settings, tried, start, seed), resume)
+    budget = Budget(time_budget, kept, threads or _runtime.get_num_threads())
+    run = Guide(
+        problem,
+        start,
+        settings,
+        given,
+        tried,
+        kept,
+        budget,
+        rounds=rounds,
+        until=until,
+        refits=refit and problem.split_off,
+        seed=seed,
+        executor=executor,
+        n_threads=n_threads,
+        progress=progress,
+        callbacks=[partial(_tell, call) for call in callbacks],
+    )
+    run.run()
+    kept.write()
+    if run.stopped == "interrupted" and not kept.steps:
+        raise KeyboardInterrupt
+    result = None
+    if test is not None and run.network is not None:
+        result = run.network.evaluate(*test, n_threads=n_threads) | {"rows": len(test[1])}
+    return Report(
+        tuple(Step(facts) for facts in kept.steps),
+        run.network,
+        run.history,
+        _final_settings(run),
+        run.stopped,
+        kept.seconds,
+        result,
+        {"seed": seed, "time_budget": time_budget},
+    )
+
+
+def _tell(callback: Callable[[Step], object], facts: dict[str, Any]) -> None:
+    callback(Step(facts))
+
+
+def _beginning(start_from: Any, network: Any) -> dict[str, Any]:
+    """The settings that the user gives, one way or the other."""
+    settings: dict[str, Any] = {}
+    if start_from is not None:
+        settings = _similar(start_from)
+    if isinstance(network, MLP):
+        settings |= rules.of_network(network)
+    elif network is not None:
+        settings |= rules.check("network", network)
+    if isinstance(settings.get("hidden"), int):
+        settings["hidden"] = [settings["hidden"]]
+    if "hidden" in settings:
+        widths = _validate.sequence("hidden", settings["hidden"], "a list of widths")
+        settings["hidden"] = [_validate.whole("hidden", h, 1) for h in widths]
+    if "lr" in settings:
+        settings["lr"] = _validate.real("lr", settings["lr"], 0, above=True)
+    if settings.get("loss") == "mse":
+        raise ValueError("loss: expected softmax or svm, since this is classification; got 'mse'")
+    return settings
+
+
+def _similar(start_from: Any) -> dict[str, Any]:
+    """What another problem's report or network says of this one."""
+    if isinstance(start_from, Report):
+        return dict(start_from.settings)
+    if isinstance(start_from, MLP):
+        return rules.of_network(start_from)
+    if isinstance(start_from, Mapping):
+        return rules.check("start_from", start_from)
+    if not isinstance(start_from, str | os.PathLike):
+        raise TypeError(
+            "start_from: expected a report, a network, a path of one or a dict of settings, "
+            f"got {_validate.describe(start_from)}"
+        )
+    path = os.fspath(start_from)
+    if path.endswith((".html", ".json")):
+        return dict(Report.load(path).settings)
+    return rules.of_network(MLP.load(path))
+
+
+def _check_width(net: MLP, problem: Problem) -> None:
+    expected = problem.width, problem.n_classes
+    if (net.dims[0], net.dims[-1]) != expected:
+        raise ValueError(
+            f"network: expected {expected[0]} inputs and {expected[1]} outputs for these data, "
+            f"got {net.dims[0]} and {net.dims[-1]}"
+        )
+
+
+def _key(
+    problem: Problem, settings: Mapping[str, Any], rates: Sequence[float], net: MLP, seed: int
+) -> dict[str, Any]:
+    """What tells one guide from another."""
+    arrays = {name: getattr(problem, name) for name in ("X", "y", "X_val", "y_val")}
+    weights: Array = np.asarray(net.get_parameters())
+    given = {"seed": seed, "settings": settings, "rates": rates}
+    return dict(plain(given | arrays | {"preprocess": problem.preprocess, "network": weights}))
+
+
+def _final_settings(run: Guide) -> dict[str, Any]:
+    """Of the best network; else as far as the steps came."""
+    found = run.state.find(5, run.best_round())
+    return dict(plain(found["settings"] if found else run.settings))

@@ -1,0 +1,191 @@
+"""What a guide found: for programs, for the terminal, and as one page."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+from fanin._files import atomic_write
+from fanin.callbacks.history import History
+from fanin.diagnostics.findings import Finding
+from fanin.network import MLP
+
+TITLES = {
+    1: "Check the initial loss",
+    2: "Overfit a small sample",
+    3: "Find a learning rate",
+    4: "Coarse search",
+    5: "Refine",
+    6: "Look at the loss curves",
+    7: "Go to step 5",
+    8: "At last",
+}
+FORMAT = 1
+_DATA = re.compile(r'<script type="application/json" id="fanin-report">(.*?)</script>', re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of the guide.
+
+    Attributes
+    ----------
+    facts : dict
+        Everything that was measured, as JSON values: ``number``, ``round``, ``findings``,
+        ``settings`` after the step, ``seconds``, and more that differs from step to step.
+    """
+
+    facts: dict[str, Any] = field(repr=False)
+
+    @property
+    def number(self) -> int:
+        """1 to 7; 8 for the run on all rows that may follow."""
+        return int(self.facts["number"])
+
+    @property
+    def round(self) -> int:
+        """Of steps 5 to 7, from 1; else 0."""
+        return int(self.facts["round"])
+
+    @property
+    def title(self) -> str:
+        """Its name in the lecture."""
+        return TITLES[self.number]
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """What it found, the weightiest first."""
+        return tuple(Finding.from_dict(f) for f in self.facts["findings"])
+
+    @property
+    def seconds(self) -> float:
+        """How long it took."""
+        return float(self.facts["seconds"])
+
+    def __str__(self) -> str:
+        from fanin.tuning.guide.report_page import terminal
+
+        return terminal(self)
+
+
+@dataclass(frozen=True, eq=False)
+class Report:
+    """What `guide` returns; printed, the way in lines.
+
+    Attributes
+    ----------
+    steps : tuple of Step
+    network : MLP or None
+        The best one, trained; None where no round has ended.
+    history : History or None
+        Of the best run that was validated.
+    settings : dict
+        The hyperparameters that won: ``hidden``, ``lr``, ``reg``, ``keep``...
+    stopped : str
+        Why it ended there.
+    seconds : float
+        In all, those of interrupted processes included.
+    test : dict or None
+        Loss, accuracy and rows of the test data, looked at once.
+    options : dict
+        Seed and time budget.
+    """
+
+    steps: tuple[Step, ...]
+    network: MLP | None = field(repr=False)
+    history: History | None = field(repr=False)
+    settings: dict[str, Any]
+    stopped: str
+    seconds: float
+    test: dict[str, Any] | None = None
+    options: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """Those of all steps, in their order."""
+        return tuple(finding for step in self.steps for finding in step.findings)
+
+    @property
+    def score(self) -> float | None:
+        """Validation accuracy of the best run."""
+        scores = [s.facts["best"]["score"] for s in self.steps if s.facts.get("best")]
+        return max(map(float, scores), default=None)
+
+    def step(self, number: int, round: int = 0) -> Step:
+        """The step of that number; of steps 5 to 7, of that round, by default the last."""
+        found = [s for s in self.steps if s.number == number and round in (0, s.round)]
+        if not found:
+            raise ValueError(f"step: expected one that was taken, got {number} of round {round}")
+        return found[-1]
+
+    def to_dict(self) -> dict[str, Any]:
+        """All but the network, as JSON values."""
+        return {
+            "format": FORMAT,
+            "steps": [step.facts for step in self.steps],
+            "history": None if self.history is None else self.history.to_dict(),
+            "settings": self.settings,
+            "stopped": self.stopped,
+            "seconds": self.seconds,
+            "test": self.test,
+            "options": self.options,
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any], network: MLP | None = None) -> Self:
+        """The inverse of `to_dict`."""
+        try:
+            history = data["history"]
+            return cls(
+                tuple(Step(dict(facts)) for facts in data["steps"]),
+                network,
+                None if history is None else History.from_dict(history),
+                dict(data["settings"]),
+                str(data["stopped"]),
+                float(data["seconds"]),
+                data["test"],
+                dict(data["options"]),
+            )
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"report: expected what Report.to_dict gives ({error!r})") from error
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Writes a page (.html) that needs nothing beside it, or the numbers alone (.json).
+
+        The page holds the numbers too: `load` and ``guide(start_from=)`` read either. Pictures need
+        matplotlib (``pip install fanin[plot]``); without it the page has tables and text only.
+        """
+        text = json.dumps(self.to_dict(), allow_nan=False)
+        suffix = Path(path).suffix.lower()
+        if suffix == ".html":
+            from fanin.tuning.guide.report_page import html
+
+            text = html(self, text.replace("<", "\\u003c"))
+        elif suffix != ".json":
+            raise ValueError(f"path: expected a suffix of .html or .json, got {os.fspath(path)!r}")
+        with atomic_write(path) as file:
+            file.write(text.encode() + b"\n")
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Self:
+        """Reads what `save` wrote, without the network; ValueError where it is something else."""
+        text = Path(path).read_text(encoding="utf-8")
+        if Path(path).suffix.lower() == ".html":
+            found = _DATA.search(text)
+            text = found.group(1) if found else ""
+        try:
+            return cls.from_dict(json.loads(text))
+        except (ValueError, RecursionError) as error:
+            raise ValueError(
+                f"{os.fspath(path)}: expected a report of a guide ({error})"
+            ) from error
+
+    def __str__(self) -> str:
+        from fanin.tuning.guide.report_page import summary
+
+        return "\n\n".join([*map(str, self.steps), summary(self)])

@@ -1,0 +1,369 @@
+"""A guide's steps as paragraphs, tables and pictures."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from fanin.callbacks.history import History
+from fanin.chapters.story import Block, Remark, Table, picture
+from fanin.tuning.guide import settings as rules
+from fanin.tuning.guide.budget import stretch
+from fanin.tuning.guide.report import Step
+from fanin.tuning.lr_finder import RateProbe
+from fanin.tuning.search.result import SearchResult
+from fanin.tuning.search.trials import Trial
+
+Facts = Mapping[str, Any]
+
+TOP = 5  # trials that are shown
+NARROW = 30.0  # times, up to which a logarithmic axis has ticks of its own
+
+
+def percent(share: float) -> str:
+    return f"{100 * float(share):.2f} %"
+
+
+LESSONS = {
+    1: (
+        "Before any training, without regularisation: small weights give all classes about the "
+        "same score, and the loss is that of guessing, log C. Another value speaks of the last "
+        "layer, the inputs or the loss function."
+    ),
+    2: (
+        "Overfitting is no worry yet: first the network must be able to learn a small sample by "
+        "heart. A loss that does not go down speaks of a rate too low or bad initial weights; one "
+        "that explodes, of a rate too high or bad initial weights."
+    ),
+    3: (
+        "With all data and a little weight decay, which rate makes the loss go down within some "
+        "100 steps? 1e-1, 1e-2, 1e-3 and 1e-4 are the rates to try."
+    ),
+    4: (
+        "A few rates and weight decays round the last step's, a few models, 1 to 5 epochs each: "
+        "only to see which region is worth more time."
+    ),
+    5: (
+        "The best of the coarse search and what lies between them, for 10 to 20 epochs, without "
+        "decay of the rate."
+    ),
+    6: (
+        "Accuracies that still rise ask for more training; a training accuracy that runs away from "
+        "the validation one for regularisation or more data; no gap at all for a larger network or "
+        "more training."
+    ),
+    7: (
+        "What the curves ask for is tried in the next round, until a round gains no more than the "
+        "validation rows can tell."
+    ),
+}
+
+
+def blocks(step: Step) -> list[Block]:
+    """All that is said and shown of a step; why it is taken, the first time."""
+    lesson = [Remark(LESSONS[step.number])] if step.round <= 1 and step.number in LESSONS else []
+    return [*lesson, *of_step(step), *_findings(step)]
+
+
+def of_step(step: Step) -> Iterator[Block]:
+    """What was measured, without its lesson and findings."""
+    return _STEPS[step.number](step)
+
+
+def _findings(step: Step) -> Iterator[Block]:
+    for finding in step.findings:
+        yield f"**{finding.name}**: {finding.evidence}. *{_sentence(finding.action)}*"
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "?")) else ".")
+
+
+# Steps 1 to 3
+
+
+def _look(step: Step) -> Iterator[Block]:
+    f = step.facts
+    *lines, verdict = f["spread"].splitlines()
+    header, *layers = (tuple(line.split()) for line in lines)
+    yield (
+        f"{f['n_train']} rows to train on, {f['n_val']} to validate on; {f['width']} features, "
+        f"{f['n_classes']} classes, the commonest of which is {percent(f['chance'])} of the "
+        f"validation rows. Network {'-'.join(map(str, f['dims']))}, {f['n_params']} parameters."
+    )
+    yield from f["notes"]
+    rows = [("expected, log C for softmax", "0", _loss(f["expected_loss"]))]
+    rows += [("measured", f"{reg:g}", _loss(loss)) for reg, loss in f["with_reg"]]
+    yield Table(
+        "The loss before training must be that of guessing, and rise with L2: neither holds "
+        "where the last layer or the loss is wrong.",
+        ("", "L2", "loss"),
+        rows,
+    )
+    yield (
+        f"What enters the first layer has a root mean square of {f['entering']:.3g} (1 is well). "
+        f"The spread from layer to layer is {verdict}."
+    )
+    yield Table(
+        "Means and standard deviations of what leaves each layer and of the gradients, and the "
+        "shares of units that are saturated, zero or dead.",
+        header,
+        layers,
+    )
+
+
+def _overfit(step: Step) -> Iterator[Block]:
+    f = step.facts
+    what = (
+        "so that the network, the rate and the initial weights work"
+        if f["reached"]
+        else "which no attempt did"
+    )
+    yield (
+        f"Without regularisation, {f['rows']} rows are to be learnt by heart in at most "
+        f"{f['steps']} steps, {what}."
+    )
+    yield Table(
+        "Attempts on the sample. The last column is how the memorised rows do on the validation "
+        f"rows, where guessing is right in {percent(f['chance'])}.",
+        ("attempt", "lr", "outcome", "loss", "epochs", "accuracy", "validation"),
+        [
+            (
+                a["what"],
+                f"{a['lr']:g}",
+                a["outcome"],
+                f"{_loss(a['initial_loss'])} → {_loss(a['loss'])}",
+                str(a["epochs"]),
+                percent(a["accuracy"]),
+                percent(a["val_accuracy"]),
+            )
+            for a in f["attempts"]
+        ],
+    )
+    yield picture(
+        f"step-{step.number}.png",
+        "Accuracy on the small sample against epochs, a line for each attempt.",
+        "Accuracy on the sample, epoch by epoch.",
+        lambda: _draw_attempts(f["attempts"]),
+    )
+
+
+def _draw_attempts(attempts: list[dict[str, Any]]) -> Any:
+    from fanin.plots.style import LINES, panels, tidy
+
+    panel = panels(None, 1, 1, 3.4)[0, 0]
+    for attempt, (colour, style) in zip(attempts, LINES, strict=False):
+        epochs = np.arange(1, len(attempt["curve"]) + 1)
+        marker = "o" if len(epochs) < 30 else None
+        panel.plot(
+            epochs, attempt["curve"], color=colour, linestyle=style, linewidth=1.8, marker=marker,
+            markersize=3.5, label=f"{attempt['what']} (lr {attempt['lr']:g})",
+        )  # fmt: skip
+    panel.set(xlabel="epoch", ylabel="accuracy on the sample", ylim=(0, 1.04))
+    tidy(panel)
+    return panel
+
+
+def _probe(step: Step) -> Iterator[Block]:
+    f = step.facts
+    probe = RateProbe.from_dict(f["probe"])
+    yield (
+        f"All data, L2 of {f['reg']:g}, {probe.iterations} steps at each rate from the same "
+        "initial weights."
+    )
+    yield Table(
+        "What each rate does to the loss over the same rows (2000 at most).",
+        ("lr", "loss", "accuracy", ""),
+        [
+            (
+                f"{t.rate:g}",
+                f"{t.initial_loss:.4f} → {_loss(t.final_loss)}",
+                "—" if t.final_accuracy is None else _percent(t.final_accuracy),
+                t.verdict + (f" by {t.drop:.1%}" if t.verdict == "goes down" else ""),
+            )
+            for t in probe.trials
+        ],
+    )
+    if probe.best is not None:
+        yield f"**{f['suggestion']:g}**: {probe.reason}."
+    yield picture(
+        f"step-{step.number}.png",
+        "Loss of each step at several learning rates.",
+        "The loss of each minibatch (faint) and its moving average.",
+        lambda: _plots().rates(probe),
+    )
+
+
+# Steps 4 to 8
+
+
+def _search(step: Step) -> Iterator[Block]:
+    f = step.facts
+    result = result_of(f)
+    ranges = ", ".join(f"`{name}` {parameter}" for name, parameter in result.space.items())
+    fixed = "".join(f", {name} {value}" for name, value in f["fixed"].items())
+    yield (
+        f"{len(result)} trials of {f['epochs']} epochs on {f['rows']} rows: {ranges}{fixed}."
+        + (" The time was over before the others." if f["cut_short"] else "")
+        + _few_steps(f)
+    )
+    if result.best is None:
+        return
+    counts = ", ".join(
+        f"{result.count(status)} {status}" for status in ("diverged", "failed")
+        if result.count(status)
+    )  # fmt: skip
+    yield Table(
+        "The best trials, by the validation accuracy of their best epoch"
+        + (f"; {counts}." if counts else "."),
+        ("trial", "validation", "epoch", *result.space),
+        [
+            (
+                str(t.number),
+                percent(t.score),
+                str((t.epoch or 0) + 1),
+                *(_value(t.params[name]) for name in result.space),
+            )
+            for t in result.top(TOP)
+        ],
+    )
+    yield picture(
+        f"step-{step.number}-{step.round}.png",
+        "Validation accuracy of each trial against each parameter.",
+        "Each trial's score against each of its parameters.",
+        lambda: _draw_trials(result),
+    )
+
+
+def _few_steps(f: Facts) -> str:
+    steps = -(-f["rows"] // f["settings"]["batch_size"])
+    factor = stretch(steps)
+    if factor < 1.5:
+        return ""
+    return (
+        f" An epoch has only {steps} steps here, so that there are {factor:.1f} times as many "
+        "epochs as usual."
+    )
+
+
+def result_of(facts: Facts) -> SearchResult:
+    """The search again, without its networks and curves."""
+    trials = [
+        Trial(t["number"], t["params"], t["status"], float(t["score"]), t["epoch"])
+        for t in facts["trials"]
+    ]
+    return SearchResult(
+        rules.space_from_dict(facts["space"]),
+        trials,
+        facts["monitor"],
+        strategy=facts["strategy"],
+        n_val=facts.get("n_val"),
+    )
+
+
+def _draw_trials(result: SearchResult) -> Any:
+    from fanin.plots.style import panels
+
+    names = list(result.space)
+    columns = 2 if len(names) in (2, 4) else min(len(names), 3)
+    rows = -(-len(names) // columns)
+    axes = panels(None, rows, columns, 3.2 * rows, width=3.6 * columns).reshape(-1)
+    for panel in axes[len(names) :]:
+        panel.remove()
+    axes = axes[: len(names)]
+    _plots().search(result, ax=list(axes))
+    for panel in axes:
+        low, high = panel.get_xlim()
+        if panel.get_xscale() == "log" and high < NARROW * low:
+            _label_all(panel)
+    return axes
+
+
+def _label_all(panel: Any) -> None:
+    """Ticks that can be read on a logarithmic axis of hardly a decade."""
+    from matplotlib.ticker import LogLocator, NullLocator
+
+    panel.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    panel.xaxis.set_minor_locator(NullLocator())
+    panel.xaxis.set_major_formatter("{x:g}")
+
+
+def _judge(step: Step) -> Iterator[Block]:
+    run = History.from_dict(step.facts["history"])
+    curves = {name: values[-1] for name, values in run.history.items()}
+    epoch, best = run.best("val_accuracy")
+    yield (
+        f"The best run of round {step.round}: {len(run.epoch)} epochs, at the end loss "
+        f"{curves['loss']:.4f} in training and {curves['val_loss']:.4f} in validation, accuracy "
+        f"{percent(curves['accuracy'])} and {percent(curves['val_accuracy'])}; the best epoch was "
+        f"{epoch + 1} with {percent(best)}."
+    )
+    yield picture(
+        f"step-6-{step.round}.png",
+        "Loss and accuracy of the best run, epoch by epoch, in training and validation.",
+        f"The best run of round {step.round}.",
+        lambda: _plots().history(run),
+    )
+
+
+def _decide(step: Step) -> Iterator[Block]:
+    f = step.facts
+    yield (
+        f"Round {step.round} came to {percent(f['score'])}, {100 * f['gain']:+.2f} points beside "
+        f"the best before; the noise of that difference is {100 * f['noise']:.2f} points."
+    )
+    if f["end"]:
+        yield f"The guide ends here: {f['end']}. The best was round {f['best_round']}."
+        return
+    yield from f["reasons"]
+    ranges = rules.space_from_dict(f["next_space"])
+    yield "Next: " + ", ".join(f"`{name}` {parameter}" for name, parameter in ranges.items()) + "."
+
+
+def _again(step: Step) -> Iterator[Block]:
+    f = step.facts
+    if f["refit"]:
+        yield (
+            f"The best settings once more, {f['epochs']} epochs on all {f['rows']} rows, those "
+            "held out for validation among them: that is the network to use."
+        )
+    else:
+        yield f"The network of the best round is the one to use ({f['why']})."
+
+
+_STEPS: dict[int, Callable[[Step], Iterator[Block]]] = {
+    1: _look,
+    2: _overfit,
+    3: _probe,
+    4: _search,
+    5: _search,
+    6: _judge,
+    7: _decide,
+    8: _again,
+}
+
+
+def _plots() -> Any:
+    from fanin import plots
+
+    return plots
+
+
+def _loss(value: Any) -> str:
+    if value is None:
+        return "—"
+    number = float(value)
+    return f"{number:.4f}" if abs(number) < 1000 else f"{number:.3g}"
+
+
+def _percent(share: float) -> str:
+    return "—" if math.isnan(share) else percent(share)
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.3g}"
+    return "-".join(map(str, value)) if isinstance(value, list) else str(value)

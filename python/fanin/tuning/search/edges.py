@@ -1,0 +1,158 @@
+"""The lecture's suspicion: a best value at the edge of its range, so look beyond it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from fanin.tuning.search.trials import Trial
+from fanin.tuning.space import Choice, Integers, Parameter, Range, Space
+
+BEST_WITHIN = 0.15  # of the range's width: where the best lies
+TOP_WITHIN = 0.25  # and most of the top ones
+TOP, MOST = 5, 3
+FEW = 20  # trials: of fewer, all of the top three
+BEYOND = 0.7  # of the range's width: how far the suggested range goes on
+KEPT = 0.3  # and how much of the present one it keeps
+
+
+@dataclass(frozen=True)
+class Edge:
+    """A parameter whose best values lie at one end of its range.
+
+    Attributes
+    ----------
+    name : str
+    side : {"low", "high"}
+    best : number
+        Its value in the best trial.
+    suggestion : Parameter or None
+        A range that goes on beyond this end; None for a choice.
+    evidence : str
+    """
+
+    name: str
+    side: str
+    best: Any
+    suggestion: Parameter | None
+    evidence: str
+
+    def __str__(self) -> str:
+        advice = f"try {self.suggestion}" if self.suggestion else "try values beyond it"
+        return f"{self.name}: {self.evidence}; {advice}"
+
+
+def find_edges(space: Space, trials: Sequence[Trial], grid: bool, noise: float) -> list[Edge]:
+    """The edges that the trials speak of.
+
+    The best trial must lie in the outer 15 % of the range, three of the top five in the outer
+    quarter (of fewer than 20 trials the top three), and no trial in the rest may be as good but for
+    the noise, a score's standard error. On a grid the best must be the first or last value. Silent
+    where the end is natural, where the trials at it, from the best on, mostly diverged (that is the
+    limit of what trains at all), and with a single value.
+    """
+    ranked = sorted((t for t in trials if t.ended_well), key=lambda t: -t.merit)
+    if len(ranked) < TOP:
+        return []
+    found: list[Edge] = []
+    for name, parameter in space.items():
+        positions = _positions(name, parameter, trials)
+        if not positions:
+            continue
+        found += [
+            _edge(name, parameter, side, ranked)
+            for side in ("low", "high")
+            if _at_edge(name, parameter, side, ranked, trials, positions, grid, noise)
+        ]
+    return found
+
+
+def _positions(name: str, parameter: Parameter, trials: Sequence[Trial]) -> dict[int, float]:
+    """Where in the range each trial lies; empty where there is no range to speak of."""
+    if isinstance(parameter, Choice) and not parameter.ordered:
+        return {}
+    values = {t.number: t.params[name] for t in trials}
+    if len({float(v) for v in values.values()}) < 2:
+        return {}
+    if isinstance(parameter, Choice):
+        options = sorted(parameter.options)
+        return {n: _rank(options, v) for n, v in values.items()}
+    return {n: parameter.position(v) for n, v in values.items()}
+
+
+def _rank(options: Sequence[float], value: float) -> float:
+    """The position of one of several numbers, of which the first is at 0 and the last at 1."""
+    return options.index(value) / (len(options) - 1) if value in options else math.nan
+
+
+def _at_edge(
+    name: str,
+    parameter: Parameter,
+    side: str,
+    ranked: Sequence[Trial],
+    trials: Sequence[Trial],
+    positions: dict[int, float],
+    grid: bool,
+    noise: float,
+) -> bool:
+    if _is_natural(name, parameter, side):
+        return False
+    # From here on 0 is the edge.
+    distance = {n: u if side == "low" else 1 - u for n, u in positions.items()}
+    best = distance[ranked[0].number]
+    nearest = min(distance.values())
+    stepped = grid or isinstance(parameter, (Choice, Integers))
+    if best > (nearest if stepped else BEST_WITHIN) + 1e-9:
+        return False
+    outer = max(TOP_WITHIN, nearest)
+    there = sum(distance[t.number] <= outer for t in ranked)
+    top = ranked[: TOP if len(ranked) >= FEW else MOST]
+    if sum(distance[t.number] <= outer for t in top) < min(MOST, max(2, there)):
+        return False
+    inside = [t for t in trials if distance[t.number] > outer]
+    tried = any(t.ended_well or t.status == "diverged" for t in inside)
+    good = max((t.merit for t in inside if t.ended_well), default=-math.inf)
+    if not tried or good + noise >= ranked[0].merit:
+        return False
+    beyond = [t for t in trials if distance[t.number] <= best]
+    diverged = sum(t.status == "diverged" for t in beyond)
+    return 2 * diverged <= len(beyond)
+
+
+def _is_natural(name: str, parameter: Parameter, side: str) -> bool:
+    if isinstance(parameter, Choice):
+        low, high = min(parameter.options), max(parameter.options)
+        parameter = Range(low, high)
+    assert isinstance(parameter, Range)
+    return parameter.has_natural_end(side, name)
+
+
+def _edge(name: str, parameter: Parameter, side: str, ranked: Sequence[Trial]) -> Edge:
+    best = ranked[0].params[name]
+    suggestion = None
+    if isinstance(parameter, Choice):
+        ends = f"{min(parameter.options)} ... {max(parameter.options)}"
+    else:
+        assert isinstance(parameter, Range)
+        ends = f"{parameter.low:.6g} ... {parameter.high:.6g}"
+        suggestion = beyond(name, parameter, side)
+    where = "lower" if side == "low" else "upper"
+    value = f"{best:.4g}" if isinstance(best, float) else str(best)
+    return Edge(name, side, best, suggestion, f"the best, {value}, is at the {where} end of {ends}")
+
+
+def beyond(name: str, parameter: Range, side: str) -> Range:
+    """A range that keeps some of this one and goes on beyond one end, to a natural one at most."""
+    low, high = (-BEYOND, KEPT) if side == "low" else (1 - KEPT, 1 + BEYOND)
+    wider = parameter.narrowed(low, high)
+    a, b = within_nature(name, wider.low, wider.high)
+    return type(wider)(a, b, log=wider.log, natural=wider.natural)
+
+
+def within_nature(name: str, low: float, high: float) -> tuple[float, float]:
+    """The bounds, where no natural one lies between."""
+    from fanin.tuning.space import NATURAL_HIGH, NATURAL_LOW
+
+    return max(low, NATURAL_LOW.get(name, low)), min(high, NATURAL_HIGH.get(name, high))

@@ -1,0 +1,274 @@
+"""What a search found."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fanin import _validate
+from fanin.callbacks.monitor import Monitor
+from fanin.tuning.search.edges import Edge, beyond, find_edges, within_nature
+from fanin.tuning.search.trials import Trial
+from fanin.tuning.space import Choice, Integers, Parameter, Range, plain
+
+STATUSES = ("done", "pruned", "diverged", "failed")
+
+
+@dataclass
+class SearchResult:
+    """What `search` returns: all trials, and what they say.
+
+    Attributes
+    ----------
+    space : dict of str to Parameter
+    trials : list of Trial
+        By number; after Ctrl-C those that had finished.
+    monitor : str
+        What the score is, such as "val_accuracy".
+    strategy : str
+    interrupted : bool
+    notes : list of str
+        What the search did unasked, such as holding out rows to validate on.
+    earlier : list of SearchResult
+        Of the stages before, where there were `stages`.
+    """
+
+    space: dict[str, Parameter]
+    trials: list[Trial]
+    monitor: str
+    larger_is_better: bool = True
+    strategy: str = "random"
+    n_val: int | None = None
+    interrupted: bool = False
+    notes: list[str] = field(default_factory=list)
+    earlier: list[SearchResult] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.trials)
+
+    def __iter__(self) -> Iterator[Trial]:
+        return iter(self.trials)
+
+    @property
+    def ranked(self) -> list[Trial]:
+        """Trials with a score that counts, the best first; pruned ones behind all others."""
+        good = [t for t in self.trials if t.ended_well]
+        return sorted(good, key=lambda t: (t.status != "done", -t.merit, t.number))
+
+    @property
+    def best(self) -> Trial | None:
+        """The best trial; None where no trial ended well (print the result to read why)."""
+        return next(iter(self.ranked), None)
+
+    def top(self, k: int = 5) -> list[Trial]:
+        """The k best trials, or as many as ended well.
+
+        ``fanin.ensemble.from_search(result.top(5))`` makes them an ensemble.
+        """
+        return self.ranked[: _validate.whole("k", k, 1)]
+
+    def count(self, status: str) -> int:
+        """How many trials ended so."""
+        return sum(t.status == _validate.one_of("status", status, STATUSES) for t in self.trials)
+
+    # Tables
+
+    def to_dict(self) -> dict[str, list[Any]]:
+        """Columns of JSON values: trial, status, score and each parameter.
+
+        ``pandas.DataFrame(result.to_dict())`` makes a table of them.
+        """
+        rows = self.trials
+        columns: dict[str, list[Any]] = {
+            "trial": [t.number for t in rows],
+            "status": [t.status for t in rows],
+            "score": [t.score if math.isfinite(t.score) else None for t in rows],
+        }
+        return columns | {n: [plain(t.params[n]) for t in rows] for n in self.space}
+
+    def to_numpy(self) -> npt.NDArray[Any]:
+        """One row for each trial, with the columns of `to_dict` as named fields.
+
+        Scores are NaN where there is none; options that are no numbers are text.
+        """
+        columns: dict[str, npt.NDArray[Any]] = {}
+        for name, values in self.to_dict().items():
+            if name == "score":
+                values = [math.nan if v is None else v for v in values]
+            elif any(not isinstance(v, (int, float)) for v in values):
+                values = [str(v) for v in values]
+            columns[name] = np.array(values)
+        table = np.empty(len(self), [(n, c.dtype) for n, c in columns.items()])
+        for name, column in columns.items():
+            table[name] = column
+        return table
+
+    # What to do next
+
+    def edges(self) -> list[Edge]:
+        """Parameters whose best values lie at an end of their range, with a range that goes on.
+
+        A range counts where the best trial is in its outer 15 %, three of the top five in its outer
+        quarter, and nothing in the rest is as good within one standard error (of accuracies,
+        where the number of validation rows is known). Silent where the end is natural (keep = 1),
+        and where most trials there diverged: that end is the limit of what trains at all.
+
+        Examples
+        --------
+        >>> from fanin.tuning import search, uniform
+        >>> far = search({"x": uniform(0, 1)}, lambda p: -(p["x"] - 3) ** 2, 30, progress=False)
+        >>> print(far.edges()[0])
+        x: the best, 0.9747, is at the upper end of 0 ... 1; try uniform(0.7, 1.7)
+        """
+        return find_edges(self.space, self.trials, self.strategy == "grid", self._noise())
+
+    def _noise(self) -> float:
+        best = self.best
+        if best is None or not self.n_val or "accuracy" not in self.monitor:
+            return 0.0
+        return math.sqrt(max(best.score * (1 - best.score), 0.0) / self.n_val)
+
+    def refine(self, k: int | None = None, margin: float = 0.1) -> dict[str, Parameter]:
+        """Ranges round the top trials: from coarse to fine.
+
+        Parameters
+        ----------
+        k : int, optional
+            How many of the top trials; by default a tenth of those that ended well, at least 3.
+        margin : float
+            How far to go on round them on either side, as a share of the present range. Where
+            `edges` finds the best at an end, the range goes beyond it; else it stays within.
+
+        Returns
+        -------
+        dict of str to Parameter
+            A space for another search.
+
+        Examples
+        --------
+        >>> from fanin.tuning import loguniform, search
+        >>> space = {"lr": loguniform(1e-6, 1)}
+        >>> coarse = search(space, lambda p: -abs(np.log10(p["lr"]) + 3), 50, progress=False)
+        >>> print(coarse.refine()["lr"])
+        loguniform(0.000246, 0.0052)
+        """
+        ranked = self.ranked
+        margin = _validate.real("margin", margin, 0)
+        if not ranked:
+            raise ValueError(f"refine: expected trials that ended well; {self._trouble()}")
+        count = max(3, len(ranked) // 10) if k is None else _validate.whole("k", k, 1)
+        top = ranked[:count]
+        edges = {edge.name: edge for edge in self.edges()}
+        return {
+            name: _around(name, p, [t.params[name] for t in top], margin, edges.get(name))
+            for name, p in self.space.items()
+        }
+
+    # For people
+
+    def __repr__(self) -> str:
+        best = self.best
+        text = "no trial ended well" if best is None else f"best {self.monitor} {best.score:.4f}"
+        return f"SearchResult({len(self)} trials, {text})"
+
+    def __str__(self) -> str:
+        counts = {s: self.count(s) for s in STATUSES if self.count(s)}
+        parts = ", ".join(f"{n} {status}" for status, n in counts.items()) or "none"
+        head = f"{len(self)} trials: {parts}" + ("; interrupted" if self.interrupted else "")
+        lines = [head, *self.notes]
+        if self.best is None:
+            return "\n".join([*lines, self._trouble()])
+        lines += table(self.top(5), list(self.space), self.monitor)
+        return "\n".join([*lines, *(f"edge: {edge}" for edge in self.edges())])
+
+    def _trouble(self) -> str:
+        """Why no trial ended well, and what to do."""
+        if not self.trials:
+            return "no trial has finished"
+        failed = [t for t in self.trials if t.status == "failed"]
+        if failed and len(failed) == len(self.trials):
+            return f"all {len(failed)} trials failed; the first: {failed[0].error}"
+        diverged = [t for t in self.trials if t.status == "diverged"]
+        text = f"{len(diverged)} of {len(self.trials)} trials diverged"
+        if failed:
+            text += f", {len(failed)} failed (the first: {failed[0].error})"
+        lower = [
+            f"{name} (it was {min(values):.3g} ... {max(values):.3g})"
+            for name in ("lr", "reg")
+            if (values := [t.params[name] for t in diverged if name in t.params])
+        ]
+        advice = f"lower {' and '.join(lower)}" if lower else "lower the learning rate"
+        return f"{text}: {advice}, and look at the scale of the inputs"
+
+
+def _around(
+    name: str, parameter: Parameter, values: Sequence[Any], margin: float, edge: Edge | None
+) -> Parameter:
+    """The part of a parameter's values that the top trials lie in."""
+    if isinstance(parameter, Choice):
+        kept = {parameter.index(v) for v in values if _is_option(parameter, v)}
+        return (
+            Choice(tuple(o for i, o in enumerate(parameter.options) if i in kept))
+            if kept
+            else (parameter)
+        )
+    assert isinstance(parameter, Range)
+    positions = [parameter.position(v) for v in values]
+    low, high = min(positions) - margin, max(positions) + margin
+    if isinstance(parameter, Integers):
+        low, high = min(low, min(positions)), max(high, max(positions))
+    # Values that start_from brought from outside the range may widen it.
+    low, high = max(low, min(0.0, *positions)), min(high, max(1.0, *positions))
+    if edge is not None:
+        further = beyond(name, parameter, edge.side)
+        if edge.side == "low":
+            low = min(low, parameter.position(further.low))
+        else:
+            high = max(high, parameter.position(further.high))
+    narrow = parameter.narrowed(low, high)
+    a, b = within_nature(name, narrow.low, narrow.high)
+    return type(narrow)(a, b, log=narrow.log, natural=narrow.natural)
+
+
+def _is_option(parameter: Choice, value: Any) -> bool:
+    try:
+        parameter.index(value)
+    except ValueError:
+        return False
+    return True
+
+
+def table(trials: Sequence[Trial], names: Sequence[str], monitor: str) -> list[str]:
+    """Lines of a table of trials, for a terminal."""
+    rows = [["trial", monitor, *names]]
+    rows += [
+        [str(t.number), number(t.score), *(number(t.params[n]) for n in names)] for t in trials
+    ]
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    return ["  ".join(cell.rjust(w) for cell, w in zip(row, widths, strict=True)) for row in rows]
+
+
+def number(value: Any) -> str:
+    """A parameter or score in few characters."""
+    if isinstance(value, float):
+        return f"{value:.3e}" if value and not 1e-3 <= abs(value) < 1e4 else f"{value:.4g}"
+    return str(plain(value))
+
+
+def line_printer(monitor: Monitor) -> Callable[[Trial, int, int], str]:
+    """The lecture's line for a trial: ``val_acc: %f, lr: %e, reg: %e, (%d / %d)``."""
+    label = monitor.name.replace("accuracy", "acc")
+
+    def line(trial: Trial, count: int, total: int) -> str:
+        params = ", ".join(
+            f"{name}: {value:e}" if isinstance(value, float) else f"{name}: {plain(value)}"
+            for name, value in trial.params.items()
+        )
+        return f"{label}: {trial.score:f}, {params}, ({count} / {total})"
+
+    return line

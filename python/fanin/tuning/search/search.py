@@ -1,0 +1,172 @@
+"""Search for hyperparameters: random, grid or quasi-random, on threads, processes or a cluster.
+
+Trial i depends on the seed and on i alone, so that neither the number of workers, nor the order in
+which trials end, nor an interruption changes what is tried and what comes of it. All trials begin
+from the same seed: they differ by their parameters, not by their luck.
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from fanin import _validate
+from fanin.executors import as_executor
+from fanin.tuning.search.objective import OPTIONS
+from fanin.tuning.search.plan import Data, Plan
+from fanin.tuning.search.result import SearchResult
+from fanin.tuning.search.run import Run, Watchers
+from fanin.tuning.search.trials import Trial
+from fanin.tuning.space import Space
+
+__all__ = ["search"]
+
+
+def search(
+    space: Space,
+    data_or_objective: Data | Callable[..., Any],
+    n_trials: int = 100,
+    *,
+    strategy: Any = "random",
+    epochs: int = 5,
+    validation_data: Data | None = None,
+    monitor: str = "auto",
+    mode: str = "auto",
+    prune: str | None = None,
+    start_from: Sequence[Any] = (),
+    stages: Sequence[Mapping[str, Any]] = (),
+    executor: Any = None,
+    log: str | os.PathLike[str] | None = None,
+    resume: bool = True,
+    callbacks: Sequence[Callable[[Trial], object]] = (),
+    seed: int = 0,
+    n_threads: int | None = None,
+    progress: bool = True,
+    verbose: bool = False,
+    **options: Any,
+) -> SearchResult:
+    """Train with many settings of hyperparameters, and tell which are best.
+
+    Parameters
+    ----------
+    space : dict of str to Parameter
+        `loguniform`, `uniform`, `integers` or `choice` for any argument of `MLP` and of `MLP.fit`,
+        and for ``hidden`` (a width or a list of widths), ``depth`` (that many layers of width
+        ``hidden``), ``lr``, ``epochs`` and ``seed``.
+    data_or_objective : (X, y) or callable
+        Data to train on; or a function of a dict of parameters, and of the number of epochs where
+        it takes a second argument, that returns a score or a dict with "score" in it.
+    n_trials : int
+        On a grid at most.
+    strategy : {"random", "grid", "sobol"} or an Optuna sampler
+        Independent draws, equal steps along each range, or Sobol's points, which need SciPy
+        (``pip install fanin[search]``). An Optuna sampler is told of 8 trials at a time.
+    epochs : int
+        Of each trial.
+    validation_data : (X, y), optional
+        Rows to judge by. Without them a fifth of the rows is held out, evenly over the classes.
+    monitor, mode : str
+        The score: "val_accuracy" or, without labels, "val_loss", of the best epoch; "score", larger
+        is better (``mode="min"``: less), of a function.
+    prune : {None, "median", "halving"}
+        "median" ends a trial whose best score so far is below the median of the trials of earlier
+        eights at the same epoch. "halving" trains all trials for few epochs, the best third on for
+        three times as many, and so on up to ``epochs``.
+    start_from : sequence
+        What to try first: dicts of parameters (what they leave out is drawn), trials, or results of
+        searches on similar problems.
+    stages : sequence of dict, optional
+        Further searches, each in the space that `SearchResult.refine` makes of the one before, with
+        these arguments replaced: ``[{"epochs": 20, "n_trials": 30}]``, from coarse to fine. Stage 2
+        has its own log, ``trials-2.jsonl`` beside ``trials.jsonl``.
+    executor : concurrent.futures.Executor or Dask client, optional
+        By default as many threads as ``n_threads``, which share the data; each trial takes one.
+    log : path, optional
+        A file that gets a JSON line for each finished trial. A search that was killed goes on with
+        it, and one that was complete comes back at once; the log of another search is refused.
+        After a power failure the trials of the last 50 ms may be missing.
+    resume : bool
+        False refuses a log that holds a search already.
+    callbacks : sequence of callable
+        Called with each finished `Trial`, in the calling thread; a true result ends the search.
+    seed : int
+        Of the search, and of every trial's network unless ``seed`` is in the space.
+    n_threads : int, optional
+        Where no executor is given; by default all there are. No result depends on it.
+    progress : bool
+        A bar and a table of the best trials on stderr, where that is a terminal.
+    verbose : bool
+        Prints the lecture's line for each trial: ``val_acc: %f, lr: %e, reg: %e, (%d / %d)``.
+    **options
+        The same for every trial: arguments of `MLP` and `MLP.fit`, ``hidden``, ``depth``, ``lr``.
+
+    Returns
+    -------
+    SearchResult
+        After Ctrl-C, what is done.
+
+    Notes
+    -----
+    A trial ends as "diverged" where its loss stops being finite, or an epoch's mean is over 3 times
+    the first step's; as "failed", with the error, where something is raised.
+
+    Examples
+    --------
+    >>> from fanin.tuning import loguniform, search
+    >>> (X, y), _ = fanin.datasets.load("digits")
+    >>> space = {"lr": loguniform(1e-4, 1), "reg": loguniform(1e-5, 1)}
+    >>> result = search(space, (X, y), 6, epochs=2, hidden=32, preprocess="standardize",
+    ...                 verbose=True, progress=False)  # doctest: +ELLIPSIS
+    val_acc: ...e..., (6 / 6)
+    >>> result.best.score == max(t.score for t in result if t.status == "done")
+    True
+    >>> both = fanin.ensemble.from_search(result.top(2), k=2)
+
+    Any function:
+
+    >>> result = search({"x": fanin.tuning.uniform(-1, 1)}, lambda p: 1 - p["x"] ** 2, 20,
+    ...                 progress=False)
+    >>> result
+    SearchResult(20 trials, best score 1.0000)
+    """
+    first = {k: v for k, v in locals().items() if k not in ("options", "stages")} | options
+    given = _validate.sequence("stages", stages, "a list of dicts")
+    known = set(first) | set(OPTIONS)
+    if unknown := sorted(name for stage in given for name in set(stage) - known):
+        raise ValueError(f"stages: expected arguments of search, got {unknown[0]!r}")
+    result = _one(**first)
+    for number, stage in enumerate(given, 2):
+        if result.interrupted or result.best is None:
+            break
+        own = {"space": result.refine(), "log": _stage_log(log, number), "start_from": ()}
+        earlier = [*result.earlier, result]
+        result = _one(**{**first, **own, **stage})
+        result.earlier = earlier
+    return result
+
+
+def _one(
+    *,
+    executor: Any,
+    log: Any,
+    resume: bool,
+    callbacks: Sequence[Callable[[Trial], object]],
+    n_threads: int | None,
+    progress: bool,
+    verbose: bool,
+    **plan: Any,
+) -> SearchResult:
+    """One stage."""
+    known = inspect.signature(Plan).parameters
+    options = {name: plan.pop(name) for name in list(plan) if name not in known}
+    run = Run(Plan(**plan, options=options), as_executor(executor), n_threads)
+    return run.search(log, resume, Watchers(callbacks, progress, verbose))
+
+
+def _stage_log(log: Any, number: int) -> str | None:
+    if log is None:
+        return None
+    stem, suffix = os.path.splitext(os.fspath(log))  # noqa: PTH122  a path as given
+    return f"{stem}-{number}{suffix}"

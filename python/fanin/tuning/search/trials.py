@@ -1,0 +1,265 @@
+"""Trials, and the log that outlives the process: one JSON line for each that has finished.
+
+The first line says which search this is, so that no other goes on with it. A line is in the file
+once its trial has finished, in whatever order they do, and on the disk some 50 ms later; when the
+search is complete, the lines are put in the trials' order. There are no times in it: the same
+search leaves the same bytes, wherever it ran and however often it was interrupted.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from fanin._files import atomic_write
+from fanin.network import MLP
+from fanin.tuning.search.objective import Report
+from fanin.tuning.space import plain
+
+FORMAT = 1
+SYNC_SECONDS = 0.05
+
+Key = tuple[int, int]  # rung, trial
+
+
+@dataclass
+class Trial:
+    """One setting of the parameters, and what came of it.
+
+    Attributes
+    ----------
+    number : int
+        From 0.
+    params : dict
+    status : str
+        "done"; "diverged", where the loss stopped being finite or grew over 3 times its first;
+        "pruned", where others were better; "failed", where something was raised.
+    score : float
+        Of the best epoch; NaN where there is none.
+    epoch : int or None
+        That epoch, from 0.
+    curves : dict of str to list of float
+        Results of each epoch, as in `fanin.history.History`.
+    metrics : dict
+        What else an objective function returned.
+    error : str or None
+        Why it diverged or failed.
+    network : MLP or None
+        With the parameters of the best epoch. It is trained again, to the same bits, where the
+        search did not keep it; None where the objective is a function.
+    """
+
+    number: int
+    params: dict[str, Any]
+    status: str
+    score: float = math.nan
+    epoch: int | None = None
+    curves: dict[str, list[float]] = field(default_factory=dict)
+    metrics: dict[str, Any] = field(default_factory=dict)
+    error: str | None = None
+    larger_is_better: bool = field(default=True, repr=False)
+    _network: MLP | None = field(default=None, repr=False, compare=False)
+    _train: Callable[[Trial], MLP | None] | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def network(self) -> MLP | None:
+        """The trained network; see the class."""
+        if self._network is None and self._train is not None and self.epoch is not None:
+            self._network = self._train(self)
+        return self._network
+
+    @property
+    def merit(self) -> float:
+        """The score, turned so that larger is better."""
+        return self.score if self.larger_is_better else -self.score
+
+    @property
+    def ended_well(self) -> bool:
+        """Whether it has a score that counts."""
+        return self.status in ("done", "pruned") and math.isfinite(self.score)
+
+
+def line_of(report: Report, rung: int, params: Mapping[str, Any]) -> dict[str, Any]:
+    """What the log says of a report."""
+    line: dict[str, Any] = {"trial": report.trial}
+    if rung:
+        line["rung"] = rung
+    line |= {"params": plain(params), "status": report.status, "score": plain(report.score)}
+    extra = {
+        "epoch": report.epoch,
+        "curves": plain(report.curves),
+        "metrics": plain(report.metrics),
+        "error": report.error,
+    }
+    return line | {name: value for name, value in extra.items() if value not in (None, {})}
+
+
+def report_of(line: Mapping[str, Any]) -> Report:
+    """The report that a line was made of, but for its network."""
+    return Report(
+        int(line["trial"]),
+        str(line["status"]),
+        float(line["score"]),
+        line.get("epoch"),
+        {str(k): [float(v) for v in values] for k, values in line.get("curves", {}).items()},
+        dict(line.get("metrics", {})),
+        line.get("error"),
+    )
+
+
+class TrialLog:
+    """The file of a search; without a path, nothing."""
+
+    def __init__(self, path: str | os.PathLike[str] | None, header: Mapping[str, Any]) -> None:
+        self.path = None if path is None else Path(path)
+        self.header = {"fanin": "search", "format": FORMAT, **plain(header)}
+        self._file: BinaryIO | None = None
+        self._keys: list[Key] = []
+        self._lines: dict[Key, bytes] = {}
+        self._synced = 0.0
+        self._dirty = False
+
+    def open(self, resume: bool) -> dict[Key, dict[str, Any]]:
+        """Locks the file and reads the lines that are there."""
+        if self.path is None:
+            return {}
+        self._file = self.path.open("a+b")
+        try:
+            _lock(self._file, self.path)
+            self._file.seek(0)
+            text = self._file.read()
+            if text and not resume:
+                raise ValueError(
+                    f"log: {self.path} holds a search already; resume=True goes on with it, "
+                    "another path begins anew"
+                )
+            return self._read(text)
+        except BaseException:
+            self._file.close()
+            raise
+
+    def _read(self, text: bytes) -> dict[Key, dict[str, Any]]:
+        assert self._file is not None
+        whole, _, torn = text.rpartition(b"\n")
+        lines = whole.split(b"\n") if whole else []
+        if torn:  # the last write of a process that was killed
+            self._file.truncate(len(text) - len(torn))
+        if not lines:
+            self._file.write(_json(self.header))
+            self.sync()
+            return {}
+        self._check_header(self._parsed(1, lines[0]))
+        found: dict[Key, dict[str, Any]] = {}
+        for number, line in enumerate(lines[1:], 2):
+            parsed = self._parsed(number, line)
+            try:
+                report_of(parsed)
+                key = int(parsed.get("rung", 0)), int(parsed["trial"])
+            except (KeyError, TypeError, ValueError, AttributeError) as error:
+                raise ValueError(
+                    f"log: {self.path}, line {number}: expected a trial ({error!r})"
+                ) from None
+            found.setdefault(key, parsed)
+            self._remember(key, line + b"\n")
+        return found
+
+    def _parsed(self, number: int, line: bytes) -> dict[str, Any]:
+        try:
+            parsed = json.loads(line)
+        except ValueError as error:
+            raise ValueError(f"log: {self.path}, line {number}: {error}") from None
+        if not isinstance(parsed, dict):
+            raise ValueError(f"log: {self.path}, line {number}: expected a JSON object")
+        return parsed
+
+    def _check_header(self, found: Mapping[str, Any]) -> None:
+        if found.get("fanin") != "search":
+            raise ValueError(f"log: expected the log of a search, got another file: {self.path}")
+        differences = list(_differences(found, self.header))
+        if differences:
+            raise ValueError(
+                f"log: {self.path} was written by another search: {'; '.join(differences)}"
+            )
+
+    def _remember(self, key: Key, line: bytes) -> None:
+        self._keys.append(key)
+        self._lines.setdefault(key, line)
+
+    def append(self, key: Key, line: Mapping[str, Any]) -> None:
+        """Hands a line to the system; `sync` brings it to the disk."""
+        if self._file is None:
+            return
+        text = _json(line)
+        self._file.write(text)
+        self._remember(key, text)
+        self._dirty = True
+
+    def tick(self) -> None:
+        """Syncs where there is something to, and the last time is 50 ms ago."""
+        if self._file is not None and self._dirty:
+            self._file.flush()
+            if time.monotonic() - self._synced > SYNC_SECONDS:
+                self.sync()
+
+    def sync(self) -> None:
+        """Everything that was appended is on the disk."""
+        if self._file is not None:
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            self._synced, self._dirty = time.monotonic(), False
+
+    def close(self, complete: bool) -> None:
+        """Syncs; of a complete search, puts the lines in order."""
+        if self._file is None or self.path is None:
+            return
+        try:
+            self.sync()
+            if complete and self._keys != sorted(self._lines):
+                with atomic_write(self.path) as file:
+                    file.write(_json(self.header))
+                    file.writelines(self._lines[key] for key in sorted(self._lines))
+        finally:
+            self._file.close()
+            self._file = None
+
+
+def _json(line: Mapping[str, Any]) -> bytes:
+    return json.dumps(line, allow_nan=False, ensure_ascii=False).encode() + b"\n"
+
+
+def _differences(found: Any, expected: Any, name: str = "") -> Sequence[str]:
+    """Where two JSON values differ, in words."""
+    if isinstance(found, Mapping) and isinstance(expected, Mapping):
+        keys = dict.fromkeys([*found, *expected])
+        return [
+            text
+            for key in keys
+            for text in _differences(
+                found.get(key, "nothing"),
+                expected.get(key, "nothing"),
+                f"{name}.{key}" if name else key,
+            )
+        ]
+    if found != expected and name.endswith(".sha256"):
+        return [f"{name.removesuffix('.sha256')} has other values"]
+    return [] if found == expected else [f"{name} is {found!r} there, {expected!r} here"]
+
+
+def _lock(file: BinaryIO, path: Path) -> None:
+    """Refuses a second search on one file; the lock ends with the process."""
+    with contextlib.suppress(ImportError):  # Windows has no such locks
+        import fcntl
+
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ValueError(f"log: expected a free file, but a search is writing {path}") from None
+        except OSError:  # some network file systems have no locks either
+            pass

@@ -1,0 +1,124 @@
+"""``fanin lecture augmentation``: its pictures, what they are of, and its numbers."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fanin.chapters import augmentation
+from fanin.chapters.augmentation import Images
+from fanin.chapters.story import Data, Heading, Picture, Table
+from fanin.cli import main
+
+PICTURES = ["flips", "crops", "colour", "others", "cutout", "mixed", "training"]
+
+
+@pytest.fixture(autouse=True)
+def small_and_alone(tmp_path, monkeypatch):
+    """In an empty folder, of a machine without data sets, with short training."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("FANIN_CIFAR10", raising=False)
+    monkeypatch.setattr(augmentation._named_data, "installed", lambda name: None)  # noqa: ARG005
+    monkeypatch.setattr(augmentation, "EPOCHS", 2)
+    monkeypatch.setattr(augmentation, "HIDDEN", 16)
+
+
+def saved(path, height, width, channels=0, classes=3, n=60, dtype="uint8"):
+    rng = np.random.default_rng(0)
+    shape = (n, height, width, channels) if channels else (n, height, width)
+    X = rng.integers(0, 256, shape).astype(dtype)
+    np.savez(path, X=X if dtype == "uint8" else X / 255, y=np.arange(n) % classes)
+    return str(path)
+
+
+@pytest.mark.parametrize("channels", [0, 1, 3])
+def test_pictures_page_and_numbers(channels, capsys):
+    pytest.importorskip("matplotlib")
+    data = saved("small.npz", 9, 6, channels)
+    assert main(["lecture", "augmentation", "--data", data, "--out", "story"]) == 0
+    printed = capsys.readouterr()
+    assert printed.err == ""
+    names = [f"augmentation-{name}.png" for name in PICTURES]
+    assert sorted(path.name for path in Path("story").iterdir()) == sorted([*names, "lecture.html"])
+    assert all(Path("story", name).read_bytes().startswith(b"\x89PNG") for name in names)
+    page = Path("story/lecture.html").read_text(encoding="utf-8")
+    assert '<section id="augmentation">' in page
+    assert page.count("<img") == len(names)
+    way = "crop, flip" if channels else "small moves"
+    rows = re.findall(r"^  (none|crop, flip|small moves|.*Mixup) +(\d+\.\d %)", printed.out, re.M)
+    assert [name for name, _ in rows] == ["none", way, f"{way}, Mixup"]
+
+
+def test_the_lectures_headings_and_sentences_are_there():
+    chapter = augmentation.chapter(Data.load(saved("small.npz", 24, 24, 3), 0), 0)
+    headings = [block.text for block in chapter.blocks if isinstance(block, Heading)]
+    assert headings[:6] == [
+        "Horizontal flips",
+        "Random crops and scales",
+        "Colour jitter",
+        "And others",
+        "Cutout",
+        "Mixup and CutMix",
+    ]
+    (table,) = [block for block in chapter.blocks if isinstance(block, Table)]
+    assert len(table.rows) == 3
+    alts = [block.alt for block in chapter.blocks if isinstance(block, Picture)]
+    assert len(set(alts)) == len(PICTURES)
+
+
+def test_one_image_of_each_class():
+    data = Data.load(saved("many.npz", 30, 24, 3, classes=7), 0)
+    images = Images.of(data, 0)
+    assert images.X.shape == (7, 30, 24, 3)
+    assert sorted(images.labels) == [str(i) for i in range(7)]
+    for image, label in zip(images.X, images.labels, strict=True):
+        same = (image == data.X).all(axis=(1, 2, 3))
+        assert data.y[same].tolist() == [int(label)]
+    assert images.one(2).tobytes() == images.X[2].tobytes()
+
+
+def test_images_of_cifar_10_take_the_place_of_small_ones(monkeypatch):
+    rng = np.random.default_rng(0)
+    x = rng.integers(0, 256, (60, 32, 32, 3), dtype=np.uint8)
+    np.savez("cifar.npz", x=x, y=np.arange(60) % 10)
+    small = Data.load(saved("small.npz", 9, 9), 0)
+    large = Data.load(saved("large.npz", 24, 24), 0)
+    assert Images.of(small, 0).X.shape[1:] == (9, 9)
+    monkeypatch.setenv("FANIN_CIFAR10", "cifar.npz")
+    images = Images.of(small, 0)
+    assert images.source == "CIFAR-10"
+    assert images.X.shape == (10, 32, 32, 3)
+    assert set(images.labels) >= {"airplane", "frog", "truck"}
+    assert Images.of(large, 0).source == "large"
+
+
+def test_data_without_images_have_pictures_of_others_and_no_training(capsys):
+    np.savez("table.npz", X=np.random.default_rng(0).random((40, 5)), y=np.arange(40) % 2)
+    chapter = augmentation.chapter(Data.load("table.npz", 0), 0)
+    assert not [block for block in chapter.blocks if isinstance(block, Table)]
+    files = [block.file for block in chapter.blocks if isinstance(block, Picture)]
+    assert files == [f"augmentation-{name}.png" for name in PICTURES[:-1]]
+    pytest.importorskip("matplotlib")
+    assert main(["lecture", "augmentation", "--data", "table.npz", "--out", "story"]) == 0
+    assert "augmentation-mixed.png" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("scale", [1.0, 50.0])
+def test_float_images_are_shown_where_a_pipeline_takes_them(scale):
+    X = np.random.default_rng(0).random((40, 24, 24, 3)).astype(np.float32) * scale
+    np.savez("floats.npz", X=X, y=np.arange(40) % 2)
+    images = Images.of(Data.load("floats.npz", 0), 0)
+    assert images.source == ("floats" if scale == 1 else "digits")
+
+
+def test_a_seed_gives_the_same_chapter():
+    data = Data.load(saved("small.npz", 8, 8), 0)
+    first, again, other = (
+        next(b for b in augmentation.chapter(data, seed).blocks if isinstance(b, Table)).rows
+        for seed in (0, 0, 5)
+    )
+    assert first == again
+    assert first != other
