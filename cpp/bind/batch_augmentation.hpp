@@ -2,7 +2,7 @@
 #include <memory>
 #include <optional>
 
-#include "engine/augmented_batch.hpp"
+#include "engine/augment/augmented_batch.hpp"
 
 namespace fanin::bind {
 

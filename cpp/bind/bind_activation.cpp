@@ -4,7 +4,7 @@
 #include "bind/names.hpp"
 #include "core/parallel.hpp"
 #include "isa/dispatch.hpp"
-#include "kernels/math_function.hpp"
+#include "simd/math_function.hpp"
 
 namespace fanin::bind {
 

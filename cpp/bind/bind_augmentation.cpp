@@ -10,7 +10,7 @@
 #include "bind/signals.hpp"
 #include "core/clock.hpp"
 #include "core/parallel.hpp"
-#include "engine/augmentation.hpp"
+#include "engine/augment/augmentation.hpp"
 
 namespace fanin::bind {
 
@@ -255,7 +255,7 @@ py::tuple draw(const Augmentation& aug, const py::array& indices, std::uint64_t 
 void bind_augmentation(py::module_& m) {
   py::class_<Augmentation, std::shared_ptr<Augmentation>>(m, "Augmentation")
       .def(py::init(&make), py::arg("ops"), py::arg("seed"),
-           "A pipeline of operations (kind, p, numbers): see engine/augmentation.hpp.")
+           "A pipeline of operations (kind, p, numbers): see engine/augment/augmentation.hpp.")
       .def_property_readonly("variants", &Augmentation::variants)
       .def_property_readonly("normalizes", &Augmentation::normalizes)
       .def(
@@ -269,7 +269,7 @@ void bind_augmentation(py::module_& m) {
       .def("draw", &draw, py::arg("indices"), py::arg("epoch"), py::arg("heights"),
            py::arg("widths"),
            "What is drawn for samples: applied (N, ops), values (N, ops, 10); what they are stands "
-           "beside draw_values of engine/augmentation_draw.cpp.")
+           "beside draw_values of engine/augment/augmentation_draw.cpp.")
       .def("run", &run, py::arg("images"), py::arg("indices"), py::arg("epoch"), py::arg("out"),
            py::arg("planar"), py::arg("mask"), py::arg("n_threads"), "Augments images into out.");
 }

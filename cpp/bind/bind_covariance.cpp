@@ -2,7 +2,7 @@
 
 #include "bind/arrays.hpp"
 #include "bind/signals.hpp"
-#include "engine/covariance.hpp"
+#include "engine/statistics/covariance.hpp"
 
 namespace fanin::bind {
 

@@ -1,4 +1,4 @@
-#include "engine/many.hpp"
+#include "engine/network/many.hpp"
 
 #include "bind/engine.hpp"
 #include "bind/rule.hpp"

@@ -6,7 +6,7 @@
 #include "bind/names.hpp"
 #include "bind/signals.hpp"
 #include "core/parallel.hpp"
-#include "engine/mixing.hpp"
+#include "engine/augment/mixing.hpp"
 
 namespace fanin::bind {
 

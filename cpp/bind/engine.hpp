@@ -9,7 +9,7 @@
 
 #include "bind/arrays.hpp"
 #include "bind/batch_augmentation.hpp"
-#include "engine/training.hpp"
+#include "engine/network/training.hpp"
 
 namespace fanin::bind {
 

@@ -1,7 +1,7 @@
 #pragma once
 #include <string>
 
-#include "engine/mixing.hpp"
+#include "engine/augment/mixing.hpp"
 
 namespace fanin::bind {
 

@@ -11,7 +11,7 @@
 #include <cmath>
 
 #include "core/view.hpp"
-#include "kernels/math_function.hpp"
+#include "simd/math_function.hpp"
 
 namespace fanin::FANIN_ISA {
 

@@ -6,9 +6,9 @@
 #include <algorithm>
 
 #include "isa/table.hpp"
-#include "kernels/math_function.hpp"
 #include "run_geometry.hpp"
 #include "run_pixels.hpp"
+#include "simd/math_function.hpp"
 
 namespace fanin::test {
 

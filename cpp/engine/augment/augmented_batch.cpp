@@ -1,4 +1,4 @@
-#include "engine/augmented_batch.hpp"
+#include "engine/augment/augmented_batch.hpp"
 
 #include <algorithm>
 

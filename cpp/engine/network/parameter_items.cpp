@@ -1,4 +1,4 @@
-#include "engine/parameter_items.hpp"
+#include "engine/network/parameter_items.hpp"
 
 #include <algorithm>
 

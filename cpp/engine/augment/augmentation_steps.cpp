@@ -1,8 +1,8 @@
 #include <algorithm>
 
-#include "engine/augmentation_room.hpp"
+#include "engine/augment/augmentation_room.hpp"
 #include "isa/dispatch.hpp"
-#include "kernels/math_function.hpp"
+#include "simd/math_function.hpp"
 
 namespace fanin {
 

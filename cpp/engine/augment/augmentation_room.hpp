@@ -3,8 +3,8 @@
 #include <vector>
 
 #include "core/aligned.hpp"
-#include "engine/augmentation_plan.hpp"
-#include "engine/geometry.hpp"
+#include "engine/augment/augmentation_plan.hpp"
+#include "engine/augment/geometry.hpp"
 #include "kernels/image_colour.hpp"
 
 namespace fanin {

@@ -1,6 +1,6 @@
 #pragma once
 #include "core/clock.hpp"
-#include "engine/parameter_items.hpp"
+#include "engine/network/parameter_items.hpp"
 
 namespace fanin {
 

@@ -1,8 +1,8 @@
 #pragma once
 #include <memory>
 
-#include "engine/first_layers.hpp"
-#include "engine/row_pass.hpp"
+#include "engine/network/first_layers.hpp"
+#include "engine/network/row_pass.hpp"
 
 namespace fanin {
 

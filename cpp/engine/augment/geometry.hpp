@@ -2,7 +2,7 @@
 #include <vector>
 
 #include "core/aligned.hpp"
-#include "engine/augmentation.hpp"
+#include "engine/augment/augmentation.hpp"
 #include "kernels/image_geometry.hpp"
 #include "kernels/image_layout.hpp"
 

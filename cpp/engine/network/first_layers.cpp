@@ -1,4 +1,4 @@
-#include "engine/first_layers.hpp"
+#include "engine/network/first_layers.hpp"
 
 #include <algorithm>
 

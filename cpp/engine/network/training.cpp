@@ -1,4 +1,4 @@
-#include "engine/training.hpp"
+#include "engine/network/training.hpp"
 
 #include <algorithm>
 #include <cmath>

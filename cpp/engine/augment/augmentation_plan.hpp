@@ -2,7 +2,7 @@
 #include <string>
 #include <vector>
 
-#include "engine/augmentation.hpp"
+#include "engine/augment/augmentation.hpp"
 
 namespace fanin {
 

@@ -1,8 +1,8 @@
 #pragma once
 #include "core/clock.hpp"
-#include "engine/augmentation.hpp"
-#include "engine/mixing.hpp"
-#include "engine/network.hpp"
+#include "engine/augment/augmentation.hpp"
+#include "engine/augment/mixing.hpp"
+#include "engine/network/network.hpp"
 
 namespace fanin {
 

@@ -1,5 +1,5 @@
 #pragma once
-#include "engine/network.hpp"
+#include "engine/network/network.hpp"
 #include "kernels/optimizer.hpp"
 
 namespace fanin {

@@ -1,9 +1,9 @@
 #include <algorithm>
 #include <cmath>
 
-#include "engine/augmentation_plan.hpp"
+#include "engine/augment/augmentation_plan.hpp"
 #include "isa/dispatch.hpp"
-#include "kernels/math_function.hpp"
+#include "simd/math_function.hpp"
 
 namespace fanin {
 

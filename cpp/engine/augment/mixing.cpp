@@ -1,11 +1,11 @@
-#include "engine/mixing.hpp"
+#include "engine/augment/mixing.hpp"
 
 #include <algorithm>
 #include <cmath>
 #include <cstring>
 
 #include "isa/dispatch.hpp"
-#include "kernels/math_function.hpp"
+#include "simd/math_function.hpp"
 
 namespace fanin {
 

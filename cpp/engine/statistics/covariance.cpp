@@ -1,4 +1,4 @@
-#include "engine/covariance.hpp"
+#include "engine/statistics/covariance.hpp"
 
 #include <algorithm>
 #include <cmath>

@@ -1,4 +1,4 @@
-#include "engine/geometry.hpp"
+#include "engine/augment/geometry.hpp"
 
 #include <algorithm>
 #include <cmath>

@@ -1,11 +1,11 @@
-#include "engine/augmentation_plan.hpp"
+#include "engine/augment/augmentation_plan.hpp"
 
 #include <algorithm>
 #include <cmath>
 #include <stdexcept>
 
 #include "isa/dispatch.hpp"
-#include "kernels/math_function.hpp"
+#include "simd/math_function.hpp"
 
 namespace fanin {
 

@@ -1,10 +1,10 @@
-#include "engine/augmentation.hpp"
+#include "engine/augment/augmentation.hpp"
 
 #include <algorithm>
 #include <stdexcept>
 
-#include "engine/augmentation_plan.hpp"
-#include "engine/augmentation_room.hpp"
+#include "engine/augment/augmentation_plan.hpp"
+#include "engine/augment/augmentation_room.hpp"
 
 namespace fanin {
 

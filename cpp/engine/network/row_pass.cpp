@@ -1,4 +1,4 @@
-#include "engine/row_pass.hpp"
+#include "engine/network/row_pass.hpp"
 
 #include <algorithm>
 

@@ -1,6 +1,6 @@
 #include <algorithm>
 
-#include "engine/augmentation_room.hpp"
+#include "engine/augment/augmentation_room.hpp"
 #include "isa/dispatch.hpp"
 #include "kernels/image_layout.hpp"
 

@@ -1,4 +1,4 @@
-#include "engine/network.hpp"
+#include "engine/network/network.hpp"
 
 #include <algorithm>
 #include <optional>

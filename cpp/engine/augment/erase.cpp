@@ -1,7 +1,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "engine/augmentation_room.hpp"
+#include "engine/augment/augmentation_room.hpp"
 #include "isa/dispatch.hpp"
 
 namespace fanin {

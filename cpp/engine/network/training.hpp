@@ -1,6 +1,6 @@
 #pragma once
-#include "engine/augmented_batch.hpp"
-#include "engine/row_pass.hpp"
+#include "engine/augment/augmented_batch.hpp"
+#include "engine/network/row_pass.hpp"
 
 namespace fanin {
 
