@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from fanin import MLP, datasets, optim
+from fanin._typing import Array
 from fanin.augment import (
     ColorJitter,
     Compose,
@@ -25,20 +26,10 @@ from fanin.augment import (
     RandomResizedCrop,
     Transform,
 )
-from fanin.chapters.story import (
-    Array,
-    Block,
-    Chapter,
-    Data,
-    Heading,
-    Lines,
-    Table,
-    final,
-    percent,
-    picture,
-    train,
-)
+from fanin.chapters.story import Data, final, percent, train
 from fanin.datasets import named
+from fanin.document.blocks import Block, Chapter, Heading, Lines, Table
+from fanin.plots.picture import picture
 from fanin.random import Generator
 
 CIFAR = "FANIN_CIFAR10"

@@ -7,18 +7,9 @@ from typing import Any
 import numpy as np
 
 from fanin import MLP, layers, optim
-from fanin.chapters.story import (
-    Block,
-    Chapter,
-    Data,
-    Heading,
-    Lines,
-    Table,
-    final,
-    percent,
-    picture,
-    train,
-)
+from fanin.chapters.story import Data, final, percent, train
+from fanin.document.blocks import Block, Chapter, Heading, Lines, Table
+from fanin.plots.picture import picture
 from fanin.random import Generator
 
 KEEP = 0.5

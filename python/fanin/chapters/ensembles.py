@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 
 from fanin import ensemble
-from fanin.chapters.story import Chapter, Data, Remark, Table, percent, picture
+from fanin.chapters.story import Data, percent
+from fanin.document.blocks import Chapter, Remark, Table
+from fanin.plots.picture import picture
 
 MEMBERS, EPOCHS = 5, 10
 WAYS: tuple[tuple[str, str, dict[str, Any]], ...] = (

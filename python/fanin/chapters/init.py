@@ -9,21 +9,10 @@ from typing import Any
 import numpy as np
 
 from fanin import MLP, initializers, optim
-from fanin.chapters.story import (
-    Block,
-    Chapter,
-    Data,
-    Heading,
-    Lines,
-    Table,
-    curve,
-    final,
-    number,
-    percent,
-    picture,
-    train,
-)
+from fanin.chapters.story import Data, curve, final, number, percent, train
 from fanin.diagnostics import ActivationReport, activation_statistics
+from fanin.document.blocks import Block, Chapter, Heading, Lines, Table
+from fanin.plots.picture import picture
 
 WIDTH, DEPTH, ROWS = 4096, 6, 16
 SMALL_WIDTH, EPOCHS = 256, 10

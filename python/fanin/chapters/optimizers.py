@@ -7,24 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from fanin import MLP, optim
-from fanin.chapters.story import (
-    Block,
-    Chapter,
-    Data,
-    Heading,
-    Lines,
-    Picture,
-    Remark,
-    Table,
-    best_of,
-    curve,
-    final,
-    number,
-    percent,
-    picture,
-    train,
-)
+from fanin.chapters.story import Data, best_of, curve, final, number, percent, train
+from fanin.document.blocks import Block, Chapter, Heading, Lines, Picture, Remark, Table
 from fanin.plots import surfaces
+from fanin.plots.picture import picture
 
 RATES = (1.0, 1e-1, 1e-2, 1e-3, 1e-4)
 EPOCHS = 15

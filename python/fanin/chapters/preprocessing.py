@@ -7,21 +7,10 @@ from typing import Any
 import numpy as np
 
 from fanin import MLP, optim
-from fanin.chapters.story import (
-    Array,
-    Block,
-    Chapter,
-    Data,
-    Heading,
-    Remark,
-    Table,
-    best_of,
-    curve,
-    final,
-    percent,
-    picture,
-    train,
-)
+from fanin._typing import Array
+from fanin.chapters.story import Data, best_of, curve, final, percent, train
+from fanin.document.blocks import Block, Chapter, Heading, Remark, Table
+from fanin.plots.picture import picture
 from fanin.preprocessing import PCA, Normalize, Whiten, ZeroCenter
 
 RATES = (1.0, 0.3, 0.1, 0.03, 0.01, 0.001, 1e-4)

@@ -8,21 +8,9 @@ import numpy as np
 
 from fanin import MLP, optim
 from fanin.callbacks.base import Callback, Logs
-from fanin.chapters.story import (
-    Block,
-    Chapter,
-    Data,
-    Heading,
-    Lines,
-    Remark,
-    Table,
-    curve,
-    final,
-    number,
-    percent,
-    picture,
-    train,
-)
+from fanin.chapters.story import Data, curve, final, number, percent, train
+from fanin.document.blocks import Block, Chapter, Heading, Lines, Remark, Table
+from fanin.plots.picture import picture
 
 RATES = (("too small", 1e-4), ("right", 0.1), ("too large", 30.0))
 EPOCHS = 15

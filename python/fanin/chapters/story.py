@@ -1,86 +1,20 @@
-"""What chapters are made of, and the data and training runs that they share."""
+"""The data and training runs that the chapters share."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fanin import MLP, DivergenceWarning, datasets
+from fanin._typing import Array
 from fanin.callbacks.history import History
 from fanin.random import Generator
 
-Array = NDArray[Any]
-
 MOST_ROWS, MOST_TEST_ROWS = 3000, 2000  # so that the whole lecture takes a minute
-
-
-@dataclass(frozen=True)
-class Heading:
-    """The title of a section."""
-
-    text: str
-
-
-@dataclass(frozen=True)
-class Lines:
-    """What a program prints, as it stands."""
-
-    text: str
-
-
-@dataclass(frozen=True)
-class Remark:
-    """A remark of the lecture."""
-
-    text: str
-
-
-@dataclass(frozen=True)
-class Table:
-    """Cells as text; the first column names the rows."""
-
-    caption: str
-    header: Sequence[str]
-    rows: Sequence[Sequence[str]]
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A file that `write` makes, and what it shows."""
-
-    file: str
-    alt: str
-    caption: str
-    write: Callable[[Path], None]
-
-
-def picture(file: str, alt: str, caption: str, draw: Callable[[], Any]) -> Picture:
-    """A picture of the axes that `draw` gives when its time has come."""
-
-    def write(path: Path) -> None:
-        from fanin import plots
-
-        plots.save(np.asarray(draw(), dtype=object).flat[0].figure, path)
-
-    return Picture(file, alt, caption, write)
-
-
-# A string is a paragraph, with `code`, *emphasis* and **names**.
-Block = str | Heading | Lines | Remark | Table | Picture
-
-
-@dataclass(frozen=True)
-class Chapter:
-    """A title, and what follows in its order."""
-
-    title: str
-    blocks: Sequence[Block]
 
 
 @dataclass(frozen=True)

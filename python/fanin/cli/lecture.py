@@ -10,9 +10,11 @@ from pathlib import Path
 
 from fanin._core import __version__
 from fanin._files import atomic_write
-from fanin.chapters.story import Chapter, Data, Picture
+from fanin.chapters.story import Data
 from fanin.cli.shared import _check_writable, _fresh_folder
-from fanin.document.html import lines, page
+from fanin.document.blocks import Chapter, Picture
+from fanin.document.html import page
+from fanin.document.text import chapter_lines
 
 # In the lecture's order: the names of the chapters and of their modules.
 CHAPTERS = (
@@ -35,8 +37,8 @@ def lecture(args: argparse.Namespace) -> int:
     data = Data.load(args.data, args.seed)
     chapters = {}
     for name in CHAPTERS if args.chapter == "all" else (args.chapter,):
-        chapters[name] = importlib.import_module(f"fanin._lecture.{name}").chapter(data, args.seed)
-        for line in lines(chapters[name]):
+        chapters[name] = importlib.import_module(f"fanin.chapters.{name}").chapter(data, args.seed)
+        for line in chapter_lines(chapters[name]):
             print(line, flush=True)
     out.mkdir(parents=True, exist_ok=True)
     images = _pictures(chapters, out)
