@@ -22,12 +22,11 @@ from queue import Empty, SimpleQueue
 from typing import Any, Self
 
 import numpy as np
-import numpy.typing as npt
 
 from fanin._runtime import get_num_threads
+from fanin._typing import Array
 from fanin.callbacks.base import Callback, Logs
 
-Array = npt.NDArray[Any]
 Arrays = Mapping[str, Array]
 Task = tuple[int, Any]
 

@@ -7,17 +7,14 @@ these are random pairs. So, other than all else, the result depends on the batch
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from fanin._typing import Array
 from fanin._validate import describe, one_of, plain_array, real, whole
 from fanin.augment.transform import Transform, probability
 
 __all__ = ["CutMix", "Mixup"]
-
-Array = npt.NDArray[Any]
 
 
 @dataclass(frozen=True, repr=False)

@@ -6,16 +6,14 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from fanin import _validate
+from fanin._typing import Array
 from fanin.callbacks.base import Callback, Logs
 from fanin.network import MLP
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-Array = npt.NDArray[Any]
 
 
 class ParameterAverage(Callback):

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from fanin import _validate
+from fanin._typing import Array
 from fanin.callbacks.base import Callback, Logs
 from fanin.ensemble.members import SEED_STREAM, Failure, Member, Rows, check, train_all
 from fanin.ensemble.model import Ensemble
@@ -18,7 +18,6 @@ from fanin.network import MLP
 from fanin.random import package_generator
 from fanin.schedules import CyclicCosine
 
-Array = npt.NDArray[Any]
 Options = Mapping[str, Any]
 
 VARIANTS: tuple[Options, ...] = (

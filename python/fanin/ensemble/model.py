@@ -11,12 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from fanin import _core, _validate, checkpoint, losses
+from fanin._typing import Array, Floats, PathLike
 from fanin.ensemble.members import Failure
 from fanin.network import MLP
 from fanin.network.passes import Targets
-
-Array = npt.NDArray[Any]
-Floats = npt.NDArray[np.float64]
 
 COMBINATIONS = ("probability", "logits", "vote")
 
@@ -213,7 +211,7 @@ class Ensemble:
 
     # Files
 
-    def save(self, path: str | os.PathLike[str]) -> None:
+    def save(self, path: PathLike) -> None:
         """Writes all members to one file, or leaves the old one.
 
         The file is an ``.npz`` archive, whatever its extension, with a JSON header and a checksum
@@ -233,7 +231,7 @@ class Ensemble:
         checkpoint.save_archive(path, header, arrays)
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Self:
+    def load(cls, path: PathLike) -> Self:
         """Reads what `save` wrote. It never runs code from the file.
 
         Raises

@@ -7,9 +7,9 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fanin import _validate, optim
+from fanin._typing import Array, Floats
 from fanin.callbacks.base import Callback, Logs
 from fanin.network import MLP
 from fanin.plots.runs import HistoryLike, compare
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
 __all__ = ["gd_vs_sgd", "learning_rates"]
 
-Doubles = NDArray[np.float64]
 
 FIRST = -2.0  # where descent begins on x**2 / 2
 COLOURS = (BLUE, GREEN, VERMILION, BLACK, SKY)
@@ -138,17 +137,17 @@ class _Steps(Callback):
         self.path.append(_point(self.network))
 
 
-def _point(net: MLP) -> Doubles:
+def _point(net: MLP) -> Floats:
     return np.array([net.params["W1"][0, 0], net.params["b1"][0]])
 
 
-def _set_point(net: MLP, point: Sequence[float] | Doubles) -> None:
+def _set_point(net: MLP, point: Sequence[float] | Floats) -> None:
     net.params["W1"][0, 0], net.params["b1"][0] = point
 
 
 def gd_vs_sgd(
-    x: NDArray[Any],
-    y: NDArray[Any],
+    x: Array,
+    y: Array,
     *,
     batch_sizes: Sequence[int | None] = (None, 32, 1),
     lr: float = 0.05,
@@ -242,7 +241,7 @@ def gd_vs_sgd(
     return axes
 
 
-def _losses(net: MLP, points: Doubles, x: Doubles, y: Doubles) -> Doubles:
+def _losses(net: MLP, points: Floats, x: Floats, y: Floats) -> Floats:
     """The loss over all rows at each (w, b)."""
     losses = np.empty(len(points))
     for i, point in enumerate(points):
@@ -251,7 +250,7 @@ def _losses(net: MLP, points: Doubles, x: Doubles, y: Doubles) -> Doubles:
     return losses
 
 
-def _contours(panel: Axes, net: MLP, points: Doubles, x: Doubles, y: Doubles) -> None:
+def _contours(panel: Axes, net: MLP, points: Floats, x: Floats, y: Floats) -> None:
     low, high = points.min(axis=0), points.max(axis=0)
     margin = 0.12 * (high - low)
     w, b = (np.linspace(lo - m, hi + m, 48) for lo, hi, m in zip(low, high, margin, strict=True))

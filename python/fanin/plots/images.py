@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fanin import _validate
+from fanin._typing import Array
 from fanin.augment import Compose, Normalize
 from fanin.plots.style import FAINT, INK, WIDTH, Panels, panels
 
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 __all__ = ["augmentations", "image_grid"]
 
-Array = NDArray[Any]
 
 LINE = 0.17  # inches of a line of 9 points
 CORNERS = ("top\nleft", "top\nright", "bottom\nleft", "bottom\nright", "centre")
@@ -108,7 +107,7 @@ def _variants(
 
 def _shown(images: Array, aug: Compose) -> Array:
     """Without what a `Normalize` did."""
-    for leaf in aug._leaves:
+    for leaf in aug.leaves:
         if isinstance(leaf, Normalize):
             images = images * np.asarray(leaf.std, np.float32) + np.asarray(leaf.mean, np.float32)
     return images

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fanin import _validate, optim
+from fanin._files import atomic_write
+from fanin._typing import PathLike
 from fanin.plots.style import (
     BLACK,
     BLUE,
@@ -24,7 +25,7 @@ from fanin.plots.style import (
     tidy,
     title,
 )
-from fanin.plots.surfaces import Surface
+from fanin.plots.surfaces import SURFACES, Surface
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -95,7 +96,7 @@ def optimizer_paths(
 
 
 def animate_optimizers(
-    path: str | os.PathLike[str],
+    path: PathLike,
     rates: Mapping[str, float] | None = None,
     *,
     surfaces: Sequence[str] = ("saddle", "beale"),
@@ -118,8 +119,6 @@ def animate_optimizers(
     OSError
         Where the file cannot be written.
     """
-    from fanin._files import atomic_write
-
     axes, lines = _draw(rates, surfaces, None)
     try:
         from PIL import Image
@@ -172,7 +171,7 @@ def _draw(
     rates: Mapping[str, float] | None, surfaces: Sequence[str], ax: Any
 ) -> tuple[Panels, list[list[Line2D]]]:
     chosen = [
-        surfaces.get(name)
+        SURFACES[_validate.one_of("surfaces", name, SURFACES)]
         for name in _validate.sequence("surfaces", surfaces, "a list of saddle and beale")
     ]
     if not chosen:

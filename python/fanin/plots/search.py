@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from fanin._typing import Floats
 from fanin.plots.style import BLUE, FAINT, GRID, INK, VERMILION, Panels, panels, tidy, title
 from fanin.tuning.space import Choice, Parameter, Range, plain
 
@@ -276,7 +276,7 @@ def _layout(panel: Axes, result: SearchResult, limits: tuple[float, float]) -> A
     """The trials in the plane of the first two parameters, ticks for the values along its edges."""
     (x_name, x_kind), (y_name, y_kind) = list(result.space.items())[:2]
 
-    def points(trials: Sequence[Trial]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def points(trials: Sequence[Trial]) -> tuple[Floats, Floats]:
         x = np.array([_coordinate(x_kind, t.params[x_name]) for t in trials])
         return x, np.array([_coordinate(y_kind, t.params[y_name]) for t in trials])
 
