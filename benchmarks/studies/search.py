@@ -1,8 +1,8 @@
 """The lecture's coarse search against its peers, and the overhead of a search.
 
 ``python -m benchmarks.studies.search``: 100 random trials (lr 10^U(-6,-3), reg 10^U(-5,5)) of 5
-epochs of 3072-50-10, batch 100, momentum, on 4,000 CIFAR-10 images with 1,000 to validate, from the .npz (x,
-y) that FANIN_CIFAR10 names, else noise of that shape. The peers, scikit-learn's MLPClassifier and
+epochs of 3072-50-10, batch 100, momentum, on 4,000 CIFAR-10 images with 1,000 to validate, from
+the .npz (x, y) that FANIN_CIFAR10 names, else noise of that shape. The peers, MLPClassifier and
 PyTorch, are driven by joblib over 2 processes of one thread each, are given float32 rows made
 beforehand, and validate once, at the end; fanin starts from uint8 and validates after each epoch.
 Then 10,000 trials of a function that does nothing, with and without a log. Ends with exit code 1

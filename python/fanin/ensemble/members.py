@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from fanin import _validate
 from fanin._runtime import get_num_threads
+from fanin._typing import Array
 from fanin.callbacks import History
 from fanin.callbacks.standard import open_bar
 from fanin.executors import Arrays, InMemory, OnDisk, Pool, StopWhenSet, reason_of
@@ -80,7 +81,8 @@ def train(
     if stop is not None:
         options["callbacks"] = [*options.get("callbacks", ()), StopWhenSet(stop)]
     net = MLP(**member.network)
-    history = net.fit(**_own_rows(data.open(), member.rows), progress=False, **options)
+    X, y, given = _own_rows(data.open(), member.rows)
+    history = net.fit(X, y, progress=False, **given, **options)
     if history.stop_reason == "diverged":
         raise RuntimeError(
             f"diverged: the loss stopped being finite after {len(history.epoch)} whole epochs"
@@ -88,15 +90,15 @@ def train(
     return net, history
 
 
-def _own_rows(arrays: Arrays, rows: Rows | None) -> dict[str, Any]:
-    """The arguments of fit that are data."""
+def _own_rows(arrays: Arrays, rows: Rows | None) -> tuple[Array, Array, dict[str, Any]]:
+    """X, y and the options of fit that are data."""
     given: dict[str, Any] = {k: a for k, a in arrays.items() if not k.startswith("validation")}
     if rows is not None:
         own = rows.of(len(given["X"]))
         given = {name: array[own] for name, array in given.items()}
     if "validation_X" in arrays:
         given["validation_data"] = arrays["validation_X"], arrays["validation_y"]
-    return given
+    return given.pop("X"), given.pop("y"), given
 
 
 def check(member: Member, arrays: Arrays) -> None:
@@ -104,7 +106,8 @@ def check(member: Member, arrays: Arrays) -> None:
     if "epochs" in member.fit:
         _validate.whole("epochs", member.fit["epochs"], 0)
     options = copy.deepcopy(dict(member.fit)) | {"epochs": 0}
-    MLP(**member.network).fit(**_own_rows(arrays, None), progress=False, **options)
+    X, y, given = _own_rows(arrays, None)
+    MLP(**member.network).fit(X, y, progress=False, **given, **options)
 
 
 # Training all

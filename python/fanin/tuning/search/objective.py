@@ -22,6 +22,7 @@ from fanin.callbacks.monitor import Monitor
 from fanin.ensemble.builders import DATA_OPTIONS, FIT_OPTIONS, NETWORK_OPTIONS
 from fanin.executors import InMemory, OnDisk, StoppedError, StopWhenSet
 from fanin.network import MLP, inputs
+from fanin.network.options import FitOptions
 from fanin.training import DivergenceWarning
 from fanin.training.batched import Together, can_join
 from fanin.training.fit import _Fit
@@ -34,11 +35,6 @@ Options = Mapping[str, Any]
 _OWN = ("epochs", "callbacks", "n_threads", *DATA_OPTIONS)
 OPTIONS = sorted({"hidden", "depth", "lr", "seed", *NETWORK_OPTIONS, *FIT_OPTIONS}.difference(_OWN))
 PARAMETERS = sorted({"epochs", *OPTIONS})
-FIT_DEFAULTS = {
-    name: parameter.default
-    for name, parameter in inspect.signature(MLP.fit).parameters.items()
-    if parameter.default is not parameter.empty
-}
 
 # Of trials that train side by side these are the same: they share minibatches and the first
 # layer's shape. All else may differ.
@@ -182,7 +178,7 @@ class Training:
             "progress": False,
             "n_threads": n_threads,
         }
-        fit = _Fit(net, arrays["X"], arrays["y"], **{**FIT_DEFAULTS, **options, **own})
+        fit = _Fit(net, arrays["X"], arrays["y"], FitOptions(**{**options, **own}))
         return Begun(job, fit, schedule, watch)
 
     def report(self, begun: Begun) -> Report:
