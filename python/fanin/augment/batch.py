@@ -1,4 +1,4 @@
-"""Batches of images as they come: arrays of one size, or lists of any."""
+"""Batches of images, checked: arrays of one size, or lists of images of any size."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from fanin._validate import describe, plain_array
 
 _DTYPES = (np.dtype(np.uint8), np.dtype(np.float32))
 _CHANNELS = (1, 3, 4)
-MOST_SAMPLES = 2**40  # numbers of samples, each with its own part of a stream
+MOST_SAMPLES = 2**40  # each sample number has a part of a stream of its own
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class Images:
 
 
 def image_batch(name: str, images: object) -> Images:
-    """The batch, its dtype, layout and channels checked."""
+    """The batch, with dtype, layout and channels checked."""
     if isinstance(images, (list, tuple)):
         return _list_batch(name, images)
     array = plain_array(name, images)

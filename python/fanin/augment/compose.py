@@ -85,6 +85,7 @@ class Compose:
         self.mix = last if isinstance(last, mixing.Mix) else None
         self._steps = self.transforms[:-1] if self.mix else self.transforms
         check_order(self._steps, self.mix)
+        # Transforms as they run, those within a group one by one; and compiled.
         self.leaves = [leaf for step in self._steps for leaf in step._leaves()]
         self._program: list[Operation] = [op for step in self._steps for op in step._program()]
         self.engine = _core.Augmentation(self._program, self.seed)
@@ -288,6 +289,7 @@ class Compose:
         return type(self), (list(self.transforms), self.seed)
 
     def check_channels(self, n: int) -> None:
+        """Raises where an option has one number for each of other than n channels."""
         for leaf in self.leaves:
             for name, values in leaf._per_channel():
                 if len(values) not in (1, n):
@@ -312,7 +314,7 @@ class Compose:
         return result
 
     def _one_size(self, heights: Array, widths: Array) -> tuple[int, int]:
-        """The size of the results, those of all images."""
+        """The one size that all images become."""
         pairs = sorted(set(zip(heights.tolist(), widths.tolist(), strict=True)))
         sizes = {self.engine.output(*pair): pair for pair in pairs}
         if len(sizes) > 1:
@@ -355,7 +357,7 @@ class Compose:
         planar: bool,
         n_threads: int,
     ) -> Array:
-        """The second pass; with nothing before it, the only one. Returns the lambdas."""
+        """Runs the transforms, if any, then mixes; returns the lambdas."""
         ready = batch.pixels
         if self._steps or planar or not isinstance(ready, np.ndarray) or full.dtype != ready.dtype:
             ready = np.empty_like(full)
@@ -366,7 +368,7 @@ class Compose:
 
 
 def _threads(n_threads: int | None) -> int:
-    """As the core takes them; where not said, one in a child of multiprocessing."""
+    """As the core takes them; by default one in a child of multiprocessing."""
     if n_threads is None:
         processes: Any = sys.modules.get("multiprocessing.process")
         if processes is not None and processes.parent_process() is not None:

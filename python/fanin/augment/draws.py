@@ -1,4 +1,4 @@
-"""The names of what the core draws."""
+"""Names for what the core draws."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Augmented batches for others' training loops: a plain generator, and PyTorch's DataLoader."""
+"""Augmented batches for other training loops: a plain generator, and PyTorch's DataLoader."""
 
 from __future__ import annotations
 

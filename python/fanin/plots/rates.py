@@ -1,4 +1,4 @@
-"""What learning rates do to the loss: probes and range tests."""
+"""The loss at different learning rates: probes and range tests."""
 
 from __future__ import annotations
 
@@ -66,8 +66,8 @@ def rates(found: RateProbeLike | RateRangeLike, ax: Any = None) -> Axes:
     Parameters
     ----------
     found : RateProbe or RateRange
-        Of a probe, the loss of each step, a line for each rate (faint: as it is; strong: its moving
-        average); of a range test, the loss against the rate, with the suggested one.
+        Of a probe, the loss of each step, a line for each rate (strong: its moving average); of a
+        range test, the loss against the rate, and the suggested rate.
     ax : matplotlib Axes, optional
         Where to draw; by default on a new figure.
 

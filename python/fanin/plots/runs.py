@@ -19,7 +19,7 @@ LOG_RATIO = 30.0  # of largest to smallest loss, from which the axis is logarith
 
 
 class HistoryLike(Protocol):
-    """What `history` reads of a `fanin.history.History`."""
+    """What is drawn of a `fanin.callbacks.History`."""
 
     history: dict[str, list[float]]
     epoch: list[int]

@@ -1,4 +1,4 @@
-"""What a search tried, and what came of it."""
+"""The trials of a search."""
 
 from __future__ import annotations
 
@@ -90,10 +90,10 @@ class SearchResultLike(Protocol):
 
 
 def search(result: SearchResultLike, ax: Any = None) -> Panels:
-    """Draw the score against each parameter, the lecture's way to look at a search.
+    """Draw the score against each parameter, as the lecture does.
 
     Scales are logarithmic where the parameter's are. Trials that diverged or failed are crosses at
-    the foot; pruned ones are hollow; the best is a diamond.
+    the bottom; pruned ones are hollow; the best is a diamond.
 
     Parameters
     ----------
@@ -125,7 +125,7 @@ def search(result: SearchResultLike, ax: Any = None) -> Panels:
     _require_trials(result)
     axes: Panels = panels(ax, 1, len(result.space), 3.6, width=max(6.4, 3.2 * len(result.space)))[0]
     good = [t for t in result.trials if t.ended_well]
-    foot, top = _heights([t.score for t in good])
+    foot, top = _limits([t.score for t in good])
     for panel, (name, parameter) in zip(axes, result.space.items(), strict=True):
         _scatter(panel, name, parameter, result, foot)
         panel.set_ylim(foot - 0.06 * (top - foot), top + 0.06 * (top - foot))
@@ -143,8 +143,8 @@ def _require_trials(result: SearchResultLike) -> None:
         raise ValueError("result: expected at least one trial, got none")
 
 
-def _heights(scores: Sequence[float]) -> tuple[float, float]:
-    """The foot, at which trials without a score stand, and the top of the panels."""
+def _limits(scores: Sequence[float]) -> tuple[float, float]:
+    """The height of trials without a score, below all others, and the top of the panels."""
     if not scores:
         return 0.0, 1.0
     low, high = min(scores), max(scores)
@@ -173,7 +173,7 @@ def _scatter(
 
 
 def _coordinate(parameter: ParameterLike, value: Any) -> float:
-    """Where a value stands on its axis: itself, or the number of an option."""
+    """Where a value is on its axis: itself, or the number of an option."""
     return float(parameter.index(value)) if isinstance(parameter, ChoiceLike) else float(value)
 
 
@@ -228,13 +228,13 @@ def parallel_coordinates(result: SearchResultLike, ax: Any = None) -> Axes:
     room = (high - low) or 1.0
     shades = mpl.colormaps[COLORMAP]
     for trial in [t for t in result.trials if not t.ended_well][:MOST_LINES]:
-        panel.plot(_heights_of(result, trial), color=VERMILION, linewidth=0.7, linestyle="--")
+        panel.plot(_positions(result, trial), color=VERMILION, linewidth=0.7, linestyle="--")
     for trial in ranked[::-1]:
         share = (trial.score - low) / room
         share = share if result.larger_is_better else 1 - share
         best = trial is ranked[0]
         panel.plot(
-            [*_heights_of(result, trial), (trial.score - low) / room],
+            [*_positions(result, trial), (trial.score - low) / room],
             color="black" if best else shades(share),
             linewidth=2.2 if best else 0.9,
             alpha=1 if best else 0.35 + 0.5 * share,
@@ -243,7 +243,7 @@ def parallel_coordinates(result: SearchResultLike, ax: Any = None) -> Axes:
     return panel
 
 
-def _heights_of(result: SearchResultLike, trial: TrialLike) -> list[float]:
+def _positions(result: SearchResultLike, trial: TrialLike) -> list[float]:
     return [_unit(p, trial.params[name]) for name, p in result.space.items()]
 
 
@@ -276,7 +276,7 @@ def _vertical_axes(panel: Axes, result: SearchResultLike, low: float, high: floa
 
 
 def _marks(parameter: ParameterLike | None, low: float, high: float) -> list[tuple[float, str]]:
-    """What stands along an axis: both ends, or all options."""
+    """Labels along an axis: both ends, or all options."""
     if parameter is None:
         return [(0.0, f"{low:.3g}"), (1.0, f"{high:.3g}")]
     if isinstance(parameter, ChoiceLike):
@@ -289,8 +289,8 @@ def grid_vs_random(grid: SearchResultLike, random: SearchResultLike, ax: Any = N
     """Draw the lecture's figure from real runs: grid search beside random search.
 
     With as many trials, a grid tries few values of each parameter, random search a new one each
-    time (Bergstra and Bengio 2012). Beside each layout stand the values that were tried and the
-    best score at them.
+    time (Bergstra and Bengio 2012). Ticks along each layout mark the values that were tried; the
+    title has the best score.
 
     Parameters
     ----------
