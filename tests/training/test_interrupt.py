@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 from interrupts import interrupted
+
+from processes import printed_by
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="sends SIGINT")
 
@@ -162,6 +162,5 @@ def test_the_child_is_this_installation() -> None:
     """The subprocesses above import the very package that the other tests do."""
     import fanin
 
-    code = "import fanin; print(fanin.__file__)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert Path(done.stdout.strip()) == Path(fanin.__file__)
+    printed = printed_by("import fanin; print(fanin.__file__)")
+    assert Path(printed.strip()) == Path(fanin.__file__)
