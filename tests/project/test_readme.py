@@ -32,8 +32,9 @@ def outputs() -> tuple[str, str]:
 COUNTED = """
 import sys
 sys.path.append({support!r})
+import fanin
 from clocks import guide_counts_epochs
-guide_counts_epochs()
+guide_counts_epochs(fanin.get_num_threads())
 """.format(support=str(Path(__file__).parents[1] / "support"))
 
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import fanin
 from fanin.callbacks import History
 from fanin.tuning.guide.state import State
 
-EPOCH = 0.02  # seconds that a guide's clock gives one thread for an epoch, whatever it takes
+EPOCH = 0.01  # seconds that a thread needs for an epoch, by a guide's clock
 
 
-def guide_counts_epochs(setattr: Callable[[object, str, object], None] = setattr) -> None:
-    """From now on a guide's time is the epochs that were trained, on any machine."""
+def guide_counts_epochs(
+    threads: int, setattr: Callable[[object, str, object], None] = setattr
+) -> None:
+    """From now on a guide's time is the epochs that were trained, the same on any machine."""
     epochs: list[int] = []
     append = History.append
 
@@ -21,7 +22,7 @@ def guide_counts_epochs(setattr: Callable[[object, str, object], None] = setattr
         append(history, epoch, logs)
 
     def clock() -> float:
-        return EPOCH * len(epochs) / fanin.get_num_threads()
+        return EPOCH * len(epochs) / threads
 
     setattr(History, "append", counted)
     setattr(State, "clock", staticmethod(clock))

@@ -38,7 +38,7 @@ def digits() -> Any:
 
 @pytest.fixture
 def counted_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    guide_counts_epochs(monkeypatch.setattr)
+    guide_counts_epochs(1, monkeypatch.setattr)
 
 
 @pytest.fixture(scope="module")
@@ -275,10 +275,10 @@ def test_more_rounds_may_be_asked_for_later(tmp_path, whole):
 @pytest.mark.usefixtures("counted_time")
 def test_more_time_may_be_given_later(tmp_path):
     X, y, _ = digits()
-    short = guide(X, y, time_budget=0.01, state=tmp_path, progress=False)
+    short = guide(X, y, time_budget=0.01, state=tmp_path, n_threads=1, progress=False)
     assert short.stopped == "the time budget is spent"
     assert short.network is None
-    long = guide(X, y, time_budget=short.seconds + 12, state=tmp_path, progress=False)
+    long = guide(X, y, time_budget=short.seconds + 12, state=tmp_path, n_threads=1, progress=False)
     assert long.steps[: len(short.steps) - 1] == short.steps[:-1]
     assert long.network is not None
 
@@ -320,7 +320,7 @@ def test_begin_from_a_similar_problem(tmp_path, whole):
 @pytest.mark.usefixtures("counted_time")
 def test_the_time_budget_is_kept():
     X, y, _ = digits()
-    report = guide(X, y, time_budget=4, progress=False)
+    report = guide(X, y, time_budget=4, n_threads=1, progress=False)
     assert report.seconds < 8
     assert report.score > 0.9
     assert len(report.steps) >= 5  # as far as the search
@@ -331,7 +331,7 @@ def test_the_time_budget_is_kept():
 @pytest.mark.usefixtures("counted_time")
 def test_digits_reach_97_5_percent():
     X, y, test = digits()
-    report = guide(X, y, test_data=test, progress=False)
+    report = guide(X, y, test_data=test, n_threads=1, progress=False)
     assert report.seconds < 60
     assert report.test["accuracy"] >= 0.975
 
