@@ -243,9 +243,11 @@ class Pool:
                     return
                 done = _finished_calls(finished)
                 yield [(futures.pop(future), _outcome(future)) for future in done]
-        finally:
-            if futures and self.stop is not None:
+        except BaseException:  # Ctrl-C, or nobody asks for more
+            if self.stop is not None:
                 self.stop.set()
+            raise
+        finally:
             for future in futures:
                 future.cancel()
 
