@@ -253,7 +253,7 @@ def _network(args: argparse.Namespace, X: Array, n_classes: int) -> MLP:
         preprocess = auto_preprocess(rows)
     elif preprocess != "none":
         steps, _ = inputs.fitted(_transformers(preprocess), rows, args.threads)
-        width, preprocess = steps[-1]._columns_out, steps
+        width, preprocess = steps[-1].n_features_out_, steps
     given = {**vars(args), "keep": args.keep[0] if len(args.keep) == 1 else args.keep}
     net = MLP(
         [width, *args.hidden, n_classes],
