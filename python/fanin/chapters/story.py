@@ -33,8 +33,8 @@ class Data:
     def load(cls, name: str, seed: int) -> Data:
         """Any data that `fanin.datasets.load` reads."""
         train, test, info = datasets.load(name, seed=seed, return_info=True)
-        X, y = _some(train, MOST_ROWS, seed)
-        X_test, y_test = _some(test, MOST_TEST_ROWS, seed)
+        X, y = _subsample(train, MOST_ROWS, seed)
+        X_test, y_test = _subsample(test, MOST_TEST_ROWS, seed)
         names = info.class_names
         return cls(info.name, X, y, X_test, y_test, len(names), names)
 
@@ -68,12 +68,12 @@ class Data:
         ), f"columns {spread[a] + 1} and {spread[b] + 1}"
 
 
-def _some(part: tuple[Array, Array], most: int, seed: int) -> tuple[Array, Array]:
+def _subsample(part: tuple[Array, Array], at_most: int, seed: int) -> tuple[Array, Array]:
     """At most so many rows, chosen by the seed."""
     X, y = part
-    if len(y) <= most:
+    if len(y) <= at_most:
         return X, y
-    chosen = Generator(seed).permutation(len(y))[:most]
+    chosen = Generator(seed).permutation(len(y))[:at_most]
     return X[chosen], y[chosen]
 
 
