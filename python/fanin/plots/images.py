@@ -15,8 +15,6 @@ from fanin.plots.style import FAINT, INK, WIDTH, Panels, panels
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["augmentations", "image_grid"]
-
 
 LINE = 0.17  # inches of a line of 9 points
 CORNERS = ("top\nleft", "top\nright", "bottom\nleft", "bottom\nright", "centre")
@@ -49,7 +47,6 @@ def augmentations(
     labels : sequence of str, optional
         Beside the rows; their numbers where not given.
     ax : matplotlib Axes, (n, 1 + variants), optional
-        Where to draw; by default on a new figure.
 
     Returns
     -------
@@ -57,8 +54,6 @@ def augmentations(
 
     Raises
     ------
-    ImportError
-        Without matplotlib.
     ValueError, TypeError
         Where X does not hold images, or does not fit the pipeline.
 
