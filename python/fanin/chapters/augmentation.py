@@ -30,7 +30,7 @@ from fanin.chapters.story import Data, final, percent, train
 from fanin.datasets import named
 from fanin.document.blocks import Block, Chapter, Heading, Lines, Table
 from fanin.plots.images import mixed_labels
-from fanin.plots.picture import picture
+from fanin.plots.style import picture
 from fanin.random import Generator
 
 CIFAR = "FANIN_CIFAR10"
@@ -257,9 +257,7 @@ def _erased_and_mixed(images: Images, seed: int) -> list[Block]:
     def cutout() -> Any:
         cut = [images.one(i, Cutout(half), seed=seed) for i in range(few)]
         return plots.image_grid(
-            [list(images.X[:few]), cut],
-            labels=["original", "cutout"],
-            titles=images.labels[:few],
+            [list(images.X[:few]), cut], labels=["original", "cutout"], titles=images.labels[:few]
         )
 
     def mixed() -> Any:

@@ -9,7 +9,7 @@ import numpy as np
 from fanin import ensemble, plots
 from fanin.chapters.story import Data, percent
 from fanin.document.blocks import Chapter, Remark, Table
-from fanin.plots.picture import picture
+from fanin.plots.style import picture
 
 MEMBERS, EPOCHS = 5, 10
 WAYS: tuple[tuple[str, str, dict[str, Any]], ...] = (

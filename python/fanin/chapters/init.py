@@ -12,7 +12,7 @@ from fanin import MLP, initializers, optim, plots
 from fanin.chapters.story import Data, curve, final, number, percent, train
 from fanin.diagnostics import ActivationReport, activation_statistics
 from fanin.document.blocks import Block, Chapter, Heading, Lines, Table
-from fanin.plots.picture import picture
+from fanin.plots.style import picture
 
 WIDTH, DEPTH, ROWS = 4096, 6, 16
 SMALL_WIDTH, EPOCHS = 256, 10
@@ -89,7 +89,7 @@ def chapter(data: Data, seed: int) -> Chapter:
             f"network, the more it matters. A network of {DEPTH} layers of {WIDTH} units shows it, "
             f"with {ROWS} rows of standard normal input. Each layer is `x = tanh(x.dot(W))` or "
             "`x = maximum(0, x.dot(W))`; only `W` differs from case to case."
-        ),
+        )
     ]
     for case, report in zip(CASES, reports, strict=True):
         blocks += [

@@ -8,7 +8,7 @@ from fanin import MLP, optim, plots
 from fanin.chapters.story import Data, best_of, curve, final, number, percent, train
 from fanin.document.blocks import Block, Chapter, Heading, Lines, Picture, Remark, Table
 from fanin.plots import surfaces
-from fanin.plots.picture import picture
+from fanin.plots.style import picture
 
 RATES = (1.0, 1e-1, 1e-2, 1e-3, 1e-4)
 EPOCHS = 15

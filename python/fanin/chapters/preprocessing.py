@@ -8,7 +8,7 @@ from fanin import MLP, optim, plots
 from fanin._typing import Array
 from fanin.chapters.story import Data, best_of, curve, final, percent, train
 from fanin.document.blocks import Block, Chapter, Heading, Remark, Table
-from fanin.plots.picture import picture
+from fanin.plots.style import picture
 from fanin.preprocessing import PCA, Normalize, Whiten, ZeroCenter
 
 RATES = (1.0, 0.3, 0.1, 0.03, 0.01, 0.001, 1e-4)

@@ -8,7 +8,7 @@ from fanin import MLP, optim, plots
 from fanin.callbacks.base import Callback, Logs
 from fanin.chapters.story import Data, curve, final, number, percent, train
 from fanin.document.blocks import Block, Chapter, Heading, Lines, Remark, Table
-from fanin.plots.picture import picture
+from fanin.plots.style import picture
 
 RATES = (("too small", 1e-4), ("right", 0.1), ("too large", 30.0))
 EPOCHS = 15

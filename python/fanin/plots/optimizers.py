@@ -16,7 +16,6 @@ from fanin.plots.surfaces import SURFACES, Surface
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.lines import Line2D
 
 # A family has a colour, its members differ by their dashes.
 LOOKS: dict[str, tuple[str, Any]] = {
@@ -68,7 +67,18 @@ def optimizer_paths(
     >>> [line.get_label() for line in panel.get_lines()]
     ['SGD', 'Adam']
     """
-    axes, _ = _draw(rates, surfaces, ax)
+    chosen = [
+        SURFACES[_validate.one_of("surfaces", name, SURFACES)]
+        for name in _validate.sequence("surfaces", surfaces, "a list of saddle and beale")
+    ]
+    if not chosen:
+        raise ValueError("surfaces: expected at least one of saddle, beale; got none")
+    axes = style.panels(ax, len(chosen), 1, 1.2 + 3.8 * len(chosen))[:, 0]
+    for panel, surface in zip(axes, chosen, strict=True):
+        _draw_paths(panel, surface, surface.rates if rates is None else rates)
+        _draw_contours(panel, surface)
+        title = TITLES[surface.name].format(surface.formula)
+        style.tidy(panel, title, grid=None, legend=ax is None and panel is axes[0], below=4)
     return axes
 
 
@@ -96,12 +106,12 @@ def animate_optimizers(
     OSError
         Where the file cannot be written.
     """
-    axes, lines = _draw(rates, surfaces, None)
+    axes = optimizer_paths(rates, surfaces=surfaces)
     try:
         from PIL import Image
     except ImportError:
         raise ImportError("animations need Pillow: pip install fanin[plot,image]") from None
-    frames = [Image.fromarray(frame) for frame in _frames(axes, lines)]
+    frames = [Image.fromarray(frame) for frame in _frames(axes)]
     palette = Image.new("P", (1, 1))
     palette.putpalette(_palette())
     first, *rest = (frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames)
@@ -123,20 +133,23 @@ def _palette() -> bytes:
     return (255 * np.array(greys + blends)).round().astype(np.uint8).tobytes()
 
 
-def _frames(axes: style.Panels, lines: list[list[Line2D]]) -> Iterator[NDArray[np.uint8]]:
+def _frames(axes: style.Panels) -> Iterator[NDArray[np.uint8]]:
     """Frames (H, W, 3) of the paths as they grow; the background is drawn once."""
     figure = axes[0].figure
     figure.set_dpi(100)
-    tracks = [[np.array(line.get_xydata()) for line in panel] for panel in lines]
-    for line in (line for panel in lines for line in panel):
+    tracks = [
+        (panel, [(line, np.array(line.get_xydata())) for line in panel.get_lines()])
+        for panel in axes
+    ]
+    for line in (line for _, lines in tracks for line, _ in lines):
         line.set_animated(True)
     figure.canvas.draw()
     still = figure.canvas.copy_from_bbox(figure.bbox)
     for frame in range(1, FRAMES + 1):
         figure.canvas.restore_region(still)
-        for panel, panel_lines, panel_tracks in zip(axes, lines, tracks, strict=True):
-            shown = -(-max(map(len, panel_tracks)) * frame // FRAMES)
-            for line, track in zip(panel_lines, panel_tracks, strict=True):
+        for panel, lines in tracks:
+            shown = -(-max(len(track) for _, track in lines) * frame // FRAMES)
+            for line, track in lines:
                 points = track[: max(shown, 2)]
                 line.set_data(*points.T)
                 line.set_markevery([len(points) - 1])
@@ -144,40 +157,19 @@ def _frames(axes: style.Panels, lines: list[list[Line2D]]) -> Iterator[NDArray[n
         yield np.asarray(figure.canvas.buffer_rgba())[..., :3].copy()
 
 
-def _draw(
-    rates: Mapping[str, float] | None, surfaces: Sequence[str], ax: Any
-) -> tuple[style.Panels, list[list[Line2D]]]:
-    chosen = [
-        SURFACES[_validate.one_of("surfaces", name, SURFACES)]
-        for name in _validate.sequence("surfaces", surfaces, "a list of saddle and beale")
-    ]
-    if not chosen:
-        raise ValueError("surfaces: expected at least one of saddle, beale; got none")
-    axes = style.panels(ax, len(chosen), 1, 1.2 + 3.8 * len(chosen))[:, 0]
-    lines = []
-    for panel, surface in zip(axes, chosen, strict=True):
-        lines.append(_paths(panel, surface, surface.rates if rates is None else rates))
-        _contours(panel, surface)
-        title = TITLES[surface.name].format(surface.formula)
-        style.tidy(panel, title, grid=None, legend=ax is None and panel is axes[0], below=4)
-    return axes, lines
-
-
-def _paths(panel: Axes, surface: Surface, rates: Mapping[str, float]) -> list[Line2D]:
-    lines: list[Line2D] = []
+def _draw_paths(panel: Axes, surface: Surface, rates: Mapping[str, float]) -> None:
     for rule, rate in rates.items():
         optimizer = optim.get(rule, rate)
         colour, dashes = LOOKS[optimizer.name]
         path = surface.path(optimizer)
-        lines += panel.plot(
+        panel.plot(
             *path.T, color=colour, linestyle=dashes, linewidth=WIDTHS.get(optimizer.name, 1.7),
             marker="o", markersize=5.5, markevery=[len(path) - 1],
             label=type(optimizer).__name__, zorder=3,
         )  # fmt: skip
-    return lines
 
 
-def _contours(panel: Axes, surface: Surface) -> None:
+def _draw_contours(panel: Axes, surface: Surface) -> None:
     x, y = (np.linspace(*limits, 200) for limits in surface.limits)
     heights = surface.function(*np.meshgrid(x, y))
     if surface.minimum is None:

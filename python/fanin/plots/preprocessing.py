@@ -10,6 +10,7 @@ from fanin import _validate
 from fanin import preprocessing as steps
 from fanin._typing import Array, Floats
 from fanin.plots.style import BLUE, FAINT, VERMILION, Panels, arrow, panels, tidy
+from fanin.preprocessing.base import Transformer
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -45,25 +46,21 @@ def preprocessing(X: Array, ax: Any = None) -> Panels:
     """
     rows = _validate.data_rows("X", X, 2, np.dtype(np.float64)).astype(np.float64)
     axes = panels(ax, 2, 3, 5.0)
-    pca = steps.PCA().fit(rows)
-    versions = (
-        (
-            ("original", rows),
-            ("zero-centred", steps.ZeroCenter().fit_transform(rows)),
-            ("normalised", steps.Normalize().fit_transform(rows)),
-        ),
-        (
-            ("original", rows),
-            ("decorrelated", _two_columns(pca.transform(rows))),
-            ("whitened", _two_columns(steps.Whiten().fit_transform(rows))),
-        ),
+    pca = steps.PCA()
+    ways: tuple[dict[str, Transformer], ...] = (
+        {"zero-centred": steps.ZeroCenter(), "normalised": steps.Normalize()},
+        {"decorrelated": pca, "whitened": steps.Whiten()},
     )
-    for line, (*pair, last) in zip(axes, versions, strict=True):
-        wide = max(np.abs(points).max() for _, points in pair)
-        for panel, (name, points) in zip(line, pair, strict=False):
-            _scatter(panel, name, points, wide or 1.0)
-        _scatter(line[2], *last, np.abs(last[1]).max() or 1.0)
-    for deviation, direction in zip(np.sqrt(pca.explained_variance_), pca.components_, strict=True):
+    for line, way in zip(axes, ways, strict=True):
+        drawn = [rows, *(_two_columns(step.fit_transform(rows)) for step in way.values())]
+        reaches = [np.abs(points).max() for points in drawn]
+        reaches[:2] = [max(reaches[:2])] * 2
+        for panel, name, points, reach in zip(
+            line, ("original", *way), drawn, reaches, strict=True
+        ):
+            _scatter(panel, name, points, reach or 1.0)
+    deviations = np.sqrt(pca.explained_variance_)
+    for deviation, direction in zip(deviations, pca.components_, strict=True):
         arrow(axes[1, 0], pca.mean_, pca.mean_ + 3 * deviation * direction, VERMILION, 2)
     return axes
 
@@ -76,7 +73,7 @@ def _two_columns(points: Array) -> Floats:
 def _scatter(panel: Axes, name: str, points: Floats, reach: float) -> None:
     panel.axhline(0, color=FAINT, linewidth=0.8, zorder=1)
     panel.axvline(0, color=FAINT, linewidth=0.8, zorder=1)
-    panel.scatter(*points.T, s=5, color=BLUE, alpha=0.35, linewidths=0, zorder=2)
+    panel.scatter(points[:, 0], points[:, 1], s=5, color=BLUE, alpha=0.35, linewidths=0, zorder=2)
     limits = -1.08 * reach, 1.08 * reach
     panel.set(xlim=limits, ylim=limits, aspect="equal")
     panel.locator_params(nbins=4)

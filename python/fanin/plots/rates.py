@@ -85,20 +85,18 @@ def rates(found: RateProbeLike | RateRangeLike, ax: Any = None) -> Axes:
     >>> [label.split(":")[0] for label in axes.get_legend_handles_labels()[1]]
     ['0.01', '0.001']
     """
-    panel: Axes
-    if isinstance(found, RateProbeLike):
-        panel = panels(ax, 1, 1, 3.9)[0, 0]
-        _probe(panel, found)
-    elif hasattr(found, "smoothed"):
-        panel = panels(ax, 1, 1, 3.9)[0, 0]
-        _range(panel, found)
-    else:
+    probed = isinstance(found, RateProbeLike)
+    if not (probed or hasattr(found, "smoothed")):
         raise TypeError(
             f"found: expected what lr_probe or lr_range returns, got {_validate.describe(found)}"
         )
+    panel: Axes = panels(ax, 1, 1, 3.9)[0, 0]
+    if isinstance(found, RateProbeLike):
+        _probe(panel, found)
+    else:
+        _range(panel, found)
     panel.set_ylabel("loss of the minibatch")
-    crowded = isinstance(found, RateProbeLike) and ax is None
-    tidy(panel, below=2 if crowded else 0)
+    tidy(panel, below=2 * (probed and ax is None))  # no room among so many lines
     return panel
 
 

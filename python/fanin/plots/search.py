@@ -148,21 +148,20 @@ def _extent(scores: Sequence[float]) -> tuple[float, float]:
 def _scatter(
     panel: Axes, name: str, parameter: ParameterLike, result: SearchResultLike, foot: float
 ) -> None:
-    well = [t for t in result.trials if t.ended_well]
-    bad = [t for t in result.trials if not t.ended_well]
-    kinds = " or ".join(s for s in ("diverged", "failed") if any(t.status == s for t in bad))
-    for trials, marker, label, look in (
-        ([t for t in well if t.status == "pruned"], "o", "pruned",
-         {"markersize": 5, "mfc": "none", "mec": FAINT}),
-        ([t for t in well if t.status == "done"], "o", "done",
-         {"markersize": 5, "color": BLUE, "alpha": 0.75, "mec": "none"}),
-        (bad, "x", kinds, {"markersize": 6, "color": VERMILION}),
-        ([result.best] if result.best else [], "D", "best", {"markersize": 8, "color": "black"}),
-    ):  # fmt: skip
+    def draw(trials: Sequence[TrialLike], marker: str, label: str, **look: Any) -> None:
         if trials:
             x = [_coordinate(parameter, t.params[name]) for t in trials]
             y = [t.score if t.ended_well else foot for t in trials]
             panel.plot(x, y, marker, linestyle="none", label=label, **look)
+
+    well = [t for t in result.trials if t.ended_well]
+    bad = [t for t in result.trials if not t.ended_well]
+    kinds = " or ".join(s for s in ("diverged", "failed") if any(t.status == s for t in bad))
+    pruned, done = ([t for t in well if t.status == status] for status in ("pruned", "done"))
+    draw(pruned, "o", "pruned", markersize=5, mfc="none", mec=FAINT)
+    draw(done, "o", "done", markersize=5, color=BLUE, alpha=0.75, mec="none")
+    draw(bad, "x", kinds, markersize=6, color=VERMILION)
+    draw([result.best] if result.best else [], "D", "best", markersize=8, color="black")
 
 
 def _coordinate(parameter: ParameterLike, value: Any) -> float:
@@ -255,10 +254,10 @@ def _positions(result: SearchResultLike, trial: TrialLike) -> list[float]:
 
 def _marks(parameter: ParameterLike | None, low: float, high: float) -> list[tuple[float, str]]:
     """Labels along an axis: both ends, or all options."""
-    if isinstance(parameter, ChoiceLike):
+    if parameter is not None and isinstance(parameter, ChoiceLike):
         labels = parameter.labels()
         return [(i / max(len(labels) - 1, 1), label) for i, label in enumerate(labels)]
-    if isinstance(parameter, RangeLike):
+    if parameter is not None and isinstance(parameter, RangeLike):
         low, high = parameter.low, parameter.high
     return [(0.0, f"{low:.3g}"), (1.0, f"{high:.3g}")]
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -10,6 +12,7 @@ from numpy.typing import NDArray
 
 from fanin._files import atomic_write
 from fanin._typing import PathLike
+from fanin.document.blocks import Picture
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -53,13 +56,12 @@ def panels(ax: Any, rows: int, columns: int, height: float, width: float = WIDTH
 
 def tiles(ax: Any, count: int, columns: int, height: float, margin: float) -> Panels:
     """The axes given, or so many on a new figure, in rows of so many columns and that height."""
-    if ax is not None:
-        return panels(ax, 1, count, height)[0]
     rows = -(-count // columns)
-    axes = panels(None, rows, columns, margin + height * rows).reshape(-1)
-    for panel in axes[count:]:
+    fresh = ax is None
+    axes = panels(ax, rows, columns, margin + height * rows) if fresh else panels(ax, 1, count, 0)
+    for panel in axes.flat[count:]:
         panel.remove()
-    return axes[:count]
+    return axes.reshape(-1)[:count]
 
 
 def tidy(
@@ -105,3 +107,12 @@ def save(fig: Figure, path: PathLike) -> None:
         raise ValueError(f"path: expected a suffix of {', '.join(known)}; got {os.fspath(path)!r}")
     with atomic_write(path) as file:
         fig.savefig(file, format=suffix)
+
+
+def picture(file: str, alt: str, caption: str, draw: Callable[[], Any]) -> Picture:
+    """A picture of a document: the figure of the axes that `draw` returns, drawn when written."""
+
+    def write(path: Path) -> None:
+        save(np.asarray(draw(), dtype=object).flat[0].figure, path)
+
+    return Picture(file, alt, caption, write)

@@ -136,8 +136,8 @@ def _draw_network(panel: Axes, kept: list[Any]) -> None:
         for z in places[level + 1][kept[level + 1]]
     ]
     panel.add_collection(LineCollection(edges, colors=FAINT, linewidths=0.8, zorder=1))
-    circle = {"marker": "o", "markersize": 15, "linestyle": "none", "zorder": 2}
-    cross = {"marker": "x", "markersize": 13, "linestyle": "none", "zorder": 3}
+    circle: dict[str, Any] = {"marker": "o", "markersize": 15, "linestyle": "none", "zorder": 2}
+    cross: dict[str, Any] = {"marker": "x", "markersize": 13, "linestyle": "none", "zorder": 3}
     for level, (x, units) in enumerate(zip(places, kept, strict=True)):
         y = np.full(len(units), level)
         panel.plot(x[units], y[units], color="#CFE3F1", mec=BLUE, mew=1.6, **circle)

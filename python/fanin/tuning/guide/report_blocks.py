@@ -10,7 +10,7 @@ import numpy as np
 
 from fanin.callbacks.history import History
 from fanin.document.blocks import Block, Remark, Table
-from fanin.plots.picture import picture
+from fanin.plots.style import picture
 from fanin.tuning.guide import settings as rules
 from fanin.tuning.guide.budget import stretch
 from fanin.tuning.guide.report import Step
