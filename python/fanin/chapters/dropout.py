@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from fanin import MLP, layers, optim, plots
-from fanin.chapters.story import Data, final, percent, train
+from fanin import layers, plots
+from fanin.chapters.story import Data, overfitting, subsample
 from fanin.document.blocks import Block, Chapter, Heading, Lines, Table
 from fanin.plots.style import picture
 from fanin.random import Generator
@@ -49,10 +50,7 @@ def chapter(data: Data, seed: int) -> Chapter:
 
 
 def _on_data(data: Data, seed: int) -> list[Block]:
-    X, y = data.X[:ROWS], data.y[:ROWS]
-    if len(data.y) > ROWS:
-        chosen = Generator(seed, 1).permutation(len(data.y))[:ROWS]
-        X, y = data.X[chosen], data.y[chosen]
+    X, y = subsample(data.X, data.y, ROWS, Generator(seed, 1))
     rng = Generator(seed, 2)
     noisy = y.copy()
     wrong = rng.permutation(len(y))[: round(WRONG * len(y))]
@@ -62,17 +60,6 @@ def _on_data(data: Data, seed: int) -> list[Block]:
         f"dropout, keep {KEEP:g}": {"keep": KEEP},
         f"DropConnect, keep {KEEP:g}": {"drop_connect": KEEP},
     }
-    runs, rows = {}, []
-    for name, options in nets.items():
-        net = MLP([data.dim, WIDTH, WIDTH, data.n_classes], seed=seed, **options)
-        history = runs[name] = train(
-            net, X, noisy, validation_data=(data.X_test, data.y_test), epochs=EPOCHS,
-            batch_size=50, optimizer=optim.Adam(), preprocess=data.preprocess,
-        )  # fmt: skip
-        accuracy = net.evaluate(X, noisy)["accuracy"]
-        validation = final(history, "val_accuracy")
-        rows.append((name, percent(accuracy), percent(validation), percent(accuracy - validation)))
-
     return [
         Heading("With and without"),
         (
@@ -81,18 +68,16 @@ def _on_data(data: Data, seed: int) -> list[Block]:
             f"{WIDTH} units, {EPOCHS} epochs. A network that gets all of its training rows right "
             "has learned the wrong labels too."
         ),
-        picture(
+        *overfitting(
+            replace(data, X=X, y=noisy),
             "dropout-curves.png",
             "Accuracy on test rows by epoch with and without dropout.",
             "Accuracy on test rows with right labels, epoch by epoch.",
-            lambda: plots.compare(runs, "val_accuracy"),
+            "network",
+            {name: (data.net(WIDTH, WIDTH, seed=seed, **own), {}) for name, own in nets.items()},
+            epochs=EPOCHS, batch_size=50, preprocess=data.preprocess,
         ),
-        Table(
-            f"After {EPOCHS} epochs",
-            ("network", "accuracy on its training rows", "on test rows", "gap"),
-            rows,
-        ),
-    ]
+    ]  # fmt: skip
 
 
 def _two_forms(seed: int) -> list[Block]:

@@ -12,14 +12,12 @@ from fanin.document.blocks import Chapter, Remark, Table
 from fanin.plots.style import picture
 
 MEMBERS, EPOCHS = 5, 10
-WAYS: tuple[tuple[str, str, dict[str, Any]], ...] = (
-    ("different initialisations", "from_initializations", {"n_members": MEMBERS, "epochs": EPOCHS}),
-    ("different datasets (bootstrap)", "from_datasets", {"n_members": MEMBERS, "epochs": EPOCHS}),
-    (
-        "different checkpoints of one model",
-        "from_checkpoints",
-        {"n_cycles": MEMBERS, "epochs_per_cycle": EPOCHS},
-    ),
+INDEPENDENT = {"n_members": MEMBERS, "epochs": EPOCHS}
+CYCLES = {"n_cycles": MEMBERS, "epochs_per_cycle": EPOCHS}
+WAYS: tuple[tuple[str, Any, dict[str, int]], ...] = (
+    ("different initialisations", ensemble.from_initializations, INDEPENDENT),
+    ("different datasets (bootstrap)", ensemble.from_datasets, INDEPENDENT),
+    ("different checkpoints of one model", ensemble.from_checkpoints, CYCLES),
 )
 
 
@@ -27,26 +25,18 @@ def chapter(data: Data, seed: int) -> Chapter:
     """Three of the six ways to make one, on real data."""
     dims = [data.dim, 64, data.n_classes]
     rows, first = [], None
-    for way, name, options in WAYS:
-        whole = getattr(ensemble, name)(
+    for way, build, options in WAYS:
+        whole = build(
             dims, data.X, data.y, seed=seed, batch_size=min(64, len(data.y)),
             preprocess=data.preprocess, progress=False, **options,
         )  # fmt: skip
         evaluation = whole.evaluate(data.X_test, data.y_test)
         first = first or evaluation
-        accuracies = [member["accuracy"] for member in evaluation["members"]]
-        differ = np.asarray(evaluation["disagreement"])
-        pairs = differ[np.triu_indices(len(differ), 1)]
-        rows.append(
-            (
-                way,
-                percent(min(accuracies)),
-                percent(float(np.mean(accuracies))),
-                percent(max(accuracies)),
-                percent(evaluation["accuracy"]),
-                percent(float(pairs.mean()) if pairs.size else 0.0),
-            )
-        )
+        members = [member["accuracy"] for member in evaluation["members"]]
+        pairs = evaluation["disagreement"][np.triu_indices(len(members), 1)]
+        whole, differ = evaluation["accuracy"], pairs.mean() if pairs.size else 0.0
+        shares = (min(members), float(np.mean(members)), max(members), whole, float(differ))
+        rows.append((way, *map(percent, shares)))
 
     return Chapter(
         "Regularisation: model ensembles",

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from fanin import MLP, initializers, optim, plots
-from fanin.chapters.story import Data, curve, final, number, percent, train
+from fanin import initializers, optim, plots
+from fanin.chapters.story import Data, curve, final, number, percent
 from fanin.diagnostics import ActivationReport, activation_statistics
 from fanin.document.blocks import Block, Chapter, Heading, Lines, Table
 from fanin.plots.style import picture
@@ -29,13 +29,6 @@ class Case:
     text: str
     init: str = "xavier"
     std: float | None = None
-
-    def report(self, seed: int) -> ActivationReport:
-        """The lecture's experiment."""
-        return activation_statistics(
-            [WIDTH] * (DEPTH + 1), n=ROWS, init=self.init, std=self.std,
-            activation=self.activation, seed=seed, gradients=True,
-        )  # fmt: skip
 
 
 CASES = (
@@ -81,7 +74,14 @@ CASES = (
 
 def chapter(data: Data, seed: int) -> Chapter:
     """The five cases, then what they mean for training on real data."""
-    reports = [case.report(seed) for case in CASES]
+    reports = [
+        activation_statistics(
+            [WIDTH] * (DEPTH + 1), n=ROWS, init=case.init, std=case.std,
+            activation=case.activation, seed=seed, gradients=True,
+        )
+        for case in CASES
+    ]  # fmt: skip
+    names = [f"layer {i}" for i in range(1, DEPTH + 1)]
     blocks: list[Block] = [
         (
             "Training goes round: feed forward, loss, backpropagation, update. Where should the "
@@ -109,15 +109,15 @@ def chapter(data: Data, seed: int) -> Chapter:
             "Standard deviation of each layer's activations in this run; in the last column the "
             "largest difference from what the lecture printed. A batch of 16 rows moves each "
             "number by a few hundredths.",
-            ("case", *(f"layer {i}" for i in range(1, DEPTH + 1)), "verdict", "from the lecture"),
+            ("case", *names, "verdict", "from the lecture"),
             [_row(case, report) for case, report in zip(CASES, reports, strict=True)],
         ),
         Table(
             "What the lecture argues but does not print: the standard deviation of the gradient "
             "that reaches each layer's output, of a random one of 1 at the last.",
-            ("case", *(f"layer {i}" for i in range(1, DEPTH + 1))),
+            ("case", *names),
             [
-                (case.title, *_gradients(report))
+                (case.title, *(f"{layer.gradient:.1e}" for layer in report.layers))
                 for case, report in zip(CASES, reports, strict=True)
             ],
         ),
@@ -137,10 +137,6 @@ def _row(case: Case, report: ActivationReport) -> tuple[str, ...]:
     return case.title, *(f"{std:.2f}" for std in stds), report.verdict, f"{difference:.3f}"
 
 
-def _gradients(report: ActivationReport) -> list[str]:
-    return [f"{layer.gradient:.1e}" for layer in report.layers]
-
-
 def _on_data(data: Data, seed: int) -> list[Block]:
     """The same five beginnings, trained."""
     rows = []
@@ -149,24 +145,14 @@ def _on_data(data: Data, seed: int) -> list[Block]:
         init: Any = case.init
         if std is not None:
             init = functools.partial(initializers.small_random, std=std)
-        net = MLP(
-            [data.dim, *[SMALL_WIDTH] * DEPTH, data.n_classes],
-            activation=case.activation, init=init, output_init="xavier", seed=seed,
+        net = data.net(
+            *[SMALL_WIDTH] * DEPTH, activation=case.activation, init=init, output_init="xavier",
+            seed=seed,
         )  # fmt: skip
-        history = train(
-            net, data.X, data.y, validation_data=(data.X_test, data.y_test), epochs=EPOCHS,
-            batch_size=32, optimizer=optim.SGD(0.01), preprocess=data.preprocess,
-        )  # fmt: skip
-        losses = curve(history, "loss")
-        rows.append(
-            (
-                case.title,
-                number(losses[0]),
-                number(final(history, "loss")),
-                percent(final(history, "accuracy")),
-                percent(final(history, "val_accuracy")),
-            )
-        )
+        history = data.train(net, epochs=EPOCHS, batch_size=32, optimizer=optim.SGD(0.01))
+        losses = number(curve(history, "loss")[0]), number(final(history, "loss"))
+        seen, test = (percent(final(history, name)) for name in ("accuracy", "val_accuracy"))
+        rows.append((case.title, *losses, seen, test))
     return [
         Heading(f"What it means for training on {data.name}"),
         (

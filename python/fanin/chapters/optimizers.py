@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from functools import partial
 
-from fanin import MLP, optim, plots
-from fanin.chapters.story import Data, best_of, curve, final, number, percent, train
+from fanin import optim, plots
+from fanin.chapters.story import Data, Rule, curve, final, number, percent
 from fanin.document.blocks import Block, Chapter, Heading, Lines, Picture, Remark, Table
 from fanin.plots import surfaces
 from fanin.plots.style import picture
 
 RATES = (1.0, 1e-1, 1e-2, 1e-3, 1e-4)
 EPOCHS = 15
-RULES: tuple[tuple[str, Callable[[float], optim.Optimizer]], ...] = (
+RULES: tuple[tuple[str, Rule], ...] = (
     ("SGD", optim.SGD),
     ("Momentum 0.9", optim.Momentum),
     ("Momentum 0.99", lambda lr: optim.Momentum(lr, rho=0.99)),
@@ -62,18 +62,12 @@ def _rules() -> list[Block]:
 
 
 def _paths() -> list[Block]:
-    arrivals = {
-        surface.name: {
-            rule: (rate, surface.arrival(surface.path(optim.get(rule, rate))))
-            for rule, rate in surface.rates.items()
-        }
-        for surface in (surfaces.SADDLE, surfaces.BEALE)
-    }
     rows = []
     for rule in surfaces.SADDLE.rates:
         cells = [type(optim.get(rule)).__name__]
         for surface in (surfaces.SADDLE, surfaces.BEALE):
-            rate, steps = arrivals[surface.name][rule]
+            rate = surface.rates[rule]
+            steps = surface.arrival(surface.path(optim.get(rule, rate)))
             cells += [f"{rate:g}", f"over {surface.steps}" if steps is None else str(steps)]
         rows.append(cells)
     alt = "Paths of eleven optimizers over the contours of a saddle and of Beale's function."
@@ -111,25 +105,11 @@ def _paths() -> list[Block]:
 def _on_data(data: Data, seed: int) -> list[Block]:
     runs, rows = {}, []
     for name, rule in RULES:
-        tried = []
-        for rate in RATES:
-            net = MLP([data.dim, 64, data.n_classes], seed=seed)
-            history = train(
-                net, data.X, data.y, validation_data=(data.X_test, data.y_test), epochs=EPOCHS,
-                batch_size=64, optimizer=rule(rate), preprocess=data.preprocess,
-            )  # fmt: skip
-            tried.append((rate, net, history))
-        rate, _, history = best_of(tried)
+        net = partial(data.net, 64, seed=seed)
+        rate, history = data.train_at_best(RATES, rule, net, epochs=EPOCHS, batch_size=64)
         runs[name] = history
-        rows.append(
-            (
-                name,
-                f"{rate:g}",
-                number(curve(history, "loss")[0]),
-                number(final(history, "loss"), 2),
-                percent(final(history, "val_accuracy")),
-            )
-        )
+        first, last = number(curve(history, "loss")[0]), number(final(history, "loss"), 2)
+        rows.append((name, f"{rate:g}", first, last, percent(final(history, "val_accuracy"))))
 
     return [
         Heading(f"Training on {data.name}"),

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
+
 import numpy as np
 
-from fanin import MLP, optim, plots
-from fanin._typing import Array
-from fanin.chapters.story import Data, best_of, curve, final, percent, train
+from fanin import optim, plots
+from fanin.chapters.story import Data, curve, final, percent
 from fanin.document.blocks import Block, Chapter, Heading, Remark, Table
 from fanin.plots.style import picture
 from fanin.preprocessing import PCA, Normalize, Whiten, ZeroCenter
@@ -19,7 +22,6 @@ MARGIN = 0.03  # the goal lies so far below the best training accuracy
 def chapter(data: Data, seed: int) -> Chapter:
     """Centring and scaling, decorrelation and whitening, and training with each."""
     points, names = data.two_features()
-
     deviations = points.std(axis=0)
     correlation = np.corrcoef(points, rowvar=False)[0, 1]
     return Chapter(
@@ -70,10 +72,10 @@ def chapter(data: Data, seed: int) -> Chapter:
     )
 
 
-def _versions(data: Data) -> list[tuple[str, Array, Array]]:
-    """Name, training and test rows; everything is fitted on the training rows alone."""
+def _versions(data: Data) -> Iterator[tuple[str, Data]]:
+    """The data after each step; everything is fitted on the training rows alone."""
     X, X_test = (A.reshape(len(A), -1).astype(np.float32) for A in (data.X, data.X_test))
-    versions = [("original", X, X_test)]
+    yield "original", replace(data, X=X, X_test=X_test)
     for name, step in (
         ("zero-centred", ZeroCenter()),
         ("normalised", Normalize()),
@@ -81,38 +83,25 @@ def _versions(data: Data) -> list[tuple[str, Array, Array]]:
         ("whitened", Whiten()),
     ):
         step.fit(X)
-        versions.append((name, step.transform(X), step.transform(X_test)))
-    return versions
+        yield name, replace(data, X=step.transform(X), X_test=step.transform(X_test))
 
 
 def _on_data(data: Data, seed: int) -> list[Block]:
     results = []
-    for name, X, X_test in _versions(data):
-        runs = []
-        for rate in RATES:
-            net = MLP([X.shape[1], 64, data.n_classes], activation="tanh", init="xavier", seed=seed)
-            history = train(
-                net, X, data.y, validation_data=(X_test, data.y_test), epochs=EPOCHS,
-                batch_size=32, optimizer=optim.SGD(rate),
-            )  # fmt: skip
-            runs.append((rate, net, history))
-        rate, _, history = best_of(runs)
+    for name, version in _versions(data):
+        net = partial(version.net, 64, activation="tanh", init="xavier", seed=seed)
+        rate, history = version.train_at_best(
+            RATES, optim.SGD, net, epochs=EPOCHS, batch_size=32, preprocess=None
+        )
         results.append((name, rate, history))
     goal = np.nanmax([np.max(curve(history, "accuracy")) for *_, history in results]) - MARGIN
     rows = []
     for name, rate, history in results:
         there = np.flatnonzero(np.array(curve(history, "accuracy")) >= goal)
-        rows.append(
-            (
-                name,
-                f"{rate:g}",
-                str(there[0] + 1) if there.size else f"over {EPOCHS}",
-                percent(final(history, "accuracy")),
-                percent(final(history, "val_accuracy")),
-            )
-        )
-    X = _versions(data)[0][1]
-    spread = PCA().fit(X).explained_variance_
+        epochs = str(there[0] + 1) if there.size else f"over {EPOCHS}"
+        seen, test = (percent(final(history, name)) for name in ("accuracy", "val_accuracy"))
+        rows.append((name, f"{rate:g}", epochs, seen, test))
+    spread = PCA().fit(next(_versions(data))[1].X).explained_variance_
     present = spread[spread > 1e-6 * spread[0]]
     return [
         Heading(f"What it means for training on {data.name}"),

@@ -4,23 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from fanin import MLP, optim, plots
-from fanin.callbacks.base import Callback, Logs
-from fanin.chapters.story import Data, curve, final, number, percent, train
+from fanin import optim, plots
+from fanin.callbacks import LambdaCallback
+from fanin.chapters.story import Data, curve, final, number, percent
 from fanin.document.blocks import Block, Chapter, Heading, Lines, Remark, Table
 from fanin.plots.style import picture
 
 RATES = (("too small", 1e-4), ("right", 0.1), ("too large", 30.0))
 EPOCHS = 15
 BATCHES: tuple[int | None, ...] = (1, 32, 64, 128, None)
-
-
-class _StepCounter(Callback):
-    def __init__(self) -> None:
-        self.steps = 0
-
-    def on_train_batch_end(self, step: int, logs: Logs | None = None) -> None:  # noqa: ARG002
-        self.steps += 1
 
 
 def chapter(data: Data, seed: int) -> Chapter:
@@ -36,28 +28,15 @@ def chapter(data: Data, seed: int) -> Chapter:
     )
 
 
-def _net(data: Data, seed: int) -> MLP:
-    return MLP([data.dim, 64, data.n_classes], seed=seed)
-
-
 def _rates(data: Data, seed: int) -> list[Block]:
-    runs = {}
-    rows = []
+    runs, rows = {}, []
     for name, rate in RATES:
-        history = runs[f"{rate:g}: {name}"] = train(
-            _net(data, seed), data.X, data.y, validation_data=(data.X_test, data.y_test),
-            epochs=EPOCHS, batch_size=64, optimizer=optim.SGD(rate), preprocess=data.preprocess,
-        )  # fmt: skip
-        losses = curve(history, "loss")
-        rows.append(
-            (
-                f"{rate:g} ({name})",
-                number(losses[0]),
-                number(losses[-1]),
-                percent(final(history, "val_accuracy")),
-                history.stop_reason or "",
-            )
-        )
+        net = data.net(64, seed=seed)
+        history = data.train(net, epochs=EPOCHS, batch_size=64, optimizer=optim.SGD(rate))
+        runs[f"{rate:g}: {name}"] = history
+        losses, test = curve(history, "loss"), percent(final(history, "val_accuracy"))
+        ends = number(losses[0]), number(losses[-1])
+        rows.append((f"{rate:g} ({name})", *ends, test, history.stop_reason or ""))
 
     return [
         Heading("Gradient steps"),
@@ -99,24 +78,19 @@ def _from_one_to_many() -> list[Block]:
 
 def _epochs_and_batches(data: Data, seed: int) -> list[Block]:
     n = len(data.y)
-    rows = []
+    rows, steps = [], list[int]()
+    counter = LambdaCallback(on_train_batch_end=lambda step, _: steps.append(step))
     for size in BATCHES:
-        counter = _StepCounter()
-        history = train(
-            _net(data, seed), data.X, data.y, epochs=1, batch_size=size,
-            optimizer=optim.SGD(0.01), preprocess=data.preprocess, callbacks=[counter],
+        steps.clear()
+        history = data.train(
+            data.net(64, seed=seed), epochs=1, batch_size=size, optimizer=optim.SGD(0.01),
+            callbacks=[counter],
         )  # fmt: skip
         batch = history.params["batch_size"]
-        rows.append(
-            (
-                f"{batch} (all)" if size is None else str(batch),
-                f"{n}/{batch} = {n / batch:g}"
-                if n % batch == 0
-                else f"{n}/{batch} = {n / batch:.2f}",
-                str(counter.steps),
-                f"{curve(history, 'loss')[-1]:.3f}",
-            )
-        )
+        name = f"{batch} (all)" if size is None else str(batch)
+        ratio = f"{n / batch:g}" if n % batch == 0 else f"{n / batch:.2f}"
+        loss = curve(history, "loss")[-1]
+        rows.append((name, f"{n}/{batch} = {ratio}", str(len(steps)), f"{loss:.3f}"))
     return [
         Heading("Epoch, batch, iteration"),
         (
@@ -136,9 +110,7 @@ def _epochs_and_batches(data: Data, seed: int) -> list[Block]:
 def _paths(data: Data, seed: int) -> list[Block]:
     points, names = data.two_features()
     x, y = ((column - column.mean()) / (column.std() or 1.0) for column in points.T)
-    x = 2 * np.ascontiguousarray(x)
-    y = np.ascontiguousarray(y)
-
+    x, y = 2 * np.ascontiguousarray(x), np.ascontiguousarray(y)
     return [
         Heading("The loop"),
         Lines(
