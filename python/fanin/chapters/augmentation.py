@@ -26,7 +26,7 @@ from fanin.augment import (
     RandomResizedCrop,
     Transform,
 )
-from fanin.chapters.story import Data, overfitting
+from fanin.chapters.story import Data, overfitting, tell
 from fanin.datasets import named
 from fanin.document.blocks import Block, Chapter, Heading, Lines, Picture
 from fanin.plots.images import mixed_labels
@@ -94,26 +94,20 @@ def _on_this_machine() -> tuple[tuple[Array, Array, tuple[str, ...]], str] | Non
 def chapter(data: Data, seed: int) -> Chapter:
     """Each transformation of the lecture on images, and training with and without."""
     images = Images.of(data, seed)
-    return Chapter(
+    return tell(
         "Data augmentation",
-        [
-            (
-                "**Data augmentation** is a trick that makes much of little data: the input is "
-                "changed a little each time that it comes, within what *could really happen*. A "
-                "cat in a mirror is a cat; a mirrored 3 is none."
-            ),
-            (
-                "In `fanin.augment` a pipeline takes a whole batch, each image with draws of its "
-                "own: the same for one seed, epoch and image, whatever the batch, the threads or "
-                f"the worker. The images below are of {images.source}, one of each class."
-            ),
-            *_flips(images),
-            *_crops(images, seed),
-            *_colours(images),
-            *_others(images, seed),
-            *_erased_and_mixed(images, seed),
-            *_in_training(data, seed),
-        ],
+        """**Data augmentation** is a trick that makes much of little data: the input is
+        changed a little each time that it comes, within what *could really happen*. A cat
+        in a mirror is a cat; a mirrored 3 is none.""",
+        f"""In `fanin.augment` a pipeline takes a whole batch, each image with draws of its
+        own: the same for one seed, epoch and image, whatever the batch, the threads or the
+        worker. The images below are of {images.source}, one of each class.""",
+        *_flips(images),
+        *_crops(images, seed),
+        *_colours(images),
+        *_others(images, seed),
+        *_erased_and_mixed(images, seed),
+        *_in_training(data, seed),
     )
 
 
@@ -133,7 +127,7 @@ def _flips(images: Images) -> list[Block]:
             "flips",
             "Images in the upper row, their mirror images in the lower one.",
             "`HorizontalFlip`: of each image one half of all epochs sees the mirror image.",
-            [images.X[:6], [images.one(i, HorizontalFlip(p=1)) for i in few]],
+            [list(images.X[:6]), [images.one(i, HorizontalFlip(p=1)) for i in few]],
             labels=["original", "flipped"],
             titles=images.labels[:6],
         ),
@@ -167,21 +161,21 @@ def _colours(images: Images) -> list[Block]:
     # the image whose brightness can change most either way
     means = images.X.reshape(len(images.X), -1).mean(axis=1)
     which = int(np.abs(means - 0.5 * images.X.max()).argmin())
-    kinds = ("brightness", "contrast")
     return [
         Heading("Colour jitter"),
-        (
-            "Brightness and contrast can be changed, and of coloured images saturation and hue. "
-            "`ColorJitter(0.4, 0.4)` draws a factor from 0.6 to 1.4 for each image and each of "
-            "the two, and their order."
-        ),
+        """Brightness and contrast can be changed, and of coloured images saturation and hue.
+        `ColorJitter(0.4, 0.4)` draws a factor from 0.6 to 1.4 for each image and each of the
+        two, and their order.""",
         _grid(
             "colour",
             "An image at five factors of brightness and five of contrast.",
             "Brightness multiplies each value; contrast moves it away from the mean of the image, "
             "or towards it. A factor of 1 changes nothing.",
-            [[images.one(which, ColorJitter(**{kind: (f, f)})) for f in factors] for kind in kinds],
-            labels=kinds,
+            [
+                [images.one(which, ColorJitter(brightness=(f, f))) for f in factors],
+                [images.one(which, ColorJitter(contrast=(f, f))) for f in factors],
+            ],
+            labels=["brightness", "contrast"],
             titles=[f"{f:g}" for f in factors],
         ),
     ]
@@ -203,12 +197,10 @@ def _others(images: Images, seed: int) -> list[Block]:
     }
     return [
         Heading("And others"),
-        (
-            "Translation, rotation, stretching, shearing, lens distortion, and all of them "
-            "together: any of these can be combined to an augmentation of one's own. All "
-            "movements of a pipeline become one map and one resampling, so that five of them blur "
-            "no more than one."
-        ),
+        """Translation, rotation, stretching, shearing, lens distortion, and all of them
+        together: any of these can be combined to an augmentation of one's own. All movements of
+        a pipeline become one map and one resampling, so that five of them blur no more than
+        one.""",
         _grid(
             "others",
             "Images translated, rotated, stretched, sheared, seen through a lens, and all at once.",
@@ -223,13 +215,13 @@ def _others(images: Images, seed: int) -> list[Block]:
 
 
 def _erased_and_mixed(images: Images, seed: int) -> list[Block]:
-    few, labels = images.X[:4], images.labels[:4]
+    few, labels = list(images.X[:4]), images.labels[:4]
     half = tuple(max(1, edge // 2) for edge in images.X.shape[1:3])
     rows, captions = [few], [labels]
     for step in (Mixup(4.0, mode="sample"), CutMix(4.0, mode="sample")):
         aug = Compose([step], seed=seed)
-        rows.append(aug(few))
-        captions.append(mixed_labels(aug, few, labels))
+        rows.append(list(aug(images.X[:4])))
+        captions.append(mixed_labels(aug, images.X[:4], labels))
     return [
         Heading("Cutout"),
         Lines("Training: Set random image regions to zero\nTesting: Use full image"),
@@ -244,12 +236,10 @@ def _erased_and_mixed(images: Images, seed: int) -> list[Block]:
         ),
         Heading("Mixup and CutMix"),
         Lines("Training: Train on random blends of images\nTesting: Use original images"),
-        (
-            "**Mixup** blends two images, and the target label is defined by their shares. "
-            "**CutMix** cuts two images and puts parts together; the shares are those of the "
-            "areas. `fanin.augment` mixes each image of a batch with the one before it, the first "
-            "with the last, and gives soft labels (N, C)."
-        ),
+        """**Mixup** blends two images, and the target label is defined by their shares.
+        **CutMix** cuts two images and puts parts together; the shares are those of the areas.
+        `fanin.augment` mixes each image of a batch with the one before it, the first with the
+        last, and gives soft labels (N, C).""",
         _grid(
             "mixed",
             "Images, blends of two of them, and pastings of one into another, with labels.",
@@ -277,11 +267,9 @@ def _in_training(data: Data, seed: int) -> list[Block]:
     }
     return [
         Heading(f"What it does to training on {data.name}"),
-        (
-            "With augmentation hardly any image comes twice, so that a network cannot learn its "
-            "rows by heart: on those its accuracy falls. What that gains on others, and how many "
-            "epochs it takes, differs from data to data; the numbers tell."
-        ),
+        """With augmentation hardly any image comes twice, so that a network cannot learn its
+        rows by heart: on those its accuracy falls. What that gains on others, and how many
+        epochs it takes, differs from data to data; the numbers tell.""",
         *overfitting(
             data,
             "augmentation-training.png",

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from fanin import initializers, optim, plots
-from fanin.chapters.story import Data, curve, final, number, percent
+from fanin.chapters.story import Data, curve, final, number, percent, tell
 from fanin.diagnostics import ActivationReport, activation_statistics
 from fanin.document.blocks import Block, Chapter, Heading, Lines, Table
 from fanin.plots.style import picture
@@ -83,13 +83,11 @@ def chapter(data: Data, seed: int) -> Chapter:
     ]  # fmt: skip
     names = [f"layer {i}" for i in range(1, DEPTH + 1)]
     blocks: list[Block] = [
-        (
-            "Training goes round: feed forward, loss, backpropagation, update. Where should the "
-            "parameters *begin*? The answer depends on the activation function, and the deeper the "
-            f"network, the more it matters. A network of {DEPTH} layers of {WIDTH} units shows it, "
-            f"with {ROWS} rows of standard normal input. Each layer is `x = tanh(x.dot(W))` or "
-            "`x = maximum(0, x.dot(W))`; only `W` differs from case to case."
-        )
+        f"""Training goes round: feed forward, loss, backpropagation, update. Where should the
+        parameters *begin*? The answer depends on the activation function, and the deeper the
+        network, the more it matters. A network of {DEPTH} layers of {WIDTH} units shows it,
+        with {ROWS} rows of standard normal input. Each layer is `x = tanh(x.dot(W))` or `x =
+        maximum(0, x.dot(W))`; only `W` differs from case to case."""
     ]
     for case, report in zip(CASES, reports, strict=True):
         blocks += [
@@ -121,14 +119,12 @@ def chapter(data: Data, seed: int) -> Chapter:
                 for case, report in zip(CASES, reports, strict=True)
             ],
         ),
-        (
-            "Where outputs go to 0, the gradient goes with them. The second case is less simple: "
-            f"up to {max(layer.saturated for layer in reports[1].layers):.0%} of a layer's outputs "
-            "are saturated and let hardly anything pass, but the rest pass it on through weights "
-            "five times as large as the first case's, and the gradient *grows* on its way down."
-        ),
+        f"""Where outputs go to 0, the gradient goes with them. The second case is less simple:
+        up to {max(layer.saturated for layer in reports[1].layers):.0%} of a layer's outputs are
+        saturated and let hardly anything pass, but the rest pass it on through weights five
+        times as large as the first case's, and the gradient *grows* on its way down.""",
     ]
-    return Chapter("Weight initialisation", [*blocks, *_on_data(data, seed)])
+    return tell("Weight initialisation", *blocks, *_on_data(data, seed))
 
 
 def _row(case: Case, report: ActivationReport) -> tuple[str, ...]:
@@ -155,20 +151,15 @@ def _on_data(data: Data, seed: int) -> list[Block]:
         rows.append((case.title, *losses, seen, test))
     return [
         Heading(f"What it means for training on {data.name}"),
-        (
-            f"The same five beginnings for {DEPTH} layers of {SMALL_WIDTH} units, trained for "
-            f"{EPOCHS} epochs on {len(data.y)} rows of {data.name} by plain SGD at a rate of "
-            "0.01. (The fixed standard deviations are multiplied by "
-            f"{(WIDTH / SMALL_WIDTH) ** 0.5:g}, since what counts is their product with the "
-            "square root of the width.)"
-        ),
+        f"""The same five beginnings for {DEPTH} layers of {SMALL_WIDTH} units, trained for
+        {EPOCHS} epochs on {len(data.y)} rows of {data.name} by plain SGD at a rate of 0.01.
+        (The fixed standard deviations are multiplied by {(WIDTH / SMALL_WIDTH) ** 0.5:g}, since
+        what counts is their product with the square root of the width.)""",
         Table(
             f"Five beginnings, {EPOCHS} epochs",
             ("case", "loss, first epoch", "last epoch", "training accuracy", "test accuracy"),
             rows,
         ),
-        (
-            "Six layers are few enough for a bad beginning to be overcome in the end: compare "
-            "how far each has come in the same number of epochs."
-        ),
+        """Six layers are few enough for a bad beginning to be overcome in the end: compare how
+        far each has come in the same number of epochs.""",
     ]

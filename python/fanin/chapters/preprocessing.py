@@ -9,7 +9,7 @@ from functools import partial
 import numpy as np
 
 from fanin import optim, plots
-from fanin.chapters.story import Data, curve, final, percent
+from fanin.chapters.story import Data, curve, final, percent, tell
 from fanin.document.blocks import Block, Chapter, Heading, Remark, Table
 from fanin.plots.style import picture
 from fanin.preprocessing import PCA, Normalize, Whiten, ZeroCenter
@@ -24,51 +24,40 @@ def chapter(data: Data, seed: int) -> Chapter:
     points, names = data.two_features()
     deviations = points.std(axis=0)
     correlation = np.corrcoef(points, rowvar=False)[0, 1]
-    return Chapter(
+    return tell(
         "Data preprocessing",
-        [
-            (
-                "Trained on data as they come, a network may do worse than one hopes: the loss "
-                "can be so sensitive to the weights that it is hard to optimise. Preprocessing "
-                "brings the data into a form that is easy to learn from."
-            ),
-            picture(
-                "preprocessing.png",
-                "Six scatter plots: original, zero-centred, normalised; original, decorrelated, "
-                "whitened.",
-                f"Two features of {data.name} ({names}), step by step. Above: zero-centring, then "
-                "normalisation. Below: the data turned onto their principal directions (arrows), "
-                "then each direction scaled.",
-                lambda: plots.preprocessing(points),
-            ),
-            Heading("Zero-centring and normalisation"),
-            (
-                "**Zero-centring** takes the mean of each feature away. As a sigmoid's outputs, "
-                "all above 0, push the gradients of the next layer to one side, so do data that "
-                f"lie to one side of 0. Here the means are {points[:, 0].mean():.2f} and "
-                f"{points[:, 1].mean():.2f}, and 0 afterwards."
-            ),
-            (
-                "**Normalisation** brings all features to one scale. On data of unequal scales "
-                "optimisation goes in wide swings; on normalised data its steps are even, "
-                "wherever it begins, and training is faster. Here standard deviations of "
-                f"{deviations[0]:.2f} and {deviations[1]:.2f} become 1."
-            ),
-            Remark(
-                "Normalise where you assume that features of one scale are learned better: not "
-                "blindly, but after looking at the data."
-            ),
-            Heading("PCA and whitening"),
-            (
-                "**Decorrelation** turns the data onto the eigenvectors of their covariance "
-                "matrix, so that the new features are not correlated (here it was "
-                f"{correlation:.2f}). **Whitening** then divides each of them by its standard "
-                "deviation, the square root of the eigenvalue: the covariance becomes the "
-                "identity."
-            ),
-            Remark("For images, PCA and whitening are seldom used."),
-            *_on_data(data, seed),
-        ],
+        """Trained on data as they come, a network may do worse than one hopes: the loss can
+        be so sensitive to the weights that it is hard to optimise. Preprocessing brings the
+        data into a form that is easy to learn from.""",
+        picture(
+            "preprocessing.png",
+            "Six scatter plots: original, zero-centred, normalised; original, decorrelated, "
+            "whitened.",
+            f"Two features of {data.name} ({names}), step by step. Above: zero-centring, then "
+            "normalisation. Below: the data turned onto their principal directions (arrows), "
+            "then each direction scaled.",
+            lambda: plots.preprocessing(points),
+        ),
+        Heading("Zero-centring and normalisation"),
+        f"""**Zero-centring** takes the mean of each feature away. As a sigmoid's outputs,
+        all above 0, push the gradients of the next layer to one side, so do data that lie
+        to one side of 0. Here the means are {points[:, 0].mean():.2f} and
+        {points[:, 1].mean():.2f}, and 0 afterwards.""",
+        f"""**Normalisation** brings all features to one scale. On data of unequal scales
+        optimisation goes in wide swings; on normalised data its steps are even, wherever it
+        begins, and training is faster. Here standard deviations of {deviations[0]:.2f} and
+        {deviations[1]:.2f} become 1.""",
+        Remark(
+            "Normalise where you assume that features of one scale are learned better: not "
+            "blindly, but after looking at the data."
+        ),
+        Heading("PCA and whitening"),
+        f"""**Decorrelation** turns the data onto the eigenvectors of their covariance
+        matrix, so that the new features are not correlated (here it was {correlation:.2f}).
+        **Whitening** then divides each of them by its standard deviation, the square root
+        of the eigenvalue: the covariance becomes the identity.""",
+        Remark("For images, PCA and whitening are seldom used."),
+        *_on_data(data, seed),
     )
 
 
@@ -105,12 +94,10 @@ def _on_data(data: Data, seed: int) -> list[Block]:
     present = spread[spread > 1e-6 * spread[0]]
     return [
         Heading(f"What it means for training on {data.name}"),
-        (
-            f"A network with one hidden layer of 64 tanh units, trained on {len(data.y)} rows by "
-            f"plain SGD in steps of 32; of {len(RATES)} learning rates each version has the one "
-            "that suits it best, so that none suffers from a rate made for another. All "
-            "statistics are those of the training rows."
-        ),
+        f"""A network with one hidden layer of 64 tanh units, trained on {len(data.y)} rows by
+        plain SGD in steps of 32; of {len(RATES)} learning rates each version has the one that
+        suits it best, so that none suffers from a rate made for another. All statistics are
+        those of the training rows.""",
         Table(
             f"Epochs until {percent(goal)} of the training rows are right, and accuracies after "
             f"{EPOCHS} epochs",

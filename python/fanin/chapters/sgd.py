@@ -6,7 +6,7 @@ import numpy as np
 
 from fanin import optim, plots
 from fanin.callbacks import LambdaCallback
-from fanin.chapters.story import Data, curve, final, number, percent
+from fanin.chapters.story import Data, curve, final, number, percent, tell
 from fanin.document.blocks import Block, Chapter, Heading, Lines, Remark, Table
 from fanin.plots.style import picture
 
@@ -17,14 +17,12 @@ BATCHES: tuple[int | None, ...] = (1, 32, 64, 128, None)
 
 def chapter(data: Data, seed: int) -> Chapter:
     """Learning rates, where SGD comes from, epochs and batches, the loop."""
-    return Chapter(
+    return tell(
         "Stochastic gradient descent",
-        [
-            *_rates(data, seed),
-            *_from_one_to_many(),
-            *_epochs_and_batches(data, seed),
-            *_paths(data, seed),
-        ],
+        *_rates(data, seed),
+        *_from_one_to_many(),
+        *_epochs_and_batches(data, seed),
+        *_paths(data, seed),
     )
 
 
@@ -42,12 +40,10 @@ def _rates(data: Data, seed: int) -> list[Block]:
         Heading("Gradient steps"),
         "A network learns by going down its loss, one step against the gradient at a time:",
         Lines("x' = x − α ∇f(x)      α: learning rate, ∇: gradient"),
-        (
-            "The best point of all is the *global optimum*; a point that is only the best around "
-            "it is a *local* one. With a small rate each step is short, and the way to the "
-            "optimum long. With a large one the steps are too coarse to find it, and with a "
-            "larger one still they lead further away each time: the descent *diverges*."
-        ),
+        """The best point of all is the *global optimum*; a point that is only the best around
+        it is a *local* one. With a small rate each step is short, and the way to the optimum
+        long. With a large one the steps are too coarse to find it, and with a larger one still
+        they lead further away each time: the descent *diverges*.""",
         picture(
             "sgd-learning-rates.png",
             "Gradient descent on a parabola at three rates, and the losses of three real runs.",
@@ -66,13 +62,11 @@ def _rates(data: Data, seed: int) -> list[Block]:
 def _from_one_to_many() -> list[Block]:
     return [
         Heading("Where SGD comes from"),
-        (
-            "For a *single* training sample the step is `θ ← θ − α ∇L(θ, x, y)`. For *n* samples "
-            "the cost is the mean of their losses, and its gradient the mean of their gradients: "
-            "O(n) work for one step. With too many samples that is too much. But the mean over "
-            "all samples is an expectation, and an expectation can be estimated from a few: from "
-            "a random subset, the **minibatch**. That is stochastic gradient descent."
-        ),
+        """For a *single* training sample the step is `θ ← θ − α ∇L(θ, x, y)`. For *n* samples
+        the cost is the mean of their losses, and its gradient the mean of their gradients: O(n)
+        work for one step. With too many samples that is too much. But the mean over all samples
+        is an expectation, and an expectation can be estimated from a few: from a random subset,
+        the **minibatch**. That is stochastic gradient descent.""",
     ]
 
 
@@ -93,12 +87,10 @@ def _epochs_and_batches(data: Data, seed: int) -> list[Block]:
         rows.append((name, f"{n}/{batch} = {ratio}", str(len(steps)), f"{loss:.3f}"))
     return [
         Heading("Epoch, batch, iteration"),
-        (
-            "An **epoch** is one pass over the whole data set, forward and backward. A **batch** "
-            "(or minibatch) is the part of it that one step looks at: 32, 64 or 128 rows as a "
-            "rule. An **iteration** is one such step. With N rows and batches of n, an epoch "
-            "takes N/n of them (rounded up: the last batch has what is left)."
-        ),
+        """An **epoch** is one pass over the whole data set, forward and backward. A **batch**
+        (or minibatch) is the part of it that one step looks at: 32, 64 or 128 rows as a rule.
+        An **iteration** is one such step. With N rows and batches of n, an epoch takes N/n of
+        them (rounded up: the last batch has what is left).""",
         Table(
             f"One epoch over the N = {n} rows of {data.name} at a rate of 0.01",
             ("batch size n", "N/n", "iterations counted", "mean loss in the epoch"),
@@ -120,11 +112,9 @@ def _paths(data: Data, seed: int) -> list[Block]:
             "  3. Backprop to calculate the gradients\n"
             "  4. Update the parameters using the gradient"
         ),
-        (
-            "Gradient descent takes each step in exactly the right direction. A stochastic step "
-            "is less exact, and yet it wins on large data, because it is cheap: in the time that "
-            "gradient descent takes to work out its one best step, SGD has taken many."
-        ),
+        """Gradient descent takes each step in exactly the right direction. A stochastic step is
+        less exact, and yet it wins on large data, because it is cheap: in the time that
+        gradient descent takes to work out its one best step, SGD has taken many.""",
         picture(
             "sgd-paths.png",
             "Paths of gradient descent, minibatch SGD and single-sample SGD on contours of a loss, "

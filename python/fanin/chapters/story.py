@@ -12,7 +12,7 @@ import numpy as np
 from fanin import MLP, DivergenceWarning, datasets, optim, plots
 from fanin._typing import Array
 from fanin.callbacks.history import History
-from fanin.document.blocks import Block, Table
+from fanin.document.blocks import Block, Chapter, Table
 from fanin.plots.style import picture
 from fanin.random import Generator
 
@@ -116,6 +116,11 @@ def overfitting(
     yield picture(file, alt, caption, lambda: plots.compare(runs, "val_accuracy"))
     header = (what, "accuracy on its training rows", "on test rows", "gap")
     yield Table(f"After {epochs} epochs", header, rows)
+
+
+def tell(title: str, *blocks: Block) -> Chapter:
+    """A chapter, of paragraphs that are spread over lines and indented in the source."""
+    return Chapter(title, [" ".join(b.split()) if isinstance(b, str) else b for b in blocks])
 
 
 def curve(history: History, name: str) -> list[float]:
