@@ -12,7 +12,7 @@ import numpy.typing as npt
 from fanin import _core, _validate, initializers, losses
 from fanin._typing import takes
 from fanin.layers.dense import ACTIVATIONS
-from fanin.layers.options import Dropping
+from fanin.layers.options import DropoutOptions
 from fanin.network.inputs import Entry
 from fanin.network.options import FitOptions
 from fanin.network.passes import Passes
@@ -140,7 +140,7 @@ class MLP(Passes, Saving):
         self.activation: list[str] = _validate.per_layer(
             "activation", activation, hidden, lambda name, a: _validate.one_of(name, a, ACTIVATIONS)
         )
-        self._dropping = Dropping.of(hidden, **dropping)
+        self._dropping = DropoutOptions.checked(hidden, **dropping)
         self.keep, self.drop_connect = self._dropping.keep, self._dropping.drop_connect
         self.loss_name = _validate.one_of("loss", loss, losses.NAMES)
         self.dtype = _validate.float_dtype("dtype", dtype)
