@@ -1,7 +1,8 @@
-"""Files are written whole or not at all."""
+"""Files that are written whole or not at all, and numbers in JSON."""
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -55,3 +56,8 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def json_number(value: float | None) -> float | str | None:
+    """The number for JSON, which knows no NaN and no infinity: those as "nan", "inf", "-inf"."""
+    return value if value is None or math.isfinite(value) else repr(float(value))

@@ -16,7 +16,7 @@ from fanin import _validate
 from fanin._runtime import get_num_threads
 from fanin._typing import Array
 from fanin.callbacks import History
-from fanin.callbacks.standard import open_bar
+from fanin.callbacks.progress import open_bar
 from fanin.executors import Arrays, InMemory, OnDisk, Pool, StopWhenSet, reason_of
 from fanin.network import MLP
 from fanin.random import package_generator
