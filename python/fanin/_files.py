@@ -20,6 +20,10 @@ def atomic_write(path: PathLike) -> Iterator[BinaryIO]:
     after any exception the temporary file is gone and ``path`` as it was. A symbolic link is
     followed.
 
+    Parameters
+    ----------
+    path : str or path
+
     Raises
     ------
     OSError
