@@ -29,7 +29,15 @@ SEED_STREAM, ROW_STREAM = 0xFFFF, 0xFFFE
 
 @dataclass(frozen=True)
 class Failure:
-    """A member that is not in the ensemble, and why."""
+    """A member that failed to train, and why.
+
+    Attributes
+    ----------
+    member : int
+        Its number.
+    name : str
+    reason : str
+    """
 
     member: int
     name: str

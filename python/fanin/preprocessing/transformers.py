@@ -371,6 +371,16 @@ def _constant(mean: Doubles, variance: Doubles, n: int) -> npt.NDArray[np.bool_]
 def column_moments(X: Array) -> tuple[Doubles, Doubles]:
     """Mean and standard deviation (over N) of each column, in float64, in two passes over X.
 
+    Parameters
+    ----------
+    X : ndarray of shape (N, D), uint8, float32 or float64
+
+    Returns
+    -------
+    mean, std : ndarray of shape (D,), float64
+
+    Examples
+    --------
     >>> import numpy as np
     >>> column_moments(np.array([[1.0, 5.0], [3.0, 5.0]]))
     (array([2., 5.]), array([1., 0.]))
