@@ -47,6 +47,7 @@ WITH_EXAMPLES = [
     "losses",
     "network.mlp",
     "optim",
+    "optim.rules",
     "preprocessing.transformers",
     "random",
     "schedules",
