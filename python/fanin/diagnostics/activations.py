@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -193,59 +193,81 @@ def activation_report(
     """
     rows = net._rows(X)
     targets = None if y is None else net._targets(y, len(rows))
-    bins = whole("bins", bins, 1)
-    n = threads(n_threads)
-    pairs = list(zip([*net.activation, "identity"], net.dims[1:], strict=True))
-    vanilla = net.config()["dropout_mode"] == "vanilla"
-    factors = [net.dtype.type(k if vanilla else 1) for k in [*net.keep, 1.0]]
-    accumulators = [LayerAccumulator(kind, units, bins, n) for kind, units in pairs]
-    gradients = [RunningMoments(n) for _ in pairs]
-    weight_gradients = [np.zeros_like(net.params[f"W{i}"]) for i in range(1, len(pairs) + 1)]
+    bins, n = whole("bins", bins, 1), threads(n_threads)
+    kinds = [*net.activation, "identity"]
+    accumulators = [
+        LayerAccumulator(kind, units, bins, n)
+        for kind, units in zip(kinds, net.dims[1:], strict=True)
+    ]
+    gradients = [RunningMoments(n) for _ in kinds]
+    weight_gradients = [np.zeros_like(net.params[f"W{i}"]) for i in range(1, len(kinds) + 1)]
     step = max(64, BLOCK // sum(net.dims))
     blocks = [slice(begin, begin + step) for begin in range(0, len(rows), step)]
-
-    def forward(block: slice) -> list[tuple[Array, DenseCache]]:
-        a, outputs = net._entering(rows[block], n_threads), []
-        for number, (kind, _) in enumerate(pairs, 1):
-            W, b = net.params[f"W{number}"], net.params[f"b{number}"]
-            a, cache = layers.dense_forward(a, W, b, activation=kind, n_threads=n_threads)
-            a *= factors[number - 1]
-            outputs.append((a, cache))
-        return outputs
-
     with np.errstate(over="ignore", invalid="ignore"):
         for block in blocks:
-            outputs = forward(block)
+            outputs = _forward(net, net._entering(rows[block], n_threads), n_threads)
             for accumulator, (a, _) in zip(accumulators, outputs, strict=True):
                 accumulator.add(a)
-            if targets is None:
-                continue
-            hard, soft = (None if t is None else t[block] for t in targets)
-            code = losses.NAMES.index(net.loss_name)
-            g: Array | None = _core.loss_rows(code, outputs[-1][0], hard, soft, None, 1.0, True, n)[
-                1
-            ]
-            for layer in reversed(range(len(pairs))):
-                assert g is not None
-                gradients[layer].add(g)
-                g *= factors[layer]
-                g, dW, _ = layers.dense_backward(
-                    g, outputs[layer][1], need_dx=layer > 0, n_threads=n_threads
-                )
-                weight_gradients[layer] += dW
-    for block in blocks:  # the histograms' edges are known now
-        for accumulator, (a, _) in zip(accumulators, forward(block), strict=True):
+            if targets is not None:
+                hard, soft = (None if t is None else t[block] for t in targets)
+                for layer, g, dW in _backward(net, outputs, (hard, soft), n_threads):
+                    gradients[layer].add(g)
+                    weight_gradients[layer] += dW
+    for block in blocks:  # the edges of the histograms are known now
+        outputs = _forward(net, net._entering(rows[block], n_threads), n_threads)
+        for accumulator, (a, _) in zip(accumulators, outputs, strict=True):
             accumulator.count(a)
     if targets is None:
         found = [accumulator.statistics() for accumulator in accumulators]
     else:
         found = [
-            accumulator.statistics(moments.std, std_of(dW, n) / len(rows))
-            for accumulator, moments, dW in zip(
+            accumulator.statistics(gradient.std, std_of(dW, n) / len(rows))
+            for accumulator, gradient, dW in zip(
                 accumulators, gradients, weight_gradients, strict=True
             )
         ]
     return ActivationReport(tuple(found), *verdict_of(found[:-1] or found))
+
+
+def _output_factors(net: DenseNetwork) -> list[Any]:
+    """What each layer's output is multiplied by in prediction."""
+    vanilla = net.config()["dropout_mode"] == "vanilla"
+    return [net.dtype.type(keep if vanilla else 1) for keep in [*net.keep, 1.0]]
+
+
+def _forward(net: DenseNetwork, x: Array, n_threads: int | None) -> list[tuple[Array, DenseCache]]:
+    """The output of each layer, as in prediction, and the cache of its product."""
+    outputs = []
+    kinds = [*net.activation, "identity"]
+    for i, (kind, factor) in enumerate(zip(kinds, _output_factors(net), strict=True), 1):
+        W, b = net.params[f"W{i}"], net.params[f"b{i}"]
+        x, cache = layers.dense_forward(x, W, b, activation=kind, n_threads=n_threads)
+        x *= factor
+        outputs.append((x, cache))
+    return outputs
+
+
+def _backward(
+    net: DenseNetwork,
+    outputs: Sequence[tuple[Array, DenseCache]],
+    targets: losses.Targets,
+    n_threads: int | None,
+) -> Iterator[tuple[int, Array, Array]]:
+    """For each layer, from the last on: its index, and the gradients of its output and weights.
+
+    Those of each row's own loss, and of the weights their sum.
+    """
+    code, factors = losses.NAMES.index(net.loss_name), _output_factors(net)
+    scores = outputs[-1][0]
+    g: Array | None
+    _, g, _ = _core.loss_rows(code, scores, *targets, None, 1.0, True, threads(n_threads))
+    for layer in reversed(range(len(outputs))):
+        assert g is not None
+        dx, dW, _ = layers.dense_backward(
+            g * factors[layer], outputs[layer][1], need_dx=layer > 0, n_threads=n_threads
+        )
+        yield layer, g, dW
+        g = dx
 
 
 class RunningMoments:

@@ -119,9 +119,8 @@ def activation_statistics(
     if len(widths) < 2:
         raise ValueError(f"dims: expected the input's width and at least one layer's, got {dims}")
     float_type = _validate.float_dtype("dtype", dtype)
-    activation_code("activation", activation)
-    bins = _validate.whole("bins", bins, 1)
-    threads = _validate.threads(n_threads)
+    bins, threads = _validate.whole("bins", bins, 1), _validate.threads(n_threads)
+    network = PlainNetwork(activation, bins, threads)
     initialize: Callable[..., Array] = initializers.get(init)
     if std is not None:
         std = _validate.real("std", std, 0.0)
@@ -131,7 +130,6 @@ def activation_statistics(
         a = Generator(seed).standard_normal(shape, dtype=float_type)
     else:
         a = _validate.cast("x", _validate.data_rows("x", x, widths[0], float_type), float_type)
-    network = PlainNetwork(activation, bins, threads)
     for number, shape in enumerate(itertools.pairwise(widths)):
         rng = package_generator(seed, "init", number)
         draw = functools.partial(
