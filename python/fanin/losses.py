@@ -21,6 +21,7 @@ __all__ = ["expected_initial_loss", "get", "mse_loss", "softmax", "softmax_loss"
 Array = npt.NDArray[Any]
 
 NAMES: tuple[str, ...] = _core.losses
+Targets = tuple[npt.NDArray[np.int32] | None, Array | None]  # labels or soft, never both
 
 
 class Loss(Protocol):
@@ -214,7 +215,7 @@ def check_soft(name: str, soft: Array, loss: str) -> None:
 
 def targets(
     name: str, y: object, n_rows: int, n_outputs: int, loss: str, dtype: np.dtype[Any]
-) -> tuple[npt.NDArray[np.int32] | None, Array | None]:
+) -> Targets:
     """Targets as the core takes them: (labels, None) or (None, soft (N, C) in dtype)."""
     y = plain_array(name, y)
     values = loss == "mse" and n_outputs == 1

@@ -211,21 +211,21 @@ def activation_report(
     >>> report.verdict
     'healthy'
     """
-    rows = net._rows(X)
-    targets = None if y is None else net._targets(y, len(rows))
+    data = net.prepare(X, y, n_threads=n_threads)
     bins = _validate.whole("bins", bins, 1)
     threads = _validate.threads(n_threads)
     pairs = list(zip([*net.activation, "identity"], net.dims[1:], strict=True))
-    vanilla = net._dropping.dropout_mode == "vanilla"
+    vanilla = net.dropping.dropout_mode == "vanilla"
     factors = [net.dtype.type(k if vanilla else 1) for k in [*net.keep, 1.0]]
     tallies = [Tally(kind, units, bins, threads) for kind, units in pairs]
     gradients = [Spread(threads) for _ in tallies]
     learning = [np.zeros_like(net.params[f"W{i}"]) for i in range(1, len(pairs) + 1)]
     step = max(64, BLOCK // sum(net.dims))
-    blocks = [slice(begin, begin + step) for begin in range(0, len(rows), step)]
+    blocks = [slice(begin, begin + step) for begin in range(0, len(data), step)]
 
-    def through(block: slice) -> list[tuple[Array, DenseCache]]:
-        a, found = net._entering(rows[block], n_threads), []
+    def outputs(block: slice) -> list[tuple[Array, DenseCache]]:
+        a = _core.gather_rows(data.X[block], None, data.mean, data.scale, net.dtype, threads)
+        found = []
         for number, (kind, _) in enumerate(pairs, 1):
             W, b = net.params[f"W{number}"], net.params[f"b{number}"]
             a, cache = layers.dense_forward(a, W, b, activation=kind, n_threads=n_threads)
@@ -235,12 +235,12 @@ def activation_report(
 
     with np.errstate(over="ignore", invalid="ignore"):
         for block in blocks:
-            passed = through(block)
+            passed = outputs(block)
             for tally, (a, _) in zip(tallies, passed, strict=True):
                 tally.add(a)
-            if targets is None:
+            if y is None:
                 continue
-            hard, soft = (None if t is None else t[block] for t in targets)
+            hard, soft = (None if t is None else t[block] for t in (data.labels, data.soft))
             code = losses.NAMES.index(net.loss_name)
             g: Array | None = _core.loss_rows(
                 code, passed[-1][0], hard, soft, None, 1.0, True, threads
@@ -254,13 +254,13 @@ def activation_report(
                 )
                 learning[layer] += dW
     for block in blocks:  # the histograms' edges are known now
-        for tally, (a, _) in zip(tallies, through(block), strict=True):
+        for tally, (a, _) in zip(tallies, outputs(block), strict=True):
             tally.count(a)
-    if targets is None:
+    if y is None:
         found = [tally.statistics() for tally in tallies]
     else:
         found = [
-            tally.statistics(spread.std, std_of(dW, threads) / len(rows))
+            tally.statistics(spread.std, std_of(dW, threads) / len(data))
             for tally, spread, dW in zip(tallies, gradients, learning, strict=True)
         ]
     return ActivationReport(tuple(found), *verdict_on(found[:-1] or found))

@@ -13,7 +13,6 @@ import numpy.typing as npt
 from fanin import _core, _validate, checkpoint, losses
 from fanin.ensemble.members import Failure
 from fanin.network import MLP
-from fanin.network.passes import Targets
 
 Array = npt.NDArray[Any]
 Floats = npt.NDArray[np.float64]
@@ -304,7 +303,7 @@ def _judge(
     return result
 
 
-def _targets(y: Array, scores: Array, loss: str) -> Targets:
+def _targets(y: Array, scores: Array, loss: str) -> losses.Targets:
     n_rows, n_outputs = scores.shape
     return losses.targets("y", y, n_rows, n_outputs, loss, scores.dtype)
 
