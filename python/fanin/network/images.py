@@ -18,7 +18,7 @@ BLOCK = 2**22  # values of views that are predicted at once
 
 def require_own_units(name: str, pipeline: Compose) -> None:
     """Refuses Normalize: whatever does not go through the pipeline would miss it."""
-    if pipeline._core.normalizes:
+    if pipeline.engine.normalizes:
         raise ValueError(
             f"{name}: expected no Normalize, which data that are not augmented would miss, got "
             f"{pipeline!r}; preprocess='standardize' or (mean, scale) holds for all data and is "

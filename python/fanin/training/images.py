@@ -39,7 +39,7 @@ class TrainingImages:
         self.size = self._size_after(net.dims[0])
         self.core = _core.BatchAugmenter(
             self.shape,
-            None if self.pipeline is None else self.pipeline._core,
+            None if self.pipeline is None else self.pipeline.engine,
             None if self.mix is None else self._mixing(self.mix, net.seed),
         )
 
@@ -84,7 +84,7 @@ class TrainingImages:
             return 1, self._width, 1  # it mixes rows of any shape
         images = image_batch("X", array)
         if self.pipeline is not None:
-            self.pipeline._check_channels(images.channels)
+            self.pipeline.check_channels(images.channels)
         return (*images.size, images.channels)
 
     def _size_after(self, width: int) -> tuple[int, int]:
