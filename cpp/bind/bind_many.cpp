@@ -79,7 +79,7 @@ void train(ManyEngines<T>& m, const TrainingJob& given, const std::vector<Learne
 
 template <class T>
 std::vector<std::pair<double, index>> evaluate(ManyEngines<T>& m, const TrainingData& data) {
-  const Data<T> d = data_of(m.first(), data);
+  const Data<T> d = targeted_data_of(m.first(), data);
   std::vector<Evaluation> results;
   without_gil([&] { results = m.many.evaluate(d, poll_signals); });
   std::vector<std::pair<double, index>> pairs;

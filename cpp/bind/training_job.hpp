@@ -80,10 +80,19 @@ Data<T> data_of(const Network<T>& net, const TrainingData& given,
   return d;
 }
 
+/// The same with targets, which a loss is of.
+template <class T>
+Data<T> targeted_data_of(const Network<T>& net, const TrainingData& given,
+                         const BatchAugmenter* images = nullptr) {
+  const Data<T> d = data_of(net, given, images);
+  if (!d.labels == !d.soft) throw py::value_error("y: expected labels or soft targets");
+  return d;
+}
+
 /// Fills what fanin::TrainingJob and fanin::ManyJob have in common, for steps [first, last).
 template <class T, class Job>
 void fill_shared(Job& to, const Network<T>& net, const TrainingJob& job, index first, index last) {
-  to.data = data_of(net, job.data, job.augmenter());
+  to.data = targeted_data_of(net, job.data, job.augmenter());
   to.order = read<std::int64_t>(job.order, "order", {any});
   if (first < 0 || last < first || last > job.steps()) {
     throw py::value_error("first, last: expected steps among the epoch's " +

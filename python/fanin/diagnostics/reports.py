@@ -215,7 +215,7 @@ def activation_report(
     bins = _validate.whole("bins", bins, 1)
     threads = _validate.threads(n_threads)
     pairs = list(zip([*net.activation, "identity"], net.dims[1:], strict=True))
-    vanilla = net.dropping.dropout_mode == "vanilla"
+    vanilla = net.config()["dropout_mode"] == "vanilla"
     factors = [net.dtype.type(k if vanilla else 1) for k in [*net.keep, 1.0]]
     tallies = [Tally(kind, units, bins, threads) for kind, units in pairs]
     gradients = [Spread(threads) for _ in tallies]

@@ -90,8 +90,6 @@ class MLP:
         The compiled network, which has the parameters and takes what `prepare` gives.
     arena : ndarray
         All parameters in one flat array, whose views are in `params`.
-    dropping : Dropping
-        The options of dropout and DropConnect.
 
     Examples
     --------
@@ -131,10 +129,10 @@ class MLP:
         self.activation: list[str] = _validate.per_layer(
             "activation", activation, n_hidden, lambda name, a: one_of(name, a, ACTIVATIONS)
         )
-        self.dropping = Dropping.of(
+        self._dropout = Dropping.of(
             n_hidden, keep, dropout_mode, drop_connect, drop_connect_mask, drop_connect_inference
         )
-        self.keep, self.drop_connect = self.dropping.keep, self.dropping.drop_connect
+        self.keep, self.drop_connect = self._dropout.keep, self._dropout.drop_connect
         self.loss_name = one_of("loss", loss, losses.NAMES)
         self.dtype = _validate.float_dtype("dtype", dtype)
         self.seed = _validate.whole("seed", seed, 0, 2**64 - 1)
@@ -170,7 +168,7 @@ class MLP:
             )
         ]
         kind = _core.Engine32 if self.dtype == np.float32 else _core.Engine64
-        vanilla, row_masks, moments = self.dropping.flags()
+        vanilla, row_masks, moments = self._dropout.flags()
         return kind(layers, self.loss_name, vanilla=vanilla, row_masks=row_masks, moments=moments)
 
     def _views(self, arena: Array) -> dict[str, Array]:
@@ -214,7 +212,7 @@ class MLP:
             "init": self.init,
             "output_init": self.output_init,
             "loss": self.loss_name,
-            **self.dropping.config(),
+            **self._dropout.config(),
             "dtype": self.dtype.name,
             "seed": self.seed,
         }

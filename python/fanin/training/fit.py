@@ -14,7 +14,7 @@ from fanin._typing import Array, Floats
 from fanin.callbacks import CallbackList, History, ProgressBar
 from fanin.network import MLP, passes
 from fanin.network.options import FitOptions
-from fanin.training.images import TrainingImages
+from fanin.training.data import FitData
 
 __all__ = ["DivergenceWarning", "Fit", "train"]
 
@@ -23,11 +23,6 @@ CHUNK_SECONDS = 0.05
 
 class DivergenceWarning(RuntimeWarning):
     """The loss stopped being finite; the last good epoch was put back."""
-
-
-def _require_two_classes(labels: Array | None) -> None:
-    if labels is not None and labels.size and (labels == labels[0]).all():
-        raise ValueError(f"y: expected at least two classes, got only class {labels[0]}")
 
 
 class Snapshot:
@@ -73,199 +68,84 @@ class Fit:
 
     def __init__(self, net: MLP, X: Array, y: Array, options: FitOptions) -> None:
         self.net = net
-        self.images: TrainingImages | None = None
-        columns = None
-        if options.augment is not None or options.mix is not None:
-            weighted = options.sample_weight is not None
-            self.images = TrainingImages(net, X, weighted, options.augment, options.mix)
-            columns = self.images.columns
-        inputs = net.inputs.asked(options.preprocess, X)
-        if self.images is not None:
-            self.images.check_inputs(inputs)
-        y = _validate.plain_array("y", y)
-        data = net.check_data(X, y, options.sample_weight, inputs=inputs, columns=columns)
-        _require_two_classes(data.labels)
-        validation = None
-        if options.validation_data is not None:
-            Xv, yv = _validate.pair("validation_data", options.validation_data, "(X, y)")
-            if self.images is not None:
-                self.images.check_validation(Xv)
-            names = ("validation X", "validation y")
-            yv = _validate.plain_array(names[1], yv)
-            validation = net.check_data(Xv, yv, inputs=inputs, names=names)
+        data = FitData(net, X, y, options)
+        self.images = data.images
         self.epochs = _validate.whole("epochs", options.epochs, 0)
-        self.batch = _rows_of_a_step(options.batch_size, len(data))
-        self.steps = -(-len(data) // self.batch)
+        self.batch = _rows_of_a_step(options.batch_size, len(data.train))
+        self.steps = -(-len(data.train) // self.batch)
         self.reg = _validate.real("reg", options.reg, 0)
-        self.clip = (
-            0.0
-            if options.clip_norm is None
-            else _validate.real("clip_norm", options.clip_norm, 0, above=True)
-        )
+        self.clip = 0.0
+        if options.clip_norm is not None:
+            self.clip = _validate.real("clip_norm", options.clip_norm, 0, above=True)
         self.sampling = _validate.one_of("sampling", options.sampling, ["epoch", "replacement"])
-        self.threads = options.n_threads
+        self.n_threads = options.n_threads
         _validate.threads(options.n_threads)
         self.optimizer = optim.get(options.optimizer)
         self.schedule = schedules.get(options.schedule)
-        self.history = History(
-            params={
-                "epochs": self.epochs,
-                "batch_size": self.batch,
-                "steps": self.steps,
-                "n_train": len(data),
-                "n_val": 0 if validation is None else len(validation),
-                "optimizer": self.optimizer.name,
-                "reg": self.reg,
-                **({} if self.images is None else self.images.params),
-            },
-            expected_initial_loss=losses.expected_initial_loss(net.loss_name, net.dims[-1]),
-        )
+        self.history = self._new_history(data)
         if not isinstance(options.callbacks, Iterable):
             raise TypeError(
                 f"callbacks: expected a sequence of Callback, got {options.callbacks!r}"
             )
         bar = [ProgressBar()] if options.progress else []
         self.callbacks = CallbackList([*options.callbacks, *bar], net, self.history.params)
-        self.check_monitors(validation is not None)
-        inputs, self.data = inputs.fit(data, options.n_threads)
-        # From here on nothing is refused, and things may change.
+        if data.validation is None:
+            self._refuse_monitors_of_validation()
+        data.prepare(options.n_threads)
+        self.data, self.validation = data.train, data.validation
         self.states = self.optimizer.arena_states(net.arena.size, net.dtype)
-        net.inputs = inputs
-        self.validation = (
-            None if validation is None else inputs.transform(validation, options.n_threads)
-        )
-        self.job = _core.TrainingJob(
-            data=self.data,
-            order=np.empty(len(data), np.int64),
-            batch=self.batch,
-            seed=net.seed,
-            clip_norm=self.clip,
-            n_threads=_validate.threads(options.n_threads),
-            budget=CHUNK_SECONDS,
-            images=None if self.images is None else self.images.core,
-        )
-        self.learner = _core.Learner(
-            rule=self.optimizer.rule,
-            states=self.states,
-            l2=self.reg,
-            lr=np.empty(self.steps),
-            losses=np.empty(self.steps),
-            correct=np.empty(self.steps, np.int64),
-        )
+        net.inputs = data.inputs  # nothing is refused from here on, and things may change
+        self.job, self.learner = self._new_job(), self._new_learner()
         self.totals = dict.fromkeys(("weight", "loss", "correct", "rows"), 0.0)
 
-    def check_monitors(self, validated: bool) -> None:
+    def _new_history(self, data: FitData) -> History:
+        return History(
+            params={
+                "epochs": self.epochs,
+                "batch_size": self.batch,
+                "steps": self.steps,
+                "n_train": len(data.train),
+                "n_val": 0 if data.validation is None else len(data.validation),
+                "optimizer": self.optimizer.name,
+                "reg": self.reg,
+                **({} if self.images is None else self.images.params),
+            },
+            expected_initial_loss=losses.expected_initial_loss(
+                self.net.loss_name, self.net.dims[-1]
+            ),
+        )
+
+    def _refuse_monitors_of_validation(self) -> None:
         """Refuses to begin where something waits for validation results that will not come."""
-        missing = set() if validated else {"val_loss", "val_accuracy"}
+        missing = {"val_loss", "val_accuracy"}
         for watcher in (*self.callbacks, self.schedule):
             watch: Any = getattr(watcher, "_watch", None)
             if getattr(watch, "name", None) in missing and getattr(watcher, "needs_monitor", True):
                 name = type(watcher).__name__
                 raise ValueError(f"{name}: expected validation_data, to watch {watch.name!r}")
 
-    def begin_epoch(self, epoch: int) -> None:
-        """Draws the order of the rows: a pure function of the seed and the count of epochs."""
-        net, order = self.net, self.job.order
-        if self.sampling == "epoch":
-            stream = _core.stream_of("shuffle", 0, net.epochs_done)
-            _core.random_permutation(order, net.seed, stream)
-        else:
-            stream = _core.stream_of("replacement", 0, net.epochs_done)
-            _core.random_integers(order, net.seed, stream, 0, 0, len(order))
-        ends = np.minimum(np.arange(1, self.steps + 1) * self.batch, len(order))
-        if self.data.weights is not None:
-            ends = np.cumsum(self.data.weights[order], dtype=np.float64)[ends - 1]
-        self.step_weights: Floats = np.diff(ends, prepend=0)
-        self.totals = dict.fromkeys(self.totals, 0.0)
-        self.job.epoch, self.job.first_stream = net.epochs_done, net.steps_done
-        self.learner.lr = self.schedule.lr(
-            self.optimizer.lr, epoch * self.steps, self.steps, self.steps, self.epochs
+    def _new_job(self) -> _core.TrainingJob:
+        """What fits side by side share of a call of the engine."""
+        return _core.TrainingJob(
+            data=self.data,
+            order=np.empty(len(self.data), np.int64),
+            batch=self.batch,
+            seed=self.net.seed,
+            clip_norm=self.clip,
+            n_threads=_validate.threads(self.n_threads),
+            budget=CHUNK_SECONDS,
+            images=None if self.images is None else self.images.core,
         )
 
-    def run_steps(self, first: int, last: int) -> None:
-        """Steps of this epoch from `first` on, up to `last` or for 50 ms."""
-        before = self.optimizer.t
-        try:
-            self.net.engine.train(self.job, self.learner, first, last)
-        finally:
-            self.net.steps_done += self.optimizer.t - before
-
-    def run_epoch(self, epoch: int) -> bool:
-        """One epoch; False where it diverged."""
-        self.begin_epoch(epoch)
-        learner, batches = self.learner, self.callbacks.uses_batches
-        step = 0
-        while step < self.steps:
-            if batches:
-                self.callbacks.on_train_batch_begin(step, {})
-            self.run_steps(step, step + 1 if batches else self.steps)
-            self.add_up(step, step + learner.steps)
-            step += learner.steps
-            if learner.diverged:
-                self.diverged_at = epoch, step, float(learner.lr[step])
-                return False
-            logs = self.logs()
-            if batches:
-                self.callbacks.on_train_batch_end(step - 1, logs)
-            self.callbacks.on_progress(epoch * self.steps + step, logs)
-        # No later loss would speak of an overflow in the epoch's last update.
-        self.diverged_at = epoch, self.steps - 1, float(learner.lr[-1])
-        return self.is_finite()
-
-    def is_finite(self) -> bool:
-        """Whether all parameters are."""
-        return bool(_core.first_nonfinite(self.net.arena) == self.net.arena.size)
-
-    def add_up(self, first: int, last: int) -> None:
-        """Adds steps to the epoch's totals, in order: the bits must not depend on how they came."""
-        step_losses, correct = self.learner.losses, self.learner.correct
-        for step in range(first, last):
-            weight = float(self.step_weights[step])
-            self.totals["weight"] += weight
-            self.totals["loss"] += weight * float(step_losses[step])
-            self.totals["correct"] += float(correct[step])
-        self.totals["rows"] = float(min(last * self.batch, len(self.data)))
-        if last and self.history.initial_loss is None:
-            self.history.initial_loss = float(step_losses[0])
-
-    def logs(self) -> dict[str, float]:
-        """Mean loss (over the weights) and accuracy (over the rows) of the epoch so far."""
-        weight = self.totals["weight"]
-        logs = {"loss": self.totals["loss"] / weight if weight else 0.0}
-        if self.data.labels is not None:
-            logs["accuracy"] = self.totals["correct"] / self.totals["rows"]
-        return logs
-
-    def evaluate(self) -> dict[str, float]:
-        """Loss and accuracy on the validation rows, where there are any."""
-        if self.validation is None:
-            return {}
-        return passes.evaluate(self.net.engine, self.validation, self.threads)
-
-    def end_epoch(self, epoch: int, result: Mapping[str, float]) -> None:
-        logs = self.logs()
-        logs |= {f"val_{name}": value for name, value in result.items()}
-        last = epoch * self.steps + self.steps - 1
-        logs["lr"] = float(self.schedule.lr(self.optimizer.lr, last, 1, self.steps, self.epochs)[0])
-        self.net.epochs_done += 1
-        self.history.append(epoch, logs)
-        self.schedule.on_epoch_end(logs)
-        self.callbacks.on_epoch_end(epoch, logs)
-
-    def warn_diverged(self, kept: int) -> None:
-        epoch, step, rate = self.diverged_at
-        advice = f"lower the learning rate (it was {rate:g})"
-        largest = float(np.abs(self.data.X[: 10 * self.batch]).max())
-        if largest > 10 and self.data.mean is None:
-            advice += f", scale the inputs (they reach {largest:g}; preprocess='standardize')"
-        if not self.clip:
-            advice += ", or clip the gradient (clip_norm=1)"
-        where = f"the end of epoch {kept}" if kept else "where fit began"
-        warnings.warn(
-            f"the loss stopped being finite in epoch {epoch + 1}, step {step + 1}; "
-            f"the parameters were put back to {where}: {advice}",
-            DivergenceWarning,
-            stacklevel=6,  # the caller of MLP.fit
+    def _new_learner(self) -> _core.Learner:
+        """What is each network's own of it."""
+        return _core.Learner(
+            rule=self.optimizer.rule,
+            states=self.states,
+            l2=self.reg,
+            lr=np.empty(self.steps),
+            losses=np.empty(self.steps),
+            correct=np.empty(self.steps, np.int64),
         )
 
     def run(self) -> History:
@@ -301,6 +181,111 @@ class Fit:
             if self.net.stop_training:
                 return self.net.stop_reason or "stopped by a callback"
         return "all epochs done"
+
+    def run_epoch(self, epoch: int) -> bool:
+        """One epoch; False where it diverged."""
+        self.begin_epoch(epoch)
+        learner, batches = self.learner, self.callbacks.uses_batches
+        step = 0
+        while step < self.steps:
+            if batches:
+                self.callbacks.on_train_batch_begin(step, {})
+            self.run_steps(step, step + 1 if batches else self.steps)
+            self.add_up(step, step + learner.steps)
+            step += learner.steps
+            if learner.diverged:
+                self.diverged_at = epoch, step, float(learner.lr[step])
+                return False
+            logs = self.logs()
+            if batches:
+                self.callbacks.on_train_batch_end(step - 1, logs)
+            self.callbacks.on_progress(epoch * self.steps + step, logs)
+        # No later loss would speak of an overflow in the epoch's last update.
+        self.diverged_at = epoch, self.steps - 1, float(learner.lr[-1])
+        return self.is_finite()
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Draws the order of the rows: a pure function of the seed and the count of epochs."""
+        net, order = self.net, self.job.order
+        if self.sampling == "epoch":
+            stream = _core.stream_of("shuffle", 0, net.epochs_done)
+            _core.random_permutation(order, net.seed, stream)
+        else:
+            stream = _core.stream_of("replacement", 0, net.epochs_done)
+            _core.random_integers(order, net.seed, stream, 0, 0, len(order))
+        ends = np.minimum(np.arange(1, self.steps + 1) * self.batch, len(order))
+        if self.data.weights is not None:
+            ends = np.cumsum(self.data.weights[order], dtype=np.float64)[ends - 1]
+        self.step_weights: Floats = np.diff(ends, prepend=0)
+        self.totals = dict.fromkeys(self.totals, 0.0)
+        self.job.epoch, self.job.first_stream = net.epochs_done, net.steps_done
+        self.learner.lr = self.schedule.lr(
+            self.optimizer.lr, epoch * self.steps, self.steps, self.steps, self.epochs
+        )
+
+    def run_steps(self, first: int, last: int) -> None:
+        """Steps of this epoch from `first` on, up to `last` or for 50 ms."""
+        before = self.optimizer.t
+        try:
+            self.net.engine.train(self.job, self.learner, first, last)
+        finally:
+            self.net.steps_done += self.optimizer.t - before
+
+    def add_up(self, first: int, last: int) -> None:
+        """Adds steps to the epoch's totals, in order: the bits must not depend on how they came."""
+        step_losses, correct = self.learner.losses, self.learner.correct
+        for step in range(first, last):
+            weight = float(self.step_weights[step])
+            self.totals["weight"] += weight
+            self.totals["loss"] += weight * float(step_losses[step])
+            self.totals["correct"] += float(correct[step])
+        self.totals["rows"] = float(min(last * self.batch, len(self.data)))
+        if last and self.history.initial_loss is None:
+            self.history.initial_loss = float(step_losses[0])
+
+    def logs(self) -> dict[str, float]:
+        """Mean loss (over the weights) and accuracy (over the rows) of the epoch so far."""
+        weight = self.totals["weight"]
+        logs = {"loss": self.totals["loss"] / weight if weight else 0.0}
+        if self.data.labels is not None:
+            logs["accuracy"] = self.totals["correct"] / self.totals["rows"]
+        return logs
+
+    def is_finite(self) -> bool:
+        """Whether all parameters are."""
+        return bool(_core.first_nonfinite(self.net.arena) == self.net.arena.size)
+
+    def evaluate(self) -> dict[str, float]:
+        """Loss and accuracy on the validation rows, where there are any."""
+        if self.validation is None:
+            return {}
+        return passes.evaluate(self.net.engine, self.validation, self.n_threads)
+
+    def end_epoch(self, epoch: int, result: Mapping[str, float]) -> None:
+        logs = self.logs()
+        logs |= {f"val_{name}": value for name, value in result.items()}
+        last = epoch * self.steps + self.steps - 1
+        logs["lr"] = float(self.schedule.lr(self.optimizer.lr, last, 1, self.steps, self.epochs)[0])
+        self.net.epochs_done += 1
+        self.history.append(epoch, logs)
+        self.schedule.on_epoch_end(logs)
+        self.callbacks.on_epoch_end(epoch, logs)
+
+    def warn_diverged(self, kept: int) -> None:
+        epoch, step, rate = self.diverged_at
+        advice = f"lower the learning rate (it was {rate:g})"
+        largest = float(np.abs(self.data.X[: 10 * self.batch]).max())
+        if largest > 10 and self.data.mean is None:
+            advice += f", scale the inputs (they reach {largest:g}; preprocess='standardize')"
+        if not self.clip:
+            advice += ", or clip the gradient (clip_norm=1)"
+        where = f"the end of epoch {kept}" if kept else "where fit began"
+        warnings.warn(
+            f"the loss stopped being finite in epoch {epoch + 1}, step {step + 1}; "
+            f"the parameters were put back to {where}: {advice}",
+            DivergenceWarning,
+            stacklevel=6,  # the caller of MLP.fit
+        )
 
 
 def _rows_of_a_step(batch_size: int | str | None, n: int) -> int:
