@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -89,7 +90,7 @@ class Inputs:
                 columns = (math.prod(shape) if shape else 0) or self.width
         return replace(plain, columns=columns, to_fit=tuple(steps))
 
-    @property
+    @cached_property
     def before(self) -> Sequence[Transformer]:
         """The steps that the native loop cannot do."""
         return _until_columnwise(self.steps)
@@ -109,14 +110,11 @@ class Inputs:
         """Checked data as the engine takes them."""
         return self._entering(data, transform_rows(self.before, data.X, n_threads))
 
-    def blocks(self, data: TrainingData, n_threads: int | None = None) -> Iterator[TrainingData]:
-        """The rows of `transform` without targets, in blocks where transformers would copy them."""
-        if not self.before:
-            yield self._entering(data, data.X)
-            return
-        for block in blocks(data.X):
-            rows = transform_rows(self.before, block, n_threads)
-            yield TrainingData(rows, self.mean, self.scale)
+    def blocks(self, rows: Array, n_threads: int | None = None) -> Iterator[TrainingData]:
+        """Checked rows as the engine takes them, in blocks where transformers copy them."""
+        for block in blocks(rows) if self.before else (rows,):
+            entering = transform_rows(self.before, block, n_threads)
+            yield TrainingData(entering, *self._mean_and_scale(entering))
 
     def fit(self, data: TrainingData, n_threads: int | None = None) -> tuple[Inputs, TrainingData]:
         """Inputs fitted on checked data, and these as the engine takes them."""
@@ -129,8 +127,8 @@ class Inputs:
         own = self
         if self.standardize:
             own = replace(self, standardize=False)._with(*standardization(data.X))
-        elif not self.steps:  # from now on in these units
-            own = self._with(*self._mean_and_scale(data.X))
+        elif self.mean is None and not self.steps and data.X.dtype == np.uint8:
+            own = self._with(*self._mean_and_scale(data.X))  # from now on in these units
         return own, own.transform(data, n_threads)
 
     def _entering(self, data: TrainingData, rows: Array) -> TrainingData:

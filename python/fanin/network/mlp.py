@@ -317,7 +317,7 @@ class MLP:
                 names[1], y, len(rows), self.dims[-1], self.loss_name, self.dtype
             )
         weights = _validate.weights(sample_weight, len(rows), self.dtype)
-        return TrainingData(rows, labels=labels, soft=soft, weights=weights)
+        return TrainingData(rows, None, None, labels, soft, weights)
 
     # Training
 
@@ -357,7 +357,7 @@ class MLP:
 
     def scores(self, X: Array, *, n_threads: int | None = None) -> Array:
         """Outputs of the last layer, (N, C). Each row's bits are independent of the other rows."""
-        blocks = self.inputs.blocks(self.check_data(X), n_threads)
+        blocks = self.inputs.blocks(self.inputs.rows(X), n_threads)
         return passes.scores(self.engine, blocks, n_threads)
 
     def predict(
