@@ -139,9 +139,10 @@ class DenseNetwork(Protocol):
     def config(self) -> Mapping[str, Any]:
         """The arguments of the constructor, among them ``dropout_mode``."""
 
-    def _rows(self, X: Array) -> Array: ...
-    def _targets(self, y: Array, n_rows: int) -> losses.Targets: ...
-    def _entering(self, rows: Array, n_threads: int | None) -> Array: ...
+    def prepare(
+        self, X: Array, y: Array | None = None, *, n_threads: int | None = None
+    ) -> _core.TrainingData:
+        """The data as the first layer and the loss take them."""
 
 
 def activation_report(
@@ -191,8 +192,7 @@ def activation_report(
     >>> report.verdict
     'healthy'
     """
-    rows = net._rows(X)
-    targets = None if y is None else net._targets(y, len(rows))
+    data = net.prepare(X, y, n_threads=n_threads)
     bins, n = whole("bins", bins, 1), threads(n_threads)
     kinds = [*net.activation, "identity"]
     accumulators = [
@@ -202,26 +202,26 @@ def activation_report(
     gradients = [RunningMoments(n) for _ in kinds]
     weight_gradients = [np.zeros_like(net.params[f"W{i}"]) for i in range(1, len(kinds) + 1)]
     step = max(64, BLOCK // sum(net.dims))
-    blocks = [slice(begin, begin + step) for begin in range(0, len(rows), step)]
+    blocks = [slice(begin, begin + step) for begin in range(0, len(data), step)]
     with np.errstate(over="ignore", invalid="ignore"):
         for block in blocks:
-            outputs = _forward(net, net._entering(rows[block], n_threads), n_threads)
+            outputs = _forward(net, data, block, n_threads)
             for accumulator, (a, _) in zip(accumulators, outputs, strict=True):
                 accumulator.add(a)
-            if targets is not None:
-                hard, soft = (None if t is None else t[block] for t in targets)
+            if y is not None:
+                hard, soft = (None if t is None else t[block] for t in (data.labels, data.soft))
                 for layer, g, dW in _backward(net, outputs, (hard, soft), n_threads):
                     gradients[layer].add(g)
                     weight_gradients[layer] += dW
     for block in blocks:  # the edges of the histograms are known now
-        outputs = _forward(net, net._entering(rows[block], n_threads), n_threads)
+        outputs = _forward(net, data, block, n_threads)
         for accumulator, (a, _) in zip(accumulators, outputs, strict=True):
             accumulator.count(a)
-    if targets is None:
+    if y is None:
         found = [accumulator.statistics() for accumulator in accumulators]
     else:
         found = [
-            accumulator.statistics(gradient.std, std_of(dW, n) / len(rows))
+            accumulator.statistics(gradient.std, std_of(dW, n) / len(data))
             for accumulator, gradient, dW in zip(
                 accumulators, gradients, weight_gradients, strict=True
             )
@@ -235,8 +235,12 @@ def _output_factors(net: DenseNetwork) -> list[Any]:
     return [net.dtype.type(keep if vanilla else 1) for keep in [*net.keep, 1.0]]
 
 
-def _forward(net: DenseNetwork, x: Array, n_threads: int | None) -> list[tuple[Array, DenseCache]]:
-    """The output of each layer, as in prediction, and the cache of its product."""
+def _forward(
+    net: DenseNetwork, data: _core.TrainingData, block: slice, n_threads: int | None
+) -> list[tuple[Array, DenseCache]]:
+    """The output of each layer for some rows, as in prediction, and the cache of its product."""
+    rows, n = data.X[block], threads(n_threads)
+    x = _core.gather_rows(rows, None, data.mean, data.scale, net.dtype, n)
     outputs = []
     kinds = [*net.activation, "identity"]
     for i, (kind, factor) in enumerate(zip(kinds, _output_factors(net), strict=True), 1):

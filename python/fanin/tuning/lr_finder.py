@@ -18,7 +18,6 @@ import numpy.typing as npt
 
 from fanin import _core, _validate, optim
 from fanin.callbacks.base import Callback, Logs
-from fanin.network.inputs import Preparation
 from fanin.random import Generator
 from fanin.schedules import Schedule
 from fanin.training import DivergenceWarning
@@ -213,7 +212,7 @@ def lr_range(
 
 def _prepared(net: MLP, X: Array, y: Array, preprocess: Preprocess | None) -> MLP:
     """A copy of the network that the data, which are checked here, may enter."""
-    net._targets(y, len(Preparation(preprocess, net).raw(X)))
+    net.check_data(X, _validate.plain_array("y", y), inputs=net.inputs.asked(preprocess, X))
     twin = net.copy()
     if preprocess is not None:
         twin.set_preprocess(preprocess, X)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from fanin import losses, optim
+from fanin import _core, _validate, losses, optim
 from fanin.callbacks.base import Callback, Logs
 from fanin.diagnostics import data_report
 from fanin.diagnostics.findings import Finding
@@ -41,7 +41,10 @@ def first_look(net: MLP, problem: Problem, n_threads: int | None) -> dict[str, A
     net = net.copy()
     if problem.preprocess is not None:
         net.set_preprocess(problem.preprocess, problem.X)
-    entering = net._entering(net._rows(X), n_threads).astype(np.float64)
+    data = net.prepare(X, n_threads=n_threads)
+    entering = _core.gather_rows(
+        data.X, None, data.mean, data.scale, net.dtype, _validate.threads(n_threads)
+    ).astype(np.float64)
     with np.errstate(over="ignore", invalid="ignore"):
         result = net.evaluate(X, y, n_threads=n_threads)
         report = net.activation_report(X, y, n_threads=n_threads)

@@ -23,9 +23,8 @@ from fanin.ensemble.builders import DATA_OPTIONS, FIT_OPTIONS, NETWORK_OPTIONS
 from fanin.executors import InMemory, OnDisk, StopOnEvent, StoppedError
 from fanin.network import MLP, inputs
 from fanin.network.options import FitOptions
-from fanin.training import DivergenceWarning
-from fanin.training.batched import Together, can_join
-from fanin.training.fit import _Fit
+from fanin.training import DivergenceWarning, Fit
+from fanin.training.batched import can_join, fit_together
 from fanin.tuning.space import plain
 
 Array = npt.NDArray[Any]
@@ -178,7 +177,7 @@ class Training:
             "progress": False,
             "n_threads": n_threads,
         }
-        fit = _Fit(net, arrays["X"], arrays["y"], FitOptions(**{**options, **own}))
+        fit = Fit(net, arrays["X"], arrays["y"], FitOptions(**{**options, **own}))
         return Begun(job, fit, schedule, watch)
 
     def report(self, begun: Begun) -> Report:
@@ -257,7 +256,7 @@ class Begun:
     """A job on its way."""
 
     job: Job
-    fit: _Fit
+    fit: Fit
     schedule: schedules.Schedule
     watch: _Watch
 
@@ -339,7 +338,7 @@ def _run_together(
     begun = [objective.begin(arrays, job, n_threads, stop) for job in jobs]
     fits = [one.fit for one in begun]
     if all(can_join(fits[0], fit) for fit in fits):
-        Together(fits).run()
+        fit_together(fits)
     else:
         for fit in fits:
             fit.run()
