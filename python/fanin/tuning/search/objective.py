@@ -19,10 +19,9 @@ from fanin import _validate, optim, schedules
 from fanin.callbacks import History
 from fanin.callbacks.base import Callback, Logs
 from fanin.callbacks.monitor import Monitor
-from fanin.ensemble.builders import DATA_OPTIONS, FIT_OPTIONS, NETWORK_OPTIONS
 from fanin.executors import InMemory, OnDisk, StoppedError, StopWhenSet
 from fanin.network import MLP, inputs
-from fanin.network.options import FitOptions
+from fanin.network.options import NETWORK_OPTIONS, SEARCHABLE_FIT_OPTIONS, FitOptions
 from fanin.training import DivergenceWarning
 from fanin.training.batched import Together, can_join
 from fanin.training.fit import _Fit
@@ -31,10 +30,9 @@ from fanin.tuning.space import plain
 Array = npt.NDArray[Any]
 Options = Mapping[str, Any]
 
-# Set by the search itself.
-_OWN = ("epochs", "callbacks", "n_threads", *DATA_OPTIONS)
-OPTIONS = sorted({"hidden", "depth", "lr", "seed", *NETWORK_OPTIONS, *FIT_OPTIONS}.difference(_OWN))
-PARAMETERS = sorted({"epochs", *OPTIONS})
+# What a space may hold; `epochs` beside a space is an argument of the search itself.
+PARAMETERS = sorted(["hidden", "depth", "lr", "seed", *NETWORK_OPTIONS, *SEARCHABLE_FIT_OPTIONS])
+OPTIONS = [name for name in PARAMETERS if name != "epochs"]
 
 # Of trials that train side by side these are the same: they share minibatches and the first
 # layer's shape. All else may differ.
@@ -238,7 +236,7 @@ class Training:
         options = copy.deepcopy({**self.options, **params})
         options.pop("epochs", None)
         rate = options.pop("lr", None)
-        fit = {name: options.pop(name) for name in FIT_OPTIONS if name in options}
+        fit = {name: options.pop(name) for name in SEARCHABLE_FIT_OPTIONS if name in options}
         fit["optimizer"] = optim.get(fit.get("optimizer", "adam"), rate)
         fit["schedule"] = schedules.get(fit.get("schedule"))
         width = math.prod(X.shape[1:])
