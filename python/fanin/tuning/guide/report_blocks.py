@@ -15,7 +15,7 @@ from fanin.tuning.guide.budget import stretch
 from fanin.tuning.guide.report import Step
 from fanin.tuning.lr_finder import RateProbe
 from fanin.tuning.search.result import SearchResult
-from fanin.tuning.search.trials import Trial
+from fanin.tuning.search.trial import Trial
 
 Facts = Mapping[str, Any]
 

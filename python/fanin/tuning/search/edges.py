@@ -7,8 +7,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from fanin.tuning.search.trials import Trial
-from fanin.tuning.space import Choice, Integers, Parameter, Range, Space
+from fanin.tuning.search.trial import Trial
+from fanin.tuning.space import (
+    NATURAL_HIGH,
+    NATURAL_LOW,
+    Choice,
+    Integers,
+    Parameter,
+    Range,
+    Space,
+)
 
 BEST_WITHIN = 0.15  # of the range's width: where the best lies
 TOP_WITHIN = 0.25  # and most of the top ones
@@ -147,12 +155,10 @@ def beyond(name: str, parameter: Range, side: str) -> Range:
     """A range that keeps some of this one and goes on beyond one end, to a natural one at most."""
     low, high = (-BEYOND, KEPT) if side == "low" else (1 - KEPT, 1 + BEYOND)
     wider = parameter.narrowed(low, high)
-    a, b = within_nature(name, wider.low, wider.high)
+    a, b = within_natural_bounds(name, wider.low, wider.high)
     return type(wider)(a, b, log=wider.log, natural=wider.natural)
 
 
-def within_nature(name: str, low: float, high: float) -> tuple[float, float]:
+def within_natural_bounds(name: str, low: float, high: float) -> tuple[float, float]:
     """The bounds, where no natural one lies between."""
-    from fanin.tuning.space import NATURAL_HIGH, NATURAL_LOW
-
     return max(low, NATURAL_LOW.get(name, low)), min(high, NATURAL_HIGH.get(name, high))

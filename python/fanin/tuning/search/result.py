@@ -12,8 +12,8 @@ import numpy.typing as npt
 
 from fanin import _validate
 from fanin.callbacks.monitor import Monitor
-from fanin.tuning.search.edges import Edge, beyond, find_edges, within_nature
-from fanin.tuning.search.trials import Trial
+from fanin.tuning.search.edges import Edge, beyond, find_edges, within_natural_bounds
+from fanin.tuning.search.trial import Trial
 from fanin.tuning.space import Choice, Integers, Parameter, Range, plain
 
 STATUSES = ("done", "pruned", "diverged", "failed")
@@ -231,7 +231,7 @@ def _around(
         else:
             high = max(high, parameter.position(further.high))
     narrow = parameter.narrowed(low, high)
-    a, b = within_nature(name, narrow.low, narrow.high)
+    a, b = within_natural_bounds(name, narrow.low, narrow.high)
     return type(narrow)(a, b, log=narrow.log, natural=narrow.natural)
 
 
