@@ -201,7 +201,7 @@ class NativeLoop:
         for name, p in self.params.items():
             np.copyto(p, model[name])
         self._optimizer, self._reg, self._threads = optimizer, reg, n_threads
-        self._states = optimizer._arena_states(self._net._arena.size, W1.dtype)
+        self._states = optimizer.arena_states(self._net._arena.size, W1.dtype)
         self._augment = augment
         self._images: _core.BatchAugmenter | None = None
 
@@ -232,7 +232,7 @@ class NativeLoop:
                 last,
                 0,
                 0,
-                self._optimizer._rule,
+                self._optimizer.rule,
                 self._states,
                 rates[first:],
                 self._reg,

@@ -118,7 +118,7 @@ class TrainingImages:
 
     def check_entering(self, entering: Preparation) -> None:
         """Refuses what preprocessing cannot be with rows that change from epoch to epoch."""
-        mixing = [step for step in entering.steps if step._mixes]
+        mixing = [step for step in entering.steps if step.combines_columns]
         if mixing:
             raise ValueError(
                 f"preprocess: expected none that mixes columns with augment or mix, got "

@@ -51,14 +51,14 @@ class _Snapshot:
         np.copyto(self._parameters, self._net._arena)
         for saved, state in zip(self._saved, self._states, strict=True):
             np.copyto(saved, state)
-        self._clock = self._optimizer._rule.state
+        self._clock = self._optimizer.rule.state
 
     def restore(self) -> None:
         self._net.epochs_done, self._net.steps_done = self._counters
         np.copyto(self._net._arena, self._parameters)
         for saved, state in zip(self._saved, self._states, strict=True):
             np.copyto(state, saved)
-        self._optimizer._rule.state = self._clock
+        self._optimizer.rule.state = self._clock
 
 
 class _Fit:
@@ -131,7 +131,7 @@ class _Fit:
         self.check_monitors()
         self.X = entering.fit(self.X, options.n_threads)
         # From here on nothing is refused, and things may change.
-        self.states = self.optimizer._arena_states(net._arena.size, net.dtype)
+        self.states = self.optimizer.arena_states(net._arena.size, net.dtype)
         net._entry = entering.entry
         if self.validation is not None:
             rows, targets = self.validation
@@ -191,7 +191,7 @@ class _Fit:
                 last,
                 net.seed,
                 net.steps_done - first,
-                self.optimizer._rule,
+                self.optimizer.rule,
                 self.states,
                 rates[first:last],
                 self.reg,

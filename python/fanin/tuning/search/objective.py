@@ -248,7 +248,7 @@ class TrainingObjective:
         if steps:
             rows = X.reshape(len(X), -1)
             fit["preprocess"], _ = inputs.fitted(steps, rows, n_threads)
-            width = fit["preprocess"][-1]._columns_out
+            width = fit["preprocess"][-1].n_features_out_
         widths = hidden_widths(options.pop("hidden", 100), options.pop("depth", None))
         seed = options.pop("seed", self.seed)
         return MLP([width, *widths, self.n_outputs], seed=seed, **options), fit
