@@ -11,20 +11,13 @@ from pathlib import Path
 from typing import Any, Self
 
 from fanin._files import atomic_write
+from fanin._typing import PathLike
 from fanin.callbacks.history import History
 from fanin.diagnostics.findings import Finding
 from fanin.network import MLP
+from fanin.tuning.guide.report_blocks import TITLES, findings
+from fanin.tuning.guide.report_page import best_score, html, summary, terminal
 
-TITLES = {
-    1: "Check the initial loss",
-    2: "Overfit a small sample",
-    3: "Find a learning rate",
-    4: "Coarse search",
-    5: "Refine",
-    6: "Look at the loss curves",
-    7: "Go to step 5",
-    8: "At last",
-}
 FORMAT = 1
 _DATA = re.compile(r'<script type="application/json" id="fanin-report">(.*?)</script>', re.DOTALL)
 
@@ -60,7 +53,7 @@ class Step:
     @property
     def findings(self) -> tuple[Finding, ...]:
         """What it found, the weightiest first."""
-        return tuple(Finding.from_dict(f) for f in self.facts["findings"])
+        return tuple(findings(self.facts))
 
     @property
     def seconds(self) -> float:
@@ -68,9 +61,7 @@ class Step:
         return float(self.facts["seconds"])
 
     def __str__(self) -> str:
-        from fanin.tuning.guide.report_page import terminal
-
-        return terminal(self)
+        return terminal(self.facts)
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,8 +104,7 @@ class Report:
     @property
     def score(self) -> float | None:
         """Validation accuracy of the best run."""
-        scores = [s.facts["best"]["score"] for s in self.steps if s.facts.get("best")]
-        return max(map(float, scores), default=None)
+        return best_score([step.facts for step in self.steps])
 
     def step(self, number: int, round: int = 0) -> Step:
         """The step of that number; of steps 5 to 7, of that round, by default the last."""
@@ -154,25 +144,22 @@ class Report:
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"report: expected what Report.to_dict gives ({error!r})") from error
 
-    def save(self, path: str | os.PathLike[str]) -> None:
+    def save(self, path: PathLike) -> None:
         """Writes a page (.html) that needs nothing beside it, or the numbers alone (.json).
 
         The page holds the numbers too: `load` and ``guide(start_from=)`` read either. Pictures need
         matplotlib (``pip install fanin[plot]``); without it the page has tables and text only.
         """
-        text = json.dumps(self.to_dict(), allow_nan=False)
         suffix = Path(path).suffix.lower()
-        if suffix == ".html":
-            from fanin.tuning.guide.report_page import html
-
-            text = html(self, text.replace("<", "\\u003c"))
-        elif suffix != ".json":
+        if suffix not in (".html", ".json"):
             raise ValueError(f"path: expected a suffix of .html or .json, got {os.fspath(path)!r}")
+        facts = self.to_dict()
+        text = html(facts) if suffix == ".html" else json.dumps(facts, allow_nan=False)
         with atomic_write(path) as file:
             file.write(text.encode() + b"\n")
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Self:
+    def load(cls, path: PathLike) -> Self:
         """Reads what `save` wrote, without the network; ValueError where it is something else."""
         text = Path(path).read_text(encoding="utf-8")
         if Path(path).suffix.lower() == ".html":
@@ -186,6 +173,4 @@ class Report:
             ) from error
 
     def __str__(self) -> str:
-        from fanin.tuning.guide.report_page import summary
-
-        return "\n\n".join([*map(str, self.steps), summary(self)])
+        return "\n\n".join([*map(str, self.steps), summary(self.to_dict())])

@@ -10,12 +10,12 @@ import numpy as np
 
 from fanin.callbacks.history import History
 from fanin.chapters.story import Block, Remark, Table, picture
-from fanin.tuning.guide import settings as rules
+from fanin.diagnostics.findings import Finding
 from fanin.tuning.guide.budget import stretch
-from fanin.tuning.guide.report import Step
 from fanin.tuning.lr_finder import RateProbe
 from fanin.tuning.search.result import SearchResult
 from fanin.tuning.search.trial import Trial
+from fanin.tuning.space import space_from_dict
 
 Facts = Mapping[str, Any]
 
@@ -27,6 +27,16 @@ def percent(share: float) -> str:
     return f"{100 * float(share):.2f} %"
 
 
+TITLES = {
+    1: "Check the initial loss",
+    2: "Overfit a small sample",
+    3: "Find a learning rate",
+    4: "Coarse search",
+    5: "Refine",
+    6: "Look at the loss curves",
+    7: "Go to step 5",
+    8: "At last",
+}
 LESSONS = {
     1: (
         "Before any training, without regularisation: small weights give all classes about the "
@@ -62,19 +72,25 @@ LESSONS = {
 }
 
 
-def blocks(step: Step) -> list[Block]:
+def blocks(step: Facts) -> list[Block]:
     """All that is said and shown of a step; why it is taken, the first time."""
-    lesson = [Remark(LESSONS[step.number])] if step.round <= 1 and step.number in LESSONS else []
-    return [*lesson, *of_step(step), *_findings(step)]
+    number, first = step["number"], step["round"] <= 1
+    lesson = [Remark(LESSONS[number])] if first and number in LESSONS else []
+    return [*lesson, *measurements(step), *_findings(step)]
 
 
-def of_step(step: Step) -> Iterator[Block]:
+def measurements(step: Facts) -> Iterator[Block]:
     """What was measured, without its lesson and findings."""
-    return _STEPS[step.number](step)
+    return _STEPS[step["number"]](step)
 
 
-def _findings(step: Step) -> Iterator[Block]:
-    for finding in step.findings:
+def findings(step: Facts) -> list[Finding]:
+    """What it found, the weightiest first."""
+    return [Finding.from_dict(finding) for finding in step["findings"]]
+
+
+def _findings(step: Facts) -> Iterator[Block]:
+    for finding in findings(step):
         yield f"**{finding.name}**: {finding.evidence}. *{_sentence(finding.action)}*"
 
 
@@ -85,8 +101,7 @@ def _sentence(text: str) -> str:
 # Steps 1 to 3
 
 
-def _look(step: Step) -> Iterator[Block]:
-    f = step.facts
+def _look(f: Facts) -> Iterator[Block]:
     *lines, verdict = f["spread"].splitlines()
     header, *layers = (tuple(line.split()) for line in lines)
     yield (
@@ -115,8 +130,7 @@ def _look(step: Step) -> Iterator[Block]:
     )
 
 
-def _overfit(step: Step) -> Iterator[Block]:
-    f = step.facts
+def _overfit(f: Facts) -> Iterator[Block]:
     what = (
         "so that the network, the rate and the initial weights work"
         if f["reached"]
@@ -144,7 +158,7 @@ def _overfit(step: Step) -> Iterator[Block]:
         ],
     )
     yield picture(
-        f"step-{step.number}.png",
+        f"step-{f['number']}.png",
         "Accuracy on the small sample against epochs, a line for each attempt.",
         "Accuracy on the sample, epoch by epoch.",
         lambda: _draw_attempts(f["attempts"]),
@@ -167,8 +181,7 @@ def _draw_attempts(attempts: list[dict[str, Any]]) -> Any:
     return panel
 
 
-def _probe(step: Step) -> Iterator[Block]:
-    f = step.facts
+def _probe(f: Facts) -> Iterator[Block]:
     probe = RateProbe.from_dict(f["probe"])
     yield (
         f"All data, L2 of {f['reg']:g}, {probe.iterations} steps at each rate from the same "
@@ -190,7 +203,7 @@ def _probe(step: Step) -> Iterator[Block]:
     if probe.best is not None:
         yield f"**{f['suggestion']:g}**: {probe.reason}."
     yield picture(
-        f"step-{step.number}.png",
+        f"step-{f['number']}.png",
         "Loss of each step at several learning rates.",
         "The loss of each minibatch (faint) and its moving average.",
         lambda: _plots().rates(probe),
@@ -200,8 +213,7 @@ def _probe(step: Step) -> Iterator[Block]:
 # Steps 4 to 8
 
 
-def _search(step: Step) -> Iterator[Block]:
-    f = step.facts
+def _search(f: Facts) -> Iterator[Block]:
     result = result_of(f)
     ranges = ", ".join(f"`{name}` {parameter}" for name, parameter in result.space.items())
     fixed = "".join(f", {name} {value}" for name, value in f["fixed"].items())
@@ -231,7 +243,7 @@ def _search(step: Step) -> Iterator[Block]:
         ],
     )
     yield picture(
-        f"step-{step.number}-{step.round}.png",
+        f"step-{f['number']}-{f['round']}.png",
         "Validation accuracy of each trial against each parameter.",
         "Each trial's score against each of its parameters.",
         lambda: _draw_trials(result),
@@ -256,7 +268,7 @@ def result_of(facts: Facts) -> SearchResult:
         for t in facts["trials"]
     ]
     return SearchResult(
-        rules.space_from_dict(facts["space"]),
+        space_from_dict(facts["space"]),
         trials,
         facts["monitor"],
         strategy=facts["strategy"],
@@ -291,40 +303,38 @@ def _label_all(panel: Any) -> None:
     panel.xaxis.set_major_formatter("{x:g}")
 
 
-def _judge(step: Step) -> Iterator[Block]:
-    run = History.from_dict(step.facts["history"])
+def _judge(f: Facts) -> Iterator[Block]:
+    run = History.from_dict(f["history"])
     curves = {name: values[-1] for name, values in run.history.items()}
     epoch, best = run.best("val_accuracy")
     yield (
-        f"The best run of round {step.round}: {len(run.epoch)} epochs, at the end loss "
+        f"The best run of round {f['round']}: {len(run.epoch)} epochs, at the end loss "
         f"{curves['loss']:.4f} in training and {curves['val_loss']:.4f} in validation, accuracy "
         f"{percent(curves['accuracy'])} and {percent(curves['val_accuracy'])}; the best epoch was "
         f"{epoch + 1} with {percent(best)}."
     )
     yield picture(
-        f"step-6-{step.round}.png",
+        f"step-6-{f['round']}.png",
         "Loss and accuracy of the best run, epoch by epoch, in training and validation.",
-        f"The best run of round {step.round}.",
+        f"The best run of round {f['round']}.",
         lambda: _plots().history(run),
     )
 
 
-def _decide(step: Step) -> Iterator[Block]:
-    f = step.facts
+def _decide(f: Facts) -> Iterator[Block]:
     yield (
-        f"Round {step.round} came to {percent(f['score'])}, {100 * f['gain']:+.2f} points beside "
+        f"Round {f['round']} came to {percent(f['score'])}, {100 * f['gain']:+.2f} points beside "
         f"the best before; the noise of that difference is {100 * f['noise']:.2f} points."
     )
     if f["end"]:
         yield f"The guide ends here: {f['end']}. The best was round {f['best_round']}."
         return
     yield from f["reasons"]
-    ranges = rules.space_from_dict(f["next_space"])
+    ranges = space_from_dict(f["next_space"])
     yield "Next: " + ", ".join(f"`{name}` {parameter}" for name, parameter in ranges.items()) + "."
 
 
-def _again(step: Step) -> Iterator[Block]:
-    f = step.facts
+def _again(f: Facts) -> Iterator[Block]:
     if f["refit"]:
         yield (
             f"The best settings once more, {f['epochs']} epochs on all {f['rows']} rows, those "
@@ -334,7 +344,7 @@ def _again(step: Step) -> Iterator[Block]:
         yield f"The network of the best round is the one to use ({f['why']})."
 
 
-_STEPS: dict[int, Callable[[Step], Iterator[Block]]] = {
+_STEPS: dict[int, Callable[[Facts], Iterator[Block]]] = {
     1: _look,
     2: _overfit,
     3: _probe,
@@ -347,7 +357,7 @@ _STEPS: dict[int, Callable[[Step], Iterator[Block]]] = {
 
 
 def _plots() -> Any:
-    from fanin import plots
+    from fanin import plots  # takes a while, and only pages have pictures
 
     return plots
 

@@ -15,7 +15,7 @@ from fanin.preprocessing.transformers import standardization
 from fanin.random import package_generator
 from fanin.tuning.search import objective, strategies
 from fanin.tuning.search.objective import FunctionObjective, Objective, TrainingObjective
-from fanin.tuning.space import Space, check_space
+from fanin.tuning.space import Space, check_space, space_to_dict
 
 Data = tuple[Array, Array]
 
@@ -167,7 +167,7 @@ class SearchConfig:
         """What tells this search from others."""
         objective = self.objective
         facts: dict[str, Any] = {
-            "space": {name: p.to_dict() for name, p in self.space.items()},
+            "space": space_to_dict(self.space),
             "seed": self.seed,
             "strategy": self.strategy_name,
             "epochs": self.epochs,

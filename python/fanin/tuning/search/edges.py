@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 from fanin.tuning.search.trial import Trial
 from fanin.tuning.space import (
@@ -16,6 +16,7 @@ from fanin.tuning.space import (
     Parameter,
     Range,
     Space,
+    parameter_from_dict,
 )
 
 BEST_WITHIN = 0.15  # of the range's width: where the best lies
@@ -47,9 +48,25 @@ class Edge:
     suggestion: Parameter | None
     evidence: str
 
+    @property
+    def advice(self) -> str:
+        """What to try next."""
+        return f"try {self.suggestion}" if self.suggestion else "try values beyond it"
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON values."""
+        suggestion = self.suggestion
+        return vars(self) | {"suggestion": None if suggestion is None else suggestion.to_dict()}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """The inverse of `to_dict`."""
+        suggestion = data["suggestion"]
+        parameter = None if suggestion is None else parameter_from_dict(suggestion)
+        return cls(**{**data, "suggestion": parameter})
+
     def __str__(self) -> str:
-        advice = f"try {self.suggestion}" if self.suggestion else "try values beyond it"
-        return f"{self.name}: {self.evidence}; {advice}"
+        return f"{self.name}: {self.evidence}; {self.advice}"
 
 
 def find_edges(space: Space, trials: Sequence[Trial], grid: bool, noise: float) -> list[Edge]:
