@@ -32,10 +32,14 @@ RATES = (1e-1, 1e-2, 1e-3, 1e-4)  # the lecture's
 DIVERGED = 3.0  # times the loss before, as in the course's trainer
 MOVED = 0.01  # of the loss before: less is flat
 JUDGED_ROWS = 2000
-# Of the range test: where it stops, in smallest smoothed losses; the least fall that counts; and
-# the share of points that smoothing reaches over, and of those at the start that are left out.
-HOPELESS, FALLS, REACH, SKIPPED = 4.0, 0.02, 0.03, 0.1
-FINAL = "final_loss", "final_accuracy"  # what a trial that diverged has no number for
+# Of the range test:
+STOP_RATIO = 4.0  # times the least smoothed loss, where it stops
+LEAST_FALL = 0.02  # of the loss
+SMOOTHED_SHARE, SKIPPED_SHARE = (
+    0.03,
+    0.1,
+)  # of the points: that smoothing reaches over, at the start
+FINAL_VALUES = "final_loss", "final_accuracy"  # what a trial that diverged has no number for
 
 
 @dataclass(frozen=True)
@@ -132,7 +136,7 @@ class RateProbe:
         trials: list[dict[str, Any]] = [asdict(trial) for trial in self.trials]
         for trial in trials:
             trial["losses"] = [plain(loss) for loss in trial["losses"]]
-            for name in FINAL:
+            for name in FINAL_VALUES:
                 trial[name] = plain(trial[name])
         return {"iterations": self.iterations, "trials": trials}
 
@@ -141,7 +145,7 @@ class RateProbe:
         """The inverse of `to_dict`."""
         trials = []
         for trial in data["trials"]:
-            final = {n: None if trial[n] is None else float(trial[n]) for n in FINAL}
+            final = {n: None if trial[n] is None else float(trial[n]) for n in FINAL_VALUES}
             trials.append(
                 RateTrial(**trial | final | {"losses": tuple(map(float, trial["losses"]))})
             )
@@ -331,9 +335,9 @@ def lr_range(
         X,
         y,
         iterations,
-        HOPELESS,
+        STOP_RATIO,
         optimizer=_copied(optimizer, low),
-        schedule=_Rates(rates),
+        schedule=_GivenRates(rates),
         batch_size=batch_size,
         reg=reg,
         n_threads=n_threads,
@@ -343,12 +347,12 @@ def lr_range(
     if len(losses) < 3:
         nothing = np.zeros(len(losses))
         return RateRange(rates, losses, losses, nothing, f"the loss diverges at {low:g}", None)
-    smoothed = _smooth(losses, REACH * iterations)
+    smoothed = _smooth(losses, SMOOTHED_SHARE * iterations)
     slopes = np.gradient(smoothed, logs[: len(losses)])
-    first, lowest = int(SKIPPED * iterations), int(smoothed.argmin())
+    first, lowest = int(SKIPPED_SHARE * iterations), int(smoothed.argmin())
     start = float(smoothed[: first + 1].mean())
-    if lowest <= first or smoothed[lowest] > (1 - FALLS) * start:
-        reason = f"the loss falls nowhere by {FALLS:.0%}: it begins at {start:.4f}"
+    if lowest <= first or smoothed[lowest] > (1 - LEAST_FALL) * start:
+        reason = f"the loss falls nowhere by {LEAST_FALL:.0%}: it begins at {start:.4f}"
         return RateRange(rates, losses, smoothed, slopes, reason, None)
     steepest = first + int(slopes[first : lowest + 1].argmin())
     reason = (
@@ -383,7 +387,7 @@ def _verdict(before: Mapping[str, float], after: Mapping[str, float], n: int) ->
 
 
 @dataclass(frozen=True)
-class _Rates(Schedule):
+class _GivenRates(Schedule):
     """These rates, step by step."""
 
     rates: Floats
@@ -404,7 +408,7 @@ class _EnoughError(Exception):
     """Ends a fit between two steps."""
 
 
-class _Steps(Callback):
+class _StepLosses(Callback):
     """The loss of each step, out of the running means that fit tells."""
 
     def __init__(self, iterations: int, limit: float) -> None:
@@ -435,7 +439,7 @@ def _losses(net: MLP, X: Array, y: Array, iterations: int, limit: float, **optio
 
     A last one of NaN stands for those after the loss stopped being finite.
     """
-    steps = _Steps(iterations, limit)
+    steps = _StepLosses(iterations, limit)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DivergenceWarning)
         try:

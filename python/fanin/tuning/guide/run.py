@@ -81,7 +81,7 @@ class GuideRun:
     def network_of(self, round: int) -> tuple[MLP, History] | None:
         """The best network of a round: of this process, or kept by an earlier one."""
         if round not in self.networks:
-            facts, net = self.state.find(5, round), self.state.kept(f"round-{round}.fanin")
+            facts, net = self.state.find(5, round), self.state.load_network(f"round-{round}.fanin")
             if facts is None or net is None:
                 return None
             net.history = History.from_dict(facts["history"])
@@ -94,7 +94,7 @@ class GuideRun:
         network, history = (self.network_of(round) if round else None) or (None, None)
         last = self.state.find(LAST, 0)
         if last is not None and last["refit"]:
-            network = self.refitted or self.state.kept("network.fanin") or network
+            network = self.refitted or self.state.load_network("network.fanin") or network
         return network, history
 
     def refit_seconds(self) -> float:

@@ -291,7 +291,7 @@ def refine(run: GuideRun, round: int, before: Facts, size: SearchSize) -> Facts:
         return facts | {"findings": [_nothing_trained(result).to_dict()]}
     network = result.best.network
     assert network is not None
-    run.state.keep(f"{name}.fanin", network)
+    run.state.save_network(f"{name}.fanin", network)
     history = network.history or History()
     run.networks[round] = network, history
     edges = result.edges()
@@ -518,6 +518,6 @@ def refit(run: GuideRun) -> Facts:
     usual = float(found["history"]["history"]["loss"][epochs - 1])
     if history.stop_reason == "diverged" or reached[-1] > 1.5 * usual + 0.01:
         return {"refit": False, "why": "it did not train as the run before"}
-    run.state.keep("network.fanin", net)
+    run.state.save_network("network.fanin", net)
     run.refitted = net
     return {"refit": True, "epochs": epochs, "rows": len(X), "loss": reached[-1]}
