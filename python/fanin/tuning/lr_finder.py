@@ -35,10 +35,8 @@ JUDGED_ROWS = 2000
 # Of the range test:
 STOP_RATIO = 4.0  # times the least smoothed loss, where it stops
 LEAST_FALL = 0.02  # of the loss
-SMOOTHED_SHARE, SKIPPED_SHARE = (
-    0.03,
-    0.1,
-)  # of the points: that smoothing reaches over, at the start
+SMOOTHED_SHARE = 0.03  # of the points, that smoothing reaches over
+SKIPPED_SHARE = 0.1  # of the points, at the start
 FINAL_VALUES = "final_loss", "final_accuracy"  # what a trial that diverged has no number for
 
 
