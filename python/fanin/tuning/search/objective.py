@@ -17,7 +17,7 @@ from fanin._typing import Array, Floats
 from fanin.callbacks import History
 from fanin.callbacks.base import Callback, Logs
 from fanin.callbacks.monitor import Monitor
-from fanin.executors import InMemory, OnDisk, StoppedError, StopWhenSet
+from fanin.executors import InMemory, OnDisk, StopOnEvent, StoppedError
 from fanin.network import MLP, inputs
 from fanin.network.options import NETWORK_OPTIONS, SEARCHABLE_FIT_OPTIONS, FitOptions
 from fanin.training import DivergenceWarning
@@ -175,7 +175,7 @@ class TrainingObjective:
             "validation_data": (arrays["validation_X"], arrays["validation_y"]),
             "epochs": job.epochs - first,
             "schedule": _ResumedSchedule(schedule, first, job.total_epochs),
-            "callbacks": [callback, *([] if stop is None else [StopWhenSet(stop)])],
+            "callbacks": [callback, *([] if stop is None else [StopOnEvent(stop)])],
             "progress": False,
             "n_threads": n_threads,
         }

@@ -16,7 +16,7 @@ import numpy as np
 from fanin import _validate
 from fanin._runtime import get_num_threads
 from fanin._typing import PathLike
-from fanin.executors import InMemory, Pool, reason_of
+from fanin.executors import InMemory, Pool, failure_reason
 from fanin.network import MLP
 from fanin.training import DivergenceWarning
 from fanin.tuning.search.config import SearchConfig
@@ -179,7 +179,7 @@ class SearchRunner:
         for outcomes in pool.outcomes(run_batch, batches.items()):
             for number, outcome in outcomes:
                 if isinstance(outcome, Exception):
-                    reason = reason_of(outcome)
+                    reason = failure_reason(outcome)
                     outcome = [failed_result(j.trial, reason) for j in batches[number].jobs]
                 for result in outcome:
                     self.record(rung, result)
