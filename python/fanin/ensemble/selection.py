@@ -15,7 +15,7 @@ from fanin.ensemble.model import Ensemble, output
 from fanin.network import MLP
 
 
-class Trial(Protocol):
+class TrialLike(Protocol):
     """What is read of a trial of `fanin.tuning.search`."""
 
     number: int
@@ -28,7 +28,7 @@ class Trial(Protocol):
 
 
 def from_search(
-    candidates: Sequence[MLP | tuple[MLP, float] | Trial],
+    candidates: Sequence[MLP | tuple[MLP, float] | TrialLike],
     X_val: Array | None = None,
     y_val: Array | None = None,
     *,

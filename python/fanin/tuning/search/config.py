@@ -84,8 +84,8 @@ class SearchConfig:
                 name = next(iter(options), "validation_data")
                 raise ValueError(f"{name}: expected data to train on beside it, got a function")
             name = "score" if monitor == "auto" else monitor
-            watch = Monitor(name, "max" if mode == "auto" else mode)
-            return FunctionObjective(given, watch, objective.takes_budget(given))
+            score = Monitor(name, "max" if mode == "auto" else mode)
+            return FunctionObjective(given, score, objective.takes_budget(given))
         self.check_names("space", self.space, objective.PARAMETERS)
         self.check_names("search", options, objective.OPTIONS)
         if both := sorted(set(options) & set(self.space)):

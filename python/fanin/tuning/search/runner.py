@@ -223,7 +223,7 @@ class SearchRunner:
             raise KeyboardInterrupt
 
     def keep(self, result: TrialResult) -> None:
-        """The networks of the best trials so far, and the states that the next rung begins from."""
+        """The networks of the best trials so far, and what the next rung begins from."""
         if result.checkpoint is not None:
             self.checkpoints[result.trial] = result.checkpoint
         if result.network is not None and result.status in ("done", "pruned"):
