@@ -1,4 +1,7 @@
-"""What a guide found: for programs, for the terminal, and as one page."""
+"""What a guide found: for programs, for the terminal, and as one page.
+
+The page's module is imported when it is needed, since its pictures take a while to import.
+"""
 
 from __future__ import annotations
 
@@ -15,8 +18,7 @@ from fanin._typing import PathLike
 from fanin.callbacks.history import History
 from fanin.diagnostics.findings import Finding
 from fanin.network import MLP
-from fanin.tuning.guide.report_blocks import TITLES, findings
-from fanin.tuning.guide.report_page import best_score, html, summary, terminal
+from fanin.tuning.guide.facts import TITLES, Facts, best_score, findings
 
 FORMAT = 1
 _DATA = re.compile(r'<script type="application/json" id="fanin-report">(.*?)</script>', re.DOTALL)
@@ -33,7 +35,7 @@ class Step:
         ``settings`` after the step, ``seconds``, and more that differs from step to step.
     """
 
-    facts: dict[str, Any] = field(repr=False)
+    facts: Facts = field(repr=False)
 
     @property
     def number(self) -> int:
@@ -61,6 +63,8 @@ class Step:
         return float(self.facts["seconds"])
 
     def __str__(self) -> str:
+        from fanin.tuning.guide.report_page import terminal
+
         return terminal(self.facts)
 
 
@@ -154,7 +158,12 @@ class Report:
         if suffix not in (".html", ".json"):
             raise ValueError(f"path: expected a suffix of .html or .json, got {os.fspath(path)!r}")
         facts = self.to_dict()
-        text = html(facts) if suffix == ".html" else json.dumps(facts, allow_nan=False)
+        if suffix == ".html":
+            from fanin.tuning.guide.report_page import html
+
+            text = html(facts)
+        else:
+            text = json.dumps(facts, allow_nan=False)
         with atomic_write(path) as file:
             file.write(text.encode() + b"\n")
 
@@ -173,4 +182,6 @@ class Report:
             ) from error
 
     def __str__(self) -> str:
+        from fanin.tuning.guide.report_page import summary
+
         return "\n\n".join([*map(str, self.steps), summary(self.to_dict())])

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
+from fanin import plots
 from fanin.callbacks.history import History
-from fanin.chapters.story import Block, Remark, Table, picture
-from fanin.diagnostics.findings import Finding
+from fanin.document.blocks import Block, Remark, Table
+from fanin.plots.picture import picture
+from fanin.plots.style import LINES, panels, tidy
 from fanin.tuning.guide.budget import stretch
+from fanin.tuning.guide.facts import Facts, findings
 from fanin.tuning.lr_finder import RateProbe
 from fanin.tuning.search.result import SearchResult
 from fanin.tuning.search.trial import Trial
 from fanin.tuning.space import space_from_dict
-
-Facts = Mapping[str, Any]
 
 TOP = 5  # trials that are shown
 NARROW = 30.0  # times, up to which a logarithmic axis has ticks of its own
@@ -27,16 +28,6 @@ def percent(share: float) -> str:
     return f"{100 * float(share):.2f} %"
 
 
-TITLES = {
-    1: "Check the initial loss",
-    2: "Overfit a small sample",
-    3: "Find a learning rate",
-    4: "Coarse search",
-    5: "Refine",
-    6: "Look at the loss curves",
-    7: "Go to step 5",
-    8: "At last",
-}
 LESSONS = {
     1: (
         "Before any training, without regularisation: small weights give all classes about the "
@@ -84,11 +75,6 @@ def measurements(step: Facts) -> Iterator[Block]:
     return _STEPS[step["number"]](step)
 
 
-def findings(step: Facts) -> list[Finding]:
-    """What it found, the weightiest first."""
-    return [Finding.from_dict(finding) for finding in step["findings"]]
-
-
 def _findings(step: Facts) -> Iterator[Block]:
     for finding in findings(step):
         yield f"**{finding.name}**: {finding.evidence}. *{_sentence(finding.action)}*"
@@ -102,7 +88,7 @@ def _sentence(text: str) -> str:
 
 
 def _look(f: Facts) -> Iterator[Block]:
-    *lines, verdict = f["spread"].splitlines()
+    *lines, verdict = f["spread"].splitlines()  # a table as it is printed
     header, *layers = (tuple(line.split()) for line in lines)
     yield (
         f"{f['n_train']} rows to train on, {f['n_val']} to validate on; {f['width']} features, "
@@ -166,8 +152,6 @@ def _overfit(f: Facts) -> Iterator[Block]:
 
 
 def _draw_attempts(attempts: list[dict[str, Any]]) -> Any:
-    from fanin.plots.style import LINES, panels, tidy
-
     panel = panels(None, 1, 1, 3.4)[0, 0]
     for attempt, (colour, style) in zip(attempts, LINES, strict=False):
         epochs = np.arange(1, len(attempt["curve"]) + 1)
@@ -206,7 +190,7 @@ def _probe(f: Facts) -> Iterator[Block]:
         f"step-{f['number']}.png",
         "Loss of each step at several learning rates.",
         "The loss of each minibatch (faint) and its moving average.",
-        lambda: _plots().rates(probe),
+        lambda: plots.rates(probe),
     )
 
 
@@ -277,8 +261,6 @@ def result_of(facts: Facts) -> SearchResult:
 
 
 def _draw_trials(result: SearchResult) -> Any:
-    from fanin.plots.style import panels
-
     names = list(result.space)
     columns = 2 if len(names) in (2, 4) else min(len(names), 3)
     rows = -(-len(names) // columns)
@@ -286,7 +268,7 @@ def _draw_trials(result: SearchResult) -> Any:
     for panel in axes[len(names) :]:
         panel.remove()
     axes = axes[: len(names)]
-    _plots().search(result, ax=list(axes))
+    plots.search(result, ax=list(axes))
     for panel in axes:
         low, high = panel.get_xlim()
         if panel.get_xscale() == "log" and high < NARROW * low:
@@ -317,7 +299,7 @@ def _judge(f: Facts) -> Iterator[Block]:
         f"step-6-{f['round']}.png",
         "Loss and accuracy of the best run, epoch by epoch, in training and validation.",
         f"The best run of round {f['round']}.",
-        lambda: _plots().history(run),
+        lambda: plots.history(run),
     )
 
 
@@ -354,12 +336,6 @@ _STEPS: dict[int, Callable[[Facts], Iterator[Block]]] = {
     7: _decide,
     8: _again,
 }
-
-
-def _plots() -> Any:
-    from fanin import plots  # takes a while, and only pages have pictures
-
-    return plots
 
 
 def _loss(value: Any) -> str:

@@ -3,26 +3,18 @@
 from __future__ import annotations
 
 import json
-import re
 import tempfile
-import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from fanin._core import __version__
-from fanin.chapters.story import Block, Chapter, Heading, Lines, Picture, Table
-from fanin.document.html import _aligned, page
-from fanin.tuning.guide.report_blocks import (
-    TITLES,
-    Facts,
-    blocks,
-    findings,
-    measurements,
-    percent,
-)
+from fanin.document.blocks import Block, Chapter, Picture, Table
+from fanin.document.html import page
+from fanin.document.text import block_lines, plain, wrapped
+from fanin.tuning.guide.facts import TITLES, Facts, best_score, findings
+from fanin.tuning.guide.report_blocks import blocks, measurements, percent
 from fanin.tuning.guide.settings import describe
 
-WIDTH = 96  # of lines on the terminal
 QUIET = ("healthy",)  # findings that ask for nothing
 
 
@@ -30,12 +22,6 @@ def heading(step: Facts) -> str:
     number = f"Step {step['number']}. " if step["number"] <= 7 else ""
     round = f", round {step['round']}" if step["round"] else ""
     return f"{number}{TITLES[step['number']]}{round}"
-
-
-def best_score(steps: Sequence[Facts]) -> float | None:
-    """Validation accuracy of the best run."""
-    scores = [step["best"]["score"] for step in steps if step.get("best")]
-    return max(map(float, scores), default=None)
 
 
 def closing(report: Facts) -> list[str]:
@@ -87,38 +73,19 @@ def terminal(step: Facts) -> str:
     """A step as lines."""
     lines = [f"{heading(step)} ({float(step['seconds']):.1f} s)"]
     for block in measurements(step):
-        lines += _lines(block)
+        lines += block_lines(block)
     for finding in findings(step):
         mark = " " if finding.name in QUIET else "!"
-        lines += _wrapped(f"{finding.name}: {finding.evidence}", f"{mark} ")
-        lines += _wrapped(finding.action, "  -> ")
+        lines += wrapped(f"{finding.name}: {finding.evidence}", f"{mark} ")
+        lines += wrapped(finding.action, "  -> ")
     return "\n".join(lines)
 
 
 def summary(report: Facts) -> str:
     """The end of `print(report)`."""
     table = rounds(report["steps"])
-    lines = [] if table is None else _lines(table)
-    return "\n".join([*lines, *(_plain(text) for text in closing(report))])
-
-
-def _lines(block: Block) -> list[str]:
-    if isinstance(block, Heading):
-        return [block.text]
-    if isinstance(block, Lines):
-        return [f"    {line}" for line in block.text.splitlines()]
-    if isinstance(block, Table):
-        _, *rows = _aligned(block)
-        return [f"  {row}" for row in rows]
-    return _wrapped(_plain(block), "  ") if isinstance(block, str) else []
-
-
-def _wrapped(text: str, first: str) -> list[str]:
-    return textwrap.wrap(text, WIDTH, initial_indent=first, subsequent_indent=" " * len(first))
-
-
-def _plain(text: str) -> str:
-    return re.sub(r"[`*]", "", text)
+    lines = [] if table is None else block_lines(table)
+    return "\n".join([*lines, *(plain(text) for text in closing(report))])
 
 
 def html(report: Facts) -> str:

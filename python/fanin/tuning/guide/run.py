@@ -9,11 +9,10 @@ from typing import Any
 from fanin.callbacks.history import History
 from fanin.network import MLP
 from fanin.tuning.guide.budget import Budget
+from fanin.tuning.guide.facts import Facts
 from fanin.tuning.guide.problem import Problem
 from fanin.tuning.guide.settings import count_parameters
 from fanin.tuning.guide.state import State
-
-Facts = dict[str, Any]
 
 LAST = 8  # the number of what follows the seven steps
 SLACK = 1.3  # times the estimate of the last run, kept back for it

@@ -17,8 +17,9 @@ from fanin.diagnostics.findings import Finding
 from fanin.network import MLP
 from fanin.random import Generator
 from fanin.training import DivergenceWarning
+from fanin.tuning.guide.facts import Facts
 from fanin.tuning.guide.problem import Problem
-from fanin.tuning.guide.run import Facts, GuideRun
+from fanin.tuning.guide.run import GuideRun
 from fanin.tuning.guide.settings import build_network
 from fanin.tuning.lr_finder import DIVERGED, MOVED
 

@@ -31,7 +31,8 @@ from fanin.tuning.guide.budget import (
     SearchSize,
     stretched,
 )
-from fanin.tuning.guide.run import LAST, SLACK, Facts, GuideRun
+from fanin.tuning.guide.facts import Facts
+from fanin.tuning.guide.run import LAST, SLACK, GuideRun
 from fanin.tuning.guide.sanity_checks import check_initial_loss, overfit_small_sample
 from fanin.tuning.guide.settings import build_network, count_parameters
 from fanin.tuning.lr_finder import RateProbe, lr_probe
