@@ -81,13 +81,7 @@ def loss_curve(history: HistoryLike, *, n_val: int | None = None) -> Verdict:
         return Verdict((Finding("inconclusive", evidence, f"train for {MIN_EPOCHS} or more"),))
     if finding := stuck(curves):
         return Verdict((finding,))
-    checks = (
-        _overfitting,
-        _needs_more_training,
-        rate_too_high,
-        rate_too_low,
-        plateau_first,
-    )
+    checks = (_overfitting, _needs_more_training, rate_too_high, rate_too_low, plateau_first)
     findings = [finding for check in checks if (finding := check(curves))]
     if not curves.validated:
         findings.append(

@@ -39,14 +39,7 @@ from fanin.tuning.lr_finder import RateProbe, lr_probe
 from fanin.tuning.search import search
 from fanin.tuning.search.edges import Edge
 from fanin.tuning.search.result import SearchResult
-from fanin.tuning.space import (
-    Parameter,
-    choice,
-    loguniform,
-    plain,
-    space_from_dict,
-    space_to_dict,
-)
+from fanin.tuning.space import Parameter, choice, loguniform, plain, space_from_dict, space_to_dict
 
 PROBE_REG = 1e-4  # "use small weight decay"
 MORE_DECADES = 2  # beyond the given rates, where the best is the last of them
