@@ -482,12 +482,7 @@ class MLP:
         return loss, self._views(gradient)
 
     def activation_report(
-        self,
-        X: Array,
-        y: Array | None = None,
-        *,
-        bins: int = 30,
-        n_threads: int | None = None,
+        self, X: Array, y: Array | None = None, *, bins: int = 30, n_threads: int | None = None
     ) -> ActivationReport:
         """How activations, and gradients where y is given, spread through the layers.
 
