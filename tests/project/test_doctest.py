@@ -40,7 +40,7 @@ WITH_EXAMPLES = [
     "layers",
     "lecture",
     "losses",
-    "network",
+    "network.mlp",
     "optim",
     "preprocessing",
     "random",
