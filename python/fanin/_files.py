@@ -1,7 +1,8 @@
-"""Files are written whole or not at all."""
+"""Files that are written whole or not at all, and numbers in JSON."""
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -18,6 +19,10 @@ def atomic_write(path: PathLike) -> Iterator[BinaryIO]:
     The bytes go to a temporary file in the same folder and are on the disk before it is renamed;
     after any exception the temporary file is gone and ``path`` as it was. A symbolic link is
     followed.
+
+    Parameters
+    ----------
+    path : str or path
 
     Raises
     ------
@@ -55,3 +60,8 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def json_number(value: float | None) -> float | str | None:
+    """The number for JSON, which knows no NaN and no infinity: those as "nan", "inf", "-inf"."""
+    return value if value is None or math.isfinite(value) else repr(float(value))

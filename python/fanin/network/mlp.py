@@ -16,7 +16,7 @@ from fanin._typing import Array, PathLike, takes
 from fanin._validate import one_of
 from fanin.callbacks import History
 from fanin.layers.dense import ACTIVATIONS
-from fanin.layers.options import Dropping
+from fanin.layers.options import DropoutOptions
 from fanin.network import passes
 from fanin.network.images import mean_over_views, test_time_pipelines
 from fanin.network.inputs import Inputs
@@ -129,7 +129,7 @@ class MLP:
         self.activation: list[str] = _validate.per_layer(
             "activation", activation, n_hidden, lambda name, a: one_of(name, a, ACTIVATIONS)
         )
-        self._dropout = Dropping.of(
+        self._dropout = DropoutOptions.checked(
             n_hidden, keep, dropout_mode, drop_connect, drop_connect_mask, drop_connect_inference
         )
         self.keep, self.drop_connect = self._dropout.keep, self._dropout.drop_connect

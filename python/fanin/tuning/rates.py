@@ -9,7 +9,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from fanin.callbacks.history import _json
+from fanin._files import json_number
 
 Floats = npt.NDArray[np.float64]
 
@@ -109,9 +109,9 @@ class RateProbe:
         """All of it as JSON values."""
         trials: list[dict[str, Any]] = [asdict(trial) for trial in self.trials]
         for trial in trials:
-            trial["losses"] = [_json(loss) for loss in trial["losses"]]
+            trial["losses"] = [json_number(loss) for loss in trial["losses"]]
             for name in FINAL:
-                trial[name] = _json(trial[name])
+                trial[name] = json_number(trial[name])
         return {"iterations": self.iterations, "trials": trials}
 
     @classmethod

@@ -85,7 +85,7 @@ def _data(problem: Problem, facts: Mapping[str, Any], X: Any, y: Any) -> Iterato
         yield found
     for one in data_report(X, y).findings:
         if one.name in ("class-balance", "duplicate-rows", "outliers"):
-            yield Finding(one.name, one.evidence, one.advice)
+            yield one
 
 
 def _uneven(problem: Problem) -> Finding | None:
