@@ -121,7 +121,7 @@ class _Part(schedules.Schedule):
 
     def __init__(self, whole: schedules.Schedule, first: int, total: int) -> None:
         self.whole, self.first, self.total = whole, first, total
-        self._watch = getattr(whole, "_watch", None)
+        self.watched = getattr(whole, "watched", None)
 
     def lr(
         self,
