@@ -16,8 +16,8 @@ from fanin._typing import PathLike
 def atomic_write(path: PathLike) -> Iterator[BinaryIO]:
     """A binary file that takes the place of ``path`` when the block ends well.
 
-    The bytes go to a temporary file in the same folder and are on the disk before it is renamed;
-    after any exception the temporary file is gone and ``path`` as it was. A symbolic link is
+    The bytes go to a temporary file in the same folder, which is flushed to disk and then renamed.
+    After an exception the temporary file is removed and ``path`` unchanged. Symbolic links are
     followed.
 
     Parameters

@@ -102,7 +102,7 @@ def load_archive(path: PathLike, kind: str) -> tuple[dict[str, Any], dict[str, A
 
 
 class _RefusedError(ValueError):
-    """A reason that reads well as it is."""
+    """An error whose message needs no prefix."""
 
 
 def _reason(error: BaseException) -> str:

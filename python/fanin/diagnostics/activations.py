@@ -31,7 +31,7 @@ _RANGE = {"tanh": (-1.0, 1.0), "sigmoid": (0.0, 1.0)}
 
 @dataclass(frozen=True, eq=False)
 class LayerStatistics:
-    """What one layer gives out, over all rows and units, and the gradient that comes back to it.
+    """Statistics of one layer's activations, over all rows and units, and of their gradient.
 
     Attributes
     ----------
@@ -51,7 +51,7 @@ class LayerStatistics:
         Width of the layer.
     gradient : float or None
         Standard deviation, over rows and units, of the gradient of each row's loss with respect to
-        what the layer gives out; None where no gradients were asked for.
+        the layer's activations; None where no gradients were asked for.
     weight_gradient : float or None
         Standard deviation of the gradient of the rows' mean loss with respect to the layer's
         weights: what the weights learn from.
@@ -71,7 +71,7 @@ class LayerStatistics:
 
 @dataclass(frozen=True, eq=False)
 class ActivationReport:
-    """The statistics of each layer, and what they mean for training.
+    """The statistics of each layer, and a verdict on them.
 
     Attributes
     ----------
@@ -84,18 +84,17 @@ class ActivationReport:
     Notes
     -----
     The first that holds is the verdict. "exploding": an activation or a gradient is not finite.
-    "dead": over 60 % of a layer's units (and more in narrow layers, by chance) are 0 for every row.
-    "saturated": over 20 % of a layer's activations are, where a unit passes little gradient.
-    "vanishing": the standard deviation of activations falls by over 20 % a layer, the geometric
-    mean from the first layer to the last, and by a factor of 2.5 in all (10 in up to three layers:
-    small networks stand much); the gradient of the weights falls with it. "exploding": it grows by
-    over 25 % a layer, and by that factor in all. The same two are then asked of the gradient's
-    length on its way down, where it is known: activations of a deep sigmoid network look well
-    while its gradient vanishes.
+    "dead": over 60 % of a layer's units (more in narrow layers, to allow for chance) are 0 for
+    every row. "saturated": over 20 % of a layer's activations are; such units pass little gradient.
+    "vanishing": the standard deviation of activations falls by over 20 % a layer, in the geometric
+    mean, and by a factor of 2.5 in all (10 in up to three layers, which tolerate more); the
+    gradient of the weights falls with it. "exploding": it grows by over 25 % a layer, and by that
+    factor in all. The same two tests are then made of the gradient's length on its way back, where
+    it is known: the activations of a deep sigmoid network look fine while its gradient vanishes.
 
-    Saturation is bad by itself, but the gradient need not vanish with it: in the lecture's second
-    case (tanh, weights of 0.05) the large weights more than make up for the small slopes, and the
-    gradient grows by 40 % a layer on its way down.
+    The gradient need not vanish with saturation: in the lecture's second case (tanh, weights of
+    0.05) the large weights more than make up for the small slopes, and the gradient grows by 40 % a
+    layer on its way back.
     """
 
     layers: tuple[LayerStatistics, ...]

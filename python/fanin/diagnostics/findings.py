@@ -31,7 +31,7 @@ class Finding:
     action : str
         What to do about it; ``advice`` is the same.
     columns, rows : ndarray of int64
-        Where in the data it is, as far as it is anywhere; columns count within a row laid flat.
+        Where in the data it is, if anywhere; columns are numbered within a flattened row.
     """
 
     name: str

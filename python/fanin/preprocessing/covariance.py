@@ -13,7 +13,7 @@ from fanin._typing import Array, Floats
 from fanin._validate import one_of, real, whole
 from fanin.preprocessing.base import Transformer, column_mean, positive_count, stored_array
 
-# Variances below this share of the largest are not told from rounding in float32 sums.
+# Variances below this share of the largest may be rounding of float32 sums.
 FLOAT32_NOISE = 1e-8
 SMALL = 1e11  # N D^2 up to which float64 sums, which take twice the time, are worth it
 
