@@ -307,7 +307,7 @@ class Plateau(Schedule):
     _cooling: int = field(default=0, init=False, repr=False)
 
     def __post_init__(self) -> None:
-        self._watch = Monitor(self.monitor, self.mode, self.min_delta)
+        self.watched = Monitor(self.monitor, self.mode, self.min_delta)
         _fraction("factor", self.factor, above_0=True, below_1=True)
         _validate.whole("patience", self.patience, 1)
         _validate.whole("cooldown", self.cooldown, 0)
@@ -320,9 +320,9 @@ class Plateau(Schedule):
         return np.full(n_steps, max(base_lr * self._scale, floor))
 
     def on_epoch_end(self, logs: Mapping[str, float] | None = None) -> None:
-        value = self._watch.value(logs)
-        best = self._watch.worst if self._best is None else self._best
-        if self._watch.better(value, best):
+        value = self.watched.value(logs)
+        best = self.watched.worst if self._best is None else self._best
+        if self.watched.better(value, best):
             self._best, self._bad_epochs = value, 0
         else:
             self._bad_epochs += 1

@@ -53,14 +53,14 @@ class EarlyStopping(Callback):
         restore_best: bool = True,
         baseline: float | None = None,
     ) -> None:
-        self._watch = Monitor(monitor, mode, min_delta)
+        self.watched = Monitor(monitor, mode, min_delta)
         self.patience = _validate.whole("patience", patience, 0)
         self.restore_best = restore_best
         self.baseline = baseline
         self._reset()
 
     def _reset(self) -> None:
-        self.best = self._watch.worst
+        self.best = self.watched.worst
         self.best_epoch: int | None = None
         self.stopped_epoch: int | None = None
         self._wait = 0
@@ -70,19 +70,19 @@ class EarlyStopping(Callback):
         self._reset()
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
-        value = self._watch.value(logs)
+        value = self.watched.value(logs)
         self._wait += 1
-        if self._watch.better(value, self.best):
+        if self.watched.better(value, self.best):
             self.best, self.best_epoch = value, epoch
             if self.restore_best:
                 self._best_parameters = np.array(self.network.get_parameters())
-            if self.baseline is None or self._watch.better(value, self.baseline):
+            if self.baseline is None or self.watched.better(value, self.baseline):
                 self._wait = 0
         if self._wait and self._wait >= self.patience:
             self.stopped_epoch = epoch
             self.network.stop_training = True
             self.network.stop_reason = (
-                f"early stopping: {self._watch.name} has not improved for {self._wait} epochs"
+                f"early stopping: {self.watched.name} has not improved for {self._wait} epochs"
             )
 
     def on_train_end(self, logs: Logs | None = None) -> None:
@@ -114,13 +114,13 @@ class ModelCheckpoint(Callback):
     ) -> None:
         self.path = os.fspath(path)
         self.save_best_only = self.needs_monitor = save_best_only
-        self._watch = Monitor(monitor, mode)
-        self.best = self._watch.worst
+        self.watched = Monitor(monitor, mode)
+        self.best = self.watched.worst
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         if self.save_best_only:
-            value = self._watch.value(logs)
-            if not self._watch.better(value, self.best):
+            value = self.watched.value(logs)
+            if not self.watched.better(value, self.best):
                 return
             self.best = value
         fields = {**(logs or {}), "epoch": epoch + 1}

@@ -70,7 +70,7 @@ class Inputs:
                 cast("preprocess", value, self.dtype)
         return replace(self, mean=mean, scale=scale)
 
-    def asked(self, preprocess: Preprocess | None, X: Any) -> Inputs:
+    def requested(self, preprocess: Preprocess | None, X: Any) -> Inputs:
         """What ``preprocess`` asks for, checked and yet to be fitted on X; None asks for these."""
         if preprocess is None:
             return self
@@ -108,13 +108,13 @@ class Inputs:
 
     def transform(self, data: TrainingData, n_threads: int | None = None) -> TrainingData:
         """Checked data as the engine takes them."""
-        return self._entering(data, transform_rows(self.before, data.X, n_threads))
+        return self._with_rows(data, transform_rows(self.before, data.X, n_threads))
 
     def blocks(self, rows: Array, n_threads: int | None = None) -> Iterator[TrainingData]:
         """Checked rows as the engine takes them, in blocks where transformers copy them."""
         for block in blocks(rows) if self.before else (rows,):
-            entering = transform_rows(self.before, block, n_threads)
-            yield TrainingData(entering, *self._mean_and_scale(entering))
+            ready = transform_rows(self.before, block, n_threads)
+            yield TrainingData(ready, *self._mean_and_scale(ready))
 
     def fit(self, data: TrainingData, n_threads: int | None = None) -> tuple[Inputs, TrainingData]:
         """Inputs fitted on checked data, and these as the engine takes them."""
@@ -123,7 +123,7 @@ class Inputs:
             steps, rows = fitted(self.to_fit, data.X, n_threads)
             self._require_width(steps, steps[-1].n_features_out_, data.X.shape[1])
             own = Inputs.of(steps, self.width, self.dtype)
-            return own, own._entering(data, rows)
+            return own, own._with_rows(data, rows)
         own = self
         if self.standardize:
             own = replace(self, standardize=False)._with(*standardization(data.X))
@@ -131,7 +131,7 @@ class Inputs:
             own = self._with(*self._mean_and_scale(data.X))  # from now on in these units
         return own, own.transform(data, n_threads)
 
-    def _entering(self, data: TrainingData, rows: Array) -> TrainingData:
+    def _with_rows(self, data: TrainingData, rows: Array) -> TrainingData:
         mean, scale = self._mean_and_scale(rows)
         return TrainingData(rows, mean, scale, data.labels, data.soft, data.weights)
 

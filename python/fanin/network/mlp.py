@@ -263,8 +263,8 @@ class MLP:
         >>> net.scores(X).shape[1]
         10
         """
-        asked = self.inputs.asked(preprocess, X)
-        self.inputs, _ = asked.fit(self.check_data(X, inputs=asked))
+        requested = self.inputs.requested(preprocess, X)
+        self.inputs, _ = requested.fit(self.check_data(X, inputs=requested))
 
     def prepare(
         self,

@@ -29,7 +29,7 @@ class FitData:
         if options.augment is not None or options.mix is not None:
             self.images = TrainingImages(net, X, weights is not None, options.augment, options.mix)
             columns = self.images.columns
-        self.inputs = net.inputs.asked(options.preprocess, X)
+        self.inputs = net.inputs.requested(options.preprocess, X)
         if self.images is not None:
             self.images.check_inputs(self.inputs)
         y = plain_array("y", y)

@@ -119,7 +119,7 @@ class Fit:
         """Refuses to begin where something waits for validation results that will not come."""
         missing = {"val_loss", "val_accuracy"}
         for watcher in (*self.callbacks, self.schedule):
-            watch: Any = getattr(watcher, "_watch", None)
+            watch: Any = getattr(watcher, "watched", None)
             if getattr(watch, "name", None) in missing and getattr(watcher, "needs_monitor", True):
                 name = type(watcher).__name__
                 raise ValueError(f"{name}: expected validation_data, to watch {watch.name!r}")

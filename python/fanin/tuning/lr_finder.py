@@ -361,7 +361,7 @@ def lr_range(
 
 def _prepared(net: MLP, X: Array, y: Array, preprocess: Preprocess | None) -> MLP:
     """A copy of the network that the data, which are checked here, may enter."""
-    net.check_data(X, _validate.plain_array("y", y), inputs=net.inputs.asked(preprocess, X))
+    net.check_data(X, _validate.plain_array("y", y), inputs=net.inputs.requested(preprocess, X))
     twin = net.copy()
     if preprocess is not None:
         twin.set_preprocess(preprocess, X)

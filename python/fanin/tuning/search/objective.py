@@ -123,7 +123,7 @@ class _ResumedSchedule(schedules.Schedule):
 
     def __init__(self, whole: schedules.Schedule, first: int, total: int) -> None:
         self.whole, self.first, self.total = whole, first, total
-        self._watch = getattr(whole, "_watch", None)
+        self.watched = getattr(whole, "watched", None)
 
     def lr(
         self,
