@@ -1,4 +1,4 @@
-"""What the tests share: the grid of instruction sets and threads, and numerical gradients."""
+"""What the tests share: the grid of instruction sets and threads, places of data, a cluster."""
 
 from __future__ import annotations
 
@@ -8,13 +8,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
+from children import run_python
 from hypothesis import HealthCheck, settings
 
 from fanin import _core
 from fanin.datasets import named
-from processes import run_python
 
 # A busy machine draws examples slowly.
 ANY_SPEED: dict[str, Any] = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
@@ -65,22 +64,6 @@ def threads(request: pytest.FixtureRequest) -> Iterator[int]:
     fanin.set_num_threads(request.param)
     yield request.param
     fanin.set_num_threads(before)
-
-
-def central_difference(
-    f: Callable[[np.ndarray], float], x: np.ndarray, eps: float = 1e-6
-) -> np.ndarray:
-    """The gradient of f at x (float64, changed in place and put back) by central differences."""
-    gradient = np.empty_like(x)
-    for i in np.ndindex(x.shape):
-        middle = x[i]
-        x[i] = middle + eps
-        above = f(x)
-        x[i] = middle - eps
-        below = f(x)
-        x[i] = middle
-        gradient[i] = (above - below) / (2 * eps)
-    return gradient
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,7 @@ import json
 import textwrap
 from typing import Any
 
-from processes import HANG, printed_by
+from children import HANG, printed_by
 
 # The signal is sent by a thread that waits for the interpreter's lock. As the interpreter switches
 # threads only where the lock is given up, which the compiled function does and the code up to its
