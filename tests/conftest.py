@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from children import run_python
+from children import HANG, run_python
 from hypothesis import HealthCheck, settings
 
 from fanin import _core
@@ -85,8 +85,10 @@ def no_data_of_this_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.fixture(scope="module")
 def client() -> Iterator[Any]:
     """Of a Dask cluster of two workers."""
-    distributed = pytest.importorskip("distributed")
+    dask, distributed = (pytest.importorskip(name) for name in ("dask", "distributed"))
+    patience = dict.fromkeys(("connect", "tcp"), f"{HANG}s")
     with (
+        dask.config.set({"distributed.comm.timeouts": patience}),
         distributed.LocalCluster(
             n_workers=2,
             threads_per_worker=1,
