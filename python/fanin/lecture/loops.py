@@ -88,7 +88,7 @@ def native_pipeline(augment_fn: object, X: Any) -> Compose | None:
         or type(pipeline).__call__ is not sys.modules["fanin.augment"].Compose.__call__
     ):
         return None
-    if not isinstance(X, np.ndarray) or X.ndim not in (3, 4) or pipeline._core.normalizes:
+    if not isinstance(X, np.ndarray) or X.ndim not in (3, 4) or pipeline.engine.normalizes:
         return None
     if X.dtype not in (np.dtype(np.uint8), np.dtype(np.float32)) or min(X.shape[1:]) == 0:
         return None

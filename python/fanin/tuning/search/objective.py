@@ -20,7 +20,7 @@ from fanin.callbacks import History
 from fanin.callbacks.base import Callback, Logs
 from fanin.callbacks.monitor import Monitor
 from fanin.ensemble.builders import DATA_OPTIONS, FIT_OPTIONS, NETWORK_OPTIONS
-from fanin.executors import InMemory, OnDisk, StoppedError, StopWhenSet
+from fanin.executors import InMemory, OnDisk, StopOnEvent, StoppedError
 from fanin.network import MLP, inputs
 from fanin.network.options import FitOptions
 from fanin.training import DivergenceWarning
@@ -174,7 +174,7 @@ class Training:
             "validation_data": (arrays["validation_X"], arrays["validation_y"]),
             "epochs": job.epochs - first,
             "schedule": _Part(schedule, first, job.total_epochs),
-            "callbacks": [watch, *([] if stop is None else [StopWhenSet(stop)])],
+            "callbacks": [watch, *([] if stop is None else [StopOnEvent(stop)])],
             "progress": False,
             "n_threads": n_threads,
         }
