@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_guide import blobs
+from guide_cases import blobs
 
 import fanin
 from fanin.cli import main
