@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 
 from fanin import _validate
+from fanin._files import json_number
 from fanin.random import package_generator
 
 __all__ = ["Parameter", "Space", "choice", "integers", "loguniform", "uniform"]
