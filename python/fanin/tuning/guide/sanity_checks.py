@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from fanin import _core, _validate, losses, optim
+from fanin._files import json_number
 from fanin._typing import Array
 from fanin.callbacks.base import Callback, Logs
 from fanin.diagnostics import data_report
@@ -52,7 +53,7 @@ def check_initial_loss(run: GuideRun) -> Facts:
     with np.errstate(over="ignore", invalid="ignore"):
         result = net.evaluate(X, y, n_threads=n_threads)
         report = net.activation_report(X, y, n_threads=n_threads)
-        with_reg = [(reg, _number(net.loss(X, y, reg=reg))) for reg in REGS]
+        with_reg = [(reg, json_number(net.loss(X, y, reg=reg))) for reg in REGS]
     expected = losses.expected_initial_loss(net.loss_name, problem.n_classes)
     facts = {
         "n_train": len(problem.X),
@@ -62,7 +63,7 @@ def check_initial_loss(run: GuideRun) -> Facts:
         "chance": problem.chance,
         "dims": net.dims,
         "n_params": net.n_params,
-        "initial_loss": _number(result["loss"]),
+        "initial_loss": json_number(result["loss"]),
         "expected_loss": expected,
         "initial_accuracy": result["accuracy"],
         "with_reg": with_reg,
@@ -242,8 +243,8 @@ def _attempt(run: GuideRun, start: MLP, X: Array, y: Array, lr: float) -> Facts:
     return {
         "lr": lr,
         "epochs": len(history.epoch),
-        "initial_loss": _number(first if first is not None else math.nan),
-        "loss": _number(last),
+        "initial_loss": json_number(math.nan if first is None else first),
+        "loss": json_number(last),
         "accuracy": accuracy,
         "val_accuracy": validation["accuracy"],
         "curve": watch.accuracies,
@@ -303,8 +304,3 @@ def _contradictions(X: Array, y: Array) -> int:
     return sum(
         seen.setdefault(row.tobytes(), int(label)) != label for row, label in zip(X, y, strict=True)
     )
-
-
-def _number(value: float) -> float | str:
-    """As JSON has it."""
-    return value if math.isfinite(value) else repr(float(value))
