@@ -315,7 +315,7 @@ def test_a_command_does_not_import_what_others_need():
         main(["info"])
         print(sorted({"fanin.tuning", "fanin.plots", "fanin.chapters"} & set(sys.modules)))
     """
-    assert processes.printed_by(code).splitlines()[-1] == "[]"
+    assert children.printed_by(code).splitlines()[-1] == "[]"
 
 
 # bad input
