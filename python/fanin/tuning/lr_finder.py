@@ -16,6 +16,7 @@ from typing import Any, Self
 import numpy as np
 
 from fanin import _core, _validate, optim
+from fanin._files import json_number
 from fanin._typing import Array, Floats
 from fanin.callbacks.base import Callback, Logs
 from fanin.network import MLP
@@ -23,7 +24,6 @@ from fanin.preprocessing import Preprocess
 from fanin.random import Generator
 from fanin.schedules import Schedule
 from fanin.training import DivergenceWarning
-from fanin.tuning.space import plain
 
 __all__ = ["RateProbe", "RateRange", "RateTrial", "lr_probe", "lr_range"]
 
@@ -132,9 +132,9 @@ class RateProbe:
         """All of it as JSON values."""
         trials: list[dict[str, Any]] = [asdict(trial) for trial in self.trials]
         for trial in trials:
-            trial["losses"] = [plain(loss) for loss in trial["losses"]]
+            trial["losses"] = [json_number(loss) for loss in trial["losses"]]
             for name in FINAL_VALUES:
-                trial[name] = plain(trial[name])
+                trial[name] = json_number(trial[name])
         return {"iterations": self.iterations, "trials": trials}
 
     @classmethod

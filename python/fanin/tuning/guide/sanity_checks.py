@@ -243,7 +243,7 @@ def _attempt(run: GuideRun, start: MLP, X: Array, y: Array, lr: float) -> Facts:
     return {
         "lr": lr,
         "epochs": len(history.epoch),
-        "initial_loss": json_number(first if first is not None else math.nan),
+        "initial_loss": json_number(math.nan if first is None else first),
         "loss": json_number(last),
         "accuracy": accuracy,
         "val_accuracy": validation["accuracy"],
