@@ -92,6 +92,7 @@ def _on_data(data: Data, seed: int) -> list[Block]:
         rows.append((name, f"{rate:g}", epochs, seen, test))
     spread = PCA().fit(next(_versions(data))[1].X).explained_variance_
     present = spread[spread > 1e-6 * spread[0]]
+    growth = np.sqrt(present[0] / present[-1])
     return [
         Heading(f"What it means for training on {data.name}"),
         f"""A network with one hidden layer of 64 tanh units, trained on {len(data.y)} rows by
@@ -104,13 +105,12 @@ def _on_data(data: Data, seed: int) -> list[Block]:
             ("data", "learning rate", "epochs", "training accuracy", "test accuracy"),
             rows,
         ),
-        "Why caution is due: all pixels of an image have one scale already, and their "
-        "correlations are what an image is. Whitening makes every direction as large as every "
-        f"other: here the smallest of {len(present)} directions grows "
-        f"{np.sqrt(present[0] / present[-1]):.0f} times as much as the largest, and what it holds "
-        "is mostly noise. Compare the test accuracies."
+        f"""Why caution is due: all pixels of an image have one scale already, and their
+        correlations are what an image is. Whitening makes every direction as large as every
+        other: here the smallest of {len(present)} directions grows {growth:.0f} times as much as
+        the largest, and what it holds is mostly noise. Compare the test accuracies."""
         if data.X.ndim > 2
-        else "Whitening makes every direction as large as every other, noise included: here the "
-        f"smallest of {len(present)} grows {np.sqrt(present[0] / present[-1]):.0f} times as much "
-        "as the largest. Compare the test accuracies.",
+        else f"""Whitening makes every direction as large as every other, noise included: here the
+        smallest of {len(present)} grows {growth:.0f} times as much as the largest. Compare the
+        test accuracies.""",
     ]

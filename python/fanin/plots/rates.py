@@ -72,11 +72,6 @@ def rates(found: RateProbeLike | RateRangeLike, ax: Any = None) -> Axes:
     -------
     Axes
 
-    Raises
-    ------
-    TypeError
-        For anything else.
-
     Examples
     --------
     >>> (X, y), _ = fanin.datasets.load("digits")

@@ -41,11 +41,6 @@ def history(history: HistoryLike, ax: Any = None) -> Panels:
     axes : ndarray of two Axes
         The figure is ``axes[0].figure``.
 
-    Raises
-    ------
-    ValueError
-        Where ``ax`` is not two axes.
-
     Examples
     --------
     >>> from types import SimpleNamespace
@@ -68,7 +63,7 @@ def compare(runs: Mapping[str, HistoryLike], name: str = "loss", ax: Any = None)
     Parameters
     ----------
     runs : dict of str to History
-        By the label of each run; at most eleven can be told apart.
+        By the label of each run; one at least, and eleven at most can be told apart.
     name : str
         What to draw: "loss", "accuracy", "val_loss", "val_accuracy". Losses are on a logarithmic
         axis where they span over a factor of 10. Runs that lack it are left out; those that
@@ -78,11 +73,6 @@ def compare(runs: Mapping[str, HistoryLike], name: str = "loss", ax: Any = None)
     Returns
     -------
     Axes
-
-    Raises
-    ------
-    ValueError
-        For no run, or too many.
 
     Examples
     --------

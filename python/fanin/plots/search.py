@@ -19,10 +19,9 @@ MOST_LINES = 300  # trials in parallel coordinates, the best ones: more cannot b
 
 
 class ParameterLike(Protocol):
-    """A parameter of a space; what is drawn of it is that of a range or of a choice."""
+    """A parameter of a space, a range or a choice; the position of a value lies in [0, 1]."""
 
-    def position(self, value: Any) -> float:
-        """Where in [0, 1] a value lies."""
+    def position(self, value: Any) -> float: ...
 
 
 @runtime_checkable
@@ -39,13 +38,10 @@ class RangeLike(Protocol):
 
 @runtime_checkable
 class ChoiceLike(Protocol):
-    """One of several options."""
+    """One of several options: each as text, and which of them a value is."""
 
-    def labels(self) -> Sequence[str]:
-        """Each option as text."""
-
-    def index(self, value: Any) -> int:
-        """Which option a value is."""
+    def labels(self) -> Sequence[str]: ...
+    def index(self, value: Any) -> int: ...
 
 
 class TrialLike(Protocol):
@@ -97,7 +93,7 @@ def search(result: SearchResultLike, ax: Any = None) -> Panels:
     Parameters
     ----------
     result : SearchResult
-        As `fanin.tuning.search` returns it.
+        As `fanin.tuning.search` returns it, with one trial at least.
     ax : matplotlib Axes, optional
         One for each parameter.
 
@@ -105,11 +101,6 @@ def search(result: SearchResultLike, ax: Any = None) -> Panels:
     -------
     axes : ndarray of Axes
         In the order of ``result.space``.
-
-    Raises
-    ------
-    ValueError
-        For a result without trials, or too few axes.
 
     Examples
     --------
@@ -187,18 +178,13 @@ def parallel_coordinates(result: SearchResultLike, ax: Any = None) -> Axes:
     Parameters
     ----------
     result : SearchResult
-        Its 300 best trials are drawn, bright where the score is high; those that diverged or failed
-        are dashed and end before the score.
+        With one trial at least. Its 300 best are drawn, bright where the score is high; those that
+        diverged or failed are dashed and end before the score.
     ax : matplotlib Axes, optional
 
     Returns
     -------
     ax : matplotlib Axes
-
-    Raises
-    ------
-    ValueError
-        For a result without trials.
 
     Examples
     --------

@@ -94,7 +94,13 @@ def arrow(panel: Axes, start: Any, end: Any, colour: str, width: float) -> None:
 
 
 def save(fig: Figure, path: PathLike) -> None:
-    """Write a figure, whole or not at all; the suffix tells the format (png, pdf, svg, ...).
+    """Write a figure, whole or not at all.
+
+    Parameters
+    ----------
+    fig : matplotlib Figure
+    path : str or path
+        Its suffix tells the format (png, pdf, svg, ...).
 
     Raises
     ------

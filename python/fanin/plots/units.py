@@ -32,11 +32,6 @@ def activations(report: ActivationReport, ax: Any = None) -> Panels:
     -------
     axes : ndarray of Axes, one for each layer
 
-    Raises
-    ------
-    ValueError
-        Where ``ax`` has not one for each layer.
-
     Examples
     --------
     >>> report = fanin.diagnostics.activation_statistics([64] * 4, n=16, std=0.01)
