@@ -68,9 +68,7 @@ def tidy(
     panel: Axes, title: str = "", *, grid: Literal["x", "y", "both"] | None = "y",
     legend: bool = True, below: int = 0,
 ) -> None:  # fmt: skip
-    """The common look: no frame, a faint grid, a title at the left, a legend where something is
-    named, `below` the figure in so many columns.
-    """
+    """The common look, and a legend of what is named: inside, or `below` it in so many columns."""
     if title:
         panel.set_title(title, fontsize=11, loc="left", color=INK)
     panel.spines[["top", "right"]].set_visible(False)
