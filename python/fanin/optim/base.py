@@ -38,6 +38,9 @@ class Optimizer:
 
     name: ClassVar[str]
 
+    def __init_subclass__(cls, name: str | None = None) -> None:
+        cls.name = name or cls.name
+
     def __init__(self, lr: float, **hyperparameters: float | None) -> None:
         if type(self) is Optimizer:
             raise TypeError("Optimizer: expected one of its subclasses, such as optim.Adam")
@@ -47,14 +50,11 @@ class Optimizer:
         self.rule = self._new_rule()
 
     def _new_rule(self) -> _core.Rule:
-        values: dict[str, Any] = dict(self._hyperparameters)
-        if "alpha" in values:
-            values["rho"] = values.pop("alpha")
-        return _core.Rule(self.name, **values)
+        values: dict[str, Any] = self._hyperparameters
+        return _core.Rule(self.name, **{"rho" if k == "alpha" else k: values[k] for k in values})
 
     @property
     def lr(self) -> float:
-        """The learning rate."""
         return self._lr
 
     @lr.setter
@@ -63,17 +63,14 @@ class Optimizer:
 
     @property
     def t(self) -> int:
-        """Steps taken."""
         return self.rule.t
 
     @property
     def n_states(self) -> int:
-        """Arrays of state kept for each array of parameters."""
         return self.rule.n_states
 
     @property
     def hyperparameters(self) -> dict[str, float | None]:
-        """All but the learning rate."""
         return dict(self._hyperparameters)
 
     def __repr__(self) -> str:
@@ -86,10 +83,10 @@ class Optimizer:
         Parameters
         ----------
         params : ndarray or dict of str to ndarray
-            float32 or float64, C-contiguous, writable. Keys, shapes and dtypes must be the same in
-            all calls, since the states belong to them.
+            float32 or float64, C-contiguous, writable; keys, shapes and dtypes the same in all
+            calls, since the states belong to them.
         grads : ndarray or dict of str to ndarray
-            The gradients, with the same keys, shapes and dtypes. They are not changed.
+            With the same keys, shapes and dtypes. They are not changed.
         n_threads : int, optional
             The result does not depend on it.
 
