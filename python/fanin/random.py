@@ -44,18 +44,20 @@ class Generator:
     words from the stream and moves `position` on by their number, so that calls never share a
     group. The streams of one seed are independent of each other.
 
+    Unlike NumPy's, draws are float32 unless ``dtype="float64"`` is given; one draw (neither `size`
+    nor `out`) is a Python number. A generator is not thread-safe: give each thread its own stream.
+
     Parameters
     ----------
     seed : int
-        From 0 to 2**64 - 1.
+        From 0 to 2**64 - 1: the key of the draws.
     stream : int
         From 0 to 2**56 - 1; those above are the package's own (weights, masks, shuffles).
 
-    Notes
-    -----
-    Unlike NumPy's, draws are float32 unless ``dtype="float64"`` is given; one draw (neither `size`
-    nor `out`) is a Python number. A generator is not thread-safe: give each thread a stream of its
-    own.
+    Attributes
+    ----------
+    position : int
+        The next group of 64 words to be drawn.
 
     Examples
     --------
@@ -76,17 +78,14 @@ class Generator:
 
     @property
     def seed(self) -> int:
-        """The key of the draws."""
         return self._seed
 
     @property
     def stream(self) -> int:
-        """Which of the seed's independent streams this is."""
         return self._stream
 
     @property
     def position(self) -> int:
-        """The next group of 64 words to be drawn."""
         return self._position
 
     @property
@@ -99,17 +98,13 @@ class Generator:
         given: Any = state
         if not isinstance(given, dict) or given.keys() != self.state.keys():
             raise ValueError(f"state: expected a dict of seed, stream and position, got {given!r}")
-        seed = _integer("state['seed']", state["seed"], 2**64)
-        stream = _integer("state['stream']", state["stream"], 2**64)
-        position = _integer("state['position']", state["position"], _POSITIONS)
-        self._seed, self._stream, self._position = seed, stream, position
+        ends = {"seed": 2**64, "stream": 2**64, "position": _POSITIONS}
+        self._seed, self._stream, self._position = (
+            _integer(f"state[{key!r}]", given[key], end) for key, end in ends.items()
+        )
 
     def spawn(self, n: int) -> list[Generator]:
         """Make n generators independent of this one and of each other, their seeds drawn from it.
-
-        Parameters
-        ----------
-        n : int
 
         Examples
         --------
@@ -126,12 +121,13 @@ class Generator:
     ) -> Draws:
         """Draw numbers uniformly from [0, 1): 24 random bits in float32, 53 in float64.
 
+        The arguments are those of all methods that draw floats.
+
         Parameters
         ----------
         size : int or tuple of ints, optional
-            The shape of the result.
         dtype : {"float32", "float64"}
-            The type of the result where `out` is not given.
+            Where `out` is not given.
         out : array of float32 or float64, optional
             C-contiguous and writable; filled and returned.
 
@@ -153,7 +149,7 @@ class Generator:
     ) -> Draws:
         """Draw numbers uniformly from [low, high): ``low + (high - low) * random()``.
 
-        As in NumPy, rounding may give `high` itself. For the other arguments see `random`.
+        As in NumPy, rounding may give `high` itself.
         """
         low, high = _finite("low", low), _finite("high", high)
         if not low < high:
@@ -166,7 +162,7 @@ class Generator:
         """Draw from the normal distribution of mean 0 and standard deviation 1.
 
         By Box and Muller (1958): ``sqrt(-2 log u)`` times the cosine and the sine of ``2 pi v``.
-        float32 draws stay within 6.8, float64 ones within 8.7. For the arguments see `random`.
+        float32 draws stay within 6.8, float64 ones within 8.7.
         """
         return self._fill("normal", 0.0, 1.0, size, dtype, out)
 
@@ -179,10 +175,7 @@ class Generator:
         dtype: DTypeLike = np.float32,
         out: FloatArray | None = None,
     ) -> Draws:
-        """Draw from the normal distribution of mean `loc` and standard deviation `scale`.
-
-        For the other arguments see `random`.
-        """
+        """Draw from the normal distribution of mean `loc` and standard deviation `scale`."""
         loc, scale = _finite("loc", loc), _finite("scale", scale)
         if scale < 0:
             raise ValueError(f"scale: expected a number of at least 0, got {scale}")
@@ -199,7 +192,6 @@ class Generator:
         """Draw 1.0 with probability p, else 0.0: a mask to multiply by.
 
         p is rounded to a multiple of 2**-32; 0 and 1 are certain. Both dtypes give the same draws.
-        For the other arguments see `random`.
         """
         p = _finite("p", p)
         if not 0 <= p <= 1:
@@ -224,7 +216,6 @@ class Generator:
         low, high : int
             Within int64; without `endpoint`, `high` may be 2**63.
         size : int or tuple of ints, optional
-            The shape of the result.
         endpoint : bool
             Whether `high` itself may be drawn.
         out : int64 array, optional
@@ -368,6 +359,6 @@ def _target(size: Size | None, dtype: np.dtype[Any], out: Array | None) -> Array
     shape = tuple(_integer("size", d, 2**60) for d in dims)
     if out is None:
         return np.empty(shape, dtype)
-    if size is not None and _array("out", out).shape != shape:
+    if _array("out", out).shape != shape and size is not None:
         raise ValueError(f"out: expected the shape {shape} of size, got {out.shape}")
-    return _array("out", out)
+    return out
