@@ -51,13 +51,8 @@ def save_archive(path: PathLike, header: Mapping[str, Any], arrays: Mapping[str,
     if "kind" not in header or own & set(header):
         raise ValueError(f"header: expected 'kind' and none of {sorted(own)}, got {sorted(header)}")
     members = {name: _plain(name, array) for name, array in arrays.items()}
-    full = {
-        "format": FORMAT,
-        "format_version": FORMAT_VERSION,
-        "version": __version__,
-        **header,
-        "arrays": {name: _describe(array) for name, array in members.items()},
-    }
+    full = {"format": FORMAT, "format_version": FORMAT_VERSION, "version": __version__, **header}
+    full["arrays"] = {name: _describe(array) for name, array in members.items()}
     text = json.dumps(full, allow_nan=False).encode()
     with atomic_write(path) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
         _write_member(archive, "header", np.frombuffer(text, np.uint8))
@@ -73,11 +68,6 @@ def load_archive(path: PathLike, kind: str) -> tuple[dict[str, Any], dict[str, A
     path : str or path
     kind : str
         The kind of file that is expected.
-
-    Returns
-    -------
-    header : dict
-    arrays : dict of str to ndarray
 
     Raises
     ------
@@ -98,17 +88,14 @@ def load_archive(path: PathLike, kind: str) -> tuple[dict[str, Any], dict[str, A
     except MemoryError:
         raise
     except Exception as error:  # of zipfile, NumPy and json alike, over bytes that make no sense
-        raise ValueError(f"{os.fspath(path)}: {_reason(error)}") from error
+        reason = str(error) or type(error).__name__
+        if not isinstance(error, _RefusedError):
+            reason = f"corrupt or cut short ({reason})"
+        raise ValueError(f"{os.fspath(path)}: {reason}") from error
 
 
 class _RefusedError(ValueError):
     """An error whose message needs no prefix."""
-
-
-def _reason(error: BaseException) -> str:
-    if isinstance(error, _RefusedError):
-        return str(error)
-    return f"corrupt or cut short ({str(error) or type(error).__name__})"
 
 
 def _parse(data: bytes, kind: str) -> tuple[dict[str, Any], dict[str, Array]]:
@@ -190,5 +177,4 @@ def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Array:
     if dtype.kind not in _PLAIN_KINDS or fortran_order:
         raise _RefusedError(f"corrupt (member {info.filename!r} holds {dtype})")
     # A view of the bytes: a header that lies about the shape cannot claim memory.
-    values = np.frombuffer(file.getbuffer()[file.tell() :], dtype)
-    return values.reshape(shape).copy()
+    return np.frombuffer(file.getbuffer()[file.tell() :], dtype).reshape(shape).copy()

@@ -7,7 +7,6 @@ the batch and its gradient over the scores. Scores are (N, C), float32 or float6
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any, Protocol
 
 import numpy as np
@@ -108,13 +107,8 @@ def svm_loss(
     Parameters
     ----------
     scores, y, sample_weight, n_threads
-        As in `softmax_loss`; with soft labels the loss is the expectation over the label (C at most
-        4096).
-
-    Returns
-    -------
-    loss, dscores
-        As in `softmax_loss`.
+        As in `softmax_loss`, and so is what is returned; with soft labels the loss is the
+        expectation over the label (C at most 4096).
 
     Examples
     --------
@@ -138,14 +132,9 @@ def mse_loss(
     Parameters
     ----------
     scores, sample_weight, n_threads
-        As in `softmax_loss`.
+        As in `softmax_loss`, and so is what is returned.
     y : ndarray of shape (N, C), or (N,)
         Any finite values; (N,) where C is 1. Whole-number labels (N,) stand for their one-hot rows.
-
-    Returns
-    -------
-    loss, dscores
-        As in `softmax_loss`.
 
     Examples
     --------
@@ -157,11 +146,7 @@ def mse_loss(
     return _loss("mse", scores, y, sample_weight, n_threads)
 
 
-_FUNCTIONS: dict[str, Callable[..., tuple[float, Array]]] = {
-    "softmax": softmax_loss,
-    "svm": svm_loss,
-    "mse": mse_loss,
-}
+_FUNCTIONS: dict[str, Loss] = {"softmax": softmax_loss, "svm": svm_loss, "mse": mse_loss}
 
 
 def get(name: str) -> Loss:
@@ -183,12 +168,11 @@ def get(name: str) -> Loss:
 def expected_initial_loss(loss: str, n_classes: int) -> float | None:
     """The loss of scores that are all equal, as small weights give before training.
 
-    log C for softmax, C - 1 for svm (the lecture's first check); None for mse, where it depends on
-    the targets.
-
     Parameters
     ----------
     loss : {"softmax", "svm", "mse"}
+        log C for softmax, C - 1 for svm (the lecture's first check); None for mse, where it depends
+        on the targets.
     n_classes : int
 
     Examples
@@ -197,8 +181,7 @@ def expected_initial_loss(loss: str, n_classes: int) -> float | None:
     >>> fanin.losses.expected_initial_loss("svm", 10)
     9.0
     """
-    one_of("loss", loss, NAMES)
-    if loss == "mse":
+    if one_of("loss", loss, NAMES) == "mse":
         return None
     return math.log(n_classes) if loss == "softmax" else float(n_classes - 1)
 
@@ -236,8 +219,7 @@ def targets(
 ) -> Targets:
     """Targets as the core takes them: (labels, None) or (None, soft (N, C) in dtype)."""
     y = plain_array(name, y)
-    values = loss == "mse" and n_outputs == 1
-    if y.ndim == 1 and y.dtype.kind in "iu" and not values:
+    if y.ndim == 1 and y.dtype.kind in "iu" and not (loss == "mse" and n_outputs == 1):
         return labels(name, y, n_rows, n_outputs), None
     if y.ndim == 1 and n_outputs == 1:
         y = y.reshape(-1, 1)

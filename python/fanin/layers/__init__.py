@@ -2,8 +2,7 @@
 
 Every ``*_forward`` returns ``(out, cache)`` and the matching ``*_backward(dout, cache)`` returns
 the gradients, as in the course's assignments. x is (N, D), W is (D, H), b is (H,), all float32 or
-all float64. `keep` is the probability of keeping: masks are ``uniform < keep``. (The lecture's
-listing draws ``randn < p``, which keeps 69 % of the units at p = 0.5.)
+all float64. `keep` is the probability of keeping: masks are ``uniform < keep``.
 """
 
 from fanin.layers.dense import (

@@ -9,10 +9,9 @@ from fanin import _core
 from fanin._typing import Array
 from fanin._validate import describe, keep_probability, one_of, plain_array, threads
 from fanin.layers.dropout import Mask, checked_gradient
-from fanin.random import Generator
+from fanin.random import Rng
 
 ACTIVATIONS: tuple[str, ...] = _core.activations
-_CODES = {name: code for code, name in enumerate(ACTIVATIONS)}
 
 
 class DenseCache(NamedTuple):
@@ -33,10 +32,7 @@ class SlopeCache(NamedTuple):
 
 def activation_code(name: str, value: str) -> int:
     """The number of an activation in the core."""
-    try:
-        return _CODES[value]
-    except (KeyError, TypeError):
-        return _CODES[one_of(name, value, ACTIVATIONS)]
+    return ACTIVATIONS.index(one_of(name, value, ACTIVATIONS))
 
 
 def _dense(
@@ -45,7 +41,7 @@ def _dense(
     b: Array | None,
     activation: str,
     keep: float,
-    rng: Generator | int | None,
+    rng: Rng,
     out: Array | None,
     slope: bool,
     n_threads: int | None,
@@ -69,7 +65,7 @@ def dense(
     *,
     activation: str = "relu",
     keep: float = 1.0,
-    rng: Generator | int | None = None,
+    rng: Rng = None,
     out: Array | None = None,
     n_threads: int | None = None,
 ) -> Array:
@@ -88,12 +84,11 @@ def dense(
         leaky_relu has slope 0.01, elu alpha 1, gelu is the exact one (erf).
     keep : float in (0, 1]
         Probability of keeping a unit; kept ones are divided by it (inverted dropout).
-    rng : Generator, int or None
+    rng : Generator, int, NumPy's generator or None
         Where the mask is drawn; None takes fresh entropy.
     out : ndarray of shape (N, H), optional
         Written in place of a fresh array; it may not share memory with an input.
     n_threads : int, optional
-        The result does not depend on it.
 
     Returns
     -------
@@ -123,7 +118,7 @@ def dense_forward(
     *,
     activation: str = "relu",
     keep: float = 1.0,
-    rng: Generator | int | None = None,
+    rng: Rng = None,
     n_threads: int | None = None,
 ) -> tuple[Array, DenseCache]:
     """`dense` with the cache that `dense_backward` needs.
@@ -132,11 +127,6 @@ def dense_forward(
     ----------
     x, W, b, activation, keep, rng, n_threads
         As of `dense`.
-
-    Returns
-    -------
-    y : ndarray of shape (N, H)
-    cache : DenseCache
 
     Examples
     --------
@@ -163,7 +153,7 @@ def dense_backward(
     ----------
     dout : ndarray of shape (N, H), dtype of x
     cache : DenseCache
-        The second result of `dense_forward`.
+        The second result of the forward function.
     need_dx : bool
         False for a first layer, whose dx nobody needs: it is None then.
     n_threads : int, optional
@@ -195,12 +185,6 @@ def affine_forward(x: Array, w: Array, b: Array) -> tuple[Array, DenseCache]:
     x : ndarray of shape (N, d1, ..., dk), float32 or float64
     w : ndarray of shape (d1 * ... * dk, H), dtype of x
     b : ndarray of shape (H,), dtype of x
-
-    Returns
-    -------
-    out : ndarray of shape (N, H)
-    cache : DenseCache
-        For `affine_backward`.
     """
     y, cache = dense_forward(_rows("x", x), w, b, activation="identity")
     return y, cache._replace(x=x)
@@ -211,9 +195,8 @@ def affine_backward(dout: Array, cache: DenseCache) -> tuple[Array, Array, Array
 
     Parameters
     ----------
-    dout : ndarray of shape (N, H), dtype of x
-    cache : DenseCache
-        The second result of `affine_forward`.
+    dout, cache
+        As of `dense_backward`.
     """
     dx, dw, db = dense_backward(dout, cache._replace(x=_rows("x", cache.x)))
     assert dx is not None
@@ -266,14 +249,8 @@ def _pair(
 
     Parameters
     ----------
-    dout : ndarray
-        The gradient of what `{activation}_forward` returned, of its shape and dtype.
+    dout : ndarray, of the shape and dtype of x
     cache : SlopeCache
-        Its second result.
-
-    Returns
-    -------
-    ndarray
     """
     for function, direction in ((forward, "forward"), (backward, "backward")):
         function.__name__ = function.__qualname__ = f"{activation}_{direction}"
