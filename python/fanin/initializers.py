@@ -22,13 +22,7 @@ Shape: TypeAlias = SupportsIndex | Sequence[SupportsIndex]
 
 
 class Initializer(Protocol):
-    """What `get` returns: a function from a shape (D, H) to weights.
-
-    Parameters
-    ----------
-    shape, gain, distribution, rng, dtype, out
-        As in `small_random`.
-    """
+    """What `get` returns: a function from a shape (D, H) to weights, called like `kaiming`."""
 
     def __call__(
         self,

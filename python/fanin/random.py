@@ -21,7 +21,8 @@ from fanin._typing import Array, FloatArray, Ints
 
 __all__ = ["Generator", "GeneratorState", "Rng", "as_generator"]
 
-Size: TypeAlias = SupportsIndex | Sequence[SupportsIndex]
+Size: TypeAlias = SupportsIndex | Sequence[SupportsIndex] | None
+Out: TypeAlias = FloatArray | None
 Draws: TypeAlias = Any  # an array, or one Python number where neither size nor out is given
 
 _WORDS = 64  # 32-bit draws in a group, the unit of `position`
@@ -116,9 +117,7 @@ class Generator:
         self._draw_integers(seeds, -(2**63), 2**64)
         return [Generator(seed) for seed in seeds.view(np.uint64).tolist()]
 
-    def random(
-        self, size: Size | None = None, dtype: DTypeLike = np.float32, out: FloatArray | None = None
-    ) -> Draws:
+    def random(self, size: Size = None, dtype: DTypeLike = np.float32, out: Out = None) -> Draws:
         """Draw numbers uniformly from [0, 1): 24 random bits in float32, 53 in float64.
 
         The arguments are those of all methods that draw floats.
@@ -142,10 +141,10 @@ class Generator:
         self,
         low: float = 0.0,
         high: float = 1.0,
-        size: Size | None = None,
+        size: Size = None,
         *,
         dtype: DTypeLike = np.float32,
-        out: FloatArray | None = None,
+        out: Out = None,
     ) -> Draws:
         """Draw numbers uniformly from [low, high): ``low + (high - low) * random()``.
 
@@ -157,7 +156,7 @@ class Generator:
         return self._fill("uniform", low, high - low, size, dtype, out)
 
     def standard_normal(
-        self, size: Size | None = None, dtype: DTypeLike = np.float32, out: FloatArray | None = None
+        self, size: Size = None, dtype: DTypeLike = np.float32, out: Out = None
     ) -> Draws:
         """Draw from the normal distribution of mean 0 and standard deviation 1.
 
@@ -170,10 +169,10 @@ class Generator:
         self,
         loc: float = 0.0,
         scale: float = 1.0,
-        size: Size | None = None,
+        size: Size = None,
         *,
         dtype: DTypeLike = np.float32,
-        out: FloatArray | None = None,
+        out: Out = None,
     ) -> Draws:
         """Draw from the normal distribution of mean `loc` and standard deviation `scale`."""
         loc, scale = _finite("loc", loc), _finite("scale", scale)
@@ -182,12 +181,7 @@ class Generator:
         return self._fill("normal", loc, scale, size, dtype, out)
 
     def bernoulli(
-        self,
-        p: float,
-        size: Size | None = None,
-        *,
-        dtype: DTypeLike = np.float32,
-        out: FloatArray | None = None,
+        self, p: float, size: Size = None, *, dtype: DTypeLike = np.float32, out: Out = None
     ) -> Draws:
         """Draw 1.0 with probability p, else 0.0: a mask to multiply by.
 
@@ -202,7 +196,7 @@ class Generator:
         self,
         low: int,
         high: int | None = None,
-        size: Size | None = None,
+        size: Size = None,
         *,
         endpoint: bool = False,
         out: Ints | None = None,
@@ -259,13 +253,7 @@ class Generator:
         return rows[order] if rows.ndim else order
 
     def _fill(
-        self,
-        distribution: str,
-        a: float,
-        b: float,
-        size: Size | None,
-        dtype: DTypeLike,
-        out: FloatArray | None,
+        self, distribution: str, a: float, b: float, size: Size, dtype: DTypeLike, out: Out
     ) -> Draws:
         kind = np.dtype(dtype) if out is None else _array("out", out).dtype
         if kind not in (np.dtype(np.float32), np.dtype(np.float64)):
@@ -353,7 +341,7 @@ def _finite(name: str, value: Any) -> float:
     return number
 
 
-def _target(size: Size | None, dtype: np.dtype[Any], out: Array | None) -> Array:
+def _target(size: Size, dtype: np.dtype[Any], out: Array | None) -> Array:
     """A fresh array, or `out` where it has the given size."""
     dims = () if size is None else tuple(size) if isinstance(size, Sequence) else (size,)
     shape = tuple(_integer("size", d, 2**60) for d in dims)

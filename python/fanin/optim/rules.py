@@ -234,12 +234,7 @@ class Lion(Optimizer, name="lion"):
     """
 
     def __init__(
-        self,
-        lr: float = 1e-4,
-        *,
-        beta1: float = 0.9,
-        beta2: float = 0.99,
-        weight_decay: float = 0.0,
+        self, lr: float = 1e-4, *, beta1: float = 0.9, beta2: float = 0.99, weight_decay: float = 0
     ) -> None:
         super().__init__(lr, beta1=beta1, beta2=beta2, weight_decay=weight_decay)
 
