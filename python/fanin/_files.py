@@ -17,8 +17,12 @@ def atomic_write(path: PathLike) -> Iterator[BinaryIO]:
     """A binary file that takes the place of ``path`` when the block ends well.
 
     The bytes go to a temporary file in the same folder, which is flushed to disk and then renamed.
-    After an exception, an OSError for one, the temporary file is removed and ``path`` unchanged.
-    Symbolic links are followed.
+    After an exception the temporary file is removed and ``path`` unchanged.
+
+    Parameters
+    ----------
+    path : str or path
+        Symbolic links are followed. An OSError where it cannot be written names it.
     """
     target = Path(os.path.realpath(path))
     temporary = target.with_name(f".fanin-{os.urandom(8).hex()}.tmp")

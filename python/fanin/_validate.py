@@ -68,9 +68,8 @@ def real(name: str, value: float, low: float, *, above: bool = False) -> float:
     except (TypeError, ValueError):
         raise TypeError(f"{name}: expected a number, got {value!r}") from None
     if not np.isfinite(number) or number < low or (above and number == low):
-        raise ValueError(
-            f"{name}: expected {'above' if above else 'at least'} {low}, got {value!r}"
-        )
+        bound = "above" if above else "at least"
+        raise ValueError(f"{name}: expected {bound} {low}, got {value!r}")
     return number
 
 
@@ -105,14 +104,14 @@ def plain_array(name: str, value: object) -> Array:
     if type(value) is np.ndarray and value.dtype.isnative:
         return value
     if isinstance(value, np.ma.MaskedArray):
-        raise TypeError(
-            f"{name}: expected a plain array, got a masked array; fill or drop its mask"
-        )
-    if not isinstance(value, np.ndarray):
-        raise TypeError(f"{name}: expected a NumPy array, got {type(value).__name__}")
-    if not value.dtype.isnative:
-        raise TypeError(f"{name}: expected native byte order, got {describe(value)}")
-    return value
+        expected, got = "a plain array", "a masked array; fill or drop its mask"
+    elif not isinstance(value, np.ndarray):
+        expected, got = "a NumPy array", describe(value)
+    elif not value.dtype.isnative:
+        expected, got = "native byte order", describe(value)
+    else:
+        return value
+    raise TypeError(f"{name}: expected {expected}, got {got}")
 
 
 def cast(name: str, array: Array, dtype: np.dtype[Any]) -> Array:
@@ -164,10 +163,8 @@ def data_rows(name: str, value: object, columns: int, dtype: np.dtype[Any]) -> A
         at = _first_beyond(rows, dtype)
         if at < rows.size:
             row, column = divmod(at, columns)
-            bad = rows[row, column]
-            raise ValueError(
-                f"{name}: expected finite values, got {bad} in row {row}, column {column}"
-            )
+            where = f"{rows[row, column]} in row {row}, column {column}"
+            raise ValueError(f"{name}: expected finite values, got {where}")
     return rows
 
 
@@ -181,9 +178,8 @@ def labels(name: str, value: object, n_rows: int, n_classes: int) -> Labels:
     low, high = int(array.min()), int(array.max())
     if low < 0 or high >= n_classes:
         row = int(np.argmax((array < 0) | (array >= n_classes)))
-        raise ValueError(
-            f"{name}: expected labels in 0 .. {n_classes - 1}, got {array[row]} in row {row}"
-        )
+        where = f"{array[row]} in row {row}"
+        raise ValueError(f"{name}: expected labels in 0 .. {n_classes - 1}, got {where}")
     return np.ascontiguousarray(array, dtype=np.int32)
 
 
@@ -191,14 +187,13 @@ def weights(value: object, n_rows: int, dtype: np.dtype[Any]) -> Array | None:
     """Sample weights (N,), finite, at least 0 and not all 0, in dtype; None stays None."""
     if value is None:
         return None
-    array = plain_array("sample_weight", value)
+    name = "sample_weight"
+    array = plain_array(name, value)
     if array.shape != (n_rows,) or array.dtype.kind not in "fiu":
-        raise ValueError(
-            f"sample_weight: expected shape ({n_rows},) of numbers, got {describe(array)}"
-        )
-    result = cast("sample_weight", array, dtype)
+        raise ValueError(f"{name}: expected shape ({n_rows},) of numbers, got {describe(array)}")
+    result = cast(name, array, dtype)
     if (result < 0).any() or not result.any():
-        raise ValueError("sample_weight: expected finite weights, at least 0 and not all 0")
+        raise ValueError(f"{name}: expected finite weights, at least 0 and not all 0")
     return result
 
 

@@ -78,11 +78,11 @@ def load_archive(path: PathLike, kind: str) -> tuple[dict[str, Any], dict[str, A
         Where there is no such file, or it cannot be read.
     """
     with open(path, "rb") as file:  # noqa: PTH123  a path as given, for the error's text
-        start = file.read(len(_ZIP_MAGIC))
-        if start != _ZIP_MAGIC:
-            found = "an empty file" if not start else "something else"
+        data = file.read(len(_ZIP_MAGIC))
+        if data != _ZIP_MAGIC:
+            found = "something else" if data else "an empty file"
             raise ValueError(f"{os.fspath(path)}: expected a fanin {kind} file, got {found}")
-        data = start + file.read()
+        data += file.read()
     try:
         return _parse(data, kind)
     except MemoryError:

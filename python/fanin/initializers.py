@@ -22,7 +22,13 @@ Shape: TypeAlias = SupportsIndex | Sequence[SupportsIndex]
 
 
 class Initializer(Protocol):
-    """What `get` returns: a function from a shape (D, H) to weights, called like `kaiming`."""
+    """What `get` returns: a function from a shape (D, H) to weights.
+
+    Parameters
+    ----------
+    shape, gain, distribution, rng, dtype, out
+        As in `kaiming`.
+    """
 
     def __call__(
         self,
@@ -57,6 +63,7 @@ def small_random(
     Parameters
     ----------
     shape : int or tuple of ints
+        Of the weights that are returned.
     std : float
         The standard deviation before `gain`.
     gain : float
@@ -69,10 +76,6 @@ def small_random(
         The type of the result where `out` is not given.
     out : array of that shape, optional
         C-contiguous and writable; filled and returned.
-
-    Returns
-    -------
-    ndarray of that shape
 
     Examples
     --------
@@ -114,16 +117,12 @@ def xavier(
     Parameters
     ----------
     shape : tuple of two ints
-        (D, H): inputs and outputs of the layer.
+        (D, H): inputs and outputs of the layer, the shape of the weights.
     fan : {"in", "avg"}
         "in" divides by D, as the lecture does (CS231n: ``randn(D, H) / sqrt(D)``). "avg" divides by
         (D + H) / 2: Glorot's compromise between activations and gradients.
     gain, distribution, rng, dtype, out
         As in `small_random`.
-
-    Returns
-    -------
-    ndarray of shape (D, H)
 
     Examples
     --------
@@ -162,13 +161,9 @@ def kaiming(
     Parameters
     ----------
     shape : tuple of two ints
-        (D, H): inputs and outputs of the layer.
+        (D, H): inputs and outputs of the layer, the shape of the weights.
     gain, distribution, rng, dtype, out
         As in `small_random`.
-
-    Returns
-    -------
-    ndarray of shape (D, H)
 
     Examples
     --------

@@ -1,7 +1,7 @@
 """Losses over scores, with their gradients: softmax, the multiclass SVM and squared error.
 
 Each ``*_loss(scores, y)`` returns ``(loss, dscores)`` as in the course's assignments: the mean over
-the batch and its gradient over the scores. Scores are (N, C), float32 or float64.
+the batch and its gradient over the scores, which are (N, C), float32 or float64.
 """
 
 from __future__ import annotations
@@ -45,10 +45,6 @@ def softmax(scores: Array, *, out: Array | None = None, n_threads: int | None = 
         Written in place of a fresh array; it may be `scores` itself.
     n_threads : int, optional
 
-    Returns
-    -------
-    ndarray of shape (N, C)
-
     Examples
     --------
     >>> import numpy as np, fanin
@@ -72,11 +68,6 @@ def softmax_loss(
     sample_weight : ndarray of shape (N,), optional
         The loss becomes ``sum(w * l) / sum(w)``.
     n_threads : int, optional
-
-    Returns
-    -------
-    loss : float
-    dscores : ndarray of shape (N, C), dtype of scores
 
     Raises
     ------
@@ -107,8 +98,8 @@ def svm_loss(
     Parameters
     ----------
     scores, y, sample_weight, n_threads
-        As in `softmax_loss`, and so is what is returned; with soft labels the loss is the
-        expectation over the label (C at most 4096).
+        As in `softmax_loss`; with soft labels the loss is the expectation over the label (C at most
+        4096).
 
     Examples
     --------
@@ -132,7 +123,7 @@ def mse_loss(
     Parameters
     ----------
     scores, sample_weight, n_threads
-        As in `softmax_loss`, and so is what is returned.
+        As in `softmax_loss`.
     y : ndarray of shape (N, C), or (N,)
         Any finite values; (N,) where C is 1. Whole-number labels (N,) stand for their one-hot rows.
 
@@ -201,14 +192,14 @@ def check_soft(name: str, soft: Array, loss: str) -> None:
         )
     negative = (soft < 0).any(axis=1)
     if negative.any():
-        row = int(np.argmax(negative))
+        row = np.argmax(negative)
         raise ValueError(
             f"{name}: expected probabilities, at least 0; got {soft[row].min()} in row {row}"
         )
     total = soft.sum(axis=1, dtype=np.float64)
     off = np.abs(total - 1) > 1e-3
     if off.any():
-        row = int(np.argmax(off))
+        row = np.argmax(off)
         raise ValueError(
             f"{name}: expected rows that sum to 1, got a sum of {total[row]:g} in row {row}"
         )

@@ -23,19 +23,9 @@ from fanin._typing import Floats
 from fanin.callbacks.monitor import Monitor
 
 __all__ = [
-    "Constant",
-    "Cosine",
-    "CyclicCosine",
-    "Exponential",
-    "Function",
-    "InverseTime",
-    "OneCycle",
-    "Plateau",
-    "Schedule",
-    "Step",
-    "WarmUp",
-    "get",
-]
+    "Constant", "Cosine", "CyclicCosine", "Exponential", "Function", "InverseTime", "OneCycle",
+    "Plateau", "Schedule", "Step", "WarmUp", "get",
+]  # fmt: skip
 
 T = TypeVar("T")
 
@@ -60,7 +50,7 @@ class Schedule:
     def __post_init__(self) -> None:
         for one in fields(self):  # type: ignore[arg-type]  # of a subclass that is a dataclass
             value = getattr(self, one.name)
-            if "check" in one.metadata and value is not None:
+            if "check" in one.metadata and not (value is None is one.default):
                 check, args, options = one.metadata["check"]
                 check(one.name, value, *args, **options)
 
@@ -101,12 +91,11 @@ class Constant(Schedule):
 
 @dataclass(frozen=True)
 class Step(Schedule):
-    """Multiply by ``factor`` every few epochs (PyTorch's StepLR).
+    """Multiply by ``factor`` at the end of so many epochs, `every` (PyTorch's StepLR).
 
     Parameters
     ----------
     every : int
-        So many epochs.
     factor : float in (0, 1]
         The defaults are the course notes' "half every 5 epochs".
     """
@@ -137,9 +126,8 @@ class Exponential(Schedule):
         if self.decay is None and self.rate is None:
             object.__setattr__(self, "decay", 0.95)
         if self.decay is not None and self.rate is not None:
-            raise ValueError(
-                f"rate: expected decay or rate, got both (decay={self.decay}, rate={self.rate})"
-            )
+            both = f"(decay={self.decay}, rate={self.rate})"
+            raise ValueError(f"rate: expected decay or rate, got both {both}")
         super().__post_init__()
 
     def multiplier(self, steps: Floats, steps_per_epoch: int, epochs: float) -> Floats:
@@ -212,7 +200,6 @@ class WarmUp(Schedule):
     Parameters
     ----------
     epochs : float
-        Length of the warm-up.
     then : str, Schedule or callable
         What follows, over the rest of the run; as `get` takes it.
     """
@@ -290,7 +277,6 @@ class Plateau(Schedule):
     cooldown : int
         Epochs after a cut that do not count.
     min_lr : float
-        The lowest rate.
     mode : {"auto", "min", "max"}
         Which way is better; "auto" goes by the name.
     """
@@ -353,13 +339,11 @@ class Function(Schedule):
     function: Callable[[int], float]
 
     def multiplier(self, steps: Floats, steps_per_epoch: int, epochs: float) -> Floats:
-        factors = np.array([float(self.function(int(s))) for s in steps], dtype=np.float64)
-        bad = ~(np.isfinite(factors) & (factors >= 0))
-        if bad.any():
-            i = int(np.argmax(bad))
-            raise ValueError(
-                f"schedule: expected finite factors >= 0, got {factors[i]} at step {int(steps[i])}"
-            )
+        factors = np.array([float(self.function(int(s))) for s in steps])
+        for step, factor in zip(steps, factors, strict=True):
+            if not (np.isfinite(factor) and factor >= 0):
+                got = f"{factor} at step {int(step)}"
+                raise ValueError(f"schedule: expected finite factors >= 0, got {got}")
         return factors
 
 

@@ -1,8 +1,9 @@
 """Dense layers as functions: the fused one, and the lecture's course-style pairs.
 
 Every ``*_forward`` returns ``(out, cache)`` and the matching ``*_backward(dout, cache)`` returns
-the gradients, as in the course's assignments. x is (N, D), W is (D, H), b is (H,), all float32 or
-all float64. `keep` is the probability of keeping: masks are ``uniform < keep``.
+the gradients, as in the course's assignments. x is (N, D), W is (D, H), b is (H,), out (N, H), all
+float32 or all float64; a wrong shape, dtype or layout is a ValueError or TypeError, never a silent
+copy. `keep` is the probability of keeping: masks are ``uniform < keep``.
 """
 
 from fanin.layers.dense import (

@@ -90,15 +90,6 @@ def dense(
         Written in place of a fresh array; it may not share memory with an input.
     n_threads : int, optional
 
-    Returns
-    -------
-    ndarray of shape (N, H)
-
-    Raises
-    ------
-    ValueError, TypeError
-        For a wrong shape, dtype or layout; arrays are never copied silently.
-
     Examples
     --------
     >>> import numpy as np, fanin
@@ -217,16 +208,16 @@ class ActivationBackward(Protocol):
         """The gradient dx."""
 
 
-def _pair(
-    activation: str, formula: str, examples: str = ""
-) -> tuple[ActivationForward, ActivationBackward]:
+_Pair = tuple[ActivationForward, ActivationBackward]
+
+
+def _pair(activation: str, formula: str, examples: str = "") -> _Pair:
     """The two functions of an elementwise activation, named and described as if written out."""
     code = ACTIVATIONS.index(activation)
 
     def forward(x: Array) -> tuple[Array, SlopeCache]:
-        y, slope = _core.activation_forward(
-            plain_array("x", x), code, 1.0, 1.0, 0, 0, 0, None, True, 0
-        )
+        x = plain_array("x", x)
+        y, slope = _core.activation_forward(x, code, 1.0, 1.0, 0, 0, 0, None, True, 0)
         assert slope is not None
         return y, SlopeCache(slope)
 
@@ -237,13 +228,7 @@ def _pair(
 
     Parameters
     ----------
-    x : ndarray, float32 or float64
-
-    Returns
-    -------
-    out : ndarray, of the shape and dtype of x
-    cache : SlopeCache
-        For `{activation}_backward`.
+    x : ndarray of any shape, float32 or float64
     {examples}"""
     backward.__doc__ = f"""The gradient dx of `{activation}_forward`.
 

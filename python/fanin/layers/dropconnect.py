@@ -50,12 +50,6 @@ def dropconnect_forward(
     rng : Generator, int, NumPy's generator or None
         Where masks are drawn; None takes fresh entropy.
 
-    Returns
-    -------
-    y : ndarray of shape (N, H)
-    cache : DropConnectCache
-        For `dropconnect_backward`.
-
     Examples
     --------
     >>> import numpy as np, fanin
@@ -125,10 +119,6 @@ def dropconnect_inference(
     x, W, b, keep, activation, n_threads
         As of `dropconnect_forward`.
     inference : {"mean", "moments"}
-
-    Returns
-    -------
-    ndarray of shape (N, H)
 
     Examples
     --------

@@ -89,12 +89,6 @@ def dropout_forward(
         Written in place of a fresh array; it may be x itself.
     n_threads : int, optional
 
-    Returns
-    -------
-    out : ndarray of the shape and dtype of x
-    cache : DropoutCache
-        For `dropout_backward`.
-
     Examples
     --------
     >>> import numpy as np, fanin

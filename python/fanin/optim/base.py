@@ -110,21 +110,18 @@ class Optimizer:
     def _states_for(self, layouts: Mapping[str, Layout], name: str) -> dict[str, list[Array]]:
         """The states of arrays of these layouts: those held, or zeros where none are held yet."""
         if not self._states or self.n_states == 0:
-            return {
-                k: [np.zeros(shape, dtype) for _ in range(self.n_states)]
-                for k, (shape, dtype) in layouts.items()
-            }
+            n = self.n_states
+            return {k: [np.zeros(*one) for _ in range(n)] for k, one in layouts.items()}
+        hint = "another model needs an optimizer of its own"
         if layouts.keys() != self._states.keys():
-            raise ValueError(
-                f"{name}: expected the keys of earlier steps ({_keys(self._states)}), "
-                f"got {_keys(layouts)}; another model needs an optimizer of its own"
-            )
+            expected = f"the keys of earlier steps ({_keys(self._states)})"
+            raise ValueError(f"{name}: expected {expected}, got {_keys(layouts)}; {hint}")
         for k, (shape, dtype) in layouts.items():
             held = self._states[k][0]
             if held.shape != shape or held.dtype != dtype:
+                expected = f"{describe(held)} as in earlier steps"
                 raise ValueError(
-                    f"{name}{label(k)}: expected {describe(held)} as in earlier steps, "
-                    f"got {shape} {dtype}; another model needs an optimizer of its own"
+                    f"{name}{label(k)}: expected {expected}, got {shape} {dtype}; {hint}"
                 )
         return self._states
 
@@ -149,18 +146,15 @@ class Optimizer:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Takes back what `state_dict` gave: all later steps are the same, bit for bit."""
-        expected = ("name", "lr", "hyperparameters", "clock", "states")
-        missing = [k for k in expected if k not in state]
-        if missing:
-            raise ValueError(
-                f"state: expected the keys {', '.join(expected)}; {missing[0]} is missing"
-            )
+        keys = ("name", "lr", "hyperparameters", "clock", "states")
+        if missing := [k for k in keys if k not in state]:
+            raise ValueError(f"state: expected the keys {', '.join(keys)}; {missing[0]} is missing")
         if state["name"] != self.name:
             raise ValueError(f"state: expected that of {self.name!r}, got {state['name']!r}")
-        if state["hyperparameters"].keys() != self._hyperparameters.keys():
+        given, own = state["hyperparameters"], self._hyperparameters
+        if given.keys() != own.keys():
             raise ValueError(
-                f"state: expected the hyperparameters {_keys(self._hyperparameters)}, "
-                f"got {_keys(state['hyperparameters'])}"
+                f"state: expected the hyperparameters {_keys(own)}, got {_keys(given)}"
             )
         states = {
             k: [np.array(plain_array(f"state{label(k)}", s), order="C") for s in held]
@@ -169,7 +163,7 @@ class Optimizer:
         if any(len(held) != self.n_states for held in states.values()):
             raise ValueError(f"state: expected {self.n_states} arrays for each key of states")
         self.lr = state["lr"]
-        self._hyperparameters = {k: _checked(k, v) for k, v in state["hyperparameters"].items()}
+        self._hyperparameters = {k: _checked(k, v) for k, v in given.items()}
         self.rule = self._new_rule()
         self.rule.state = dict(state["clock"])
         self._states = states

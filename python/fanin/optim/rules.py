@@ -279,7 +279,7 @@ def clip_grad_norm(grads: Arrays | Sequence[Array], max_norm: float) -> float:
     """Scales gradients in place so that their common Euclidean norm is at most `max_norm`.
 
     As PyTorch's ``clip_grad_norm_``: all are multiplied by ``max_norm / (norm + 1e-6)`` where that
-    is below 1. Gradients whose norm is not finite are left as they are.
+    is below 1. Gradients whose norm is not finite are left as they are. Returns the norm before.
 
     Parameters
     ----------
@@ -287,11 +287,6 @@ def clip_grad_norm(grads: Arrays | Sequence[Array], max_norm: float) -> float:
         float32 or float64, C-contiguous, writable.
     max_norm : float
         Above 0.
-
-    Returns
-    -------
-    float
-        The norm before.
 
     Examples
     --------
