@@ -147,10 +147,8 @@ def row_view(name: str, value: object, columns: int) -> Array:
     if array.shape[0] == 0:
         raise ValueError(f"{expected} with at least one row, got {describe(array)}")
     if not array.flags.c_contiguous:
-        raise ValueError(
-            f"{expected} C-contiguous, got strides {array.strides}; "
-            f"np.ascontiguousarray({X}) makes a copy that fits"
-        )
+        hint = f"np.ascontiguousarray({X}) makes a copy that fits"
+        raise ValueError(f"{expected} C-contiguous, got strides {array.strides}; {hint}")
     if not array.flags.aligned:
         raise ValueError(f"{expected} aligned to its items, got an unaligned array")
     return array.reshape(array.shape[0], columns)
@@ -204,7 +202,6 @@ def per_layer(
     if isinstance(value, str) or not isinstance(value, Sequence):
         return [check(name, value)] * n_layers
     if len(value) != n_layers:
-        raise ValueError(
-            f"{name}: expected one value or {n_layers}, one for each hidden layer; got {len(value)}"
-        )
+        expected = f"one value or {n_layers}, one for each hidden layer"
+        raise ValueError(f"{name}: expected {expected}; got {len(value)}")
     return [check(name, v) for v in value]

@@ -133,10 +133,9 @@ def _parse_header(text: bytes, kind: str) -> dict[str, Any]:
         raise _RefusedError(f"expected a fanin {kind} file, got an archive of another program")
     version = header["format_version"]
     if not isinstance(version, int) or version > FORMAT_VERSION:
-        raise _RefusedError(
-            f"written by fanin {header.get('version')} in format {version}, "
-            f"but this fanin {__version__} reads formats up to {FORMAT_VERSION}"
-        )
+        written = f"written by fanin {header.get('version')} in format {version}"
+        reads = f"this fanin {__version__} reads formats up to {FORMAT_VERSION}"
+        raise _RefusedError(f"{written}, but {reads}")
     if header["kind"] != kind:
         raise _RefusedError(f"expected a fanin {kind} file, got a fanin {header['kind']} file")
     if not isinstance(header["arrays"], dict):

@@ -186,23 +186,19 @@ def check_soft(name: str, soft: Array, loss: str) -> None:
         return
     most = _core.most_soft_svm_classes
     if loss == "svm" and soft.shape[1] > most:
-        raise ValueError(
-            f"{name}: expected at most {most} classes for svm with soft targets, "
-            f"got {soft.shape[1]}"
-        )
+        expected = f"at most {most} classes for svm with soft targets"
+        raise ValueError(f"{name}: expected {expected}, got {soft.shape[1]}")
     negative = (soft < 0).any(axis=1)
     if negative.any():
         row = np.argmax(negative)
-        raise ValueError(
-            f"{name}: expected probabilities, at least 0; got {soft[row].min()} in row {row}"
-        )
+        got = f"{soft[row].min()} in row {row}"
+        raise ValueError(f"{name}: expected probabilities, at least 0; got {got}")
     total = soft.sum(axis=1, dtype=np.float64)
     off = np.abs(total - 1) > 1e-3
     if off.any():
         row = np.argmax(off)
-        raise ValueError(
-            f"{name}: expected rows that sum to 1, got a sum of {total[row]:g} in row {row}"
-        )
+        got = f"a sum of {total[row]:g} in row {row}"
+        raise ValueError(f"{name}: expected rows that sum to 1, got {got}")
 
 
 def targets(

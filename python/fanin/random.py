@@ -209,11 +209,10 @@ class Generator:
         ----------
         low, high : int
             Within int64; without `endpoint`, `high` may be 2**63.
-        size : int or tuple of ints, optional
+        size, out
+            As in `random`, but that `out` is int64.
         endpoint : bool
             Whether `high` itself may be drawn.
-        out : int64 array, optional
-            C-contiguous and writable; filled and returned.
 
         Examples
         --------
@@ -224,21 +223,15 @@ class Generator:
         first = _integer("low", first, 2**63, -(2**63))
         end = _integer("low" if high is None else "high", end, 2**63 + 1, -(2**63)) + bool(endpoint)
         if first >= end or end > 2**63:
-            raise ValueError(
-                f"low, high: expected int64 numbers with low {'<=' if endpoint else '<'} high, "
-                f"got {first}, {end - bool(endpoint)}"
-            )
+            expected = f"int64 numbers with low {'<=' if endpoint else '<'} high"
+            got = f"{first}, {end - bool(endpoint)}"
+            raise ValueError(f"low, high: expected {expected}, got {got}")
         target = _target(size, np.dtype(np.int64), out)
         self._draw_integers(target, first, end - first)
         return int(target[()]) if size is None and out is None else target
 
     def permutation(self, x: int | ArrayLike) -> Array:
-        """Shuffle 0 ... x - 1, or the rows of a copy of x, by Fisher and Yates.
-
-        Parameters
-        ----------
-        x : int or array
-            An int gives an int64 vector; an array is permuted along its first axis.
+        """Shuffle 0 ... x - 1 (int64), or the rows of a copy of the array x, by Fisher and Yates.
 
         Examples
         --------
@@ -302,9 +295,8 @@ def as_generator(rng: Rng) -> Generator:
     if isinstance(rng, np.random.RandomState):
         return Generator(int(rng.randint(0, 2**64, dtype=np.uint64)))
     if not isinstance(rng, (int, np.integer)):
-        raise TypeError(
-            f"rng: expected None, an int, a Generator or one of NumPy's, got {type(rng).__name__}"
-        )
+        expected = "None, an int, a Generator or one of NumPy's"
+        raise TypeError(f"rng: expected {expected}, got {type(rng).__name__}")
     return Generator(_integer("rng", rng, 2**64))
 
 

@@ -380,10 +380,8 @@ def get(schedule: str | Schedule | Callable[[int], float] | None) -> Schedule:
     if isinstance(schedule, str):
         return _KINDS[_validate.one_of("schedule", schedule, _KINDS)]()
     if isinstance(schedule, type) or not callable(schedule):
-        raise TypeError(
-            "schedule: expected a name, a Schedule object, a function of the step or None, "
-            f"got {schedule!r}"
-        )
+        expected = "a name, a Schedule object, a function of the step or None"
+        raise TypeError(f"schedule: expected {expected}, got {schedule!r}")
     return Function(schedule)
 
 

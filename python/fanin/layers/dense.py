@@ -155,16 +155,14 @@ def dense_backward(
     )
 
 
-def _rows(name: str, x: Array) -> Array:
+def _rows(x: Array) -> Array:
     """An array of shape (N, d1, ..., dk) as (N, D), without a copy."""
-    x = plain_array(name, x)
+    x = plain_array("x", x)
     if x.ndim < 1:
-        raise ValueError(f"{name}: expected shape (N, ...), got {describe(x)}")
+        raise ValueError(f"x: expected shape (N, ...), got {describe(x)}")
     if not x.flags.c_contiguous:
-        raise ValueError(
-            f"{name}: expected a C-contiguous array, got strides {x.strides}; "
-            f"np.ascontiguousarray({name}) makes a copy that fits"
-        )
+        got = f"strides {x.strides}; np.ascontiguousarray(x) makes a copy that fits"
+        raise ValueError(f"x: expected a C-contiguous array, got {got}")
     return x.reshape(x.shape[0], math.prod(x.shape[1:]))
 
 
@@ -177,7 +175,7 @@ def affine_forward(x: Array, w: Array, b: Array) -> tuple[Array, DenseCache]:
     w : ndarray of shape (d1 * ... * dk, H), dtype of x
     b : ndarray of shape (H,), dtype of x
     """
-    y, cache = dense_forward(_rows("x", x), w, b, activation="identity")
+    y, cache = dense_forward(_rows(x), w, b, activation="identity")
     return y, cache._replace(x=x)
 
 
@@ -189,7 +187,7 @@ def affine_backward(dout: Array, cache: DenseCache) -> tuple[Array, Array, Array
     dout, cache
         As of `dense_backward`.
     """
-    dx, dw, db = dense_backward(dout, cache._replace(x=_rows("x", cache.x)))
+    dx, dw, db = dense_backward(dout, cache._replace(x=_rows(cache.x)))
     assert dx is not None
     return dx.reshape(cache.x.shape), dw, db
 

@@ -145,9 +145,8 @@ def dropconnect_inference(
 def _weights(W: object) -> Array:
     array = plain_array("W", W)
     if array.ndim != 2 or array.dtype.char not in "fd" or not array.flags.c_contiguous:
-        raise ValueError(
-            f"W: expected shape (D, H) float32 or float64, C-contiguous, got {describe(array)}"
-        )
+        expected = "shape (D, H) float32 or float64, C-contiguous"
+        raise ValueError(f"W: expected {expected}, got {describe(array)}")
     return array
 
 

@@ -119,10 +119,8 @@ class Optimizer:
         for k, (shape, dtype) in layouts.items():
             held = self._states[k][0]
             if held.shape != shape or held.dtype != dtype:
-                expected = f"{describe(held)} as in earlier steps"
-                raise ValueError(
-                    f"{name}{label(k)}: expected {expected}, got {shape} {dtype}; {hint}"
-                )
+                expected = f"{describe(held)} as in earlier steps, got {shape} {dtype}"
+                raise ValueError(f"{name}{label(k)}: expected {expected}; {hint}")
         return self._states
 
     def arena_states(self, size: int, dtype: np.dtype[Any]) -> list[Array]:
@@ -151,11 +149,9 @@ class Optimizer:
             raise ValueError(f"state: expected the keys {', '.join(keys)}; {missing[0]} is missing")
         if state["name"] != self.name:
             raise ValueError(f"state: expected that of {self.name!r}, got {state['name']!r}")
-        given, own = state["hyperparameters"], self._hyperparameters
-        if given.keys() != own.keys():
-            raise ValueError(
-                f"state: expected the hyperparameters {_keys(own)}, got {_keys(given)}"
-            )
+        new, own = state["hyperparameters"], self._hyperparameters
+        if new.keys() != own.keys():
+            raise ValueError(f"state: expected the hyperparameters {_keys(own)}, got {_keys(new)}")
         states = {
             k: [np.array(plain_array(f"state{label(k)}", s), order="C") for s in held]
             for k, held in state["states"].items()
@@ -163,7 +159,7 @@ class Optimizer:
         if any(len(held) != self.n_states for held in states.values()):
             raise ValueError(f"state: expected {self.n_states} arrays for each key of states")
         self.lr = state["lr"]
-        self._hyperparameters = {k: _checked(k, v) for k, v in given.items()}
+        self._hyperparameters = {k: _checked(k, v) for k, v in new.items()}
         self.rule = self._new_rule()
         self.rule.state = dict(state["clock"])
         self._states = states

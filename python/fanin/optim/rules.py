@@ -303,10 +303,8 @@ def clip_grad_norm(grads: Arrays | Sequence[Array], max_norm: float) -> float:
     arrays = named_arrays("grads", by_name)
     for key, g in arrays.items():
         if g.dtype.kind != "f" or not g.flags.c_contiguous or not g.flags.writeable:
-            raise ValueError(
-                f"grads{label(key)}: expected a C-contiguous, writable float32 or float64 array, "
-                f"got {describe(g)}"
-            )
+            expected = "a C-contiguous, writable float32 or float64 array"
+            raise ValueError(f"grads{label(key)}: expected {expected}, got {describe(g)}")
     norm = math.sqrt(sum(_core.sum_squares(g) for g in arrays.values()))
     factor = limit / (norm + 1e-6)
     if factor < 1 and math.isfinite(norm):
