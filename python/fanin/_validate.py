@@ -17,9 +17,7 @@ T = TypeVar("T")
 
 def describe(value: object) -> str:
     """``(100, 783) float64`` for an array, else the type's name."""
-    if isinstance(value, np.ndarray):
-        return f"{value.shape} {value.dtype}"
-    return type(value).__name__
+    return f"{value.shape} {value.dtype}" if isinstance(value, np.ndarray) else type(value).__name__
 
 
 def one_of(name: str, value: str, known: Iterable[str]) -> str:

@@ -39,8 +39,7 @@ class Initializer(Protocol):
         rng: Rng = ...,
         dtype: DTypeLike = ...,
         out: FloatArray | None = ...,
-    ) -> FloatArray:
-        """Draw weights of that shape."""
+    ) -> FloatArray: ...
 
 
 def small_random(
@@ -56,9 +55,8 @@ def small_random(
     """Draw weights of a fixed standard deviation: ``gain * std``.
 
     The lecture's first attempt, ``0.01 * randn(D, H)`` (CS231n): fine for a shallow network; in a
-    deep one activations shrink towards zero.
-
-    Keras calls it ``RandomNormal``, with std 0.05 by default; PyTorch ``init.normal_``, with std 1.
+    deep one activations shrink towards zero. Keras calls it ``RandomNormal``, with std 0.05 by
+    default; PyTorch ``init.normal_``, with std 1.
 
     Parameters
     ----------
@@ -151,7 +149,6 @@ def kaiming(
     """Draw weights of standard deviation ``gain * sqrt(2 / D)``: for ReLU and the like.
 
     ReLU sets half of its inputs to zero, which halves the variance; the 2 makes up for it.
-
     He, Zhang, Ren and Sun, "Delving deep into rectifiers", ICCV 2015, equation 10. Here `gain`
     multiplies sqrt(2 / D); PyTorch's gain contains the sqrt(2). ``kaiming_normal_`` with
     ``nonlinearity="relu"`` is the same, but PyTorch's own ``nn.Linear`` starts from

@@ -22,7 +22,7 @@ Targets = tuple[Labels | None, Array | None]  # labels (N,), or soft targets (N,
 
 
 class Loss(Protocol):
-    """What `get` returns."""
+    """What `get` returns: a function that gives (loss, dscores)."""
 
     def __call__(
         self,
@@ -31,8 +31,7 @@ class Loss(Protocol):
         *,
         sample_weight: Array | None = None,
         n_threads: int | None = None,
-    ) -> tuple[float, Array]:
-        """(loss, dscores)."""
+    ) -> tuple[float, Array]: ...
 
 
 def softmax(scores: Array, *, out: Array | None = None, n_threads: int | None = None) -> Array:

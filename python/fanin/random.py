@@ -1,8 +1,8 @@
 """Random numbers that depend on nothing but seed, stream and position.
 
 The generator is Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3",
-SC'11), a counter-based one: draw number i is computed from i, not from draw i - 1. So neither the
-number of threads nor the instruction set changes a draw, and a state is three integers.
+SC'11): draw number i is computed from i, not from draw i - 1, so that it depends on neither threads
+nor instruction set, and a state is three integers.
 """
 
 from __future__ import annotations
@@ -55,11 +55,6 @@ class Generator:
     stream : int
         From 0 to 2**56 - 1; those above are the package's own (weights, masks, shuffles).
 
-    Attributes
-    ----------
-    position : int
-        The next group of 64 words to be drawn.
-
     Examples
     --------
     >>> a, b = Generator(seed=7), Generator(seed=7)
@@ -87,6 +82,7 @@ class Generator:
 
     @property
     def position(self) -> int:
+        """The next group of 64 words to be drawn."""
         return self._position
 
     @property
@@ -295,8 +291,9 @@ def as_generator(rng: Rng) -> Generator:
     if isinstance(rng, np.random.RandomState):
         return Generator(int(rng.randint(0, 2**64, dtype=np.uint64)))
     if not isinstance(rng, (int, np.integer)):
-        expected = "None, an int, a Generator or one of NumPy's"
-        raise TypeError(f"rng: expected {expected}, got {type(rng).__name__}")
+        raise TypeError(
+            f"rng: expected None, an int, a Generator or one of NumPy's, got {type(rng).__name__}"
+        )
     return Generator(_integer("rng", rng, 2**64))
 
 

@@ -373,8 +373,7 @@ def get(schedule: str | Schedule | Callable[[int], float] | None) -> Schedule:
     >>> get("cosine")
     Cosine(min_factor=0.0)
     """
-    if schedule is None:
-        return Constant()
+    schedule = Constant() if schedule is None else schedule
     if isinstance(schedule, Schedule):
         return schedule
     if isinstance(schedule, str):

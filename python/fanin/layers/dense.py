@@ -46,10 +46,8 @@ def _dense(
     slope: bool,
     n_threads: int | None,
 ) -> tuple[Array, Array | None]:
-    code = activation_code("activation", activation)
-    keep = keep_probability("keep", keep)
-    x, W = plain_array("x", x), plain_array("W", W)
-    n = threads(n_threads)
+    code, keep = activation_code("activation", activation), keep_probability("keep", keep)
+    x, W, n = plain_array("x", x), plain_array("W", W), threads(n_threads)
     if keep == 1:
         return _core.dense_forward(x, W, b, code, 1.0, 0, 0, 0, out, slope, n)
     mask = Mask(keep, rng, x.shape[0] if x.ndim else 0, W.shape[-1] if W.ndim else 0)
@@ -149,10 +147,7 @@ def dense_backward(
         False for a first layer, whose dx nobody needs: it is None then.
     n_threads : int, optional
     """
-    dout = plain_array("dout", dout)
-    return _core.dense_backward(
-        dout, cache.x, cache.W, cache.slope, cache.gate, cache.factor, need_dx, threads(n_threads)
-    )
+    return _core.dense_backward(plain_array("dout", dout), *cache, need_dx, threads(n_threads))
 
 
 def _rows(x: Array) -> Array:
@@ -193,17 +188,15 @@ def affine_backward(dout: Array, cache: DenseCache) -> tuple[Array, Array, Array
 
 
 class ActivationForward(Protocol):
-    """``relu_forward`` and its like."""
+    """``relu_forward`` and its like: (activation of x, cache)."""
 
-    def __call__(self, x: Array) -> tuple[Array, SlopeCache]:
-        """(activation of x, cache)."""
+    def __call__(self, x: Array) -> tuple[Array, SlopeCache]: ...
 
 
 class ActivationBackward(Protocol):
-    """``relu_backward`` and its like."""
+    """``relu_backward`` and its like: the gradient dx."""
 
-    def __call__(self, dout: Array, cache: SlopeCache) -> Array:
-        """The gradient dx."""
+    def __call__(self, dout: Array, cache: SlopeCache) -> Array: ...
 
 
 _Pair = tuple[ActivationForward, ActivationBackward]

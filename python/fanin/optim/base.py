@@ -39,7 +39,8 @@ class Optimizer:
     name: ClassVar[str]
 
     def __init_subclass__(cls, name: str | None = None) -> None:
-        cls.name = name or cls.name
+        if name is not None:
+            cls.name = name
 
     def __init__(self, lr: float, **hyperparameters: float | None) -> None:
         if type(self) is Optimizer:
@@ -78,7 +79,7 @@ class Optimizer:
         return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in values.items())})"
 
     def step(self, params: Arrays, grads: Arrays, *, n_threads: int | None = None) -> None:
-        """Takes one step: changes `params` in place.
+        """Takes one step: changes `params` in place, to the same bits with any number of threads.
 
         Parameters
         ----------
@@ -88,7 +89,6 @@ class Optimizer:
         grads : ndarray or dict of str to ndarray
             With the same keys, shapes and dtypes. They are not changed.
         n_threads : int, optional
-            The result does not depend on it.
 
         Raises
         ------
