@@ -244,6 +244,15 @@ def test_an_interrupted_guide_goes_on(tmp_path, whole):
     assert np.array_equal(again.network.get_parameters(), whole.network.get_parameters())
 
 
+def test_an_interruption_before_the_last_step_leaves_no_trace(tmp_path):
+    at_once = run(rounds=2, state=tmp_path, seed=3)
+    assert at_once.step(7, 1).facts["settings"] != at_once.step(4).facts["settings"]
+    state = json.loads((tmp_path / "guide.json").read_text())
+    assert state["steps"].pop()["number"] == 8
+    (tmp_path / "guide.json").write_text(json.dumps(state))
+    assert facts_of(run(rounds=2, state=tmp_path, seed=3)) == facts_of(at_once)
+
+
 def test_a_search_that_was_cut_goes_on_from_its_log(tmp_path):
     run(until=4, state=tmp_path)
     state = json.loads((tmp_path / "guide.json").read_text())
