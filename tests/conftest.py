@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 import textwrap
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,13 +10,16 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from fanin import _core
 from fanin.datasets import named
+from processes import run_python
 
-settings.register_profile("default", deadline=None)
-settings.register_profile("ci", deadline=None, derandomize=True)
+# A busy machine draws examples slowly.
+ANY_SPEED: dict[str, Any] = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
+settings.register_profile("default", **ANY_SPEED)
+settings.register_profile("ci", derandomize=True, **ANY_SPEED)
 settings.load_profile("ci" if os.environ.get("CI") else "default")
 
 ROOT = Path(__file__).parents[1]
@@ -28,9 +29,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "slow: takes more than about ten seconds")
 
 
-def run_isa(
-    code: str, isa: str | None = None, threads: int | None = None, timeout: float = 300
-) -> str:
+def run_isa(code: str, isa: str | None = None, threads: int | None = None) -> str:
     """What a snippet prints in a fresh interpreter with that instruction set and thread count.
 
     The instruction set is chosen when fanin is imported, so each one takes a process.
@@ -41,14 +40,7 @@ def run_isa(
     code = textwrap.dedent(code)
     if threads is not None:
         code = f"import fanin\nfanin.set_num_threads({threads})\n{code}"
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        env=env,
-        capture_output=True,
-        text=True,
-        timeout=timeout,
-        check=False,
-    )
+    done = run_python(code, env=env)
     assert done.returncode == 0, f"isa={isa} threads={threads}:\n{done.stderr}"
     return done.stdout
 

@@ -156,7 +156,7 @@ def test_a_peer_may_pass_and_memcpy_is_a_roof():
 
 
 def test_threads_of_a_team_share_the_work():
-    from benchmarks.peers.drawing import Team
+    from benchmarks.peers.shared import Team
 
     for threads in (1, 2, 3):
         done = []

@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis.extra import numpy as hnp
 
 from fanin import __version__, checkpoint
+from processes import HANG
 
 HEADER = {"kind": "network", "dims": [4, 3], "dtype": "float32"}
 ARRAYS = {
@@ -431,7 +432,7 @@ def test_concurrent_reader_sees_whole_files_only(tmp_path):
     finally:
         stop.set()
         for writer in writers:
-            writer.join(30)
+            writer.join(HANG)
     assert [w.exitcode for w in writers] == [0, 0]
     assert len(seen) >= 20
     assert files(tmp_path) == ["f"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import platform
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import kernel_builds
 import pytest
 
 from fanin import _core
+from processes import run
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 hot_loops = pytest.importorskip("benchmarks.hot_loops", reason="no benchmarks beside the tests")
@@ -100,7 +100,7 @@ def compiled_tile(folder, isa, rows, dtype):
     source.write_text(TILE)
     defines = [f"-DROWS={rows}", f"-DTYPE={dtype}", f"-DWIDTH={width}"]
     command = [compiler, "-O3", *flags, *defines, "-c", source, "-o", output]
-    subprocess.run(command, check=True, timeout=100)
+    run(command, check=True)
     return hot_loops.tile_loops(output, objdump)
 
 

@@ -157,7 +157,7 @@ def test_copies_and_files_carry_it(name: str, stored: Any, way: str, tmp_path: P
         np.testing.assert_array_equal(twin.scores(x), net.scores(x))
     for a, b in zip(twin.preprocess, net.preprocess, strict=True):
         assert a.n_samples_seen_ == b.n_samples_seen_ == 200
-        some = data(9, a._columns_out)
+        some = data(9, a.n_features_out_)
         np.testing.assert_array_equal(a.inverse_transform(some), b.inverse_transform(some))
     before = net.get_parameters()
     twin.fit(X, y, **OPTIONS)  # goes on with what was stored

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import subprocess
 import sys
 from types import SimpleNamespace
 
@@ -16,6 +15,7 @@ from plots_cases import run, skewed  # noqa: E402
 
 import fanin  # noqa: E402
 from fanin import diagnostics, plots  # noqa: E402
+from processes import printed_by  # noqa: E402
 
 
 def line(panel, label):
@@ -139,7 +139,7 @@ assert not any(name.startswith("matplotlib") for name in sys.modules)
 plots.history(SimpleNamespace(history={"loss": [1.0]}, epoch=[0]))[0].figure.canvas.draw()
 assert "matplotlib.figure" in sys.modules and "matplotlib.pyplot" not in sys.modules
 """
-    subprocess.run([sys.executable, "-c", code], check=True)
+    printed_by(code)
 
 
 # ensembles

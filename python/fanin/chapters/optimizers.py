@@ -90,8 +90,8 @@ def _paths() -> list[Block]:
 
     arrivals = {
         surface.name: {
-            rule: (surface.rates[rule], surface.arrival(path))
-            for rule, path in surfaces.paths(surface, None).items()
+            rule: (rate, surface.arrival(surface.path(optim.get(rule, rate))))
+            for rule, rate in surface.rates.items()
         }
         for surface in (surfaces.SADDLE, surfaces.BEALE)
     }

@@ -35,7 +35,7 @@ def lecture(args: argparse.Namespace) -> int:
     data = Data.load(args.data, args.seed)
     chapters = {}
     for name in CHAPTERS if args.chapter == "all" else (args.chapter,):
-        chapters[name] = importlib.import_module(f"fanin._lecture.{name}").chapter(data, args.seed)
+        chapters[name] = importlib.import_module(f"fanin.chapters.{name}").chapter(data, args.seed)
         for line in lines(chapters[name]):
             print(line, flush=True)
     out.mkdir(parents=True, exist_ok=True)

@@ -233,7 +233,7 @@ def _network(args: argparse.Namespace, X: NDArray[Any], n_classes: int) -> MLP:
         preprocess = _auto_preprocess(rows)
     elif preprocess != "none":
         steps, _ = inputs.fitted(_transformers(preprocess), rows, args.threads)
-        width, preprocess = steps[-1]._columns_out, steps
+        width, preprocess = steps[-1].n_features_out_, steps
     net = MLP(
         [width, *args.hidden, n_classes],
         activation=args.activation,

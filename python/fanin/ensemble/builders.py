@@ -1,4 +1,4 @@
-"""Ensembles trained from data: four ways to make the members different."""
+"""Ensembles trained from data: four ways to make members that differ."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from fanin import _validate
+from fanin._typing import Array
 from fanin.callbacks.base import Callback, Logs
 from fanin.ensemble.members import SEED_STREAM, Failure, Member, Rows, check, train_all
 from fanin.ensemble.model import Ensemble
@@ -18,7 +18,6 @@ from fanin.network import MLP
 from fanin.random import package_generator
 from fanin.schedules import CyclicCosine
 
-Array = npt.NDArray[Any]
 Options = Mapping[str, Any]
 
 VARIANTS: tuple[Options, ...] = (
@@ -104,7 +103,7 @@ def from_initializations(
         Member(f"member {i}", {"dims": dims, **network, "seed": own}, fit_options)
         for i, own in enumerate(_seeds(seed, n_members))
     ]
-    return _trained(members[:1], members, X, y, executor, combine, progress, fit_options)
+    return _train(members[:1], members, X, y, executor, combine, progress, fit_options)
 
 
 def from_objectives(
@@ -152,7 +151,7 @@ def from_objectives(
         name = ", ".join(f"{k}={v!r}" for k, v in variant.items())
         options = {"dims": dims, "seed": own, **network, **net}
         members.append(Member(f"member {i} ({name})", options, {**fit_options, **fit}))
-    return _trained(members, members, X, y, executor, combine, progress, fit_options)
+    return _train(members, members, X, y, executor, combine, progress, fit_options)
 
 
 def from_datasets(
@@ -202,7 +201,7 @@ def from_datasets(
         )
         for i, own in enumerate(seeds)
     ]
-    return _trained(members[:1], members, X, y, executor, combine, progress, fit_options)
+    return _train(members[:1], members, X, y, executor, combine, progress, fit_options)
 
 
 def from_checkpoints(
@@ -274,7 +273,7 @@ class _Snapshots(Callback):
             self.networks.append(self.network.copy())
 
 
-def _trained(
+def _train(
     distinct: Sequence[Member],
     members: Sequence[Member],
     X: Array,
@@ -284,7 +283,7 @@ def _trained(
     progress: bool,
     fit_options: Options,
 ) -> Ensemble:
-    """Checks the distinct ones among the members, then trains them all."""
+    """Checks the distinct ones among the members, then trains all."""
     _known("fit_options", fit_options, FIT_OPTIONS)
     _validate.one_of("combine", combine, ["probability", "logits", "vote"])
     runner = as_executor(executor)

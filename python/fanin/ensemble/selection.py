@@ -7,17 +7,15 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from fanin import _validate, losses
+from fanin._typing import Array, Floats
 from fanin.ensemble.members import Failure
 from fanin.ensemble.model import Ensemble, output
 from fanin.network import MLP
 
 if TYPE_CHECKING:
     from fanin.tuning import Trial
-
-Array = npt.NDArray[Any]
 
 
 def from_search(
@@ -131,7 +129,7 @@ def _greedy(networks: Sequence[MLP], X: Array, y: Array, rounds: int, combine: s
     return best_counts
 
 
-def _merit(combined: npt.NDArray[np.float64], labels: Array, combine: str) -> tuple[float, float]:
+def _merit(combined: Floats, labels: Array, combine: str) -> tuple[float, float]:
     """(accuracy, mean probability of the right class)."""
     sure = losses.softmax(combined) if combine == "logits" else combined
     right = sure[np.arange(len(labels)), labels]

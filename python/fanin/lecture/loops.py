@@ -88,7 +88,7 @@ def native_pipeline(augment_fn: object, X: Any) -> Compose | None:
         or type(pipeline).__call__ is not sys.modules["fanin.augment"].Compose.__call__
     ):
         return None
-    if not isinstance(X, np.ndarray) or X.ndim not in (3, 4) or pipeline._core.normalizes:
+    if not isinstance(X, np.ndarray) or X.ndim not in (3, 4) or pipeline.engine.normalizes:
         return None
     if X.dtype not in (np.dtype(np.uint8), np.dtype(np.float32)) or min(X.shape[1:]) == 0:
         return None
@@ -201,7 +201,7 @@ class NativeLoop:
         for name, p in self.params.items():
             np.copyto(p, model[name])
         self._optimizer, self._reg, self._threads = optimizer, reg, n_threads
-        self._states = optimizer._arena_states(self._net._arena.size, W1.dtype)
+        self._states = optimizer.arena_states(self._net._arena.size, W1.dtype)
         self._augment = augment
         self._images: _core.BatchAugmenter | None = None
 
@@ -232,7 +232,7 @@ class NativeLoop:
                 last,
                 0,
                 0,
-                self._optimizer._rule,
+                self._optimizer.rule,
                 self._states,
                 rates[first:],
                 self._reg,

@@ -43,7 +43,7 @@ class TrainingImages:
         self.size = self._size_after(net.dims[0])
         self.core = _core.BatchAugmenter(
             self.shape,
-            None if self.pipeline is None else self.pipeline._core,
+            None if self.pipeline is None else self.pipeline.engine,
             None if self.mix is None else self._mixing(self.mix, net.seed),
         )
 
@@ -88,7 +88,7 @@ class TrainingImages:
             return 1, self._width, 1  # it mixes rows of any shape
         images = image_batch("X", array)
         if self.pipeline is not None:
-            self.pipeline._check_channels(images.channels)
+            self.pipeline.check_channels(images.channels)
         return (*images.size, images.channels)
 
     def _size_after(self, width: int) -> tuple[int, int]:
@@ -118,7 +118,7 @@ class TrainingImages:
 
     def check_entering(self, entering: Preparation) -> None:
         """Refuses what preprocessing cannot be with rows that change from epoch to epoch."""
-        mixing = [step for step in entering.steps if step._mixes]
+        mixing = [step for step in entering.steps if step.combines_columns]
         if mixing:
             raise ValueError(
                 f"preprocess: expected none that mixes columns with augment or mix, got "
@@ -168,7 +168,7 @@ def _pipeline(augment: Any) -> Compose | None:
 
 def _require_own_units(name: str, pipeline: Compose) -> None:
     """Refuses Normalize: whatever does not go through the pipeline would miss it."""
-    if pipeline._core.normalizes:
+    if pipeline.engine.normalizes:
         raise ValueError(
             f"{name}: expected no Normalize, which data that are not augmented would miss, got "
             f"{pipeline!r}; preprocess='standardize' or (mean, scale) holds for all data and is "

@@ -43,7 +43,7 @@ class Entry(NamedTuple):
         before = _mixing(steps)
         for step in steps[len(before) :]:
             assert isinstance(step, Columnwise)
-            m, s = step._affine()
+            m, s = step.mean_and_scale()
             if mean is None or scale is None:
                 mean, scale = m, s
             else:
@@ -70,7 +70,7 @@ class Entry(NamedTuple):
             }
             facts = {"rows": step.n_samples_seen_, "columns": step.n_features_in_}
             header.append({"name": type(step).__name__, "params": params, **facts})
-            arrays |= {f"step{i}.{name}": array for name, array in step._arrays().items()}
+            arrays |= {f"step{i}.{name}": array for name, array in step.state_arrays().items()}
         return header, arrays
 
     @classmethod
@@ -87,12 +87,14 @@ class Entry(NamedTuple):
             step = KINDS[one_of("step", item["name"], KINDS)](**item["params"])
             prefix = f"step{i}."
             own = {n.removeprefix(prefix): a for n, a in arrays.items() if n.startswith(prefix)}
-            step._put(own, whole("rows", item["rows"], 1), whole("columns", item["columns"], 1))
-            if steps and steps[-1]._columns_out != step.n_features_in_:
-                raise ValueError(f"{prefix}columns: expected {steps[-1]._columns_out}")
+            step.load_state_arrays(
+                own, whole("rows", item["rows"], 1), whole("columns", item["columns"], 1)
+            )
+            if steps and steps[-1].n_features_out_ != step.n_features_in_:
+                raise ValueError(f"{prefix}columns: expected {steps[-1].n_features_out_}")
             steps.append(step)
         if steps:
-            if steps[-1]._columns_out != width:
+            if steps[-1].n_features_out_ != width:
                 raise ValueError(f"steps: expected {width} columns after the last")
             return cls.of(steps, dtype)
         if ("mean" in arrays) != ("scale" in arrays):
@@ -108,7 +110,7 @@ class Entry(NamedTuple):
 
 def _mixing(steps: Sequence[Transformer]) -> Sequence[Transformer]:
     """The steps up to the last that mixes columns."""
-    return steps[: max((i for i, step in enumerate(steps, 1) if step._mixes), default=0)]
+    return steps[: max((i for i, step in enumerate(steps, 1) if step.combines_columns), default=0)]
 
 
 def _finite(
@@ -131,7 +133,7 @@ def through(steps: Sequence[Transformer], rows: Array, n_threads: int | None = N
     if not steps:
         return rows
     if n_threads is not None:
-        steps = [step._with_threads(n_threads) for step in steps]
+        steps = [step.with_threads(n_threads) for step in steps]
     out, done = None, 0
     for block in blocks(rows):
         for step in steps:
@@ -158,7 +160,7 @@ def fitted(
     waiting: list[Transformer] = []  # steps that the rows have not been through
     columns = rows.shape[1]
     for given in steps:
-        if given._mixes:
+        if given.combines_columns:
             rows, waiting = through(waiting, rows, n_threads), []
         step = _fitted(given, waiting, rows, n_threads)
         if step.n_features_in_ != columns:
@@ -166,11 +168,11 @@ def fitted(
                 f"preprocess: expected {step!r} fitted on {columns} features, as come to it, "
                 f"got it fitted on {step.n_features_in_}"
             )
-        if step._mixes:
+        if step.combines_columns:
             rows = through([step], rows, n_threads)
         else:
             waiting.append(step)
-        columns = step._columns_out
+        columns = step.n_features_out_
         done.append(step)
     return done, rows
 
@@ -180,7 +182,7 @@ def _fitted(
 ) -> Transformer:
     """A copy, fitted on the rows after the steps before it."""
     if given.__sklearn_is_fitted__():
-        return given._frozen()
+        return given.frozen()
     step = type(given)(**given.get_params())
     if n_threads is not None:
         step.n_threads = n_threads
@@ -190,7 +192,7 @@ def _fitted(
     else:
         step.fit(rows)
     step.n_threads = given.n_threads
-    return step._frozen()
+    return step.frozen()
 
 
 def transformers(preprocess: object) -> list[Transformer] | None:
@@ -282,7 +284,7 @@ class Preparation:
         if self.new:
             self._foresee(rows.shape[1])
             steps, out = fitted(self.steps, rows, n_threads)
-            self._require_width(steps, steps[-1]._columns_out, rows.shape[1])
+            self._require_width(steps, steps[-1].n_features_out_, rows.shape[1])
             self.entry = Entry.of(steps, self.dtype)
             return out
         if self.given is None:
@@ -299,8 +301,8 @@ class Preparation:
         width: int | None = columns
         for step in self.steps:
             if step.__sklearn_is_fitted__():
-                width = step._columns_out
-            elif step._mixes and getattr(step, "method", "pca") == "pca":
+                width = step.n_features_out_
+            elif step.combines_columns and getattr(step, "method", "pca") == "pca":
                 count = getattr(step, "n_components", None)
                 width = int(count) if isinstance(count, int | np.integer) else None
         if width is not None:

@@ -10,22 +10,19 @@ import numpy as np
 import numpy.typing as npt
 
 from fanin import _core, _validate, initializers, losses
+from fanin._typing import takes
 from fanin.layers.dense import ACTIVATIONS
 from fanin.layers.options import Dropping
 from fanin.network.inputs import Entry
+from fanin.network.options import FitOptions
 from fanin.network.passes import Passes
 from fanin.network.saving import Saving
-from fanin.preprocessing import Preprocess
 from fanin.random import package_generator
 from fanin.training import fit
 
 if TYPE_CHECKING:
-    from fanin.augment import Compose
-    from fanin.augment.mixing import Mix
-    from fanin.callbacks import Callback, History
+    from fanin.callbacks import History
     from fanin.diagnostics import ActivationReport
-    from fanin.optim import Optimizer
-    from fanin.schedules import Schedule
 
 __all__ = ["MLP"]
 
@@ -198,27 +195,8 @@ class MLP(Passes, Saving):
             )
         np.copyto(self._arena, parameters)
 
-    def fit(
-        self,
-        X: Array,
-        y: Array,
-        *,
-        validation_data: tuple[Array, Array] | None = None,
-        epochs: int = 10,
-        batch_size: int | str | None = "auto",
-        optimizer: str | Optimizer = "adam",
-        reg: float = 0.0,
-        schedule: str | Schedule | None = None,
-        sample_weight: Array | None = None,
-        preprocess: Preprocess | None = None,
-        augment: Compose | None = None,
-        mix: Mix | None = None,
-        sampling: str = "epoch",
-        clip_norm: float | None = None,
-        callbacks: Sequence[Callback] = (),
-        progress: bool = True,
-        n_threads: int | None = None,
-    ) -> History:
+    @takes(FitOptions)
+    def fit(self, X: Array, y: Array, options: FitOptions) -> History:
         """Trains from where the network stands.
 
         Parameters
@@ -229,45 +207,7 @@ class MLP(Passes, Saving):
             otherwise.
         y : ndarray
             Labels (N,) in 0 .. C-1, or soft labels / values (N, C).
-        validation_data : (X, y), optional
-            Evaluated at the end of each epoch.
-        epochs : int
-        batch_size : int or None
-            Rows of a step, by default 128 or all N where there are fewer; the last step of an epoch
-            takes what is left. None takes all N.
-        optimizer : str or Optimizer
-            A name of `fanin.optim`, at its default learning rate, or an object, which keeps its
-            state from fit to fit.
-        reg : float
-            L2: adds ``0.5 * reg * sum(W * W)`` over weights, not biases, to the loss.
-        schedule : str, Schedule or None
-            Of the learning rate, `fanin.schedules`.
-        sample_weight : ndarray of shape (N,), optional
-            Weighs the loss: sum(w * l) / sum(w) over each step. Accuracies count rows.
-        preprocess : transformer, list of transformers, "standardize", (mean, scale) or None
-            Fitted on X, kept and saved with the network and applied wherever data enters, such as
-            ``[Normalize(), PCA(50)]``: see `set_preprocess`.
-        augment : Compose, optional
-            A pipeline of `fanin.augment`, run on the images of each minibatch inside the native
-            loop: X is (N, H, W[, C]), uint8 or float32, and what comes out has the network's width,
-            X's dtype and X's units, so that `preprocess`, fitted on X, applies to it (PCA and
-            Whiten do not go with it, nor Normalize in the pipeline). A row is the sample of its
-            number in the epoch `epochs_done`: the same bits as ``augment(X[rows], indices=rows,
-            epoch=epochs_done)``. Validation data stay as they are.
-        mix : Mixup or CutMix, optional
-            Mixes each row of a minibatch, after `augment`, with the one before it, and their
-            labels to soft ones, as ``Compose([*augment.transforms, mix], augment.seed)`` does;
-            without `augment` the draws are of the network's seed, and Mixup takes X of any shape.
-            The accuracy in training is that of the label with the greater share. Not with
-            `sample_weight`.
-        sampling : {"epoch", "replacement"}
-            A fresh permutation each epoch, or draws with replacement (the course's).
-        clip_norm : float, optional
-            Scales the loss's gradient (before L2) down to this norm where it is longer.
-        callbacks : sequence of Callback
-        progress : bool
-            A progress bar on stderr.
-        n_threads : int, optional
+        {options}
 
         Returns
         -------
@@ -285,26 +225,7 @@ class MLP(Passes, Saving):
         DivergenceWarning
             Where the loss stops being finite: the parameters of the last good epoch are put back.
         """
-        return fit.fit(
-            self,
-            X,
-            y,
-            validation_data=validation_data,
-            epochs=epochs,
-            batch_size=batch_size,
-            optimizer=optimizer,
-            reg=reg,
-            schedule=schedule,
-            sample_weight=sample_weight,
-            preprocess=preprocess,
-            augment=augment,
-            mix=mix,
-            sampling=sampling,
-            clip_norm=clip_norm,
-            callbacks=callbacks,
-            progress=progress,
-            n_threads=n_threads,
-        )
+        return fit.fit(self, X, y, options)
 
     def activation_report(
         self,

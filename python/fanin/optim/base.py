@@ -33,6 +33,8 @@ class Optimizer:
         Arrays of state kept for each array of parameters.
     hyperparameters : dict
         All but the learning rate; they are fixed when the object is made.
+    rule : _core.Rule
+        The update as the core takes it, with its clock.
     """
 
     name: ClassVar[str]
@@ -43,7 +45,7 @@ class Optimizer:
         self.lr = lr
         self._hyperparameters = {k: _checked(k, v) for k, v in hyperparameters.items()}
         self._states: dict[str, list[Array]] = {}
-        self._rule = self._new_rule()
+        self.rule = self._new_rule()
 
     def _new_rule(self) -> _core.Rule:
         values: dict[str, Any] = dict(self._hyperparameters)
@@ -63,12 +65,12 @@ class Optimizer:
     @property
     def t(self) -> int:
         """Steps taken."""
-        return self._rule.t
+        return self.rule.t
 
     @property
     def n_states(self) -> int:
         """Arrays of state kept for each array of parameters."""
-        return self._rule.n_states
+        return self.rule.n_states
 
     @property
     def hyperparameters(self) -> dict[str, float | None]:
@@ -98,14 +100,14 @@ class Optimizer:
             Where the two do not fit each other or earlier steps. Nothing has been changed then.
         """
         numbers = self._lr, 0.0, 1.0, threads(n_threads)
-        if self._rule.step(params, grads, self._states, *numbers):
+        if self.rule.step(params, grads, self._states, *numbers):
             return
         # The first step, another mapping than a dict, or something wrong.
         p, g = named_arrays("params", params), named_arrays("grads", grads)
         if p.keys() != g.keys():
             raise ValueError(f"grads: expected the keys of params ({_keys(p)}), got {_keys(g)}")
         states = self._states_for({k: (a.shape, a.dtype) for k, a in p.items()}, "params")
-        if not self._rule.step(p, g, states, *numbers):
+        if not self.rule.step(p, g, states, *numbers):
             raise ValueError("state: expected arrays like those of params; load one that fits")
         self._states = states
 
@@ -130,7 +132,7 @@ class Optimizer:
                 )
         return self._states
 
-    def _arena_states(self, size: int, dtype: np.dtype[Any]) -> list[Array]:
+    def arena_states(self, size: int, dtype: np.dtype[Any]) -> list[Array]:
         """The states of a network whose parameters are one flat array."""
         self._states = self._states_for({"": ((size,), np.dtype(dtype))}, "optimizer")
         return self._states[""]
@@ -145,7 +147,7 @@ class Optimizer:
             "name": self.name,
             "lr": self.lr,
             "hyperparameters": self.hyperparameters,
-            "clock": self._rule.state,
+            "clock": self.rule.state,
             "states": {k: [s.copy() for s in held] for k, held in self._states.items()},
         }
 
@@ -172,8 +174,8 @@ class Optimizer:
             raise ValueError(f"state: expected {self.n_states} arrays for each key of states")
         self.lr = state["lr"]
         self._hyperparameters = {k: _checked(k, v) for k, v in state["hyperparameters"].items()}
-        self._rule = self._new_rule()
-        self._rule.state = dict(state["clock"])
+        self.rule = self._new_rule()
+        self.rule.state = dict(state["clock"])
         self._states = states
 
 

@@ -7,7 +7,7 @@ import importlib
 import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -28,7 +28,7 @@ class Transformer(ABC):
     mean_: Doubles
     _private: tuple[str, ...] = ()  # what is learned beside the attributes that end in _
     _stored: tuple[str, ...] = ("mean_",)  # (D,) float64: with the parameters, all that transforms
-    _mixes = True  # whether a column of the result depends on several columns
+    combines_columns: ClassVar[bool] = True  # a column of the result depends on several columns
 
     def fit(self, X: Array, y: object = None) -> Self:
         """Learns from X (N, D) or (N, ...), forgetting what was learned before."""
@@ -95,32 +95,34 @@ class Transformer(ABC):
         count = self.n_features_in_ if input_features is None else len(input_features)
         if count != self.n_features_in_:
             raise ValueError(f"input_features: expected {self.n_features_in_} names, got {count}")
-        if self._mixes or input_features is None:
-            prefix = type(self).__name__.lower() if self._mixes else "x"
-            input_features = [f"{prefix}{i}" for i in range(self._columns_out)]
+        if self.combines_columns or input_features is None:
+            prefix = type(self).__name__.lower() if self.combines_columns else "x"
+            input_features = [f"{prefix}{i}" for i in range(self.n_features_out_)]
         return np.asarray(input_features, dtype=object)
 
     # For a network that holds fitted transformers
 
     @property
-    def _columns_out(self) -> int:
+    def n_features_out_(self) -> int:
         """The width of what `transform` gives."""
         return self.n_features_in_
 
-    def _frozen(self) -> Self:
+    def frozen(self) -> Self:
         """A fitted copy, apart from this one, without what only more `partial_fit` needs."""
         return copy.deepcopy(self)
 
-    def _with_threads(self, n_threads: int) -> Self:
+    def with_threads(self, n_threads: int) -> Self:
+        """A shallow copy with that `n_threads`."""
         twin = copy.copy(self)
         twin.n_threads = n_threads
         return twin
 
-    def _arrays(self) -> dict[str, Array]:
-        """What was learned, for a file; `_put` takes it back."""
+    def state_arrays(self) -> dict[str, Array]:
+        """What was learned, for a file; `load_state_arrays` takes it back."""
         return {name: getattr(self, name) for name in self._stored}
 
-    def _put(self, arrays: Mapping[str, Array], rows: int, columns: int) -> None:
+    def load_state_arrays(self, arrays: Mapping[str, Array], rows: int, columns: int) -> None:
+        """Takes what `state_arrays` gave, checked, as learned from rows of so many columns."""
         for name in self._stored:
             setattr(self, name, stored_array(name, arrays[name], (columns,)))
         self.n_samples_seen_, self.n_features_in_ = rows, columns
@@ -164,10 +166,10 @@ class Transformer(ABC):
 class Columnwise(Transformer):
     """Does the same to every row, column by column: a network's native loop can do it."""
 
-    _mixes = False
+    combines_columns = False
 
     @abstractmethod
-    def _affine(self) -> tuple[Doubles, Doubles]:
+    def mean_and_scale(self) -> tuple[Doubles, Doubles]:
         """(mean, scale): `transform` gives ``(X - mean) * scale``."""
 
 

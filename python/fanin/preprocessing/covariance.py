@@ -217,23 +217,27 @@ class Directions(Transformer):
         return len(self._found().variances)
 
     @property
-    def _columns_out(self) -> int:
+    def n_features_out_(self) -> int:
+        """The width of what `transform` gives."""
         return self.n_components_
 
-    def _frozen(self) -> Self:
+    def frozen(self) -> Self:
+        """A fitted copy, apart from this one, without the sums that only `partial_fit` needs."""
         self._found()
         twin = copy.copy(self)
         twin._moments = None
         return copy.deepcopy(twin)
 
-    def _arrays(self) -> dict[str, Array]:
+    def state_arrays(self) -> dict[str, Array]:
+        """What was learned, for a file; `load_state_arrays` takes it back."""
         vectors, variances, total = self._found()
         numbers = np.array([total, self._resolution])
         own = {"vectors": vectors, "variances": variances, "numbers": numbers}
-        return super()._arrays() | own
+        return super().state_arrays() | own
 
-    def _put(self, arrays: Mapping[str, Array], rows: int, columns: int) -> None:
-        super()._put(arrays, rows, columns)
+    def load_state_arrays(self, arrays: Mapping[str, Array], rows: int, columns: int) -> None:
+        """Takes what `state_arrays` gave, checked."""
+        super().load_state_arrays(arrays, rows, columns)
         vectors = arrays["vectors"]
         shape = len(vectors), columns
         if vectors.dtype == np.float32:

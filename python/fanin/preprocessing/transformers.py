@@ -85,7 +85,8 @@ class ZeroCenter(Columnwise):
         rows = self._fitted_rows(X)
         return _moved_back(rows, None, self.mean_)
 
-    def _affine(self) -> tuple[Doubles, Doubles]:
+    def mean_and_scale(self) -> tuple[Doubles, Doubles]:
+        """(mean, scale): `transform` gives ``(X - mean) * scale``."""
         return self.mean_, np.ones_like(self.mean_)
 
 
@@ -157,7 +158,8 @@ class Normalize(Columnwise):
         rows = self._fitted_rows(X)
         return _moved_back(rows, self.scale_, self.mean_)
 
-    def _affine(self) -> tuple[Doubles, Doubles]:
+    def mean_and_scale(self) -> tuple[Doubles, Doubles]:
+        """(mean, scale): `transform` gives ``(X - mean) * scale``."""
         return self.mean_, 1 / self.scale_
 
 
@@ -324,17 +326,20 @@ class Whiten(Directions):
         return np.divide(1, deviations, out=nothing, where=deviations > 0)
 
     @property
-    def _columns_out(self) -> int:
+    def n_features_out_(self) -> int:
+        """The width of what `transform` gives."""
         return self.n_features_in_ if self.method == "zca" else self.n_components_
 
-    def _with_threads(self, n_threads: int) -> Self:
+    def with_threads(self, n_threads: int) -> Self:
+        """A shallow copy with that `n_threads`, whose products are made once."""
         if self.method == "zca":
             self._turned_back(self._factors())  # kept here, for all twins
-        return super()._with_threads(n_threads)
+        return super().with_threads(n_threads)
 
-    def _put(self, arrays: Mapping[str, Array], rows: int, columns: int) -> None:
+    def load_state_arrays(self, arrays: Mapping[str, Array], rows: int, columns: int) -> None:
+        """Takes what `state_arrays` gave, checked."""
         self._options()
-        super()._put(arrays, rows, columns)
+        super().load_state_arrays(arrays, rows, columns)
 
     def _turned_back(self, factors: Doubles) -> Array:
         """``V' diag(factors) V``, (D, D) float64, made once for the factors in use."""

@@ -137,7 +137,7 @@ class Together:
                 steps,
                 fits[0].net.seed,
                 stream,
-                [fit.optimizer._rule for fit in fits],
+                [fit.optimizer.rule for fit in fits],
                 [fit.states for fit in fits],
                 [r[step:] for r in rates],
                 [fit.reg for fit in fits],

@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from fanin import _core, _validate, losses, optim, schedules
-from fanin.callbacks import Callback, CallbackList, History, ProgressBar
+from fanin.callbacks import CallbackList, History, ProgressBar
 from fanin.network.images import TrainingImages
 from fanin.network.inputs import Preparation, through
+from fanin.network.options import FitOptions
 
 if TYPE_CHECKING:
-    from fanin.augment import Compose
-    from fanin.augment.mixing import Mix
     from fanin.network import MLP
     from fanin.network.passes import Targets
-    from fanin.preprocessing import Preprocess
 
 __all__ = ["DivergenceWarning"]
 
@@ -53,14 +51,14 @@ class _Snapshot:
         np.copyto(self._parameters, self._net._arena)
         for saved, state in zip(self._saved, self._states, strict=True):
             np.copyto(saved, state)
-        self._clock = self._optimizer._rule.state
+        self._clock = self._optimizer.rule.state
 
     def restore(self) -> None:
         self._net.epochs_done, self._net.steps_done = self._counters
         np.copyto(self._net._arena, self._parameters)
         for saved, state in zip(self._saved, self._states, strict=True):
             np.copyto(state, saved)
-        self._optimizer._rule.state = self._clock
+        self._optimizer.rule.state = self._clock
 
 
 class _Fit:
@@ -71,57 +69,46 @@ class _Fit:
         net: MLP,
         X: Array,
         y: Array,
-        *,
-        validation_data: tuple[Array, Array] | None,
-        epochs: int,
-        batch_size: int | str | None,
-        optimizer: str | optim.Optimizer,
-        reg: float,
-        schedule: str | schedules.Schedule | None,
-        sample_weight: Array | None,
-        preprocess: Preprocess | None,
-        augment: Compose | None,
-        mix: Mix | None,
-        sampling: str,
-        clip_norm: float | None,
-        callbacks: Sequence[Callback],
-        progress: bool,
-        n_threads: int | None,
+        options: FitOptions,
     ) -> None:
         self.net = net
         self.images: TrainingImages | None = None
-        if augment is not None or mix is not None:
-            self.images = TrainingImages(net, X, sample_weight is not None, augment, mix)
+        if options.augment is not None or options.mix is not None:
+            self.images = TrainingImages(
+                net, X, options.sample_weight is not None, options.augment, options.mix
+            )
         columns = None if self.images is None else self.images.columns
-        entering = Preparation(preprocess, net, columns)
+        entering = Preparation(options.preprocess, net, columns)
         if self.images is not None:
             self.images.check_entering(entering)
         self.X = entering.raw(X)
         n = len(self.X)
         self.targets = net._targets(y, n)
         _require_two_classes(self.targets[0])
-        self.weights = _validate.weights(sample_weight, n, net.dtype)
+        self.weights = _validate.weights(options.sample_weight, n, net.dtype)
         self.validation: tuple[Array, Targets] | None = None
-        if validation_data is not None:
-            Xv, yv = _validate.pair("validation_data", validation_data, "(X, y)")
+        if options.validation_data is not None:
+            Xv, yv = _validate.pair("validation_data", options.validation_data, "(X, y)")
             rows = (
                 entering.raw(Xv, "validation X")
                 if self.images is None
                 else self.images.validation(Xv)
             )
             self.validation = rows, net._targets(yv, len(rows), "validation y")
-        self.epochs = _validate.whole("epochs", epochs, 0)
-        self.batch = self.rows_of_a_step(batch_size)
+        self.epochs = _validate.whole("epochs", options.epochs, 0)
+        self.batch = self.rows_of_a_step(options.batch_size)
         self.steps = -(-n // self.batch)
-        self.reg = _validate.real("reg", reg, 0)
+        self.reg = _validate.real("reg", options.reg, 0)
         self.clip = (
-            0.0 if clip_norm is None else _validate.real("clip_norm", clip_norm, 0, above=True)
+            0.0
+            if options.clip_norm is None
+            else _validate.real("clip_norm", options.clip_norm, 0, above=True)
         )
-        self.sampling = _validate.one_of("sampling", sampling, ["epoch", "replacement"])
-        self.threads = n_threads
-        _validate.threads(n_threads)
-        self.optimizer = optim.get(optimizer)
-        self.schedule = schedules.get(schedule)
+        self.sampling = _validate.one_of("sampling", options.sampling, ["epoch", "replacement"])
+        self.threads = options.n_threads
+        _validate.threads(options.n_threads)
+        self.optimizer = optim.get(options.optimizer)
+        self.schedule = schedules.get(options.schedule)
         self.history = History(
             params={
                 "epochs": self.epochs,
@@ -135,18 +122,20 @@ class _Fit:
             },
             expected_initial_loss=losses.expected_initial_loss(net.loss_name, net.dims[-1]),
         )
-        if not isinstance(callbacks, Iterable):
-            raise TypeError(f"callbacks: expected a sequence of Callback, got {callbacks!r}")
-        bar = [ProgressBar()] if progress else []
-        self.callbacks = CallbackList([*callbacks, *bar], net, self.history.params)
+        if not isinstance(options.callbacks, Iterable):
+            raise TypeError(
+                f"callbacks: expected a sequence of Callback, got {options.callbacks!r}"
+            )
+        bar = [ProgressBar()] if options.progress else []
+        self.callbacks = CallbackList([*options.callbacks, *bar], net, self.history.params)
         self.check_monitors()
-        self.X = entering.fit(self.X, n_threads)
+        self.X = entering.fit(self.X, options.n_threads)
         # From here on nothing is refused, and things may change.
-        self.states = self.optimizer._arena_states(net._arena.size, net.dtype)
+        self.states = self.optimizer.arena_states(net._arena.size, net.dtype)
         net._entry = entering.entry
         if self.validation is not None:
             rows, targets = self.validation
-            self.validation = through(net._entry.before, rows, n_threads), targets
+            self.validation = through(net._entry.before, rows, options.n_threads), targets
         self.transform = net._transform(self.X)
         self.order = np.empty(n, np.int64)
         self.losses = np.empty(self.steps)
@@ -202,7 +191,7 @@ class _Fit:
                 last,
                 net.seed,
                 net.steps_done - first,
-                self.optimizer._rule,
+                self.optimizer.rule,
                 self.states,
                 rates[first:last],
                 self.reg,
@@ -330,6 +319,6 @@ class _Fit:
         return "all epochs done"
 
 
-def fit(net: MLP, X: Array, y: Array, **options: Any) -> History:
-    """Trains `net`; the arguments are those of `MLP.fit`."""
-    return _Fit(net, X, y, **options).run()
+def fit(net: MLP, X: Array, y: Array, options: FitOptions) -> History:
+    """Trains `net`, as `MLP.fit` does."""
+    return _Fit(net, X, y, options).run()

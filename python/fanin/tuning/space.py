@@ -147,6 +147,10 @@ class Choice(Parameter):
 
     options: tuple[Any, ...]
 
+    def labels(self) -> list[str]:
+        """Each option as text."""
+        return [str(plain(option)) for option in self.options]
+
     def at(self, u: float) -> Any:
         return self.options[min(int(u * len(self.options)), len(self.options) - 1)]
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from clocks import guide_counts_epochs
 
 import fanin
 from fanin.tuning import Report, guide
@@ -33,6 +34,11 @@ def names(report: Report) -> set[str]:
 def digits() -> Any:
     (X, y), test = fanin.datasets.load("digits")
     return X, y, test
+
+
+@pytest.fixture
+def counted_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    guide_counts_epochs(1, monkeypatch.setattr)
 
 
 @pytest.fixture(scope="module")
@@ -226,6 +232,7 @@ def test_step_by_step_is_the_same_as_at_once(tmp_path, whole):
     assert np.array_equal(report.network.get_parameters(), whole.network.get_parameters())
 
 
+@pytest.mark.usefixtures("counted_time")
 def test_an_interrupted_guide_goes_on(tmp_path, whole):
     for stop_at in ((2, 0), (4, 0), (5, 1), (7, 1)):
 
@@ -265,12 +272,13 @@ def test_more_rounds_may_be_asked_for_later(tmp_path, whole):
     assert facts_of(two) == facts_of(whole)
 
 
+@pytest.mark.usefixtures("counted_time")
 def test_more_time_may_be_given_later(tmp_path):
     X, y, _ = digits()
-    short = guide(X, y, time_budget=0.01, state=tmp_path, progress=False)
+    short = guide(X, y, time_budget=0.01, state=tmp_path, n_threads=1, progress=False)
     assert short.stopped == "the time budget is spent"
     assert short.network is None
-    long = guide(X, y, time_budget=short.seconds + 12, state=tmp_path, progress=False)
+    long = guide(X, y, time_budget=short.seconds + 12, state=tmp_path, n_threads=1, progress=False)
     assert long.steps[: len(short.steps) - 1] == short.steps[:-1]
     assert long.network is not None
 
@@ -309,19 +317,21 @@ def test_begin_from_a_similar_problem(tmp_path, whole):
     assert (settings["hidden"], settings["keep"]) == ([5], 0.9)
 
 
+@pytest.mark.usefixtures("counted_time")
 def test_the_time_budget_is_kept():
     X, y, _ = digits()
-    report = guide(X, y, time_budget=4, progress=False)
+    report = guide(X, y, time_budget=4, n_threads=1, progress=False)
     assert report.seconds < 8
     assert report.score > 0.9
-    assert len(report.steps) >= 5  # as far as the search, however slow the machine
+    assert len(report.steps) >= 5  # as far as the search
 
 
 @pytest.mark.slow
 @pytest.mark.row("G7")
+@pytest.mark.usefixtures("counted_time")
 def test_digits_reach_97_5_percent():
     X, y, test = digits()
-    report = guide(X, y, test_data=test, progress=False)
+    report = guide(X, y, test_data=test, n_threads=1, progress=False)
     assert report.seconds < 60
     assert report.test["accuracy"] >= 0.975
 

@@ -147,5 +147,5 @@ def _entry(preprocess: Any, X: Array) -> tuple[Any, int, str]:
     steps = inputs.transformers(preprocess)
     if steps:
         fitted, _ = inputs.fitted(steps, X)
-        return fitted, fitted[-1]._columns_out, ""
+        return fitted, fitted[-1].n_features_out_, ""
     return preprocess, X.shape[1], ""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -212,7 +211,7 @@ class Searching:
         options = {k: v for k, v in (self.settings | dict(fixed)).items() if k not in space}
         deadline = Deadline(self.budget, self.last_run_seconds())
         log = self.state.path(f"{name}.jsonl")
-        began, logged = time.perf_counter(), log is not None and log.exists()
+        began, logged = self.state.clock(), log is not None and log.exists()
         result = search(
             space,
             (np.ascontiguousarray(X), y),
@@ -231,7 +230,7 @@ class Searching:
         )
         if result.interrupted and not deadline.over:
             raise KeyboardInterrupt
-        seconds = time.perf_counter() - began
+        seconds = self.state.clock() - began
         if not logged and not deadline.over:  # else the seconds are not those of the trials
             sizes = [
                 float(rules.n_params(options | t.params, problem)) * len(t.curves["loss"])

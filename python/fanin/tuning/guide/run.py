@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -114,10 +113,10 @@ class Guide(Searching):
         """The facts of a step: an earlier process's, or those of now."""
         facts = self.state.find(number, round)
         if facts is None:
-            began = time.perf_counter()
+            began = self.state.clock()
             facts = {"number": number, "round": round, "findings": [], "settings": self.settings}
             facts |= take()
-            facts |= {"seconds": time.perf_counter() - began, "speed": self.budget.speed}
+            facts |= {"seconds": self.state.clock() - began, "speed": self.budget.speed}
             if number != LAST:
                 self.state.drop(LAST)  # an earlier guide ended where this one goes on
             facts = self.state.add(facts)
@@ -141,7 +140,7 @@ class Guide(Searching):
         """Rates over all the data, on to larger or smaller ones where the last is the best."""
         problem = self.problem
         net = rules.build(self.settings, problem, self.seed)
-        began, tried, probe = time.perf_counter(), 0, None
+        began, tried, probe = self.state.clock(), 0, None
         rates = list(self.rates)
         for _ in range(1 + MORE_DECADES):
             more = lr_probe(
@@ -162,7 +161,7 @@ class Guide(Searching):
                 break
         assert probe is not None
         work = net.n_params * problem.batch_size * tried
-        self.budget.learn(time.perf_counter() - began, work)
+        self.budget.learn(self.state.clock() - began, work)
         findings = []
         settings = dict(self.settings)
         if probe.best is None:

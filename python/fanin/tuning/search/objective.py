@@ -20,8 +20,9 @@ from fanin.callbacks import History
 from fanin.callbacks.base import Callback, Logs
 from fanin.callbacks.monitor import Monitor
 from fanin.ensemble.builders import DATA_OPTIONS, FIT_OPTIONS, NETWORK_OPTIONS
-from fanin.executors import InMemory, OnDisk, StoppedError, StopWhenSet
+from fanin.executors import InMemory, OnDisk, StopOnEvent, StoppedError
 from fanin.network import MLP, inputs
+from fanin.network.options import FitOptions
 from fanin.training import DivergenceWarning
 from fanin.training.batched import Together, can_join
 from fanin.training.fit import _Fit
@@ -34,11 +35,6 @@ Options = Mapping[str, Any]
 _OWN = ("epochs", "callbacks", "n_threads", *DATA_OPTIONS)
 OPTIONS = sorted({"hidden", "depth", "lr", "seed", *NETWORK_OPTIONS, *FIT_OPTIONS}.difference(_OWN))
 PARAMETERS = sorted({"epochs", *OPTIONS})
-FIT_DEFAULTS = {
-    name: parameter.default
-    for name, parameter in inspect.signature(MLP.fit).parameters.items()
-    if parameter.default is not parameter.empty
-}
 
 # Of trials that train side by side these are the same: they share minibatches and the first
 # layer's shape. All else may differ.
@@ -178,11 +174,11 @@ class Training:
             "validation_data": (arrays["validation_X"], arrays["validation_y"]),
             "epochs": job.epochs - first,
             "schedule": _Part(schedule, first, job.total_epochs),
-            "callbacks": [watch, *([] if stop is None else [StopWhenSet(stop)])],
+            "callbacks": [watch, *([] if stop is None else [StopOnEvent(stop)])],
             "progress": False,
             "n_threads": n_threads,
         }
-        fit = _Fit(net, arrays["X"], arrays["y"], **{**FIT_DEFAULTS, **options, **own})
+        fit = _Fit(net, arrays["X"], arrays["y"], FitOptions(**{**options, **own}))
         return Begun(job, fit, schedule, watch)
 
     def report(self, begun: Begun) -> Report:
@@ -250,7 +246,7 @@ class Training:
         if steps:
             rows = X.reshape(len(X), -1)
             fit["preprocess"], _ = inputs.fitted(steps, rows, n_threads)
-            width = fit["preprocess"][-1]._columns_out
+            width = fit["preprocess"][-1].n_features_out_
         widths = hidden_widths(options.pop("hidden", 100), options.pop("depth", None))
         seed = options.pop("seed", self.seed)
         return MLP([width, *widths, self.n_outputs], seed=seed, **options), fit

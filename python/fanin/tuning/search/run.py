@@ -16,7 +16,7 @@ import numpy as np
 
 from fanin import _validate
 from fanin._runtime import get_num_threads
-from fanin.executors import InMemory, Pool, reason_of
+from fanin.executors import InMemory, Pool, failure_reason
 from fanin.network import MLP
 from fanin.training import DivergenceWarning
 from fanin.tuning.search import objective
@@ -171,7 +171,7 @@ class Run:
         for outcomes in pool.outcomes(objective.run, groups.items()):
             for number, outcome in outcomes:
                 if isinstance(outcome, Exception):
-                    reason = reason_of(outcome)
+                    reason = failure_reason(outcome)
                     outcome = [objective.failed(j.trial, reason) for j in groups[number].jobs]
                 for report in outcome:
                     self.record(rung, report)
