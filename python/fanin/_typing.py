@@ -6,7 +6,7 @@ import functools
 import inspect
 import os
 from collections.abc import Callable
-from typing import Any, Concatenate, ParamSpec, TypeVar, cast
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, cast, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -17,42 +17,54 @@ PathLike = str | os.PathLike[str]
 
 P = ParamSpec("P")
 Self = TypeVar("Self")
-Options = TypeVar("Options")
+Options = TypeVar("Options", covariant=True)
 Result = TypeVar("Result")
+A = TypeVar("A")
+B = TypeVar("B")
+C = TypeVar("C")
+D = TypeVar("D")
+E = TypeVar("E")
+F = TypeVar("F")
 
 
-def takes(
-    options: Callable[P, Options],
-) -> Callable[
-    [Callable[[Self, Array, Array, Options], Result]],
-    Callable[Concatenate[Self, Array, Array, P], Result],
-]:
-    """Lets a method of (X, y, options) take the fields of a dataclass of options as keywords.
+class Takes(Protocol[P, Options]):
+    """What `takes` returns: a decorator of methods of two or six arguments and options."""
 
-    Signature and docstring are those that the method would have with the keywords written out: the
+    @overload
+    def __call__(
+        self, method: Callable[[Self, A, B, Options], Result]
+    ) -> Callable[Concatenate[Self, A, B, P], Result]: ...
+    @overload
+    def __call__(
+        self, method: Callable[[Self, A, B, C, D, E, F, Options], Result]
+    ) -> Callable[Concatenate[Self, A, B, C, D, E, F, P], Result]: ...
+
+
+def takes(options: Callable[P, Options]) -> Takes[P, Options]:
+    """Lets a method whose last argument is options take the fields of their dataclass instead.
+
+    Signature and docstring are those that the method would have with the fields written out: the
     parameters of the class's docstring take the place of the line ``{options}``.
     """
-    keywords = inspect.signature(options).parameters
+    make: Callable[..., Options] = options
+    fields = inspect.signature(options).parameters.values()
     described = (inspect.getdoc(options) or "").partition("----------\n")[2]
 
-    def decorate(
-        method: Callable[[Self, Array, Array, Options], Result],
-    ) -> Callable[Concatenate[Self, Array, Array, P], Result]:
-        @functools.wraps(method)
-        def call(self: Self, X: Array, y: Array, *args: P.args, **given: P.kwargs) -> Result:
-            for name in given:
-                if name not in keywords:
-                    raise TypeError(
-                        f"{method.__qualname__}() got an unexpected keyword argument {name!r}"
-                    )
-            return method(self, X, y, options(*args, **given))
-
+    def decorate(method: Callable[..., Result]) -> Callable[..., Result]:
         own = inspect.signature(method)
         data = list(own.parameters.values())[:-1]
-        call.__signature__ = own.replace(  # type: ignore[attr-defined]
-            parameters=[*data, *keywords.values()]
-        )
-        call.__doc__ = inspect.cleandoc(method.__doc__ or "").replace("{options}", described)
-        return cast("Callable[Concatenate[Self, Array, Array, P], Result]", call)
+        signature = own.replace(parameters=[*data, *fields])
 
-    return decorate
+        @functools.wraps(method)
+        def call(*args: Any, **keywords: Any) -> Result:
+            try:
+                given = signature.bind(*args, **keywords).arguments
+            except TypeError as error:
+                raise TypeError(f"{method.__qualname__}() {error}") from None
+            return method(*(given.pop(one.name) for one in data), make(**given))
+
+        call.__signature__ = signature  # type: ignore[attr-defined]
+        call.__doc__ = inspect.cleandoc(method.__doc__ or "").replace("{options}", described)
+        return call
+
+    return cast("Takes[P, Options]", decorate)

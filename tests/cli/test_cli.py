@@ -308,6 +308,16 @@ def test_info_tells_what_it_runs_on(capsys):
     assert {"extra plot", "extra image"} <= set(facts)
 
 
+def test_a_command_does_not_import_what_others_need():
+    code = """
+        import sys
+        from fanin.cli import main
+        main(["info"])
+        print(sorted({"fanin.tuning", "fanin.plots", "fanin.chapters"} & set(sys.modules)))
+    """
+    assert processes.printed_by(code).splitlines()[-1] == "[]"
+
+
 # bad input
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fanin import _core
+from fanin.document.text import aligned
 
 Array = npt.NDArray[Any]
 
@@ -106,18 +107,29 @@ class ActivationReport:
             for number, layer in enumerate(self.layers, 1)
         )
 
+    def rows(self) -> list[tuple[str, ...]]:
+        """All numbers but the histograms as text: a header, and a row for each layer."""
+        header = ("layer", "mean", "std", "gradient", "weights'", "saturated", "zero", "dead")
+        return [
+            header,
+            *(
+                (
+                    str(number),
+                    f"{layer.mean:.3g}",
+                    f"{layer.std:.3g}",
+                    *(
+                        "-" if gradient is None else f"{gradient:.3g}"
+                        for gradient in (layer.gradient, layer.weight_gradient)
+                    ),
+                    *(f"{share:.1%}" for share in (layer.saturated, layer.zero, layer.dead)),
+                )
+                for number, layer in enumerate(self.layers, 1)
+            ),
+        ]
+
     def table(self) -> str:
-        """All numbers but the histograms, a line for each layer, and the verdict."""
-        lines = ["layer      mean       std  gradient  weights'  saturated   zero   dead"]
-        for number, layer in enumerate(self.layers, 1):
-            gradients = " ".join(
-                f"{'-' if g is None else format(g, '.3g'):>9}"
-                for g in (layer.gradient, layer.weight_gradient)
-            )
-            lines.append(
-                f"{number:5} {layer.mean:9.3g} {layer.std:9.3g} {gradients} "
-                f"{layer.saturated:10.1%} {layer.zero:6.1%} {layer.dead:6.1%}"
-            )
+        """The `rows` as lines, and the verdict."""
+        lines = aligned(self.rows(), left=0, gap=1, widths=(5, 9, 9, 9, 9, 10, 6, 6))
         return "\n".join([*lines, f"{self.verdict}: {self.reason}"])
 
 

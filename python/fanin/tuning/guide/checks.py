@@ -60,7 +60,8 @@ def first_look(net: MLP, problem: Problem, n_threads: int | None) -> dict[str, A
         "initial_accuracy": result["accuracy"],
         "with_reg": with_reg,
         "entering": float(np.sqrt(np.mean(entering**2))),
-        "spread": report.table(),
+        "layers": report.rows(),
+        "spread": f"{report.verdict}: {report.reason}",
         "spread_verdict": report.verdict,
         "notes": list(problem.notes),
     }

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from fanin.callbacks.history import History
-from fanin.chapters.story import Block, Remark, Table, picture
+from fanin.document.blocks import Block, Remark, Table
+from fanin.plots.picture import picture
 from fanin.tuning.guide import settings as rules
 from fanin.tuning.guide.budget import stretch
 from fanin.tuning.guide.report import Step
@@ -87,8 +88,7 @@ def _sentence(text: str) -> str:
 
 def _look(step: Step) -> Iterator[Block]:
     f = step.facts
-    *lines, verdict = f["spread"].splitlines()
-    header, *layers = (tuple(line.split()) for line in lines)
+    header, *layers = f["layers"]
     yield (
         f"{f['n_train']} rows to train on, {f['n_val']} to validate on; {f['width']} features, "
         f"{f['n_classes']} classes, the commonest of which is {percent(f['chance'])} of the "
@@ -105,7 +105,7 @@ def _look(step: Step) -> Iterator[Block]:
     )
     yield (
         f"What enters the first layer has a root mean square of {f['entering']:.3g} (1 is well). "
-        f"The spread from layer to layer is {verdict}."
+        f"The spread from layer to layer is {f['spread']}."
     )
     yield Table(
         "Means and standard deviations of what leaves each layer and of the gradients, and the "

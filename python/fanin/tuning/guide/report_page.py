@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import re
 import tempfile
-import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 
 from fanin._core import __version__
-from fanin.chapters.story import Block, Chapter, Heading, Lines, Picture, Table
-from fanin.document.html import _aligned, page
+from fanin.document.blocks import Block, Chapter, Picture, Table
+from fanin.document.html import page
+from fanin.document.text import block_lines, plain, wrapped
 from fanin.tuning.guide import settings as rules
 from fanin.tuning.guide.report import Report, Step
 from fanin.tuning.guide.report_blocks import blocks, of_step, percent
 
-WIDTH = 96  # of lines on the terminal
 QUIET = ("healthy",)  # findings that ask for nothing
 
 
@@ -77,38 +75,19 @@ def terminal(step: Step) -> str:
     """A step as lines."""
     lines = [f"{heading(step)} ({step.seconds:.1f} s)"]
     for block in of_step(step):
-        lines += _lines(block)
+        lines += block_lines(block)
     for finding in step.findings:
         mark = " " if finding.name in QUIET else "!"
-        lines += _wrapped(f"{finding.name}: {finding.evidence}", f"{mark} ")
-        lines += _wrapped(finding.action, "  -> ")
+        lines += wrapped(f"{finding.name}: {finding.evidence}", f"{mark} ")
+        lines += wrapped(finding.action, "  -> ")
     return "\n".join(lines)
 
 
 def summary(report: Report) -> str:
     """The end of `print(report)`."""
     table = rounds(report)
-    lines = [] if table is None else _lines(table)
-    return "\n".join([*lines, *(_plain(text) for text in closing(report))])
-
-
-def _lines(block: Block) -> list[str]:
-    if isinstance(block, Heading):
-        return [block.text]
-    if isinstance(block, Lines):
-        return [f"    {line}" for line in block.text.splitlines()]
-    if isinstance(block, Table):
-        _, *rows = _aligned(block)
-        return [f"  {row}" for row in rows]
-    return _wrapped(_plain(block), "  ") if isinstance(block, str) else []
-
-
-def _wrapped(text: str, first: str) -> list[str]:
-    return textwrap.wrap(text, WIDTH, initial_indent=first, subsequent_indent=" " * len(first))
-
-
-def _plain(text: str) -> str:
-    return re.sub(r"[`*]", "", text)
+    lines = [] if table is None else block_lines(table)
+    return "\n".join([*lines, *(plain(text) for text in closing(report))])
 
 
 def html(report: Report, data: str) -> str:

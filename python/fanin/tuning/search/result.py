@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from fanin import _validate
 from fanin.callbacks.monitor import Monitor
+from fanin.document.text import aligned
 from fanin.tuning.search.edges import Edge, beyond, find_edges, within_nature
 from fanin.tuning.search.trials import Trial
 from fanin.tuning.space import Choice, Integers, Parameter, Range, plain
@@ -249,8 +250,7 @@ def table(trials: Sequence[Trial], names: Sequence[str], monitor: str) -> list[s
     rows += [
         [str(t.number), number(t.score), *(number(t.params[n]) for n in names)] for t in trials
     ]
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    return ["  ".join(cell.rjust(w) for cell, w in zip(row, widths, strict=True)) for row in rows]
+    return aligned(rows, left=0)
 
 
 def number(value: Any) -> str:
