@@ -14,7 +14,6 @@ from fanin import _core, _validate, checkpoint, losses
 from fanin._typing import Array, Floats, PathLike
 from fanin.ensemble.members import Failure
 from fanin.network import MLP
-from fanin.network.passes import Targets
 
 COMBINATIONS = ("probability", "logits", "vote")
 
@@ -304,7 +303,7 @@ def _evaluate(
     return result
 
 
-def _targets(y: Array, scores: Array, loss: str) -> Targets:
+def _targets(y: Array, scores: Array, loss: str) -> losses.Targets:
     n_rows, n_outputs = scores.shape
     return losses.targets("y", y, n_rows, n_outputs, loss, scores.dtype)
 

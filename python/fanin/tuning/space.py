@@ -57,6 +57,29 @@ class Parameter(ABC):
 Space = Mapping[str, Parameter]
 
 
+def parameter_from_dict(data: Mapping[str, Any]) -> Parameter:
+    """The inverse of `Parameter.to_dict`."""
+    kinds: dict[str, type[Range | Choice]] = {
+        "range": Range,
+        "integers": Integers,
+        "choice": Choice,
+    }
+    values = {k: v for k, v in data.items() if k != "kind"}
+    if data["kind"] == "choice":
+        values["options"] = tuple(values["options"])
+    return kinds[data["kind"]](**values)
+
+
+def space_to_dict(space: Space) -> dict[str, Any]:
+    """A space as JSON values."""
+    return {name: parameter.to_dict() for name, parameter in space.items()}
+
+
+def space_from_dict(data: Mapping[str, Any]) -> dict[str, Parameter]:
+    """The inverse of `space_to_dict`."""
+    return {name: parameter_from_dict(values) for name, values in data.items()}
+
+
 @dataclass(frozen=True)
 class Range(Parameter):
     """Numbers between two bounds; see `uniform`, `loguniform` and `integers`."""
