@@ -107,8 +107,9 @@ FANIN_INLINE void finish_as(const Epilogue<T>& e, const T* z, T* y, index stride
 template <class T>
 void finish_block(const Epilogue<T>& e, const T* z, T* y, index stride, index width, Range rows,
                   Range cols) noexcept {
-  with_activation(e.activation,
-                  [&](auto a) { finish_as<T, a.value>(e, z, y, stride, width, rows, cols); });
+  with_activation(e.activation, [&](auto a) FANIN_INLINE_LAMBDA {
+    finish_as<T, a.value>(e, z, y, stride, width, rows, cols);
+  });
 }
 
 template <class T>

@@ -198,7 +198,8 @@ void gaussian_rows(const GaussianActivation<T>& g, Range rows) noexcept {
 
 template <class T>
 void gaussian_activation(const GaussianActivation<T>& g, Range rows) noexcept {
-  with_activation(g.activation, [&](auto a) { gaussian_rows<a.value>(g, rows); });
+  with_activation(g.activation,
+                  [&](auto a) FANIN_INLINE_LAMBDA { gaussian_rows<a.value>(g, rows); });
 }
 
 }  // namespace fanin::FANIN_ISA

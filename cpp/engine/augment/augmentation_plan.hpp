@@ -11,9 +11,9 @@ struct PlannedOp {
   const Operation& operation;
   const Traits& traits;
   index position;
-  std::uint64_t threshold;    // p * 2^32
-  Extent size{};              // where it sets it
-  Interval log{};             // of the ratio (ResizedCrop, Erase) or the stretch (Affine)
+  std::uint64_t threshold;      // p * 2^32
+  Extent size{};                // where it sets it
+  Interval log{};               // of the ratio (ResizedCrop, Erase) or the stretch (Affine)
   std::vector<index> groups{};  // sizes of the groups of operations after it; a Gate has one
 
   bool sure() const { return threshold > 0xffffffffull; }
