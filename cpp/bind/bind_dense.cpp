@@ -2,6 +2,7 @@
 #include <optional>
 
 #include "bind/arrays.hpp"
+#include "bind/names.hpp"
 #include "core/parallel.hpp"
 #include "isa/dispatch.hpp"
 #include "kernels/gemm.hpp"
@@ -43,7 +44,7 @@ py::tuple forward(const py::array& x, const py::array& w, const py::object& b, i
   if (bp) require_disjoint(y, "out", py::reinterpret_borrow<py::array>(b), "b");
   py::object slope = py::none();
   DenseForward<T> d{xp, wp, bp, static_cast<T*>(y.mutable_data()), in, width, in, width, {}};
-  d.epilogue.activation = static_cast<Activation>(activation);
+  d.epilogue.activation = checked<Activation>("activation", activation);
   d.epilogue.dropout = {seed, stream, first_row, keep_threshold(keep), T(1.0 / keep)};
   if (with_slope) {
     py::array_t<T> s({rows, width});

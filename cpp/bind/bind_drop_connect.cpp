@@ -1,6 +1,7 @@
 #include <memory>
 
 #include "bind/arrays.hpp"
+#include "bind/names.hpp"
 #include "core/parallel.hpp"
 #include "isa/dispatch.hpp"
 
@@ -47,7 +48,7 @@ py::tuple forward(const py::array& x, const py::array& w, const py::object& b, i
   DenseForward<T> d{
       s.xp,  s.wp, read_optional<T>(b, "b", {s.out}), y.mutable_data(), s.in, s.out, s.in,
       s.out, {}};
-  d.epilogue.activation = static_cast<Activation>(activation);
+  d.epilogue.activation = checked<Activation>("activation", activation);
   if (with_slope) d.epilogue.slope = slope.mutable_data();
   const RowMasks<T> masks = masks_of<T>(keep, seed, stream, first_row, s.in);
   {
@@ -100,7 +101,8 @@ py::array gaussian(const py::array& mean, const py::array& variance, int activat
   const T* v = read<T>(variance, "variance", {rows, cols});
   py::array_t<T> y({rows, cols});
   const GaussianActivation<T> g{
-      m, v, y.mutable_data(), static_cast<Activation>(activation), T(ratio), T(1), cols, cols};
+      m,    v,   y.mutable_data(), checked<Activation>("activation", activation), T(ratio), T(1),
+      cols, cols};
   {
     const py::gil_scoped_release release;
     const double flops = 100.0 * static_cast<double>(rows) * static_cast<double>(cols);

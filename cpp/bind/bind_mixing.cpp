@@ -100,8 +100,7 @@ py::tuple mix(const Mixing& mixing, const py::array& images, DType dtype, bool p
 
 Mixing mixing_of(const std::string& kind, double alpha, double p, bool per_sample,
                  std::uint64_t seed) {
-  constexpr const char* kinds[] = {"mixup", "cutmix"};
-  const auto chosen = static_cast<MixKind>(choice("kind", kind, kinds));
+  const auto chosen = choice<MixKind>("kind", kind);
   if (!(alpha >= 0) || std::isinf(alpha)) {
     throw py::value_error("alpha: expected a finite number of at least 0, got " +
                           std::to_string(alpha));

@@ -33,7 +33,7 @@ class Aligned {
   }
   ~Aligned() { ::operator delete(data_, alignment); }
 
-  /// Makes room for n elements; what was held is lost when it has to grow.
+  /// Allocates n elements at least; what was held is lost when it has to grow.
   void reserve(index n) {
     if (n <= size_) return;
     const auto bytes = static_cast<std::size_t>(n) * sizeof(T);

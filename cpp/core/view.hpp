@@ -4,9 +4,11 @@
 
 #if defined(_MSC_VER)
 #define FANIN_INLINE __forceinline
+#define FANIN_INLINE_LAMBDA [[msvc::forceinline]]
 #define FANIN_RESTRICT __restrict
 #else
 #define FANIN_INLINE inline __attribute__((always_inline))
+#define FANIN_INLINE_LAMBDA __attribute__((always_inline))
 #define FANIN_RESTRICT __restrict__
 #endif
 

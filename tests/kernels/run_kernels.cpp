@@ -299,7 +299,7 @@ void covariance(const Kernels<T>& k, Shape s) {
   const index panels = (s.in + block_columns - 1) / block_columns;
   const index panel_stride = s.rows * block_columns;
   Aligned<T> centred(panels * panel_stride), out(s.rows * s.out);
-  Aligned<T> chains(block_columns * block_columns), room(project_rows * project_cols);
+  Aligned<T> chains(block_columns * block_columns), scratch(project_rows * project_cols);
   const CentreRows<T> centre{data.data(),    DType::u8, shift.data(),  nullptr,      scale.data(),
                              centred.data(), s.in,      block_columns, panel_stride, block_columns};
   run<T>("centre_rows " + s.text(), [&] { k.centre_rows(centre, {0, s.rows}); }, written(centred));
@@ -308,7 +308,7 @@ void covariance(const Kernels<T>& k, Shape s) {
   const Range whole{0, s.in < scatter_cols ? s.in : scatter_cols};
   run<T>("scatter " + s.text(), [&] { k.scatter(scatter, whole, whole); }, written(total));
   const Project<T> project{scale.data(), 0,          s.in,  directions.data(), nullptr,
-                           add.data(),   out.data(), s.out, room.data()};
+                           add.data(),   out.data(), s.out, scratch.data()};
   const Range columns{0, s.out < block_columns ? s.out : block_columns};
   run<T>("project " + s.text(), [&] { k.project(project, {0, s.rows}, columns); }, written(out));
 }
