@@ -61,11 +61,7 @@ def softmax(scores: Array, *, out: Array | None = None, n_threads: int | None = 
 
 
 def softmax_loss(
-    scores: Array,
-    y: Array,
-    *,
-    sample_weight: Array | None = None,
-    n_threads: int | None = None,
+    scores: Array, y: Array, *, sample_weight: Array | None = None, n_threads: int | None = None
 ) -> tuple[float, Array]:
     """Softmax (cross-entropy) loss: the mean of log-sum-exp minus the score of the label.
 
@@ -103,11 +99,7 @@ def softmax_loss(
 
 
 def svm_loss(
-    scores: Array,
-    y: Array,
-    *,
-    sample_weight: Array | None = None,
-    n_threads: int | None = None,
+    scores: Array, y: Array, *, sample_weight: Array | None = None, n_threads: int | None = None
 ) -> tuple[float, Array]:
     """Multiclass SVM loss: the mean of ``sum_j max(0, s_j - s_y + 1)`` over the wrong classes j.
 
@@ -130,11 +122,7 @@ def svm_loss(
 
 
 def mse_loss(
-    scores: Array,
-    y: Array,
-    *,
-    sample_weight: Array | None = None,
-    n_threads: int | None = None,
+    scores: Array, y: Array, *, sample_weight: Array | None = None, n_threads: int | None = None
 ) -> tuple[float, Array]:
     """Squared error: the mean over rows and outputs of ``(scores - y)**2``.
 

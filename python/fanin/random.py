@@ -118,10 +118,7 @@ class Generator:
         return [Generator(seed) for seed in seeds.view(np.uint64).tolist()]
 
     def random(
-        self,
-        size: Size | None = None,
-        dtype: DTypeLike = np.float32,
-        out: FloatArray | None = None,
+        self, size: Size | None = None, dtype: DTypeLike = np.float32, out: FloatArray | None = None
     ) -> Draws:
         """Draw numbers evenly from [0, 1): 24 random bits in float32, 53 in float64.
 
@@ -160,10 +157,7 @@ class Generator:
         return self._fill("uniform", low, high - low, size, dtype, out)
 
     def standard_normal(
-        self,
-        size: Size | None = None,
-        dtype: DTypeLike = np.float32,
-        out: FloatArray | None = None,
+        self, size: Size | None = None, dtype: DTypeLike = np.float32, out: FloatArray | None = None
     ) -> Draws:
         """Draw from the normal distribution of mean 0 and standard deviation 1.
 

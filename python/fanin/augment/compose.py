@@ -167,10 +167,7 @@ class Compose:
         return results[0] if len(results) == 1 else tuple(results)
 
     def parameters(
-        self,
-        images: Array | Sequence[Any],
-        indices: npt.ArrayLike | None = None,
-        epoch: int = 0,
+        self, images: Array | Sequence[Any], indices: npt.ArrayLike | None = None, epoch: int = 0
     ) -> list[dict[str, Any]]:
         """What is drawn for a batch, one dict for each transform.
 

@@ -170,10 +170,7 @@ class _Collate:
 
 
 def torch_collate(
-    aug: Compose,
-    epoch: int = 0,
-    layout: str = "NCHW",
-    dtype: npt.DTypeLike | None = None,
+    aug: Compose, epoch: int = 0, layout: str = "NCHW", dtype: npt.DTypeLike | None = None
 ) -> Callable[[Sequence[Any]], Any]:
     """A ``collate_fn`` for PyTorch's DataLoader that augments whole batches.
 

@@ -32,9 +32,7 @@ class History(Callback):
     """
 
     def __init__(
-        self,
-        params: Mapping[str, Any] | None = None,
-        expected_initial_loss: float | None = None,
+        self, params: Mapping[str, Any] | None = None, expected_initial_loss: float | None = None
     ) -> None:
         self.history: dict[str, list[float]] = {}
         self.epoch: list[int] = []

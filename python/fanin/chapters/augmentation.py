@@ -257,9 +257,7 @@ def _erased_and_mixed(images: Images, seed: int) -> list[Block]:
     def cutout() -> Any:
         cut = [images.one(i, Cutout(half), seed=seed) for i in range(few)]
         return plots.image_grid(
-            [list(images.X[:few]), cut],
-            labels=["original", "cutout"],
-            titles=images.labels[:few],
+            [list(images.X[:few]), cut], labels=["original", "cutout"], titles=images.labels[:few]
         )
 
     def mixed() -> Any:

@@ -103,13 +103,7 @@ def _two_forms(seed: int) -> list[Block]:
     inverted, _ = layers.dropout_forward(many, keep=KEEP, rng=Generator(seed, 5))
     vanilla = inverted * KEEP  # the same masks, not divided
     rows = [
-        (
-            "vanilla",
-            "h · mask",
-            f"{vanilla.mean():.4f}",
-            "h · p",
-            f"{KEEP * hidden.mean():.4f}",
-        ),
+        ("vanilla", "h · mask", f"{vanilla.mean():.4f}", "h · p", f"{KEEP * hidden.mean():.4f}"),
         ("inverted", "h · mask / p", f"{inverted.mean():.4f}", "h", f"{hidden.mean():.4f}"),
     ]
     return [

@@ -89,7 +89,7 @@ def chapter(data: Data, seed: int) -> Chapter:
             f"network, the more it matters. A network of {DEPTH} layers of {WIDTH} units shows it, "
             f"with {ROWS} rows of standard normal input. Each layer is `x = tanh(x.dot(W))` or "
             "`x = maximum(0, x.dot(W))`; only `W` differs from case to case."
-        ),
+        )
     ]
     for case, report in zip(CASES, reports, strict=True):
         blocks += [

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from fanin import datasets
-from fanin._files import atomic_write
+from fanin._files import write_text
 from fanin.cli.options import whole
 from fanin.cli.shared import CONFIG, NETWORK
 from fanin.network import MLP
@@ -31,8 +31,7 @@ def run(args: argparse.Namespace) -> int:
     classes, columns = _class_and_column_names(folder, net.dims[-1])
     X = datasets.features(args.data, feature_names=columns)
     soft = net.loss_name == "softmax"
-    compute = net.predict_proba if soft else net.scores
-    values = compute(X, n_threads=args.threads)
+    values = (net.predict_proba if soft else net.scores)(X, n_threads=args.threads)
     labels = [classes[i] for i in values.argmax(axis=1)]
     text = io.StringIO()
     if args.json:
@@ -47,8 +46,7 @@ def run(args: argparse.Namespace) -> int:
     if args.out is None:
         sys.stdout.write(text.getvalue())
     else:
-        with atomic_write(args.out) as file:
-            file.write(text.getvalue().encode())
+        write_text(args.out, text.getvalue())
     return 0
 
 

@@ -295,11 +295,7 @@ def _balance(labels: Array) -> Iterator[DataFinding]:
 
 
 def _finding(
-    name: str,
-    evidence: str,
-    advice: str,
-    columns: Array | None = None,
-    rows: Array | None = None,
+    name: str, evidence: str, advice: str, columns: Array | None = None, rows: Array | None = None
 ) -> DataFinding:
     nothing = np.empty(0, np.int64)
     return DataFinding(

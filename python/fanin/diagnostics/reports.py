@@ -165,12 +165,7 @@ def activation_statistics(
 
 
 def activation_report(
-    net: MLP,
-    X: Array,
-    y: Array | None = None,
-    *,
-    bins: int = 30,
-    n_threads: int | None = None,
+    net: MLP, X: Array, y: Array | None = None, *, bins: int = 30, n_threads: int | None = None
 ) -> ActivationReport:
     """Tell how activations and gradients spread through a network, on its data.
 

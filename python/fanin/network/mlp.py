@@ -228,12 +228,7 @@ class MLP(Passes, Saving):
         return fit.fit(self, X, y, options)
 
     def activation_report(
-        self,
-        X: Array,
-        y: Array | None = None,
-        *,
-        bins: int = 30,
-        n_threads: int | None = None,
+        self, X: Array, y: Array | None = None, *, bins: int = 30, n_threads: int | None = None
     ) -> ActivationReport:
         """How activations, and gradients where y is given, spread through the layers.
 

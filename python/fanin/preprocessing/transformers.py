@@ -25,14 +25,7 @@ from fanin._validate import one_of, real
 from fanin.preprocessing.base import Columnwise, Transformer, column_mean, positive_count
 from fanin.preprocessing.covariance import Directions, rounding_variance
 
-__all__ = [
-    "PCA",
-    "Normalize",
-    "Preprocess",
-    "Whiten",
-    "ZeroCenter",
-    "column_moments",
-]
+__all__ = ["PCA", "Normalize", "Preprocess", "Whiten", "ZeroCenter", "column_moments"]
 
 Array = npt.NDArray[Any]
 Doubles = npt.NDArray[np.float64]

@@ -64,13 +64,7 @@ class _Snapshot:
 class _Fit:
     """One call of fit, its arguments checked."""
 
-    def __init__(
-        self,
-        net: MLP,
-        X: Array,
-        y: Array,
-        options: FitOptions,
-    ) -> None:
+    def __init__(self, net: MLP, X: Array, y: Array, options: FitOptions) -> None:
         self.net = net
         self.images: TrainingImages | None = None
         if options.augment is not None or options.mix is not None:

@@ -74,13 +74,7 @@ def loss_curve(history: HistoryLike, *, n_val: int | None = None) -> Verdict:
         return Verdict((Finding("inconclusive", evidence, f"train for {MIN_EPOCHS} or more"),))
     if stuck := rate.stuck(curves):
         return Verdict((stuck,))
-    checks = (
-        _overfitting,
-        _needs_more_training,
-        rate.too_high,
-        rate.too_low,
-        rate.plateau_first,
-    )
+    checks = (_overfitting, _needs_more_training, rate.too_high, rate.too_low, rate.plateau_first)
     findings = [finding for check in checks if (finding := check(curves))]
     if not curves.validated:
         findings.append(

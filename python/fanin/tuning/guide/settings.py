@@ -17,11 +17,7 @@ HIDDEN = [256]
 # What has a place of its own, or belongs to the data.
 _NOT_HERE = ("depth", "seed", "preprocess", "sampling", "sample_weight")
 KNOWN = [name for name in OPTIONS if name not in _NOT_HERE]
-_KINDS: dict[str, type[Range | Choice]] = {
-    "range": Range,
-    "integers": Integers,
-    "choice": Choice,
-}
+_KINDS: dict[str, type[Range | Choice]] = {"range": Range, "integers": Integers, "choice": Choice}
 
 
 def defaults(problem: Problem) -> dict[str, Any]:
