@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -47,45 +48,32 @@ def pipeline_of(augment_fn: object) -> Compose | None:
 def native_pipeline(augment_fn: object, X: Any) -> Compose | None:
     """The pipeline, where the native loop can run it: it leaves images X their size and units."""
     pipeline = pipeline_of(augment_fn)
-    if (
-        pipeline is None
-        or type(pipeline).__call__ is not sys.modules["fanin.augment"].Compose.__call__
-    ):
+    if pipeline is None or not isinstance(X, np.ndarray) or X.ndim not in (3, 4):
         return None
-    if not isinstance(X, np.ndarray) or X.ndim not in (3, 4) or pipeline.engine.normalizes:
-        return None
-    if X.dtype not in (np.dtype(np.uint8), np.dtype(np.float32)) or min(X.shape[1:]) == 0:
-        return None
-    return pipeline if pipeline.output_size(*X.shape[1:3]) == X.shape[1:3] else None
+    native = (
+        type(pipeline).__call__ is sys.modules["fanin.augment"].Compose.__call__
+        and not pipeline.engine.normalizes
+        and X.dtype in (np.uint8, np.float32)
+        and min(X.shape[1:]) > 0
+        and pipeline.output_size(*X.shape[1:3]) == X.shape[1:3]
+    )
+    return pipeline if native else None
 
 
-def _by_row(
-    augment_fn: Callable[[Array], Array] | None,
-) -> Callable[[Array, Array, int], Array] | None:
-    """Any function of a batch; a pipeline of `fanin.augment` is told the rows and the epoch."""
-    pipeline = pipeline_of(augment_fn)
-    if pipeline is not None:
-        return lambda X, rows, epoch: pipeline(X, indices=rows, epoch=epoch)
-    if augment_fn is None:
-        return None
-    return lambda X, rows, epoch: augment_fn(X)  # noqa: ARG005
-
-
+@dataclass
 class CallableLoop:
     """Steps through any ``loss_function(X, model[, y, reg])``."""
 
-    def __init__(
-        self,
-        loss_function: Callable[..., Any],
-        model: Model,
-        optimizer: optim.Optimizer,
-        reg: float,
-        augment_fn: Callable[[Array], Array] | None,
-        n_threads: int | None,
-    ) -> None:
-        self.params = check_trainable(model)
-        self._loss_function, self._augment = loss_function, _by_row(augment_fn)
-        self._optimizer, self._reg, self._threads = optimizer, reg, n_threads
+    loss_function: Callable[..., Any]
+    params: Model
+    optimizer: optim.Optimizer
+    reg: float
+    augment_fn: Callable[[Array], Array] | None
+    n_threads: int | None
+
+    def __post_init__(self) -> None:
+        check_trainable(self.params)
+        self._pipeline = pipeline_of(self.augment_fn)
 
     def data(self, X: Array, y: Array, names: tuple[str, str]) -> tuple[Array, Array]:
         """The arrays, where they are rows with labels."""
@@ -106,9 +94,11 @@ class CallableLoop:
         for step in range(first, last):
             rows = order[step * batch : (step + 1) * batch]
             X_batch = X[rows]
-            if self._augment is not None:
-                X_batch = self._augment(X_batch, rows, epoch)
-            result = self._loss_function(X_batch, self.params, y[rows], self._reg)
+            if self._pipeline is not None:
+                X_batch = self._pipeline(X_batch, indices=rows, epoch=epoch)
+            elif self.augment_fn is not None:
+                X_batch = self.augment_fn(X_batch)
+            result = self.loss_function(X_batch, self.params, y[rows], self.reg)
             try:
                 cost, grads = result
                 cost = float(cost)
@@ -118,7 +108,7 @@ class CallableLoop:
                     f"got {_validate.describe(result)}"
                 ) from None
             yield cost
-            self._optimizer.step(self.params, self._checked(grads), n_threads=self._threads)
+            self.optimizer.step(self.params, self._checked(grads), n_threads=self.n_threads)
 
     def _checked(self, grads: object) -> Model:
         if not isinstance(grads, Mapping):
@@ -139,7 +129,7 @@ class CallableLoop:
 
     def correct(self, X: Array, y: Array) -> int:
         """Rows whose label has the largest score."""
-        scores = self._loss_function(X, self.params)
+        scores = self.loss_function(X, self.params)
         if not isinstance(scores, np.ndarray) or scores.ndim != 2 or len(scores) != len(X):
             raise ValueError(
                 f"loss_function: expected scores of shape ({len(X)}, C) without labels, "
