@@ -88,9 +88,8 @@ def init_two_layer_model(
     >>> {name: p.shape for name, p in model.items()}
     {'W1': (3072, 50), 'b1': (50,), 'W2': (50, 10), 'b2': (10,)}
     """
-    names = ("input_size", "hidden_size", "output_size")
-    values = (input_size, hidden_size, output_size)
-    sizes = [_validate.whole(n, v, 1, 2**31 - 1) for n, v in zip(names, values, strict=True)]
+    given = {"input_size": input_size, "hidden_size": hidden_size, "output_size": output_size}
+    sizes = [_validate.whole(name, value, 1, 2**31 - 1) for name, value in given.items()]
     std = _validate.real("std", std, 0)
     dtype = _validate.float_dtype("dtype", dtype)
     key = seed_of(seed)
