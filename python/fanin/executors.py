@@ -59,14 +59,10 @@ class OnDisk:
     folder: str
     names: tuple[str, ...]
 
+    @lru_cache(maxsize=1)  # noqa: B019  as it is meant: the last files stay mapped
     def open(self) -> Arrays:
-        return _memory_map(self)
-
-
-@lru_cache(maxsize=1)
-def _memory_map(files: OnDisk) -> Arrays:
-    folder = Path(files.folder)
-    return {n: np.asarray(np.load(folder / f"{n}.npy", mmap_mode="r")) for n in files.names}
+        folder = Path(self.folder)
+        return {n: np.asarray(np.load(folder / f"{n}.npy", mmap_mode="r")) for n in self.names}
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from fanin.cli import shared
 from fanin.cli.options import list_of, number, real, whole
 
 REPORT = "report.html"
+GUIDE = ("start_from", "time_budget", "rounds", "until", "seed")  # as its arguments are called
 UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 
 
@@ -50,16 +51,12 @@ def run(args: argparse.Namespace) -> int:
             X,
             y,
             network=None if args.hidden is None else {"hidden": args.hidden},
-            start_from=args.start_from,
-            time_budget=args.time_budget,
-            rounds=args.rounds,
-            until=args.until,
             state=out,
             test_data=test,
-            seed=args.seed,
             n_threads=args.threads,
             progress=not (args.json or args.no_progress),
             callbacks=[lambda step: say(f"{step}\n")],
+            **{name: getattr(args, name) for name in GUIDE},
         )
     files = [REPORT]
     if report.network is not None:

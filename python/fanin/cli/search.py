@@ -18,6 +18,7 @@ from fanin.tuning.search.objective import PARAMETERS
 from fanin.tuning.space import plain
 
 TRIALS, PICTURE = "trials.jsonl", "search.png"
+SEARCH = ("strategy", "epochs", "prune", "seed")  # as its arguments are called
 WHOLE = ("hidden", "depth", "batch_size", "epochs", "seed")
 FINE_EPOCHS = 4  # times as many, in the second stage
 
@@ -52,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
     space, fixed = _space(args.params)
     out = shared.results_folder(args.out, f"search-{Path(args.data).stem}")
     say = shared.printer(args)
-    (X, y), (X_test, y_test), info = shared.load_data(args)
+    (X, y), test, info = shared.load_data(args)
     (X, y), validation = datasets.split(X, y, test_size=args.val_size, seed=args.seed)
     if "preprocess" not in {*space, *fixed}:
         fixed["preprocess"] = shared.auto_preprocess(X.reshape(len(X), -1))
@@ -65,29 +66,25 @@ def run(args: argparse.Namespace) -> int:
             space,
             (X, y),
             args.trials,
-            strategy=args.strategy,
-            epochs=args.epochs,
-            prune=args.prune,
             stages=[fine] if args.fine else [],
             validation_data=validation,
             log=out / TRIALS,
-            seed=args.seed,
             n_threads=args.threads,
             progress=not (args.json or args.no_progress),
             verbose=not (args.json or args.no_progress or sys.stderr.isatty()),
+            **{name: getattr(args, name) for name in SEARCH},
             **fixed,
         )
     except (ValueError, TypeError) as error:
         raise (UsageError(str(error)) if _about_options(str(error)) else error) from None
     config = {**shared.data_config(args, info, X), "options": shared.options_config(args)}
-    summary = {"out": str(out), **_results(result, (X_test, y_test), args.threads)}
-    files = _save(out, result, config | {"results": summary["results"]})
+    summary = _save(out, result, config, test, args.threads)
     say(str(result))
     for name, value in summary["results"].items():
         say(f"the best network's {name} accuracy: {100 * value['accuracy']:.2f} %")
-    say(f"saved in {out}: {', '.join(files)}")
+    say(f"saved in {out}: {', '.join(summary['files'])}")
     if args.json:
-        print(json.dumps(shared.without_nan({**summary, "files": files})))
+        print(json.dumps(shared.without_nan(summary)))
     if result.interrupted:
         raise KeyboardInterrupt(f"interrupted; the same command with --out {out} goes on")
     return 0 if result.best is not None else 1
@@ -145,26 +142,24 @@ def _value(text: str) -> Any:
     return None if text == "none" else text
 
 
-def _results(result: SearchResult, test: Any, n_threads: int | None) -> dict[str, Any]:
-    best = result.best
+def _save(
+    out: Path, result: SearchResult, config: dict[str, Any], test: Any, n_threads: int | None
+) -> dict[str, Any]:
+    """Writes what `fanin predict` reads, a picture, and the history of the best trial."""
     facts: dict[str, Any] = {
+        "out": str(out),
         "trials": {s: result.count(s) for s in ("done", "pruned", "diverged", "failed")},
         "edges": [str(edge) for edge in result.edges()],
         "best": None,
         "results": {},
     }
-    if best is not None and best.network is not None:
+    files = [TRIALS, "trials-2.jsonl"] if result.earlier else [TRIALS]
+    best = result.best
+    if best is not None and (net := best.network) is not None:
         params = plain(best.params)
         facts["best"] = {"trial": best.number, "params": params, result.monitor: best.score}
-        facts["results"] = {"test": best.network.evaluate(*test, n_threads=n_threads)}
-    return facts
-
-
-def _save(out: Path, result: SearchResult, config: dict[str, Any]) -> list[str]:
-    """Writes what `fanin predict` reads, a picture, and the history of the best trial."""
-    files = [TRIALS, "trials-2.jsonl"] if result.earlier else [TRIALS]
-    if result.best is not None and (net := result.best.network) is not None:
+        config["results"] = facts["results"] = {"test": net.evaluate(*test, n_threads=n_threads)}
         files += shared.save_network(out, net, net.history, config, curves=False)
     if result.trials:
         files += shared.save_picture(out / PICTURE, lambda: plots.search(result))
-    return files
+    return {**facts, "files": files}

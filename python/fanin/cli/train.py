@@ -154,14 +154,9 @@ def _fit(args: argparse.Namespace, net: MLP, parts: Parts, optimizer: optim.Opti
     X, y = parts["train"]
     given = {**vars(args), "optimizer": optimizer, **_augmentation(args, X.shape[1:3])}
     given["batch_size"] = args.batch_size or FitOptions.batch_size
-    return net.fit(
-        X,
-        y,
-        validation_data=parts.get("validation"),
-        progress=not (args.json or args.no_progress),
-        n_threads=args.threads,
-        **{name: given[name] for name in FIT},
-    )
+    options = {name: given[name] for name in FIT}
+    bar, judge = not (args.json or args.no_progress), parts.get("validation")
+    return net.fit(X, y, validation_data=judge, progress=bar, n_threads=args.threads, **options)
 
 
 def _checked_options(args: argparse.Namespace) -> optim.Optimizer:

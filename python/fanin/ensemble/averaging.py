@@ -10,6 +10,7 @@ import numpy as np
 from fanin import _validate
 from fanin._typing import Array
 from fanin.callbacks.base import Callback, Logs
+from fanin.ensemble.members import check_networks
 from fanin.network import MLP
 
 
@@ -147,12 +148,8 @@ def average_parameters(networks: Sequence[MLP]) -> MLP:
     Traceback (most recent call last):
     ValueError: networks: expected points of one run, got seed=1 at 1 and seed=0 at 0; ...
     """
-    networks = _validate.sequence("networks", networks, "a list of MLP")
-    if not networks:
-        raise ValueError("networks: expected at least one, got none")
-    for i, net in enumerate(networks):
-        if not isinstance(net, MLP):
-            raise TypeError(f"networks: expected MLP, got {type(net).__name__} at {i}")
+    networks = check_networks("networks", networks)
+    for i in range(len(networks)):
         for j in range(i):
             _require_one_run(networks, j, i)
     total = np.zeros(networks[0].get_parameters().shape)

@@ -64,6 +64,17 @@ class Member:
     rows: Rows | None = None
 
 
+def check_networks(name: str, networks: Sequence[MLP]) -> list[MLP]:
+    """`networks` as a list, where they are at least one MLP."""
+    given = list(_validate.sequence(name, networks, "a list of MLP"))
+    if not given:
+        raise ValueError(f"{name}: expected at least one, got none")
+    for i, net in enumerate(given):
+        if not isinstance(net, MLP):
+            raise TypeError(f"{name}: expected MLP, got {type(net).__name__} at {i}")
+    return given
+
+
 def train(
     data: InMemory | OnDisk, member: Member, n_threads: int, stop: threading.Event | None = None
 ) -> tuple[MLP, History]:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from fanin import _core, _validate, checkpoint, losses
 from fanin._typing import Array, Floats, PathLike
-from fanin.ensemble.members import Failure
+from fanin.ensemble.members import Failure, check_networks
 from fanin.network import MLP
 from fanin.network.passes import Targets
 
@@ -72,17 +72,13 @@ class Ensemble:
         weights: Sequence[float] | None = None,
         failures: Sequence[Failure] = (),
     ) -> None:
-        self.members: list[MLP] = list(_validate.sequence("members", members, "a list of MLP"))
-        if not self.members:
-            raise ValueError("members: expected at least one, got none")
+        self.members = check_networks("members", members)
+        first = self.members[0].dims
         for i, net in enumerate(self.members):
-            if not isinstance(net, MLP):
-                raise TypeError(f"members: expected MLP, got {type(net).__name__} at {i}")
-            ends = net.dims[0], net.dims[-1]
-            if ends != (self.members[0].dims[0], self.members[0].dims[-1]):
+            if (net.dims[0], net.dims[-1]) != (first[0], first[-1]):
                 raise ValueError(
-                    f"members: expected the inputs and outputs of the first, "
-                    f"{self.members[0].dims}, got {net.dims} at {i}"
+                    f"members: expected the inputs and outputs of the first, {first}, "
+                    f"got {net.dims} at {i}"
                 )
         self.combine = _validate.one_of("combine", combine, COMBINATIONS)
         self.weights = _mean_weights(weights, len(self.members))
@@ -176,9 +172,10 @@ class Ensemble:
             own_loss = names.pop() if len(names) == 1 else "softmax"
             result = _evaluate(own_loss, combined, y, predicted, n_threads)
         elif self.combine == "vote":
-            votes = np.eye(combined.shape[1])[predicted]
             result = _evaluate("softmax", combined, y, predicted, n_threads)
-            result["loss"] = 1.0 - _expectation(votes, y)
+            hard, soft = _targets(y, combined, "softmax")
+            right = predicted == hard if soft is None else soft[np.arange(len(soft)), predicted]
+            result["loss"] = 1.0 - float(np.mean(right))
         else:
             # Floored at the smallest float32, where a probability has been rounded to 0.
             logs = _core.map("log", np.maximum(combined, np.finfo(np.float32).tiny))
@@ -258,15 +255,13 @@ class Ensemble:
 
 
 def _mean_weights(weights: Sequence[float] | None, n: int) -> Floats:
-    if weights is None:
-        return np.full(n, 1 / n)
+    weights = [1.0] * n if weights is None else weights
     if len(weights) != n:
         raise ValueError(f"weights: expected {n}, one for each member, got {len(weights)}")
-    values = np.array([_validate.real("weights", w, 0) for w in weights])
-    total = sum(values.tolist())
-    if total == 0:
+    values = [_validate.real("weights", w, 0) for w in weights]
+    if not any(values):
         raise ValueError("weights: expected one above 0, got only zeros")
-    return np.asarray(values / total)
+    return np.array(values) / sum(values)
 
 
 def output(net: MLP, scores: Array, combine: str) -> Floats:
@@ -293,12 +288,4 @@ def _evaluate(
 
 
 def _targets(y: Array, scores: Array, loss: str) -> Targets:
-    n_rows, n_outputs = scores.shape
-    return losses.targets("y", y, n_rows, n_outputs, loss, scores.dtype)
-
-
-def _expectation(values: Floats, y: Array) -> float:
-    """The mean of each row's value at its label."""
-    hard, soft = _targets(y, values, "softmax")
-    right = values[np.arange(len(values)), hard] if soft is None else (values * soft).sum(axis=1)
-    return float(np.mean(right))
+    return losses.targets("y", y, len(scores), scores.shape[1], loss, scores.dtype)

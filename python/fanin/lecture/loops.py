@@ -12,6 +12,7 @@ import numpy as np
 
 from fanin import _core, _validate, optim
 from fanin._typing import Array
+from fanin._validate import describe
 from fanin.lecture.names import Model, check_model, two_layers
 from fanin.network import MLP
 from fanin.network.images import TrainingImages
@@ -19,15 +20,6 @@ from fanin.training.fit import CHUNK_SECONDS
 
 if TYPE_CHECKING:
     from fanin.augment import Compose
-
-
-def check_trainable(model: object) -> Model:
-    """`model`, where it can be updated in place."""
-    model = check_model(model)
-    for key, p in model.items():
-        if not p.flags.writeable:
-            raise ValueError(f"model[{key!r}]: expected a writable array, got a read-only one")
-    return model
 
 
 def pipeline_of(augment_fn: object) -> Compose | None:
@@ -72,18 +64,17 @@ class CallableLoop:
     n_threads: int | None
 
     def __post_init__(self) -> None:
-        check_trainable(self.params)
+        check_model(self.params, trained=True)
         self._pipeline = pipeline_of(self.augment_fn)
 
     def data(self, X: Array, y: Array, names: tuple[str, str]) -> tuple[Array, Array]:
         """The arrays, where they are rows with labels."""
         X, y = _validate.plain_array(names[0], X), _validate.plain_array(names[1], y)
         if X.ndim == 0 or len(X) == 0:
-            raise ValueError(f"{names[0]}: expected at least one row, got {_validate.describe(X)}")
+            raise ValueError(f"{names[0]}: expected at least one row, got {describe(X)}")
         if y.shape != X.shape[:1] or y.dtype.kind not in "iu":
             raise ValueError(
-                f"{names[1]}: expected ({len(X)},) whole numbers as labels, "
-                f"got {_validate.describe(y)}"
+                f"{names[1]}: expected ({len(X)},) whole numbers as labels, got {describe(y)}"
             )
         return X, y
 
@@ -104,15 +95,14 @@ class CallableLoop:
                 cost = float(cost)
             except (TypeError, ValueError):
                 raise TypeError(
-                    "loss_function: expected (loss, grads) for labels, "
-                    f"got {_validate.describe(result)}"
+                    f"loss_function: expected (loss, grads) for labels, got {describe(result)}"
                 ) from None
             yield cost
             self.optimizer.step(self.params, self._checked(grads), n_threads=self.n_threads)
 
     def _checked(self, grads: object) -> Model:
         if not isinstance(grads, Mapping):
-            raise TypeError(f"loss_function: expected grads, got {_validate.describe(grads)}")
+            raise TypeError(f"loss_function: expected grads, got {describe(grads)}")
         if grads.keys() != self.params.keys():
             raise ValueError(
                 f"loss_function: expected grads for {', '.join(self.params)}, "
@@ -133,7 +123,7 @@ class CallableLoop:
         if not isinstance(scores, np.ndarray) or scores.ndim != 2 or len(scores) != len(X):
             raise ValueError(
                 f"loss_function: expected scores of shape ({len(X)}, C) without labels, "
-                f"got {_validate.describe(scores)}"
+                f"got {describe(scores)}"
             )
         return int(np.count_nonzero(scores.argmax(axis=1) == y))
 
@@ -149,7 +139,7 @@ class NativeLoop:
         augment: Compose | None,
         n_threads: int | None,
     ) -> None:
-        W1, b1, W2, _ = two_layers(check_trainable(model))
+        W1, b1, W2, _ = two_layers(model, trained=True)
         self._net = MLP([len(W1), len(b1), W2.shape[1]], dtype=W1.dtype)
         self.params = self._net.params
         for name, p in self.params.items():

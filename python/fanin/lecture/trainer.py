@@ -11,6 +11,7 @@ import numpy as np
 
 from fanin import _core, _validate, optim
 from fanin._typing import Array, takes
+from fanin._validate import describe
 from fanin.lecture.loops import CallableLoop, NativeLoop, native_pipeline
 from fanin.lecture.names import Model, seed_of, two_layer_net
 from fanin.random import package_generator
@@ -140,18 +141,16 @@ class ClassifierTrainer:
             A copy; of the model as it was given, where validation never got one row right.
         stats : dict
             loss_history: the cost of each iteration. train_acc_history (on at most 1000 drawn
-            rows), val_acc_history, lr_history (after decay), acc_iterations: one value for each
-            evaluation, which come after the first iteration and at the end of each epoch.
-            iterations_per_epoch, best_val_acc. stop_reason: "all epochs done", or "diverged: ..."
-            where the cost was not finite or over `stop_ratio` times the first; the model is then
-            put back to the last evaluation's.
+            rows), val_acc_history, lr_history (after decay), acc_iterations: a value for each
+            evaluation, after the first iteration and each epoch. iterations_per_epoch,
+            best_val_acc. stop_reason: "all epochs done", or "diverged: ..." where the cost was not
+            finite or over `stop_ratio` times the first; the model is then the last evaluation's.
 
         Notes
         -----
-        After CS231n's ``classifier_trainer.py`` (2015), with these differences. Momentum keeps the
-        rate outside the velocity, see `fanin.optim.Momentum`. The state of the update rule belongs
-        to the call, so that one trainer trains models of any shapes. The only iteration of an epoch
-        ends it, the first one too. Fewer rows than `batch_size` still make one iteration.
+        After CS231n's ``classifier_trainer.py`` (2015), but: Momentum keeps the rate outside the
+        velocity, see `fanin.optim.Momentum`. The state of the update rule belongs to the call. The
+        only iteration of an epoch ends it. Fewer rows than `batch_size` still make one iteration.
 
         Examples
         --------
@@ -197,7 +196,7 @@ class ClassifierRun:
         given = {name: function for name, function in functions.items() if function is not None}
         for name, function in {"loss_function": loss_function, **given}.items():
             if not callable(function):
-                raise TypeError(f"{name}: expected a function, got {_validate.describe(function)}")
+                raise TypeError(f"{name}: expected a function, got {describe(function)}")
         _validate.threads(options.n_threads)
         self.seed, self.verbose = seed_of(options.seed), options.verbose
         reg = _validate.real("reg", options.reg, 0)
@@ -327,11 +326,9 @@ class Minibatches:
 
     def __init__(self, n: int, batch_size: int | None, sampling: str, seed: int) -> None:
         _validate.one_of("sampling", sampling, ["replacement", "epoch"])
-        if batch_size is not None:
-            batch_size = _validate.whole("batch_size", batch_size, 1)
-        self._n, self._seed = n, seed
+        self.size = n if batch_size is None else _validate.whole("batch_size", batch_size, 1)
         self._sampling = "all" if batch_size is None else sampling
-        self.size = n if batch_size is None else batch_size
+        self._n, self._seed = n, seed
         # The course's floor for draws; a permutation has every row once, the last step short.
         draws = self._sampling == "replacement"
         self.per_epoch = max(n // self.size, 1) if draws else -(-n // self.size)
