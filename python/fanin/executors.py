@@ -134,15 +134,8 @@ class Pool:
 
     Every call is ``function(data, task, n_threads)``, where ``data.open()`` gives the arrays. On
     threads of this process it also gets ``stop``, an event that is set when the calls should end.
-
-    Parameters
-    ----------
-    executor : concurrent.futures.Executor
-    arrays : dict of str to ndarray
-    noun : str
-        What the tasks are, for a warning: "members", "trials".
-    cores : int, optional
-        To be shared by the workers; by default `fanin.get_num_threads()`.
+    The workers share the cores, by default `fanin.get_num_threads()`. A warning names the tasks by
+    the noun.
     """
 
     def __init__(
@@ -242,10 +235,8 @@ class Pool:
                 future.cancel()
 
     def _submit(self, function: Function, task: Any) -> Future[Any]:
-        extra: dict[str, Any] = {}
-        if self.stop is not None:
-            extra["stop"] = self.stop
-        elif hasattr(self.executor, "_client"):
+        extra: dict[str, Any] = {} if self.stop is None else {"stop": self.stop}
+        if hasattr(self.executor, "_client"):
             extra["pure"] = False  # Dask: never the outcome of an earlier such task
         return self.executor.submit(function, self._data, task, self.n_threads, **extra)
 

@@ -76,9 +76,7 @@ def _pipeline(text: str, size: tuple[int, int] | None, seed: int | None) -> Comp
 
 
 def _images(data: str, count: int, seed: int) -> tuple[Array | list[Array], list[str]]:
-    """Some images and their labels, of anything that `train` takes, or of a folder with images of
-    any size. Each class comes once before any comes again.
-    """
+    """Images, each class once before any comes again, and labels; a folder's are of any size."""
     path = Path(data)
     if data not in datasets.NAMES and path.is_dir():
         return _from_folder(path, count, seed)

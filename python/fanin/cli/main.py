@@ -12,8 +12,6 @@ from typing import NoReturn
 from fanin._core import __version__
 from fanin.cli.options import UsageError
 
-__all__ = ["main"]
-
 # Each is a module beside this one, with `configure(parser)` and `run(args)`.
 COMMANDS = {
     "train": "train a network on a data set",

@@ -28,7 +28,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     folder = args.network if args.network.is_dir() else None
     net = MLP.load(args.network if folder is None else folder / NETWORK)
-    classes, columns = _class_and_column_names(folder, net.dims[-1])
+    classes, columns = _names(folder, net.dims[-1])
     X = datasets.features(args.data, feature_names=columns)
     soft = net.loss_name == "softmax"
     values = (net.predict_proba if soft else net.scores)(X, n_threads=args.threads)
@@ -50,10 +50,8 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _class_and_column_names(
-    folder: Path | None, n_classes: int
-) -> tuple[list[str], list[str] | None]:
-    """Those of the run in that folder; numbers, and no names of columns, where there is none."""
+def _names(folder: Path | None, n_classes: int) -> tuple[list[str], list[str] | None]:
+    """Of classes and columns, as the run in that folder has them; else numbers, and no columns."""
     if folder is None:
         return [str(i) for i in range(n_classes)], None
     path = folder / CONFIG

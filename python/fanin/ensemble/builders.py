@@ -186,10 +186,9 @@ def from_datasets(
     """
     network = _network_options("network", network)
     _validate.one_of("method", method, ["bootstrap", "folds"])
-    seeds = _seeds(seed, n_members)
+    networks = [{"dims": dims, **network, "seed": own} for own in _seeds(seed, n_members)]
     if method == "folds":
         _validate.whole("n_members", n_members, 2, len(_validate.plain_array("X", X)))
-    networks = [{"dims": dims, **network, "seed": own} for own in seeds]
     members = [
         Member(f"member {i}", options, fit_options, Rows(method, seed, i, n_members))
         for i, options in enumerate(networks)

@@ -281,8 +281,7 @@ def _evaluate(
     loss: str, scores: Array, y: Array, labels: Array, n_threads: int | None
 ) -> dict[str, float]:
     result = {"loss": losses.get(loss)(scores, y, n_threads=n_threads)[0]}
-    hard, _ = _targets(y, scores, loss)
-    if hard is not None:
+    if (hard := _targets(y, scores, loss)[0]) is not None:
         result["accuracy"] = float(np.mean(labels == hard))
     return result
 

@@ -110,10 +110,9 @@ class CallableLoop:
             )
         checked = {k: np.asarray(grads[k], p.dtype, order="C") for k, p in self.params.items()}
         for key, p in self.params.items():
-            if checked[key].shape != p.shape:
+            if (shape := checked[key].shape) != p.shape:
                 raise ValueError(
-                    f"loss_function: expected grads[{key!r}] of shape {p.shape}, "
-                    f"got {checked[key].shape}"
+                    f"loss_function: expected grads[{key!r}] of shape {p.shape}, got {shape}"
                 )
         return checked
 
