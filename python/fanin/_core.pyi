@@ -250,72 +250,121 @@ class BatchAugmenter:
         mixing: tuple[str, float, float, bool, int] | None,
     ) -> None: ...
 
+class Layer:
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        activation: str,
+        *,
+        keep: float = 1.0,
+        keep_weights: float = 1.0,
+    ) -> None: ...
+    @property
+    def inputs(self) -> int: ...
+    @property
+    def outputs(self) -> int: ...
+    @property
+    def keep(self) -> float: ...
+    @property
+    def keep_weights(self) -> float: ...
+
+class TrainingData:
+    def __init__(
+        self,
+        X: _Array,
+        mean: _Doubles | None = None,
+        scale: _Doubles | None = None,
+        labels: _Labels | None = None,
+        soft: _Array | None = None,
+        weights: _Array | None = None,
+    ) -> None: ...
+    def __len__(self) -> int: ...
+    @property
+    def X(self) -> _Array: ...  # noqa: N802
+    @property
+    def mean(self) -> _Doubles | None: ...
+    @property
+    def scale(self) -> _Doubles | None: ...
+    @property
+    def labels(self) -> _Labels | None: ...
+    @property
+    def soft(self) -> _Array | None: ...
+    @property
+    def weights(self) -> _Array | None: ...
+
+class TrainingJob:
+    data: TrainingData
+    order: _Indices
+    seed: int
+    budget: float
+    clip_norm: float
+    n_threads: int
+    epoch: int
+    first_stream: int
+    def __init__(
+        self,
+        *,
+        data: TrainingData,
+        order: _Indices,
+        batch: int,
+        seed: int,
+        budget: float,
+        clip_norm: float = 0.0,
+        n_threads: int = 0,
+        images: BatchAugmenter | None = None,
+    ) -> None: ...
+    @property
+    def batch(self) -> int: ...
+
+class Learner:
+    l2: float
+    lr: _Doubles
+    def __init__(
+        self,
+        *,
+        rule: Rule,
+        states: Sequence[_Array],
+        l2: float,
+        lr: _Doubles,
+        losses: _Doubles,
+        correct: _Indices,
+    ) -> None: ...
+    @property
+    def losses(self) -> _Doubles: ...
+    @property
+    def correct(self) -> _Indices: ...
+    @property
+    def steps(self) -> int: ...
+    @property
+    def diverged(self) -> bool: ...
+
 class _Engine:
     def __init__(
         self,
-        layers: Sequence[tuple[int, int, int, float, float]],
-        loss: int,
-        vanilla: bool,
-        row_masks: bool,
-        moments: bool,
+        layers: Sequence[Layer],
+        loss: str,
+        *,
+        vanilla: bool = False,
+        row_masks: bool = False,
+        moments: bool = False,
     ) -> None: ...
     @property
     def parameters(self) -> _Array: ...
     @property
     def offsets(self) -> list[tuple[int, int]]: ...
-    def train(
-        self,
-        X: _Array,
-        mean: _Array | None,
-        scale: _Array | None,
-        labels: _Labels | None,
-        soft: _Array | None,
-        weights: _Array | None,
-        order: _Indices,
-        batch: int,
-        first_step: int,
-        last_step: int,
-        seed: int,
-        first_stream: int,
-        rule: Rule,
-        states: Sequence[_Array],
-        lr: _Doubles,
-        l2: float,
-        clip_norm: float,
-        losses: _Doubles,
-        correct: _Indices,
-        n_threads: int,
-        budget: float,
-        images: BatchAugmenter | None = None,
-        epoch: int = 0,
-    ) -> tuple[int, bool]: ...
+    def train(self, job: TrainingJob, learner: Learner, first: int, last: int) -> None: ...
     def gradient(
         self,
-        X: _Array,
-        mean: _Array | None,
-        scale: _Array | None,
-        labels: _Labels | None,
-        soft: _Array | None,
-        weights: _Array | None,
+        data: TrainingData,
+        *,
         l2: float,
-        dropout: bool,
-        seed: int,
-        step: int,
+        seed: int = 0,
+        dropout_step: int | None = None,
         n_threads: int,
     ) -> tuple[float, _Array]: ...
-    def scores(
-        self, X: _Array, mean: _Array | None, scale: _Array | None, n_threads: int
-    ) -> _Array: ...
-    def evaluate(
-        self,
-        X: _Array,
-        mean: _Array | None,
-        scale: _Array | None,
-        labels: _Labels | None,
-        soft: _Array | None,
-        weights: _Array | None,
-        n_threads: int,
-    ) -> tuple[float, int]: ...
+    def scores(self, data: TrainingData, n_threads: int) -> _Array: ...
+    def evaluate(self, data: TrainingData, n_threads: int) -> tuple[float, int]: ...
 
 class Engine32(_Engine): ...
 class Engine64(_Engine): ...
@@ -323,36 +372,9 @@ class Engine64(_Engine): ...
 class _Many:
     def __init__(self, engines: Sequence[_Engine], batch: int) -> None: ...
     def train(
-        self,
-        X: _Array,
-        mean: _Array | None,
-        scale: _Array | None,
-        labels: _Labels | None,
-        soft: _Array | None,
-        weights: _Array | None,
-        order: _Indices,
-        first_step: int,
-        last_step: int,
-        seed: int,
-        first_stream: int,
-        rules: Sequence[Rule],
-        states: Sequence[Sequence[_Array]],
-        lr: Sequence[_Doubles],
-        l2: Sequence[float],
-        losses: Sequence[_Doubles],
-        correct: Sequence[_Indices],
-        diverged: Sequence[bool],
-        budget: float,
-    ) -> tuple[int, list[int], list[bool]]: ...
-    def evaluate(
-        self,
-        X: _Array,
-        mean: _Array | None,
-        scale: _Array | None,
-        labels: _Labels | None,
-        soft: _Array | None,
-        weights: _Array | None,
-    ) -> list[tuple[float, int]]: ...
+        self, job: TrainingJob, learners: Sequence[Learner], first: int, last: int
+    ) -> None: ...
+    def evaluate(self, data: TrainingData) -> list[tuple[float, int]]: ...
 
 class Many32(_Many): ...
 class Many64(_Many): ...

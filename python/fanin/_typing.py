@@ -13,6 +13,11 @@ import numpy.typing as npt
 
 Array = npt.NDArray[Any]
 Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+Bytes = npt.NDArray[np.uint8]
+Labels = npt.NDArray[np.int32]
+FloatArray = npt.NDArray[np.floating[Any]]  # float32 or float64
 PathLike = str | os.PathLike[str]
 
 P = ParamSpec("P")

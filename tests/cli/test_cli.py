@@ -7,11 +7,11 @@ import os
 import sys
 from pathlib import Path
 
+import children
 import numpy as np
 import pytest
 
 import fanin
-import processes
 from fanin import datasets
 from fanin.callbacks.history import History
 from fanin.cli import main
@@ -315,7 +315,7 @@ def test_a_command_does_not_import_what_others_need():
         main(["info"])
         print(sorted({"fanin.tuning", "fanin.plots", "fanin.chapters"} & set(sys.modules)))
     """
-    assert processes.printed_by(code).splitlines()[-1] == "[]"
+    assert children.printed_by(code).splitlines()[-1] == "[]"
 
 
 # bad input
@@ -408,7 +408,7 @@ def test_a_second_run_into_the_same_folder_replaces_the_first():
 
 def test_as_a_process():
     def run(*arguments):
-        return processes.run([sys.executable, "-m", "fanin.cli", *arguments])
+        return children.run([sys.executable, "-m", "fanin.cli", *arguments])
 
     done = run("train", "digits", "--epochs", "2", "--out", "run")
     assert done.returncode == 0, done.stderr

@@ -11,8 +11,8 @@ import pytest
 from interrupts import interrupted
 
 import fanin
-from fanin import diagnostics, initializers, layers
-from fanin.diagnostics import activation_statistics
+from fanin import initializers, layers
+from fanin.diagnostics import activation_statistics, activations
 from fanin.random import Generator, package_generator
 
 
@@ -69,7 +69,7 @@ def test_the_report_of_a_network(loss, monkeypatch):
         assert layer.counts.sum() == 500 * net.dims[number]
     dscores = fanin.losses.get(loss)(scores, y)[1] * 500
     assert last.gradient == pytest.approx(dscores.std(), rel=1e-9)
-    monkeypatch.setattr(diagnostics, "BLOCK", 1)  # 64 rows at a time
+    monkeypatch.setattr(activations, "BLOCK", 1)  # 64 rows at a time
     for whole, parts in zip(report.layers, net.activation_report(rows, y).layers, strict=True):
         np.testing.assert_allclose(saved(whole)[:7], saved(parts)[:7], rtol=1e-10, atol=1e-13)
         np.testing.assert_array_equal(whole.counts, parts.counts)

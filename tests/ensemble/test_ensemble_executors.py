@@ -19,11 +19,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from children import HANG
 
 import fanin
 from fanin import ensemble
 from fanin.callbacks import Callback
-from processes import HANG
 
 (X, y), TEST = fanin.datasets.load("digits")
 OPTIONS: dict[str, Any] = {

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from children import HANG
 from hypothesis import given, settings
 from hypothesis.extra import numpy as hnp
 
 from fanin import __version__, checkpoint
-from processes import HANG
 
 HEADER = {"kind": "network", "dims": [4, 3], "dtype": "float32"}
 ARRAYS = {

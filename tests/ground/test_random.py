@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from children import printed_by
 
 from fanin import _core
 from fanin.random import Generator, as_generator, package_generator
-from processes import printed_by
 
 SIZES = [0, 1, 15, 16, 17, 31, 32, 33, 63, 64, 65, 333]
 SEED, STREAM = 0x0123456789ABCDEF, 0x00FEDCBA98765432

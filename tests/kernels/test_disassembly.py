@@ -9,9 +9,9 @@ from pathlib import Path
 
 import kernel_builds
 import pytest
+from children import run
 
 from fanin import _core
-from processes import run
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 hot_loops = pytest.importorskip("benchmarks.hot_loops", reason="no benchmarks beside the tests")

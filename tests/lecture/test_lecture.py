@@ -20,9 +20,9 @@ from lecture_cases import (
     problem,
     train,
 )
+from reference import central_difference
 
 import fanin
-from conftest import central_difference
 from fanin import ClassifierTrainer, init_two_layer_model, layers, optim, two_layer_net
 
 LISTING = """

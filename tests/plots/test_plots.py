@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 matplotlib = pytest.importorskip("matplotlib")
+from children import printed_by  # noqa: E402
 from matplotlib.figure import Figure  # noqa: E402
 from plots_cases import run, skewed  # noqa: E402
 
 import fanin  # noqa: E402
 from fanin import diagnostics, plots  # noqa: E402
-from processes import printed_by  # noqa: E402
 
 
 def line(panel, label):

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import kernel_builds
 import pytest
+from children import HANG, run, run_python
 
 import fanin
 from fanin import _core
-from processes import HANG, run, run_python
 
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 

@@ -7,9 +7,8 @@ import shlex
 import sys
 from pathlib import Path
 
+import children
 import pytest
-
-import processes
 
 README = Path(__file__).parents[2] / "README.md"
 KOREAN = README.with_name("README.ko.md")
@@ -39,7 +38,7 @@ guide_counts_epochs(fanin.get_num_threads())
 
 
 def run(words: list[str], folder: Path) -> str:
-    done = processes.run(words, cwd=folder)
+    done = children.run(words, cwd=folder)
     assert done.returncode == 0, f"{shlex.join(words)}:\n{done.stderr}"
     return done.stdout
 

@@ -6,13 +6,15 @@ import json
 import textwrap
 from typing import Any
 
-from processes import HANG, printed_by
+from children import HANG, printed_by
 
-# The signal is sent by a thread that waits for the interpreter's lock. As the interpreter switches
-# threads only where the lock is given up, which the compiled function does and the code up to its
-# call does not, the function has begun when the signal comes and has not ended.
+# A thread that waits for the GIL sends the signal. With so long a switch interval it gets the GIL
+# only where it is released, which the compiled function does and the code up to its call does not:
+# the function has begun when the signal comes, and has not ended.
 CHILD = """
     import json, os, signal, sys, threading
+    from functools import partial
+    from itertools import starmap
     import numpy as np
     import fanin
     from fanin import _core
@@ -38,14 +40,14 @@ CHILD = """
     owner = getattr(_core, *path) if path else _core
     native = getattr(owner, name)
 
-    def counted(*arguments):
+    def counted(*arguments, **options):
         global calls
         calls += 1
         if calls == {call}:
             begun.release()
-        returned = []  # extend and map look for no signal before they have added what came back
+        returned = []  # extend looks for no signal before it has added what came back
         try:
-            returned.extend(map(native, *zip(arguments)))
+            returned.extend(starmap(partial(native, **options), [arguments]))
         except KeyboardInterrupt:
             result["inside"] = not returned
             raise

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from children import HANG
 
 import fanin
 from fanin import callbacks, checkpoint, optim
-from processes import HANG
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(300, 6)).astype(np.float32)

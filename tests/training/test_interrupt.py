@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from children import printed_by
 from interrupts import interrupted
-
-from processes import printed_by
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="sends SIGINT")
 

@@ -17,7 +17,7 @@ from fanin import _validate
 from fanin._runtime import get_num_threads
 from fanin._typing import Array
 from fanin.callbacks import History
-from fanin.callbacks.standard import open_bar
+from fanin.callbacks.progress import open_bar
 from fanin.executors import Arrays, InMemory, OnDisk, Pool, StopOnEvent, failure_reason
 from fanin.network import MLP
 from fanin.random import package_generator
@@ -28,7 +28,15 @@ SEED_STREAM, ROW_STREAM = 0xFFFF, 0xFFFE
 
 @dataclass(frozen=True)
 class Failure:
-    """A member that is not in the ensemble, and why."""
+    """A member that failed to train, and why.
+
+    Attributes
+    ----------
+    member : int
+        Its number.
+    name : str
+    reason : str
+    """
 
     member: int
     name: str

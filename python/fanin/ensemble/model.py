@@ -15,7 +15,6 @@ from fanin import _core, _validate, checkpoint, losses
 from fanin._typing import Array, Floats, PathLike
 from fanin.ensemble.members import Failure, check_networks
 from fanin.network import MLP
-from fanin.network.passes import Targets
 
 COMBINATIONS = ("probability", "logits", "vote")
 
@@ -286,5 +285,5 @@ def _evaluate(
     return result
 
 
-def _targets(y: Array, scores: Array, loss: str) -> Targets:
+def _targets(y: Array, scores: Array, loss: str) -> losses.Targets:
     return losses.targets("y", y, len(scores), scores.shape[1], loss, scores.dtype)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -14,12 +14,21 @@ from fanin.ensemble.members import Failure
 from fanin.ensemble.model import Ensemble, output
 from fanin.network import MLP
 
-if TYPE_CHECKING:
-    from fanin.tuning import Trial
+
+class TrialLike(Protocol):
+    """What is read of a trial of `fanin.tuning.search`."""
+
+    number: int
+
+    @property
+    def merit(self) -> float: ...
+
+    @property
+    def network(self) -> MLP | None: ...
 
 
 def from_search(
-    candidates: Sequence[MLP | tuple[MLP, float] | Trial],
+    candidates: Sequence[MLP | tuple[MLP, float] | TrialLike],
     X_val: Array | None = None,
     y_val: Array | None = None,
     *,

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fanin import _core, _validate, optim
+from fanin._core import TrainingData
 from fanin._typing import Array
 from fanin._validate import describe
 from fanin.lecture.names import Model, check_model, two_layers
 from fanin.network import MLP
-from fanin.network.images import TrainingImages
 from fanin.training.fit import CHUNK_SECONDS
+from fanin.training.images import TrainingImages
 
 if TYPE_CHECKING:
     from fanin.augment import Compose
@@ -144,7 +145,6 @@ class NativeLoop:
         for name, p in self.params.items():
             np.copyto(p, model[name])
         self._optimizer, self._reg, self._threads = optimizer, reg, n_threads
-        self._states = optimizer.arena_states(self._net._arena.size, W1.dtype)
         self._augment = augment
         self._images: _core.BatchAugmenter | None = None
 
@@ -152,48 +152,40 @@ class NativeLoop:
         """Rows and labels as the core takes them; the first call has those to train on."""
         if self._augment is not None and self._images is None:
             self._images = TrainingImages(self._net, X, False, self._augment, None).core
-        rows = self._net._rows(X, names[0])
+        rows = self._net.check_data(X, names=names).X
         return rows, _validate.labels(names[1], y, len(rows), self._net.dims[-1])
 
     def costs(
         self, X: Array, y: Array, order: Array, batch: int, first: int, last: int, epoch: int
     ) -> Iterator[float]:
         """The cost of each step; NaN ends them, and that step is not taken."""
-        costs, correct = np.empty(last), np.empty(last, np.int64)
-        rates = np.full(last, self._optimizer.lr)
-        diverged = False
-        while first < last and not diverged:
-            done, diverged = self._net._engine.train(
-                X,
-                *self._net._transform(X),
-                y,
-                None,
-                None,
-                order,
-                batch,
-                first,
-                last,
-                0,
-                0,
-                self._optimizer.rule,
-                self._states,
-                rates[first:],
-                self._reg,
-                0.0,
-                costs[first:],
-                correct[first:],
-                _validate.threads(self._threads),
-                CHUNK_SECONDS,
-                self._images,
-                epoch,
-            )
-            yield from costs[first : first + done].tolist()
-            first += done
-        if diverged:
+        net, steps = self._net, -(-len(order) // batch)
+        job = _core.TrainingJob(
+            data=net.inputs.transform(TrainingData(X, labels=y)),
+            order=order,
+            batch=batch,
+            seed=0,
+            n_threads=_validate.threads(self._threads),
+            budget=CHUNK_SECONDS,
+            images=self._images,
+        )
+        job.epoch = epoch
+        learner = _core.Learner(
+            rule=self._optimizer.rule,
+            states=self._optimizer.arena_states(net.arena.size, net.dtype),
+            l2=self._reg,
+            lr=np.full(steps, self._optimizer.lr),
+            losses=np.empty(steps),
+            correct=np.empty(steps, np.int64),
+        )
+        while first < last and not learner.diverged:
+            net.engine.train(job, learner, first, last)
+            yield from learner.losses[first : first + learner.steps].tolist()
+            first += learner.steps
+        if learner.diverged:
             yield math.nan
 
     def correct(self, X: Array, y: Array) -> int:
         """Rows whose label has the largest score."""
-        rows = self._net._rows(X)
-        result = self._net._evaluate(rows, (y, None), None, self._threads)
-        return round(result["accuracy"] * len(rows))
+        result = self._net.evaluate(X, y, n_threads=self._threads)
+        return round(result["accuracy"] * len(y))

@@ -86,3 +86,17 @@ class FitOptions:
 
 FIT_OPTIONS = tuple(f.name for f in fields(FitOptions))
 SEARCHABLE_FIT_OPTIONS = tuple(f.name for f in fields(FitOptions) if f.metadata)
+
+# Arguments of `MLP` that a search may vary, or an ensemble give its members: all but dims and seed.
+NETWORK_OPTIONS = (
+    "activation",
+    "init",
+    "output_init",
+    "loss",
+    "keep",
+    "dropout_mode",
+    "drop_connect",
+    "drop_connect_mask",
+    "drop_connect_inference",
+    "dtype",
+)

@@ -1,4 +1,4 @@
-"""What all optimizers share: hyperparameters, states, checks, saving."""
+"""The base class of optimizers: hyperparameters, states, checks, saving."""
 
 from __future__ import annotations
 
@@ -6,12 +6,11 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
-import numpy.typing as npt
 
 from fanin import _core
+from fanin._typing import Array
 from fanin._validate import describe, plain_array, real, threads
 
-Array = npt.NDArray[Any]
 Arrays = Array | Mapping[str, Array]
 Layout = tuple[tuple[int, ...], np.dtype[Any]]
 
@@ -19,7 +18,7 @@ _AVERAGES = ("rho", "alpha", "beta1", "beta2")
 
 
 class Optimizer:
-    """Base of all optimizers; not to be made itself.
+    """Base class of optimizers.
 
     Attributes
     ----------
@@ -32,7 +31,7 @@ class Optimizer:
     n_states : int
         Arrays of state kept for each array of parameters.
     hyperparameters : dict
-        All but the learning rate; they are fixed when the object is made.
+        All but the learning rate, fixed when the object is made.
     rule : _core.Rule
         The update as the core takes it, with its clock.
     """
@@ -87,17 +86,17 @@ class Optimizer:
         Parameters
         ----------
         params : ndarray or dict of str to ndarray
-            float32 or float64, C-contiguous, writable. All calls must give the same keys, shapes
-            and dtypes, since the states belong to them.
+            float32 or float64, C-contiguous, writable. Keys, shapes and dtypes must be the same in
+            all calls, since the states belong to them.
         grads : ndarray or dict of str to ndarray
-            The gradients, alike. They are not changed.
+            The gradients, with the same keys, shapes and dtypes. They are not changed.
         n_threads : int, optional
             The result does not depend on it.
 
         Raises
         ------
         ValueError, TypeError
-            Where the two do not fit each other or earlier steps. Nothing has been changed then.
+            Where they do not fit each other, or earlier steps. Nothing has been changed then.
         """
         numbers = self._lr, 0.0, 1.0, threads(n_threads)
         if self.rule.step(params, grads, self._states, *numbers):
@@ -138,7 +137,7 @@ class Optimizer:
         return self._states[""]
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything that the next step depends on: a copy, for `load_state_dict`.
+        """A copy of everything that the next step depends on, for `load_state_dict`.
 
         Keys: name, lr, hyperparameters, clock (the count of steps and running products, a dict of
         numbers), states (a list of arrays for each key of params; the key "" for a single array).
@@ -152,7 +151,7 @@ class Optimizer:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Puts back what `state_dict` gave: all later steps are the same, bit for bit."""
+        """Takes back what `state_dict` gave: all later steps are the same, bit for bit."""
         expected = ("name", "lr", "hyperparameters", "clock", "states")
         missing = [k for k in expected if k not in state]
         if missing:
@@ -189,7 +188,7 @@ def _checked(name: str, value: float | None) -> float | None:
 
 
 def named_arrays(name: str, arrays: object) -> dict[str, Array]:
-    """The arrays by key; a single one has the key ""."""
+    """The arrays by key; the key of a single array is ""."""
     if isinstance(arrays, Mapping):
         return {str(k): plain_array(f"{name}{label(str(k))}", a) for k, a in arrays.items()}
     return {"": plain_array(name, arrays)}

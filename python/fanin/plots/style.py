@@ -90,7 +90,13 @@ def title(panel: Axes, text: str) -> None:
 
 
 def save(fig: Figure, path: PathLike) -> None:
-    """Write a figure, whole or not at all; the suffix tells the format (png, pdf, svg, ...).
+    """Write a figure, whole or not at all.
+
+    Parameters
+    ----------
+    fig : matplotlib Figure
+    path : str or path
+        Its suffix tells the format (png, pdf, svg, ...).
 
     Raises
     ------

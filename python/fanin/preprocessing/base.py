@@ -1,4 +1,4 @@
-"""What transformers share: parameters, checks of data, scikit-learn's rules."""
+"""The base classes of transformers: parameters, checks of data, scikit-learn's conventions."""
 
 from __future__ import annotations
 
@@ -10,22 +10,19 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
-import numpy.typing as npt
 
 from fanin import _core
+from fanin._typing import Array, Floats
 from fanin._validate import data_rows, describe, plain_array, threads, whole
-
-Array = npt.NDArray[Any]
-Doubles = npt.NDArray[np.float64]
 
 
 class Transformer(ABC):
-    """Learns from rows, then transforms rows. Works in a scikit-learn Pipeline, without it too."""
+    """Learns from rows, then transforms rows; with or without scikit-learn, whose API it has."""
 
     n_threads: int | None
     n_features_in_: int
     n_samples_seen_: int
-    mean_: Doubles
+    mean_: Floats
     _private: tuple[str, ...] = ()  # what is learned beside the attributes that end in _
     _stored: tuple[str, ...] = ("mean_",)  # (D,) float64: with the parameters, all that transforms
     combines_columns: ClassVar[bool] = True  # a column of the result depends on several columns
@@ -159,7 +156,7 @@ class Transformer(ABC):
         wide = isinstance(X, np.ndarray) and X.dtype == np.float64
         return data_rows("X", X, columns, np.dtype(np.float64 if wide else np.float32))
 
-    def _centred(self, rows: Array, scale: Doubles | None = None) -> Array:
+    def _centred(self, rows: Array, scale: Floats | None = None) -> Array:
         return _core.centre_rows(rows, self.mean_, scale, self._threads)
 
 
@@ -169,18 +166,18 @@ class Columnwise(Transformer):
     combines_columns = False
 
     @abstractmethod
-    def mean_and_scale(self) -> tuple[Doubles, Doubles]:
+    def mean_and_scale(self) -> tuple[Floats, Floats]:
         """(mean, scale): `transform` gives ``(X - mean) * scale``."""
 
 
-def stored_array(name: str, array: Array, shape: tuple[int, ...]) -> Doubles:
+def stored_array(name: str, array: Array, shape: tuple[int, ...]) -> Floats:
     """An array of a file, where it is of that shape, finite and float64."""
     if array.shape != shape or array.dtype != np.float64 or not np.isfinite(array).all():
         raise ValueError(f"{name}: expected finite {shape} float64, got {describe(array)}")
     return array
 
 
-def column_mean(rows: Array, n_threads: int = 0) -> Doubles:
+def column_mean(rows: Array, n_threads: int = 0) -> Floats:
     """The mean of each column, in float64."""
     return _core.column_sums(rows, None, False, n_threads) / len(rows)
 

@@ -10,16 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 from clocks import guide_counts_epochs
+from guide_cases import blobs
 
 import fanin
 from fanin.tuning import Report, guide
-
-
-def blobs(n: int = 400, d: int = 8, classes: int = 3, seed: int = 0, spread: float = 1.2) -> Any:
-    rng = np.random.default_rng(seed)
-    y = np.arange(n) % classes
-    centres = np.random.default_rng(99).normal(size=(classes, d)) * spread
-    return (rng.normal(size=(n, d)) + centres[y]).astype(np.float32), y
 
 
 def run(*args: Any, **options: Any) -> Report:
@@ -248,6 +242,15 @@ def test_an_interrupted_guide_goes_on(tmp_path, whole):
     again = run(rounds=2, state=tmp_path)
     assert again.seconds > 0.9 * report.seconds
     assert np.array_equal(again.network.get_parameters(), whole.network.get_parameters())
+
+
+def test_an_interruption_before_the_last_step_leaves_no_trace(tmp_path):
+    at_once = run(rounds=2, state=tmp_path, seed=3)
+    assert at_once.step(7, 1).facts["settings"] != at_once.step(4).facts["settings"]
+    state = json.loads((tmp_path / "guide.json").read_text())
+    assert state["steps"].pop()["number"] == 8
+    (tmp_path / "guide.json").write_text(json.dumps(state))
+    assert facts_of(run(rounds=2, state=tmp_path, seed=3)) == facts_of(at_once)
 
 
 def test_a_search_that_was_cut_goes_on_from_its_log(tmp_path):

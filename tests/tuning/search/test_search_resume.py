@@ -15,11 +15,11 @@ from typing import Any
 
 import pytest
 import search_cases
+from children import HANG, printed_by, run_python
 from search_cases import TEST, X, y
 
 from fanin import tuning
 from fanin.tuning import choice, loguniform, search, uniform
-from processes import HANG, printed_by, run_python
 
 SPACE = {"lr": loguniform(1e-4, 1e4), "reg": loguniform(1e-5, 1e2)}
 OPTIONS = {**search_cases.OPTIONS, "epochs": 3, "optimizer": "momentum"}

@@ -113,12 +113,12 @@ class State:
         """A file of the folder."""
         return None if self.folder is None else self.folder / name
 
-    def keep(self, name: str, net: MLP) -> None:
+    def save_network(self, name: str, net: MLP) -> None:
         """Saves a network."""
         if (path := self.path(name)) is not None:
             net.save(path)
 
-    def kept(self, name: str) -> MLP | None:
+    def load_network(self, name: str) -> MLP | None:
         """A network that was saved; None where it was not."""
         path = self.path(name)
         return None if path is None or not path.exists() else MLP.load(path)
