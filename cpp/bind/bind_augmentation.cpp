@@ -227,8 +227,9 @@ void run(const Augmentation& aug, const py::object& given, const py::array& indi
   });
 }
 
-py::tuple draw(const Augmentation& aug, const py::array& indices, std::uint64_t epoch,
-               const py::array& heights, const py::array& widths) {
+Tuple<py::array, py::array> draw(const Augmentation& aug, const py::array& indices,
+                                 std::uint64_t epoch, const py::array& heights,
+                                 const py::array& widths) {
   const index n = indices.ndim() == 1 ? indices.shape(0) : any;
   const auto* numbers = sample_numbers(indices, n);
   const auto* height = read<std::int64_t>(heights, "heights", {n});

@@ -69,14 +69,14 @@ std::vector<Learner<T>> learners_of(const ManyEngines<T>& m, const std::vector<R
 }
 
 template <class T>
-py::tuple train(ManyEngines<T>& m, const py::array& x, const py::object& mean,
-                const py::object& scale, const py::object& labels, const py::object& soft,
-                const py::object& weights, const py::array& order, index first_step,
-                index last_step, std::uint64_t seed, std::uint64_t first_stream,
-                const std::vector<Rule*>& rules, const std::vector<std::vector<py::array>>& states,
-                const std::vector<py::array>& lr, const std::vector<double>& l2,
-                std::vector<py::array> losses, std::vector<py::array> correct,
-                const std::vector<bool>& diverged, double budget) {
+Tuple<index, std::vector<index>, std::vector<bool>> train(
+    ManyEngines<T>& m, const py::array& x, const py::object& mean, const py::object& scale,
+    const py::object& labels, const py::object& soft, const py::object& weights,
+    const py::array& order, index first_step, index last_step, std::uint64_t seed,
+    std::uint64_t first_stream, const std::vector<Rule*>& rules,
+    const std::vector<std::vector<py::array>>& states, const std::vector<py::array>& lr,
+    const std::vector<double>& l2, std::vector<py::array> losses, std::vector<py::array> correct,
+    const std::vector<bool>& diverged, double budget) {
   ManyJob<T> job{};
   job.data = data_of(m.first(), x, mean, scale, labels, soft, weights);
   job.order = read<std::int64_t>(order, "order", {any});

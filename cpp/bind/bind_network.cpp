@@ -23,13 +23,14 @@ void check_images(const Network<T>& net, const Data<T>& data, const BatchAugment
 }
 
 template <class T>
-py::tuple train(Engine<T>& e, const py::array& x, const py::object& mean, const py::object& scale,
-                const py::object& labels, const py::object& soft, const py::object& weights,
-                const py::array& order, index batch, index first_step, index last_step,
-                std::uint64_t seed, std::uint64_t first_stream, Rule& rule,
-                std::vector<py::array> states, const py::array& lr, double l2, double clip_norm,
-                py::array losses, py::array correct, int n_threads, double budget,
-                const BatchAugmenter* images, std::uint64_t epoch) {
+Tuple<index, bool> train(Engine<T>& e, const py::array& x, const py::object& mean,
+                         const py::object& scale, const py::object& labels, const py::object& soft,
+                         const py::object& weights, const py::array& order, index batch,
+                         index first_step, index last_step, std::uint64_t seed,
+                         std::uint64_t first_stream, Rule& rule, std::vector<py::array> states,
+                         const py::array& lr, double l2, double clip_norm, py::array losses,
+                         py::array correct, int n_threads, double budget,
+                         const BatchAugmenter* images, std::uint64_t epoch) {
   TrainingJob<T> job{};
   job.data = data_of(e.net, x, mean, scale, labels, soft, weights, images);
   BatchAugmentation augmentation{};
