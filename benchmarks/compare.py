@@ -1,7 +1,7 @@
 """fanin beside its peers: ``python -m benchmarks.compare [ROW ...] [--json FILE] [--rounds N]``.
 
 Each peer runs in processes of its own, one for each thread count; they are measured in turns,
-round by round, so that a change of the machine's mood meets all of them. The table has medians,
+round by round, so that drift of the machine affects all alike. The table has medians,
 each peer at its best thread count. A peer that is not installed is named and left out.
 """
 

@@ -1,4 +1,4 @@
-"""The data of the jobs: Fashion-MNIST where fanin finds it, else noise of the same shape."""
+"""Data: Fashion-MNIST where fanin finds it, else noise of its shape; CIFAR-10 from a file."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 FOLDER = "FANIN_BENCH_DATA"  # where `save` has put what the children of compare.py load
+CIFAR10 = "FANIN_CIFAR10"  # an .npz with x (N, 32, 32, 3) uint8 and y
 PARTS = ("X", "y", "X_test", "y_test")
 
 Array = npt.NDArray[Any]
@@ -48,6 +49,15 @@ def images() -> Data:
         else:
             return Data("Fashion-MNIST", _flat(X), y, _flat(X_test), y_test)
     return synthetic(60_000, 784, 10, name="synthetic, of Fashion-MNIST's shape")
+
+
+def cifar10() -> tuple[Array, Array] | None:
+    """Images (N, 32, 32, 3) and labels (N,) of the file that FANIN_CIFAR10 names, if it does."""
+    path = os.environ.get(CIFAR10)
+    if not path:
+        return None
+    with np.load(path, allow_pickle=False) as archive:
+        return archive["x"], archive["y"].astype(np.int64).ravel()
 
 
 def synthetic(

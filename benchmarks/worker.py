@@ -76,7 +76,7 @@ def environment(env: Mapping[str, str], threads: int, isa: str = "") -> dict[str
     """For a child: BLAS as NumPy ships it, and every library at that many threads."""
     kept = {name: value for name, value in env.items() if name not in UNSET}
     pools = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-    return kept | dict.fromkeys(pools, str(threads)) | peers.HELD_TO[isa]
+    return kept | dict.fromkeys(pools, str(threads)) | peers.ISA_ENVIRONMENT[isa]
 
 
 class Session:

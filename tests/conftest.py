@@ -1,24 +1,25 @@
-"""What the tests share: the grid of instruction sets and threads, and numerical gradients."""
+"""What the tests share: the grid of instruction sets and threads, places of data, a cluster."""
 
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
+import signal
 import textwrap
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-from hypothesis import settings
+from children import HANG, run_python
+from hypothesis import HealthCheck, settings
 
 from fanin import _core
 from fanin.datasets import named
 
-settings.register_profile("default", deadline=None)
-settings.register_profile("ci", deadline=None, derandomize=True)
+# A busy machine draws examples slowly.
+ANY_SPEED: dict[str, Any] = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
+settings.register_profile("default", **ANY_SPEED)
+settings.register_profile("ci", derandomize=True, **ANY_SPEED)
 settings.load_profile("ci" if os.environ.get("CI") else "default")
 
 ROOT = Path(__file__).parents[1]
@@ -26,11 +27,11 @@ ROOT = Path(__file__).parents[1]
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "slow: takes more than about ten seconds")
+    # A shell starts what runs in the background deaf to Ctrl-C, which some tests send.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def run_isa(
-    code: str, isa: str | None = None, threads: int | None = None, timeout: float = 300
-) -> str:
+def run_isa(code: str, isa: str | None = None, threads: int | None = None) -> str:
     """What a snippet prints in a fresh interpreter with that instruction set and thread count.
 
     The instruction set is chosen when fanin is imported, so each one takes a process.
@@ -41,14 +42,7 @@ def run_isa(
     code = textwrap.dedent(code)
     if threads is not None:
         code = f"import fanin\nfanin.set_num_threads({threads})\n{code}"
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        env=env,
-        capture_output=True,
-        text=True,
-        timeout=timeout,
-        check=False,
-    )
+    done = run_python(code, env=env)
     assert done.returncode == 0, f"isa={isa} threads={threads}:\n{done.stderr}"
     return done.stdout
 
@@ -75,22 +69,6 @@ def threads(request: pytest.FixtureRequest) -> Iterator[int]:
     fanin.set_num_threads(before)
 
 
-def central_difference(
-    f: Callable[[np.ndarray], float], x: np.ndarray, eps: float = 1e-6
-) -> np.ndarray:
-    """The gradient of f at x (float64, changed in place and put back) by central differences."""
-    gradient = np.empty_like(x)
-    for i in np.ndindex(x.shape):
-        middle = x[i]
-        x[i] = middle + eps
-        above = f(x)
-        x[i] = middle - eps
-        below = f(x)
-        x[i] = middle
-        gradient[i] = (above - below) / (2 * eps)
-    return gradient
-
-
 @pytest.fixture(scope="session")
 def sources() -> Path:
     """The checkout's folder; skips where the tests run without the C++ sources."""
@@ -110,8 +88,10 @@ def no_data_of_this_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.fixture(scope="module")
 def client() -> Iterator[Any]:
     """Of a Dask cluster of two workers."""
-    distributed = pytest.importorskip("distributed")
+    dask, distributed = (pytest.importorskip(name) for name in ("dask", "distributed"))
+    patience = dict.fromkeys(("connect", "tcp"), f"{HANG}s")
     with (
+        dask.config.set({"distributed.comm.timeouts": patience}),
         distributed.LocalCluster(
             n_workers=2,
             threads_per_worker=1,

@@ -48,7 +48,7 @@ def plain(node: ast.AST) -> None:
         with_default = node.args.args[-len(node.args.defaults) :]
         for argument, default in zip(with_default, node.args.defaults, strict=True):
             annotation = ast.unparse(argument.annotation or default)
-            if ast.unparse(default) == "None" and "None" not in annotation:
+            if ast.unparse(default) == "None" and not re.search("Any$|None", annotation):
                 argument.annotation = ast.Name(f"{annotation} | None")
 
 

@@ -6,15 +6,7 @@ the `JOBS` of each peer that can do it, and a row.
 
 from __future__ import annotations
 
-from benchmarks.jobs import (
-    augment,
-    dense,
-    diagnostics,
-    optimizer,
-    preprocessing,
-    random,
-    training,
-)
+from benchmarks.jobs import augment, dense, diagnostics, optimizer, preprocessing, random, training
 from benchmarks.jobs.augment import Augmented, Crop, Mix, ResizedCrop, TrainImages, Warp
 from benchmarks.jobs.dense import Backward, Dense
 from benchmarks.jobs.diagnostics import Experiment

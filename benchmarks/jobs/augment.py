@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,8 +16,7 @@ from benchmarks import data, images
 from benchmarks.jobs.row import Array, Bar, Job, Row, wrong_by
 
 MEAN, STD = (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)  # of CIFAR-10
-LOOKED_AT = 12  # images of an answer that are compared pixel by pixel
-CIFAR = "FANIN_CIFAR10"  # an .npz with x (N, 32, 32, 3) uint8 and y
+COMPARED = 12  # images of an answer that are compared pixel by pixel
 
 Drawn = Mapping[str, Array]
 
@@ -44,7 +42,7 @@ class Augment(Job):
             )
         if answer.drawn is None:
             return "shape and dtype"
-        some = range(0, len(answer.out), max(1, len(answer.out) // LOOKED_AT))
+        some = range(0, len(answer.out), max(1, len(answer.out) // COMPARED))
         errors = [np.abs(answer.out[i] - self.expected(i, answer.drawn)).mean() for i in some]
         return wrong_by(float(max(errors)), self.limit, "largest mean error of an image")
 
@@ -259,10 +257,9 @@ class TrainImages(Job):
 
     @cached_property
     def data(self) -> data.Data:
-        """CIFAR-10's where FANIN_CIFAR10 tells, else colours under noise."""
-        if path := os.environ.get(CIFAR):
-            with np.load(path) as archive:
-                X, y = archive["x"], archive["y"].astype(np.int64)
+        """CIFAR-10 where FANIN_CIFAR10 names it, else colours under noise."""
+        if (cifar10 := data.cifar10()) is not None:
+            X, y = cifar10
             return data.Data("CIFAR-10", X[: self.rows], y[: self.rows], X[-500:], y[-500:])
         rng = np.random.default_rng(5)
         y = rng.integers(0, 10, self.rows + 500)

@@ -80,11 +80,7 @@ ROWS = (
         bars=(Bar("limit", 2.5),),
     ),
     Row(
-        "epoch-100",
-        "epoch, 784-100-10, batch 200, Adam",
-        "s",
-        MEDIUM,
-        bars=(Bar("speedup", 2.0),),
+        "epoch-100", "epoch, 784-100-10, batch 200, Adam", "s", MEDIUM, bars=(Bar("speedup", 2.0),)
     ),
     Row(
         "epoch-1024",

@@ -26,7 +26,7 @@ PEERS = {  # name in the table -> (module here, what its user imports)
     "Numba": ("numba_", "numba"),
 }
 
-HELD_TO = {  # instruction set -> the variables that hold the peers to it
+ISA_ENVIRONMENT = {  # instruction set -> the variables that hold the peers to it
     "": {},
     "avx2": {
         "FANIN_ISA": "avx2",

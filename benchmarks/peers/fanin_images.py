@@ -8,16 +8,7 @@ from typing import Any
 import numpy as np
 
 import fanin
-from benchmarks.jobs import (
-    Array,
-    Augmented,
-    Crop,
-    Mix,
-    Prepared,
-    ResizedCrop,
-    TrainImages,
-    Warp,
-)
+from benchmarks.jobs import Array, Augmented, Crop, Mix, Prepared, ResizedCrop, TrainImages, Warp
 from benchmarks.jobs.augment import MEAN, STD, Augment, Drawn
 from fanin.augment import (
     ColorJitter,

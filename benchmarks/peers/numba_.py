@@ -12,7 +12,7 @@ from numba import njit, prange
 
 from benchmarks.jobs import Array, Crop, Mix, Prepared, ResizedCrop, Warp
 from benchmarks.jobs.augment import MEAN, STD, Drawn
-from benchmarks.peers.drawing import drawn_anew
+from benchmarks.peers.shared import drawn_anew
 
 
 def configure(threads: int) -> None:

@@ -7,7 +7,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from benchmarks.jobs import Array, Crop, Mix, Prepared
 from benchmarks.jobs.augment import MEAN, STD, Drawn
-from benchmarks.peers.drawing import drawn_anew
+from benchmarks.peers.shared import drawn_anew
 
 BLOCK = 32  # images whose products stay in cache
 
@@ -38,13 +38,13 @@ def crop(job: Crop) -> Prepared:
 
 def mix(job: Mix) -> Prepared:
     x, hot = job.images, np.eye(job.classes, dtype="f4")[job.y]
-    out, room = np.empty_like(x), np.empty_like(x[:BLOCK])
+    out, scratch = np.empty_like(x), np.empty_like(x[:BLOCK])
     before = np.roll(hot, 1, axis=0)
 
     def blend(share: np.float32) -> None:
         for begin in range(0, job.count, BLOCK):
             end = min(begin + BLOCK, job.count)
-            target, other = out[begin:end], room[: end - begin]
+            target, other = out[begin:end], scratch[: end - begin]
             np.multiply(x[begin:end], share, out=target)
             skip = 1 if begin == 0 else 0
             np.multiply(x[begin - 1 + skip : end - 1], 1 - share, out=other[skip:])

@@ -10,7 +10,7 @@ import numpy as np
 
 from benchmarks.jobs import Array, Crop, Mix, Prepared, ResizedCrop, Warp
 from benchmarks.jobs.augment import MEAN, STD, Drawn
-from benchmarks.peers.drawing import Team, drawn_anew
+from benchmarks.peers.shared import Team, drawn_anew
 
 LEVELS = np.arange(256, dtype=np.float32)
 
@@ -59,16 +59,18 @@ def resized_crop(job: ResizedCrop) -> Prepared:
         boxes, flips = drawn["box"].tolist(), drawn["flip"].tolist()
 
         def work(part: range) -> None:
-            room = np.empty((*size, 3), "u1")
+            scratch = np.empty((*size, 3), "u1")
             for i in part:
                 top, left, height, width = boxes[i]
                 window = job.images[i, top : top + height, left : left + width]
                 if flips[i]:
-                    cv2.flip(cv2.resize(window, size, dst=room, interpolation=method), 1, out[i])
+                    cv2.flip(cv2.resize(window, size, dst=scratch, interpolation=method), 1, out[i])
                 else:
                     cv2.resize(window, size, dst=out[i], interpolation=method)
                 if job.jitter is not None:
-                    jitter(out[i], drawn["factors"][i].tolist(), drawn["order"][i].tolist(), room)
+                    jitter(
+                        out[i], drawn["factors"][i].tolist(), drawn["order"][i].tolist(), scratch
+                    )
 
         TEAM.each(work, job.count)
         return out
@@ -76,7 +78,7 @@ def resized_crop(job: ResizedCrop) -> Prepared:
     return drawn_anew(job, apply)
 
 
-def jitter(image: Array, factors: list[float], order: list[int], room: Array) -> None:
+def jitter(image: Array, factors: list[float], order: list[int], scratch: Array) -> None:
     """In place: brightness and contrast by tables, saturation as a blend, hue as a shift of H."""
     for which in order:
         factor = factors[which]
@@ -88,14 +90,14 @@ def jitter(image: Array, factors: list[float], order: list[int], room: Array) ->
             cv2.LUT(image, table, dst=image)
         elif which == 2:
             grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
-            cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB, dst=room)
-            cv2.addWeighted(image, factor, room, 1 - factor, 0, dst=image)
+            cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB, dst=scratch)
+            cv2.addWeighted(image, factor, scratch, 1 - factor, 0, dst=image)
         else:
-            cv2.cvtColor(image, cv2.COLOR_RGB2HSV, dst=room)
+            cv2.cvtColor(image, cv2.COLOR_RGB2HSV, dst=scratch)
             tables = np.repeat(LEVELS.astype("u1")[:, None], 3, axis=1)
             tables[:, 0] = (LEVELS + 180 * factor) % 180
-            cv2.LUT(room, tables[None], dst=room)
-            cv2.cvtColor(room, cv2.COLOR_HSV2RGB, dst=image)
+            cv2.LUT(scratch, tables[None], dst=scratch)
+            cv2.cvtColor(scratch, cv2.COLOR_HSV2RGB, dst=image)
 
 
 def warp(job: Warp) -> Prepared:

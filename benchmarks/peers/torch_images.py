@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from benchmarks.jobs import Array, Crop, Mix, Prepared, ResizedCrop, TrainImages, Warp
 from benchmarks.jobs.augment import MEAN, STD, Drawn
-from benchmarks.peers.drawing import Team, drawn_anew
+from benchmarks.peers.shared import Team, drawn_anew
 
 
 class Windows:

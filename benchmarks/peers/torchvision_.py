@@ -11,7 +11,7 @@ from torchvision.transforms.v2 import functional
 
 from benchmarks.jobs import Array, Augmented, Crop, Mix, Prepared, ResizedCrop, Warp
 from benchmarks.jobs.augment import MEAN, STD, Drawn
-from benchmarks.peers.drawing import Team, drawn_anew
+from benchmarks.peers.shared import Team, drawn_anew
 
 BILINEAR = InterpolationMode.BILINEAR
 

@@ -3,8 +3,8 @@
 200 real runs on digits and Fashion-MNIST (without it, on digits alone), 50 of each kind: long
 enough, too short, overfitting by tiny data, underfitting by tiny width. Width, rate, batch,
 dropout, data and length are drawn at random for each. The verdict agrees where its first finding is
-the kind's name. The thresholds in `fanin.tuning.verdicts` were looked at on the runs of even number
-only; the accuracy that counts is that of the odd ones, and exit code 1 says that it is below 90 %.
+the kind's name. The thresholds of `fanin.tuning.loss_curve` were chosen on the runs of even number;
+the accuracy that counts is that of the odd ones. Exit code 1 where it is below 90 %.
 """
 
 from __future__ import annotations

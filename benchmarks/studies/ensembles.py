@@ -1,15 +1,14 @@
 """What ensembles gain, and what they cost: ``python -m benchmarks.studies.ensembles``.
 
-Each of the six kinds beside the mean of its members, in test accuracy, on Fashion-MNIST and on the
+Test accuracy of each of the six kinds beside the mean of its members, on Fashion-MNIST and on the
 CIFAR-10 images that the environment variable FANIN_CIFAR10 names (an .npz with x and y); then the
-time of eight members on two cores over that of one member on one core. Ends with exit code 1 where
-an ensemble is below its members' mean, the best gains less than a point, or the time is above 4.3.
+time of eight members on two cores over that of one member on one core. Exit code 1 where an
+ensemble is below its members' mean, the best gains less than a point, or the time is above 4.3.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
 import statistics
 import sys
 import time
@@ -19,20 +18,18 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 import fanin
 from benchmarks import data
+from benchmarks.data import Array
 from fanin import ensemble
-
-Array = npt.NDArray[Any]
 
 TIME_BAR, GAIN_BAR = 4.3, 0.01
 
 
 @dataclass(frozen=True)
 class Problem:
-    """Rows to train on, rows to select by, rows to judge by, and how long to train."""
+    """Training, validation and test rows, and how long to train."""
 
     name: str
     X: Array
@@ -66,11 +63,10 @@ def fashion() -> Problem:
 
 
 def cifar() -> Problem | None:
-    path = os.environ.get("FANIN_CIFAR10")
-    if not path:
+    images = data.cifar10()
+    if images is None:
         return None
-    with np.load(path, allow_pickle=False) as archive:
-        X, y = archive["x"], archive["y"].astype(np.int64).ravel()
+    X, y = images
     X = np.ascontiguousarray(X.reshape(len(X), -1))
     n = len(X)
     a, b = int(0.7 * n), int(0.8 * n)
@@ -125,8 +121,8 @@ def checkpoints(p: Problem) -> Outcome:
     )
 
 
-class Points(fanin.callbacks.Callback):
-    """The test accuracy at the end of each epoch that the average counts."""
+class AccuracyByEpoch(fanin.callbacks.Callback):
+    """Test accuracy at the end of each epoch that the average counts."""
 
     def __init__(self, problem: Problem, first: int) -> None:
         self.problem, self.first = problem, first
@@ -139,7 +135,7 @@ class Points(fanin.callbacks.Callback):
 
 def average(p: Problem, decay: float | None) -> Outcome:
     first = p.epochs // 2
-    points = Points(p, first)
+    points = AccuracyByEpoch(p, first)
     running = ensemble.ParameterAverage(decay, start=first)
     fanin.MLP(p.dims).fit(p.X, p.y, callbacks=[points, running], **p.options)
     return running.network().evaluate(*p.test)["accuracy"], points.accuracies

@@ -1,4 +1,4 @@
-"""Planted faults, and runs without any: ``python -m benchmarks.studies.guide_faults``.
+"""Planted faults, and healthy runs: ``python -m benchmarks.studies.guide_faults``.
 
 On digits, Fashion-MNIST (where fanin finds it) and the CIFAR-10 images that the variable
 FANIN_CIFAR10 names (an .npz with x and y). Each fault must be found by its name; and of 50 healthy
@@ -10,7 +10,6 @@ either fails.
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import time
 import warnings
@@ -21,6 +20,7 @@ from typing import Any
 import numpy as np
 
 import fanin
+from benchmarks.data import cifar10
 from fanin import datasets, tuning
 
 HEALTHY_RUNS, MOST_FALSE_ALARMS = 50, 3
@@ -50,9 +50,8 @@ def problems() -> dict[str, Data]:
             found[name] = datasets.load(name)[0]
         except OSError:
             print(f"{name}: not found, left out")
-    if path := os.environ.get("FANIN_CIFAR10"):
-        with np.load(path, allow_pickle=False) as archive:
-            found["cifar10"] = archive["x"], archive["y"].astype(np.int64).ravel()
+    if (images := cifar10()) is not None:
+        found["cifar10"] = images
     return {name: (X.reshape(len(X), -1), y) for name, (X, y) in found.items()}
 
 

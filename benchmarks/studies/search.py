@@ -1,8 +1,8 @@
 """The lecture's coarse search against its peers, and the overhead of a search.
 
 ``python -m benchmarks.studies.search``: 100 random trials (lr 10^U(-6,-3), reg 10^U(-5,5)) of 5
-epochs of 3072-50-10, batch 100, momentum, on 4,000 CIFAR-10 images with 1,000 to validate, from the .npz (x,
-y) that FANIN_CIFAR10 names, else noise of that shape. The peers, scikit-learn's MLPClassifier and
+epochs of 3072-50-10, batch 100, momentum, on 4,000 CIFAR-10 images with 1,000 to validate, from
+the .npz (x, y) that FANIN_CIFAR10 names, else noise of that shape. The peers, MLPClassifier and
 PyTorch, are driven by joblib over 2 processes of one thread each, are given float32 rows made
 beforehand, and validate once, at the end; fanin starts from uint8 and validates after each epoch.
 Then 10,000 trials of a function that does nothing, with and without a log. Ends with exit code 1
@@ -23,27 +23,24 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from benchmarks import roof
-
-Array = npt.NDArray[Any]
+from benchmarks.data import Array, cifar10
 
 SPEED_BAR, ROOF_BAR, OVERHEAD_BAR = 4.0, 0.6, 5.0
 HIDDEN, EPOCHS, BATCH, CLASSES = 50, 5, 100, 10
 TRAIN, VALIDATION = 4000, 1000
 
 
-def images() -> tuple[str, Array, Array]:
-    path = os.environ.get("FANIN_CIFAR10")
+def training_data() -> tuple[str, Array, Array]:
     n = TRAIN + VALIDATION
-    if path is None:
+    images = cifar10()
+    if images is None:
         rng = np.random.default_rng(0)
         X = rng.integers(0, 256, (n, 3072), dtype=np.uint8)
         return "noise", X, rng.integers(0, CLASSES, n)
-    with np.load(path, allow_pickle=False) as archive:
-        X, y = archive["x"][:n], archive["y"][:n].ravel()
-    return "CIFAR-10", np.ascontiguousarray(X.reshape(n, -1)), y.astype(np.int64)
+    X, y = images
+    return "CIFAR-10", np.ascontiguousarray(X[:n].reshape(n, -1)), y[:n]
 
 
 def space() -> Any:
@@ -155,7 +152,7 @@ def with_joblib(
 
 def coarse_search(n_trials: int, rounds: int) -> bool:
     """Prints who took how long; whether fanin is as far ahead as its bars."""
-    name, X, y = images()
+    name, X, y = training_data()
     print(f"{n_trials} trials x {EPOCHS} epochs of 3072-{HIDDEN}-{CLASSES}, {name}")
     times: dict[str, list[float]] = {"fanin": [], **{peer: [] for peer in PEERS}}
     found: dict[str, float] = {}

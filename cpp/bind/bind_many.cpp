@@ -1,8 +1,8 @@
 #include "engine/network/many.hpp"
 
 #include "bind/engine.hpp"
-#include "bind/rule.hpp"
 #include "bind/signals.hpp"
+#include "bind/training_job.hpp"
 
 namespace fanin::bind {
 
@@ -40,75 +40,51 @@ struct ManyEngines {
 };
 
 template <class T>
-std::vector<Learner<T>> learners_of(const ManyEngines<T>& m, const std::vector<Rule*>& rules,
-                                    const std::vector<std::vector<py::array>>& states,
-                                    const std::vector<py::array>& lr, const std::vector<double>& l2,
-                                    std::vector<py::array>& losses, std::vector<py::array>& correct,
-                                    const std::vector<bool>& diverged, index steps) {
-  const std::size_t n = m.engines.size();
-  for (const std::size_t size : {rules.size(), states.size(), lr.size(), l2.size(), losses.size(),
-                                 correct.size(), diverged.size()}) {
-    if (size != n) throw py::value_error("train: expected lists of one item for each network");
-  }
-  std::vector<Learner<T>> learners(n);
-  for (std::size_t i = 0; i < n; ++i) {
-    Learner<T>& l = learners[i];
-    l.rule = rules[i]->spec;
-    l.clock = rules[i]->clock;
-    for (std::size_t s = 0; s < states[i].size() && s < 3; ++s) {
-      py::array state = states[i][s];
-      l.states[s] = write<T>(state, "optimizer state", {m.engines[i]->net.size()});
-    }
-    l.lr = read<double>(lr[i], "lr", {steps});
-    l.l2 = l2[i];
-    l.losses = write<double>(losses[i], "losses", {steps});
-    l.correct = write<std::int64_t>(correct[i], "correct", {steps});
-    l.diverged = diverged[i];
-  }
-  return learners;
-}
-
-template <class T>
-Tuple<index, std::vector<index>, std::vector<bool>> train(
-    ManyEngines<T>& m, const py::array& x, const py::object& mean, const py::object& scale,
-    const py::object& labels, const py::object& soft, const py::object& weights,
-    const py::array& order, index first_step, index last_step, std::uint64_t seed,
-    std::uint64_t first_stream, const std::vector<Rule*>& rules,
-    const std::vector<std::vector<py::array>>& states, const std::vector<py::array>& lr,
-    const std::vector<double>& l2, std::vector<py::array> losses, std::vector<py::array> correct,
-    const std::vector<bool>& diverged, double budget) {
+void train(ManyEngines<T>& m, const TrainingJob& given, const std::vector<Learner*>& learners,
+           index first, index last) {
+  const TrainingJob held = given;  // the arrays, also where another thread sets others meanwhile
   ManyJob<T> job{};
-  job.data = data_of(m.first(), x, mean, scale, labels, soft, weights);
-  job.order = read<std::int64_t>(order, "order", {any});
-  job.n_order = order.shape(0);
-  job.batch = m.many.batch();
-  job.first_step = first_step;
-  job.last_step = last_step;
-  job.seed = seed;
-  job.first_stream = first_stream;
-  job.budget = budget;
-  auto learners =
-      learners_of(m, rules, states, lr, l2, losses, correct, diverged, last_step - first_step);
+  fill_shared(job, m.first(), held, first, last);
+  if (held.batch != m.many.batch()) {
+    throw py::value_error("batch: expected " + std::to_string(m.many.batch()) + ", got " +
+                          std::to_string(held.batch));
+  }
+  if (learners.size() != m.engines.size()) {
+    throw py::value_error("learners: expected one for each network");
+  }
+  std::vector<Learner> own;
+  std::vector<fanin::Learner<T>> native;
+  for (std::size_t i = 0; i < learners.size(); ++i) {
+    own.push_back(*learners[i]);
+    const index size = m.engines[i]->net.size();
+    native.push_back(learner_of<T>(own.back(), size, held.steps(), first));
+  }
   std::vector<std::unique_ptr<Training<T>>> permits;
   for (Engine<T>* e : m.engines) permits.push_back(std::make_unique<Training<T>>(*e));
-  index done = 0;
   const auto put_clocks_back = [&] {
-    for (std::size_t i = 0; i < rules.size(); ++i) rules[i]->clock = learners[i].clock;
+    for (std::size_t i = 0; i < own.size(); ++i) own[i].own_rule().clock = native[i].clock;
   };
   try {
-    without_gil([&] { done = m.many.train(job, learners, poll_signals); });
+    without_gil([&] { m.many.train(job, native, poll_signals); });
   } catch (...) {
     put_clocks_back();
     throw;
   }
   put_clocks_back();
-  std::vector<index> steps;
-  std::vector<bool> ended;
-  for (const Learner<T>& l : learners) {
-    steps.push_back(l.steps);
-    ended.push_back(l.diverged);
+  for (std::size_t i = 0; i < learners.size(); ++i) {
+    learners[i]->steps = native[i].steps;
+    learners[i]->diverged = native[i].diverged;
   }
-  return py::make_tuple(done, steps, ended);
+}
+
+template <class T>
+std::vector<std::pair<double, index>> evaluate(ManyEngines<T>& m, const TrainingData& data) {
+  const Data<T> d = targeted_data_of(m.first(), data);
+  std::vector<Evaluation> results;
+  without_gil([&] { results = m.many.evaluate(d, poll_signals); });
+  std::vector<std::pair<double, index>> pairs;
+  for (const Evaluation& r : results) pairs.emplace_back(r.loss, r.correct);
+  return pairs;
 }
 
 template <class T>
@@ -117,26 +93,11 @@ void bind_many_of(py::module_& m, const char* name) {
   py::class_<M>(m, name)
       .def(py::init<const std::vector<Engine<T>*>&, index>(), py::arg("engines"), py::arg("batch"),
            py::keep_alive<1, 2>())
-      .def("train", &train<T>, py::arg("X"), py::arg("mean"), py::arg("scale"), py::arg("labels"),
-           py::arg("soft"), py::arg("weights"), py::arg("order"), py::arg("first_step"),
-           py::arg("last_step"), py::arg("seed"), py::arg("first_stream"), py::arg("rules"),
-           py::arg("states"), py::arg("lr"), py::arg("l2"), py::arg("losses"), py::arg("correct"),
-           py::arg("diverged"), py::arg("budget"),
-           "(steps, whole steps of each network, who has diverged): steps of an epoch until the "
-           "budget in seconds is spent.")
-      .def(
-          "evaluate",
-          [](M& e, const py::array& x, const py::object& mean, const py::object& scale,
-             const py::object& labels, const py::object& soft, const py::object& weights) {
-            const Data<T> d = data_of(e.first(), x, mean, scale, labels, soft, weights);
-            std::vector<Evaluation> results;
-            without_gil([&] { results = e.many.evaluate(d, poll_signals); });
-            std::vector<std::pair<double, index>> pairs;
-            for (const Evaluation& r : results) pairs.emplace_back(r.loss, r.correct);
-            return pairs;
-          },
-          py::arg("X"), py::arg("mean"), py::arg("scale"), py::arg("labels"), py::arg("soft"),
-          py::arg("weights"), "(mean loss, rows predicted right) of each network.");
+      .def("train", &train<T>, py::arg("job"), py::arg("learners"), py::arg("first"),
+           py::arg("last"),
+           "As `train` of a network, with a learner for each; who has diverged takes no part.")
+      .def("evaluate", &evaluate<T>, py::arg("data"),
+           "(mean loss, rows predicted right) of each network.");
 }
 
 }  // namespace

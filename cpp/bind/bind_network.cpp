@@ -1,14 +1,19 @@
 #include <pybind11/stl.h>
 
-#include <algorithm>
+#include <optional>
 
 #include "bind/engine.hpp"
-#include "bind/rule.hpp"
+#include "bind/names.hpp"
 #include "bind/signals.hpp"
+#include "bind/training_job.hpp"
 
 namespace fanin::bind {
 
 namespace {
+
+constexpr const char* activation_names[] = {"identity", "relu",    "leaky_relu", "elu",
+                                            "gelu",     "sigmoid", "tanh"};
+constexpr const char* loss_names[] = {"softmax", "svm", "mse"};
 
 template <class T>
 void check_images(const Network<T>& net, const Data<T>& data, const BatchAugmentation& images) {
@@ -23,61 +28,85 @@ void check_images(const Network<T>& net, const Data<T>& data, const BatchAugment
 }
 
 template <class T>
-Tuple<index, bool> train(Engine<T>& e, const py::array& x, const py::object& mean,
-                         const py::object& scale, const py::object& labels, const py::object& soft,
-                         const py::object& weights, const py::array& order, index batch,
-                         index first_step, index last_step, std::uint64_t seed,
-                         std::uint64_t first_stream, Rule& rule, std::vector<py::array> states,
-                         const py::array& lr, double l2, double clip_norm, py::array losses,
-                         py::array correct, int n_threads, double budget,
-                         const BatchAugmenter* images, std::uint64_t epoch) {
-  TrainingJob<T> job{};
-  job.data = data_of(e.net, x, mean, scale, labels, soft, weights, images);
+void train(Engine<T>& e, const TrainingJob& given, Learner& learner, index first, index last) {
+  const TrainingJob held = given;  // the arrays, also where another thread sets others meanwhile
+  Learner own = learner;
+  fanin::TrainingJob<T> job{};
+  fill_shared(job, e.net, held, first, last);
   BatchAugmentation augmentation{};
-  if (images) {
-    augmentation = images->at(epoch);
+  if (const BatchAugmenter* images = held.augmenter()) {
+    augmentation = images->at(held.epoch);
     check_images(e.net, job.data, augmentation);
     job.augmentation = &augmentation;
   }
-  job.order = read<std::int64_t>(order, "order", {any});
-  job.n_order = order.shape(0);
-  job.batch = batch;
-  job.first_step = first_step;
-  job.last_step = last_step;
-  job.seed = seed;
-  job.first_stream = first_stream;
-  job.rule = rule.spec;
-  job.clock = rule.clock;
-  for (std::size_t s = 0; s < states.size() && s < 3; ++s) {
-    job.states[s] = write<T>(states[s], "optimizer state", {e.net.size()});
-  }
-  const index steps = last_step - first_step;
-  job.lr = read<double>(lr, "lr", {steps});
-  double* loss_out = write<double>(losses, "losses", {steps});
-  auto* correct_out = write<std::int64_t>(correct, "correct", {steps});
-  job.l2 = l2;
-  job.clip_norm = clip_norm;
-  job.threads = n_threads;
-  job.budget = budget;
+  const fanin::Learner<T> l = learner_of<T>(own, e.net.size(), held.steps(), first);
+  job.rule = l.rule;
+  job.clock = l.clock;
+  std::copy(std::begin(l.states), std::end(l.states), job.states);
+  job.lr = l.lr;
+  job.l2 = l.l2;
+  job.clip_norm = held.clip_norm;
+  job.threads = held.n_threads;
   const Training<T> permit(e);
-  Trainer<T>& trainer = e.trainer_for(batch);
+  Trainer<T>& trainer = e.trainer_for(held.batch);
   TrainingProgress progress;
   try {
-    without_gil([&] { progress = trainer.run(job, loss_out, correct_out, poll_signals); });
+    without_gil([&] { progress = trainer.run(job, l.losses, l.correct, poll_signals); });
   } catch (...) {
-    rule.clock = job.clock;
+    own.own_rule().clock = job.clock;
     throw;
   }
-  rule.clock = job.clock;
-  return py::make_tuple(progress.steps, progress.diverged);
+  own.own_rule().clock = job.clock;
+  learner.steps = progress.steps;
+  learner.diverged = progress.diverged;
+}
+
+template <class T>
+Tuple<double, py::array_t<T>> gradient(Engine<T>& e, const TrainingData& data, double l2,
+                                       std::uint64_t seed,
+                                       std::optional<std::uint64_t> dropout_step, int n_threads) {
+  const Data<T> d = targeted_data_of(e.net, data);
+  py::array_t<T> gradient(e.net.size());
+  T* g = gradient.mutable_data();
+  std::fill_n(g, e.net.size(), T(0));
+  const typename Network<T>::DropoutKey key{seed, dropout_step.value_or(0), 0};
+  Trainer<T> trainer(e.net, d.n);  // of its own: a fit may be running
+  Evaluation result;
+  without_gil([&] {
+    result = trainer.gradient(d, l2, g, n_threads, dropout_step ? &key : nullptr, poll_signals);
+  });
+  return py::make_tuple(result.loss, gradient);
+}
+
+template <class T>
+py::array_t<T> scores(const Engine<T>& e, const TrainingData& data, int n_threads) {
+  const Data<T> d = data_of(e.net, data);
+  py::array_t<T> out({d.n, e.net.out()});
+  T* to = out.mutable_data();
+  without_gil([&] { e.net.scores(d, to, n_threads, poll_signals); });
+  return out;
+}
+
+template <class T>
+Tuple<double, index> evaluate(const Engine<T>& e, const TrainingData& data, int n_threads) {
+  const Data<T> d = targeted_data_of(e.net, data);
+  Evaluation result;
+  without_gil([&] { result = e.net.evaluate(d, n_threads, poll_signals); });
+  return py::make_tuple(result.loss, result.correct);
 }
 
 template <class T>
 void bind_engine(py::module_& m, const char* name) {
   using E = Engine<T>;
   py::class_<E>(m, name)
-      .def(py::init<const typename E::Specs&, int, bool, bool, bool>(), py::arg("layers"),
-           py::arg("loss"), py::arg("vanilla"), py::arg("row_masks"), py::arg("moments"))
+      .def(py::init([](std::vector<LayerSpec> layers, const std::string& loss, bool vanilla,
+                       bool row_masks, bool moments) {
+             return std::make_unique<E>(std::move(layers),
+                                        static_cast<Loss>(choice("loss", loss, loss_names)),
+                                        Dropping{vanilla, row_masks, moments});
+           }),
+           py::arg("layers"), py::arg("loss"), py::kw_only(), py::arg("vanilla") = false,
+           py::arg("row_masks") = false, py::arg("moments") = false)
       .def_property_readonly(
           "parameters",
           [](py::object self) {
@@ -95,63 +124,111 @@ void bind_engine(py::module_& m, const char* name) {
             return offsets;
           },
           "(weights, biases) of each layer: where they begin in the arena.")
-      .def("train", &train<T>, py::arg("X"), py::arg("mean"), py::arg("scale"), py::arg("labels"),
-           py::arg("soft"), py::arg("weights"), py::arg("order"), py::arg("batch"),
-           py::arg("first_step"), py::arg("last_step"), py::arg("seed"), py::arg("first_stream"),
-           py::arg("rule"), py::arg("states"), py::arg("lr"), py::arg("l2"), py::arg("clip_norm"),
-           py::arg("losses"), py::arg("correct"), py::arg("n_threads"), py::arg("budget"),
-           py::arg("images") = nullptr, py::arg("epoch") = 0,
-           "(steps done, diverged): steps of an epoch until the budget in seconds is spent.")
+      .def("train", &train<T>, py::arg("job"), py::arg("learner"), py::arg("first"),
+           py::arg("last"),
+           "Steps first .. last - 1 of an epoch until the job's budget is spent; what came of them "
+           "is in the learner.")
       .def(
-          "gradient",
-          [](E& e, const py::array& x, const py::object& mean, const py::object& scale,
-             const py::object& labels, const py::object& soft, const py::object& weights, double l2,
-             bool dropout, std::uint64_t seed, std::uint64_t step, int n_threads) {
-            const Data<T> d = data_of(e.net, x, mean, scale, labels, soft, weights);
-            py::array_t<T> gradient(e.net.size());
-            std::fill_n(gradient.mutable_data(), e.net.size(), T(0));
-            T* g = gradient.mutable_data();
-            const typename Network<T>::DropoutKey key{seed, step, 0};
-            Trainer<T> trainer(e.net, d.n);  // of its own: a fit may be running
-            Evaluation result;
-            without_gil([&] {
-              result =
-                  trainer.gradient(d, l2, g, n_threads, dropout ? &key : nullptr, poll_signals);
-            });
-            return py::make_tuple(result.loss, gradient);
-          },
-          py::arg("X"), py::arg("mean"), py::arg("scale"), py::arg("labels"), py::arg("soft"),
-          py::arg("weights"), py::arg("l2"), py::arg("dropout"), py::arg("seed"), py::arg("step"),
-          py::arg("n_threads"), "(loss, gradient in the arena's layout) over all rows.")
-      .def(
-          "scores",
-          [](const E& e, const py::array& x, const py::object& mean, const py::object& scale,
-             int n_threads) {
-            const Data<T> d = data_of(e.net, x, mean, scale, py::none(), py::none(), py::none());
-            py::array_t<T> out({d.n, e.net.out()});
-            T* to = out.mutable_data();
-            without_gil([&] { e.net.scores(d, to, n_threads, poll_signals); });
-            return out;
-          },
-          py::arg("X"), py::arg("mean"), py::arg("scale"), py::arg("n_threads"),
-          "Outputs of the last layer, (N, out).")
-      .def(
-          "evaluate",
-          [](const E& e, const py::array& x, const py::object& mean, const py::object& scale,
-             const py::object& labels, const py::object& soft, const py::object& weights,
-             int n_threads) {
-            const Data<T> d = data_of(e.net, x, mean, scale, labels, soft, weights);
-            Evaluation result;
-            without_gil([&] { result = e.net.evaluate(d, n_threads, poll_signals); });
-            return py::make_tuple(result.loss, result.correct);
-          },
-          py::arg("X"), py::arg("mean"), py::arg("scale"), py::arg("labels"), py::arg("soft"),
-          py::arg("weights"), py::arg("n_threads"), "(mean loss, rows predicted right).");
+          "gradient", &gradient<T>, py::arg("data"), py::kw_only(), py::arg("l2"),
+          py::arg("seed") = 0, py::arg("dropout_step") = py::none(), py::arg("n_threads"),
+          "(loss, gradient in the arena's layout) over all rows; with dropout_step under the masks "
+          "of that step.")
+      .def("scores", &scores<T>, py::arg("data"), py::arg("n_threads"),
+           "Outputs of the last layer, (N, out).")
+      .def("evaluate", &evaluate<T>, py::arg("data"), py::arg("n_threads"),
+           "(mean loss, rows predicted right).");
+}
+
+void bind_layer(py::module_& m) {
+  py::class_<LayerSpec>(m, "Layer", "A dense layer: dropout(activation(x · W + b)).")
+      .def(py::init([](index inputs, index outputs, const std::string& activation, double keep,
+                       double keep_weights) {
+             const auto code = choice("activation", activation, activation_names);
+             return LayerSpec{inputs, outputs, static_cast<Activation>(code), keep, keep_weights};
+           }),
+           py::arg("inputs"), py::arg("outputs"), py::arg("activation"), py::kw_only(),
+           py::arg("keep") = 1.0, py::arg("keep_weights") = 1.0)
+      .def_readonly("inputs", &LayerSpec::in)
+      .def_readonly("outputs", &LayerSpec::out)
+      .def_readonly("keep", &LayerSpec::keep)
+      .def_readonly("keep_weights", &LayerSpec::keep_weights);
+}
+
+void bind_data(py::module_& m) {
+  using D = TrainingData;
+  py::class_<D>(m, "TrainingData",
+                "Rows as a network takes them: they enter as (X - mean) * scale; labels or soft "
+                "are their targets.")
+      .def(py::init([](py::array x, py::object mean, py::object scale, py::object labels,
+                       py::object soft, py::object weights) {
+             return D{std::move(x),      std::move(mean), std::move(scale),
+                      std::move(labels), std::move(soft), std::move(weights)};
+           }),
+           py::arg("X"), py::arg("mean") = py::none(), py::arg("scale") = py::none(),
+           py::arg("labels") = py::none(), py::arg("soft") = py::none(),
+           py::arg("weights") = py::none())
+      .def("__len__", [](const D& d) { return d.x.ndim() > 0 ? d.x.shape(0) : 0; })
+      .def_readonly("X", &D::x, "(N, D)")
+      .def_readonly("mean", &D::mean, "(1,) or (D,) float64, or None")
+      .def_readonly("scale", &D::scale, "(1,) or (D,) float64, or None")
+      .def_readonly("labels", &D::labels, "(N,) int32, or None")
+      .def_readonly("soft", &D::soft, "(N, C), or None")
+      .def_readonly("weights", &D::weights, "(N,), or None");
+}
+
+void bind_job(py::module_& m) {
+  py::class_<TrainingJob>(m, "TrainingJob", "What the networks of a call of `train` share.")
+      .def(py::init([](const TrainingData& data, py::array order, index batch, std::uint64_t seed,
+                       double budget, double clip_norm, int n_threads, py::object images) {
+             if (batch < 1) throw py::value_error("batch: expected at least 1 row");
+             TrainingJob job{data,      std::move(order), batch,     seed,
+                             clip_norm, budget,           n_threads, std::move(images)};
+             job.augmenter();  // a TypeError here and not in the loop
+             return job;
+           }),
+           py::kw_only(), py::arg("data"), py::arg("order"), py::arg("batch"), py::arg("seed"),
+           py::arg("budget"), py::arg("clip_norm") = 0.0, py::arg("n_threads") = 0,
+           py::arg("images") = py::none())
+      .def_readwrite("data", &TrainingJob::data)
+      .def_readwrite("order", &TrainingJob::order,
+                     "Rows of the data: step s takes order[s * batch : (s + 1) * batch].")
+      .def_readonly("batch", &TrainingJob::batch)
+      .def_readwrite("seed", &TrainingJob::seed)
+      .def_readwrite("budget", &TrainingJob::budget,
+                     "Seconds after which a call begins no further step.")
+      .def_readwrite("clip_norm", &TrainingJob::clip_norm, "0: none.")
+      .def_readwrite("n_threads", &TrainingJob::n_threads, "0: as many as are useful.")
+      .def_readwrite("epoch", &TrainingJob::epoch, "Augmentation draws by it.")
+      .def_readwrite("first_stream", &TrainingJob::first_stream,
+                     "Masks of step s are drawn under stream first_stream + s.");
+
+  py::class_<Learner>(m, "Learner",
+                      "What is each network's own of a call of `train`; lr, losses and correct "
+                      "have an item for each step of the epoch.")
+      .def(py::init([](py::object rule, std::vector<py::array> states, double l2, py::array lr,
+                       py::array losses, py::array correct) {
+             Learner l{std::move(rule), std::move(states), l2,
+                       std::move(lr),   std::move(losses), std::move(correct)};
+             l.own_rule();
+             return l;
+           }),
+           py::kw_only(), py::arg("rule"), py::arg("states"), py::arg("l2"), py::arg("lr"),
+           py::arg("losses"), py::arg("correct"))
+      .def_readwrite("l2", &Learner::l2)
+      .def_readwrite("lr", &Learner::lr)
+      .def_readonly("losses", &Learner::losses, "Written: the loss with L2 of each step.")
+      .def_readonly("correct", &Learner::correct, "Written: rows predicted right.")
+      .def_readonly("steps", &Learner::steps, "Whole steps that the last call did.")
+      .def_readonly("diverged", &Learner::diverged,
+                    "The next step's loss was not finite; it was not taken.");
 }
 
 }  // namespace
 
 void bind_network(py::module_& m) {
+  bind_layer(m);
+  bind_data(m);
+  bind_job(m);
   bind_engine<float>(m, "Engine32");
   bind_engine<double>(m, "Engine64");
 }

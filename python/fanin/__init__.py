@@ -22,11 +22,7 @@ from fanin import (  # noqa: E402
 )
 from fanin._core import __version__  # noqa: E402
 from fanin._runtime import get_num_threads, set_num_threads, show_config  # noqa: E402
-from fanin.lecture import (  # noqa: E402
-    ClassifierTrainer,
-    init_two_layer_model,
-    two_layer_net,
-)
+from fanin.lecture import ClassifierTrainer, init_two_layer_model, two_layer_net  # noqa: E402
 from fanin.network import MLP  # noqa: E402
 from fanin.training import DivergenceWarning  # noqa: E402
 

@@ -71,61 +71,143 @@ class Rule:
     @property
     def t(self) -> int: ...
 
+class Layer:
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        activation: str,
+        *,
+        keep: float = 1.0,
+        keep_weights: float = 1.0,
+    ) -> None: ...
+    @property
+    def inputs(self) -> int: ...
+    @property
+    def keep(self) -> float: ...
+    @property
+    def keep_weights(self) -> float: ...
+    @property
+    def outputs(self) -> int: ...
+
+class TrainingData:
+    def __init__(
+        self,
+        X: Array,
+        mean: Any = None,
+        scale: Any = None,
+        labels: Any = None,
+        soft: Any = None,
+        weights: Any = None,
+    ) -> None: ...
+    def __len__(self) -> int: ...
+    @property
+    def X(self) -> Array: ...
+    @property
+    def labels(self) -> Any: ...
+    @property
+    def mean(self) -> Any: ...
+    @property
+    def scale(self) -> Any: ...
+    @property
+    def soft(self) -> Any: ...
+    @property
+    def weights(self) -> Any: ...
+
+class TrainingJob:
+    data: TrainingData
+
+    def __init__(
+        self,
+        *,
+        data: TrainingData,
+        order: Array,
+        batch: int,
+        seed: int,
+        budget: float,
+        clip_norm: float = 0.0,
+        n_threads: int = 0,
+        images: Any = None,
+    ) -> None: ...
+    @property
+    def batch(self) -> int: ...
+    @property
+    def budget(self) -> float: ...
+    @budget.setter
+    def budget(self, arg0: float) -> None: ...
+    @property
+    def clip_norm(self) -> float: ...
+    @clip_norm.setter
+    def clip_norm(self, arg0: float) -> None: ...
+    @property
+    def epoch(self) -> int: ...
+    @epoch.setter
+    def epoch(self, arg0: int) -> None: ...
+    @property
+    def first_stream(self) -> int: ...
+    @first_stream.setter
+    def first_stream(self, arg0: int) -> None: ...
+    @property
+    def n_threads(self) -> int: ...
+    @n_threads.setter
+    def n_threads(self, arg0: int) -> None: ...
+    @property
+    def order(self) -> Array: ...
+    @order.setter
+    def order(self, arg0: Array) -> None: ...
+    @property
+    def seed(self) -> int: ...
+    @seed.setter
+    def seed(self, arg0: int) -> None: ...
+
+class Learner:
+    lr: Array
+
+    def __init__(
+        self,
+        *,
+        rule: Any,
+        states: Sequence[Array],
+        l2: float,
+        lr: Array,
+        losses: Array,
+        correct: Array,
+    ) -> None: ...
+    @property
+    def correct(self) -> Array: ...
+    @property
+    def diverged(self) -> bool: ...
+    @property
+    def l2(self) -> float: ...
+    @l2.setter
+    def l2(self, arg0: float) -> None: ...
+    @property
+    def losses(self) -> Array: ...
+    @property
+    def steps(self) -> int: ...
+
 class Engine32:
     def __init__(
         self,
-        layers: Sequence[tuple[int, int, int, float, float]],
-        loss: int,
-        vanilla: bool,
-        row_masks: bool,
-        moments: bool,
+        layers: Sequence[Layer],
+        loss: str,
+        *,
+        vanilla: bool = False,
+        row_masks: bool = False,
+        moments: bool = False,
     ) -> None: ...
-    def evaluate(
-        self, X: Array, mean: Any, scale: Any, labels: Any, soft: Any, weights: Any, n_threads: int
-    ) -> tuple[float, int]: ...
+    def evaluate(self, data: TrainingData, n_threads: int) -> tuple[float, int]: ...
     def gradient(
         self,
-        X: Array,
-        mean: Any,
-        scale: Any,
-        labels: Any,
-        soft: Any,
-        weights: Any,
+        data: TrainingData,
+        *,
         l2: float,
-        dropout: bool,
-        seed: int,
-        step: int,
+        seed: int = 0,
+        dropout_step: int | None = None,
         n_threads: int,
     ) -> tuple[float, npt.NDArray[np.float32]]: ...
-    def scores(
-        self, X: Array, mean: Any, scale: Any, n_threads: int
-    ) -> npt.NDArray[np.float32]: ...
-    def train(
-        self,
-        X: Array,
-        mean: Any,
-        scale: Any,
-        labels: Any,
-        soft: Any,
-        weights: Any,
-        order: Array,
-        batch: int,
-        first_step: int,
-        last_step: int,
-        seed: int,
-        first_stream: int,
-        rule: Rule,
-        states: Sequence[Array],
-        lr: Array,
-        l2: float,
-        clip_norm: float,
-        losses: Array,
-        correct: Array,
-        n_threads: int,
-        budget: float,
-        images: BatchAugmenter | None = None,
-        epoch: int = 0,
-    ) -> tuple[int, bool]: ...
+    def scores(self, data: TrainingData, n_threads: int) -> npt.NDArray[np.float32]: ...
+    def train(self, job: TrainingJob, learner: Learner, first: int, last: int) -> None: ...
     @property
     def offsets(self) -> list[tuple[int, int]]: ...
     @property
@@ -134,58 +216,25 @@ class Engine32:
 class Engine64:
     def __init__(
         self,
-        layers: Sequence[tuple[int, int, int, float, float]],
-        loss: int,
-        vanilla: bool,
-        row_masks: bool,
-        moments: bool,
+        layers: Sequence[Layer],
+        loss: str,
+        *,
+        vanilla: bool = False,
+        row_masks: bool = False,
+        moments: bool = False,
     ) -> None: ...
-    def evaluate(
-        self, X: Array, mean: Any, scale: Any, labels: Any, soft: Any, weights: Any, n_threads: int
-    ) -> tuple[float, int]: ...
+    def evaluate(self, data: TrainingData, n_threads: int) -> tuple[float, int]: ...
     def gradient(
         self,
-        X: Array,
-        mean: Any,
-        scale: Any,
-        labels: Any,
-        soft: Any,
-        weights: Any,
+        data: TrainingData,
+        *,
         l2: float,
-        dropout: bool,
-        seed: int,
-        step: int,
+        seed: int = 0,
+        dropout_step: int | None = None,
         n_threads: int,
     ) -> tuple[float, npt.NDArray[np.float64]]: ...
-    def scores(
-        self, X: Array, mean: Any, scale: Any, n_threads: int
-    ) -> npt.NDArray[np.float64]: ...
-    def train(
-        self,
-        X: Array,
-        mean: Any,
-        scale: Any,
-        labels: Any,
-        soft: Any,
-        weights: Any,
-        order: Array,
-        batch: int,
-        first_step: int,
-        last_step: int,
-        seed: int,
-        first_stream: int,
-        rule: Rule,
-        states: Sequence[Array],
-        lr: Array,
-        l2: float,
-        clip_norm: float,
-        losses: Array,
-        correct: Array,
-        n_threads: int,
-        budget: float,
-        images: BatchAugmenter | None = None,
-        epoch: int = 0,
-    ) -> tuple[int, bool]: ...
+    def scores(self, data: TrainingData, n_threads: int) -> npt.NDArray[np.float64]: ...
+    def train(self, job: TrainingJob, learner: Learner, first: int, last: int) -> None: ...
     @property
     def offsets(self) -> list[tuple[int, int]]: ...
     @property
@@ -193,59 +242,17 @@ class Engine64:
 
 class Many32:
     def __init__(self, engines: Sequence[Engine32], batch: int) -> None: ...
-    def evaluate(
-        self, X: Array, mean: Any, scale: Any, labels: Any, soft: Any, weights: Any
-    ) -> list[tuple[float, int]]: ...
+    def evaluate(self, data: TrainingData) -> list[tuple[float, int]]: ...
     def train(
-        self,
-        X: Array,
-        mean: Any,
-        scale: Any,
-        labels: Any,
-        soft: Any,
-        weights: Any,
-        order: Array,
-        first_step: int,
-        last_step: int,
-        seed: int,
-        first_stream: int,
-        rules: Sequence[Rule],
-        states: Sequence[Sequence[Array]],
-        lr: Sequence[Array],
-        l2: Sequence[float],
-        losses: Sequence[Array],
-        correct: Sequence[Array],
-        diverged: Sequence[bool],
-        budget: float,
-    ) -> tuple[int, list[int], list[bool]]: ...
+        self, job: TrainingJob, learners: Sequence[Learner], first: int, last: int
+    ) -> None: ...
 
 class Many64:
     def __init__(self, engines: Sequence[Engine64], batch: int) -> None: ...
-    def evaluate(
-        self, X: Array, mean: Any, scale: Any, labels: Any, soft: Any, weights: Any
-    ) -> list[tuple[float, int]]: ...
+    def evaluate(self, data: TrainingData) -> list[tuple[float, int]]: ...
     def train(
-        self,
-        X: Array,
-        mean: Any,
-        scale: Any,
-        labels: Any,
-        soft: Any,
-        weights: Any,
-        order: Array,
-        first_step: int,
-        last_step: int,
-        seed: int,
-        first_stream: int,
-        rules: Sequence[Rule],
-        states: Sequence[Sequence[Array]],
-        lr: Sequence[Array],
-        l2: Sequence[float],
-        losses: Sequence[Array],
-        correct: Sequence[Array],
-        diverged: Sequence[bool],
-        budget: float,
-    ) -> tuple[int, list[int], list[bool]]: ...
+        self, job: TrainingJob, learners: Sequence[Learner], first: int, last: int
+    ) -> None: ...
 
 def activation_forward(
     x: Array,

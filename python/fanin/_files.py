@@ -1,7 +1,8 @@
-"""Files are written whole or not at all."""
+"""Files that are written whole or not at all, and numbers in JSON."""
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -15,9 +16,13 @@ from fanin._typing import PathLike
 def atomic_write(path: PathLike) -> Iterator[BinaryIO]:
     """A binary file that takes the place of ``path`` when the block ends well.
 
-    The bytes go to a temporary file in the same folder and are on the disk before it is renamed;
-    after any exception the temporary file is gone and ``path`` as it was. A symbolic link is
+    The bytes go to a temporary file in the same folder, which is flushed to disk and then renamed.
+    After an exception the temporary file is removed and ``path`` unchanged. Symbolic links are
     followed.
+
+    Parameters
+    ----------
+    path : str or path
 
     Raises
     ------
@@ -55,3 +60,8 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def json_number(value: float | None) -> float | str | None:
+    """The number for JSON, which knows no NaN and no infinity: those as "nan", "inf", "-inf"."""
+    return value if value is None or math.isfinite(value) else repr(float(value))

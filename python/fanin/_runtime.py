@@ -7,13 +7,13 @@ import os
 import platform
 from typing import SupportsIndex
 
-# How long a worker of our OpenMP runtime spins after a region before it sleeps: left to itself for
-# milliseconds, against NumPy's own threads; so for about 30 us, the gap between two calls.
+# How long a worker of our OpenMP runtime spins before it sleeps: about 30 us, the gap between two
+# calls. The default of milliseconds would take the cores from NumPy's threads.
 _RUNTIME_ENV = {"GOMP_SPINCOUNT": "2000"}
 
 
 def load_core() -> None:
-    """Imports ``fanin._core``, which reads these variables once, and puts the environment back."""
+    """Imports ``fanin._core``, which reads these variables once, and restores the environment."""
     if any(name in os.environ for name in ("OMP_WAIT_POLICY", *_RUNTIME_ENV)):
         importlib.import_module("fanin._core")
         return
@@ -26,9 +26,9 @@ def load_core() -> None:
 
 
 def get_num_threads() -> int:
-    """Threads used where a call does not say.
+    """The number of threads used where a call does not say.
 
-    At first the least of the CPU affinity, the control group's quota, ``OMP_NUM_THREADS`` and
+    Initially the least of the CPU affinity, the control group's quota, ``OMP_NUM_THREADS`` and
     ``FANIN_NUM_THREADS``. Results never depend on it.
     """
     from fanin import _core
@@ -37,7 +37,12 @@ def get_num_threads() -> int:
 
 
 def set_num_threads(n: SupportsIndex) -> None:
-    """Sets the number of threads used where a call does not say, from 1 to 256.
+    """Sets the number of threads used where a call does not say.
+
+    Parameters
+    ----------
+    n : int
+        From 1 to 256.
 
     Examples
     --------

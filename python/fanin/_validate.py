@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from fanin import _core
+from fanin._typing import Array, Labels
 
-Array = npt.NDArray[Any]
 T = TypeVar("T")
 
 
@@ -116,7 +116,7 @@ def plain_array(name: str, value: object) -> Array:
 
 
 def cast(name: str, array: Array, dtype: np.dtype[Any]) -> Array:
-    """A C-contiguous array of dtype; every value must be finite in it."""
+    """A C-contiguous copy in dtype, in which every value must be finite."""
     with np.errstate(over="ignore"):
         result = np.array(array, dtype=dtype, order="C")
     if not np.isfinite(result).all():
@@ -125,7 +125,7 @@ def cast(name: str, array: Array, dtype: np.dtype[Any]) -> Array:
 
 
 def _first_beyond(rows: Array, dtype: np.dtype[Any]) -> int:
-    """The position of the first value that is not finite in dtype, or the size."""
+    """The flat index of the first value that is not finite in dtype, or the size."""
     if rows.dtype in (dtype, np.dtype(np.float32)):
         return int(_core.first_nonfinite(rows))
     largest = np.finfo(dtype).max
@@ -158,7 +158,7 @@ def row_view(name: str, value: object, columns: int) -> Array:
 
 
 def data_rows(name: str, value: object, columns: int, dtype: np.dtype[Any]) -> Array:
-    """`row_view` of bytes, or of floats that are finite in dtype."""
+    """`row_view` of uint8, or of floats that are finite in dtype."""
     rows = row_view(name, value, columns)
     if rows.dtype != np.uint8:
         at = _first_beyond(rows, dtype)
@@ -171,7 +171,7 @@ def data_rows(name: str, value: object, columns: int, dtype: np.dtype[Any]) -> A
     return rows
 
 
-def labels(name: str, value: object, n_rows: int, n_classes: int) -> npt.NDArray[np.int32]:
+def labels(name: str, value: object, n_rows: int, n_classes: int) -> Labels:
     """Integer labels (N,) in 0 .. n_classes - 1, as int32."""
     array = plain_array(name, value)
     if array.shape != (n_rows,):
@@ -205,7 +205,7 @@ def weights(value: object, n_rows: int, dtype: np.dtype[Any]) -> Array | None:
 def per_layer(
     name: str, value: T | Sequence[T], n_layers: int, check: Callable[[str, T], T]
 ) -> list[T]:
-    """One value for all hidden layers, or a list of one each, every one checked."""
+    """A list of one value for each hidden layer, checked, from such a list or one value for all."""
     if isinstance(value, str) or not isinstance(value, Sequence):
         return [check(name, value)] * n_layers
     if len(value) != n_layers:

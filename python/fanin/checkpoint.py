@@ -1,4 +1,4 @@
-"""Files: whole or not at all, and never a wrong number unnoticed.
+"""Archives of arrays, written whole or not at all, and checked when they are read.
 
 An archive is an uncompressed ``.npz`` that `numpy.load` reads too: one ``.npy`` for each array,
 and ``header.npy``, the bytes of a JSON object with the format's name and version, the kind of
@@ -16,35 +16,30 @@ import numpy as np
 
 from fanin._core import __version__
 from fanin._files import atomic_write
-from fanin._typing import PathLike
+from fanin._typing import Array, PathLike
 
 # json, hashlib and zipfile are imported where they are used: they would take as long as fanin.
 if TYPE_CHECKING:
     import zipfile
-
-    from numpy.typing import NDArray
 
 __all__ = ["FORMAT_VERSION", "atomic_write", "load_archive", "save_archive"]
 
 FORMAT = "fanin"
 FORMAT_VERSION = 1
 
-
 _ZIP_MAGIC = b"PK\x03\x04"
 _PLAIN_KINDS = "biufc"
 
 
-def save_archive(
-    path: PathLike, header: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]
-) -> None:
+def save_archive(path: PathLike, header: Mapping[str, Any], arrays: Mapping[str, Array]) -> None:
     """Writes a header and arrays as one archive, whole or not at all.
 
     Parameters
     ----------
-    path : path
+    path : str or path
         Any extension.
     header : dict
-        JSON values, among them ``kind``, what the file holds, such as "network". The names
+        JSON values. ``kind`` is required: what the file holds, such as "network". The names
         ``format``, ``format_version``, ``version`` and ``arrays`` are the archive's own.
     arrays : dict of str to ndarray
         Booleans and numbers of any shape. The same contents give the same bytes.
@@ -70,8 +65,19 @@ def save_archive(
             _write_member(archive, name, array)
 
 
-def load_archive(path: PathLike, kind: str) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+def load_archive(path: PathLike, kind: str) -> tuple[dict[str, Any], dict[str, Array]]:
     """Reads what `save_archive` wrote: the header, and the arrays in native byte order.
+
+    Parameters
+    ----------
+    path : str or path
+    kind : str
+        The kind of file that is expected.
+
+    Returns
+    -------
+    header : dict
+    arrays : dict of str to ndarray
 
     Raises
     ------
@@ -96,7 +102,7 @@ def load_archive(path: PathLike, kind: str) -> tuple[dict[str, Any], dict[str, N
 
 
 class _RefusedError(ValueError):
-    """A reason that reads well as it is."""
+    """An error whose message needs no prefix."""
 
 
 def _reason(error: BaseException) -> str:
@@ -105,7 +111,7 @@ def _reason(error: BaseException) -> str:
     return f"corrupt or cut short ({str(error) or type(error).__name__})"
 
 
-def _parse(data: bytes, kind: str) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+def _parse(data: bytes, kind: str) -> tuple[dict[str, Any], dict[str, Array]]:
     import zipfile
 
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
@@ -151,7 +157,7 @@ def _parse_header(text: bytes, kind: str) -> dict[str, Any]:
     return header
 
 
-def _plain(name: str, array: NDArray[Any]) -> NDArray[Any]:
+def _plain(name: str, array: Array) -> Array:
     """The array in C order and little-endian, as it goes into the file."""
     if name == "header":
         raise ValueError("arrays: expected names other than 'header', got 'header'")
@@ -160,14 +166,14 @@ def _plain(name: str, array: NDArray[Any]) -> NDArray[Any]:
     return np.asarray(array, dtype=array.dtype.newbyteorder("<"), order="C")
 
 
-def _describe(array: NDArray[Any]) -> dict[str, Any]:
+def _describe(array: Array) -> dict[str, Any]:
     import hashlib
 
     digest = hashlib.sha256(array.reshape(-1).view(np.uint8).data)
     return {"shape": list(array.shape), "dtype": array.dtype.str, "sha256": digest.hexdigest()}
 
 
-def _write_member(archive: zipfile.ZipFile, name: str, array: NDArray[Any]) -> None:
+def _write_member(archive: zipfile.ZipFile, name: str, array: Array) -> None:
     import zipfile
 
     info = zipfile.ZipInfo(f"{name}.npy")  # dated 1980: the same contents, the same bytes
@@ -176,7 +182,7 @@ def _write_member(archive: zipfile.ZipFile, name: str, array: NDArray[Any]) -> N
         np.lib.format.write_array(file, array, version=(1, 0), allow_pickle=False)
 
 
-def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> NDArray[Any]:
+def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Array:
     file = io.BytesIO(archive.read(info))
     if np.lib.format.read_magic(file) != (1, 0):
         raise _RefusedError(f"corrupt (member {info.filename!r} is no .npy file of version 1.0)")

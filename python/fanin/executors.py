@@ -1,4 +1,8 @@
-"""Calls of one function on an executor: threads, processes or a cluster, with data they share."""
+"""One function called for many tasks on an executor: threads, processes or a Dask cluster.
+
+The arrays that all calls read are shared: in the memory of threads, as files that processes map,
+or sent once to each worker of a cluster. A call whose worker died is tried once more.
+"""
 
 from __future__ import annotations
 
@@ -22,20 +26,16 @@ from queue import Empty, SimpleQueue
 from typing import Any, Self
 
 import numpy as np
-import numpy.typing as npt
 
 from fanin._runtime import get_num_threads
+from fanin._typing import Array
 from fanin.callbacks.base import Callback, Logs
 
-Array = npt.NDArray[Any]
 Arrays = Mapping[str, Array]
 Task = tuple[int, Any]
 
-TICK = 0.05  # seconds; longer waits may sleep through a Ctrl-C
-LEAST_WINDOW = 64  # calls on their way at once: enough for short ones, few enough to cancel
-
-
-# Data where the calls run
+POLL_SECONDS = 0.05  # longer waits may sleep through a Ctrl-C
+MIN_PENDING = 64  # submitted calls: enough for short ones, few enough to cancel
 
 
 @dataclass(frozen=True)
@@ -50,24 +50,24 @@ class InMemory:
 
 @dataclass(frozen=True)
 class OnDisk:
-    """Arrays as .npy files, which every process of this machine maps: one copy for all of them."""
+    """Arrays as .npy files, memory-mapped by the processes of this machine: one copy for all."""
 
     folder: str
     names: tuple[str, ...]
 
     def open(self) -> Arrays:
-        return _map(self)
+        return _memory_map(self)
 
 
 @lru_cache(maxsize=1)
-def _map(files: OnDisk) -> Arrays:
+def _memory_map(files: OnDisk) -> Arrays:
     folder = Path(files.folder)
     return {n: np.asarray(np.load(folder / f"{n}.npy", mmap_mode="r")) for n in files.names}
 
 
 @contextmanager
 def _shared(executor: Executor, arrays: Arrays) -> Iterator[Any]:
-    """The data as the executor's calls take it: it goes once to each worker, never with a call."""
+    """The arrays as calls take them; they travel once to each worker, never with a call."""
     client: Any = getattr(executor, "_client", None)
     if isinstance(executor, ThreadPoolExecutor) or not arrays:
         yield InMemory(arrays)
@@ -80,15 +80,12 @@ def _shared(executor: Executor, arrays: Arrays) -> Iterator[Any]:
             yield OnDisk(folder, tuple(arrays))
 
 
-# Stopping
-
-
 class StoppedError(Exception):
-    """Somebody pressed Ctrl-C."""
+    """Ctrl-C was pressed."""
 
 
-class StopWhenSet(Callback):
-    """Ends a fit, by StoppedError, some 50 ms after an event was set."""
+class StopOnEvent(Callback):
+    """Ends a fit by StoppedError, at most some 50 ms after an event is set."""
 
     def __init__(self, stop: threading.Event) -> None:
         self.stop = stop
@@ -98,11 +95,8 @@ class StopWhenSet(Callback):
             raise StoppedError
 
 
-# Executors
-
-
 def as_executor(executor: Any) -> Executor | None:
-    """The executor itself, or that of a Dask client."""
+    """``executor`` checked; of a Dask client its executor."""
     if executor is not None and hasattr(executor, "get_executor"):
         executor = executor.get_executor()
     if executor is not None and not callable(getattr(executor, "submit", None)):
@@ -114,19 +108,20 @@ def as_executor(executor: Any) -> Executor | None:
 
 
 def lost_worker(error: object) -> bool:
-    """Whether the worker died, as opposed to the call: Dask's error is known by its name."""
+    """Whether the worker died, rather than the call raised."""
+    # Dask's error is known by its name, since Dask may not be installed.
     lost = isinstance(error, (BrokenExecutor, CancelledError))
     return lost or type(error).__name__ == "KilledWorker"
 
 
-def reason_of(error: Exception) -> str:
-    """An outcome's error for people."""
+def failure_reason(error: Exception) -> str:
+    """Why a call failed, as text."""
     reason = f"{type(error).__name__}: {error}"
     return f"its worker was lost twice ({reason})" if lost_worker(error) else reason
 
 
 def workers_of(executor: Executor) -> int | None:
-    """How many calls run at once, where the executor says."""
+    """How many calls the executor runs at once; None where it does not tell."""
     client: Any = getattr(executor, "_client", None)
     if hasattr(client, "nthreads"):
         return sum(client.nthreads().values()) or None
@@ -137,8 +132,17 @@ def workers_of(executor: Executor) -> int | None:
 class Pool:
     """An executor and the arrays that its calls share.
 
-    Every call is ``function(data, task, n_threads)``, with ``data.open()`` the arrays, and with a
-    fourth argument ``stop``, an event, where it runs on a thread of this process.
+    Every call is ``function(data, task, n_threads)``, where ``data.open()`` gives the arrays. On
+    threads of this process it also gets ``stop``, an event that is set when the calls should end.
+
+    Parameters
+    ----------
+    executor : concurrent.futures.Executor
+    arrays : dict of str to ndarray
+    noun : str
+        What the tasks are, for a warning: "members", "trials".
+    cores : int, optional
+        To be shared by the workers; by default `fanin.get_num_threads()`.
     """
 
     def __init__(
@@ -148,7 +152,7 @@ class Pool:
         self.cores = get_num_threads() if cores is None else cores
         self.workers = workers_of(executor)
         self.n_threads = max(1, self.cores // (self.workers or self.cores))
-        self.window = max(LEAST_WINDOW, 4 * (self.workers or LEAST_WINDOW))
+        self.max_pending = max(MIN_PENDING, 4 * (self.workers or MIN_PENDING))
         self.stop = threading.Event() if isinstance(executor, ThreadPoolExecutor) else None
         self._sharing = ExitStack()
         self._data: Any = None
@@ -163,18 +167,18 @@ class Pool:
             self._running.close()
         self._sharing.close()
 
-    def _share_anew(self) -> None:
-        """On a cluster the data may be gone with the workers that held it."""
+    def _share_again(self) -> None:
+        """On a cluster the data may have gone with the workers that held it."""
         self._sharing.close()
         self._data = self._sharing.enter_context(_shared(self.executor, self.arrays))
 
     def outcomes(
         self, function: Callable[..., Any], tasks: Iterable[Task]
     ) -> Iterator[list[tuple[int, Any]]]:
-        """What the calls return or raise, by the tasks' numbers, in lists as they come.
+        """Yields lists of (number of the task, what its call returned or raised) as calls finish.
 
-        A list may be empty: one comes at least every 50 ms. Calls that lost their worker have a
-        second try, after all others. An error, or leaving the pool, stops the calls.
+        A list may be empty: one comes at least every 50 ms. Calls that lost their worker are tried
+        again, after all others. An error here, or leaving the pool, stops the calls.
         """
         self._running = self._outcomes(function, tasks)
         return self._running
@@ -183,19 +187,19 @@ class Pool:
         self, function: Callable[..., Any], tasks: Iterable[Task]
     ) -> Generator[list[tuple[int, Any]], None, None]:
         lost: dict[int, Exception] = {}
-        retried: dict[int, Any] = {}
+        unfinished: dict[int, Any] = {}
 
-        def noted(tasks: Iterable[Task]) -> Iterator[Task]:
+        def remembered(tasks: Iterable[Task]) -> Iterator[Task]:
             for number, task in tasks:
-                retried[number] = task
+                unfinished[number] = task
                 yield number, task
 
-        for done in self._pass(function, noted(tasks), self._submit):
+        for done in self._run(function, remembered(tasks), self._submit):
             for number, outcome in done:
                 if lost_worker(outcome):
                     lost[number] = outcome
                 else:
-                    del retried[number]
+                    del unfinished[number]
             yield [(number, outcome) for number, outcome in done if number not in lost]
         if not lost:
             return
@@ -208,11 +212,11 @@ class Pool:
         broken = any(isinstance(error, BrokenExecutor) for error in lost.values())
         # One at a time, since one of them may have killed the others' workers.
         for number in sorted(lost):
-            self._share_anew()
+            self._share_again()
             submit = self._submit_alone if broken else self._submit
-            yield from self._pass(function, [(number, retried[number])], submit)
+            yield from self._run(function, [(number, unfinished[number])], submit)
 
-    def _pass(
+    def _run(
         self,
         function: Callable[..., Any],
         tasks: Iterable[Task],
@@ -224,7 +228,7 @@ class Pool:
         try:
             while True:
                 refused: list[tuple[int, Any]] = []
-                while len(futures) < self.window and (item := next(waiting, None)) is not None:
+                while len(futures) < self.max_pending and (item := next(waiting, None)) is not None:
                     number, task = item
                     try:
                         future = submit(function, task)
@@ -237,11 +241,13 @@ class Pool:
                     yield refused
                 if not futures:
                     return
-                done = _drain(finished)
+                done = _finished_calls(finished)
                 yield [(futures.pop(future), _outcome(future)) for future in done]
-        finally:
-            if futures and self.stop is not None:
+        except BaseException:  # Ctrl-C, or nobody asks for more
+            if self.stop is not None:
                 self.stop.set()
+            raise
+        finally:
             for future in futures:
                 future.cancel()
 
@@ -254,7 +260,7 @@ class Pool:
         return self.executor.submit(function, self._data, task, self.n_threads, **extra)
 
     def _submit_alone(self, function: Callable[..., Any], task: Any) -> Future[Any]:
-        """In a new process of its own: the pool is gone, and this task may have killed it."""
+        """In a process of its own: the pool is broken, maybe by this very task."""
         context = getattr(self.executor, "_mp_context", None)
         if context is None:
             import multiprocessing
@@ -271,11 +277,11 @@ class Pool:
         return future
 
 
-def _drain(finished: SimpleQueue[Future[Any]]) -> Sequence[Future[Any]]:
-    """Those that have finished, waited for no longer than a tick."""
+def _finished_calls(finished: SimpleQueue[Future[Any]]) -> Sequence[Future[Any]]:
+    """The calls that have finished, after waiting at most POLL_SECONDS for the first."""
     done: list[Future[Any]] = []
     try:
-        done.append(finished.get(timeout=TICK))
+        done.append(finished.get(timeout=POLL_SECONDS))
         while True:
             done.append(finished.get_nowait())
     except Empty:

@@ -1,7 +1,7 @@
-"""Starting values of weights.
+"""Initial values of weights.
 
-All have mean 0 and a standard deviation that the number of inputs decides, so that a unit's output
-varies as much as its inputs do: neither fading nor growing from layer to layer. Biases start at 0.
+All have mean 0. `xavier` and `kaiming` take the standard deviation from the number of inputs, so
+that activations neither shrink nor grow from layer to layer. Biases start at 0.
 """
 
 from __future__ import annotations
@@ -9,21 +9,26 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol, SupportsIndex, TypeAlias
+from typing import Protocol, SupportsIndex, TypeAlias
 
-import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import DTypeLike
 
+from fanin._typing import FloatArray
 from fanin.random import Rng, as_generator
 
 __all__ = ["Initializer", "get", "kaiming", "small_random", "xavier"]
 
-FloatArray: TypeAlias = NDArray[np.floating[Any]]
 Shape: TypeAlias = SupportsIndex | Sequence[SupportsIndex]
 
 
 class Initializer(Protocol):
-    """What `get` returns: a function from a shape (D, H) to weights."""
+    """What `get` returns: a function from a shape (D, H) to weights.
+
+    Parameters
+    ----------
+    shape, gain, distribution, rng, dtype, out
+        As in `kaiming`.
+    """
 
     def __call__(
         self,
@@ -36,7 +41,6 @@ class Initializer(Protocol):
         out: FloatArray | None = ...,
     ) -> FloatArray:
         """Draw weights of that shape."""
-        ...
 
 
 def small_random(
@@ -52,20 +56,20 @@ def small_random(
     """Draw weights of a fixed standard deviation: ``gain * std``.
 
     The lecture's first attempt, ``0.01 * randn(D, H)`` (CS231n): fine for a shallow network; in a
-    deep one the activations shrink towards zero layer by layer.
+    deep one activations shrink towards zero.
 
     Parameters
     ----------
     shape : int or tuple of ints
-        The shape of the weights; any.
+        The shape of the weights.
     std : float
         The standard deviation before `gain`.
     gain : float
         A factor on the standard deviation, at least 0.
     distribution : {"normal", "uniform"}
-        Normal, or even between plus and minus ``sqrt(3)`` standard deviations.
+        Normal, or uniform within ``sqrt(3)`` standard deviations.
     rng : None, int, Generator or NumPy's generator
-        See `fanin.random.as_generator`; None differs from call to call.
+        See `fanin.random.as_generator`; None takes fresh entropy.
     dtype : {"float32", "float64"}
         The type of the result where `out` is not given.
     out : array of that shape, optional
@@ -147,9 +151,9 @@ def kaiming(
     dtype: DTypeLike = "float32",
     out: FloatArray | None = None,
 ) -> FloatArray:
-    """Draw weights of standard deviation ``gain * sqrt(2 / D)``: for ReLU and its kin.
+    """Draw weights of standard deviation ``gain * sqrt(2 / D)``: for ReLU and the like.
 
-    ReLU sets half of its inputs to zero and so halves the variance; the 2 makes up for it.
+    ReLU sets half of its inputs to zero, which halves the variance; the 2 makes up for it.
 
     Parameters
     ----------
@@ -192,7 +196,7 @@ _KNOWN: dict[str, Initializer] = {
 
 
 def get(name: str | Callable[..., FloatArray], argument: str = "init") -> Initializer:
-    """Give the initialiser of that name; a function is returned as it is.
+    """The initialiser of that name; a function is returned as it is.
 
     Parameters
     ----------

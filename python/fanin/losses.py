@@ -11,16 +11,15 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 import numpy as np
-import numpy.typing as npt
 
 from fanin import _core
+from fanin._typing import Array, Labels
 from fanin._validate import describe, labels, one_of, plain_array, threads, weights
 
 __all__ = ["expected_initial_loss", "get", "mse_loss", "softmax", "softmax_loss", "svm_loss"]
 
-Array = npt.NDArray[Any]
-
 NAMES: tuple[str, ...] = _core.losses
+Targets = tuple[Labels | None, Array | None]  # labels (N,), or soft targets (N, C): never both
 
 
 class Loss(Protocol):
@@ -61,11 +60,7 @@ def softmax(scores: Array, *, out: Array | None = None, n_threads: int | None = 
 
 
 def softmax_loss(
-    scores: Array,
-    y: Array,
-    *,
-    sample_weight: Array | None = None,
-    n_threads: int | None = None,
+    scores: Array, y: Array, *, sample_weight: Array | None = None, n_threads: int | None = None
 ) -> tuple[float, Array]:
     """Softmax (cross-entropy) loss: the mean of log-sum-exp minus the score of the label.
 
@@ -103,17 +98,23 @@ def softmax_loss(
 
 
 def svm_loss(
-    scores: Array,
-    y: Array,
-    *,
-    sample_weight: Array | None = None,
-    n_threads: int | None = None,
+    scores: Array, y: Array, *, sample_weight: Array | None = None, n_threads: int | None = None
 ) -> tuple[float, Array]:
     """Multiclass SVM loss: the mean of ``sum_j max(0, s_j - s_y + 1)`` over the wrong classes j.
 
-    Weston & Watkins 1999, margin 1, as in the course's notes. The gradient is that of the side
-    where a margin of exactly 0 counts as kept. Parameters and results as in `softmax_loss`; with
-    soft labels the loss is the expectation over the label (C at most 4096).
+    Weston & Watkins 1999, margin 1, as in the course's notes. Where a term is exactly 0 its
+    gradient is 0.
+
+    Parameters
+    ----------
+    scores, y, sample_weight, n_threads
+        As in `softmax_loss`; with soft labels the loss is the expectation over the label (C at most
+        4096).
+
+    Returns
+    -------
+    loss, dscores
+        As in `softmax_loss`.
 
     Examples
     --------
@@ -130,16 +131,21 @@ def svm_loss(
 
 
 def mse_loss(
-    scores: Array,
-    y: Array,
-    *,
-    sample_weight: Array | None = None,
-    n_threads: int | None = None,
+    scores: Array, y: Array, *, sample_weight: Array | None = None, n_threads: int | None = None
 ) -> tuple[float, Array]:
     """Squared error: the mean over rows and outputs of ``(scores - y)**2``.
 
-    Parameters and results as in `softmax_loss`, but y of shape (N, C) holds any finite values. For
-    C = 1 it may be (N,). Whole-number labels (N,) stand for their one-hot rows.
+    Parameters
+    ----------
+    scores, sample_weight, n_threads
+        As in `softmax_loss`.
+    y : ndarray of shape (N, C), or (N,)
+        Any finite values; (N,) where C is 1. Whole-number labels (N,) stand for their one-hot rows.
+
+    Returns
+    -------
+    loss, dscores
+        As in `softmax_loss`.
 
     Examples
     --------
@@ -159,8 +165,14 @@ _FUNCTIONS: dict[str, Callable[..., tuple[float, Array]]] = {
 
 
 def get(name: str) -> Loss:
-    """The loss function of that name: "softmax", "svm" or "mse".
+    """The loss function of that name.
 
+    Parameters
+    ----------
+    name : {"softmax", "svm", "mse"}
+
+    Examples
+    --------
     >>> import fanin
     >>> fanin.losses.get("svm").__name__
     'svm_loss'
@@ -169,11 +181,18 @@ def get(name: str) -> Loss:
 
 
 def expected_initial_loss(loss: str, n_classes: int) -> float | None:
-    """The loss of scores that are all equal, which small weights give before training.
+    """The loss of scores that are all equal, as small weights give before training.
 
     log C for softmax, C - 1 for svm (the lecture's first check); None for mse, where it depends on
     the targets.
 
+    Parameters
+    ----------
+    loss : {"softmax", "svm", "mse"}
+    n_classes : int
+
+    Examples
+    --------
     >>> import fanin
     >>> fanin.losses.expected_initial_loss("svm", 10)
     9.0
@@ -185,7 +204,7 @@ def expected_initial_loss(loss: str, n_classes: int) -> float | None:
 
 
 def check_soft(name: str, soft: Array, loss: str) -> None:
-    """Refuses rows (N, C) that the loss cannot take as targets, naming the first."""
+    """Refuses soft targets (N, C) that the loss cannot take, naming the first bad row."""
     finite = np.isfinite(soft).all(axis=1)
     if not finite.all():
         raise ValueError(f"{name}: expected finite values, got others in row {np.argmin(finite)}")
@@ -214,7 +233,7 @@ def check_soft(name: str, soft: Array, loss: str) -> None:
 
 def targets(
     name: str, y: object, n_rows: int, n_outputs: int, loss: str, dtype: np.dtype[Any]
-) -> tuple[npt.NDArray[np.int32] | None, Array | None]:
+) -> Targets:
     """Targets as the core takes them: (labels, None) or (None, soft (N, C) in dtype)."""
     y = plain_array(name, y)
     values = loss == "mse" and n_outputs == 1

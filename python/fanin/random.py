@@ -14,13 +14,13 @@ from collections.abc import Sequence
 from typing import Any, SupportsIndex, TypeAlias, TypedDict
 
 import numpy as np
-from numpy.typing import ArrayLike, DTypeLike, NDArray
+from numpy.typing import ArrayLike, DTypeLike
 
 from fanin import _core
+from fanin._typing import Array, FloatArray, Ints
 
 __all__ = ["Generator", "GeneratorState", "Rng", "as_generator"]
 
-FloatArray: TypeAlias = NDArray[np.floating[Any]]
 Size: TypeAlias = SupportsIndex | Sequence[SupportsIndex]
 Draws: TypeAlias = Any  # an array, or one Python number where neither size nor out is given
 
@@ -38,7 +38,7 @@ class GeneratorState(TypedDict):
 
 
 class Generator:
-    """A stream of random draws, with NumPy's names.
+    """A stream of random numbers, with the names of NumPy's methods.
 
     Every draw is a pure function of (`seed`, `stream`, `position`). A call takes whole groups of 64
     words from the stream and moves `position` on by their number, so that calls never share a
@@ -49,13 +49,13 @@ class Generator:
     seed : int
         From 0 to 2**64 - 1.
     stream : int
-        From 0 to 2**56 - 1; the streams above belong to the package (weights, masks, shuffles).
+        From 0 to 2**56 - 1; those above are the package's own (weights, masks, shuffles).
 
     Notes
     -----
     Unlike NumPy's, draws are float32 unless ``dtype="float64"`` is given; one draw (neither `size`
-    nor `out`) is a Python number. A generator is not for several threads at once: give each a
-    stream of its own.
+    nor `out`) is a Python number. A generator is not thread-safe: give each thread a stream of its
+    own.
 
     Examples
     --------
@@ -105,7 +105,11 @@ class Generator:
         self._seed, self._stream, self._position = seed, stream, position
 
     def spawn(self, n: int) -> list[Generator]:
-        """Make n generators independent of this one and of each other; their seeds are drawn here.
+        """Make n generators independent of this one and of each other, their seeds drawn from it.
+
+        Parameters
+        ----------
+        n : int
 
         Examples
         --------
@@ -118,12 +122,9 @@ class Generator:
         return [Generator(seed) for seed in seeds.view(np.uint64).tolist()]
 
     def random(
-        self,
-        size: Size | None = None,
-        dtype: DTypeLike = np.float32,
-        out: FloatArray | None = None,
+        self, size: Size | None = None, dtype: DTypeLike = np.float32, out: FloatArray | None = None
     ) -> Draws:
-        """Draw numbers evenly from [0, 1): 24 random bits in float32, 53 in float64.
+        """Draw numbers uniformly from [0, 1): 24 random bits in float32, 53 in float64.
 
         Parameters
         ----------
@@ -150,7 +151,7 @@ class Generator:
         dtype: DTypeLike = np.float32,
         out: FloatArray | None = None,
     ) -> Draws:
-        """Draw numbers evenly from [low, high): ``low + (high - low) * random()``.
+        """Draw numbers uniformly from [low, high): ``low + (high - low) * random()``.
 
         As in NumPy, rounding may give `high` itself. For the other arguments see `random`.
         """
@@ -160,10 +161,7 @@ class Generator:
         return self._fill("uniform", low, high - low, size, dtype, out)
 
     def standard_normal(
-        self,
-        size: Size | None = None,
-        dtype: DTypeLike = np.float32,
-        out: FloatArray | None = None,
+        self, size: Size | None = None, dtype: DTypeLike = np.float32, out: FloatArray | None = None
     ) -> Draws:
         """Draw from the normal distribution of mean 0 and standard deviation 1.
 
@@ -215,9 +213,9 @@ class Generator:
         size: Size | None = None,
         *,
         endpoint: bool = False,
-        out: NDArray[np.int64] | None = None,
+        out: Ints | None = None,
     ) -> Draws:
-        """Draw whole numbers evenly from [low, high), or from [0, low) where `high` is None.
+        """Draw whole numbers uniformly from [low, high), or from [0, low) where `high` is None.
 
         Each takes 128 random bits, so that the bias is below 2**-64.
 
@@ -228,7 +226,7 @@ class Generator:
         size : int or tuple of ints, optional
             The shape of the result.
         endpoint : bool
-            Let `high` itself be drawn.
+            Whether `high` itself may be drawn.
         out : int64 array, optional
             C-contiguous and writable; filled and returned.
 
@@ -249,7 +247,7 @@ class Generator:
         self._draw_integers(target, first, end - first)
         return int(target[()]) if size is None and out is None else target
 
-    def permutation(self, x: int | ArrayLike) -> NDArray[Any]:
+    def permutation(self, x: int | ArrayLike) -> Array:
         """Shuffle 0 ... x - 1, or the rows of a copy of x, by Fisher and Yates.
 
         Parameters
@@ -290,7 +288,7 @@ class Generator:
         self._advance(target.size, _WORDS // 2 if two_words else _WORDS)
         return float(target[()]) if size is None and out is None else target
 
-    def _draw_integers(self, out: NDArray[np.int64], low: int, count: int) -> None:
+    def _draw_integers(self, out: Ints, low: int, count: int) -> None:
         first = self._position * _BLOCKS
         _core.random_integers(out, self._seed, self._stream, first, low, count % 2**64)
         self._advance(out.size, _BLOCKS)
@@ -303,13 +301,13 @@ Rng: TypeAlias = int | Generator | np.random.Generator | np.random.RandomState |
 
 
 def as_generator(rng: Rng) -> Generator:
-    """Make a `Generator` of what a caller may give as `rng`.
+    """The `Generator` for what a caller may give as `rng`.
 
     Parameters
     ----------
     rng : None, int, Generator, numpy.random.Generator or numpy.random.RandomState
-        None is seeded by the operating system, so that each call differs, as in NumPy; an int is a
-        seed; a `Generator` is returned as it is; from NumPy's a seed is drawn.
+        None takes a seed from the operating system, so that each call differs, as in NumPy; an int
+        is a seed; a `Generator` is returned as it is; from NumPy's a seed is drawn.
 
     Examples
     --------
@@ -332,7 +330,7 @@ def as_generator(rng: Rng) -> Generator:
 
 
 def package_generator(seed: int, purpose: str, layer: int = 0, step: int = 0) -> Generator:
-    """Give the generator of the package's own stream for a purpose, apart from users' streams."""
+    """The generator of a stream of the package's own for a purpose, apart from users' streams."""
     generator = Generator(seed)
     generator._stream = _core.stream_of(purpose, layer, step)
     return generator
@@ -348,7 +346,7 @@ def _integer(name: str, value: Any, end: int, first: int = 0) -> int:
     return number
 
 
-def _array(name: str, value: Any) -> NDArray[Any]:
+def _array(name: str, value: Any) -> Array:
     if not isinstance(value, np.ndarray):
         raise TypeError(f"{name}: expected an array, got {type(value).__name__}")
     return value
@@ -364,7 +362,7 @@ def _finite(name: str, value: Any) -> float:
     return number
 
 
-def _target(size: Size | None, dtype: np.dtype[Any], out: NDArray[Any] | None) -> NDArray[Any]:
+def _target(size: Size | None, dtype: np.dtype[Any], out: Array | None) -> Array:
     """A fresh array, or `out` where it has the given size."""
     dims = () if size is None else tuple(size) if isinstance(size, Sequence) else (size,)
     shape = tuple(_integer("size", d, 2**60) for d in dims)

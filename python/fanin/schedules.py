@@ -1,7 +1,7 @@
-"""Learning-rate schedules: the rate of every step as a function of the step's number.
+"""Learning-rate schedules: the rate of every step as a function of its number.
 
 A schedule multiplies the optimizer's learning rate. All but `Plateau` are immutable and pure, so
-that a resumed run sees the very rates of an uninterrupted one. Time is counted in epochs,
+that a resumed run has the same rates as an uninterrupted one. Time is counted in epochs,
 ``t = step / steps_per_epoch``, with steps from 0.
 
 >>> from fanin import schedules
@@ -14,17 +14,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from fanin import _core, _validate
+from fanin._typing import Floats
 from fanin.callbacks.monitor import Monitor
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    Floats = NDArray[np.float64]
 
 __all__ = [
     "Constant",
@@ -43,32 +39,31 @@ __all__ = [
 
 
 class Schedule:
-    """Base of all schedules. A subclass gives `multiplier`, or `lr` where that is not enough."""
+    """Base class of schedules: a subclass has `multiplier`, or `lr` where that is not enough."""
 
     def multiplier(self, steps: Floats, steps_per_epoch: int, epochs: float) -> Floats:
-        """What the base rate is multiplied by at each of the steps, (n,) float64."""
+        """The factors of the base rate at these steps, (n,) float64."""
         raise TypeError(f"{type(self).__name__}: expected a schedule with multiplier() or lr()")
 
     def lr(
         self, base_lr: float, first_step: int, n_steps: int, steps_per_epoch: int, epochs: float
     ) -> Floats:
-        """Learning rates of n_steps steps from first_step on, (n_steps,) float64.
+        """Learning rates of ``n_steps`` steps from ``first_step`` on, (n_steps,) float64.
 
-        ``epochs`` is the length of the whole run; a schedule with an end keeps its last rate
-        beyond it.
+        ``epochs`` is the length of the whole run. Beyond it a schedule keeps its last rate.
         """
         steps = np.arange(first_step, first_step + n_steps, dtype=np.float64)
         return base_lr * self.multiplier(steps, steps_per_epoch, epochs)
 
     def on_epoch_end(self, logs: Mapping[str, float] | None = None) -> None:
-        """Hears the results of each epoch; only `Plateau` minds them."""
+        """Gets the results of each epoch; only `Plateau` uses them."""
 
     def state_dict(self) -> dict[str, Any]:
-        """What the schedule has learnt from the epochs so far, as JSON values."""
+        """What the schedule remembers of the epochs so far, as JSON values."""
         return {}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Goes on from what `state_dict` gave."""
+        """Takes back what `state_dict` gave."""
         if state:
             raise ValueError(f"state: expected {{}} for {self!r}, got {dict(state)!r}")
 
@@ -83,9 +78,14 @@ class Constant(Schedule):
 
 @dataclass(frozen=True)
 class Step(Schedule):
-    """Multiply the rate by ``factor`` every ``every`` epochs (PyTorch's StepLR).
+    """Multiply by ``factor`` every few epochs (PyTorch's StepLR).
 
-    The defaults are the course notes' "half every 5 epochs".
+    Parameters
+    ----------
+    every : int
+        So many epochs.
+    factor : float in (0, 1]
+        The defaults are the course notes' "half every 5 epochs".
     """
 
     every: int = 5
@@ -101,10 +101,14 @@ class Step(Schedule):
 
 @dataclass(frozen=True)
 class Exponential(Schedule):
-    """Multiply by ``decay`` at each epoch's end, or fall steadily as ``exp(-rate * t)``.
+    """Multiply by ``decay`` at the end of each epoch, or fall steadily as ``exp(-rate * t)``.
 
-    ``decay`` (0.95 where neither is given) is the lecture's ``learning_rate_decay`` and PyTorch's
-    ExponentialLR; ``rate`` is the k of the course notes.
+    Parameters
+    ----------
+    decay : float in (0, 1], optional
+        The lecture's ``learning_rate_decay``, PyTorch's ExponentialLR; 0.95 where neither is given.
+    rate : float, optional
+        The k of the course notes.
     """
 
     decay: float | None = None
@@ -131,7 +135,12 @@ class Exponential(Schedule):
 
 @dataclass(frozen=True)
 class InverseTime(Schedule):
-    """1/t decay: ``1 / (1 + k * t)`` (course notes; Keras's InverseTimeDecay by epochs)."""
+    """1/t decay: ``1 / (1 + k * t)`` (course notes; Keras's InverseTimeDecay by epochs).
+
+    Parameters
+    ----------
+    k : float
+    """
 
     k: float = 1.0
 
@@ -147,6 +156,10 @@ class Cosine(Schedule):
     """Half a cosine from 1 down to ``min_factor`` over the run (Loshchilov & Hutter 2017, eq. 5).
 
     PyTorch's CosineAnnealingLR stepped once a minibatch, with T_max the steps of the run.
+
+    Parameters
+    ----------
+    min_factor : float in [0, 1]
     """
 
     min_factor: float = 0.0
@@ -164,6 +177,11 @@ class CyclicCosine(Schedule):
 
     Huang et al. 2017 ("Snapshot ensembles: train 1, get M for free"), eq. 2: a cycle has
     ceil(T / cycles) of the run's T steps.
+
+    Parameters
+    ----------
+    cycles : int
+    min_factor : float in [0, 1]
     """
 
     cycles: int = 5
@@ -181,10 +199,16 @@ class CyclicCosine(Schedule):
 
 @dataclass(frozen=True)
 class WarmUp(Schedule):
-    """A straight line up over the first ``epochs`` epochs, then another schedule from its start.
+    """A straight line up over the first epochs, then another schedule from its start.
 
-    Step s of W warm-up steps has the factor (s + 1) / W (Goyal et al. 2017, section 2.2). ``then``
-    is whatever `get` takes; it sees the run that is left.
+    Step s of W warm-up steps has the factor (s + 1) / W (Goyal et al. 2017, section 2.2).
+
+    Parameters
+    ----------
+    epochs : float
+        Length of the warm-up.
+    then : str, Schedule or callable
+        What follows, over the rest of the run; as `get` takes it.
     """
 
     epochs: float = 1.0
@@ -217,11 +241,17 @@ class WarmUp(Schedule):
 
 @dataclass(frozen=True)
 class OneCycle(Schedule):
-    """Up by half a cosine over ``pct_start`` of the run, then down to almost nothing.
+    """Half a cosine up over the first part of the run, then one down to almost nothing.
 
     From ``1 / div`` to 1 to ``1 / div_final`` of the base rate, which is the highest (Smith 2018;
-    fastai's defaults). PyTorch's OneCycleLR, whose ``final_div_factor`` counts from the first rate
-    instead: ``div_final / div``. Momentum is left alone.
+    fastai's defaults). PyTorch's OneCycleLR, but that its ``final_div_factor`` counts from the
+    first rate: ``div_final / div``. Momentum is left alone.
+
+    Parameters
+    ----------
+    pct_start : float in [0, 1)
+        The share of the run in which the rate rises.
+    div, div_final : float, at least 1
     """
 
     pct_start: float = 0.25
@@ -243,11 +273,25 @@ class OneCycle(Schedule):
 
 @dataclass(eq=False)
 class Plateau(Schedule):
-    """Multiply by ``factor`` when ``monitor`` has not improved for ``patience`` epochs.
+    """Multiply by ``factor`` when a result has not improved for ``patience`` epochs.
 
-    Keras's ReduceLROnPlateau and its defaults; PyTorch's of the same name waits one epoch longer
-    and takes ``threshold_mode="abs"``. An epoch improves that beats the best by more than
-    ``min_delta``. The ``cooldown`` epochs after a cut do not count; ``min_lr`` is a rate.
+    Keras's ReduceLROnPlateau and its defaults; PyTorch's, with ``threshold_mode="abs"``, waits one
+    epoch longer.
+
+    Parameters
+    ----------
+    monitor : str
+        A name in the epoch logs, such as "val_loss".
+    factor : float in (0, 1)
+    patience : int
+    min_delta : float
+        A change of this or less is no improvement.
+    cooldown : int
+        Epochs after a cut that do not count.
+    min_lr : float
+        The lowest rate.
+    mode : {"auto", "min", "max"}
+        Which way is better; "auto" goes by the name.
     """
 
     monitor: str = "val_loss"
@@ -263,7 +307,7 @@ class Plateau(Schedule):
     _cooling: int = field(default=0, init=False, repr=False)
 
     def __post_init__(self) -> None:
-        self._watch = Monitor(self.monitor, self.mode, self.min_delta)
+        self.watched = Monitor(self.monitor, self.mode, self.min_delta)
         _fraction("factor", self.factor, above_0=True, below_1=True)
         _validate.whole("patience", self.patience, 1)
         _validate.whole("cooldown", self.cooldown, 0)
@@ -276,9 +320,9 @@ class Plateau(Schedule):
         return np.full(n_steps, max(base_lr * self._scale, floor))
 
     def on_epoch_end(self, logs: Mapping[str, float] | None = None) -> None:
-        value = self._watch.value(logs)
-        best = self._watch.worst if self._best is None else self._best
-        if self._watch.better(value, best):
+        value = self.watched.value(logs)
+        best = self.watched.worst if self._best is None else self._best
+        if self.watched.better(value, best):
             self._best, self._bad_epochs = value, 0
         else:
             self._bad_epochs += 1
@@ -309,7 +353,12 @@ class Plateau(Schedule):
 
 @dataclass(frozen=True)
 class Function(Schedule):
-    """Any function of the step's number that gives a factor of the base rate."""
+    """Any function of the step's number that gives a factor of the base rate.
+
+    Parameters
+    ----------
+    function : callable
+    """
 
     function: Callable[[int], float]
 
@@ -338,10 +387,15 @@ _KINDS: dict[str, Callable[[], Schedule]] = {
 
 
 def get(schedule: str | Schedule | Callable[[int], float] | None) -> Schedule:
-    """The schedule of that name, the object itself, or a function of the step wrapped as one.
+    """The schedule of that name, the object itself, or a function wrapped as one.
 
-    None is `Constant`. Functions take the step's number and give a factor of the base rate.
+    Parameters
+    ----------
+    schedule : str, Schedule, callable or None
+        A function takes the step's number and gives a factor of the base rate; None is `Constant`.
 
+    Examples
+    --------
     >>> get("cosine")
     Cosine(min_factor=0.0)
     """
@@ -350,9 +404,7 @@ def get(schedule: str | Schedule | Callable[[int], float] | None) -> Schedule:
     if isinstance(schedule, Schedule):
         return schedule
     if isinstance(schedule, str):
-        if schedule not in _KINDS:
-            raise ValueError(f"schedule: expected one of {', '.join(_KINDS)}, got {schedule!r}")
-        return _KINDS[schedule]()
+        return _KINDS[_validate.one_of("schedule", schedule, _KINDS)]()
     if isinstance(schedule, type) or not callable(schedule):
         raise TypeError(
             "schedule: expected a name, a Schedule object, a function of the step or None, "
@@ -362,14 +414,14 @@ def get(schedule: str | Schedule | Callable[[int], float] | None) -> Schedule:
 
 
 def _fraction(name: str, value: float, *, above_0: bool = False, below_1: bool = False) -> None:
-    """Refuses what is not a number from 0 to 1, without the ends where that is said."""
+    """Refuses what is not a number from 0 to 1; ``above_0``, ``below_1`` exclude the ends."""
     number = _validate.real(name, value, 0, above=above_0)
     if number > 1 or (below_1 and number == 1):
         raise ValueError(f"{name}: expected {'below' if below_1 else 'at most'} 1, got {value!r}")
 
 
 def _map(name: str, x: Floats) -> Floats:
-    # Never NumPy's own: its SIMD loops and libm differ in the last bit between machines.
+    # Not NumPy's own, whose last bit differs between machines.
     return np.asarray(_core.map(name, np.ascontiguousarray(x, dtype=np.float64)))
 
 

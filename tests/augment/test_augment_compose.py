@@ -41,7 +41,7 @@ from fanin.augment import (
     VerticalFlip,
     parse,
 )
-from fanin.augment.catalogue import KNOWN
+from fanin.augment.catalogue import TRANSFORMS
 
 # Of every transform one with its options away from their defaults.
 EVERY: list[Any] = [
@@ -69,8 +69,8 @@ ALONE: list[Any] = [FiveCrop((8, 9)), TenCrop(8, vertical_flip=True), CutMix(0.5
 
 def test_every_transform_is_among_the_cases() -> None:
     seen = {type(t).__name__ for t in [*EVERY, *ALONE]} | {"OneOf"}
-    assert seen == set(KNOWN)
-    assert set(KNOWN) <= set(augment.__all__)
+    assert seen == set(TRANSFORMS)
+    assert set(TRANSFORMS) <= set(augment.__all__)
 
 
 @pytest.mark.parametrize("steps", [EVERY, *([t] for t in ALONE), []])

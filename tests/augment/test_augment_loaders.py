@@ -93,8 +93,7 @@ def test_the_trainer_takes_a_pipeline_as_augment_fn() -> None:
 
 
 @pytest.mark.parametrize(
-    ("steps", "message"),
-    [([Mixup()], "mixes labels"), ([FiveCrop(3)], "makes 5 images of one")],
+    ("steps", "message"), [([Mixup()], "mixes labels"), ([FiveCrop(3)], "makes 5 images of one")]
 )
 def test_the_trainer_refuses_other_pipelines(steps: list[Any], message: str) -> None:
     X, y = noise(60, 6, 6, 1), np.arange(60) % 3

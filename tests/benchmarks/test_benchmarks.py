@@ -47,7 +47,7 @@ def test_rows_have_names_of_their_own_and_a_way_to_measure_them():
     for row in jobs.ROWS:
         assert row.kind in ("time", "over", "busy", "import", "memory")
         assert row.unit in tables.SCALE
-        assert row.isa in peers.HELD_TO
+        assert row.isa in peers.ISA_ENVIRONMENT
         assert (row.job is None) == (row.kind == "import")
         assert (row.base is None) == (row.kind != "over")
         for bar in row.bars:

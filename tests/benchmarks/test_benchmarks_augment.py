@@ -147,7 +147,7 @@ def test_a_map_moves_the_image_by_the_translation():
 def test_a_peer_may_pass_and_memcpy_is_a_roof():
     session = workers.Session("NumPy", 1)
     assert session.prepare("augment-crop-bytes") is True
-    assert 0 < session.copy() < 1
+    assert session.copy() > 0
     session.peer = SimpleNamespace(JOBS={Crop: lambda job: None})  # noqa: ARG005
     assert session.prepare("augment-crop-bytes") is False
     row = Row("crop", "crop", "us", JOBS["crop-bytes"])
@@ -156,7 +156,7 @@ def test_a_peer_may_pass_and_memcpy_is_a_roof():
 
 
 def test_threads_of_a_team_share_the_work():
-    from benchmarks.peers.drawing import Team
+    from benchmarks.peers.shared import Team
 
     for threads in (1, 2, 3):
         done = []

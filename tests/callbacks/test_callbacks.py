@@ -214,8 +214,7 @@ def test_history_round_trip_also_of_what_json_lacks(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "text",
-    ["", "{", "[]", "{}", '"x"', '{"history": {"loss": ["x"]}}', "\ufeff{}", "[" * 100_000],
+    "text", ["", "{", "[]", "{}", '"x"', '{"history": {"loss": ["x"]}}', "\ufeff{}", "[" * 100_000]
 )
 def test_history_refuses_other_files(tmp_path, text):
     path = tmp_path / "h.json"

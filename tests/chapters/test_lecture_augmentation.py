@@ -10,8 +10,9 @@ import pytest
 
 from fanin.chapters import augmentation
 from fanin.chapters.augmentation import Images
-from fanin.chapters.story import Data, Heading, Picture, Table
+from fanin.chapters.story import Data
 from fanin.cli import main
+from fanin.document.blocks import Heading, Picture, Table
 
 PICTURES = ["flips", "crops", "colour", "others", "cutout", "mixed", "training"]
 
@@ -21,7 +22,7 @@ def small_and_alone(tmp_path, monkeypatch):
     """In an empty folder, of a machine without data sets, with short training."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("FANIN_CIFAR10", raising=False)
-    monkeypatch.setattr(augmentation._named_data, "installed", lambda name: None)  # noqa: ARG005
+    monkeypatch.setattr(augmentation.named, "installed", lambda name: None)  # noqa: ARG005
     monkeypatch.setattr(augmentation, "EPOCHS", 2)
     monkeypatch.setattr(augmentation, "HIDDEN", 16)
 

@@ -15,9 +15,9 @@ from lecture_cases import PRINTED
 import fanin
 from fanin.callbacks.history import History
 from fanin.chapters import init
-from fanin.chapters.story import Chapter, Data, Lines, Table, curve, final
+from fanin.chapters.story import Data, curve, final
 from fanin.cli import lecture, main
-from fanin.document import html
+from fanin.document.text import chapter_lines
 from fanin.random import Generator
 
 TITLES = (
@@ -122,7 +122,7 @@ def test_init_prints_the_lectures_lines_and_leaves_the_histograms(small, capsys)
 @pytest.mark.parametrize("seed", [1, 2, 2**40])
 def test_init_is_the_lectures_for_every_seed(seed, small, monkeypatch):
     monkeypatch.setattr(init, "EPOCHS", 1)
-    check_init("\n".join(html.lines(init.chapter(Data.load(small, seed), seed))))
+    check_init("\n".join(chapter_lines(init.chapter(Data.load(small, seed), seed))))
 
 
 def test_without_matplotlib_the_numbers_come_and_a_note_names_the_extra(small, monkeypatch, capsys):
@@ -245,26 +245,6 @@ def test_a_run_without_a_finished_epoch_has_no_numbers():
     history.stop_reason = "diverged"
     assert np.isnan(final(history, "loss"))
     assert np.isnan(curve(history, "accuracy")).all()
-
-
-# the page
-
-
-def test_text_is_escaped_and_marked():
-    chapter = Chapter("<b>", ["a < b, *so* `x * y * z` and **<i>**", Lines("<&>")])
-    text = html.page("T", ["o"], {"one": chapter}, {}, "c")
-    assert (
-        "<p>a &lt; b, <em>so</em> <code>x * y * z</code> and <strong>&lt;i&gt;</strong></p>" in text
-    )
-    assert "<pre>&lt;&amp;&gt;</pre>" in text
-    assert "<h2>&lt;b&gt;</h2>" in text
-
-
-def test_tables_are_aligned_on_the_terminal():
-    table = Table("Of `x`", ("name", "n"), [("a", "1"), ("longer", "22")])
-    *_, last = lines = list(html.lines(Chapter("T", [table])))
-    assert lines[:-1] == ["== T ==", "Of x", "  name     n", "  a        1", "  longer  22"]
-    assert last == ""
 
 
 # what goes wrong

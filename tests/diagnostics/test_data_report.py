@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 import fanin
-from fanin.diagnostics import data_report
+from fanin.datasets import named
+from fanin.diagnostics import DataFinding, Finding, data_report
 from fanin.random import Generator
 
 
@@ -59,6 +60,17 @@ def test_scale(dtype):
     assert "not blindly" in found.advice
     moderate = table(dtype=dtype) * np.array([1, 2, 4, 8, 16, 32, 1]).astype(dtype)
     assert data_report(moderate).names == ()
+
+
+def test_findings_on_data_are_findings():
+    X = table()
+    X[:, 2] += 40
+    found = only(data_report(X), "bias")
+    assert DataFinding is Finding
+    assert found.advice == found.action
+    assert found.to_dict() == {k: getattr(found, k) for k in ("name", "evidence", "action")}
+    assert Finding.from_dict(found.to_dict()) == found
+    assert (found.columns.tolist(), found.rows.tolist()) == ([2], [])
 
 
 @pytest.mark.row("P4")
@@ -258,10 +270,9 @@ def test_no_false_alarms_on_real_images():
 
 
 def test_no_false_alarms_on_fashion_mnist():
-    try:
-        (X, y), _ = fanin.datasets.load("fashion-mnist")
-    except FileNotFoundError:
-        pytest.skip("fashion-mnist is not here")
+    if named.installed("fashion-mnist") is None:
+        pytest.skip("needs Fashion-MNIST on this machine")
+    (X, y), _ = fanin.datasets.load("fashion-mnist")
     assert data_report(X, y).names == ()
 
 

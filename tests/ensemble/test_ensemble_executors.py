@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import _thread
+import itertools
 import multiprocessing
 import os
 import threading
-import time
 from concurrent.futures import (
     BrokenExecutor,
     Executor,
@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from children import HANG
 
 import fanin
 from fanin import ensemble
@@ -252,22 +253,29 @@ def test_optimizers_and_callbacks_are_each_members_own() -> None:
 # Ctrl-C
 
 
-class Count(Callback):
-    begun: list[int] = []  # noqa: RUF012  shared by all copies
+def test_ctrl_c_stops_members_and_begins_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It comes from the first member's thread, once all of them are with the executor."""
+    n, submitted, begun, submit = 50, itertools.count(1), [], ThreadPoolExecutor.submit
+    all_there, once = threading.Event(), threading.Lock()
 
-    def on_train_begin(self, logs: Any = None) -> None:  # noqa: ARG002
-        if self.params["epochs"]:
-            self.begun.append(1)
+    class Interrupt(Callback):
+        def on_train_begin(self, logs: Any = None) -> None:  # noqa: ARG002
+            if not self.params["epochs"]:
+                return
+            begun.append(1)
+            if once.acquire(blocking=False) and all_there.wait(HANG):
+                _thread.interrupt_main()
 
+    def counted(*arguments: Any, **options: Any) -> Any:
+        future = submit(*arguments, **options)
+        if next(submitted) == n:
+            all_there.set()
+        return future
 
-def test_ctrl_c_stops_members_and_begins_no_more() -> None:
-    Count.begun.clear()
-    threading.Timer(1.0, _thread.interrupt_main).start()
-    start = time.perf_counter()
+    monkeypatch.setattr(ThreadPoolExecutor, "submit", counted)
     with pytest.raises(KeyboardInterrupt):
-        build("initializations", n_members=50, epochs=10**6, callbacks=[Count()])
-    assert time.perf_counter() - start < 5
-    assert 1 <= len(Count.begun) <= fanin.get_num_threads()
+        build("initializations", n_members=n, epochs=10**6, callbacks=[Interrupt()])
+    assert 1 <= len(begun) <= fanin.get_num_threads()
     assert not [t for t in threading.enumerate() if t.name.startswith("ThreadPoolExecutor")]
 
 

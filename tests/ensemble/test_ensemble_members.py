@@ -86,7 +86,7 @@ def test_a_member_trains_on_its_rows_and_their_weights() -> None:
     weights = np.linspace(0.1, 2, len(X))
     options = {**OPTIONS, "sample_weight": weights}
     together = ensemble.from_datasets(DIMS, X, y, method="folds", n_members=3, seed=8, **options)
-    own = Rows("folds", 8, 1, 3).of(len(X))
+    own = Rows("folds", 8, 1, 3).indices(len(X))
     alone = fanin.MLP(DIMS, seed=together.members[1].seed)
     alone.fit(X[own], y[own], **{**options, "sample_weight": weights[own]})
     assert np.array_equal(alone.get_parameters(), together.members[1].get_parameters())
@@ -97,7 +97,8 @@ def test_a_member_trains_on_its_rows_and_their_weights() -> None:
 def test_folds_deal_out_every_row_once(n: int, members: int, seed: int) -> None:
     members = min(n, members)
     left_out = [
-        np.setdiff1d(np.arange(n), Rows("folds", seed, i, members).of(n)) for i in range(members)
+        np.setdiff1d(np.arange(n), Rows("folds", seed, i, members).indices(n))
+        for i in range(members)
     ]
     assert np.array_equal(np.sort(np.concatenate(left_out)), np.arange(n))
     assert max(map(len, left_out)) - min(map(len, left_out)) <= 1
@@ -105,7 +106,7 @@ def test_folds_deal_out_every_row_once(n: int, members: int, seed: int) -> None:
 
 def test_bootstrap_draws_with_replacement() -> None:
     n = 20_000
-    drawn = [Rows("bootstrap", 1, i, 3).of(n) for i in range(3)]
+    drawn = [Rows("bootstrap", 1, i, 3).indices(n) for i in range(3)]
     for own in drawn:
         assert own.shape == (n,)
         assert (own.min(), own.max()) >= (0, 0)

@@ -37,8 +37,8 @@ CASES = {
 
 
 def everything_about(net: fanin.MLP) -> tuple[Any, ...]:
-    entry = net._entry
-    data = [None if a is None else a.tobytes() for a in (entry.mean, entry.scale)]
+    inputs = net.inputs
+    data = [None if a is None else a.tobytes() for a in (inputs.mean, inputs.scale)]
     return net.get_parameters().tobytes(), *data, net.epochs_done, net.steps_done, net.history
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from children import HANG
 from hypothesis import given, settings
 from hypothesis.extra import numpy as hnp
 
@@ -431,7 +432,7 @@ def test_concurrent_reader_sees_whole_files_only(tmp_path):
     finally:
         stop.set()
         for writer in writers:
-            writer.join(30)
+            writer.join(HANG)
     assert [w.exitcode for w in writers] == [0, 0]
     assert len(seen) >= 20
     assert files(tmp_path) == ["f"]

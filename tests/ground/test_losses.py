@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from reference import central_difference
 
 import fanin
-from conftest import central_difference
 from fanin import _core, losses
 
 LOSSES = ["softmax", "svm", "mse"]

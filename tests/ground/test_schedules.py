@@ -90,10 +90,7 @@ def torch_rates(make, base=0.1):
             schedules.WarmUp(2, schedules.Step(4, 0.5)),
             lambda m, o: m.SequentialLR(
                 o,
-                [
-                    m.LinearLR(o, 1 / (2 * SPE), total_iters=2 * SPE - 1),
-                    m.StepLR(o, 4 * SPE, 0.5),
-                ],
+                [m.LinearLR(o, 1 / (2 * SPE), total_iters=2 * SPE - 1), m.StepLR(o, 4 * SPE, 0.5)],
                 [2 * SPE],
             ),
         ),

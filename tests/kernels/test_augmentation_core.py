@@ -215,12 +215,7 @@ def test_a_sample_does_not_depend_on_its_batch(name: str) -> None:
     order = np.random.default_rng(0).permutation(13)
     for threads in (1, 3):
         shuffled = run(
-            PIPELINES[name],
-            list(images[order]),
-            seed=5,
-            epoch=2,
-            indices=order,
-            n_threads=threads,
+            PIPELINES[name], list(images[order]), seed=5, epoch=2, indices=order, n_threads=threads
         )
         np.testing.assert_array_equal(shuffled, whole[order])
     one = run(PIPELINES[name], images[7:8], seed=5, epoch=2, indices=np.array([7]))

@@ -9,11 +9,17 @@ from typing import Any
 import numpy as np
 import pytest
 import reference
-from reference import ACTIVATIONS, SLOPES, ReferenceMLP, dropout_mask, fma_product
-from test_dropout import assert_gradient, network, problem
+from dropout_cases import assert_gradient, network, problem
+from reference import (
+    ACTIVATIONS,
+    SLOPES,
+    ReferenceMLP,
+    central_difference,
+    dropout_mask,
+    fma_product,
+)
 
 import fanin
-from conftest import central_difference
 from fanin import _core, layers
 from fanin.layers import dropconnect
 

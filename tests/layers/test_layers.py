@@ -100,10 +100,7 @@ def test_affine_flattens_as_the_course_does() -> None:
     w = np.linspace(-0.2, 0.3, num=120 * 3).reshape(120, 3)
     b = np.linspace(-0.3, 0.1, num=3)
     out, cache = layers.affine_forward(x, w, b)
-    expected = [
-        [1.49834967, 1.70660132, 1.91485297],
-        [3.25553199, 3.5141327, 3.77273342],
-    ]
+    expected = [[1.49834967, 1.70660132, 1.91485297], [3.25553199, 3.5141327, 3.77273342]]
     np.testing.assert_allclose(out, expected, rtol=1e-8)
     dout = normals(2, 3)
     dx, dw, db = layers.affine_backward(dout, cache)

@@ -171,10 +171,7 @@ def test_predict_fn_goes_with_the_native_loop():
     runs = []
     for loss_function in (two_layer_net, in_python):
         _, stats = ClassifierTrainer().train(
-            *(X, y, X, y, a_model(), loss_function),
-            num_epochs=2,
-            predict_fn=np.zeros_like,
-            seed=0,
+            *(X, y, X, y, a_model(), loss_function), num_epochs=2, predict_fn=np.zeros_like, seed=0
         )
         runs.append(stats)
     assert_same_stats(*runs)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import random
 import re
 from typing import Any
@@ -19,9 +20,9 @@ from lecture_cases import (
     problem,
     train,
 )
+from reference import central_difference
 
 import fanin
-from conftest import central_difference
 from fanin import ClassifierTrainer, init_two_layer_model, layers, optim, two_layer_net
 
 LISTING = """
@@ -93,6 +94,20 @@ def test_printed_lines(capsys):
     assert last == f"finished optimization. best validation accuracy: {best:f}"
     train(a_model(), num_epochs=1)
     assert capsys.readouterr().out == ""
+
+
+def test_the_order_of_positional_options_is_a_contract():
+    parameters = list(inspect.signature(ClassifierTrainer().train).parameters.values())
+    positional = [p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
+    assert positional == [
+        "X", "y", "X_val", "y_val", "model", "loss_function", "reg", "learning_rate", "momentum",
+        "learning_rate_decay", "update", "sample_batches", "num_epochs", "batch_size",
+        "acc_frequency", "augment_fn", "predict_fn", "verbose", "seed",
+    ]  # fmt: skip
+    keywords = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY]
+    assert keywords == ["sampling", "stop_ratio", "sample_batchs", "n_threads"]
+    with pytest.raises(TypeError, match=r"ClassifierTrainer.train\(\) got .* 'epochs'"):
+        train(a_model(), epochs=1)
 
 
 def test_initial_losses_of_the_lecture():

@@ -70,7 +70,8 @@ def test_a_network_sees_what_the_transformers_make(name: str, stored: Any) -> No
         for step in steps:
             expected = step.transform(expected)
         np.testing.assert_allclose(net.scores(x), plain.scores(expected), rtol=1e-3, atol=atol)
-        seen, mean, scale = net._inputs(x)
+        prepared = net.prepare(x)
+        seen, mean, scale = prepared.X, prepared.mean, prepared.scale
         if mean is not None:
             seen = (seen - mean) * scale
         np.testing.assert_allclose(seen, expected, rtol=1e-4, atol=50 * atol)
@@ -113,7 +114,8 @@ def test_folded_steps_are_one_pair_and_no_copy() -> None:
     net.fit(X, labels(len(X)), preprocess=[ZeroCenter(), Normalize()], **OPTIONS)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    rows, mean, scale = net._inputs(X)
+    prepared = net.prepare(X)
+    rows, mean, scale = prepared.X, prepared.mean, prepared.scale
     assert rows.base is X or rows is X
     assert mean is not None
     np.testing.assert_allclose(mean, X.mean(axis=0), rtol=1e-6)
@@ -126,7 +128,8 @@ def test_a_feature_far_from_zero() -> None:
     X = 1e8 + np.random.default_rng(0).normal(size=(500, 4))
     net = fanin.MLP([4, 3])
     net.set_preprocess([ZeroCenter(), Normalize()], X)
-    rows, mean, scale = net._inputs(X)
+    prepared = net.prepare(X)
+    rows, mean, scale = prepared.X, prepared.mean, prepared.scale
     np.testing.assert_allclose(((rows - mean) * scale).std(axis=0), 1, rtol=1e-6)
     expected = fanin.MLP([4, 3]).scores(Normalize().fit_transform(X).astype(np.float32))
     np.testing.assert_allclose(net.scores(X), expected, atol=1e-6)
@@ -157,7 +160,7 @@ def test_copies_and_files_carry_it(name: str, stored: Any, way: str, tmp_path: P
         np.testing.assert_array_equal(twin.scores(x), net.scores(x))
     for a, b in zip(twin.preprocess, net.preprocess, strict=True):
         assert a.n_samples_seen_ == b.n_samples_seen_ == 200
-        some = data(9, a._columns_out)
+        some = data(9, a.n_features_out_)
         np.testing.assert_array_equal(a.inverse_transform(some), b.inverse_transform(some))
     before = net.get_parameters()
     twin.fit(X, y, **OPTIONS)  # goes on with what was stored
@@ -282,11 +285,11 @@ BAD: dict[str, tuple[Any, type[Exception], str]] = {
 def test_bad_preprocess_changes_nothing(case: str) -> None:
     given, kind, message = BAD[case]
     net = fanin.MLP([4, 3])
-    before = net._entry
+    before = net.inputs
     hooks = [7] if case == "callback" else []
     with pytest.raises(kind, match=message):
         net.fit(data(), labels(), preprocess=given, callbacks=hooks, **OPTIONS)
-    assert net._entry is before
+    assert net.inputs is before
     assert net.epochs_done == 0
 
 
@@ -311,7 +314,7 @@ def test_bad_data_name_the_width_before_preprocessing() -> None:
         net.fit(X, y, validation_data=(X[:, :4].copy(), y), preprocess=PCA(4), **OPTIONS)
     assert net.preprocess is None
     net.fit(X, y, preprocess=PCA(4), **OPTIONS)
-    for call in (net.scores, net.predict, lambda x: net.evaluate(x, y), net._inputs):
+    for call in (net.scores, net.predict, lambda x: net.evaluate(x, y), net.prepare):
         with pytest.raises(ValueError, match=r"X: expected shape \(N, 12\), which .* 4 features"):
             call(X[:, :4].copy())
         bad = X.copy()
@@ -345,10 +348,10 @@ def test_blocks_change_no_bit(monkeypatch: pytest.MonkeyPatch) -> None:
     given = [PCA(6), Normalize(), Whiten(5, method="pca")]
     net = fanin.MLP([5, 8, 3], seed=1)
     net.fit(X, y, validation_data=(X, y), preprocess=given, **OPTIONS)
-    expected, rows = net.scores(X), net._rows(X)
+    expected, rows = net.scores(X), net.prepare(X).X
     monkeypatch.setattr("fanin.network.inputs.BLOCK", 12 * 100)
     assert [len(b) for b in blocks(X)] == [100] * 7
-    np.testing.assert_array_equal(net._rows(X), rows)
+    np.testing.assert_array_equal(net.prepare(X).X, rows)
     np.testing.assert_array_equal(net.scores(X), expected)
     bad = X.astype(np.float32)
     bad[555, 2] = np.nan

@@ -87,18 +87,18 @@ def test_state_dict_errors() -> None:
 
 def test_states_of_an_arena_are_kept() -> None:
     opt = optim.Adam()
-    states = opt._arena_states(100, np.dtype(np.float32))
+    states = opt.arena_states(100, np.dtype(np.float32))
     assert [s.shape for s in states] == [(100,), (100,)]
     assert not any(s.any() for s in states)
-    again = opt._arena_states(100, np.dtype(np.float32))
+    again = opt.arena_states(100, np.dtype(np.float32))
     assert all(a is b for a, b in zip(states, again, strict=True))
     with pytest.raises(
         ValueError, match=r"optimizer: expected \(100,\) float32 as in earlier steps"
     ):
-        opt._arena_states(101, np.dtype(np.float32))
+        opt.arena_states(101, np.dtype(np.float32))
     with pytest.raises(ValueError, match=r"optimizer: .* got \(100,\) float64"):
-        opt._arena_states(100, np.dtype(np.float64))
-    assert optim.SGD()._arena_states(5, np.dtype(np.float64)) == []
+        opt.arena_states(100, np.dtype(np.float64))
+    assert optim.SGD().arena_states(5, np.dtype(np.float64)) == []
 
 
 READ_ONLY = np.zeros(3)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import subprocess
 import sys
 from types import SimpleNamespace
 
@@ -11,6 +10,7 @@ import numpy as np
 import pytest
 
 matplotlib = pytest.importorskip("matplotlib")
+from children import printed_by  # noqa: E402
 from matplotlib.figure import Figure  # noqa: E402
 from plots_cases import run, skewed  # noqa: E402
 
@@ -139,7 +139,7 @@ assert not any(name.startswith("matplotlib") for name in sys.modules)
 plots.history(SimpleNamespace(history={"loss": [1.0]}, epoch=[0]))[0].figure.canvas.draw()
 assert "matplotlib.figure" in sys.modules and "matplotlib.pyplot" not in sys.modules
 """
-    subprocess.run([sys.executable, "-c", code], check=True)
+    printed_by(code)
 
 
 # ensembles

@@ -211,10 +211,7 @@ def test_the_surfaces_gradients_are_right(surface):
     rng = np.random.default_rng(0)
     for x, y in rng.uniform(-1.5, 1.5, (20, 2)):
         f, h = surface.function, 1e-6
-        numeric = (
-            (f(x + h, y) - f(x - h, y)) / (2 * h),
-            (f(x, y + h) - f(x, y - h)) / (2 * h),
-        )
+        numeric = ((f(x + h, y) - f(x - h, y)) / (2 * h), (f(x, y + h) - f(x, y - h)) / (2 * h))
         assert surface.gradient(x, y) == pytest.approx(numeric, abs=1e-5, rel=1e-5)
     if surface.minimum:
         assert surface.function(*surface.minimum) == 0

@@ -269,19 +269,26 @@ def test_column_moments() -> None:
 
 @pytest.mark.skipif(os.name != "posix", reason="sends SIGINT")
 @pytest.mark.parametrize(
-    "call", ["Normalize().fit(X)", "PCA().partial_fit(X)", "pca.transform(X)", "zero.transform(X)"]
+    ("transformer", "call", "native", "inside"),
+    [
+        ("Normalize()", "fit", "column_sums", False),
+        ("PCA(n_threads=2)", "partial_fit", "scatter", True),
+        ("PCA(n_threads=2)", "transform", "project", True),
+        ("ZeroCenter()", "transform", "centre_rows", False),
+    ],
 )
-def test_interrupt(call: str) -> None:
+def test_interrupt(transformer: str, call: str, native: str, inside: bool) -> None:
     """LAPACK alone does not hear Ctrl-C: partial_fit leaves it to whoever asks for components."""
-    setup = """
+    setup = f"""
     from fanin.preprocessing import PCA, Normalize, ZeroCenter
+    transformer = {transformer}
     X = np.ones((1500, 1500), np.float32)
     X[:, 0] = np.arange(1500)
-    pca, zero = PCA().fit(X), ZeroCenter().fit(X)
+    {"transformer.fit(X)" if call == "transform" else ""}
     X = np.ones((60_000, 1500), np.float32)
     """
     work = f"""
         while True:
-            {call}
+            transformer.{call}(X)
     """
-    interrupted(setup, work)
+    interrupted(setup, work, native=native, inside=inside)

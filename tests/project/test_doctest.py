@@ -1,10 +1,12 @@
-"""Every example in a public docstring runs and prints what it says."""
+"""Public names are documented, and every example in a docstring prints what it says."""
 
 from __future__ import annotations
 
 import doctest
-import importlib
+import importlib.util
+import inspect
 import pkgutil
+import re
 from pathlib import Path
 from typing import Any
 
@@ -31,18 +33,22 @@ WITH_EXAMPLES = [
     "augment.mixing",
     "augment.spec",
     "augment.warps",
-    "diagnostics",
+    "diagnostics.activations",
+    "diagnostics.init_experiment",
     "ensemble.averaging",
     "ensemble.builders",
     "ensemble.model",
     "ensemble.selection",
     "initializers",
-    "layers",
+    "layers.dense",
+    "layers.dropconnect",
+    "layers.dropout",
     "lecture",
     "losses",
-    "network",
+    "network.mlp",
     "optim",
-    "preprocessing",
+    "optim.rules",
+    "preprocessing.transformers",
     "random",
     "schedules",
 ]
@@ -72,14 +78,28 @@ def test_examples(module: str, tmp_path: Path, monkeypatch: Any) -> None:
         assert results.attempted > 0
 
 
-def test_every_public_name_has_a_docstring() -> None:
-    missing = []
-    for module in MODULES:
-        if _optional(module):
+def _arguments(item: Any) -> list[str]:
+    try:
+        return [n for n in inspect.signature(item).parameters if n not in {"args", "kwargs"}]
+    except ValueError:  # of an exception, or an alias of a built-in type
+        return []
+
+
+def test_every_public_name_has_a_docstring_that_describes_its_parameters() -> None:
+    faults = []
+    for module in ["fanin", *MODULES]:
+        if (package := _optional(module)) and not importlib.util.find_spec(package):
             continue
         contents = importlib.import_module(module)
         for name in getattr(contents, "__all__", ()):
             item = getattr(contents, name)
-            if callable(item) and not (item.__doc__ or "").strip():
-                missing.append(f"{module}.{name}")
-    assert not missing
+            if not callable(item):
+                continue
+            text = inspect.getdoc(item) if item.__doc__ else None
+            if not text:
+                faults.append(f"{module}.{name} has no docstring")
+            elif module.count(".") > 1 or not _arguments(item):
+                continue
+            elif not re.search(r"^(Parameters|Attributes)\n---", text, re.M):
+                faults.append(f"{module}.{name} does not describe its parameters")
+    assert not faults, "\n".join(faults)

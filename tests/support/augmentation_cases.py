@@ -16,11 +16,7 @@ FLIP: Operation = ("hflip", 0.5, [0])
 MODES = ["constant", "edge", "reflect", "symmetric"]
 MEAN, STD = [0.5, 0.4, 0.3, 0.2], [0.2, 0.25, 0.3, 0.4]
 NORMALIZE: Operation = ("normalize", 1, [*MEAN, *STD])
-AFFINE: Operation = (
-    "affine",
-    1,
-    [-30, 30, 0.1, 0.1, 0.8, 1.2, 0.9, 1.1, -5, 5, -5, 5, 9, 8, 7, 6],
-)
+AFFINE: Operation = ("affine", 1, [-30, 30, 0.1, 0.1, 0.8, 1.2, 0.9, 1.1, -5, 5, -5, 5, 9, 8, 7, 6])
 LENS: Operation = ("lens", 1, [-0.2, 0.2, 0, 0.1, 1, 2, 3, 4])
 JITTER: Operation = ("jitter", 1, [0.6, 1.4, 0.6, 1.4, 0.6, 1.4, -0.1, 0.1])
 ERASE: Operation = ("erase", 0.8, [0.05, 0.4, 0.3, 3.3, 1, 0, 0, 0, 0])

@@ -118,11 +118,7 @@ FIT: dict[str, Case] = {
     "one class": (fit(y=np.ones(N, int)), ValueError, "y: expected at least two classes.* 1"),
     "epochs: negative": (fit(epochs=-1), ValueError, "epochs: expected at least 0, got -1"),
     "epochs: float": (fit(epochs=1.5), TypeError, "epochs: expected a whole number, got 1.5"),
-    "batch_size: 0": (
-        fit(batch_size=0),
-        ValueError,
-        "batch_size: expected between 1 and 6, got 0",
-    ),
+    "batch_size: 0": (fit(batch_size=0), ValueError, "batch_size: expected between 1 and 6, got 0"),
     "batch_size: beyond": (
         fit(batch_size=7),
         ValueError,

@@ -1,23 +1,23 @@
-"""A child process that is interrupted while it works."""
+"""Ctrl-C while compiled code is at work: by events, so that no machine is too fast or too slow."""
 
 from __future__ import annotations
 
 import json
-import signal
-import subprocess
-import sys
 import textwrap
-import time
 from typing import Any
 
-PROMISED, SLACK = 0.2, 0.3  # seconds; the slack is for a loaded machine
+from children import HANG, printed_by
 
-# The child works, is interrupted, and prints when it noticed. time.monotonic is one clock for all
-# processes of a machine.
+# A thread that waits for the GIL sends the signal. With so long a switch interval it gets the GIL
+# only where it is released, which the compiled function does and the code up to its call does not:
+# the function has begun when the signal comes, and has not ended.
 CHILD = """
-    import json, signal, sys, time
+    import json, os, signal, sys, threading
+    from functools import partial
+    from itertools import starmap
     import numpy as np
     import fanin
+    from fanin import _core
 
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -27,41 +27,73 @@ CHILD = """
 
     {setup}
 
-    print("ready", flush=True)
-    result = {{}}
+    result, calls = {{}}, 0
+    begun = threading.Lock()
+    begun.acquire()
+
+    def send():
+        begun.acquire()
+        result["sent in"] = calls
+        os.kill(os.getpid(), signal.SIGINT)
+
+    *path, name = "{native}".split(".")
+    owner = getattr(_core, *path) if path else _core
+    native = getattr(owner, name)
+
+    def counted(*arguments, **options):
+        global calls
+        calls += 1
+        if calls == {call}:
+            begun.release()
+        returned = []  # extend looks for no signal before it has added what came back
+        try:
+            returned.extend(starmap(partial(native, **options), [arguments]))
+        except KeyboardInterrupt:
+            result["inside"] = not returned
+            raise
+        return returned[0]
+
+    setattr(owner, name, counted)
+    threading.Thread(target=send, daemon=True).start()
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval({hang})
     try:
         {work}
     except KeyboardInterrupt:
-        result["at"] = time.monotonic()
+        result["calls"] = calls
+    sys.setswitchinterval(interval)
     {after}
     print(json.dumps(result))
 """
 
 
-def interrupted(setup: str, work: str, after: str = "", delay: float = 0.5) -> dict[str, Any]:
-    """Runs the child, interrupts it `delay` seconds after it began to work; seconds in "late"."""
+def interrupted(
+    setup: str, work: str, after: str = "", *, native: str, call: int = 1, inside: bool = False
+) -> dict[str, Any]:
+    """What a child found out that was sent SIGINT in a compiled function.
+
+    Parameters
+    ----------
+    setup, work, after : str
+        The child's code: before, what is interrupted, and what adds to `result`.
+    native : str
+        The function in `_core`, such as "Engine32.train".
+    call : int
+        Of the function, in which the signal comes. Where calls are too short for a thread to come
+        in between, it comes later, in this or another compiled function.
+    inside : bool
+        Whether the call is so long that it must not come to its end.
+    """
     parts = {"setup": setup, "work": work, "after": after}
     indents = {"setup": 4, "work": 8, "after": 4}
     blocks = {
         name: textwrap.indent(textwrap.dedent(text).strip(), " " * indents[name]).lstrip()
         for name, text in parts.items()
     }
-    code = textwrap.dedent(CHILD.format(**blocks))
-    with subprocess.Popen(
-        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as child:
-        assert child.stdout is not None
-        ready = child.stdout.readline()
-        time.sleep(delay)
-        sent = time.monotonic()
-        if child.poll() is None:
-            child.send_signal(signal.SIGINT)
-        output, errors = child.communicate(timeout=120)
-    assert ready == "ready\n", errors
-    assert child.returncode == 0, errors
-    result: dict[str, Any] = json.loads(output)
-    assert "at" in result, "the work ended before the signal, or swallowed it"
-    result["late"] = result["at"] - sent
-    print(f"KeyboardInterrupt {1000 * result['late']:.0f} ms after the signal")
-    assert 0 <= result["late"] < PROMISED + SLACK
+    code = CHILD.format(**blocks, native=native, call=call, hang=HANG)
+    result: dict[str, Any] = json.loads(printed_by(code))
+    assert "calls" in result, "the work ended before the signal, or swallowed it"
+    assert result["calls"] == result["sent in"] >= call, "another call began after the signal"
+    if inside:
+        assert result.get("inside"), "the call went on to its end"
     return result

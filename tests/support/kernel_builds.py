@@ -19,11 +19,7 @@ KERNELS = Path(__file__).parents[1] / "kernels"
 FOLDER = os.environ.get("FANIN_KERNEL_BUILD", "")
 
 # The first of these compilers that is there.
-COMPILERS = {
-    "gcc": ["g++"],
-    "clang": ["clang++-16", "clang++"],
-    "cross": ["aarch64-linux-gnu-g++"],
-}
+COMPILERS = {"gcc": ["g++"], "clang": ["clang++-16", "clang++"], "cross": ["aarch64-linux-gnu-g++"]}
 CROSS = [
     "-DCMAKE_SYSTEM_NAME=Linux",
     "-DCMAKE_SYSTEM_PROCESSOR=aarch64",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -267,3 +267,17 @@ def fit(
             optimizer.step(net.params, grads, optimizer.lr if rates is None else rates[step])
             losses.append(data_loss + 0.5 * reg * penalty)
     return losses
+
+
+def central_difference(f: Callable[[Array], float], x: Array, eps: float = 1e-6) -> Array:
+    """The gradient of f at x (float64, changed in place and put back) by central differences."""
+    gradient = np.empty_like(x)
+    for i in np.ndindex(x.shape):
+        middle = x[i]
+        x[i] = middle + eps
+        above = f(x)
+        x[i] = middle - eps
+        below = f(x)
+        x[i] = middle
+        gradient[i] = (above - below) / (2 * eps)
+    return gradient

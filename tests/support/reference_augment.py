@@ -74,7 +74,7 @@ class Sample:
     def run(self, draws: list[Draw], dtype: Any) -> Array:
         normalized = False
         places = [i for i, op in enumerate(self.aug._program) if op[0] not in ("gate", "choose")]
-        for place, leaf, draw in zip(places, self.aug._leaves, draws, strict=False):
+        for place, leaf, draw in zip(places, self.aug.leaves, draws, strict=False):
             if not draw["applied"]:
                 continue
             if isinstance(leaf, (augment.FiveCrop, augment.TenCrop)):

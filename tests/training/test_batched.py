@@ -11,11 +11,11 @@ import pytest
 
 import fanin
 from fanin import _core, optim, tuning
-from fanin.training import DivergenceWarning
-from fanin.training.batched import Together, can_join
-from fanin.training.fit import _Fit
+from fanin.network.options import FitOptions
+from fanin.training import DivergenceWarning, Fit
+from fanin.training.batched import can_join, fit_together
 from fanin.tuning import choice, loguniform, search, uniform
-from fanin.tuning.search.objective import FIT_DEFAULTS
+from fanin.tuning.search import objective
 
 (X, y), TEST = fanin.datasets.load("digits")
 X, TEST = X.reshape(len(X), -1), (TEST[0].reshape(len(TEST[0]), -1), TEST[1])
@@ -23,14 +23,14 @@ X, TEST = X.reshape(len(X), -1), (TEST[0].reshape(len(TEST[0]), -1), TEST[1])
 Variants = list[tuple[dict[str, Any], dict[str, Any]]]
 
 
-def fit_of(network: dict[str, Any], options: dict[str, Any], rows: int, width: int) -> _Fit:
+def fit_of(network: dict[str, Any], options: dict[str, Any], rows: int, width: int) -> Fit:
     dims = [X.shape[1], width, *network.get("above", ()), 10]
     net = fanin.MLP(dims, **{k: v for k, v in network.items() if k != "above"})
     fixed = {"epochs": 3, "batch_size": 32, "progress": False, "validation_data": TEST}
-    return _Fit(net, X[:rows], y[:rows], **{**FIT_DEFAULTS, **fixed, **options})
+    return Fit(net, X[:rows], y[:rows], FitOptions(**{**fixed, **options}))
 
 
-def assert_same(variants: Variants, rows: int = 333, width: int = 17) -> list[_Fit]:
+def assert_same(variants: Variants, rows: int = 333, width: int = 17) -> list[Fit]:
     """Side by side and alone: parameters, optimizer states, curves."""
     alone = [fit_of(*v, rows, width) for v in copies(variants)]
     with warnings.catch_warnings():
@@ -39,7 +39,7 @@ def assert_same(variants: Variants, rows: int = 333, width: int = 17) -> list[_F
             fit.run()
     beside = [fit_of(*v, rows, width) for v in copies(variants)]
     assert all(can_join(beside[0], fit) for fit in beside)
-    Together(beside).run()
+    fit_together(beside)
     for a, b in zip(alone, beside, strict=True):
         assert np.array_equal(a.net.get_parameters(), b.net.get_parameters())
         assert all(np.array_equal(s, t) for s, t in zip(a.states, b.states, strict=True))
@@ -107,15 +107,15 @@ def test_preprocessing_weights_and_soft_targets() -> None:
     soft = rng.dirichlet(np.ones(10), 96).astype(np.float32)
     floats = X[:96].astype(np.float32) / 16
 
-    def fit(o: dict[str, Any]) -> _Fit:
+    def fit(o: dict[str, Any]) -> Fit:
         own = {k: v() if callable(v) else v for k, v in o.items()}
-        given = {**FIT_DEFAULTS, **own, "progress": False, "epochs": 2}
-        return _Fit(fanin.MLP([64, 20, 10], loss="mse"), floats, soft, **given)
+        given = FitOptions(**{**own, "progress": False, "epochs": 2})
+        return Fit(fanin.MLP([64, 20, 10], loss="mse"), floats, soft, given)
 
     alone, beside = ([fit(o) for _, o in RATES] for _ in range(2))
     for one in alone:
         one.run()
-    Together(beside).run()
+    fit_together(beside)
     for a, b in zip(alone, beside, strict=True):
         assert np.array_equal(a.net.get_parameters(), b.net.get_parameters())
         assert a.history.history == b.history.history
@@ -169,13 +169,12 @@ def test_the_bits_on_every_instruction_set(isa: str, run_isa: Any) -> None:
 
 def spied_groups(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     sizes: list[int] = []
-    run = Together.run
 
-    def spy(self: Together) -> None:
-        sizes.append(len(self.fits))
-        run(self)
+    def spy(fits: list[Fit]) -> None:
+        sizes.append(len(fits))
+        fit_together(fits)
 
-    monkeypatch.setattr(Together, "run", spy)
+    monkeypatch.setattr(objective, "fit_together", spy)
     return sizes
 
 
@@ -186,7 +185,7 @@ def assert_alone_is_the_same(
     given = {"validation_data": TEST, "epochs": 3, "progress": False, "n_threads": 1, **options}
     beside = search(space, (X, y), 12, **given)
     used = list(sizes)
-    monkeypatch.setattr("fanin.tuning.search.objective.NARROW", 0)
+    monkeypatch.setattr(objective, "NARROW", 0)
     alone = search(space, (X, y), 12, **given)
     assert sizes == used
     for a, b in zip(alone, beside, strict=True):
@@ -236,7 +235,7 @@ def test_a_trial_that_raises_does_not_take_the_others_with_it() -> None:
 
 def test_what_cannot_be_side_by_side_is_refused() -> None:
     def engine(dims: list[int], **options: Any) -> Any:
-        return fanin.MLP(dims, **options)._engine
+        return fanin.MLP(dims, **options).engine
 
     for other in (
         engine([5, 3, 2]),

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from children import HANG
 
 import fanin
 from fanin import callbacks, checkpoint, optim
@@ -72,7 +73,7 @@ def test_one_fit_at_a_time() -> None:
     threads = [threading.Thread(target=train) for _ in range(2)]
     for thread in threads:
         thread.start()
-    began.wait()
+    assert began.wait(HANG)
     while any(thread.is_alive() for thread in threads):
         loss, _ = net.loss_and_grads(X, y)
         assert np.isfinite(loss)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 
 import numpy as np
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 import fanin
 from fanin.tuning import choice, integers, loguniform, uniform
-from fanin.tuning.space import Parameter, check_space, draw, plain
+from fanin.tuning.space import Parameter, check_space, draw, plain, space_from_dict, space_to_dict
 
 PARAMETERS = [
     uniform(-2, 3),
@@ -155,3 +156,13 @@ def test_anything_has_a_form_for_the_log() -> None:
     assert plain(np.arange(3)) != plain(np.arange(1, 4))
     assert plain(Thing(3)) == plain(Thing(3)) != plain(Thing(4))
     assert "test_space.Thing" in str(plain(Thing))
+
+
+def test_a_space_as_json_is_the_same_space_again() -> None:
+    space = {
+        "lr": loguniform(1e-4, 1, natural="high"),
+        "keep": uniform(0.5, 1),
+        "depth": integers(1, 4, log=True),
+        "hidden": choice([16, [32, 16]]),
+    }
+    assert space_from_dict(json.loads(json.dumps(space_to_dict(space)))) == space

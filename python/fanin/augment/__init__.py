@@ -23,14 +23,7 @@ from __future__ import annotations
 from fanin.augment.colour import ColorJitter, GaussianNoise, Normalize, RandomGrayscale
 from fanin.augment.compose import Compose
 from fanin.augment.composition import OneOf, RandomApply
-from fanin.augment.crops import (
-    CenterCrop,
-    FiveCrop,
-    RandomCrop,
-    RandomResizedCrop,
-    Resize,
-    TenCrop,
-)
+from fanin.augment.crops import CenterCrop, FiveCrop, RandomCrop, RandomResizedCrop, Resize, TenCrop
 from fanin.augment.erasing import Cutout, RandomErasing
 from fanin.augment.flips import HorizontalFlip, VerticalFlip
 from fanin.augment.loaders import Indexed, batches, torch_collate

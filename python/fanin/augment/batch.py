@@ -1,4 +1,4 @@
-"""Batches of images as they come: arrays of one size, or lists of any."""
+"""Batches of images, checked: arrays of one size, or lists of images of any size."""
 
 from __future__ import annotations
 
@@ -9,56 +9,55 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from fanin._typing import Array
 from fanin._validate import describe, plain_array
-
-Array = npt.NDArray[Any]
 
 _DTYPES = (np.dtype(np.uint8), np.dtype(np.float32))
 _CHANNELS = (1, 3, 4)
-MOST_SAMPLES = 2**40  # numbers of samples, each with its own part of a stream
+MOST_SAMPLES = 2**40  # each sample number has a part of a stream of its own
 
 
 @dataclass(frozen=True, slots=True)
 class Images:
-    """N images: `core` is (N, H, W, C), or a list of (H, W, C)."""
+    """N images: `pixels` is (N, H, W, C), or a list of (H, W, C)."""
 
-    core: Array | list[Array]
+    pixels: Array | list[Array]
     dtype: np.dtype[Any]
     channels: int
     has_channels: bool
 
     @property
     def n(self) -> int:
-        return len(self.core)
+        return len(self.pixels)
 
     @property
     def ragged(self) -> bool:
-        return isinstance(self.core, list)
+        return isinstance(self.pixels, list)
 
     @property
     def size(self) -> tuple[int, int]:
         """(height, width) of an array's images."""
-        assert isinstance(self.core, np.ndarray)
-        return self.core.shape[1], self.core.shape[2]
+        assert isinstance(self.pixels, np.ndarray)
+        return self.pixels.shape[1], self.pixels.shape[2]
 
     def sizes(self) -> tuple[Array, Array]:
         """Heights and widths (N,), int64."""
-        if isinstance(self.core, np.ndarray):
+        if isinstance(self.pixels, np.ndarray):
             height, width = self.size
             return np.full(self.n, height, np.int64), np.full(self.n, width, np.int64)
-        shapes = np.array([image.shape[:2] for image in self.core], np.int64).reshape(-1, 2)
+        shapes = np.array([image.shape[:2] for image in self.pixels], np.int64).reshape(-1, 2)
         return shapes[:, 0].copy(), shapes[:, 1].copy()
 
 
 def image_batch(name: str, images: object) -> Images:
-    """The batch, its dtype, layout and channels checked."""
+    """The batch, with dtype, layout and channels checked."""
     if isinstance(images, (list, tuple)):
         return _list_batch(name, images)
     array = plain_array(name, images)
     _check(name, array, "N, ")
     has_channels = array.ndim == 4
-    core = array if has_channels else array[..., None]
-    return Images(core, array.dtype, core.shape[3], has_channels)
+    pixels = array if has_channels else array[..., None]
+    return Images(pixels, array.dtype, pixels.shape[3], has_channels)
 
 
 def _list_batch(name: str, images: Sequence[Any]) -> Images:
@@ -77,8 +76,8 @@ def _list_batch(name: str, images: Sequence[Any]) -> Images:
                 f"{describe(first)}; got {describe(array)}"
             )
     has_channels = first.ndim == 3
-    core = arrays if has_channels else [array[..., None] for array in arrays]
-    return Images(core, first.dtype, core[0].shape[2], has_channels)
+    pixels = arrays if has_channels else [array[..., None] for array in arrays]
+    return Images(pixels, first.dtype, pixels[0].shape[2], has_channels)
 
 
 def _check(name: str, array: Array, lead: str) -> None:
@@ -110,7 +109,7 @@ def mask_batch(masks: object, images: Images) -> Images:
     batch = image_batch("masks", masks)
     if batch.n != images.n:
         raise ValueError(f"masks: expected {images.n}, one for each image, got {batch.n}")
-    for i, (mine, theirs) in enumerate(zip(batch.core, images.core, strict=True)):
+    for i, (mine, theirs) in enumerate(zip(batch.pixels, images.pixels, strict=True)):
         if mine.shape[:2] != theirs.shape[:2]:
             raise ValueError(
                 f"masks[{i}]: expected the image's size {theirs.shape[:2]}, got {mine.shape[:2]}"

@@ -1,4 +1,4 @@
-"""The transforms by name, and in which order they may come."""
+"""The transforms by name, and the order that a pipeline keeps."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from fanin.augment import colour, composition, crops, erasing, flips, mixing, wa
 from fanin.augment.transform import Transform
 
 _MODULES = (flips, crops, warps, colour, erasing, mixing, composition)
-KNOWN: dict[str, type[Transform]] = {
+TRANSFORMS: dict[str, type[Transform]] = {
     name: getattr(module, name) for module in _MODULES for name in module.__all__
 }
 
 
 def check_order(steps: Sequence[Transform], mix: mixing.Mix | None) -> None:
-    """Refuses transforms where they cannot be."""
+    """Raises where a transform comes before or after one that it must not."""
     normalized: Transform | None = None
     corners: Transform | None = None
     for step in steps:
@@ -44,14 +44,14 @@ def check_order(steps: Sequence[Transform], mix: mixing.Mix | None) -> None:
 
 
 def transform_from_dict(values: Any) -> Transform:
-    """One transform from what its `to_dict` gave."""
+    """The transform whose `to_dict` gave these values."""
     if not isinstance(values, Mapping) or "name" not in values:
         raise ValueError(f"transforms: expected dicts with a name, got {values!r}")
     options = {str(k): v for k, v in values.items() if k != "name"}
     name = values["name"]
-    if name not in KNOWN:
-        raise ValueError(f"transforms: expected one of {', '.join(KNOWN)}; got {name!r}")
+    if name not in TRANSFORMS:
+        raise ValueError(f"transforms: expected one of {', '.join(TRANSFORMS)}; got {name!r}")
     if "transforms" in options:
         inner = sequence("transforms", options["transforms"], "a list of dicts")
         options["transforms"] = [transform_from_dict(step) for step in inner]
-    return KNOWN[name]._from_options(options)
+    return TRANSFORMS[name]._from_options(options)

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fanin import _core
+from fanin._typing import Array
 from fanin._validate import describe, one_of, plain_array, sequence, threads, whole
 from fanin.augment import draws, mixing
 from fanin.augment.batch import Images, image_batch, mask_batch, sample_numbers
@@ -19,7 +20,6 @@ from fanin.augment.transform import Operation, Transform
 
 __all__ = ["Compose"]
 
-Array = npt.NDArray[Any]
 
 VERSION = 1
 
@@ -85,10 +85,11 @@ class Compose:
         self.mix = last if isinstance(last, mixing.Mix) else None
         self._steps = self.transforms[:-1] if self.mix else self.transforms
         check_order(self._steps, self.mix)
-        self._leaves = [leaf for step in self._steps for leaf in step._leaves()]
+        # Transforms as they run, those within a group one by one; and compiled.
+        self.leaves = [leaf for step in self._steps for leaf in step._leaves()]
         self._program: list[Operation] = [op for step in self._steps for op in step._program()]
-        self._core = _core.Augmentation(self._program, self.seed)
-        self.variants: int = self._core.variants
+        self.engine = _core.Augmentation(self._program, self.seed)
+        self.variants: int = self.engine.variants
         if self.mix and self.variants > 1:
             raise ValueError(
                 f"transforms: expected no {type(self.mix).__name__} beside crops that make "
@@ -144,7 +145,7 @@ class Compose:
         at = whole("epoch", epoch, 0, 2**40 - 1)
         planar = one_of("layout", layout, ["NHWC", "NCHW"]) == "NCHW"
         n = _threads(n_threads)
-        self._check_channels(batch.channels)
+        self.check_channels(batch.channels)
         if y is not None and len(y) != batch.n:
             raise ValueError(f"y: expected {batch.n} labels, one for each image, got {len(y)}")
         if self.mix and masks is not None:
@@ -154,22 +155,19 @@ class Compose:
         mask = None if masks is None else mask_batch(masks, batch)
         result, full = self._target(batch, planar, result_dtype, out)
         if self.mix is None:
-            self._core.run(batch.core, samples, at, full, planar, False, n)
+            self.engine.run(batch.pixels, samples, at, full, planar, False, n)
         else:
             lambdas = self._mixed(self.mix, batch, samples, at, full, planar, n)
             y = y if labels is None else self.mix.mix_labels(labels, lambdas)
         results = [result] if y is None else [result, y]
         if mask is not None:
             moved, full = self._target(mask, planar, mask.dtype, None)
-            self._core.run(mask.core, samples, at, full, planar, True, n)
+            self.engine.run(mask.pixels, samples, at, full, planar, True, n)
             results.append(moved)
         return results[0] if len(results) == 1 else tuple(results)
 
     def parameters(
-        self,
-        images: Array | Sequence[Any],
-        indices: npt.ArrayLike | None = None,
-        epoch: int = 0,
+        self, images: Array | Sequence[Any], indices: npt.ArrayLike | None = None, epoch: int = 0
     ) -> list[dict[str, Any]]:
         """What is drawn for a batch, one dict for each transform.
 
@@ -201,10 +199,10 @@ class Compose:
         heights, widths = _sizes(images)
         samples = sample_numbers(indices, len(heights))
         at = whole("epoch", epoch, 0, 2**40 - 1)
-        applied, values = self._core.draw(samples, at, heights, widths)
+        applied, values = self.engine.draw(samples, at, heights, widths)
         drawn = []
         places = [i for i, op in enumerate(self._program) if op[0] not in ("gate", "choose")]
-        for place, leaf in zip(places, self._leaves, strict=True):
+        for place, leaf in zip(places, self.leaves, strict=True):
             named = draws.named(leaf._kind, applied[:, place], values[:, place])
             drawn.append({"transform": type(leaf).__name__, **leaf._drawn(named)})
         if self.mix:
@@ -220,7 +218,7 @@ class Compose:
         (16, 21)
         """
         height, width = whole("height", height, 1), whole("width", width, 1)
-        return self._core.output(height, width)
+        return self.engine.output(height, width)
 
     def to_dict(self) -> dict[str, Any]:
         """The whole pipeline as JSON values; `from_dict` makes it again.
@@ -287,8 +285,9 @@ class Compose:
     def __reduce__(self) -> tuple[Callable[..., Self], tuple[list[Transform], int]]:
         return type(self), (list(self.transforms), self.seed)
 
-    def _check_channels(self, n: int) -> None:
-        for leaf in self._leaves:
+    def check_channels(self, n: int) -> None:
+        """Raises where an option has one number for each of other than n channels."""
+        for leaf in self.leaves:
             for name, values in leaf._per_channel():
                 if len(values) not in (1, n):
                     raise ValueError(
@@ -297,7 +296,7 @@ class Compose:
                     )
 
     def _dtype(self, dtype: npt.DTypeLike | None, own: np.dtype[Any]) -> np.dtype[Any]:
-        normal = self._core.normalizes
+        normal = self.engine.normalizes
         if dtype is None:
             return np.dtype(np.float32) if normal else own
         try:
@@ -312,9 +311,9 @@ class Compose:
         return result
 
     def _one_size(self, heights: Array, widths: Array) -> tuple[int, int]:
-        """The size of the results, those of all images."""
+        """The one size that all images become."""
         pairs = sorted(set(zip(heights.tolist(), widths.tolist(), strict=True)))
-        sizes = {self._core.output(*pair): pair for pair in pairs}
+        sizes = {self.engine.output(*pair): pair for pair in pairs}
         if len(sizes) > 1:
             (a, of_a), (b, of_b) = list(sizes.items())[:2]
             raise ValueError(
@@ -328,7 +327,7 @@ class Compose:
     ) -> tuple[Array, Array]:
         """The result as the caller sees it, and as the core does, with an axis of channels."""
         height, width = (
-            self._one_size(*batch.sizes()) if batch.ragged else self._core.output(*batch.size)
+            self._one_size(*batch.sizes()) if batch.ragged else self.engine.output(*batch.size)
         )
         variants = (self.variants,) if self.variants > 1 else ()
         image = (batch.channels, height, width) if planar else (height, width, batch.channels)
@@ -355,18 +354,18 @@ class Compose:
         planar: bool,
         n_threads: int,
     ) -> Array:
-        """The second pass; with nothing before it, the only one. Returns the lambdas."""
-        ready = batch.core
+        """Runs the transforms, if any, then mixes; returns the lambdas."""
+        ready = batch.pixels
         if self._steps or planar or not isinstance(ready, np.ndarray) or full.dtype != ready.dtype:
             ready = np.empty_like(full)
-            self._core.run(batch.core, samples, epoch, ready, planar, False, n_threads)
+            self.engine.run(batch.pixels, samples, epoch, ready, planar, False, n_threads)
         options = (mix.kind, mix.alpha, mix.p, mix.per_sample, self.seed)
         lambdas, _ = _core.mix_images(*options, ready, planar, samples, epoch, full, n_threads)
         return lambdas
 
 
 def _threads(n_threads: int | None) -> int:
-    """As the core takes them; where not said, one in a child of multiprocessing."""
+    """As the core takes them; by default one in a child of multiprocessing."""
     if n_threads is None:
         processes: Any = sys.modules.get("multiprocessing.process")
         if processes is not None and processes.parent_process() is not None:

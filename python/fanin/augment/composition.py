@@ -1,4 +1,4 @@
-"""Transforms of transforms: some of the time, or one of several."""
+"""Groups of transforms: all of them with a probability, or one at random."""
 
 from __future__ import annotations
 

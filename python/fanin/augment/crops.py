@@ -27,14 +27,7 @@ from fanin.augment.transform import (
     size_pair,
 )
 
-__all__ = [
-    "CenterCrop",
-    "FiveCrop",
-    "RandomCrop",
-    "RandomResizedCrop",
-    "Resize",
-    "TenCrop",
-]
+__all__ = ["CenterCrop", "FiveCrop", "RandomCrop", "RandomResizedCrop", "Resize", "TenCrop"]
 
 PADDING_MODES = ("constant", "edge", "reflect", "symmetric")
 

@@ -1,16 +1,12 @@
-"""The names of what the core draws."""
+"""Names for what the core draws."""
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
 
 from fanin import _core
+from fanin._typing import Array
 from fanin.augment.mixing import Mix
-
-Array = npt.NDArray[Any]
 
 _PIXELS = ("top", "left", "height", "width", "bottom", "right", "translate_x", "translate_y")
 _NAMES: dict[str, tuple[str, ...]] = {

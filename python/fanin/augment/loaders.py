@@ -1,4 +1,4 @@
-"""Augmented batches for others' training loops: a plain generator, and PyTorch's DataLoader."""
+"""Augmented batches for other training loops: a plain generator, and PyTorch's DataLoader."""
 
 from __future__ import annotations
 
@@ -10,14 +10,13 @@ import numpy as np
 import numpy.typing as npt
 
 from fanin import _core
+from fanin._typing import Array
 from fanin._validate import describe, one_of, whole
 from fanin.augment.batch import image_batch
 from fanin.augment.compose import Compose
 from fanin.augment.transform import flag
 
 __all__ = ["Indexed", "batches", "torch_collate"]
-
-Array = npt.NDArray[Any]
 
 
 def _pipeline(aug: object) -> Compose:
@@ -171,10 +170,7 @@ class _Collate:
 
 
 def torch_collate(
-    aug: Compose,
-    epoch: int = 0,
-    layout: str = "NCHW",
-    dtype: npt.DTypeLike | None = None,
+    aug: Compose, epoch: int = 0, layout: str = "NCHW", dtype: npt.DTypeLike | None = None
 ) -> Callable[[Sequence[Any]], Any]:
     """A ``collate_fn`` for PyTorch's DataLoader that augments whole batches.
 

@@ -1,23 +1,20 @@
 """Pairs of samples mixed, and their labels with them: Mixup and CutMix.
 
 A sample is mixed with the one before it in the batch, the first with the last; in a shuffled batch
-these are random pairs. So, other than all else, the result depends on the batch.
+these are random pairs. Unlike all other transforms, the result depends on the batch.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from fanin._typing import Array
 from fanin._validate import describe, one_of, plain_array, real, whole
 from fanin.augment.transform import Transform, probability
 
 __all__ = ["CutMix", "Mixup"]
-
-Array = npt.NDArray[Any]
 
 
 @dataclass(frozen=True, repr=False)
@@ -42,12 +39,12 @@ class Mix(Transform):
 
     @property
     def kind(self) -> str:
-        """The core's name of it."""
+        """Its name in the core."""
         return type(self).__name__.lower()
 
     @property
     def per_sample(self) -> bool:
-        """Whether every sample has a lambda of its own."""
+        """Whether each sample draws its own lambda."""
         return self.mode == "sample"
 
     def checked_labels(self, y: Array, n: int) -> Array:

@@ -23,7 +23,7 @@ _STATISTICS: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
 
 
 class _Images(NamedTuple):
-    """What the pipeline is for."""
+    """What words without a value go by."""
 
     size: tuple[int, int] | None
     num_classes: int | None

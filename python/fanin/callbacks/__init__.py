@@ -5,13 +5,8 @@ Epochs and steps are counted from 0. A callback may set ``self.network.stop_trai
 
 from fanin.callbacks.base import Callback, CallbackList
 from fanin.callbacks.history import History
-from fanin.callbacks.standard import (
-    CSVLogger,
-    EarlyStopping,
-    LambdaCallback,
-    ModelCheckpoint,
-    ProgressBar,
-)
+from fanin.callbacks.progress import ProgressBar
+from fanin.callbacks.standard import CSVLogger, EarlyStopping, LambdaCallback, ModelCheckpoint
 
 __all__ = [
     "CSVLogger",

@@ -1,18 +1,15 @@
-"""The base of all callbacks, and the list that fit calls."""
+"""The base class of callbacks, and the list of them that fit calls."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Self
-
-if TYPE_CHECKING:
-    from types import TracebackType
+from typing import Any, Self
 
 Logs = Mapping[str, float]
 
 
 class Callback:
-    """Base of all callbacks: override the hooks you need.
+    """Base class of callbacks: override the hooks you need.
 
     Attributes
     ----------
@@ -57,7 +54,7 @@ class Callback:
         """Called after a step, with its loss."""
 
     def on_progress(self, step: int, logs: Logs | None = None) -> None:
-        """Called some twenty times a second with the number of steps done in the run."""
+        """Called about twenty times a second with the number of steps done in the run."""
 
     def close(self) -> None:
         """Called last, however the run ended."""
@@ -74,7 +71,16 @@ def _each(name: str) -> Callable[..., None]:
 
 
 class CallbackList:
-    """Calls the hooks of several callbacks in order; as a context manager, closes them."""
+    """Calls the hooks of several callbacks in order; as a context manager, closes them.
+
+    Parameters
+    ----------
+    callbacks : Callback, or iterable of them
+    network : MLP
+        What the callbacks get as their ``network``.
+    params : dict
+        What they get as their ``params``.
+    """
 
     def __init__(
         self,
@@ -95,12 +101,7 @@ class CallbackList:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         for callback in self.callbacks:
             callback.close()
 

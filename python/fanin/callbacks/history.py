@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
-from fanin._files import atomic_write
+from fanin._files import atomic_write, json_number
+from fanin._typing import PathLike
 from fanin.callbacks.base import Callback, Logs
 from fanin.callbacks.monitor import Monitor
 
@@ -28,13 +29,13 @@ class History(Callback):
     stop_reason : str or None
         Why the run ended; None while it runs.
     seconds : float
+        How long the run took.
     params : dict
+        As of `Callback`.
     """
 
     def __init__(
-        self,
-        params: Mapping[str, Any] | None = None,
-        expected_initial_loss: float | None = None,
+        self, params: Mapping[str, Any] | None = None, expected_initial_loss: float | None = None
     ) -> None:
         self.history: dict[str, list[float]] = {}
         self.epoch: list[int] = []
@@ -53,11 +54,11 @@ class History(Callback):
         self.epoch.append(int(epoch))
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
-        """Adds the results, where the history stands among the callbacks."""
+        """Adds the results, for a history that is one of the callbacks."""
         self.append(epoch, logs or {})
 
     def extend(self, later: History) -> None:
-        """Appends a run that went on from this one; its epochs are numbered on."""
+        """Appends a run that went on from this one; its epochs go on counting."""
         first = self.epoch[-1] + 1 if self.epoch else 0
         for i, epoch in enumerate(later.epoch):
             logs = {name: values[i] for name, values in later.history.items()}
@@ -83,10 +84,12 @@ class History(Callback):
     def to_dict(self) -> dict[str, Any]:
         """All of it as JSON values; NaN and infinities as the strings that float() reads."""
         return {
-            "history": {name: [_json(v) for v in values] for name, values in self.history.items()},
+            "history": {
+                name: [json_number(v) for v in values] for name, values in self.history.items()
+            },
             "epoch": list(self.epoch),
-            "initial_loss": _json(self.initial_loss),
-            "expected_initial_loss": _json(self.expected_initial_loss),
+            "initial_loss": json_number(self.initial_loss),
+            "expected_initial_loss": json_number(self.expected_initial_loss),
             "stop_reason": self.stop_reason,
             "seconds": self.seconds,
             "params": dict(self.params),
@@ -110,7 +113,7 @@ class History(Callback):
             raise ValueError("history: expected lists of one length, got different ones")
         return result
 
-    def save(self, path: str | os.PathLike[str]) -> None:
+    def save(self, path: PathLike) -> None:
         """Writes `to_dict` as JSON, whole or not at all."""
         import json
 
@@ -119,7 +122,7 @@ class History(Callback):
             file.write(text.encode() + b"\n")
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Self:
+    def load(cls, path: PathLike) -> Self:
         """Reads what `save` wrote; ValueError naming the path where it is something else."""
         import json
 
@@ -152,7 +155,3 @@ class History(Callback):
     def __repr__(self) -> str:
         last = f", {self._last()}" if self.epoch else ""
         return f"History({len(self.epoch)} epochs{last}, {self.seconds:.1f} s)"
-
-
-def _json(value: float | None) -> float | str | None:
-    return value if value is None or math.isfinite(value) else repr(float(value))

@@ -1,4 +1,4 @@
-"""Watching one number of the epoch logs: what schedules and callbacks share."""
+"""Which result of an epoch is watched, and which way is better."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from fanin import _validate
 
 @dataclass(frozen=True)
 class Monitor:
-    """A key of the epoch logs, and which way is better.
+    """The name of a result of an epoch, and which way is better.
 
-    ``mode="auto"`` takes more to be better where the name speaks of accuracy, else less.
+    With ``mode="auto"`` larger is better for accuracies, smaller for all else.
     """
 
     name: str

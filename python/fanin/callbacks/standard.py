@@ -1,65 +1,47 @@
-"""Callbacks: code that runs between the steps of `MLP.fit`, with Keras's hook names.
-
-Epochs and steps are counted from 0. A callback may set ``self.network.stop_training = True``.
-"""
+"""Callbacks that stop a run early, save the network, log results or call functions."""
 
 # ruff: noqa: ARG002 -- the hooks are described in Callback, and take what it passes
 from __future__ import annotations
 
 import csv
 import os
-import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from fanin import _validate
-from fanin.callbacks.base import Callback, CallbackList, Logs
-from fanin.callbacks.history import History
+from fanin._typing import Array, PathLike
+from fanin.callbacks.base import Callback, Logs
 from fanin.callbacks.monitor import Monitor
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-__all__ = [
-    "CSVLogger",
-    "Callback",
-    "CallbackList",
-    "EarlyStopping",
-    "History",
-    "LambdaCallback",
-    "ModelCheckpoint",
-    "ProgressBar",
-]
-
-PathLike = str | os.PathLike[str]
 
 
 class EarlyStopping(Callback):
-    """Stop when a number has not improved for ``patience`` epochs (Keras's, restoring the best).
+    """Stop when a result has not improved for ``patience`` epochs.
+
+    Keras's, but that it restores the best parameters unless told otherwise.
 
     Parameters
     ----------
     monitor : str
         A name in the epoch logs, such as "val_loss" or "val_accuracy".
     min_delta : float
-        An improvement is more than this.
+        A change of this or less is no improvement.
     patience : int
-        Epochs without improvement that end the run.
+        How many epochs without improvement end the run.
     mode : {"auto", "min", "max"}
         Which way is better; "auto" goes by the name.
     restore_best : bool
-        Whether the network ends the run with the parameters of the best epoch.
+        Whether to end with the parameters of the best epoch.
     baseline : float, optional
-        An epoch counts as an improvement only if it beats this too.
+        Only an epoch that beats this too starts the count of ``patience`` anew.
 
     Attributes
     ----------
     best : float
-    best_epoch : int or None
-    stopped_epoch : int or None
+        The best result so far.
+    best_epoch, stopped_epoch : int or None
     """
 
     def __init__(
@@ -71,36 +53,36 @@ class EarlyStopping(Callback):
         restore_best: bool = True,
         baseline: float | None = None,
     ) -> None:
-        self._watch = Monitor(monitor, mode, min_delta)
+        self.watched = Monitor(monitor, mode, min_delta)
         self.patience = _validate.whole("patience", patience, 0)
         self.restore_best = restore_best
         self.baseline = baseline
         self._reset()
 
     def _reset(self) -> None:
-        self.best = self._watch.worst
+        self.best = self.watched.worst
         self.best_epoch: int | None = None
         self.stopped_epoch: int | None = None
         self._wait = 0
-        self._best_parameters: NDArray[Any] | None = None
+        self._best_parameters: Array | None = None
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         self._reset()
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
-        value = self._watch.value(logs)
+        value = self.watched.value(logs)
         self._wait += 1
-        if self._watch.better(value, self.best):
+        if self.watched.better(value, self.best):
             self.best, self.best_epoch = value, epoch
             if self.restore_best:
                 self._best_parameters = np.array(self.network.get_parameters())
-            if self.baseline is None or self._watch.better(value, self.baseline):
+            if self.baseline is None or self.watched.better(value, self.baseline):
                 self._wait = 0
         if self._wait and self._wait >= self.patience:
             self.stopped_epoch = epoch
             self.network.stop_training = True
             self.network.stop_reason = (
-                f"early stopping: {self._watch.name} has not improved for {self._wait} epochs"
+                f"early stopping: {self.watched.name} has not improved for {self._wait} epochs"
             )
 
     def on_train_end(self, logs: Logs | None = None) -> None:
@@ -114,13 +96,13 @@ class ModelCheckpoint(Callback):
 
     Parameters
     ----------
-    path : path
+    path : str or path
         May name the epoch (from 1) and the epoch's results, as in
         ``"net-{epoch:02d}-{val_loss:.3f}.fanin"``.
     monitor, mode
         As in `EarlyStopping`; unused where save_best_only is False.
     save_best_only : bool
-        Whether to save only epochs that beat all before them.
+        Whether to save only where an epoch beats all before it.
     """
 
     def __init__(
@@ -132,13 +114,13 @@ class ModelCheckpoint(Callback):
     ) -> None:
         self.path = os.fspath(path)
         self.save_best_only = self.needs_monitor = save_best_only
-        self._watch = Monitor(monitor, mode)
-        self.best = self._watch.worst
+        self.watched = Monitor(monitor, mode)
+        self.best = self.watched.worst
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         if self.save_best_only:
-            value = self._watch.value(logs)
-            if not self._watch.better(value, self.best):
+            value = self.watched.value(logs)
+            if not self.watched.better(value, self.best):
                 return
             self.best = value
         fields = {**(logs or {}), "epoch": epoch + 1}
@@ -153,6 +135,14 @@ class ModelCheckpoint(Callback):
 class LambdaCallback(Callback):
     """A callback made of functions, under Keras's hook names.
 
+    Parameters
+    ----------
+    on_train_begin, on_train_end, on_epoch_begin, on_epoch_end : callable, optional
+    on_train_batch_begin, on_train_batch_end : callable, optional
+        Called as the hooks of `Callback`. With one of these fit takes one step at a time.
+
+    Examples
+    --------
     >>> print_loss = LambdaCallback(on_epoch_end=lambda epoch, logs: print(epoch, logs["loss"]))
     >>> print_loss.on_epoch_end(0, {"loss": 0.5})
     0 0.5
@@ -179,8 +169,13 @@ class LambdaCallback(Callback):
 class CSVLogger(Callback):
     """Write the results of each epoch as a line of a CSV file.
 
-    The columns are ``epoch`` and the names that the first epoch gave; ``append=True`` goes on
-    with an existing file.
+    The columns are ``epoch`` and the names that the first epoch gave.
+
+    Parameters
+    ----------
+    path : str or path
+    append : bool
+        Whether to go on with an existing file, and its columns.
     """
 
     def __init__(self, path: PathLike, append: bool = False) -> None:
@@ -190,7 +185,7 @@ class CSVLogger(Callback):
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         self._columns = None
-        # Opened already now, so that a path that cannot be written fails before the training.
+        # Opened at once, so that a path that cannot be written fails before the training.
         with self.path.open("a" if self.append else "w", newline="", encoding="utf-8"):
             pass
         if self.append:
@@ -205,65 +200,3 @@ class CSVLogger(Callback):
                 self._columns = list(row)
                 writer.writerow(self._columns)
             writer.writerow([row.get(name, "") for name in self._columns])
-
-
-def open_bar(file: Any = None, **options: Any) -> Any:
-    """A tqdm bar on stderr or the file; None where that is neither a terminal nor a notebook's."""
-    file = sys.stderr if file is None else file
-    if file is None or not (file.isatty() or "ipykernel" in sys.modules):
-        return None
-
-    from tqdm import tqdm  # here, not above: it would double the time of our import
-
-    class Bar(tqdm):  # type: ignore[misc]
-        monitor_interval = 0  # tqdm's own would start a thread
-
-    return Bar(file=file, dynamic_ncols=True, **options)
-
-
-class ProgressBar(Callback):
-    """One tqdm bar over all steps of a fit, on stderr, with loss, accuracies and time left.
-
-    Silent where stderr is neither a terminal nor a notebook's, so that logs stay clean.
-    """
-
-    def __init__(self, file: Any = None) -> None:
-        self._file = file
-        self._bar: Any = None
-        self._shown: dict[str, str] = {}
-
-    def on_train_begin(self, logs: Logs | None = None) -> None:
-        self.close()
-        self._shown = {}
-        self._bar = open_bar(
-            self._file,
-            total=self.params["epochs"] * self.params["steps"],
-            initial=self.params.get("initial_step", 0),
-            unit="step",
-        )
-
-    def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
-        if self._bar is not None:
-            self._bar.set_description(f"epoch {epoch + 1}/{self.params['epochs']}", refresh=False)
-
-    def on_progress(self, step: int, logs: Logs | None = None) -> None:
-        if self._bar is not None:
-            self._show(logs)
-            self._bar.update(step - self._bar.n)
-
-    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
-        if self._bar is not None:
-            self._show(logs)
-            self._bar.refresh()
-
-    def _show(self, logs: Logs | None) -> None:
-        for name in ("loss", "accuracy", "val_accuracy"):
-            if logs and name in logs:
-                self._shown[name] = f"{logs[name]:.4f}"
-        text = ", ".join(f"{name} {value}" for name, value in self._shown.items())
-        self._bar.set_postfix_str(text, refresh=False)
-
-    def close(self) -> None:
-        if self._bar is not None:
-            self._bar.close()
-            self._bar = None

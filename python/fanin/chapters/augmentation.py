@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from fanin import MLP, datasets, optim
+from fanin import MLP, datasets, optim, plots
+from fanin._typing import Array
 from fanin.augment import (
     ColorJitter,
     Compose,
@@ -25,20 +26,11 @@ from fanin.augment import (
     RandomResizedCrop,
     Transform,
 )
-from fanin.chapters.story import (
-    Array,
-    Block,
-    Chapter,
-    Data,
-    Heading,
-    Lines,
-    Table,
-    final,
-    percent,
-    picture,
-    train,
-)
+from fanin.chapters.story import Data, final, percent, train
 from fanin.datasets import named
+from fanin.document.blocks import Block, Chapter, Heading, Lines, Table
+from fanin.plots.images import mixed_labels
+from fanin.plots.picture import picture
 from fanin.random import Generator
 
 CIFAR = "FANIN_CIFAR10"
@@ -81,8 +73,8 @@ class Images:
         return self.X.shape[1], self.X.shape[2]
 
     @property
-    def of_middling_brightness(self) -> int:
-        """Which one has most room on both sides."""
+    def medium_brightness(self) -> int:
+        """The index of the image whose brightness can change most either way."""
         means = self.X.reshape(len(self.X), -1).mean(axis=1)
         return int(np.abs(means - 0.5 * self.X.max()).argmin())
 
@@ -138,19 +130,16 @@ def chapter(data: Data, seed: int) -> Chapter:
     )
 
 
-def _grid(*arguments: Any, **options: Any) -> Any:
-    from fanin import plots
-
-    return plots.image_grid(*arguments, **options)
-
-
 def _flips(images: Images) -> list[Block]:
     few = range(min(6, len(images.X)))
 
     def figure() -> Any:
         mirrored = [images.one(i, HorizontalFlip(p=1)) for i in few]
-        return _grid([[images.X[i] for i in few], mirrored], labels=["original", "flipped"],
-                     titles=[images.labels[i] for i in few])  # fmt: skip
+        return plots.image_grid(
+            [[images.X[i] for i in few], mirrored],
+            labels=["original", "flipped"],
+            titles=[images.labels[i] for i in few],
+        )
 
     return [
         Heading("Horizontal flips"),
@@ -170,7 +159,7 @@ def _crops(images: Images, seed: int) -> list[Block]:
     def figure() -> Any:
         crop, five = RandomResizedCrop(images.size), FiveCrop(corner)
         drawn = [images.one(0, crop, seed=seed + k) for k in range(5)]
-        return _grid(
+        return plots.image_grid(
             [[images.X[0], *drawn], [images.X[0], *images.one(0, five)]],
             labels=["crops\nand scales", "five crops"],
             titles=["original", *(f"draw {k + 1}" for k in range(5))],
@@ -195,12 +184,14 @@ def _colours(images: Images) -> list[Block]:
     factors = (0.4, 0.7, 1.0, 1.3, 1.6)
 
     def figure() -> Any:
-        which = images.of_middling_brightness
+        which = images.medium_brightness
         rows = [
             [images.one(which, ColorJitter(brightness=(f, f))) for f in factors],
             [images.one(which, ColorJitter(contrast=(f, f))) for f in factors],
         ]
-        return _grid(rows, labels=["brightness", "contrast"], titles=[f"{f:g}" for f in factors])
+        return plots.image_grid(
+            rows, labels=["brightness", "contrast"], titles=[f"{f:g}" for f in factors]
+        )
 
     return [
         Heading("Colour jitter"),
@@ -239,7 +230,7 @@ def _others(images: Images, seed: int) -> list[Block]:
         rows = [[images.X[i], *(images.one(i, *way, seed=seed) for way in ways.values())]
                 for i in few]  # fmt: skip
         labels = [images.labels[i] for i in few]
-        return _grid(rows, labels=labels, titles=["original", *ways])
+        return plots.image_grid(rows, labels=labels, titles=["original", *ways])
 
     return [
         Heading("And others"),
@@ -265,19 +256,18 @@ def _erased_and_mixed(images: Images, seed: int) -> list[Block]:
 
     def cutout() -> Any:
         cut = [images.one(i, Cutout(half), seed=seed) for i in range(few)]
-        return _grid([list(images.X[:few]), cut], labels=["original", "cutout"],
-                     titles=images.labels[:few])  # fmt: skip
+        return plots.image_grid(
+            [list(images.X[:few]), cut], labels=["original", "cutout"], titles=images.labels[:few]
+        )
 
     def mixed() -> Any:
-        from fanin.plots.images import mixed_labels
-
         steps = {"Mixup": Mixup(4.0, mode="sample"), "CutMix": CutMix(4.0, mode="sample")}
         rows, captions = [list(images.X[:few])], [list(images.labels[:few])]
         for step in steps.values():
             aug = Compose([step], seed=seed)
             rows.append(list(aug(images.X[:few])))
             captions.append(mixed_labels(aug, images.X[:few], images.labels[:few]))
-        return _grid(rows, labels=["original", *steps], captions=captions)
+        return plots.image_grid(rows, labels=["original", *steps], captions=captions)
 
     return [
         Heading("Cutout"),
@@ -331,11 +321,6 @@ def _in_training(data: Data, seed: int) -> list[Block]:
         seen, test = net.evaluate(data.X, data.y)["accuracy"], final(history, "val_accuracy")
         rows.append((name, percent(seen), percent(test), percent(seen - test)))
 
-    def figure() -> Any:
-        from fanin import plots
-
-        return plots.compare(runs, "val_accuracy")
-
     return [
         Heading(f"What it does to training on {data.name}"),
         (
@@ -348,7 +333,7 @@ def _in_training(data: Data, seed: int) -> list[Block]:
             "Accuracy on test rows by epoch, with augmentation and without.",
             f"{len(data.y)} rows of {data.name}, a hidden layer of {HIDDEN} units, {EPOCHS} epochs "
             "of Adam with a cosine schedule: accuracy on test rows, epoch by epoch.",
-            figure,
+            lambda: plots.compare(runs, "val_accuracy"),
         ),
         Table(
             f"After {EPOCHS} epochs",

@@ -6,19 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from fanin import MLP, layers, optim
-from fanin.chapters.story import (
-    Block,
-    Chapter,
-    Data,
-    Heading,
-    Lines,
-    Table,
-    final,
-    percent,
-    picture,
-    train,
-)
+from fanin import MLP, layers, optim, plots
+from fanin.chapters.story import Data, final, percent, train
+from fanin.document.blocks import Block, Chapter, Heading, Lines, Table
+from fanin.plots.picture import picture
 from fanin.random import Generator
 
 KEEP = 0.5
@@ -28,12 +19,6 @@ MASKS, DRAWS = 20_000, 1_000_000
 
 def chapter(data: Data, seed: int) -> Chapter:
     """What dropout is, what it does to overfitting, its two forms, and DropConnect."""
-
-    def figure() -> Any:
-        from fanin import plots
-
-        return plots.dropout_thinning(keep=KEEP, seed=seed)
-
     return Chapter(
         "Regularisation: dropout",
         [
@@ -46,7 +31,7 @@ def chapter(data: Data, seed: int) -> Chapter:
                 "A small network, and the same with dropped units crossed out.",
                 "A network, and what one mask leaves of it for one step. The mask is drawn by "
                 "`fanin.layers.dropout_forward`.",
-                figure,
+                lambda: plots.dropout_thinning(keep=KEEP, seed=seed),
             ),
             (
                 "Why should that help? Let a network tell cats by pointed ears, a long tail and "
@@ -88,11 +73,6 @@ def _on_data(data: Data, seed: int) -> list[Block]:
         validation = final(history, "val_accuracy")
         rows.append((name, percent(accuracy), percent(validation), percent(accuracy - validation)))
 
-    def figure() -> Any:
-        from fanin import plots
-
-        return plots.compare(runs, "val_accuracy")
-
     return [
         Heading("With and without"),
         (
@@ -105,7 +85,7 @@ def _on_data(data: Data, seed: int) -> list[Block]:
             "dropout-curves.png",
             "Accuracy on test rows by epoch with and without dropout.",
             "Accuracy on test rows with right labels, epoch by epoch.",
-            figure,
+            lambda: plots.compare(runs, "val_accuracy"),
         ),
         Table(
             f"After {EPOCHS} epochs",
@@ -123,13 +103,7 @@ def _two_forms(seed: int) -> list[Block]:
     inverted, _ = layers.dropout_forward(many, keep=KEEP, rng=Generator(seed, 5))
     vanilla = inverted * KEEP  # the same masks, not divided
     rows = [
-        (
-            "vanilla",
-            "h · mask",
-            f"{vanilla.mean():.4f}",
-            "h · p",
-            f"{KEEP * hidden.mean():.4f}",
-        ),
+        ("vanilla", "h · mask", f"{vanilla.mean():.4f}", "h · p", f"{KEEP * hidden.mean():.4f}"),
         ("inverted", "h · mask / p", f"{inverted.mean():.4f}", "h", f"{hidden.mean():.4f}"),
     ]
     return [

@@ -6,8 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from fanin import ensemble
-from fanin.chapters.story import Chapter, Data, Remark, Table, percent, picture
+from fanin import ensemble, plots
+from fanin.chapters.story import Data, percent
+from fanin.document.blocks import Chapter, Remark, Table
+from fanin.plots.picture import picture
 
 MEMBERS, EPOCHS = 5, 10
 WAYS: tuple[tuple[str, str, dict[str, Any]], ...] = (
@@ -46,11 +48,6 @@ def chapter(data: Data, seed: int) -> Chapter:
             )
         )
 
-    def figure() -> Any:
-        from fanin import plots
-
-        return plots.ensemble(first or {})
-
     return Chapter(
         "Regularisation: model ensembles",
         [
@@ -76,7 +73,7 @@ def chapter(data: Data, seed: int) -> Chapter:
                 f"{MEMBERS} networks of 64 hidden units from different initialisations, on the "
                 f"test rows of {data.name}. Members that err on different rows can correct each "
                 "other.",
-                figure,
+                lambda: plots.ensemble(first or {}),
             ),
             Table(
                 f"Accuracy on {len(data.y_test)} test rows of {data.name}, {MEMBERS} members of "

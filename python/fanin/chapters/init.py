@@ -8,22 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from fanin import MLP, initializers, optim
-from fanin.chapters.story import (
-    Block,
-    Chapter,
-    Data,
-    Heading,
-    Lines,
-    Table,
-    curve,
-    final,
-    number,
-    percent,
-    picture,
-    train,
-)
+from fanin import MLP, initializers, optim, plots
+from fanin.chapters.story import Data, curve, final, number, percent, train
 from fanin.diagnostics import ActivationReport, activation_statistics
+from fanin.document.blocks import Block, Chapter, Heading, Lines, Table
+from fanin.plots.picture import picture
 
 WIDTH, DEPTH, ROWS = 4096, 6, 16
 SMALL_WIDTH, EPOCHS = 256, 10
@@ -100,7 +89,7 @@ def chapter(data: Data, seed: int) -> Chapter:
             f"network, the more it matters. A network of {DEPTH} layers of {WIDTH} units shows it, "
             f"with {ROWS} rows of standard normal input. Each layer is `x = tanh(x.dot(W))` or "
             "`x = maximum(0, x.dot(W))`; only `W` differs from case to case."
-        ),
+        )
     ]
     for case, report in zip(CASES, reports, strict=True):
         blocks += [
@@ -110,7 +99,7 @@ def chapter(data: Data, seed: int) -> Chapter:
                 f"init-{case.slug}.png",
                 f"Histograms of the activations of {DEPTH} layers: {report.verdict}.",
                 f"{case.title}: the activations of each layer.",
-                functools.partial(_histograms, report),
+                functools.partial(plots.activations, report),
             ),
             case.text,
         ]
@@ -140,12 +129,6 @@ def chapter(data: Data, seed: int) -> Chapter:
         ),
     ]
     return Chapter("Weight initialisation", [*blocks, *_on_data(data, seed)])
-
-
-def _histograms(report: ActivationReport) -> Any:
-    from fanin import plots
-
-    return plots.activations(report)
 
 
 def _row(case: Case, report: ActivationReport) -> tuple[str, ...]:

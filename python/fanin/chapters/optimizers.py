@@ -3,28 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any
 
-from fanin import MLP, optim
-from fanin.chapters.story import (
-    Block,
-    Chapter,
-    Data,
-    Heading,
-    Lines,
-    Picture,
-    Remark,
-    Table,
-    best_of,
-    curve,
-    final,
-    number,
-    percent,
-    picture,
-    train,
-)
+from fanin import MLP, optim, plots
+from fanin.chapters.story import Data, best_of, curve, final, number, percent, train
+from fanin.document.blocks import Block, Chapter, Heading, Lines, Picture, Remark, Table
 from fanin.plots import surfaces
+from fanin.plots.picture import picture
 
 RATES = (1.0, 1e-1, 1e-2, 1e-3, 1e-4)
 EPOCHS = 15
@@ -78,20 +62,10 @@ def _rules() -> list[Block]:
 
 
 def _paths() -> list[Block]:
-    def figure() -> Any:
-        from fanin import plots
-
-        return plots.optimizer_paths()
-
-    def film(path: Path) -> None:
-        from fanin import plots
-
-        plots.animate_optimizers(path)
-
     arrivals = {
         surface.name: {
-            rule: (surface.rates[rule], surface.arrival(path))
-            for rule, path in surfaces.paths(surface, None).items()
+            rule: (rate, surface.arrival(surface.path(optim.get(rule, rate))))
+            for rule, rate in surface.rates.items()
         }
         for surface in (surfaces.SADDLE, surfaces.BEALE)
     }
@@ -116,14 +90,14 @@ def _paths() -> list[Block]:
             "optimizers-paths.png",
             alt,
             "Real steps of all rules of `fanin.optim`. A family has one colour.",
-            figure,
+            plots.optimizer_paths,
         ),
         Picture(
             "optimizers.gif",
             f"{alt} They move.",
             "The same paths in the making: in each picture all have taken the same number of "
             "steps.",
-            film,
+            plots.animate_optimizers,
         ),
         Table(
             "Steps until the loss is below the saddle's, and until Beale's function is below "
@@ -157,11 +131,6 @@ def _on_data(data: Data, seed: int) -> list[Block]:
             )
         )
 
-    def figure() -> Any:
-        from fanin import plots
-
-        return plots.compare(runs)
-
     return [
         Heading(f"Training on {data.name}"),
         (
@@ -172,7 +141,7 @@ def _on_data(data: Data, seed: int) -> list[Block]:
             "optimizers-curves.png",
             "Training loss by epoch of eight optimizers.",
             f"Training loss on {data.name} of the lecture's rules.",
-            figure,
+            lambda: plots.compare(runs),
         ),
         Table(
             f"Eight rules on {data.name}",

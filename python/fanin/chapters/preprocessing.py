@@ -2,26 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-from fanin import MLP, optim
-from fanin.chapters.story import (
-    Array,
-    Block,
-    Chapter,
-    Data,
-    Heading,
-    Remark,
-    Table,
-    best_of,
-    curve,
-    final,
-    percent,
-    picture,
-    train,
-)
+from fanin import MLP, optim, plots
+from fanin._typing import Array
+from fanin.chapters.story import Data, best_of, curve, final, percent, train
+from fanin.document.blocks import Block, Chapter, Heading, Remark, Table
+from fanin.plots.picture import picture
 from fanin.preprocessing import PCA, Normalize, Whiten, ZeroCenter
 
 RATES = (1.0, 0.3, 0.1, 0.03, 0.01, 0.001, 1e-4)
@@ -32,11 +19,6 @@ MARGIN = 0.03  # the goal lies so far below the best training accuracy
 def chapter(data: Data, seed: int) -> Chapter:
     """Centring and scaling, decorrelation and whitening, and training with each."""
     points, names = data.two_features()
-
-    def figure() -> Any:
-        from fanin import plots
-
-        return plots.preprocessing(points)
 
     deviations = points.std(axis=0)
     correlation = np.corrcoef(points, rowvar=False)[0, 1]
@@ -55,7 +37,7 @@ def chapter(data: Data, seed: int) -> Chapter:
                 f"Two features of {data.name} ({names}), step by step. Above: zero-centring, then "
                 "normalisation. Below: the data turned onto their principal directions (arrows), "
                 "then each direction scaled.",
-                figure,
+                lambda: plots.preprocessing(points),
             ),
             Heading("Zero-centring and normalisation"),
             (

@@ -2,34 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-from fanin import MLP, optim
+from fanin import MLP, optim, plots
 from fanin.callbacks.base import Callback, Logs
-from fanin.chapters.story import (
-    Block,
-    Chapter,
-    Data,
-    Heading,
-    Lines,
-    Remark,
-    Table,
-    curve,
-    final,
-    number,
-    percent,
-    picture,
-    train,
-)
+from fanin.chapters.story import Data, curve, final, number, percent, train
+from fanin.document.blocks import Block, Chapter, Heading, Lines, Remark, Table
+from fanin.plots.picture import picture
 
 RATES = (("too small", 1e-4), ("right", 0.1), ("too large", 30.0))
 EPOCHS = 15
 BATCHES: tuple[int | None, ...] = (1, 32, 64, 128, None)
 
 
-class _Counter(Callback):
+class _StepCounter(Callback):
     def __init__(self) -> None:
         self.steps = 0
 
@@ -38,10 +24,15 @@ class _Counter(Callback):
 
 
 def chapter(data: Data, seed: int) -> Chapter:
-    """Learning rates, the three sizes of a batch, the words, the loop."""
+    """Learning rates, where SGD comes from, epochs and batches, the loop."""
     return Chapter(
         "Stochastic gradient descent",
-        [*_rates(data, seed), *_from_one_to_many(), *_words(data, seed), *_paths(data, seed)],
+        [
+            *_rates(data, seed),
+            *_from_one_to_many(),
+            *_epochs_and_batches(data, seed),
+            *_paths(data, seed),
+        ],
     )
 
 
@@ -68,11 +59,6 @@ def _rates(data: Data, seed: int) -> list[Block]:
             )
         )
 
-    def figure() -> Any:
-        from fanin import plots
-
-        return plots.learning_rates(runs)
-
     return [
         Heading("Gradient steps"),
         "A network learns by going down its loss, one step against the gradient at a time:",
@@ -88,7 +74,7 @@ def _rates(data: Data, seed: int) -> list[Block]:
             "Gradient descent on a parabola at three rates, and the losses of three real runs.",
             "Steps of `fanin.optim.SGD` on x²/2, from x = −2, at three rates; and the training "
             f"loss of a network of 64 hidden units on {data.name}, at three others.",
-            figure,
+            lambda: plots.learning_rates(runs),
         ),
         Table(
             f"Three learning rates on {data.name}",
@@ -111,11 +97,11 @@ def _from_one_to_many() -> list[Block]:
     ]
 
 
-def _words(data: Data, seed: int) -> list[Block]:
+def _epochs_and_batches(data: Data, seed: int) -> list[Block]:
     n = len(data.y)
     rows = []
     for size in BATCHES:
-        counter = _Counter()
+        counter = _StepCounter()
         history = train(
             _net(data, seed), data.X, data.y, epochs=1, batch_size=size,
             optimizer=optim.SGD(0.01), preprocess=data.preprocess, callbacks=[counter],
@@ -153,11 +139,6 @@ def _paths(data: Data, seed: int) -> list[Block]:
     x = 2 * np.ascontiguousarray(x)
     y = np.ascontiguousarray(y)
 
-    def figure() -> Any:
-        from fanin import plots
-
-        return plots.gd_vs_sgd(x, y, batch_sizes=(None, min(32, len(x)), 1), lr=0.05, seed=seed)
-
     return [
         Heading("The loop"),
         Lines(
@@ -179,7 +160,9 @@ def _paths(data: Data, seed: int) -> list[Block]:
             f"A line fitted to two features of {data.name} ({names}) by `MLP([1, 1])`: two "
             "parameters, three sizes of the batch, 30 steps each. Left: the paths; the star is the "
             "best. Right: the loss over all rows, against the rows that the steps looked at.",
-            figure,
+            lambda: plots.gd_vs_sgd(
+                x, y, batch_sizes=(None, min(32, len(x)), 1), lr=0.05, seed=seed
+            ),
         ),
         Remark(
             "Gradient descent is a perfectionist, SGD a doer. Better to get going, even if not "

@@ -1,86 +1,20 @@
-"""What chapters are made of, and the data and training runs that they share."""
+"""The data and training runs that the chapters share."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fanin import MLP, DivergenceWarning, datasets
+from fanin._typing import Array
 from fanin.callbacks.history import History
 from fanin.random import Generator
 
-Array = NDArray[Any]
-
 MOST_ROWS, MOST_TEST_ROWS = 3000, 2000  # so that the whole lecture takes a minute
-
-
-@dataclass(frozen=True)
-class Heading:
-    """The title of a section."""
-
-    text: str
-
-
-@dataclass(frozen=True)
-class Lines:
-    """What a program prints, as it stands."""
-
-    text: str
-
-
-@dataclass(frozen=True)
-class Remark:
-    """A remark of the lecture."""
-
-    text: str
-
-
-@dataclass(frozen=True)
-class Table:
-    """Cells as text; the first column names the rows."""
-
-    caption: str
-    header: Sequence[str]
-    rows: Sequence[Sequence[str]]
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A file that `write` makes, and what it shows."""
-
-    file: str
-    alt: str
-    caption: str
-    write: Callable[[Path], None]
-
-
-def picture(file: str, alt: str, caption: str, draw: Callable[[], Any]) -> Picture:
-    """A picture of the axes that `draw` gives when its time has come."""
-
-    def write(path: Path) -> None:
-        from fanin import plots
-
-        plots.save(np.asarray(draw(), dtype=object).flat[0].figure, path)
-
-    return Picture(file, alt, caption, write)
-
-
-# A string is a paragraph, with `code`, *emphasis* and **names**.
-Block = str | Heading | Lines | Remark | Table | Picture
-
-
-@dataclass(frozen=True)
-class Chapter:
-    """A title, and what follows in its order."""
-
-    title: str
-    blocks: Sequence[Block]
 
 
 @dataclass(frozen=True)
@@ -99,8 +33,8 @@ class Data:
     def load(cls, name: str, seed: int) -> Data:
         """Any data that `fanin.datasets.load` reads."""
         train, test, info = datasets.load(name, seed=seed, return_info=True)
-        X, y = _some(train, MOST_ROWS, seed)
-        X_test, y_test = _some(test, MOST_TEST_ROWS, seed)
+        X, y = _subsample(train, MOST_ROWS, seed)
+        X_test, y_test = _subsample(test, MOST_TEST_ROWS, seed)
         names = info.class_names
         return cls(info.name, X, y, X_test, y_test, len(names), names)
 
@@ -134,12 +68,12 @@ class Data:
         ), f"columns {spread[a] + 1} and {spread[b] + 1}"
 
 
-def _some(part: tuple[Array, Array], most: int, seed: int) -> tuple[Array, Array]:
+def _subsample(part: tuple[Array, Array], at_most: int, seed: int) -> tuple[Array, Array]:
     """At most so many rows, chosen by the seed."""
     X, y = part
-    if len(y) <= most:
+    if len(y) <= at_most:
         return X, y
-    chosen = Generator(seed).permutation(len(y))[:most]
+    chosen = Generator(seed).permutation(len(y))[:at_most]
     return X[chosen], y[chosen]
 
 

@@ -1,4 +1,4 @@
-"""What the command ``fanin augment`` does."""
+"""``fanin augment``: images beside what a pipeline makes of them, in one picture."""
 
 from __future__ import annotations
 
@@ -7,25 +7,35 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fanin import datasets, plots
 from fanin._files import atomic_write
+from fanin._typing import Array
 from fanin.augment import Compose, parse
-from fanin.cli.shared import UsageError
+from fanin.cli.options import UsageError, whole
 from fanin.datasets import files
 from fanin.random import Generator
-
-Array = NDArray[Any]
 
 LONGEST_LABEL = 18
 
 
-def augment(args: argparse.Namespace) -> int:
-    """``fanin augment``: images beside what a pipeline makes of them, in one picture."""
-    given = _given(args.pipeline)
+def configure(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("data", metavar="DATA", help="as for train, or a folder of images of any size")
+    add("--pipeline", required=True, metavar="WORDS", help='such as "crop:4,flip,jitter:.4", as '
+        "fanin.augment.parse reads it, or a .json file of --json")  # fmt: skip
+    add("--out", type=Path, default=Path("grid.png"), metavar="FILE", help="(default: grid.png)")
+    add("--json", type=Path, metavar="FILE", help="where to write the pipeline, for "
+        "fanin.augment.Compose.from_json")  # fmt: skip
+    add("--rows", type=whole(1), default=5, metavar="N", help="images (default: 5)")
+    add("--variants", type=whole(1), default=6, metavar="N", help="of each (default: 6)")
+    add("--seed", type=whole(0), metavar="N", help="of images and draws (default: 0)")
+
+
+def run(args: argparse.Namespace) -> int:
+    given = _read_pipeline(args.pipeline)
     images, labels = _images(args.data, args.rows, args.seed or 0)
-    aug = _pipeline(given, images, args.seed)
+    aug = _compose(given, images, args.seed)
     axes = plots.augmentations(
         images, aug, n=len(images), variants=args.variants, labels=[_short(t) for t in labels]
     )
@@ -40,10 +50,10 @@ def augment(args: argparse.Namespace) -> int:
     return 0
 
 
-def _given(text: str) -> Compose | str:
-    """The words of a pipeline, or the pipeline that a .json file holds."""
+def _read_pipeline(text: str) -> Compose | str:
+    """The words of a pipeline as they are, or the pipeline of a .json file."""
     if not text.endswith(".json"):
-        _parsed(text, (64, 64))  # a wrong word is told before any data are read
+        _parse(text, (64, 64))  # a wrong word fails before any data are read
         return text
     try:
         return Compose.from_json(Path(text).read_text(encoding="utf-8"))
@@ -51,19 +61,19 @@ def _given(text: str) -> Compose | str:
         raise ValueError(f"{text}: {error}") from None
 
 
-def _parsed(text: str, size: tuple[int, int] | None) -> list[Any]:
+def _parse(text: str, size: tuple[int, int] | None) -> list[Any]:
     try:
         return list(parse(text, size=size))
     except ValueError as error:
         raise UsageError(str(error).replace("spec", "--pipeline", 1)) from None
 
 
-def _pipeline(given: Compose | str, images: Array | list[Array], seed: int | None) -> Compose:
+def _compose(given: Compose | str, images: Array | list[Array], seed: int | None) -> Compose:
     if isinstance(given, Compose):
         return given if seed is None else Compose(given.transforms, seed=seed)
     sizes = sorted({image.shape[:2] for image in images})
     try:
-        return Compose(_parsed(given, sizes[0] if len(sizes) == 1 else None), seed=seed or 0)
+        return Compose(_parse(given, sizes[0] if len(sizes) == 1 else None), seed=seed or 0)
     except UsageError as error:
         if len(sizes) == 1:
             raise

@@ -1,37 +1,71 @@
-"""What the command ``fanin guide`` does."""
+"""``fanin guide``: the seven steps on a data set, a report and the network."""
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 from pathlib import Path
 from typing import Any
 
 from fanin import tuning
 from fanin.callbacks.history import History
+from fanin.cli.options import list_of, real, whole
 from fanin.cli.shared import (
-    _check_writable,
-    _facts_of_data,
-    _fresh_folder,
-    _load,
-    _save_run,
-    _teller,
-    _warnings_as_lines,
+    check_writable,
+    data_config,
+    load_data,
+    new_folder,
+    printer,
+    save_network,
+    warnings_as_lines,
 )
 
 REPORT = "report.html"
 
 
-def guide(args: argparse.Namespace) -> int:
-    """``fanin guide``: the seven steps on a data set, a report and the network."""
-    out = _fresh_folder(args.data) if args.out is None else args.out
-    _check_writable(out)
+def configure(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("data", metavar="DATA", help="as for train")
+    add("--time-budget", type=_seconds, metavar="TIME", help="seconds, or 5m, 1h: of all steps")
+    add("--rounds", type=whole(1), metavar="N", help="of steps 5 to 7, at most (default: 3)")
+    add("--until", type=int, choices=range(1, 8), default=7, metavar="STEP", help="1 to 7")
+    add("--hidden", type=list_of(whole(1)), metavar="H,H", help="where to begin (default: 256)")
+    add("--start-from", metavar="FILE", help="a similar problem's report.html or network")
+    add("--label", metavar="COLUMN", help="of a .csv, as for train")
+    add("--test-size", type=real(0, 0.9, above=True), default=0.2, metavar="SHARE")
+    add("--seed", type=whole(0), default=0, metavar="N", help="of everything random (default: 0)")
+    add("--threads", type=whole(1), metavar="N")
+    add(
+        "--out", type=Path, metavar="RUN",
+        help="folder of the report; one that holds an interrupted guide goes on "
+        "(default: a new one, runs/<data>)",
+    )  # fmt: skip
+    add("--json", action="store_true", help="one JSON object on stdout, only that")
+    add("--no-progress", action="store_true", help="no progress bar")
 
-    say = _teller(args)
-    (X, y), test, info = _load(args)
+
+def _seconds(text: str) -> float:
+    units = {"s": 1.0, "m": 60.0, "h": 3600.0}
+    unit = units.get(text[-1:], 0.0)
+    try:
+        number = float(text[:-1] if unit else text) * (unit or 1.0)
+    except ValueError:
+        number = math.nan
+    if not 0 < number < math.inf:
+        raise argparse.ArgumentTypeError(f"expected a time above 0 such as 300 or 5m, got {text!r}")
+    return number
+
+
+def run(args: argparse.Namespace) -> int:
+    out = new_folder(args.data) if args.out is None else args.out
+    check_writable(out)
+
+    say = printer(args)
+    (X, y), test, info = load_data(args)
     say(f"{info.name}: {len(y)} rows to learn from, {len(test[1])} to test on at the end\n")
-    with _warnings_as_lines():
+    with warnings_as_lines():
         report = tuning.guide(
             X,
             y,
@@ -66,10 +100,10 @@ def _save(
     files = []
     if report.network is not None:
         config = {
-            **_facts_of_data(args, info, X),
+            **data_config(args, info, X),
             "settings": report.settings,
             "results": {"test": report.test},
         }
-        files = _save_run(out, report.network, report.history or History(), config)
+        files = save_network(out, report.network, report.history or History(), config)
     report.save(out / REPORT)
     return [REPORT, *files]

@@ -1,4 +1,4 @@
-"""What the command ``fanin lecture`` does."""
+"""``fanin lecture``: run the chapters, print their numbers, write pictures and page."""
 
 from __future__ import annotations
 
@@ -10,36 +10,37 @@ from pathlib import Path
 
 from fanin._core import __version__
 from fanin._files import atomic_write
-from fanin.chapters.story import Chapter, Data, Picture
-from fanin.cli.shared import _check_writable, _fresh_folder
-from fanin.document.html import lines, page
+from fanin.chapters import CHAPTERS
+from fanin.chapters.story import Data
+from fanin.cli.options import whole
+from fanin.cli.shared import check_writable, new_folder
+from fanin.document.blocks import Chapter, Picture
+from fanin.document.html import page
+from fanin.document.text import chapter_lines
 
-# In the lecture's order: the names of the chapters and of their modules.
-CHAPTERS = (
-    "preprocessing",
-    "init",
-    "sgd",
-    "optimizers",
-    "ensembles",
-    "dropout",
-    "augmentation",
-)
 PAGE = "lecture.html"
 TITLE = "Training neural networks, idea by idea"
 
 
-def lecture(args: argparse.Namespace) -> int:
-    """``fanin lecture``: run the chapters, print their numbers, write pictures and page."""
-    out = _fresh_folder("lecture") if args.out is None else args.out
-    _check_writable(out)
+def configure(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("chapter", nargs="?", default="all", choices=("all", *CHAPTERS), help="(default: all)")
+    add("--data", default="digits", metavar="DATA", help="as for train (default: digits)")
+    add("--seed", type=whole(0), default=0, metavar="N", help="of everything random (default: 0)")
+    add("--out", type=Path, metavar="DIR", help="(default: a new one, runs/lecture)")
+
+
+def run(args: argparse.Namespace) -> int:
+    out = new_folder("lecture") if args.out is None else args.out
+    check_writable(out)
     data = Data.load(args.data, args.seed)
     chapters = {}
     for name in CHAPTERS if args.chapter == "all" else (args.chapter,):
-        chapters[name] = importlib.import_module(f"fanin._lecture.{name}").chapter(data, args.seed)
-        for line in lines(chapters[name]):
+        chapters[name] = importlib.import_module(f"fanin.chapters.{name}").chapter(data, args.seed)
+        for line in chapter_lines(chapters[name]):
             print(line, flush=True)
     out.mkdir(parents=True, exist_ok=True)
-    images = _pictures(chapters, out)
+    images = _write_pictures(chapters, out)
     opening = (
         (
             "Each idea of a lecture on training neural networks, run on real data: every number "
@@ -58,8 +59,8 @@ def lecture(args: argparse.Namespace) -> int:
     return 0
 
 
-def _pictures(chapters: Mapping[str, Chapter], out: Path) -> dict[str, bytes]:
-    """Draws and writes all pictures; without matplotlib none, and says so."""
+def _write_pictures(chapters: Mapping[str, Chapter], out: Path) -> dict[str, bytes]:
+    """Writes all pictures; without matplotlib none, and says so."""
     pictures = [
         block
         for chapter in chapters.values()

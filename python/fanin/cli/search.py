@@ -1,4 +1,4 @@
-"""What the command ``fanin search`` does."""
+"""``fanin search``: load, search, judge, save the best network."""
 
 from __future__ import annotations
 
@@ -9,20 +9,18 @@ from pathlib import Path
 from typing import Any
 
 from fanin import datasets, plots
-from fanin._files import atomic_write
 from fanin.callbacks.history import History
+from fanin.cli.options import UsageError, real, whole
 from fanin.cli.shared import (
-    CONFIG,
-    HISTORY,
-    NETWORK,
-    UsageError,
-    _auto_preprocess,
-    _check_writable,
-    _facts_of_data,
-    _finite,
-    _fresh_folder,
-    _load,
-    _teller,
+    auto_preprocess,
+    check_writable,
+    data_config,
+    load_data,
+    new_folder,
+    options_config,
+    printer,
+    save_network,
+    without_nan,
 )
 from fanin.tuning import Parameter, SearchResult, choice, integers, loguniform, uniform
 from fanin.tuning import search as run_search
@@ -34,17 +32,43 @@ WHOLE = ("hidden", "depth", "batch_size", "epochs", "seed")
 FINE_EPOCHS = 4  # times as many, in the second stage
 
 
-def search(args: argparse.Namespace) -> int:
-    """``fanin search``: load, search, judge, save the best network."""
-    space, fixed = _space(args.params)
-    out = _fresh_folder(f"search-{Path(args.data).stem}") if args.out is None else args.out
-    _check_writable(out)
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Each NAME is an argument of fanin.MLP or its fit, or hidden, depth or lr. A "
+        "VALUE is LOW:HIGH, LOW:HIGH:log, a list A,B,C, or one value, the same for all trials. "
+        "Widths of several layers: 100-50."
+    )
+    add = parser.add_argument
+    add("data", metavar="DATA", help="as for train")
+    add(
+        "params", metavar="NAME=VALUE", nargs="*", help="(default: lr=1e-4:1e-1:log reg=1e-6:1:log)"
+    )
+    add("--trials", type=whole(1), default=50, metavar="N", help="(default: 50)")
+    add("--epochs", type=whole(1), default=5, metavar="N", help="of each trial (default: 5)")
+    add("--strategy", default="random", metavar="NAME", help="random, grid, sobol")
+    add("--prune", metavar="RULE", help="median or halving: stop poor trials (default: none)")
+    add("--fine", type=whole(1), metavar="N", help="then N trials, 4 times as long, round the best")
+    add("--val-size", type=real(0, 0.9, above=True), default=0.2, metavar="SHARE")
+    add("--test-size", type=real(0, 0.9, above=True), default=0.2, metavar="SHARE")
+    add("--label", metavar="COLUMN", help="a .csv's labels")
+    add("--seed", type=whole(0), default=0, metavar="N", help="of everything random (default: 0)")
+    add("--threads", type=whole(1), metavar="N", help="results do not depend on it")
+    add("--out", type=Path, metavar="RUN", help="folder of the results; one that holds this search "
+        "already is gone on with (default: a new one, runs/search-<data>)")  # fmt: skip
+    add("--json", action="store_true", help="one JSON object on stdout, only that")
+    add("--no-progress", action="store_true", help="no bar, table and lines")
 
-    say = _teller(args)
-    (X, y), (X_test, y_test), info = _load(args)
+
+def run(args: argparse.Namespace) -> int:
+    space, fixed = _space(args.params)
+    out = new_folder(f"search-{Path(args.data).stem}") if args.out is None else args.out
+    check_writable(out)
+
+    say = printer(args)
+    (X, y), (X_test, y_test), info = load_data(args)
     (X, y), validation = datasets.split(X, y, test_size=args.val_size, seed=args.seed)
     if "preprocess" not in {*space, *fixed}:
-        fixed["preprocess"] = _auto_preprocess(X.reshape(len(X), -1))
+        fixed["preprocess"] = auto_preprocess(X.reshape(len(X), -1))
     say(f"{info.name}: {len(y)} rows to train on, {len(validation[1])} to judge by")
     say("space: " + ", ".join(f"{name} {parameter}" for name, parameter in space.items()))
     stages = []
@@ -70,10 +94,7 @@ def search(args: argparse.Namespace) -> int:
         )
     except (ValueError, TypeError) as error:
         raise (UsageError(str(error)) if _about_options(str(error)) else error) from None
-    config = {
-        **_facts_of_data(args, info, X),
-        "options": {k: v for k, v in vars(args).items() if k not in ("run", "out", "json")},
-    }
+    config = {**data_config(args, info, X), "options": options_config(args)}
     summary = {"out": str(out), **_results(result, (X_test, y_test), args.threads)}
     files = _save(out, result, config | {"results": summary["results"]})
     say(str(result))
@@ -81,7 +102,7 @@ def search(args: argparse.Namespace) -> int:
         say(f"the best network's {name} accuracy: {100 * value['accuracy']:.2f} %")
     say(f"saved in {out}: {', '.join(files)}")
     if args.json:
-        print(json.dumps(_finite({**summary, "files": files})))
+        print(json.dumps(without_nan({**summary, "files": files})))
     if result.interrupted:
         raise KeyboardInterrupt(f"interrupted; the same command with --out {out} goes on")
     return 0 if result.best is not None else 1
@@ -169,11 +190,7 @@ def _save(out: Path, result: SearchResult, config: dict[str, Any]) -> list[str]:
     best = result.best
     if best is not None and best.network is not None:
         history = best.network.history or History()
-        history.save(out / HISTORY)
-        with atomic_write(out / CONFIG) as file:
-            file.write(json.dumps(_finite(config), indent=1).encode() + b"\n")
-        best.network.save(out / NETWORK)
-        files += [NETWORK, HISTORY, CONFIG]
+        files += save_network(out, best.network, history, config, curves=False)
     if not result.trials:
         return files
     try:

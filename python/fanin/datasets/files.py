@@ -14,14 +14,14 @@ from pathlib import Path
 from typing import Any, TextIO
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[Any]
+from fanin._typing import Array, Bytes
 
 LABEL_NAMES = ("label", "target", "class")
 IMAGE_SUFFIXES = frozenset(
     (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".pgm", ".ppm")
 )
+# What NumPy raises on files that are no archive, or a damaged one.
 _MALFORMED = (
     ValueError,
     TypeError,
@@ -45,8 +45,8 @@ _NPZ_KEYS = {
 
 
 @dataclass
-class Table:
-    """What a file holds, before labels become numbers. ``y`` is None where it has no labels."""
+class Dataset:
+    """What was read, before labels become numbers. ``y`` is None where there are no labels."""
 
     X: Array
     y: Array | None
@@ -57,8 +57,8 @@ class Table:
     source: str = ""
 
 
-def read_npz(path: Path) -> Table:
-    """Arrays X and y, and X_test and y_test where both are there."""
+def read_npz(path: Path) -> Dataset:
+    """X and y (None where there are no labels), and X_test and y_test where both are there."""
     try:
         with path.open("rb") as file:
             archive = np.load(file, allow_pickle=False)
@@ -75,10 +75,10 @@ def read_npz(path: Path) -> Table:
         raise ValueError(f"{path}: expected arrays X and y, got {names}")
     if (found["X_test"] is None) != (found["y_test"] is None):
         raise ValueError(f"{path}: expected both X_test and y_test or neither, got {names}")
-    return Table(found["X"], found["y"], found["X_test"], found["y_test"], source=str(path))
+    return Dataset(found["X"], found["y"], found["X_test"], found["y_test"], source=str(path))
 
 
-def read_csv(path: Path, label: str | None = None, columns: Sequence[str] | None = None) -> Table:
+def read_csv(path: Path, label: str | None = None, columns: Sequence[str] | None = None) -> Dataset:
     """A table with a header line: numeric features and one column of labels.
 
     With ``columns`` only these are read, in this order, and there are no labels.
@@ -92,7 +92,9 @@ def read_csv(path: Path, label: str | None = None, columns: Sequence[str] | None
         raise ValueError(f"{path}: {error}") from None
 
 
-def _parse_csv(path: Path, file: TextIO, label: str | None, columns: Sequence[str] | None) -> Table:
+def _parse_csv(
+    path: Path, file: TextIO, label: str | None, columns: Sequence[str] | None
+) -> Dataset:
     first = file.readline()
     file.seek(0)
     reader = csv.reader(file, delimiter=max(",;\t", key=first.count))
@@ -117,7 +119,7 @@ def _parse_csv(path: Path, file: TextIO, label: str | None, columns: Sequence[st
                 raise ValueError(f"{path}, line {line}, column {header[at]!r}: no value")
             labels.append(row[at].strip())
     X = np.frombuffer(values, dtype=np.float64).reshape(-1, len(features)).copy()
-    return Table(
+    return Dataset(
         X,
         None if at is None else _label_array(path, header[at], labels),
         feature_names=tuple(header[i] for i in features),
@@ -183,7 +185,7 @@ def _is_number(text: str) -> bool:
 
 
 def _label_array(path: Path, name: str, labels: list[str]) -> Array:
-    """Whole numbers where all labels are such, so that 10 comes after 9; else text."""
+    """Whole numbers where all labels are, so that 10 comes after 9; else text."""
     try:
         return np.array([int(text) for text in labels], dtype=np.int64)
     except (ValueError, OverflowError):
@@ -197,12 +199,12 @@ def _label_array(path: Path, name: str, labels: list[str]) -> Array:
     return np.array(labels)
 
 
-def read_folder(path: Path) -> Table:
-    """One folder of images for each class; or such folders inside ``train`` and ``test``."""
+def read_folder(path: Path) -> Dataset:
+    """A folder of images for each class; or such folders within ``train`` and ``test``."""
     parts = [path / "train", path / "test"]
     if not all(part.is_dir() for part in parts):
         X, y, names = _read_classes(path)
-        return Table(X, y, class_names=names, source=str(path))
+        return Dataset(X, y, class_names=names, source=str(path))
     (X, y, names), (X_test, y_test, test_names) = map(_read_classes, parts)
     if names != test_names:
         raise ValueError(f"{path}: expected the same class folders in train and test")
@@ -211,7 +213,7 @@ def read_folder(path: Path) -> Table:
             f"{path}: expected images of one size, got {X.shape[1:]} in train, "
             f"{X_test.shape[1:]} in test"
         )
-    return Table(X, y, X_test, y_test, names, source=str(path))
+    return Dataset(X, y, X_test, y_test, names, source=str(path))
 
 
 def _read_classes(path: Path) -> tuple[Array, Array, tuple[str, ...]]:
@@ -234,8 +236,8 @@ def image_files(folder: Path) -> list[Path]:
     )
 
 
-def read_images(files: Sequence[Path]) -> NDArray[np.uint8]:
-    """(N, H, W) where all are grey, else (N, H, W, 3)."""
+def read_images(files: Sequence[Path]) -> Bytes:
+    """Images of one size: (N, H, W) where all are grey, else (N, H, W, 3)."""
     try:
         from PIL import Image
     except ImportError:

@@ -1,50 +1,39 @@
-"""Data sets by name, or from the user's own files, as NumPy arrays.
-
-``load`` knows four names. "digits" comes with the package. "fashion-mnist", "mnist" and "cifar10"
-are looked for in ``$FANIN_DATA/<name>/``, in the system's packages and in the user's cache
-(``$XDG_CACHE_HOME/fanin/<name>/``, else ``~/.cache/fanin/<name>/``), each time as their authors'
-files or as ``<name>.npz`` or ``<name>_*.npz`` beside that folder; else they are downloaded into the
-cache, and their SHA-256 is checked.
-"""
+"""Data sets by name or path as arrays: their labels as numbers, their test part split off."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, overload
+from typing import Literal, overload
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from fanin._typing import Array, Ints, PathLike
 from fanin.datasets import files, named
-from fanin.datasets.files import Table
+from fanin.datasets.files import Dataset
 from fanin.random import Generator
 
-__all__ = ["NAMES", "Info", "features", "load", "split"]
-
-Array = NDArray[Any]
-Part = tuple[Array, NDArray[np.int64]]
-PathLike = str | os.PathLike[str]
+Part = tuple[Array, Ints]
 
 NAMES = ("digits", *named.KNOWN)
 
 
 @dataclass(frozen=True)
 class Info:
-    """What a data set is, beside its arrays.
+    """A data set's name, source and names of classes and features.
 
     Attributes
     ----------
     name : str
-        As asked for; of a path, its last part without the suffix.
+        As given; of a path, its last part without the suffix.
     source : str
-        The file, or whom the data are owed to.
+        The file, or the authors of the data.
     class_names : tuple of str
         What the labels 0 .. C-1 stand for.
     feature_names : tuple of str or None
-        Columns of a .csv, in the order of X's.
+        Columns of a .csv, in their order in X.
     """
 
     name: str
@@ -94,7 +83,7 @@ def load(
         - a folder with one folder of images for each class (needs Pillow), or with ``train`` and
           ``test`` that hold such folders.
     test_size : float
-        Share of the rows for the test part, where the data have none of their own.
+        Share of the rows for the test part, where the data have none.
     seed : int
         Of that split.
     label : str, optional
@@ -106,15 +95,14 @@ def load(
     -------
     (X, y), (X_test, y_test) : pairs of ndarray
         Images are uint8 (N, H, W) or (N, H, W, C); tables (N, D) float64, of an .npz also uint8 or
-        float32 as stored. Labels are int64 0 .. C-1: the place of the file's label among its
-        sorted labels.
+        float32 as stored. Labels are int64 0 .. C-1, by the sorted labels of the file.
     info : Info
         With ``return_info=True``.
 
     Raises
     ------
     ValueError, TypeError
-        For an unknown name and for a file of the wrong content, with the place in it.
+        For an unknown name, or a file with wrong content, naming the place.
     OSError
         For a file that is not there, and for a download that failed.
 
@@ -124,31 +112,31 @@ def load(
     >>> X.shape, X.dtype, X_test.shape
     ((1437, 8, 8), dtype('uint8'), (360, 8, 8))
     """
-    table = _read(data, label)
-    where = table.source if str(data) not in NAMES else str(data)
-    if table.y is None:
+    found = _read(data, label)
+    where = found.source if str(data) not in NAMES else str(data)
+    if found.y is None:
         raise ValueError(f"{where}: expected labels y beside X")
-    X = _as_data(table.X, f"{where}: X")
-    values = _as_labels(table.y, len(X), f"{where}: y")
-    classes = np.arange(len(table.class_names)) if table.class_names else np.unique(values)
+    X = _as_data(found.X, f"{where}: X")
+    values = _as_labels(found.y, len(X), f"{where}: y")
+    classes = np.arange(len(found.class_names)) if found.class_names else np.unique(values)
     y = _positions(values, classes, f"{where}: y")
     if len(np.unique(y)) < 2:
         raise ValueError(f"{where}: expected at least two classes, got one ({values[0]})")
-    if table.X_test is None or table.y_test is None:
+    if found.X_test is None or found.y_test is None:
         train, test = split(X, y, test_size=test_size, seed=seed)
     else:
-        X_test = _as_data(table.X_test, f"{where}: X_test")
+        X_test = _as_data(found.X_test, f"{where}: X_test")
         if X_test.shape[1:] != X.shape[1:]:
             raise ValueError(
                 f"{where}: X_test: expected rows of shape {X.shape[1:]}, got {X_test.shape[1:]}"
             )
-        values = _as_labels(table.y_test, len(X_test), f"{where}: y_test")
+        values = _as_labels(found.y_test, len(X_test), f"{where}: y_test")
         train, test = (X, y), (X_test, _positions(values, classes, f"{where}: y_test"))
     if not return_info:
         return train, test
-    names = table.class_names or tuple(str(c) for c in classes.tolist())
+    names = found.class_names or tuple(str(c) for c in classes.tolist())
     name = str(data) if str(data) in NAMES else Path(data).stem
-    return train, test, Info(name, table.source, names, table.feature_names)
+    return train, test, Info(name, found.source, names, found.feature_names)
 
 
 def features(data: PathLike, *, feature_names: Sequence[str] | None = None) -> Array:
@@ -157,28 +145,29 @@ def features(data: PathLike, *, feature_names: Sequence[str] | None = None) -> A
     Parameters
     ----------
     data : str or path
-        As in `load`; it may lack labels. All images in and below a folder count, by path.
+        As in `load`, but labels may be missing. Of a folder all images in it and below, by path.
     feature_names : sequence of str, optional
-        The columns to take of a .csv; others, such as one of labels, are left out.
+        The columns to take of a .csv; others, such as the labels, are left out.
 
     Returns
     -------
     X : ndarray
+        As in `load`.
     """
     path = Path(data)
     if str(data) not in NAMES and path.is_dir() and not (path / "test").is_dir():
         return files.read_images(files.image_files(path))
     if path.suffix.lower() == ".csv" and path.is_file() and feature_names is not None:
-        table = files.read_csv(path, columns=feature_names)
+        found = files.read_csv(path, columns=feature_names)
     else:
-        table = _read(data, None)
-    return _as_data(table.X if table.X_test is None else table.X_test, f"{data}: X")
+        found = _read(data, None)
+    return _as_data(found.X if found.X_test is None else found.X_test, f"{data}: X")
 
 
 def split(X: Array, y: ArrayLike, *, test_size: float = 0.2, seed: int = 0) -> tuple[Part, Part]:
-    """Split rows at random in two parts with the same proportions of classes.
+    """Split rows at random in two parts with the same shares of classes (a stratified split).
 
-    The rows of each class are shuffled, one of each is kept for the first part, and of the others,
+    The rows of each class are shuffled and one of each is kept for the first part; of the others,
     class after class, evenly spaced ones make up the second. Both parts keep the order of the rows.
 
     Parameters
@@ -189,6 +178,7 @@ def split(X: Array, y: ArrayLike, *, test_size: float = 0.2, seed: int = 0) -> t
     test_size : float
         Share of rows for the second part, in (0, 1); at least one row.
     seed : int
+        Of the shuffle.
 
     Returns
     -------
@@ -225,7 +215,7 @@ def split(X: Array, y: ArrayLike, *, test_size: float = 0.2, seed: int = 0) -> t
     return (X[~chosen], y[~chosen]), (X[chosen], y[chosen])
 
 
-def _read(data: PathLike, label: str | None) -> Table:
+def _read(data: PathLike, label: str | None) -> Dataset:
     name, path = str(data), Path(data)
     if label is not None and path.suffix.lower() != ".csv":
         raise ValueError(f"label: only a .csv file has a column to name, got {name!r}")
@@ -273,7 +263,7 @@ def _as_labels(y: Array, n_rows: int, where: str) -> Array:
     return y.astype(str) if y.dtype.kind == "S" else y
 
 
-def _positions(values: Array, classes: Array, where: str) -> NDArray[np.int64]:
+def _positions(values: Array, classes: Array, where: str) -> Ints:
     """Of each value, its index among the sorted classes."""
     if (classes.dtype.kind == "U") != (values.dtype.kind == "U"):
         raise TypeError(f"{where}: expected labels as in y ({classes.dtype}), got {values.dtype}")

@@ -1,4 +1,4 @@
-"""Data sets known by name: where they are looked for, fetched from, and how they are read."""
+"""Data sets known by name: where they are looked for, downloaded from, and how they are read."""
 
 from __future__ import annotations
 
@@ -13,17 +13,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from fanin.datasets.files import Table, read_npz
+from fanin._files import atomic_write
+from fanin._typing import Bytes, Ints
+from fanin.datasets.files import Dataset, read_npz
 
 SYSTEM_FOLDER = Path("/usr/share/datasets")  # Debian's dataset-fashion-mnist
 TIMEOUT = 30.0  # seconds without a byte
 CHUNK = 1 << 20
 
-Bytes = NDArray[np.uint8]
-Labels = NDArray[np.int64]
-Parts = tuple[Bytes, Labels, Bytes, Labels]
+Parts = tuple[Bytes, Ints, Bytes, Ints]  # X, y, X_test, y_test
 
 _TRAIN_X, _TRAIN_Y = "train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz"
 _TEST_X, _TEST_Y = "t10k-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz"
@@ -78,45 +77,34 @@ KNOWN = {
     "cifar10": Known(
         "https://www.cs.toronto.edu/~kriz/",
         {_CIFAR: "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd"},
-        (
-            "airplane",
-            "automobile",
-            "bird",
-            "cat",
-            "deer",
-            "dog",
-            "frog",
-            "horse",
-            "ship",
-            "truck",
-        ),
+        ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"),
     ),
 }
 
 
-def digits() -> Table:
+def digits() -> Dataset:
     """The UCI digits of the package. Sorted by class, every fifth image is a test image."""
     with np.load(Path(__file__).parents[1] / "data" / "digits.npz", allow_pickle=False) as archive:
         X, y, source = archive["X"], archive["y"].astype(np.int64), str(archive["attribution"])
     test = np.zeros(len(y), dtype=bool)
     test[np.argsort(y, kind="stable")[::5]] = True
     names = tuple("0123456789")
-    return Table(X[~test], y[~test], X[test], y[test], names, source=source)
+    return Dataset(X[~test], y[~test], X[test], y[test], names, source=source)
 
 
-def read(name: str) -> Table:
+def read(name: str) -> Dataset:
     """``name`` from FANIN_DATA, the system, the user's cache or the web, in this order."""
     if name == "digits":
         return digits()
-    table = installed(name) or _read_from(name, download(name))
-    assert table is not None
-    return table
+    found = installed(name) or _read_from(name, download(name))
+    assert found is not None
+    return found
 
 
-def installed(name: str) -> Table | None:
-    """``name`` where it is on this machine already."""
-    found = (_read_from(name, folder) for folder in folders(name))
-    return next((table for table in found if table is not None), None)
+def installed(name: str) -> Dataset | None:
+    """``name``, where it is on this machine already."""
+    tried = (_read_from(name, folder) for folder in folders(name))
+    return next((found for found in tried if found is not None), None)
 
 
 def folders(name: str) -> Iterator[Path]:
@@ -133,18 +121,18 @@ def cache_folder(name: str) -> Path:
     return (Path(root) if root else Path.home() / ".cache") / "fanin" / name
 
 
-def _read_from(name: str, folder: Path) -> Table | None:
+def _read_from(name: str, folder: Path) -> Dataset | None:
     """The data set, or None where it is not all there."""
     names = KNOWN[name].class_names
     parts = _cifar_parts(folder) if name == "cifar10" else _idx_parts(folder)
     if parts is not None:
-        return Table(*parts, class_names=names, source=str(folder))
+        return Dataset(*parts, class_names=names, source=str(folder))
     for pattern in (f"{name}.npz", f"{name}[-_]*.npz"):
         for archive in sorted(folder.parent.glob(pattern)):
-            table = read_npz(archive)
-            if table.y is not None and set(np.unique(table.y)) == set(range(len(names))):
-                table.class_names = names
-            return table
+            found = read_npz(archive)
+            if found.y is not None and set(np.unique(found.y)) == set(range(len(names))):
+                found.class_names = names
+            return found
     return None
 
 
@@ -210,7 +198,7 @@ def _cifar_reader(folder: Path) -> Callable[[str], bytes] | None:
     return contents.__getitem__
 
 
-def _cifar_batch(name: str, content: bytes) -> tuple[Bytes, Labels]:
+def _cifar_batch(name: str, content: bytes) -> tuple[Bytes, Ints]:
     """Rows of one label and 3 planes of 32 x 32 as (N, 32, 32, 3)."""
     if not content or len(content) % _CIFAR_ROW:
         raise ValueError(f"{name}: expected rows of {_CIFAR_ROW} bytes, got {len(content)} bytes")
@@ -219,7 +207,7 @@ def _cifar_batch(name: str, content: bytes) -> tuple[Bytes, Labels]:
 
 
 def download(name: str) -> Path:
-    """Fetches the files of ``name`` into the user's cache; each one whole and checked, or not."""
+    """Downloads the files of ``name`` into the user's cache, each checked, or not at all."""
     known, folder = KNOWN[name], cache_folder(name)
     for filename, checksum in known.files.items():
         if (folder / filename).is_file():
@@ -241,8 +229,6 @@ def _fetch(url: str, path: Path, checksum: str) -> None:
     from urllib.request import urlopen
 
     from tqdm import tqdm
-
-    from fanin._files import atomic_write
 
     digest = hashlib.sha256()
     try:

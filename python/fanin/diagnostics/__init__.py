@@ -1,13 +1,15 @@
 """What the numbers inside a network, and those fed into it, say before training goes wrong."""
 
-from fanin.diagnostics.activations import ActivationReport, LayerStatistics
-from fanin.diagnostics.data_report import DataFinding, DataReport, data_report
-from fanin.diagnostics.reports import activation_report, activation_statistics
+from fanin.diagnostics.activations import ActivationReport, LayerStatistics, activation_report
+from fanin.diagnostics.data_report import DataReport, data_report
+from fanin.diagnostics.findings import DataFinding, Finding
+from fanin.diagnostics.init_experiment import activation_statistics
 
 __all__ = [
     "ActivationReport",
     "DataFinding",
     "DataReport",
+    "Finding",
     "LayerStatistics",
     "activation_report",
     "activation_statistics",

@@ -1,34 +1,37 @@
-"""What is said of each layer of a network, and the verdict on all of them."""
+"""Statistics of the activations and gradients of each layer, and the verdict on all of them."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
-import numpy.typing as npt
 
-from fanin import _core
+from fanin import _core, layers, losses
+from fanin._typing import Array
+from fanin._validate import threads, whole
+from fanin.document.text import aligned
+from fanin.layers.dense import DenseCache
 
-Array = npt.NDArray[Any]
+BLOCK = 2**22  # activations of a network that are held at a time
 
-# A verdict's thresholds. Standard deviations and gradients: the geometric mean of the step from
-# layer to layer, and the factor that all steps must come to. A shallow network stands much.
+# Thresholds of the verdict. Standard deviations and gradients change by a factor from layer to
+# layer (their geometric mean) and by one in all, which a shallow network tolerates more of.
 SHRINKS, GROWS = 0.8, 1.25
 FAR, SHALLOW, FAR_IN_SHALLOW = 2.5, 3, 10.0
 SATURATED = 0.2  # share of activations
 DEAD = 0.6  # share of units; half of them are where a deep ReLU network's rows have become alike
 
-# Beyond these an activation hardly passes a gradient; and where it always lies.
+# Beyond these an activation hardly passes a gradient; and the range of the activation.
 _SATURATION = {"tanh": (-0.99, 0.99), "sigmoid": (0.01, 0.99)}
 _RANGE = {"tanh": (-1.0, 1.0), "sigmoid": (0.0, 1.0)}
 
 
 @dataclass(frozen=True, eq=False)
 class LayerStatistics:
-    """What one layer gives out, over all rows and units, and the gradient that comes back to it.
+    """Statistics of one layer's activations, over all rows and units, and of their gradient.
 
     Attributes
     ----------
@@ -48,7 +51,7 @@ class LayerStatistics:
         Width of the layer.
     gradient : float or None
         Standard deviation, over rows and units, of the gradient of each row's loss with respect to
-        what the layer gives out; None where no gradients were asked for.
+        the layer's activations; None where no gradients were asked for.
     weight_gradient : float or None
         Standard deviation of the gradient of the rows' mean loss with respect to the layer's
         weights: what the weights learn from.
@@ -68,7 +71,7 @@ class LayerStatistics:
 
 @dataclass(frozen=True, eq=False)
 class ActivationReport:
-    """The statistics of each layer, and what they mean for training.
+    """The statistics of each layer, and a verdict on them.
 
     Attributes
     ----------
@@ -81,18 +84,17 @@ class ActivationReport:
     Notes
     -----
     The first that holds is the verdict. "exploding": an activation or a gradient is not finite.
-    "dead": over 60 % of a layer's units (and more in narrow layers, by chance) are 0 for every row.
-    "saturated": over 20 % of a layer's activations are, where a unit passes little gradient.
-    "vanishing": the standard deviation of activations falls by over 20 % a layer, the geometric
-    mean from the first layer to the last, and by a factor of 2.5 in all (10 in up to three layers:
-    small networks stand much); the gradient of the weights falls with it. "exploding": it grows by
-    over 25 % a layer, and by that factor in all. The same two are then asked of the gradient's
-    length on its way down, where it is known: activations of a deep sigmoid network look well
-    while its gradient vanishes.
+    "dead": over 60 % of a layer's units (more in narrow layers, to allow for chance) are 0 for
+    every row. "saturated": over 20 % of a layer's activations are; such units pass little gradient.
+    "vanishing": the standard deviation of activations falls by over 20 % a layer, in the geometric
+    mean, and by a factor of 2.5 in all (10 in up to three layers, which tolerate more); the
+    gradient of the weights falls with it. "exploding": it grows by over 25 % a layer, and by that
+    factor in all. The same two tests are then made of the gradient's length on its way back, where
+    it is known: the activations of a deep sigmoid network look fine while its gradient vanishes.
 
-    Saturation is bad by itself, but the gradient need not vanish with it: in the lecture's second
-    case (tanh, weights of 0.05) the large weights more than make up for the small slopes, and the
-    gradient grows by 40 % a layer on its way down.
+    The gradient need not vanish with saturation: in the lecture's second case (tanh, weights of
+    0.05) the large weights more than make up for the small slopes, and the gradient grows by 40 % a
+    layer on its way back.
     """
 
     layers: tuple[LayerStatistics, ...]
@@ -106,22 +108,184 @@ class ActivationReport:
             for number, layer in enumerate(self.layers, 1)
         )
 
+    def rows(self) -> list[tuple[str, ...]]:
+        """All numbers but the histograms as text: a header, and a row for each layer."""
+        header = ("layer", "mean", "std", "gradient", "weights'", "saturated", "zero", "dead")
+        return [
+            header,
+            *(
+                (
+                    str(number),
+                    f"{layer.mean:.3g}",
+                    f"{layer.std:.3g}",
+                    *(
+                        "-" if gradient is None else f"{gradient:.3g}"
+                        for gradient in (layer.gradient, layer.weight_gradient)
+                    ),
+                    *(f"{share:.1%}" for share in (layer.saturated, layer.zero, layer.dead)),
+                )
+                for number, layer in enumerate(self.layers, 1)
+            ),
+        ]
+
     def table(self) -> str:
-        """All numbers but the histograms, a line for each layer, and the verdict."""
-        lines = ["layer      mean       std  gradient  weights'  saturated   zero   dead"]
-        for number, layer in enumerate(self.layers, 1):
-            gradients = " ".join(
-                f"{'-' if g is None else format(g, '.3g'):>9}"
-                for g in (layer.gradient, layer.weight_gradient)
-            )
-            lines.append(
-                f"{number:5} {layer.mean:9.3g} {layer.std:9.3g} {gradients} "
-                f"{layer.saturated:10.1%} {layer.zero:6.1%} {layer.dead:6.1%}"
-            )
+        """The `rows` as lines, and the verdict."""
+        lines = aligned(self.rows(), left=0, gap=1, widths=(5, 9, 9, 9, 9, 10, 6, 6))
         return "\n".join([*lines, f"{self.verdict}: {self.reason}"])
 
 
-class Spread:
+class DenseNetwork(Protocol):
+    """What `activation_report` needs of a network: `fanin.MLP` has it."""
+
+    dims: list[int]
+    activation: list[str]
+    keep: list[float]
+    loss_name: str
+    dtype: np.dtype[Any]
+
+    @property
+    def params(self) -> Mapping[str, Array]:
+        """The weights W1, W2, ... and biases b1, b2, ..."""
+
+    def config(self) -> Mapping[str, Any]:
+        """The arguments of the constructor, among them ``dropout_mode``."""
+
+    def prepare(
+        self, X: Array, y: Array | None = None, *, n_threads: int | None = None
+    ) -> _core.TrainingData:
+        """The data as the first layer and the loss take them."""
+
+
+def activation_report(
+    net: DenseNetwork,
+    X: Array,
+    y: Array | None = None,
+    *,
+    bins: int = 30,
+    n_threads: int | None = None,
+) -> ActivationReport:
+    """Statistics of the activations and gradients of a network, layer by layer, on data.
+
+    The same as ``net.activation_report(X, y)``. As in prediction: no masks; vanilla dropout
+    multiplies by keep; DropConnect uses the mean of its masks. Rows go through in blocks, so that
+    memory is bounded whatever their number.
+
+    Parameters
+    ----------
+    net : MLP
+    X : ndarray of shape (N, D) or (N, ...), uint8, float32 or float64
+    y : ndarray, optional
+        Targets as in ``net.fit``; without them there are no gradients.
+    bins : int
+        Of each layer's histogram.
+    n_threads : int, optional
+        Changes the time, never the numbers.
+
+    Returns
+    -------
+    ActivationReport
+        The last layer is the scores. The verdict is on the hidden layers.
+
+    Raises
+    ------
+    ValueError, TypeError
+        Naming the argument, what was expected and what came.
+
+    Examples
+    --------
+    >>> import fanin
+    >>> (X, y), _ = fanin.datasets.load("digits")
+    >>> report = fanin.MLP([64, 50, 50, 10], activation="tanh").activation_report(X, y)
+    >>> print(report)
+    [ 1 layers]  mean:0.00 std:0.04
+    [ 2 layers]  mean:-0.01 std:0.05
+    [ 3 layers]  mean:-0.00 std:0.00
+    >>> report.verdict
+    'healthy'
+    """
+    data = net.prepare(X, y, n_threads=n_threads)
+    bins, n = whole("bins", bins, 1), threads(n_threads)
+    kinds = [*net.activation, "identity"]
+    accumulators = [
+        LayerAccumulator(kind, units, bins, n)
+        for kind, units in zip(kinds, net.dims[1:], strict=True)
+    ]
+    gradients = [RunningMoments(n) for _ in kinds]
+    weight_gradients = [np.zeros_like(net.params[f"W{i}"]) for i in range(1, len(kinds) + 1)]
+    step = max(64, BLOCK // sum(net.dims))
+    blocks = [slice(begin, begin + step) for begin in range(0, len(data), step)]
+    with np.errstate(over="ignore", invalid="ignore"):
+        for block in blocks:
+            outputs = _forward(net, data, block, n_threads)
+            for accumulator, (a, _) in zip(accumulators, outputs, strict=True):
+                accumulator.add(a)
+            if y is not None:
+                hard, soft = (None if t is None else t[block] for t in (data.labels, data.soft))
+                for layer, g, dW in _backward(net, outputs, (hard, soft), n_threads):
+                    gradients[layer].add(g)
+                    weight_gradients[layer] += dW
+    for block in blocks:  # the edges of the histograms are known now
+        outputs = _forward(net, data, block, n_threads)
+        for accumulator, (a, _) in zip(accumulators, outputs, strict=True):
+            accumulator.count(a)
+    if y is None:
+        found = [accumulator.statistics() for accumulator in accumulators]
+    else:
+        found = [
+            accumulator.statistics(gradient.std, std_of(dW, n) / len(data))
+            for accumulator, gradient, dW in zip(
+                accumulators, gradients, weight_gradients, strict=True
+            )
+        ]
+    return ActivationReport(tuple(found), *verdict_of(found[:-1] or found))
+
+
+def _output_factors(net: DenseNetwork) -> list[Any]:
+    """What each layer's output is multiplied by in prediction."""
+    vanilla = net.config()["dropout_mode"] == "vanilla"
+    return [net.dtype.type(keep if vanilla else 1) for keep in [*net.keep, 1.0]]
+
+
+def _forward(
+    net: DenseNetwork, data: _core.TrainingData, block: slice, n_threads: int | None
+) -> list[tuple[Array, DenseCache]]:
+    """The output of each layer for some rows, as in prediction, and the cache of its product."""
+    rows, n = data.X[block], threads(n_threads)
+    x = _core.gather_rows(rows, None, data.mean, data.scale, net.dtype, n)
+    outputs = []
+    kinds = [*net.activation, "identity"]
+    for i, (kind, factor) in enumerate(zip(kinds, _output_factors(net), strict=True), 1):
+        W, b = net.params[f"W{i}"], net.params[f"b{i}"]
+        x, cache = layers.dense_forward(x, W, b, activation=kind, n_threads=n_threads)
+        x *= factor
+        outputs.append((x, cache))
+    return outputs
+
+
+def _backward(
+    net: DenseNetwork,
+    outputs: Sequence[tuple[Array, DenseCache]],
+    targets: losses.Targets,
+    n_threads: int | None,
+) -> Iterator[tuple[int, Array, Array]]:
+    """For each layer, from the last on: its index, and the gradients of its output and weights.
+
+    Those of each row's own loss, and of the weights their sum.
+    """
+    code, factors = losses.NAMES.index(net.loss_name), _output_factors(net)
+    scores = outputs[-1][0]
+    g: Array | None
+    _, g, _ = _core.loss_rows(code, scores, *targets, None, 1.0, True, threads(n_threads))
+    for layer in reversed(range(len(outputs))):
+        assert g is not None
+        dx, dW, _ = layers.dense_backward(
+            g * factors[layer], outputs[layer][1], need_dx=layer > 0, n_threads=n_threads
+        )
+        yield layer, g, dW
+        g = dx
+
+
+class RunningMoments:
     """Mean and standard deviation of arrays that come one after another, by Chan's formula."""
 
     def __init__(self, threads: int) -> None:
@@ -130,7 +294,7 @@ class Spread:
         self.mean = self.squares = 0.0
 
     def add(self, a: Array, low: float = -math.inf, high: float = math.inf) -> tuple[float, ...]:
-        """Takes an array in; tells its lowest, highest, zeros and those outside of the limits."""
+        """Adds an array; gives its minimum, maximum, count of zeros and of values out of limits."""
         mean, squares, *rest = _core.summary(a, low, high, self.threads)
         n = self.n + a.size
         step = mean - self.mean
@@ -144,12 +308,19 @@ class Spread:
         return math.sqrt(self.squares / self.n) if math.isfinite(self.squares) else math.nan
 
 
-class Tally:
-    """What the activations of a layer add up to, block of rows after block of rows."""
+def std_of(a: Array, threads: int) -> float:
+    """Standard deviation of all elements."""
+    moments = RunningMoments(threads)
+    moments.add(a)
+    return moments.std
+
+
+class LayerAccumulator:
+    """The statistics of a layer, from its activations block by block of rows."""
 
     def __init__(self, activation: str, units: int, bins: int, threads: int) -> None:
         self.activation = activation
-        self.spread = Spread(threads)
+        self.moments = RunningMoments(threads)
         self.lowest, self.highest = math.inf, -math.inf
         self.zeros = self.outside = 0.0
         self.alive = np.zeros(units, bool)
@@ -157,21 +328,21 @@ class Tally:
 
     def add(self, a: Array) -> None:
         limits = _SATURATION.get(self.activation, (-math.inf, math.inf))
-        lowest, highest, zeros, outside = self.spread.add(a, *limits)
+        lowest, highest, zeros, outside = self.moments.add(a, *limits)
         self.lowest, self.highest = min(self.lowest, lowest), max(self.highest, highest)
         self.zeros += zeros
         self.outside += outside
         self.alive |= a.any(axis=0)
 
     def count(self, a: Array) -> None:
-        """Adds to the histogram: once all rows have been added, for its edges."""
-        if math.isfinite(self.spread.squares):
-            self.counts += _core.histogram(a, self.edges, self.spread.threads)
+        """Adds to the histogram, whose edges are known once all rows have been added."""
+        if math.isfinite(self.moments.squares):
+            self.counts += _core.histogram(a, self.edges, self.moments.threads)
 
     @property
     def edges(self) -> Array:
         low, high = _RANGE.get(self.activation, (self.lowest, self.highest))
-        if not math.isfinite(self.spread.squares):
+        if not math.isfinite(self.moments.squares):
             low, high = 0.0, 1.0
         elif not low < high:  # as NumPy has it
             low, high = low - 0.5, high + 0.5
@@ -180,10 +351,10 @@ class Tally:
     def statistics(
         self, gradient: float | None = None, weight_gradient: float | None = None
     ) -> LayerStatistics:
-        n = self.spread.n
+        n = self.moments.n
         return LayerStatistics(
-            mean=self.spread.mean,
-            std=self.spread.std,
+            mean=self.moments.mean,
+            std=self.moments.std,
             saturated=self.outside / n if self.activation in _SATURATION else 0.0,
             zero=self.zeros / n,
             dead=1 - np.count_nonzero(self.alive) / len(self.alive),
@@ -195,7 +366,7 @@ class Tally:
         )
 
 
-def verdict_on(found: Sequence[LayerStatistics]) -> tuple[str, str]:
+def verdict_of(found: Sequence[LayerStatistics]) -> tuple[str, str]:
     """The verdict and its reason; see `ActivationReport`."""
     for number, layer in enumerate(found, 1):
         if not math.isfinite(layer.std):
@@ -203,16 +374,16 @@ def verdict_on(found: Sequence[LayerStatistics]) -> tuple[str, str]:
         if layer.gradient is not None and not math.isfinite(layer.gradient):
             return "exploding", f"the gradient at layer {number} is not finite"
     first, last = found[0], found[-1]
-    verdict, course = _course([layer.std for layer in found])
-    evidence = f"std {first.std:.3g} in the first layer, {last.std:.3g} in the last: {course}"
+    verdict, trend = _trend([layer.std for layer in found])
+    evidence = f"std {first.std:.3g} in the first layer, {last.std:.3g} in the last: {trend}"
     back = "healthy"
     if first.gradient is not None and last.gradient is not None:
         # Over all units of a row, so that a change of width by itself is no change.
         lengths = [(layer.gradient or 0.0) * math.sqrt(layer.units) for layer in found]
-        back, course = _course(lengths[::-1])
+        back, trend = _trend(lengths[::-1])
         evidence += (
             f"; gradient {last.gradient:.3g} at the last layer, {first.gradient:.3g} at the "
-            f"first: {course} on its way down"
+            f"first: {trend} on its way down"
         )
     dead = max(layer.dead for layer in found)
     if any(layer.dead > DEAD + 1 / math.sqrt(layer.units) for layer in found):
@@ -223,8 +394,8 @@ def verdict_on(found: Sequence[LayerStatistics]) -> tuple[str, str]:
     return back if verdict == "healthy" else verdict, evidence
 
 
-def _course(values: Sequence[float]) -> tuple[str, str]:
-    """Whether values shrink or grow from step to step, and how fast."""
+def _trend(values: Sequence[float]) -> tuple[str, str]:
+    """The verdict on how values change from layer to layer, and the change in words."""
     change = values[-1] / values[0] if values[0] > 0 else 0.0
     ratio = change ** (1 / max(len(values) - 1, 1))
     far = FAR if len(values) > SHALLOW else FAR_IN_SHALLOW

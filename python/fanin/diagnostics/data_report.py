@@ -1,21 +1,19 @@
-"""What data say before training: faults that show in the numbers, each with advice."""
+"""Faults of data that show before training, each with advice."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from fanin import _validate
-from fanin.diagnostics.data_faults import DataFinding, Inspection
-from fanin.diagnostics.data_statistics import Table
+from fanin._typing import Array
+from fanin.diagnostics.data_checks import find_faults
+from fanin.diagnostics.data_statistics import FiniteData
+from fanin.diagnostics.findings import Finding
 
-__all__ = ["DataFinding", "DataReport", "data_report"]
-
-Array = npt.NDArray[Any]
+__all__ = ["DataReport", "data_report"]
 
 SCALING = (
     "Scale features only where they should weigh the same: one that is small because it matters "
@@ -29,19 +27,19 @@ IMAGES = (
 
 @dataclass(frozen=True, eq=False)
 class DataReport:
-    """What `data_report` found; printed, a finding with its advice after another.
+    """What `data_report` found. ``print(report)`` gives each finding with its advice.
 
     Attributes
     ----------
     shape : tuple of int
         Of X.
-    findings : tuple of DataFinding
+    findings : tuple of Finding
     cautions : tuple of str
-        The lecture's warnings that apply to such data, faults or none.
+        The lecture's warnings about such data, whether or not there are faults.
     """
 
     shape: tuple[int, ...]
-    findings: tuple[DataFinding, ...]
+    findings: tuple[Finding, ...]
     cautions: tuple[str, ...]
 
     @property
@@ -57,19 +55,19 @@ class DataReport:
 
 
 def data_report(X: Array, y: Array | None = None, *, n_threads: int | None = None) -> DataReport:
-    """Look for faults of the data that training suffers from, and tell what to do about each.
+    """Look for faults of data that harm training, and say what to do about each.
 
     Values that are not finite; constant, equal and strongly correlated features; features whose
-    scales differ by orders of magnitude, or whose mean is far from zero beside their spread;
-    outliers; rows that come more than once; classes with few rows. Data are read in blocks and
-    never copied whole (but where values are not finite); quartiles and correlations are of up to
-    4096 rows drawn at random, the same in each call.
+    scales differ by orders of magnitude, or whose mean is far from zero for their spread; outliers;
+    repeated rows; rare classes. Data are read in blocks and not copied whole (unless some values
+    are not finite); quartiles and correlations are of up to 4096 rows drawn at random, the same in
+    each call.
 
     Parameters
     ----------
     X : ndarray of shape (N, D) or (N, ...), uint8, float32 or float64
-        Images where there are three axes or more, or bytes: their pixels share a scale and
-        correlate by nature, so that neither is held against them.
+        Three axes or more, or uint8, are taken for images, whose pixels share a scale and are
+        correlated by nature.
     y : ndarray of shape (N,), optional
         Labels: whole numbers, booleans or strings. Floats are values, not classes.
     n_threads : int, optional
@@ -117,11 +115,10 @@ def data_report(X: Array, y: Array | None = None, *, n_threads: int | None = Non
     rows = _validate.row_view("X", array, math.prod(array.shape[1:]))
     labels = None if y is None else _labels(y, len(rows))
     images = array.ndim > 2 or array.dtype == np.uint8
-    table = Table(rows, _validate.threads(n_threads))
-    inspection = Inspection(table, array.shape[1:], images)
+    data = FiniteData(rows, _validate.threads(n_threads))
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-        findings = [*inspection.findings(labels)]
-    return DataReport(array.shape, tuple(findings), (IMAGES if images else SCALING,))
+        findings = tuple(find_faults(data, array.shape[1:], images=images, labels=labels))
+    return DataReport(array.shape, findings, (IMAGES if images else SCALING,))
 
 
 def _labels(y: Array, n: int) -> Array:

@@ -1,38 +1,35 @@
-"""Statistics of the columns of a table, in blocks of rows: what `diagnostics.data_report` reads."""
+"""Statistics of the columns of data, in blocks of rows: what `diagnostics.data_report` goes by."""
 
 from __future__ import annotations
 
 import hashlib
 import math
 from collections.abc import Iterator
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from fanin import _core, layers
+from fanin._typing import Array, Bools, Floats
 from fanin.random import Generator
 
-Array = npt.NDArray[Any]
-Doubles = npt.NDArray[np.float64]
-
-BLOCK = 2**22  # elements
-SAMPLE = 2**24
+BLOCK = 2**22  # elements of a block
+SAMPLE = 2**24  # elements of the sample
 
 
-class Table:
-    """Rows of data in blocks, without those rows or columns that hold values that are not finite.
+class FiniteData:
+    """Data in blocks of rows, without the rows, or the columns, that have NaN or infinity.
 
     Attributes
     ----------
     nan, infinite : int
-        How many values are.
+        How many such values there are.
     bad_rows, bad_columns : ndarray of int64
         Where they are.
     columns : ndarray of int64
-        The columns that blocks have, as numbered in the data.
+        The columns that are left, as numbered in the data.
     n : int
-        The rows that blocks have in all.
+        The number of rows that are left.
     """
 
     def __init__(self, rows: Array, threads: int) -> None:
@@ -58,7 +55,7 @@ class Table:
         self.kept_rows = np.flatnonzero(~row_is_bad) if len(self.bad_rows) and by_row else None
         self.columns = np.arange(rows.shape[1]) if by_row else np.flatnonzero(~column_is_bad)
         self.n = len(rows) if self.kept_rows is None else len(self.kept_rows)
-        self.unit: Doubles | None = None
+        self.unit: Floats | None = None
 
     def blocks(self) -> Iterator[Array]:
         for begin in range(0, self.n, self.step):
@@ -72,7 +69,7 @@ class Table:
         return self._taken(np.unique(Generator(0).integers(0, self.n, most)))
 
     def number(self, row: int) -> int:
-        """The row of the data that a row of the blocks is."""
+        """The number in the data of a row that is left."""
         return row if self.kept_rows is None else int(self.kept_rows[row])
 
     def _taken(self, which: slice | Array) -> Array:
@@ -82,46 +79,72 @@ class Table:
         return rows if self.unit is None else rows * self.unit
 
 
-class Features:
-    """Of each column: lowest, highest, mean, std (over N), quantiles; and whether it is constant.
+class FeatureStatistics:
+    """Of each column: minimum, maximum, mean, std (over N), quantiles; and whether it is constant.
 
-    Columns of enormous or tiny values are in units of a power of two in blocks from here on, so
-    that their squares stay finite; the attributes are in the data's units.
+    Blocks of columns of enormous or tiny values come scaled by a power of two from here on, so that
+    their squares stay finite; the attributes are in the data's units.
     """
 
-    def __init__(self, table: Table) -> None:
-        columns = len(table.columns)
+    def __init__(self, data: FiniteData) -> None:
+        columns = len(data.columns)
         low, high = np.full(columns, np.inf), np.full(columns, -np.inf)
-        for block in table.blocks():
+        for block in data.blocks():
             np.minimum(low, block.min(axis=0), out=low)
             np.maximum(high, block.max(axis=0), out=high)
         largest = np.maximum(np.abs(low), np.abs(high))
         unit = np.ones(columns)
         if ((largest > 1e100) | ((largest < 1e-100) & (largest > 0))).any():
             unit = np.ldexp(1.0, -np.clip(np.frexp(largest)[1], -1000, 1000))
-            table.unit = unit
+            data.unit = unit
         mean = sum(
-            (_core.column_sums(b, None, False, table.threads) for b in table.blocks()),
+            (_core.column_sums(b, None, False, data.threads) for b in data.blocks()),
             np.zeros(columns),
-        ) / max(table.n, 1)
+        ) / max(data.n, 1)
         squares = sum(
-            (_core.column_sums(b, mean, True, table.threads) for b in table.blocks()),
+            (_core.column_sums(b, mean, True, data.threads) for b in data.blocks()),
             np.zeros(columns),
         )
-        sample = table.sample()
+        sample = data.sample()
         quartiles = np.quantile(sample, [0.25, 0.5, 0.75], axis=0)
         self.low_tail = np.quantile(sample, 0.05, axis=0, method="higher") / unit
         self.high_tail = np.quantile(sample, 0.95, axis=0, method="lower") / unit
-        eps = 0.0 if table.rows.dtype == np.uint8 else np.finfo(table.rows.dtype).eps
+        eps = 0.0 if data.rows.dtype == np.uint8 else np.finfo(data.rows.dtype).eps
         self.constant = high * unit - low * unit <= 4 * eps * (largest * unit)
         self.low, self.high = low, high
-        self.mean, self.std = mean / unit, np.sqrt(squares / max(table.n, 1)) / unit
+        self.mean, self.std = mean / unit, np.sqrt(squares / max(data.n, 1)) / unit
         self.q1, self.median, self.q3 = quartiles / unit
         self.signature = np.stack([low, high, mean, squares], axis=1)
 
 
-def equal_columns(table: Table, features: Features, among: Array) -> list[list[int]]:
-    """Groups of equal columns among those: where sums are equal, the values are looked at."""
+class RobustSpread(NamedTuple):
+    """Of each column the limits of outliers, and spread and middle that these do not move."""
+
+    lower: Floats
+    upper: Floats
+    has_outliers: Bools
+    spread: Floats
+    middle: Floats
+
+    @classmethod
+    def of(cls, features: FeatureStatistics, fence: float, *, pixels: bool) -> RobustSpread:
+        """Limits lie ``fence`` interquartile ranges from the quartiles; pixels share theirs."""
+        f = features
+        half_range = f.q3 / 2 - f.q1 / 2  # the whole could overflow
+        if pixels:
+            half_range = np.full_like(half_range, half_range.max())
+        lower, upper = f.q1 - 2 * fence * half_range, f.q3 + 2 * fence * half_range
+        has_outliers = (half_range > 0) & ((f.low < lower) | (f.high > upper))
+        has_outliers &= np.isfinite(lower) & np.isfinite(upper)
+        # Where a twentieth of the values is out there, it is the feature's shape.
+        has_outliers &= (f.low_tail >= lower) & (f.high_tail <= upper)
+        spread = f.std.copy()
+        spread[has_outliers] = half_range[has_outliers] * (2 / 1.349)  # a normal deviate's
+        return cls(lower, upper, has_outliers, spread, np.where(has_outliers, f.median, f.mean))
+
+
+def equal_columns(data: FiniteData, features: FeatureStatistics, among: Array) -> list[list[int]]:
+    """Groups of equal columns: values are compared, by a hash, where the statistics are equal."""
     _, inverse, counts = np.unique(
         features.signature, axis=0, return_inverse=True, return_counts=True
     )
@@ -129,7 +152,7 @@ def equal_columns(table: Table, features: Features, among: Array) -> list[list[i
     if not len(candidates):
         return []
     hashes = [hashlib.blake2b(digest_size=16) for _ in candidates]
-    for block in table.blocks():
+    for block in data.blocks():
         for j, digest in zip(candidates, hashes, strict=True):
             digest.update((block[:, j] + 0).tobytes())
     groups: dict[bytes, list[int]] = {}
@@ -138,11 +161,11 @@ def equal_columns(table: Table, features: Features, among: Array) -> list[list[i
     return [group for group in groups.values() if len(group) > 1]
 
 
-def equal_rows(table: Table) -> Array:
-    """For each row the number of the group of rows that equal it."""
-    hashes = np.empty(table.n, np.int64)
+def equal_rows(data: FiniteData) -> Array:
+    """For each row the number of its group of equal rows."""
+    hashes = np.empty(data.n, np.int64)
     at = 0
-    for block in table.blocks():
+    for block in data.blocks():
         for number, row in enumerate(block + 0, at):  # -0.0 is 0.0
             hashes[number] = hash(row.tobytes())
         at += len(block)
@@ -150,13 +173,13 @@ def equal_rows(table: Table) -> Array:
 
 
 def correlated_pairs(
-    table: Table, columns: Array, least: float, most: int
+    data: FiniteData, columns: Array, least: float, most: int
 ) -> tuple[int, list[tuple[int, int, float]], Array]:
-    """How many pairs of columns have a correlation of at least that magnitude, over the sample.
+    """How many pairs of columns have a correlation of magnitude ``least`` or more, in the sample.
 
     Also the first pairs, at most ``most``, and all columns that are in a pair.
     """
-    sample = table.sample()
+    sample = data.sample()
     rows = min(len(sample), max(512, 2**34 // max(len(columns), 1) ** 2))
     Z = sample[:rows, columns].astype(np.float64)
     Z -= Z.mean(axis=0)
@@ -173,7 +196,7 @@ def correlated_pairs(
                 by_columns[i : i + 1024],
                 right,
                 activation="identity",
-                n_threads=table.threads or None,
+                n_threads=data.threads or None,
             )
             strong = np.abs(R) >= least
             if i == j:
@@ -189,25 +212,26 @@ def correlated_pairs(
 
 
 def outliers(
-    table: Table, low: Doubles, high: Doubles, columns: Array
+    data: FiniteData, low: Floats, high: Floats, columns: Array
 ) -> tuple[int, Array, tuple[int, int, float]]:
-    """How many values of the columns are outside of their limits, in which rows, and one: the
-    furthest in units of the distance between its limits (row, column, value).
+    """How many values of the columns are out of their limits, in which rows, and the furthest out.
+
+    The latter, (row, column, value), is measured by the distance between its column's limits.
     """
     count, rows, worst, furthest = 0, [], -math.inf, (0, 0, 0.0)
-    unit = np.ones(len(columns)) if table.unit is None else table.unit[columns]
+    unit = np.ones(len(columns)) if data.unit is None else data.unit[columns]
     low, high = low[columns] * unit, high[columns] * unit
     at = 0
-    for block in table.blocks():
+    for block in data.blocks():
         part = block[:, columns].astype(np.float64)
         beyond = np.maximum(low - part, part - high) / (high - low)
         found = np.argwhere(beyond > 0)
         count += len(found)
-        rows += [table.number(at + row) for row in np.unique(found[:, 0]).tolist()]
+        rows += [data.number(at + row) for row in np.unique(found[:, 0]).tolist()]
         if len(found) and beyond.max() > worst:
             worst = float(beyond.max())
             row, k = np.unravel_index(int(beyond.argmax()), beyond.shape)
             value = float(part[row, k] / unit[k])
-            furthest = table.number(at + int(row)), int(columns[k]), value
+            furthest = data.number(at + int(row)), int(columns[k]), value
         at += len(block)
     return count, np.array(rows, np.int64), furthest

@@ -1,38 +1,56 @@
-"""What a check says: a name, its evidence and what to do."""
+"""What a check finds: a name, its evidence and what to do."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Self
+
+import numpy as np
+
+from fanin._typing import Ints
+
+
+def _none() -> Ints:
+    return np.empty(0, np.int64)
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that curves, data or a network say.
+    """What a check found in learning curves, data or a network.
 
     Attributes
     ----------
     name : str
         Of a run: needs-more-training, overfitting, underfitting, learning-rate-too-high,
-        learning-rate-too-low, bad-initialisation, diverged, healthy or inconclusive. `guide` knows
-        more.
+        learning-rate-too-low, bad-initialisation, diverged, healthy or inconclusive. Of data:
+        not-finite, few-rows, constant, scale, bias, outliers, duplicate-columns, correlated,
+        duplicate-rows or class-balance. `tuning.guide` has more.
     evidence : str
         The numbers behind it, as a sentence.
     action : str
-        What to do about it.
+        What to do about it; ``advice`` is the same.
+    columns, rows : ndarray of int64
+        Where in the data it is, if anywhere; columns are numbered within a flattened row.
     """
 
     name: str
     evidence: str
     action: str
+    columns: Ints = field(default_factory=_none, repr=False, compare=False)
+    rows: Ints = field(default_factory=_none, repr=False, compare=False)
+
+    @property
+    def advice(self) -> str:
+        """The same as ``action``."""
+        return self.action
 
     def __str__(self) -> str:
         return f"{self.name}: {self.evidence}\n  -> {self.action}"
 
     def to_dict(self) -> dict[str, str]:
-        """As JSON values."""
-        return vars(self).copy()
+        """As JSON values; without columns and rows."""
+        return {"name": self.name, "evidence": self.evidence, "action": self.action}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, str]) -> Self:
@@ -40,9 +58,18 @@ class Finding:
         return cls(data["name"], data["evidence"], data["action"])
 
 
+DataFinding = Finding  # the name that findings on data had first
+
+
 @dataclass(frozen=True)
 class Verdict:
-    """The findings on a run, the weightiest first. ``str`` makes lines for a terminal."""
+    """The findings on a run. ``str`` gives lines for a terminal.
+
+    Attributes
+    ----------
+    findings : tuple of Finding
+        The most important first.
+    """
 
     findings: tuple[Finding, ...]
 

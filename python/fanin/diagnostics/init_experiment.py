@@ -1,70 +1,221 @@
-"""A stack of dense layers whose weights are drawn where products need them, there and back."""
+"""The lecture's experiment on initialisation: fresh weights, and what they do to activations."""
 
 from __future__ import annotations
 
 import contextlib
+import functools
+import itertools
 import math
 import queue
+from collections.abc import Callable, Sequence
 from concurrent import futures
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from fanin import _core
-from fanin.diagnostics.activations import LayerStatistics, Spread, Tally
+from fanin import _core, _validate, initializers
+from fanin._typing import Array
+from fanin.diagnostics.activations import (
+    ActivationReport,
+    LayerAccumulator,
+    LayerStatistics,
+    std_of,
+    verdict_of,
+)
 from fanin.layers.dense import activation_code
-from fanin.random import Generator, Size
-
-Array = npt.NDArray[Any]
+from fanin.random import Draws, Generator, Size, package_generator
 
 _IDENTITY = activation_code("activation", "identity")
 _NO_MASK = (1.0, 0, 0, 0)  # keep, and the key of dropout
-_Asked = tuple[bool, int, int, int, float, float]
 
 
-class Plan(Generator):
-    """Notes what an initialiser asks of a generator, and draws nothing."""
+def activation_statistics(
+    dims: Sequence[int] = (4096,) * 7,
+    n: int = 16,
+    *,
+    x: Array | None = None,
+    init: str | Callable[..., Array] = "xavier",
+    std: float | None = None,
+    activation: str = "tanh",
+    gain: float = 1.0,
+    distribution: str = "normal",
+    seed: int = 0,
+    dtype: npt.DTypeLike = "float32",
+    bins: int = 30,
+    gradients: bool = False,
+    n_threads: int | None = None,
+) -> ActivationReport:
+    """Statistics of the activations of freshly initialised dense layers, layer by layer.
+
+    The lecture's experiment (CS231n, weight initialisation): each layer is
+    ``x = activation(x.dot(W))``, without biases. The weights are drawn where the product needs them
+    and never stored, so that memory is that of the activations. They are those of the hidden layers
+    of ``fanin.MLP(dims, init=init, seed=seed)``, bit for bit.
+
+    Parameters
+    ----------
+    dims : sequence of int
+        Width of the input and of each layer.
+    n : int
+        Rows of standard normal input to draw where `x` is not given.
+    x : ndarray of shape (N, dims[0]), optional
+        Input of your own: uint8, float32 or float64.
+    init : str or callable
+        The name of an initialiser, see `fanin.initializers.get`; or a function, whose weights are
+        stored, one layer at a time.
+    std : float, optional
+        A fixed standard deviation of the weights, in place of `init`.
+    activation : str
+        As in `fanin.layers.dense`.
+    gain, distribution
+        As in `fanin.initializers.small_random`.
+    seed : int
+        Of the input and the weights.
+    dtype : {"float32", "float64"}
+    bins : int
+        Of each layer's histogram.
+    gradients : bool
+        Also send a gradient back, standard normal at the last layer's activations. It takes about
+        the same time again (weights are drawn a second time) and keeps all activations.
+    n_threads : int, optional
+        Changes the time, never the numbers.
+
+    Returns
+    -------
+    ActivationReport
+        ``print(report)`` prints the lecture's lines.
+
+    Raises
+    ------
+    ValueError, TypeError
+        Naming the argument, what was expected and what came.
+
+    Examples
+    --------
+    >>> report = activation_statistics([512] * 4, n=64, init="kaiming", activation="relu")
+    >>> print(report)
+    [ 1 layers]  mean:0.56 std:0.83
+    [ 2 layers]  mean:0.57 std:0.83
+    [ 3 layers]  mean:0.54 std:0.82
+    >>> report.verdict
+    'healthy'
+    >>> report = activation_statistics([512] * 4, std=0.01)
+    >>> report.verdict
+    'vanishing'
+    >>> report.reason
+    'std 0.217 in the first layer, 0.0112 in the last: falls by 77% a layer'
+
+    Activations alone do not show what a sigmoid does to the gradient:
+
+    >>> report = activation_statistics([256] * 7, activation="sigmoid", gradients=True)
+    >>> report.verdict
+    'vanishing'
+    >>> [f"{layer.gradient:.0e}" for layer in report.layers]
+    ['7e-04', '3e-03', '1e-02', '5e-02', '2e-01', '1e+00']
+    """
+    sequence = _validate.sequence("dims", dims, "a list of layer widths")
+    widths = [_validate.whole("dims", d, 1) for d in sequence]
+    if len(widths) < 2:
+        raise ValueError(f"dims: expected the input's width and at least one layer's, got {dims}")
+    float_type = _validate.float_dtype("dtype", dtype)
+    bins, threads = _validate.whole("bins", bins, 1), _validate.threads(n_threads)
+    network = PlainNetwork(activation, bins, threads)
+    initialize: Callable[..., Array] = initializers.get(init)
+    if std is not None:
+        std = _validate.real("std", std, 0.0)
+        initialize, init = functools.partial(initializers.small_random, std=std), "small_random"
+    if x is None:
+        shape = (_validate.whole("n", n, 1), widths[0])
+        a = Generator(seed).standard_normal(shape, dtype=float_type)
+    else:
+        a = _validate.cast("x", _validate.data_rows("x", x, widths[0], float_type), float_type)
+    for number, shape in enumerate(itertools.pairwise(widths)):
+        rng = package_generator(seed, "init", number)
+        draw = functools.partial(
+            initialize, shape, gain=gain, distribution=distribution, dtype=float_type
+        )
+        weights: Array | DrawnWeights
+        if callable(init):
+            weights = _validate.plain_array("init", draw(rng=rng))
+        else:
+            recorder = DrawRecorder(rng)
+            draw(rng=recorder)
+            weights = DrawnWeights(shape, recorder.request)
+        a = network.forward(a, weights, keep=gradients)
+    statistics = [layer.statistics() for layer in network.layers]
+    if gradients:
+        top = package_generator(seed, "init", len(widths) - 1)  # where no weights are drawn
+        statistics = network.backward(top.standard_normal(a.shape, dtype=float_type))
+    return ActivationReport(tuple(statistics), *verdict_of(statistics))
+
+
+class Request(NamedTuple):
+    """What an initialiser asks of a generator, as the core takes it."""
+
+    normal: bool
+    seed: int
+    stream: int
+    position: int
+    a: float  # the mean, or the lower end
+    b: float  # the standard deviation, or the width
+
+
+class DrawRecorder(Generator):
+    """Records what an initialiser asks for, and draws nothing."""
+
+    request: Request
 
     def __init__(self, rng: Generator) -> None:
         super().__init__()
         self.state = rng.state
-        self.asked: _Asked = (True, 0, 0, 0, 0.0, 0.0)
 
-    def _fill(
+    def normal(
         self,
-        distribution: str,
-        a: float,
-        b: float,
-        size: Size | None,  # noqa: ARG002
-        dtype: npt.DTypeLike,
-        out: Array | None,  # noqa: ARG002
-    ) -> Array:
-        self.asked = (distribution == "normal", self.seed, self.stream, self.position, a, b)
-        return np.empty(0, dtype)
+        loc: float = 0.0,
+        scale: float = 1.0,
+        size: Size | None = None,  # noqa: ARG002
+        *,
+        dtype: npt.DTypeLike = np.float32,
+        out: Array | None = None,  # noqa: ARG002
+    ) -> Draws:
+        self.request = Request(True, self.seed, self.stream, self.position, loc, scale)
+        return super().normal(loc, scale, 0, dtype=dtype)
+
+    def uniform(
+        self,
+        low: float = 0.0,
+        high: float = 1.0,
+        size: Size | None = None,  # noqa: ARG002
+        *,
+        dtype: npt.DTypeLike = np.float32,
+        out: Array | None = None,  # noqa: ARG002
+    ) -> Draws:
+        self.request = Request(False, self.seed, self.stream, self.position, low, high - low)
+        return super().uniform(low, high, 0, dtype=dtype)
 
 
-class Drawn:
-    """Weights that are drawn where a product needs them."""
+class DrawnWeights:
+    """Weights that are drawn where a product needs them, and never stored."""
 
-    def __init__(self, shape: tuple[int, int], asked: _Asked) -> None:
+    def __init__(self, shape: tuple[int, int], request: Request) -> None:
         self.shape = shape
-        self.asked = asked
+        self.request = request
 
     def forward(self, x: Array, code: int, threads: int) -> Array:
         """``activation(x · W)``."""
-        return _core.random_dense(x, self.shape[1], *self.asked, code, threads)
+        return _core.random_dense(x, self.shape[1], *self.request, code, threads)
 
     def backward(self, dz: Array, threads: int) -> Array:
-        """``dz · Wᵀ``, as W · dzᵀ of some rows of W after others.
+        """``dz · Wᵀ``, as W · dzᵀ for groups of rows of W.
 
-        Each thread draws and multiplies on its own, in its own cache, and never waits.
+        Each thread draws its groups into its own cache and multiplies there, without waiting.
         """
-        normal, seed, stream, first, a, b = self.asked
+        normal, seed, stream, first, a, b = self.request
         inputs, outputs = self.shape
         per_group = 64 if dz.dtype == np.float32 else 32
-        step = 64 * max(1, 2**12 // outputs)  # rows that begin a group, about a megabyte
-        turned = np.ascontiguousarray(dz.T)
+        step = 64 * max(1, 2**12 // outputs)  # rows: about a megabyte, from a group's beginning on
+        transposed = np.ascontiguousarray(dz.T)
         dx = np.empty((inputs, len(dz)), dz.dtype)
         parts = queue.SimpleQueue[int]()
         for begin in range(0, inputs, step):
@@ -80,7 +231,7 @@ class Drawn:
                     group = first + begin * outputs // per_group
                     kind = "normal" if normal else "uniform"
                     _core.random_fill(part, kind, seed, stream, group, a, b, 1)
-                    _core.dense_forward(part, turned, None, _IDENTITY, *_NO_MASK, to, False, 1)
+                    _core.dense_forward(part, transposed, None, _IDENTITY, *_NO_MASK, to, False, 1)
 
         workers = min(threads or _core.get_num_threads(), parts.qsize())
         with futures.ThreadPoolExecutor(workers) as pool:
@@ -89,19 +240,19 @@ class Drawn:
         return np.ascontiguousarray(dx.T)
 
 
-class Stack:
-    """Layers without biases, the tally of each and what its gradient needs."""
+class PlainNetwork:
+    """Dense layers without biases; of each the statistics, and what its gradient needs."""
 
-    def __init__(self, activation: str, code: int, bins: int, threads: int) -> None:
-        self.activation, self.code = activation, code
-        self.bins, self.threads = bins, threads
-        self.tallies: list[Tally] = []
-        self.kept: list[tuple[Array, Array | Drawn, Array]] = []
+    def __init__(self, activation: str, bins: int, threads: int) -> None:
+        self.activation, self.bins, self.threads = activation, bins, threads
+        self.code = activation_code("activation", activation)
+        self.layers: list[LayerAccumulator] = []
+        self.caches: list[tuple[Array, Array | DrawnWeights, Array]] = []  # input, W, slopes
 
-    def forward(self, x: Array, W: Array | Drawn, *, keep: bool) -> Array:
-        """The layer's activations; its input, weights and slopes are kept for `backward`."""
+    def forward(self, x: Array, W: Array | DrawnWeights, *, keep: bool) -> Array:
+        """The activations of the next layer; with ``keep``, `backward` can follow."""
         code = _IDENTITY if keep else self.code
-        if isinstance(W, Drawn):
+        if isinstance(W, DrawnWeights):
             a = W.forward(x, code, self.threads)
         else:
             a, _ = _core.dense_forward(x, W, None, code, *_NO_MASK, None, False, self.threads)
@@ -110,35 +261,28 @@ class Stack:
                 a, self.code, 1.0, *_NO_MASK, None, True, self.threads
             )
             assert slope is not None
-            self.kept.append((x, W, slope))
-        tally = Tally(self.activation, a.shape[1], self.bins, self.threads)
-        tally.add(a)
-        tally.count(a)
-        self.tallies.append(tally)
+            self.caches.append((x, W, slope))
+        layer = LayerAccumulator(self.activation, a.shape[1], self.bins, self.threads)
+        layer.add(a)
+        layer.count(a)
+        self.layers.append(layer)
         return a
 
     def backward(self, g: Array) -> list[LayerStatistics]:
-        """The statistics, with those of the gradient that begins as g at the last layer."""
+        """The statistics with those of the gradient, which is g at the last layer."""
         found: list[LayerStatistics] = []
         with np.errstate(over="ignore", invalid="ignore"):
-            for tally, (x, W, slope) in zip(self.tallies[::-1], self.kept[::-1], strict=True):
+            for layer, (x, W, slope) in zip(self.layers[::-1], self.caches[::-1], strict=True):
                 dz = g * slope
                 weights = _outer_std(x, dz, self.threads) / len(x)
-                found.append(tally.statistics(std_of(g, self.threads), weights))
-                if len(found) == len(self.kept):
+                found.append(layer.statistics(std_of(g, self.threads), weights))
+                if len(found) == len(self.caches):
                     break
-                if isinstance(W, Drawn):
+                if isinstance(W, DrawnWeights):
                     g = W.backward(dz, self.threads)
                 else:
                     g = _product(dz, W.T, self.threads)
         return found[::-1]
-
-
-def std_of(a: Array, threads: int) -> float:
-    """Standard deviation of all elements."""
-    spread = Spread(threads)
-    spread.add(a)
-    return spread.std
 
 
 def _product(x: Array, W: Array, threads: int) -> Array:
@@ -149,8 +293,8 @@ def _product(x: Array, W: Array, threads: int) -> Array:
 def _outer_std(x: Array, dz: Array, threads: int) -> float:
     """Standard deviation of the elements of ``xᵀ · dz``.
 
-    For few rows it is not formed: the sum of its squares is that of the products of ``x · xᵀ`` and
-    ``dz · dzᵀ``, N by N each.
+    For few rows it is not formed: the sum of its squares is that of the elementwise product of
+    ``x · xᵀ`` and ``dz · dzᵀ``, N by N each.
     """
     n, inputs = x.shape
     outputs = dz.shape[1]

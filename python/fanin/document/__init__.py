@@ -1,1 +1,1 @@
-"""Documents: blocks of headings, text, tables and pictures, written as a page or as lines."""
+"""Documents: blocks of headings, text, tables and pictures, as an HTML page or as lines of text."""

@@ -1,13 +1,13 @@
-"""The chapters as one HTML page that needs nothing beside it, and as lines of text."""
+"""Documents as one HTML page that needs nothing beside it."""
 
 from __future__ import annotations
 
 import base64
 import html
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
-from fanin.chapters.story import Block, Chapter, Heading, Lines, Picture, Remark, Table
+from fanin.document.blocks import Block, Chapter, Heading, Lines, Picture, Remark, Table
 
 MARKS = ((r"`(.+?)`", "code"), (r"\*\*(.+?)\*\*", "strong"), (r"\*(.+?)\*", "em"))
 UNBROKEN = 20  # characters of a table's cell that is never broken into lines
@@ -140,30 +140,3 @@ def _table(table: Table) -> str:
 def _cell(text: str) -> str:
     kind = "" if len(text) > UNBROKEN else ' class="short"'
     return f"<td{kind}>{html.escape(text)}</td>"
-
-
-def lines(chapter: Chapter) -> Iterator[str]:
-    """What the command prints: headings, numbers and tables, without the prose."""
-    yield f"== {chapter.title} =="
-    heading = ""
-    for block in chapter.blocks:
-        if isinstance(block, Heading):
-            heading = block.text
-        elif isinstance(block, Lines | Table):
-            if heading:
-                yield f"\n{heading}"
-                heading = ""
-            yield from [block.text] if isinstance(block, Lines) else _aligned(block)
-    yield ""
-
-
-def _aligned(table: Table) -> Iterator[str]:
-    yield re.sub(r"[`*]", "", table.caption)
-    cells = [table.header, *table.rows]
-    widths = [max(len(row[i]) for row in cells) for i in range(len(table.header))]
-    for row in cells:
-        first, *rest = (
-            cell.ljust(width) if i == 0 else cell.rjust(width)
-            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-        )
-        yield "  ".join([f"  {first}", *rest]).rstrip()

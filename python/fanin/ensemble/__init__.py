@@ -1,6 +1,6 @@
-"""Several networks that decide together, better than one of them does on its average day.
+"""Ensembles: several networks whose predictions are combined.
 
-Six ways to come by the members, in the lecture's order:
+Six ways to obtain the members, in the lecture's order:
 
 - `from_initializations`: one architecture, different initialisations;
 - `from_objectives`: different losses, optimizers, activations or hyperparameters;

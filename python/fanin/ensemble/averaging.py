@@ -1,4 +1,4 @@
-"""One network from many points of a run: averages of parameters."""
+"""Averages of the parameters over a run: one network."""
 
 from __future__ import annotations
 
@@ -6,16 +6,14 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from fanin import _validate
+from fanin._typing import Array
 from fanin.callbacks.base import Callback, Logs
 from fanin.network import MLP
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-Array = npt.NDArray[Any]
 
 
 class ParameterAverage(Callback):
@@ -71,11 +69,11 @@ class ParameterAverage(Callback):
 
     @property
     def network(self) -> Callable[[], MLP]:
-        """Called, it gives the averaged network, which is independent of the trained one."""
+        """Call it for the averaged network, which is independent of the trained one."""
         return self._averaged
 
     @network.setter
-    def network(self, trained: MLP) -> None:  # fit tells every callback of its network
+    def network(self, trained: MLP) -> None:  # as fit sets it on every callback
         self._trained = trained
 
     @property
@@ -101,17 +99,17 @@ class ParameterAverage(Callback):
         self._epoch = epoch
 
     def on_train_batch_end(self, step: int, logs: Logs | None = None) -> None:  # noqa: ARG002
-        """Takes in a step."""
+        """Adds a step to the exponential average."""
         if self.decay is not None and self._epoch >= self._first:
             t = self.n_averaged - 1
-            self._take_in(1 - min(self.decay, (1 + t) / (10 + t)))
+            self._update(1 - min(self.decay, (1 + t) / (10 + t)))
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:  # noqa: ARG002
-        """Takes in an epoch."""
+        """Adds an epoch to the equal average."""
         if self.decay is None and epoch >= self._first:
-            self._take_in(1 / (self.n_averaged + 1))
+            self._update(1 / (self.n_averaged + 1))
 
-    def _take_in(self, share: float) -> None:
+    def _update(self, share: float) -> None:
         assert self._trained is not None
         now = self._trained.get_parameters()
         if self._average is None:
@@ -139,8 +137,8 @@ def average_parameters(networks: Sequence[MLP]) -> MLP:
     """The network with the mean of all parameters, for points of one run (Izmailov et al. 2018).
 
     Only points of the same run lie in one valley of the loss. Networks of different runs have
-    their hidden units in different orders, and the mean of their parameters knows nothing: put
-    those into an `Ensemble`, which averages what they say.
+    their hidden units in different orders, and the mean of their parameters predicts nothing: put
+    those into an `Ensemble`, which averages their predictions.
 
     Parameters
     ----------

@@ -1,24 +1,23 @@
-"""Ensembles trained from data: four ways to make the members different."""
+"""Ensembles trained from data: four ways to make members that differ."""
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from fanin import _validate
+from fanin._typing import Array
 from fanin.callbacks.base import Callback, Logs
 from fanin.ensemble.members import SEED_STREAM, Failure, Member, Rows, check, train_all
 from fanin.ensemble.model import Ensemble
 from fanin.executors import as_executor
 from fanin.network import MLP
+from fanin.network.options import FIT_OPTIONS, NETWORK_OPTIONS
 from fanin.random import package_generator
 from fanin.schedules import CyclicCosine
 
-Array = npt.NDArray[Any]
 Options = Mapping[str, Any]
 
 VARIANTS: tuple[Options, ...] = (
@@ -30,13 +29,8 @@ VARIANTS: tuple[Options, ...] = (
 )
 
 
-def _names(function: Any, *without: str) -> list[str]:
-    return [name for name in inspect.signature(function).parameters if name not in without]
-
-
-NETWORK_OPTIONS = _names(MLP.__init__, "self", "dims", "seed")
-FIT_OPTIONS = _names(MLP.fit, "self", "X", "y", "progress")
 DATA_OPTIONS = ("validation_data", "sample_weight")
+MEMBER_FIT_OPTIONS = [name for name in FIT_OPTIONS if name != "progress"]
 
 
 def from_initializations(
@@ -104,7 +98,7 @@ def from_initializations(
         Member(f"member {i}", {"dims": dims, **network, "seed": own}, fit_options)
         for i, own in enumerate(_seeds(seed, n_members))
     ]
-    return _trained(members[:1], members, X, y, executor, combine, progress, fit_options)
+    return _train(members[:1], members, X, y, executor, combine, progress, fit_options)
 
 
 def from_objectives(
@@ -143,16 +137,16 @@ def from_objectives(
     network = _network_options("network", network)
     if not _validate.sequence("variants", variants, "a list of dicts"):
         raise ValueError("variants: expected at least one, got none")
-    known = [*NETWORK_OPTIONS, "dims", "seed", *_without(FIT_OPTIONS, DATA_OPTIONS)]
+    known = [*NETWORK_OPTIONS, "dims", "seed", *_without(MEMBER_FIT_OPTIONS, DATA_OPTIONS)]
     members = []
     for i, (own, variant) in enumerate(zip(_seeds(seed, len(variants)), variants, strict=True)):
         variant = _known(f"variants[{i}]", variant, known)
-        fit = {k: v for k, v in variant.items() if k in FIT_OPTIONS}
-        net = {k: v for k, v in variant.items() if k not in FIT_OPTIONS}
+        fit = {k: v for k, v in variant.items() if k in MEMBER_FIT_OPTIONS}
+        net = {k: v for k, v in variant.items() if k not in MEMBER_FIT_OPTIONS}
         name = ", ".join(f"{k}={v!r}" for k, v in variant.items())
         options = {"dims": dims, "seed": own, **network, **net}
         members.append(Member(f"member {i} ({name})", options, {**fit_options, **fit}))
-    return _trained(members, members, X, y, executor, combine, progress, fit_options)
+    return _train(members, members, X, y, executor, combine, progress, fit_options)
 
 
 def from_datasets(
@@ -202,7 +196,7 @@ def from_datasets(
         )
         for i, own in enumerate(seeds)
     ]
-    return _trained(members[:1], members, X, y, executor, combine, progress, fit_options)
+    return _train(members[:1], members, X, y, executor, combine, progress, fit_options)
 
 
 def from_checkpoints(
@@ -243,7 +237,7 @@ def from_checkpoints(
     n_cycles = _validate.whole("n_cycles", n_cycles, 1)
     epochs_per_cycle = _validate.whole("epochs_per_cycle", epochs_per_cycle, 1)
     _validate.one_of("combine", combine, ["probability", "logits", "vote"])
-    _known("fit_options", fit_options, _without(FIT_OPTIONS, ("epochs", "schedule")))
+    _known("fit_options", fit_options, _without(MEMBER_FIT_OPTIONS, ("epochs", "schedule")))
     net = MLP(dims, **network, seed=seed)
     snapshots = _Snapshots(epochs_per_cycle)
     options = fit_options | {"callbacks": [*fit_options.get("callbacks", ()), snapshots]}
@@ -274,7 +268,7 @@ class _Snapshots(Callback):
             self.networks.append(self.network.copy())
 
 
-def _trained(
+def _train(
     distinct: Sequence[Member],
     members: Sequence[Member],
     X: Array,
@@ -284,8 +278,8 @@ def _trained(
     progress: bool,
     fit_options: Options,
 ) -> Ensemble:
-    """Checks the distinct ones among the members, then trains them all."""
-    _known("fit_options", fit_options, FIT_OPTIONS)
+    """Checks the distinct ones among the members, then trains all."""
+    _known("fit_options", fit_options, MEMBER_FIT_OPTIONS)
     _validate.one_of("combine", combine, ["probability", "logits", "vote"])
     runner = as_executor(executor)
     arrays = {"X": X, "y": y}

@@ -14,21 +14,30 @@ import numpy.typing as npt
 
 from fanin import _validate
 from fanin._runtime import get_num_threads
+from fanin._typing import Array
 from fanin.callbacks import History
-from fanin.callbacks.standard import open_bar
-from fanin.executors import Arrays, InMemory, OnDisk, Pool, StopWhenSet, reason_of
+from fanin.callbacks.progress import open_bar
+from fanin.executors import Arrays, InMemory, OnDisk, Pool, StopOnEvent, failure_reason
 from fanin.network import MLP
 from fanin.random import package_generator
 
 Outcome = tuple[MLP, History] | Exception
 
-# Layers of the purpose "search" that are set apart for ensembles.
+# Layers of the purpose "search" that are reserved for ensembles.
 SEED_STREAM, ROW_STREAM = 0xFFFF, 0xFFFE
 
 
 @dataclass(frozen=True)
 class Failure:
-    """A member that is not in the ensemble, and why."""
+    """A member that failed to train, and why.
+
+    Attributes
+    ----------
+    member : int
+        Its number.
+    name : str
+    reason : str
+    """
 
     member: int
     name: str
@@ -37,9 +46,9 @@ class Failure:
 
 @dataclass(frozen=True)
 class Rows:
-    """Which rows a member trains on: a pure function of these few numbers, so that no row travels.
+    """Which rows a member trains on: a pure function of these numbers, so that no indices travel.
 
-    bootstrap draws as many rows as there are, with replacement (Breiman 1996); folds leaves out
+    "bootstrap" draws as many rows as there are, with replacement (Breiman 1996); "folds" leaves out
     the member's own part of a permutation that all members share.
     """
 
@@ -48,7 +57,7 @@ class Rows:
     member: int
     n_members: int
 
-    def of(self, n: int) -> npt.NDArray[np.int64]:
+    def indices(self, n: int) -> npt.NDArray[np.int64]:
         if self.method == "bootstrap":
             rng = package_generator(self.seed, "search", ROW_STREAM, self.member)
             return np.asarray(rng.integers(0, n, size=n))
@@ -68,19 +77,17 @@ class Member:
     rows: Rows | None = None
 
 
-# Training one
-
-
 def train(
     data: InMemory | OnDisk, member: Member, n_threads: int, stop: threading.Event | None = None
 ) -> tuple[MLP, History]:
-    """Trains a member: the task of every executor."""
+    """Trains one member: what an executor calls."""
     # Copies, since optimizers and callbacks keep state, and threads would share it.
     options: dict[str, Any] = {"n_threads": n_threads, **copy.deepcopy(dict(member.fit))}
     if stop is not None:
-        options["callbacks"] = [*options.get("callbacks", ()), StopWhenSet(stop)]
+        options["callbacks"] = [*options.get("callbacks", ()), StopOnEvent(stop)]
     net = MLP(**member.network)
-    history = net.fit(**_own_rows(data.open(), member.rows), progress=False, **options)
+    X, y, given = _member_data(data.open(), member.rows)
+    history = net.fit(X, y, progress=False, **given, **options)
     if history.stop_reason == "diverged":
         raise RuntimeError(
             f"diverged: the loss stopped being finite after {len(history.epoch)} whole epochs"
@@ -88,32 +95,30 @@ def train(
     return net, history
 
 
-def _own_rows(arrays: Arrays, rows: Rows | None) -> dict[str, Any]:
-    """The arguments of fit that are data."""
+def _member_data(arrays: Arrays, rows: Rows | None) -> tuple[Array, Array, dict[str, Any]]:
+    """X, y, and the other data that fit takes, of the member's rows."""
     given: dict[str, Any] = {k: a for k, a in arrays.items() if not k.startswith("validation")}
     if rows is not None:
-        own = rows.of(len(given["X"]))
+        own = rows.indices(len(given["X"]))
         given = {name: array[own] for name, array in given.items()}
     if "validation_X" in arrays:
         given["validation_data"] = arrays["validation_X"], arrays["validation_y"]
-    return given
+    return given.pop("X"), given.pop("y"), given
 
 
 def check(member: Member, arrays: Arrays) -> None:
-    """Refuses what fit would refuse, before anything trains."""
+    """Raises what fit would raise for these options and data, before anything trains."""
     if "epochs" in member.fit:
         _validate.whole("epochs", member.fit["epochs"], 0)
     options = copy.deepcopy(dict(member.fit)) | {"epochs": 0}
-    MLP(**member.network).fit(**_own_rows(arrays, None), progress=False, **options)
-
-
-# Training all
+    X, y, given = _member_data(arrays, None)
+    MLP(**member.network).fit(X, y, progress=False, **given, **options)
 
 
 def train_all(
     members: Sequence[Member], arrays: Arrays, executor: Executor | None, progress: bool
 ) -> tuple[list[MLP], list[Failure]]:
-    """The members that could be trained, in order, and those that could not."""
+    """The trained members, in order, and those that failed."""
     if executor is None:
         with ThreadPoolExecutor(min(len(members), get_num_threads())) as threads:
             return train_all(members, arrays, threads, progress)
@@ -128,10 +133,10 @@ def train_all(
     finally:
         if bar is not None:
             bar.close()
-    return _sorted_out(members, outcomes)
+    return _networks_and_failures(members, outcomes)
 
 
-def _sorted_out(
+def _networks_and_failures(
     members: Sequence[Member], outcomes: Mapping[int, Outcome]
 ) -> tuple[list[MLP], list[Failure]]:
     networks: list[MLP] = []
@@ -141,7 +146,7 @@ def _sorted_out(
         outcome = outcomes[i]
         if isinstance(outcome, Exception):
             first = first or outcome
-            failures.append(Failure(i, member.name, reason_of(outcome)))
+            failures.append(Failure(i, member.name, failure_reason(outcome)))
         else:
             net, history = outcome
             net.history = history

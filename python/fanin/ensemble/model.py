@@ -1,4 +1,4 @@
-"""The ensemble itself: networks, how their outputs become one, and what that gains."""
+"""The ensemble: its members, their combined predictions, evaluation, files."""
 
 from __future__ import annotations
 
@@ -11,18 +11,15 @@ import numpy as np
 import numpy.typing as npt
 
 from fanin import _core, _validate, checkpoint, losses
+from fanin._typing import Array, Floats, PathLike
 from fanin.ensemble.members import Failure
 from fanin.network import MLP
-from fanin.network.passes import Targets
-
-Array = npt.NDArray[Any]
-Floats = npt.NDArray[np.float64]
 
 COMBINATIONS = ("probability", "logits", "vote")
 
 
 class Ensemble:
-    """Networks that decide together.
+    """Networks whose predictions are combined.
 
     Parameters
     ----------
@@ -105,19 +102,21 @@ class Ensemble:
     # Prediction
 
     def scores(self, X: Array, *, n_threads: int | None = None) -> Array:
-        """What `combine` makes of the members' outputs, (N, C): probabilities, scores or shares."""
-        return self._typed(self._combined(self._member_scores(X, n_threads)))
+        """The members' combined outputs (N, C): probabilities, scores or shares of votes."""
+        return self._as_dtype(self._combine_scores(self._member_scores(X, n_threads)))
 
     def predict(self, X: Array, *, n_threads: int | None = None) -> Array:
         """Labels (N,); the mean output (N, C) where every member has loss "mse"."""
         scores = self._member_scores(X, n_threads)
-        combined = self._combined(scores)
-        return self._typed(combined) if self._regression else self._labels(scores, combined)
+        combined = self._combine_scores(scores)
+        return self._as_dtype(combined) if self._regression else self._labels(scores, combined)
 
     def predict_proba(self, X: Array, *, n_threads: int | None = None) -> Array:
         """Probabilities (N, C): their mean, softmax of the mean scores, or shares of the votes."""
         self._require_classes("predict_proba")
-        return self._typed(self._probabilities(self._combined(self._member_scores(X, n_threads))))
+        return self._as_dtype(
+            self._probabilities(self._combine_scores(self._member_scores(X, n_threads)))
+        )
 
     def _member_scores(self, X: Array, n_threads: int | None) -> list[Array]:
         return [net.scores(X, n_threads=n_threads) for net in self.members]
@@ -126,11 +125,11 @@ class Ensemble:
         if self._regression:
             raise ValueError(f"{what}: expected a member with loss 'softmax' or 'svm', got 'mse'")
 
-    def _typed(self, result: Floats) -> Array:
+    def _as_dtype(self, result: Floats) -> Array:
         return result.astype(np.result_type(*(net.dtype for net in self.members)), copy=False)
 
-    def _combined(self, scores: Sequence[Array], how: str | None = None) -> Floats:
-        """The weighted mean, summed in the members' order, so that its bits are always the same."""
+    def _combine_scores(self, scores: Sequence[Array], how: str | None = None) -> Floats:
+        """The weighted mean, summed in the members' order for the same bits every time."""
         how = "logits" if self._regression else how or self.combine
         total = np.zeros(scores[0].shape)
         for net, weight, own in zip(self.members, self.weights, scores, strict=True):
@@ -141,16 +140,16 @@ class Ensemble:
         if self.combine == "vote" and not self._regression:
             # Shares are sums of rounded weights: those within rounding of the most are a tie.
             most = combined >= combined.max(axis=1, keepdims=True) - 1e-9
-            combined = np.where(most, self._combined(scores, "probability"), -1.0)
+            combined = np.where(most, self._combine_scores(scores, "probability"), -1.0)
         return np.asarray(combined.argmax(axis=1))
 
     def _probabilities(self, combined: Floats) -> Floats:
         return losses.softmax(combined) if self.combine == "logits" else combined
 
-    # Judgement
+    # Evaluation
 
     def evaluate(self, X: Array, y: Array, *, n_threads: int | None = None) -> dict[str, Any]:
-        """The ensemble beside its members.
+        """Loss and accuracy of the ensemble and of each member, and how much members differ.
 
         Parameters
         ----------
@@ -169,29 +168,29 @@ class Ensemble:
             for a vote the share of wrong rows; for members with "mse" that of the mean output.
         """
         scores = self._member_scores(X, n_threads)
-        combined = self._combined(scores)
+        combined = self._combine_scores(scores)
         labels = [s.argmax(axis=1) for s in scores]
         members = [
-            _judge(net.loss_name, s, y, own, n_threads)
+            _evaluate(net.loss_name, s, y, own, n_threads)
             for net, s, own in zip(self.members, scores, labels, strict=True)
         ]
         names = {net.loss_name for net in self.members}
         predicted = self._labels(scores, combined)
         if self.combine == "logits" or self._regression:
             own_loss = names.pop() if len(names) == 1 else "softmax"
-            result = _judge(own_loss, combined, y, predicted, n_threads)
+            result = _evaluate(own_loss, combined, y, predicted, n_threads)
         elif self.combine == "vote":
             votes = np.eye(combined.shape[1])[predicted]
-            result = _judge("softmax", combined, y, predicted, n_threads)
+            result = _evaluate("softmax", combined, y, predicted, n_threads)
             result["loss"] = 1.0 - _expectation(votes, y)
         else:
             # Floored at the smallest float32, where a probability has been rounded to 0.
             logs = _core.map("log", np.maximum(combined, np.finfo(np.float32).tiny))
-            result = _judge("softmax", logs, y, predicted, n_threads)
+            result = _evaluate("softmax", logs, y, predicted, n_threads)
         return {**result, "members": members, "disagreement": self._disagreement(scores, labels)}
 
     def disagreement(self, X: Array, *, n_threads: int | None = None) -> Floats:
-        """How far each pair of members differs, (M, M), symmetric with zeros on the diagonal.
+        """How much each pair of members differs, (M, M), symmetric with zeros on the diagonal.
 
         The share of rows to which they give different labels; where every member has loss "mse",
         the root of the mean square between their outputs. Members that never disagree gain nothing
@@ -213,7 +212,7 @@ class Ensemble:
 
     # Files
 
-    def save(self, path: str | os.PathLike[str]) -> None:
+    def save(self, path: PathLike) -> None:
         """Writes all members to one file, or leaves the old one.
 
         The file is an ``.npz`` archive, whatever its extension, with a JSON header and a checksum
@@ -233,7 +232,7 @@ class Ensemble:
         checkpoint.save_archive(path, header, arrays)
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Self:
+    def load(cls, path: PathLike) -> Self:
         """Reads what `save` wrote. It never runs code from the file.
 
         Raises
@@ -281,7 +280,7 @@ def _mean_weights(weights: Sequence[float] | None, n: int) -> Floats:
 
 
 def output(net: MLP, scores: Array, combine: str) -> Floats:
-    """What a member adds to the mean: probabilities, scores or its vote; (N, C) float64."""
+    """What a member adds to the weighted mean: probabilities, scores or votes, (N, C) float64."""
     if combine == "vote":
         return np.asarray(np.eye(scores.shape[1])[scores.argmax(axis=1)])
     if combine == "probability" and net.loss_name != "mse":
@@ -293,7 +292,7 @@ def output(net: MLP, scores: Array, combine: str) -> Floats:
     return result
 
 
-def _judge(
+def _evaluate(
     loss: str, scores: Array, y: Array, labels: Array, n_threads: int | None
 ) -> dict[str, float]:
     value, _ = losses.get(loss)(scores, y, n_threads=n_threads)
@@ -304,7 +303,7 @@ def _judge(
     return result
 
 
-def _targets(y: Array, scores: Array, loss: str) -> Targets:
+def _targets(y: Array, scores: Array, loss: str) -> losses.Targets:
     n_rows, n_outputs = scores.shape
     return losses.targets("y", y, n_rows, n_outputs, loss, scores.dtype)
 

@@ -4,24 +4,31 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
-import numpy.typing as npt
 
 from fanin import _validate, losses
+from fanin._typing import Array, Floats
 from fanin.ensemble.members import Failure
 from fanin.ensemble.model import Ensemble, output
 from fanin.network import MLP
 
-if TYPE_CHECKING:
-    from fanin.tuning import Trial
 
-Array = npt.NDArray[Any]
+class TrialLike(Protocol):
+    """What is read of a trial of `fanin.tuning.search`."""
+
+    number: int
+
+    @property
+    def merit(self) -> float: ...
+
+    @property
+    def network(self) -> MLP | None: ...
 
 
 def from_search(
-    candidates: Sequence[MLP | tuple[MLP, float] | Trial],
+    candidates: Sequence[MLP | tuple[MLP, float] | TrialLike],
     X_val: Array | None = None,
     y_val: Array | None = None,
     *,
@@ -131,7 +138,7 @@ def _greedy(networks: Sequence[MLP], X: Array, y: Array, rounds: int, combine: s
     return best_counts
 
 
-def _merit(combined: npt.NDArray[np.float64], labels: Array, combine: str) -> tuple[float, float]:
+def _merit(combined: Floats, labels: Array, combine: str) -> tuple[float, float]:
     """(accuracy, mean probability of the right class)."""
     sure = losses.softmax(combined) if combine == "logits" else combined
     right = sure[np.arange(len(labels)), labels]

@@ -13,8 +13,6 @@ from fanin.layers.dense import (
     dense,
     dense_backward,
     dense_forward,
-    dropout_backward,
-    dropout_forward,
     elu_backward,
     elu_forward,
     gelu_backward,
@@ -33,6 +31,7 @@ from fanin.layers.dropconnect import (
     dropconnect_forward,
     dropconnect_inference,
 )
+from fanin.layers.dropout import dropout_backward, dropout_forward
 from fanin.losses import softmax_loss, svm_loss
 
 __all__ = [

@@ -1,59 +1,15 @@
-"""Dense layers as functions: the fused one, and the lecture's course-style pairs.
-
-Every ``*_forward`` returns ``(out, cache)`` and the matching ``*_backward(dout, cache)`` returns
-the gradients, as in the course's assignments. x is (N, D), W is (D, H), b is (H,), all float32 or
-all float64. `keep` is the probability of keeping: masks are ``uniform < keep``. (The lecture's
-listing draws ``randn < p``, which keeps 69 % of the units at p = 0.5.)
-"""
+"""The dense layer, fused with its activation and dropout, and each of these on its own."""
 
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
-
-import numpy as np
-import numpy.typing as npt
+from typing import NamedTuple, Protocol
 
 from fanin import _core
+from fanin._typing import Array
 from fanin._validate import describe, keep_probability, one_of, plain_array, threads
-from fanin.layers.dropconnect import (
-    dropconnect_backward,
-    dropconnect_forward,
-    dropconnect_inference,
-)
-from fanin.layers.dropout import Mask, masked
-from fanin.layers.options import MODES
-from fanin.losses import softmax_loss, svm_loss
+from fanin.layers.dropout import Mask, checked_gradient
 from fanin.random import Generator
-
-__all__ = [
-    "affine_backward",
-    "affine_forward",
-    "dense",
-    "dense_backward",
-    "dense_forward",
-    "dropconnect_backward",
-    "dropconnect_forward",
-    "dropconnect_inference",
-    "dropout_backward",
-    "dropout_forward",
-    "elu_backward",
-    "elu_forward",
-    "gelu_backward",
-    "gelu_forward",
-    "leaky_relu_backward",
-    "leaky_relu_forward",
-    "relu_backward",
-    "relu_forward",
-    "sigmoid_backward",
-    "sigmoid_forward",
-    "softmax_loss",
-    "svm_loss",
-    "tanh_backward",
-    "tanh_forward",
-]
-
-Array = npt.NDArray[Any]
 
 ACTIVATIONS: tuple[str, ...] = _core.activations
 _CODES = {name: code for code, name in enumerate(ACTIVATIONS)}
@@ -73,16 +29,6 @@ class SlopeCache(NamedTuple):
     """The derivative of an elementwise layer at its input."""
 
     slope: Array
-
-
-class DropoutCache(NamedTuple):
-    """What a mask was drawn from: drawing it again is faster than reading it from memory."""
-
-    shape: tuple[int, ...]
-    dtype: np.dtype[Any]
-    keep: float
-    scale: float
-    key: tuple[int, int, int]
 
 
 def activation_code(name: str, value: str) -> int:
@@ -147,6 +93,7 @@ def dense(
     out : ndarray of shape (N, H), optional
         Written in place of a fresh array; it may not share memory with an input.
     n_threads : int, optional
+        The result does not depend on it.
 
     Returns
     -------
@@ -179,7 +126,17 @@ def dense_forward(
     rng: Generator | int | None = None,
     n_threads: int | None = None,
 ) -> tuple[Array, DenseCache]:
-    """`dense` with the cache that `dense_backward` needs; parameters as there.
+    """`dense` with the cache that `dense_backward` needs.
+
+    Parameters
+    ----------
+    x, W, b, activation, keep, rng, n_threads
+        As of `dense`.
+
+    Returns
+    -------
+    y : ndarray of shape (N, H)
+    cache : DenseCache
 
     Examples
     --------
@@ -205,9 +162,11 @@ def dense_backward(
     Parameters
     ----------
     dout : ndarray of shape (N, H), dtype of x
-    cache : the second result of `dense_forward`
+    cache : DenseCache
+        The second result of `dense_forward`.
     need_dx : bool
         False for a first layer, whose dx nobody needs: it is None then.
+    n_threads : int, optional
     """
     dout = plain_array("dout", dout)
     return _core.dense_backward(
@@ -229,158 +188,116 @@ def _rows(name: str, x: Array) -> Array:
 
 
 def affine_forward(x: Array, w: Array, b: Array) -> tuple[Array, DenseCache]:
-    """``x.reshape(N, -1) @ w + b``; x may be (N, d1, ..., dk)."""
+    """``x.reshape(N, -1) @ w + b``.
+
+    Parameters
+    ----------
+    x : ndarray of shape (N, d1, ..., dk), float32 or float64
+    w : ndarray of shape (d1 * ... * dk, H), dtype of x
+    b : ndarray of shape (H,), dtype of x
+
+    Returns
+    -------
+    out : ndarray of shape (N, H)
+    cache : DenseCache
+        For `affine_backward`.
+    """
     y, cache = dense_forward(_rows("x", x), w, b, activation="identity")
     return y, cache._replace(x=x)
 
 
 def affine_backward(dout: Array, cache: DenseCache) -> tuple[Array, Array, Array]:
-    """(dx, dw, db) of `affine_forward`, dx in the shape of x."""
+    """Gradients of `affine_forward`: (dx, dw, db), dx in the shape of x.
+
+    Parameters
+    ----------
+    dout : ndarray of shape (N, H), dtype of x
+    cache : DenseCache
+        The second result of `affine_forward`.
+    """
     dx, dw, db = dense_backward(dout, cache._replace(x=_rows("x", cache.x)))
     assert dx is not None
     return dx.reshape(cache.x.shape), dw, db
 
 
-def _elementwise(x: Array, activation: str) -> tuple[Array, SlopeCache]:
-    x, code = plain_array("x", x), ACTIVATIONS.index(activation)
-    y, slope = _core.activation_forward(x, code, 1.0, 1.0, 0, 0, 0, None, True, 0)
-    assert slope is not None
-    return y, SlopeCache(slope)
+class ActivationForward(Protocol):
+    """``relu_forward`` and its like."""
+
+    def __call__(self, x: Array) -> tuple[Array, SlopeCache]:
+        """(activation of x, cache)."""
 
 
-def _like(dout: Array, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
-    dout = plain_array("dout", dout)
-    if dout.shape != shape or dout.dtype != dtype:
-        raise ValueError(f"dout: expected shape {shape} {dtype}, got {dout.shape} {dout.dtype}")
-    return dout
+class ActivationBackward(Protocol):
+    """``relu_backward`` and its like."""
+
+    def __call__(self, dout: Array, cache: SlopeCache) -> Array:
+        """The gradient dx."""
 
 
-def _elementwise_backward(dout: Array, cache: SlopeCache) -> Array:
-    return _like(dout, cache.slope.shape, cache.slope.dtype) * cache.slope
+def _pair(
+    activation: str, formula: str, examples: str = ""
+) -> tuple[ActivationForward, ActivationBackward]:
+    """The two functions of an elementwise activation, named and described as if written out."""
+    code = ACTIVATIONS.index(activation)
+
+    def forward(x: Array) -> tuple[Array, SlopeCache]:
+        y, slope = _core.activation_forward(
+            plain_array("x", x), code, 1.0, 1.0, 0, 0, 0, None, True, 0
+        )
+        assert slope is not None
+        return y, SlopeCache(slope)
+
+    def backward(dout: Array, cache: SlopeCache) -> Array:
+        return checked_gradient(dout, cache.slope.shape, cache.slope.dtype) * cache.slope
+
+    forward.__doc__ = f"""{formula}
+
+    Parameters
+    ----------
+    x : ndarray, float32 or float64
+
+    Returns
+    -------
+    out : ndarray, of the shape and dtype of x
+    cache : SlopeCache
+        For `{activation}_backward`.
+    {examples}"""
+    backward.__doc__ = f"""The gradient dx of `{activation}_forward`.
+
+    Parameters
+    ----------
+    dout : ndarray
+        The gradient of what `{activation}_forward` returned, of its shape and dtype.
+    cache : SlopeCache
+        Its second result.
+
+    Returns
+    -------
+    ndarray
+    """
+    for function, direction in ((forward, "forward"), (backward, "backward")):
+        function.__name__ = function.__qualname__ = f"{activation}_{direction}"
+    return forward, backward
 
 
-def relu_forward(x: Array) -> tuple[Array, SlopeCache]:
-    """``max(0, x)``.
-
+relu_forward, relu_backward = _pair(
+    "relu",
+    "``max(0, x)``; the slope at 0 is 0.",
+    """
     Examples
     --------
     >>> import numpy as np, fanin
     >>> y, cache = fanin.layers.relu_forward(np.array([[-1.0, 2.0]]))
     >>> fanin.layers.relu_backward(np.array([[5.0, 5.0]]), cache)
     array([[0., 5.]])
-    """
-    return _elementwise(x, "relu")
-
-
-def relu_backward(dout: Array, cache: SlopeCache) -> Array:
-    """The gradient dx of `relu_forward`; 0 at the kink."""
-    return _elementwise_backward(dout, cache)
-
-
-def leaky_relu_forward(x: Array) -> tuple[Array, SlopeCache]:
-    """Positive x as they are, others times 0.01."""
-    return _elementwise(x, "leaky_relu")
-
-
-def leaky_relu_backward(dout: Array, cache: SlopeCache) -> Array:
-    """The gradient dx of `leaky_relu_forward`."""
-    return _elementwise_backward(dout, cache)
-
-
-def elu_forward(x: Array) -> tuple[Array, SlopeCache]:
-    """Positive x as they are, of others exp(x) - 1."""
-    return _elementwise(x, "elu")
-
-
-def elu_backward(dout: Array, cache: SlopeCache) -> Array:
-    """The gradient dx of `elu_forward`."""
-    return _elementwise_backward(dout, cache)
-
-
-def gelu_forward(x: Array) -> tuple[Array, SlopeCache]:
-    """``x * Phi(x)``, Phi the normal distribution function (Hendrycks & Gimpel 2016, exact)."""
-    return _elementwise(x, "gelu")
-
-
-def gelu_backward(dout: Array, cache: SlopeCache) -> Array:
-    """The gradient dx of `gelu_forward`."""
-    return _elementwise_backward(dout, cache)
-
-
-def sigmoid_forward(x: Array) -> tuple[Array, SlopeCache]:
-    """``1 / (1 + exp(-x))``."""
-    return _elementwise(x, "sigmoid")
-
-
-def sigmoid_backward(dout: Array, cache: SlopeCache) -> Array:
-    """The gradient dx of `sigmoid_forward`."""
-    return _elementwise_backward(dout, cache)
-
-
-def tanh_forward(x: Array) -> tuple[Array, SlopeCache]:
-    """The hyperbolic tangent."""
-    return _elementwise(x, "tanh")
-
-
-def tanh_backward(dout: Array, cache: SlopeCache) -> Array:
-    """The gradient dx of `tanh_forward`."""
-    return _elementwise_backward(dout, cache)
-
-
-def dropout_forward(
-    x: Array,
-    *,
-    keep: float,
-    mode: str = "inverted",
-    rng: Generator | int | None = None,
-    train: bool = True,
-    out: Array | None = None,
-    n_threads: int | None = None,
-) -> tuple[Array, DropoutCache]:
-    """Dropout. Inverted: x * mask / keep in training, x itself otherwise.
-
-    Vanilla: x * mask in training, x * keep otherwise. Either way the mean is the same in training
-    as at test time; inverted, there is nothing to do at test time, and nothing to forget.
-
-    The mask is ``uniform < keep``. The lecture's listing draws ``randn < p``, which keeps 69 % of
-    the units at p = 0.5, since a normal deviate is below 0.5 that often.
-
-    Parameters
-    ----------
-    x : ndarray of shape (N, ...), float32 or float64
-    keep : float in (0, 1]
-        Probability of keeping a unit (the lecture's p).
-    mode : {"inverted", "vanilla"}
-    rng : Generator, int or None
-    train : bool
-    out : ndarray of the shape and dtype of x, optional
-        Written in place of a fresh array; it may be x itself.
-    n_threads : int, optional
-
-    Examples
-    --------
-    >>> import numpy as np, fanin
-    >>> x = np.ones((2, 4))
-    >>> y, cache = fanin.layers.dropout_forward(x, keep=0.5, rng=0, out=x)
-    >>> y is x, bool(np.all((x == 0) | (x == 2)))
-    (True, True)
-    >>> bool(np.array_equal(fanin.layers.dropout_backward(np.ones((2, 4)), cache), x))
-    True
-    """
-    keep = keep_probability("keep", keep)
-    inverted = one_of("mode", mode, MODES) == "inverted"
-    if train:
-        scale = 1 / keep if inverted else 1.0
-    else:
-        keep, scale = 1.0, 1.0 if inverted else keep
-    x = plain_array("x", x)
-    cols = x.shape[-1] if x.ndim else 1
-    mask = Mask(keep, rng, x.size // max(cols, 1), cols)
-    y = masked(x, keep, scale, mask.key, out, n_threads)
-    mask.used()
-    return y, DropoutCache(x.shape, x.dtype, keep, scale, mask.key)
-
-
-def dropout_backward(dout: Array, cache: DropoutCache) -> Array:
-    """The gradient dx of `dropout_forward`."""
-    return masked(_like(dout, cache.shape, cache.dtype), cache.keep, cache.scale, cache.key)
+    """,
+)
+leaky_relu_forward, leaky_relu_backward = _pair(
+    "leaky_relu", "x where it is positive, else ``0.01 * x``."
+)
+elu_forward, elu_backward = _pair("elu", "x where it is positive, else ``exp(x) - 1``.")
+gelu_forward, gelu_backward = _pair(
+    "gelu", "``x * Phi(x)``, Phi the normal distribution function (Hendrycks & Gimpel 2016, exact)."
+)
+sigmoid_forward, sigmoid_backward = _pair("sigmoid", "``1 / (1 + exp(-x))``.")
+tanh_forward, tanh_backward = _pair("tanh", "The hyperbolic tangent.")

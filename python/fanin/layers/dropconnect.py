@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
-
-import numpy.typing as npt
+from typing import NamedTuple
 
 from fanin import _core
+from fanin._typing import Array
 from fanin._validate import describe, keep_probability, one_of, plain_array, threads
+from fanin.layers.dense import activation_code
 from fanin.layers.dropout import Key, Mask, masked
 from fanin.layers.options import INFERENCES, MASKS
 from fanin.random import Generator
-
-Array = npt.NDArray[Any]
 
 
 class DropConnectCache(NamedTuple):
@@ -60,7 +58,7 @@ def dropconnect_forward(
     Returns
     -------
     y : ndarray of shape (N, H)
-    cache
+    cache : DropConnectCache
         For `dropconnect_backward`.
 
     Examples
@@ -74,7 +72,7 @@ def dropconnect_forward(
     >>> np.array_equal(dx.sum(axis=1), y.sum(axis=1))
     True
     """
-    keep, code = keep_probability("keep", keep), _code(activation)
+    keep, code = keep_probability("keep", keep), activation_code("activation", activation)
     kind = one_of("mask", mask, MASKS)
     x, W, n = plain_array("x", x), _weights(W), threads(n_threads)
     gated = activation == "relu"
@@ -99,7 +97,8 @@ def dropconnect_backward(
     Parameters
     ----------
     dout : ndarray of shape (N, H), dtype of x
-    cache : the second result of `dropconnect_forward`
+    cache : DropConnectCache
+        The second result of `dropconnect_forward`.
     need_dx : bool
         False for a first layer, whose dx nobody needs: it is None then.
     n_threads : int, optional
@@ -150,20 +149,16 @@ def dropconnect_inference(
     >>> y.round(4)  # sqrt(2 / (2 pi)); over the four masks the mean is 1/2
     array([[0.5642]])
     """
-    keep, code = keep_probability("keep", keep), _code(activation)
+    keep, code = keep_probability("keep", keep), activation_code("activation", activation)
     by_moments = one_of("inference", inference, INFERENCES) == "moments"
     x, W, n = plain_array("x", x), _weights(W), threads(n_threads)
     plain = 1.0, 0, 0, 0, None, False, n
     if not by_moments:
         return _core.dense_forward(x, W, b, code, *plain)[0]
-    identity = _code("identity")
+    identity = activation_code("activation", "identity")
     mean, _ = _core.dense_forward(x, W, b, identity, *plain)
     variance, _ = _core.dense_forward(x * x, W * W, None, identity, *plain)
     return _core.gaussian_activation(mean, variance, code, (1 - keep) / keep, n)
-
-
-def _code(activation: str) -> int:
-    return _core.activations.index(one_of("activation", activation, _core.activations))
 
 
 def _weights(W: object) -> Array:

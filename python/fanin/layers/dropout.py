@@ -1,21 +1,32 @@
-"""Masks of dropout and DropConnect: where they begin in their stream, and how they are applied."""
+"""Dropout, and the masks that dropout and DropConnect share."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
-import numpy.typing as npt
+import numpy as np
 
 from fanin import _core
-from fanin._validate import threads
+from fanin._typing import Array
+from fanin._validate import keep_probability, one_of, plain_array, threads
+from fanin.layers.options import MODES
 from fanin.random import Generator, as_generator
 
-Array = npt.NDArray[Any]
 Key = tuple[int, int, int]  # seed, stream, first row
 
 
+class DropoutCache(NamedTuple):
+    """What a mask was drawn from: drawing it again is faster than reading it from memory."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    keep: float
+    scale: float
+    key: Key
+
+
 class Mask:
-    """The mask of one call, off a generator that moves on once it has been used."""
+    """The mask of one call. `used` moves the generator on, once nothing can fail any more."""
 
     def __init__(self, keep: float, rng: Generator | int | None, rows: int, cols: int) -> None:
         self.key: Key = (0, 0, 0)
@@ -44,3 +55,87 @@ def masked(
     """``x * scale`` times a mask; with keep 1 there is no mask."""
     code, n = _core.activations.index("identity"), threads(n_threads)
     return _core.activation_forward(x, code, keep, scale, *key, out, False, n)[0]
+
+
+def checked_gradient(dout: Array, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+    """``dout``, where it has the shape and dtype of what the forward function returned."""
+    dout = plain_array("dout", dout)
+    if dout.shape != shape or dout.dtype != dtype:
+        raise ValueError(f"dout: expected shape {shape} {dtype}, got {dout.shape} {dout.dtype}")
+    return dout
+
+
+def dropout_forward(
+    x: Array,
+    *,
+    keep: float,
+    mode: str = "inverted",
+    rng: Generator | int | None = None,
+    train: bool = True,
+    out: Array | None = None,
+    n_threads: int | None = None,
+) -> tuple[Array, DropoutCache]:
+    """Dropout. Inverted: x * mask / keep in training, x itself otherwise.
+
+    Vanilla: x * mask in training, x * keep otherwise. Either way the mean is the same in training
+    as at test time; inverted, there is nothing to do at test time, and nothing to forget.
+
+    The mask is ``uniform < keep``. The lecture's listing draws ``randn < p``, which keeps 69 % of
+    the units at p = 0.5, since a normal deviate is below 0.5 that often.
+
+    Parameters
+    ----------
+    x : ndarray of shape (N, ...), float32 or float64
+    keep : float in (0, 1]
+        Probability of keeping a unit (the lecture's p).
+    mode : {"inverted", "vanilla"}
+    rng : Generator, int or None
+        Where the mask is drawn; None takes fresh entropy.
+    train : bool
+        Whether to drop, or to give what the layer gives at test time.
+    out : ndarray of the shape and dtype of x, optional
+        Written in place of a fresh array; it may be x itself.
+    n_threads : int, optional
+
+    Returns
+    -------
+    out : ndarray of the shape and dtype of x
+    cache : DropoutCache
+        For `dropout_backward`.
+
+    Examples
+    --------
+    >>> import numpy as np, fanin
+    >>> x = np.ones((2, 4))
+    >>> y, cache = fanin.layers.dropout_forward(x, keep=0.5, rng=0, out=x)
+    >>> y is x, bool(np.all((x == 0) | (x == 2)))
+    (True, True)
+    >>> bool(np.array_equal(fanin.layers.dropout_backward(np.ones((2, 4)), cache), x))
+    True
+    """
+    keep = keep_probability("keep", keep)
+    inverted = one_of("mode", mode, MODES) == "inverted"
+    if train:
+        scale = 1 / keep if inverted else 1.0
+    else:
+        keep, scale = 1.0, 1.0 if inverted else keep
+    x = plain_array("x", x)
+    cols = x.shape[-1] if x.ndim else 1
+    mask = Mask(keep, rng, x.size // max(cols, 1), cols)
+    y = masked(x, keep, scale, mask.key, out, n_threads)
+    mask.used()
+    return y, DropoutCache(x.shape, x.dtype, keep, scale, mask.key)
+
+
+def dropout_backward(dout: Array, cache: DropoutCache) -> Array:
+    """The gradient dx of `dropout_forward`, with the same mask.
+
+    Parameters
+    ----------
+    dout : ndarray of the shape and dtype of x
+    cache : DropoutCache
+        The second result of `dropout_forward`.
+    """
+    return masked(
+        checked_gradient(dout, cache.shape, cache.dtype), cache.keep, cache.scale, cache.key
+    )

@@ -1,4 +1,4 @@
-"""What a network drops in training: units (dropout) and weights (DropConnect)."""
+"""A network's options of dropout and DropConnect."""
 
 from __future__ import annotations
 
@@ -12,8 +12,11 @@ MASKS = ("batch", "example")
 INFERENCES = ("mean", "moments")
 
 
-class Dropping(NamedTuple):
-    """The options of a network, checked; probabilities by hidden layer."""
+class DropoutOptions(NamedTuple):
+    """What a network drops in training: units (dropout) and weights (DropConnect).
+
+    ``keep`` and ``drop_connect`` are the probabilities of keeping them, one for each hidden layer.
+    """
 
     keep: list[float]
     dropout_mode: str
@@ -22,7 +25,7 @@ class Dropping(NamedTuple):
     drop_connect_inference: str
 
     @classmethod
-    def of(
+    def checked(
         cls,
         n_hidden: int,
         keep: float | Sequence[float] = 1.0,
@@ -30,7 +33,8 @@ class Dropping(NamedTuple):
         drop_connect: float | Sequence[float] = 1.0,
         drop_connect_mask: str = "batch",
         drop_connect_inference: str = "mean",
-    ) -> Dropping:
+    ) -> DropoutOptions:
+        """The options as `MLP` takes them, checked."""
         return cls(
             per_layer("keep", keep, n_hidden, keep_probability),
             one_of("dropout_mode", dropout_mode, MODES),

@@ -106,7 +106,7 @@ is a hundred times as steep in one direction as in the other.
 (True, array([0.276, 0.276]))
 """
 
-from fanin.lecture.names import ClassifierTrainer, init_two_layer_model, two_layer_net
-from fanin.lecture.trainer import Stats
+from fanin.lecture.names import init_two_layer_model, two_layer_net
+from fanin.lecture.trainer import ClassifierTrainer, Stats
 
 __all__ = ["ClassifierTrainer", "Stats", "init_two_layer_model", "two_layer_net"]

@@ -8,32 +8,17 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from fanin import _core, _validate, optim
+from fanin._core import TrainingData
+from fanin._typing import Array
+from fanin.lecture.names import Model, check_model, two_layers
 from fanin.network import MLP
-from fanin.network.images import TrainingImages
 from fanin.training.fit import CHUNK_SECONDS
+from fanin.training.images import TrainingImages
 
 if TYPE_CHECKING:
     from fanin.augment import Compose
-
-Array = npt.NDArray[Any]
-Model = dict[str, Array]
-
-
-def check_model(model: object) -> Model:
-    """`model`, where it is a dict of arrays of floats."""
-    if not isinstance(model, dict) or not model:
-        raise TypeError(f"model: expected a dict of arrays, got {_validate.describe(model)}")
-    for key, value in model.items():
-        p = _validate.plain_array(f"model[{key!r}]", value)
-        if p.dtype not in (np.float32, np.float64) or not p.flags.c_contiguous:
-            raise ValueError(
-                f"model[{key!r}]: expected a C-contiguous float32 or float64 array, "
-                f"got {_validate.describe(p)}"
-            )
-    return model
 
 
 def check_trainable(model: object) -> Model:
@@ -43,26 +28,6 @@ def check_trainable(model: object) -> Model:
         if not p.flags.writeable:
             raise ValueError(f"model[{key!r}]: expected a writable array, got a read-only one")
     return model
-
-
-def two_layers(model: object) -> tuple[Array, Array, Array, Array]:
-    """W1 (D, H), b1 (H,), W2 (H, C), b2 (C,) of one dtype."""
-    model = check_model(model)
-    names = ("W1", "b1", "W2", "b2")
-    if set(model) != set(names):
-        raise ValueError(f"model: expected W1, b1, W2, b2, got {', '.join(map(str, model))}")
-    W1, b1, W2, b2 = (model[name] for name in names)
-    fits = W1.ndim == W2.ndim == 2 and min(W1.shape + W2.shape) > 0
-    if not fits or b1.shape != W1.shape[1:] or W2.shape[:1] != b1.shape or b2.shape != W2.shape[1:]:
-        raise ValueError(
-            "model: expected W1 (D, H), b1 (H,), W2 (H, C), b2 (C,), "
-            f"got {', '.join(str(model[name].shape) for name in names)}"
-        )
-    if len({p.dtype for p in model.values()}) > 1:
-        raise ValueError(
-            f"model: expected one dtype, got {', '.join(str(model[name].dtype) for name in names)}"
-        )
-    return W1, b1, W2, b2
 
 
 def pipeline_of(augment_fn: object) -> Compose | None:
@@ -88,7 +53,7 @@ def native_pipeline(augment_fn: object, X: Any) -> Compose | None:
         or type(pipeline).__call__ is not sys.modules["fanin.augment"].Compose.__call__
     ):
         return None
-    if not isinstance(X, np.ndarray) or X.ndim not in (3, 4) or pipeline._core.normalizes:
+    if not isinstance(X, np.ndarray) or X.ndim not in (3, 4) or pipeline.engine.normalizes:
         return None
     if X.dtype not in (np.dtype(np.uint8), np.dtype(np.float32)) or min(X.shape[1:]) == 0:
         return None
@@ -98,7 +63,7 @@ def native_pipeline(augment_fn: object, X: Any) -> Compose | None:
 def _by_row(
     augment_fn: Callable[[Array], Array] | None,
 ) -> Callable[[Array, Array, int], Array] | None:
-    """Any function of a batch; a pipeline of `fanin.augment` hears which rows and epoch it is."""
+    """Any function of a batch; a pipeline of `fanin.augment` is told the rows and the epoch."""
     pipeline = pipeline_of(augment_fn)
     if pipeline is not None:
         return lambda X, rows, epoch: pipeline(X, indices=rows, epoch=epoch)
@@ -201,56 +166,47 @@ class NativeLoop:
         for name, p in self.params.items():
             np.copyto(p, model[name])
         self._optimizer, self._reg, self._threads = optimizer, reg, n_threads
-        self._states = optimizer._arena_states(self._net._arena.size, W1.dtype)
         self._augment = augment
         self._images: _core.BatchAugmenter | None = None
 
     def data(self, X: Array, y: Array, names: tuple[str, str]) -> tuple[Array, Array]:
-        """Rows and labels as the core takes them; the first are those that are trained on."""
+        """Rows and labels as the core takes them; the first call has those to train on."""
         if self._augment is not None and self._images is None:
             self._images = TrainingImages(self._net, X, False, self._augment, None).core
-        rows = self._net._rows(X, names[0])
+        rows = self._net.check_data(X, names=names).X
         return rows, _validate.labels(names[1], y, len(rows), self._net.dims[-1])
 
     def costs(
         self, X: Array, y: Array, order: Array, batch: int, first: int, last: int, epoch: int
     ) -> Iterator[float]:
         """The cost of each step; NaN ends them, and that step is not taken."""
-        costs, correct = np.empty(last), np.empty(last, np.int64)
-        rates = np.full(last, self._optimizer.lr)
-        diverged = False
-        while first < last and not diverged:
-            done, diverged = self._net._engine.train(
-                X,
-                *self._net._transform(X),
-                y,
-                None,
-                None,
-                order,
-                batch,
-                first,
-                last,
-                0,
-                0,
-                self._optimizer._rule,
-                self._states,
-                rates[first:],
-                self._reg,
-                0.0,
-                costs[first:],
-                correct[first:],
-                _validate.threads(self._threads),
-                CHUNK_SECONDS,
-                self._images,
-                epoch,
-            )
-            yield from costs[first : first + done].tolist()
-            first += done
-        if diverged:
+        net, steps = self._net, -(-len(order) // batch)
+        job = _core.TrainingJob(
+            data=net.inputs.transform(TrainingData(X, labels=y)),
+            order=order,
+            batch=batch,
+            seed=0,
+            n_threads=_validate.threads(self._threads),
+            budget=CHUNK_SECONDS,
+            images=self._images,
+        )
+        job.epoch = epoch
+        learner = _core.Learner(
+            rule=self._optimizer.rule,
+            states=self._optimizer.arena_states(net.arena.size, net.dtype),
+            l2=self._reg,
+            lr=np.full(steps, self._optimizer.lr),
+            losses=np.empty(steps),
+            correct=np.empty(steps, np.int64),
+        )
+        while first < last and not learner.diverged:
+            net.engine.train(job, learner, first, last)
+            yield from learner.losses[first : first + learner.steps].tolist()
+            first += learner.steps
+        if learner.diverged:
             yield math.nan
 
     def correct(self, X: Array, y: Array) -> int:
         """Rows whose label has the largest score."""
-        rows = self._net._rows(X)
-        result = self._net._evaluate(rows, (y, None), None, self._threads)
-        return round(result["accuracy"] * len(rows))
+        result = self._net.evaluate(X, y, n_threads=self._threads)
+        return round(result["accuracy"] * len(y))

@@ -1,16 +1,19 @@
-"""One run of the lecture's trainer: when it steps, evaluates, decays, prints and stops."""
+"""The lecture's trainer: when it steps, evaluates, decays, prints and stops."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, TypedDict
 
 import numpy as np
 
 from fanin import _core, _validate, optim
-from fanin.lecture.loops import Array, CallableLoop, Model, NativeLoop, native_pipeline
-from fanin.random import as_generator, package_generator
+from fanin._typing import Array, takes
+from fanin.lecture.loops import CallableLoop, NativeLoop, native_pipeline
+from fanin.lecture.names import Model, seed_of, two_layer_net
+from fanin.random import package_generator
 
 EVALUATED_ROWS = 1000  # the course's: training accuracy is that of a sample
 
@@ -28,53 +31,147 @@ class Stats(TypedDict):
     stop_reason: str
 
 
-def seed_of(seed: int | None) -> int:
-    """`seed`, or fresh entropy."""
-    return as_generator(None if seed is None else _validate.whole("seed", seed, 0, 2**64 - 1)).seed
+@dataclass(frozen=True)
+class TrainerOptions:
+    """Options of `ClassifierTrainer.train`, in the order of its positional arguments.
+
+    Parameters
+    ----------
+    reg : float
+        Handed to `loss_function`.
+    learning_rate : float
+    momentum : float in [0, 1), default 0.9
+        rho of "momentum" and "nesterov". The course's code of 2015 had 0, which is plain SGD.
+    learning_rate_decay : float
+        Multiplies the rate at the end of each epoch.
+    update : str or Optimizer
+        "sgd", "momentum", "rmsprop" or another name of `fanin.optim`. An object keeps its state
+        from call to call and gets `learning_rate`.
+    sample_batches : bool
+        False takes all rows in each step, one step an epoch, as does ``batch_size=None``.
+    num_epochs : int
+    batch_size : int or None
+        Rows of a step; an epoch has ``N // batch_size`` of them, at least one.
+    acc_frequency : int, optional
+        Evaluates also after iterations 0, acc_frequency, 2 * acc_frequency, ...
+    augment_fn, predict_fn : callable, optional
+        ``X -> X`` on the rows of each step, and on those of each evaluation. With `augment_fn`
+        the steps go through Python. A `fanin.augment.Compose` draws anew for each row in each
+        epoch; X is then (N, H, W, C). Where it keeps their size, `two_layer_net` stays native.
+    verbose : bool
+        Prints a line at each evaluation and at the end.
+    seed : int, optional
+        Of the minibatches; None takes fresh entropy.
+    sampling : {"replacement", "epoch"}
+        Draws with replacement, the course's, or a permutation in each epoch, `MLP.fit`'s, whose
+        last step takes what is left.
+    stop_ratio : float or None
+        A cost over this many times the first ends the run; None lets it go on.
+    sample_batchs : bool, optional
+        `sample_batches` as the lecture's listing spells it.
+    n_threads : int, optional
+        The result does not depend on it.
+    """
+
+    reg: float = 0.0
+    learning_rate: float = 1e-2
+    momentum: float = 0.9
+    learning_rate_decay: float = 0.95
+    update: str | optim.Optimizer = "momentum"
+    sample_batches: bool = True
+    num_epochs: int = 30
+    batch_size: int | None = 100
+    acc_frequency: int | None = None
+    augment_fn: Callable[[Array], Array] | None = None
+    predict_fn: Callable[[Array], Array] | None = None
+    verbose: bool = False
+    seed: int | None = None
+    _: KW_ONLY
+    sampling: str = "replacement"
+    stop_ratio: float | None = 3.0
+    sample_batchs: bool | None = None
+    n_threads: int | None = None
 
 
-def check_function(name: str, function: object) -> None:
-    """Refuses what cannot be called."""
-    if not callable(function):
-        raise TypeError(f"{name}: expected a function, got {_validate.describe(function)}")
+class ClassifierTrainer:
+    """The lecture's trainer: minibatch steps on any loss function of a dict of arrays.
 
+    Attributes
+    ----------
+    best_model, stats
+        What the last call of `train` returned or, after Ctrl-C or an error, had come to.
+    """
 
-def update_rule(
-    update: str | optim.Optimizer, learning_rate: float, momentum: float
-) -> optim.Optimizer:
-    """The optimizer of that name; those with momentum take it."""
-    lr = _validate.real("learning_rate", learning_rate, 0)
-    rho = _validate.real("momentum", momentum, 0)
-    optimizer = optim.get(update, lr, argument="update")
-    if isinstance(update, str) and isinstance(optimizer, optim.Momentum):
-        return type(optimizer)(lr, rho=rho)
-    return optimizer
+    best_model: Model | None = None
+    stats: Stats | None = None
 
+    @takes(TrainerOptions)
+    def train(
+        self,
+        X: Array,
+        y: Array,
+        X_val: Array,
+        y_val: Array,
+        model: Model,
+        loss_function: Callable[..., Any],
+        options: TrainerOptions,
+    ) -> tuple[Model, Stats]:
+        """Trains `model` in place; returns the model of the best validation accuracy.
 
-class Minibatches:
-    """The rows of every step: a pure function of seed and epoch."""
+        `two_layer_net` runs in the compiled loop of `MLP.fit`, everything else through Python, to
+        the same parameters bit for bit.
 
-    def __init__(self, n: int, batch_size: int | None, sampling: str, seed: int) -> None:
-        _validate.one_of("sampling", sampling, ["replacement", "epoch"])
-        if batch_size is not None:
-            batch_size = _validate.whole("batch_size", batch_size, 1)
-        self._n, self._seed = n, seed
-        self._sampling = "all" if batch_size is None else sampling
-        self.size = n if batch_size is None else batch_size
-        # The course's floor for draws; a permutation has every row once, the last step short.
-        draws = self._sampling == "replacement"
-        self.per_epoch = max(n // self.size, 1) if draws else -(-n // self.size)
-        self._order = np.arange(self.per_epoch * self.size if draws else n)
+        Parameters
+        ----------
+        X, X_val : ndarray of shape (N, ...)
+            One row for each example.
+        y, y_val : ndarray of shape (N,)
+            Whole numbers as labels.
+        model : dict of str to ndarray
+            float32 or float64, C-contiguous; changed in place.
+        loss_function : callable
+            ``loss_function(X, model)`` gives scores (N, C), ``loss_function(X, model, y, reg)``
+            gives (loss, grads), grads a dict with the keys of the model.
+        {options}
 
-    def order(self, epoch: int) -> Array:
-        """Rows of the epoch, `size` for each step; the draws are those of `MLP.fit`."""
-        if self._sampling == "epoch":
-            stream = _core.stream_of("shuffle", 0, epoch)
-            _core.random_permutation(self._order, self._seed, stream)
-        elif self._sampling == "replacement":
-            stream = _core.stream_of("replacement", 0, epoch)
-            _core.random_integers(self._order, self._seed, stream, 0, 0, self._n)
-        return self._order
+        Returns
+        -------
+        best_model : dict of str to ndarray
+            A copy; of the model as it was given, where validation never got one row right.
+        stats : dict
+            loss_history: the cost of each iteration. train_acc_history (on at most 1000 drawn
+            rows), val_acc_history, lr_history (after decay), acc_iterations: one value for each
+            evaluation, which come after the first iteration and at the end of each epoch.
+            iterations_per_epoch, best_val_acc. stop_reason: "all epochs done", or "diverged: ..."
+            where the cost was not finite or over `stop_ratio` times the first; the model is then
+            put back to the last evaluation's.
+
+        Notes
+        -----
+        After CS231n's ``classifier_trainer.py`` (2015), with these differences. Momentum keeps the
+        rate outside the velocity, see `fanin.optim.Momentum`. The state of the update rule belongs
+        to the call, so that one trainer trains models of any shapes. The only iteration of an epoch
+        ends it, the first one too. Fewer rows than `batch_size` still make one iteration.
+
+        Examples
+        --------
+        >>> (X, y), (X_val, y_val) = fanin.datasets.load("digits")
+        >>> X, X_val = X / 16, X_val / 16
+        >>> model = fanin.init_two_layer_model(64, 50, 10, std=0.1, seed=0)
+        >>> best_model, stats = fanin.ClassifierTrainer().train(
+        ...     X, y, X_val, y_val, model, fanin.two_layer_net, num_epochs=10, learning_rate=0.1,
+        ...     seed=0)
+        >>> stats["iterations_per_epoch"] == len(X) // 100, len(stats["val_acc_history"])
+        (True, 11)
+        >>> stats["best_val_acc"] > 0.9, stats["stop_reason"]
+        (True, 'all epochs done')
+        """
+        run = ClassifierRun(X, y, X_val, y_val, model, loss_function, options)
+        try:
+            run.run()
+        finally:
+            self.best_model, self.stats = run.best_model, run.stats
+        return run.best_model, run.stats
 
 
 class ClassifierRun:
@@ -88,52 +185,32 @@ class ClassifierRun:
         y_val: Array,
         model: Model,
         loss_function: Callable[..., Any],
-        *,
-        native: bool,
-        reg: float,
-        learning_rate: float,
-        momentum: float,
-        learning_rate_decay: float,
-        update: str | optim.Optimizer,
-        num_epochs: int,
-        batch_size: int | None,
-        acc_frequency: int | None,
-        augment_fn: Callable[[Array], Array] | None,
-        predict_fn: Callable[[Array], Array] | None,
-        verbose: bool,
-        seed: int | None,
-        sampling: str,
-        stop_ratio: float | None,
-        n_threads: int | None,
+        options: TrainerOptions,
     ) -> None:
-        self.decay = _validate.real("learning_rate_decay", learning_rate_decay, 0)
-        self.epochs = _validate.whole("num_epochs", num_epochs, 0)
-        if acc_frequency is not None:
-            acc_frequency = _validate.whole("acc_frequency", acc_frequency, 1)
-        if stop_ratio is not None:
-            stop_ratio = _validate.real("stop_ratio", stop_ratio, 1)
+        self.decay = _validate.real("learning_rate_decay", options.learning_rate_decay, 0)
+        self.epochs = _validate.whole("num_epochs", options.num_epochs, 0)
+        self.acc_frequency = options.acc_frequency
+        if self.acc_frequency is not None:
+            self.acc_frequency = _validate.whole("acc_frequency", self.acc_frequency, 1)
+        self.stop_ratio = options.stop_ratio
+        if self.stop_ratio is not None:
+            self.stop_ratio = _validate.real("stop_ratio", self.stop_ratio, 1)
         check_function("loss_function", loss_function)
-        for name, hook in (("augment_fn", augment_fn), ("predict_fn", predict_fn)):
-            if hook is not None:
+        for name in ("augment_fn", "predict_fn"):
+            if (hook := getattr(options, name)) is not None:
                 check_function(name, hook)
-        _validate.threads(n_threads)
-        self.seed = seed_of(seed)
-        self.acc_frequency, self.stop_ratio = acc_frequency, stop_ratio
-        self.predict_fn, self.verbose = predict_fn, verbose
-        reg = _validate.real("reg", reg, 0)
-        self.optimizer = update_rule(update, learning_rate, momentum)
-        self.loop: CallableLoop | NativeLoop
-        pipeline = native_pipeline(augment_fn, X)
-        if native and (augment_fn is None or pipeline is not None):
-            self.loop = NativeLoop(model, self.optimizer, reg, pipeline, n_threads)
-        else:
-            self.loop = CallableLoop(
-                loss_function, model, self.optimizer, reg, augment_fn, n_threads
-            )
+        _validate.threads(options.n_threads)
+        self.seed = seed_of(options.seed)
+        self.predict_fn, self.verbose = options.predict_fn, options.verbose
+        reg = _validate.real("reg", options.reg, 0)
+        self.optimizer = update_rule(options.update, options.learning_rate, options.momentum)
+        self.loop = self._loop(model, loss_function, reg, X, options)
         self.model = model
         self.X, self.y = self.loop.data(X, y, ("X", "y"))
         self.X_val, self.y_val = self.loop.data(X_val, y_val, ("X_val", "y_val"))
-        self.batches = Minibatches(len(self.X), batch_size, sampling, self.seed)
+        sample = options.sample_batches if options.sample_batchs is None else options.sample_batchs
+        batch_size = options.batch_size if sample else None
+        self.batches = Minibatches(len(self.X), batch_size, options.sampling, self.seed)
         self.best_model = self.last_model = self.snapshot()
         self.stats: Stats = {
             "loss_history": [],
@@ -145,6 +222,21 @@ class ClassifierRun:
             "best_val_acc": 0.0,
             "stop_reason": "interrupted",
         }
+
+    def _loop(
+        self,
+        model: Model,
+        loss_function: Callable[..., Any],
+        reg: float,
+        X: Array,
+        options: TrainerOptions,
+    ) -> CallableLoop | NativeLoop:
+        """Native steps, where function and augmentation have them."""
+        augment_fn, threads = options.augment_fn, options.n_threads
+        pipeline = native_pipeline(augment_fn, X)
+        if loss_function is two_layer_net and (augment_fn is None or pipeline is not None):
+            return NativeLoop(model, self.optimizer, reg, pipeline, threads)
+        return CallableLoop(loss_function, model, self.optimizer, reg, augment_fn, threads)
 
     def snapshot(self) -> Model:
         return {name: p.copy() for name, p in self.loop.params.items()}
@@ -246,3 +338,47 @@ class ClassifierRun:
                 part = self.predict_fn(part)
             correct += self.loop.correct(part, y[begin : begin + EVALUATED_ROWS])
         return correct / len(X)
+
+
+class Minibatches:
+    """The rows of every step: a pure function of seed and epoch."""
+
+    def __init__(self, n: int, batch_size: int | None, sampling: str, seed: int) -> None:
+        _validate.one_of("sampling", sampling, ["replacement", "epoch"])
+        if batch_size is not None:
+            batch_size = _validate.whole("batch_size", batch_size, 1)
+        self._n, self._seed = n, seed
+        self._sampling = "all" if batch_size is None else sampling
+        self.size = n if batch_size is None else batch_size
+        # The course's floor for draws; a permutation has every row once, the last step short.
+        draws = self._sampling == "replacement"
+        self.per_epoch = max(n // self.size, 1) if draws else -(-n // self.size)
+        self._order = np.arange(self.per_epoch * self.size if draws else n)
+
+    def order(self, epoch: int) -> Array:
+        """Rows of the epoch, `size` for each step; the draws are those of `MLP.fit`."""
+        if self._sampling == "epoch":
+            stream = _core.stream_of("shuffle", 0, epoch)
+            _core.random_permutation(self._order, self._seed, stream)
+        elif self._sampling == "replacement":
+            stream = _core.stream_of("replacement", 0, epoch)
+            _core.random_integers(self._order, self._seed, stream, 0, 0, self._n)
+        return self._order
+
+
+def check_function(name: str, function: object) -> None:
+    """Refuses what cannot be called."""
+    if not callable(function):
+        raise TypeError(f"{name}: expected a function, got {_validate.describe(function)}")
+
+
+def update_rule(
+    update: str | optim.Optimizer, learning_rate: float, momentum: float
+) -> optim.Optimizer:
+    """The optimizer of that name; those with momentum take it."""
+    lr = _validate.real("learning_rate", learning_rate, 0)
+    rho = _validate.real("momentum", momentum, 0)
+    optimizer = optim.get(update, lr, argument="update")
+    if isinstance(update, str) and isinstance(optimizer, optim.Momentum):
+        return type(optimizer)(lr, rho=rho)
+    return optimizer

@@ -2,37 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
 
-from fanin import _core, _validate, initializers, losses
+from fanin import _core, _validate, checkpoint, initializers, losses
+from fanin._core import TrainingData
+from fanin._typing import Array, PathLike, takes
+from fanin._validate import one_of
+from fanin.callbacks import History
 from fanin.layers.dense import ACTIVATIONS
-from fanin.layers.options import Dropping
-from fanin.network.inputs import Entry
-from fanin.network.passes import Passes
-from fanin.network.saving import Saving
+from fanin.layers.options import DropoutOptions
+from fanin.network import passes
+from fanin.network.images import mean_over_views, test_time_pipelines
+from fanin.network.inputs import Inputs
+from fanin.network.options import FitOptions
+from fanin.network.saving import inputs_from_state, inputs_to_state
 from fanin.preprocessing import Preprocess
+from fanin.preprocessing.base import Transformer
 from fanin.random import package_generator
-from fanin.training import fit
 
-if TYPE_CHECKING:
-    from fanin.augment import Compose
-    from fanin.augment.mixing import Mix
-    from fanin.callbacks import Callback, History
+if TYPE_CHECKING:  # they are rare, and their import takes a while
+    from fanin.augment import Compose, Transform
     from fanin.diagnostics import ActivationReport
-    from fanin.optim import Optimizer
-    from fanin.schedules import Schedule
 
 __all__ = ["MLP"]
 
-Array = npt.NDArray[Any]
+
+class Trainer(Protocol):
+    """What trains a network: `fanin.training`."""
+
+    def __call__(self, net: MLP, X: Array, y: Array, options: FitOptions) -> History:
+        """As `MLP.fit`."""
 
 
-class MLP(Passes, Saving):
+class MLP:
     """A multilayer perceptron that trains in compiled code.
 
     Parameters
@@ -76,6 +84,12 @@ class MLP(Passes, Saving):
         As given; activation, keep and drop_connect as lists, one each hidden layer.
     history : History or None
         Of the last `fit`.
+    inputs : Inputs
+        How data enter: preprocessing, fitted; `preprocess` shows it.
+    engine : Engine32 or Engine64
+        The compiled network, which has the parameters and takes what `prepare` gives.
+    arena : ndarray
+        All parameters in one flat array, whose views are in `params`.
 
     Examples
     --------
@@ -88,13 +102,15 @@ class MLP(Passes, Saving):
     True
     """
 
+    trainer: ClassVar[Trainer]  # fanin.training, which stands above and imports this, sets it
+
     def __init__(
         self,
         dims: Sequence[int],
         *,
         activation: str | Sequence[str] = "relu",
-        init: str = "kaiming",
-        output_init: str | None = "small_random",
+        init: str | Callable[..., Array] = "kaiming",
+        output_init: str | Callable[..., Array] | None = "small_random",
         loss: str = "softmax",
         keep: float | Sequence[float] = 1.0,
         dropout_mode: str = "inverted",
@@ -104,48 +120,20 @@ class MLP(Passes, Saving):
         dtype: npt.DTypeLike = "float32",
         seed: int = 0,
     ) -> None:
-        dropping = {
-            "keep": keep,
-            "dropout_mode": dropout_mode,
-            "drop_connect": drop_connect,
-            "drop_connect_mask": drop_connect_mask,
-            "drop_connect_inference": drop_connect_inference,
-        }
-        hidden = initializers.get(init)
-        output = hidden if output_init is None else initializers.get(output_init, "output_init")
-        self._configure(dims, activation, init, output_init, loss, dtype, seed, **dropping)
-        for layer in range(len(self.dims) - 1):
-            initialize = output if layer == len(self.dims) - 2 else hidden
-            rng = package_generator(self.seed, "init", layer)
-            weights = self.params[f"W{layer + 1}"]
-            initialize(weights.shape, rng=rng, dtype=self.dtype, out=weights)
-
-    def _configure(
-        self,
-        dims: Sequence[int],
-        activation: str | Sequence[str],
-        init: str,
-        output_init: str | None,
-        loss: str,
-        dtype: npt.DTypeLike,
-        seed: int,
-        **dropping: Any,
-    ) -> None:
-        """All but the values of the weights, which are zero here."""
-        _validate.sequence("dims", dims, "a list of widths")
-        if len(dims) < 2:
-            raise ValueError(f"dims: expected at least an input and an output width, got {dims!r}")
-        self.dims = [_validate.whole("dims", d, 1, 2**31 - 1) for d in dims]
-        hidden = len(self.dims) - 2
-        size = sum((d + 1) * h for d, h in pairwise(self.dims))
-        if size > 2**34:
-            raise ValueError(f"dims: expected at most 2**34 parameters, got {size}")
-        self.activation: list[str] = _validate.per_layer(
-            "activation", activation, hidden, lambda name, a: _validate.one_of(name, a, ACTIVATIONS)
+        hidden_init = initializers.get(init)
+        last_init = (
+            hidden_init if output_init is None else initializers.get(output_init, "output_init")
         )
-        self._dropping = Dropping.of(hidden, **dropping)
-        self.keep, self.drop_connect = self._dropping.keep, self._dropping.drop_connect
-        self.loss_name = _validate.one_of("loss", loss, losses.NAMES)
+        self.dims = _checked_dims(dims)
+        n_hidden = len(self.dims) - 2
+        self.activation: list[str] = _validate.per_layer(
+            "activation", activation, n_hidden, lambda name, a: one_of(name, a, ACTIVATIONS)
+        )
+        self._dropout = DropoutOptions.checked(
+            n_hidden, keep, dropout_mode, drop_connect, drop_connect_mask, drop_connect_inference
+        )
+        self.keep, self.drop_connect = self._dropout.keep, self._dropout.drop_connect
+        self.loss_name = one_of("loss", loss, losses.NAMES)
         self.dtype = _validate.float_dtype("dtype", dtype)
         self.seed = _validate.whole("seed", seed, 0, 2**64 - 1)
         # A function's name is kept for the record: a saved network is never initialised again.
@@ -156,18 +144,36 @@ class MLP(Passes, Saving):
         self.stop_reason = ""
         self.epochs_done = 0
         self.steps_done = 0
-        self._entry = Entry()
-        codes = [ACTIVATIONS.index(a) for a in [*self.activation, "identity"]]
-        keeps = [*self.keep, 1.0], [*self.drop_connect, 1.0]
-        specs = list(zip(self.dims[:-1], self.dims[1:], codes, *keeps, strict=True))
-        engine = _core.Engine32 if self.dtype == np.float32 else _core.Engine64
-        self._engine = engine(specs, losses.NAMES.index(self.loss_name), *self._dropping.flags())
-        self._arena: Array = self._engine.parameters
-        self.params = self._views(self._arena)
+        self.inputs = Inputs.plain(self.dims[0], self.dtype)
+        self.engine = self._new_engine()
+        self.arena: Array = self.engine.parameters
+        self.params = self._views(self.arena)
+        for layer in range(n_hidden + 1):
+            initialize = hidden_init if layer < n_hidden else last_init
+            rng = package_generator(self.seed, "init", layer)
+            weights = self.params[f"W{layer + 1}"]
+            initialize(weights.shape, rng=rng, dtype=self.dtype, out=weights)
+
+    def _new_engine(self) -> passes.Engine:
+        """The compiled network, all parameters zero."""
+        layers = [
+            _core.Layer(d, h, activation, keep=keep, keep_weights=keep_weights)
+            for d, h, activation, keep, keep_weights in zip(
+                self.dims[:-1],
+                self.dims[1:],
+                [*self.activation, "identity"],
+                [*self.keep, 1.0],
+                [*self.drop_connect, 1.0],
+                strict=True,
+            )
+        ]
+        kind = _core.Engine32 if self.dtype == np.float32 else _core.Engine64
+        vanilla, row_masks, moments = self._dropout.flags()
+        return kind(layers, self.loss_name, vanilla=vanilla, row_masks=row_masks, moments=moments)
 
     def _views(self, arena: Array) -> dict[str, Array]:
         views: dict[str, Array] = {}
-        for layer, (w, b) in enumerate(self._engine.offsets):
+        for layer, (w, b) in enumerate(self.engine.offsets):
             d, h = self.dims[layer : layer + 2]
             views[f"W{layer + 1}"] = arena[w : w + d * h].reshape(d, h)
             views[f"b{layer + 1}"] = arena[b : b + h]
@@ -186,39 +192,137 @@ class MLP(Passes, Saving):
 
     def get_parameters(self) -> Array:
         """A copy of the arena: all parameters in one flat array."""
-        return self._arena.copy()
+        return self.arena.copy()
 
     def set_parameters(self, parameters: Array) -> None:
         """Puts back what `get_parameters` gave."""
         parameters = _validate.plain_array("parameters", parameters)
-        if parameters.shape != self._arena.shape or parameters.dtype != self.dtype:
+        if parameters.shape != self.arena.shape or parameters.dtype != self.dtype:
             raise ValueError(
-                f"parameters: expected shape {self._arena.shape} {self.dtype}, "
+                f"parameters: expected shape {self.arena.shape} {self.dtype}, "
                 f"got {_validate.describe(parameters)}"
             )
-        np.copyto(self._arena, parameters)
+        np.copyto(self.arena, parameters)
 
-    def fit(
+    def config(self) -> dict[str, Any]:
+        """What makes a network of this shape: the arguments of the constructor."""
+        return {
+            "dims": self.dims,
+            "activation": self.activation,
+            "init": self.init,
+            "output_init": self.output_init,
+            "loss": self.loss_name,
+            **self._dropout.config(),
+            "dtype": self.dtype.name,
+            "seed": self.seed,
+        }
+
+    # Data
+
+    @property
+    def preprocess(self) -> list[Transformer] | tuple[Array, Array] | None:
+        """How data enter: fitted transformers, or (mean, scale), or None; read only."""
+        inputs = self.inputs
+        if inputs.steps:
+            return list(inputs.steps)
+        return None if inputs.mean is None or inputs.scale is None else (inputs.mean, inputs.scale)
+
+    def set_preprocess(self, preprocess: Preprocess | None, X: Array) -> None:
+        """Fixes how data enters the network, as `fit` does with its argument of that name.
+
+        Parameters
+        ----------
+        preprocess : transformer, list of transformers, "standardize", (mean, scale) or None
+            Transformers of `fanin.preprocessing` go one after the other over the data as they are
+            (uint8: 0 to 255); ``dims[0]`` is the width after them. Copies are fitted on X, as
+            scikit-learn's GridSearchCV does it, and yours stay as they are; one that is already
+            fitted is taken as it is. "standardize" takes mean and standard deviation of X's
+            columns. (mean, scale), numbers or one value a column, gives ``(x - mean) * scale``.
+            None leaves what was set before.
+        X : ndarray of shape (N, D) or (N, ...)
+            The training data.
+
+        Notes
+        -----
+        `ZeroCenter` and `Normalize`, "standardize" and (mean, scale) are one subtraction and one
+        product in the native loop, whose mean has the digits of the data's type or, with uint8, of
+        the network's: no float copy of the data is made. `PCA` and `Whiten` make one, of the width
+        after them, in each fit and evaluation; prediction goes in blocks. With steps before them,
+        they take another of the data's width while they are fitted. Their eigenvectors are LAPACK's
+        and may differ between machines; a saved network carries them, and gives the same bits.
+
+        Examples
+        --------
+        >>> import fanin
+        >>> from fanin.preprocessing import PCA, Normalize
+        >>> (X, y), _ = fanin.datasets.load("digits")
+        >>> net = fanin.MLP([20, 32, 10])
+        >>> net.set_preprocess([Normalize(), PCA(20)], X)
+        >>> net.preprocess
+        [Normalize(), PCA(n_components=20)]
+        >>> net.scores(X).shape[1]
+        10
+        """
+        requested = self.inputs.requested(preprocess, X)
+        self.inputs, _ = requested.fit(self.check_data(X, inputs=requested))
+
+    def prepare(
         self,
         X: Array,
-        y: Array,
+        y: Array | None = None,
         *,
-        validation_data: tuple[Array, Array] | None = None,
-        epochs: int = 10,
-        batch_size: int | str | None = "auto",
-        optimizer: str | Optimizer = "adam",
-        reg: float = 0.0,
-        schedule: str | Schedule | None = None,
         sample_weight: Array | None = None,
-        preprocess: Preprocess | None = None,
-        augment: Compose | None = None,
-        mix: Mix | None = None,
-        sampling: str = "epoch",
-        clip_norm: float | None = None,
-        callbacks: Sequence[Callback] = (),
-        progress: bool = True,
         n_threads: int | None = None,
-    ) -> History:
+    ) -> TrainingData:
+        """Data as the native loop takes them: checked, then through the transformers.
+
+        Parameters
+        ----------
+        X : ndarray of shape (N, D) or (N, ...)
+        y : ndarray, optional
+            Labels (N,), or soft labels / values (N, C).
+        sample_weight : ndarray of shape (N,), optional
+        n_threads : int, optional
+
+        Returns
+        -------
+        TrainingData
+            ``X`` (N, dims[0]), ``mean`` and ``scale``, by which rows enter the first layer as
+            ``(X - mean) * scale``, ``labels`` or ``soft``, ``weights``; each None where it is not.
+
+        Examples
+        --------
+        >>> net = fanin.MLP([2, 3])
+        >>> data = net.prepare(np.zeros((4, 2), np.uint8), np.arange(4) % 3)
+        >>> data.X.dtype, data.scale, data.labels
+        (dtype('uint8'), array([0.00392157]), array([0, 1, 2, 0], dtype=int32))
+        """
+        return self.inputs.transform(self.check_data(X, y, sample_weight), n_threads)
+
+    def check_data(
+        self,
+        X: Array,
+        y: Array | None = None,
+        sample_weight: Array | None = None,
+        *,
+        inputs: Inputs | None = None,
+        columns: int | None = None,
+        names: tuple[str, str] = ("X", "y"),
+    ) -> TrainingData:
+        """The first half of `prepare`: data before any transformer, of ``inputs`` or of our own."""
+        rows = (self.inputs if inputs is None else inputs).rows(X, names[0], columns)
+        labels = soft = None
+        if y is not None:
+            labels, soft = losses.targets(
+                names[1], y, len(rows), self.dims[-1], self.loss_name, self.dtype
+            )
+        weights = _validate.weights(sample_weight, len(rows), self.dtype)
+        return TrainingData(rows, None, None, labels, soft, weights)
+
+    # Training
+
+    @takes(FitOptions)
+    def fit(self, X: Array, y: Array, options: FitOptions) -> History:
         """Trains from where the network stands.
 
         Parameters
@@ -229,45 +333,7 @@ class MLP(Passes, Saving):
             otherwise.
         y : ndarray
             Labels (N,) in 0 .. C-1, or soft labels / values (N, C).
-        validation_data : (X, y), optional
-            Evaluated at the end of each epoch.
-        epochs : int
-        batch_size : int or None
-            Rows of a step, by default 128 or all N where there are fewer; the last step of an epoch
-            takes what is left. None takes all N.
-        optimizer : str or Optimizer
-            A name of `fanin.optim`, at its default learning rate, or an object, which keeps its
-            state from fit to fit.
-        reg : float
-            L2: adds ``0.5 * reg * sum(W * W)`` over weights, not biases, to the loss.
-        schedule : str, Schedule or None
-            Of the learning rate, `fanin.schedules`.
-        sample_weight : ndarray of shape (N,), optional
-            Weighs the loss: sum(w * l) / sum(w) over each step. Accuracies count rows.
-        preprocess : transformer, list of transformers, "standardize", (mean, scale) or None
-            Fitted on X, kept and saved with the network and applied wherever data enters, such as
-            ``[Normalize(), PCA(50)]``: see `set_preprocess`.
-        augment : Compose, optional
-            A pipeline of `fanin.augment`, run on the images of each minibatch inside the native
-            loop: X is (N, H, W[, C]), uint8 or float32, and what comes out has the network's width,
-            X's dtype and X's units, so that `preprocess`, fitted on X, applies to it (PCA and
-            Whiten do not go with it, nor Normalize in the pipeline). A row is the sample of its
-            number in the epoch `epochs_done`: the same bits as ``augment(X[rows], indices=rows,
-            epoch=epochs_done)``. Validation data stay as they are.
-        mix : Mixup or CutMix, optional
-            Mixes each row of a minibatch, after `augment`, with the one before it, and their
-            labels to soft ones, as ``Compose([*augment.transforms, mix], augment.seed)`` does;
-            without `augment` the draws are of the network's seed, and Mixup takes X of any shape.
-            The accuracy in training is that of the label with the greater share. Not with
-            `sample_weight`.
-        sampling : {"epoch", "replacement"}
-            A fresh permutation each epoch, or draws with replacement (the course's).
-        clip_norm : float, optional
-            Scales the loss's gradient (before L2) down to this norm where it is longer.
-        callbacks : sequence of Callback
-        progress : bool
-            A progress bar on stderr.
-        n_threads : int, optional
+        {options}
 
         Returns
         -------
@@ -285,34 +351,138 @@ class MLP(Passes, Saving):
         DivergenceWarning
             Where the loss stops being finite: the parameters of the last good epoch are put back.
         """
-        return fit.fit(
-            self,
-            X,
-            y,
-            validation_data=validation_data,
-            epochs=epochs,
-            batch_size=batch_size,
-            optimizer=optimizer,
-            reg=reg,
-            schedule=schedule,
-            sample_weight=sample_weight,
-            preprocess=preprocess,
-            augment=augment,
-            mix=mix,
-            sampling=sampling,
-            clip_norm=clip_norm,
-            callbacks=callbacks,
-            progress=progress,
-            n_threads=n_threads,
-        )
+        return type(self).trainer(self, X, y, options)
 
-    def activation_report(
+    # Passes
+
+    def scores(self, X: Array, *, n_threads: int | None = None) -> Array:
+        """Outputs of the last layer, (N, C). Each row's bits are independent of the other rows."""
+        blocks = self.inputs.blocks(self.inputs.rows(X), n_threads)
+        return passes.scores(self.engine, blocks, n_threads)
+
+    def predict(
         self,
         X: Array,
-        y: Array | None = None,
         *,
-        bins: int = 30,
+        tta: Compose | Transform | Sequence[Compose | Transform] | None = None,
         n_threads: int | None = None,
+    ) -> Array:
+        """Labels (N,), the first of the largest scores; with loss "mse" the scores themselves.
+
+        With `tta`, of the mean of probabilities, or of scores where the loss is not "softmax".
+        """
+        if tta is None:
+            scores = self.scores(X, n_threads=n_threads)
+        elif self.loss_name == "softmax":
+            scores = self.predict_proba(X, tta=tta, n_threads=n_threads)
+        else:
+            scores = self._over_views(X, tta, self.scores, n_threads)
+        return scores if self.loss_name == "mse" else scores.argmax(axis=1)
+
+    def predict_proba(
+        self,
+        X: Array,
+        *,
+        tta: Compose | Transform | Sequence[Compose | Transform] | None = None,
+        n_threads: int | None = None,
+    ) -> Array:
+        """Probabilities (N, C): softmax of the scores. Only with loss "softmax".
+
+        Parameters
+        ----------
+        X : ndarray of shape (N, D) or (N, ...); with `tta` images (N, H, W[, C])
+        tta : Compose, transform, or a list of these, optional
+            Test-time augmentation: the mean of the probabilities over all views of each image, of
+            which `fanin.augment.FiveCrop` makes 5, `TenCrop` 10, any other pipeline 1. Of a list,
+            pipeline i draws as for sample (row of X) in epoch i: ``[aug] * 8`` gives eight draws.
+            The image as it is, is no view unless ``Compose([])`` is in the list. Views have the
+            network's size and X's units.
+
+        Examples
+        --------
+        >>> from fanin.augment import Compose, HorizontalFlip
+        >>> net, X = fanin.MLP([64, 10]), np.zeros((5, 8, 8), np.uint8)
+        >>> net.predict_proba(X, tta=[Compose([]), HorizontalFlip(p=1)]).shape
+        (5, 10)
+        """
+        if self.loss_name != "softmax":
+            raise ValueError(f"predict_proba: expected loss='softmax', this is {self.loss_name!r}")
+        if tta is not None:
+            return self._over_views(X, tta, self.predict_proba, n_threads)
+        return losses.softmax(self.scores(X, n_threads=n_threads), n_threads=n_threads)
+
+    def _over_views(
+        self, X: Array, tta: Any, outputs: Callable[..., Array], n_threads: int | None
+    ) -> Array:
+        """The mean of outputs over the views of each image."""
+        return mean_over_views(
+            test_time_pipelines(tta),
+            X,
+            self.inputs.columns,
+            lambda rows: outputs(rows, n_threads=n_threads),
+            n_threads,
+        )
+
+    def evaluate(
+        self,
+        X: Array,
+        y: Array,
+        *,
+        sample_weight: Array | None = None,
+        n_threads: int | None = None,
+    ) -> dict[str, float]:
+        """``{"loss": ..., "accuracy": ...}`` without dropout and L2; accuracy for labels."""
+        y = _validate.plain_array("y", y)
+        data = self.prepare(X, y, sample_weight=sample_weight, n_threads=n_threads)
+        return passes.evaluate(self.engine, data, n_threads)
+
+    def loss(self, X: Array, y: Array, *, reg: float = 0.0) -> float:
+        """Mean loss over the rows, plus ``0.5 * reg * sum(W * W)`` over the weights."""
+        penalty = sum(
+            float(np.sum(np.square(p, dtype=np.float64)))
+            for name, p in self.params.items()
+            if name.startswith("W")
+        )
+        return self.evaluate(X, y)["loss"] + 0.5 * _validate.real("reg", reg, 0) * penalty
+
+    def loss_and_grads(
+        self,
+        X: Array,
+        y: Array,
+        *,
+        reg: float = 0.0,
+        sample_weight: Array | None = None,
+        dropout_step: int | None = None,
+        n_threads: int | None = None,
+    ) -> tuple[float, dict[str, Array]]:
+        """The loss with L2 and its gradient over every parameter.
+
+        Parameters
+        ----------
+        dropout_step : int, optional
+            Applies the masks (dropout's and DropConnect's) of that step of training; without it
+            there are none, and `drop_connect_inference` is the mean.
+
+        Returns
+        -------
+        loss : float
+        grads : dict of str to ndarray
+            Named and shaped as `params`.
+        """
+        y = _validate.plain_array("y", y)
+        if dropout_step is not None:
+            dropout_step = _validate.whole("dropout_step", dropout_step, 0)
+        loss, gradient = self.engine.gradient(
+            self.prepare(X, y, sample_weight=sample_weight, n_threads=n_threads),
+            l2=_validate.real("reg", reg, 0),
+            seed=self.seed,
+            dropout_step=dropout_step,
+            n_threads=_validate.threads(n_threads),
+        )
+        return loss, self._views(gradient)
+
+    def activation_report(
+        self, X: Array, y: Array | None = None, *, bins: int = 30, n_threads: int | None = None
     ) -> ActivationReport:
         """How activations, and gradients where y is given, spread through the layers.
 
@@ -329,15 +499,75 @@ class MLP(Passes, Saving):
 
         return diagnostics.activation_report(self, X, y, bins=bins, n_threads=n_threads)
 
-    def config(self) -> dict[str, Any]:
-        """What makes a network of this shape: the arguments of the constructor."""
-        return {
-            "dims": self.dims,
-            "activation": self.activation,
-            "init": self.init,
-            "output_init": self.output_init,
-            "loss": self.loss_name,
-            **self._dropping.config(),
-            "dtype": self.dtype.name,
-            "seed": self.seed,
-        }
+    # Files and copies
+
+    def __getstate__(self) -> dict[str, Any]:
+        steps, arrays = inputs_to_state(self.inputs)
+        arrays |= {"parameters": self.get_parameters()}
+        counters = {"epochs_done": self.epochs_done, "steps_done": self.steps_done}
+        header = {"config": self.config(), "counters": counters, "preprocess": steps}
+        return header | {"arrays": arrays}
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        arrays = state["arrays"]
+        d = state["config"]["dims"]
+        parameters = _validate.plain_array("parameters", arrays["parameters"])
+        if parameters.size < sum((d + 1) * h for d, h in pairwise(d)):
+            raise ValueError(f"parameters: expected those of {d}, got {parameters.size} numbers")
+        config = state["config"]
+        MLP.__init__(self, **(config | {"init": _no_init, "output_init": None}))
+        self.init, self.output_init = config["init"], config["output_init"]
+        self.set_parameters(parameters)
+        steps = state.get("preprocess", [])  # files from before there were any lack it
+        self.inputs = inputs_from_state(steps, arrays, self.dims[0], self.dtype)
+        self.epochs_done = int(state["counters"]["epochs_done"])
+        self.steps_done = int(state["counters"]["steps_done"])
+
+    def copy(self) -> Self:
+        """An independent network at the same point of its training."""
+        twin = type(self).__new__(type(self))
+        twin.__setstate__(self.__getstate__())
+        return twin
+
+    def save(self, path: PathLike) -> None:
+        """Writes configuration, preprocessing and parameters to one file, or leaves the old one.
+
+        The file is an ``.npz`` archive, whatever its extension, with a JSON header and a checksum
+        of each array. It is written beside the target, synced and then renamed.
+        """
+        state = self.__getstate__()
+        arrays = state.pop("arrays")
+        checkpoint.save_archive(path, state | {"kind": "network"}, arrays)
+
+    @classmethod
+    def load(cls, path: PathLike) -> Self:
+        """Reads what `save` wrote. It never runs code from the file.
+
+        Raises
+        ------
+        ValueError
+            For a file that is damaged, foreign or of a later format, with the path and the reason.
+        """
+        header, arrays = checkpoint.load_archive(path, kind="network")
+        net = cls.__new__(cls)
+        try:
+            net.__setstate__(dict(header) | {"arrays": arrays})
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"{os.fspath(path)}: not a usable network: {error}") from None
+        return net
+
+
+def _checked_dims(dims: Sequence[int]) -> list[int]:
+    _validate.sequence("dims", dims, "a list of widths")
+    if len(dims) < 2:
+        raise ValueError(f"dims: expected at least an input and an output width, got {dims!r}")
+    widths = [_validate.whole("dims", d, 1, 2**31 - 1) for d in dims]
+    size = sum((d + 1) * h for d, h in pairwise(widths))
+    if size > 2**34:
+        raise ValueError(f"dims: expected at most 2**34 parameters, got {size}")
+    return widths
+
+
+def _no_init(shape: object, *, rng: object, dtype: object, out: Array) -> Array:  # noqa: ARG001
+    """Leaves the parameters to whoever restores a network."""
+    return out

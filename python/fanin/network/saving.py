@@ -1,96 +1,63 @@
-"""A network as data: for files, for pickling between processes, for copies."""
+"""How data enter a network, as a file holds it: a JSON list of the steps, and arrays."""
 
 from __future__ import annotations
 
-import os
-from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from itertools import pairwise
-from typing import Any, Self
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from fanin import _validate, checkpoint
-from fanin.network.inputs import Entry
+from fanin._typing import Array
+from fanin._validate import one_of, whole
+from fanin.network.inputs import KINDS, Inputs
+from fanin.preprocessing.base import Transformer, stored_array
 
-Array = npt.NDArray[Any]
+
+def inputs_to_state(inputs: Inputs) -> tuple[list[dict[str, Any]], dict[str, Array]]:
+    """For a file."""
+    if not inputs.steps:
+        given = {"mean": inputs.mean, "scale": inputs.scale}
+        return [], {name: value for name, value in given.items() if value is not None}
+    header: list[dict[str, Any]] = []
+    arrays: dict[str, Array] = {}
+    for i, step in enumerate(inputs.steps):
+        params = {
+            name: value.item() if isinstance(value, np.generic) else value
+            for name, value in step.get_params().items()
+        }
+        facts = {"rows": step.n_samples_seen_, "columns": step.n_features_in_}
+        header.append({"name": type(step).__name__, "params": params, **facts})
+        arrays |= {f"step{i}.{name}": array for name, array in step.state_arrays().items()}
+    return header, arrays
 
 
-class Saving(ABC):
-    """What `MLP` has of it."""
-
-    dims: list[int]
-    epochs_done: int
-    steps_done: int
-    dtype: np.dtype[Any]
-    _entry: Entry
-
-    @abstractmethod
-    def config(self) -> dict[str, Any]:
-        """What makes a network of this shape: the arguments of the constructor."""
-
-    @abstractmethod
-    def _configure(self, *args: Any, **kwargs: Any) -> None:
-        """All of the constructor but the values of the weights."""
-
-    @abstractmethod
-    def get_parameters(self) -> Array:
-        """A copy of all parameters in one flat array."""
-
-    @abstractmethod
-    def set_parameters(self, parameters: Array) -> None:
-        """Puts back what `get_parameters` gave."""
-
-    def __getstate__(self) -> dict[str, Any]:
-        steps, arrays = self._entry.stored()
-        arrays |= {"parameters": self.get_parameters()}
-        counters = {"epochs_done": self.epochs_done, "steps_done": self.steps_done}
-        header = {"config": self.config(), "counters": counters, "preprocess": steps}
-        return header | {"arrays": arrays}
-
-    def __setstate__(self, state: Mapping[str, Any]) -> None:
-        arrays = state["arrays"]
-        d = state["config"]["dims"]
-        parameters = _validate.plain_array("parameters", arrays["parameters"])
-        if parameters.size < sum((d + 1) * h for d, h in pairwise(d)):
-            raise ValueError(f"parameters: expected those of {d}, got {parameters.size} numbers")
-        self._configure(**state["config"])
-        self.set_parameters(parameters)
-        steps = state.get("preprocess", [])  # files from before there were any lack it
-        self._entry = Entry.restored(steps, arrays, self.dims[0], self.dtype)
-        self.epochs_done = int(state["counters"]["epochs_done"])
-        self.steps_done = int(state["counters"]["steps_done"])
-
-    def copy(self) -> Self:
-        """An independent network at the same point of its training."""
-        twin = type(self).__new__(type(self))
-        twin.__setstate__(self.__getstate__())
-        return twin
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Writes configuration, preprocessing and parameters to one file, or leaves the old one.
-
-        The file is an ``.npz`` archive, whatever its extension, with a JSON header and a checksum
-        of each array. It is written beside the target, synced and then renamed.
-        """
-        state = self.__getstate__()
-        arrays = state.pop("arrays")
-        checkpoint.save_archive(path, state | {"kind": "network"}, arrays)
-
-    @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Self:
-        """Reads what `save` wrote. It never runs code from the file.
-
-        Raises
-        ------
-        ValueError
-            For a file that is damaged, foreign or of a later format, with the path and the reason.
-        """
-        header, arrays = checkpoint.load_archive(path, kind="network")
-        net = cls.__new__(cls)
-        try:
-            net.__setstate__(dict(header) | {"arrays": arrays})
-        except (KeyError, TypeError, ValueError) as error:
-            raise ValueError(f"{os.fspath(path)}: not a usable network: {error}") from None
-        return net
+def inputs_from_state(
+    header: Sequence[Mapping[str, Any]],
+    arrays: Mapping[str, Array],
+    width: int,
+    dtype: np.dtype[Any],
+) -> Inputs:
+    """What `inputs_to_state` gave, checked, for a network of that width and dtype."""
+    steps: list[Transformer] = []
+    for i, item in enumerate(header):
+        step = KINDS[one_of("step", item["name"], KINDS)](**item["params"])
+        prefix = f"step{i}."
+        own = {n.removeprefix(prefix): a for n, a in arrays.items() if n.startswith(prefix)}
+        rows, columns = whole("rows", item["rows"], 1), whole("columns", item["columns"], 1)
+        step.load_state_arrays(own, rows, columns)
+        if steps and steps[-1].n_features_out_ != step.n_features_in_:
+            raise ValueError(f"{prefix}columns: expected {steps[-1].n_features_out_}")
+        steps.append(step)
+    if steps:
+        if steps[-1].n_features_out_ != width:
+            raise ValueError(f"steps: expected {width} columns after the last")
+        return Inputs.of(steps, width, dtype)
+    if ("mean" in arrays) != ("scale" in arrays):
+        raise ValueError("mean, scale: expected both or neither")
+    if "mean" not in arrays:
+        return Inputs.plain(width, dtype)
+    shape = arrays["mean"].shape
+    if shape not in ((1,), (width,)):
+        raise ValueError(f"mean: expected 1 or {width} values, got {shape}")
+    mean, scale = (stored_array(name, arrays[name], shape) for name in ("mean", "scale"))
+    return Inputs(width, dtype, width, (), mean, scale)

@@ -1,8 +1,8 @@
-"""Optimizers: from the lecture's SGD to Adam, one pass over the parameters each.
+"""Optimizers, from the lecture's SGD to Lion; a step is one pass over the parameters.
 
 ``opt.step(params, grads)`` updates arrays, or dicts of arrays, in place; `fanin.MLP.fit` takes the
 same objects. In the formulas x are the parameters, g their gradient, t the step from 1; states
-begin at zero. Weight decay is decoupled where a rule has it; L2 belongs to the loss, as in the
+start at zero. Weight decay, where there is any, is decoupled; L2 belongs to the loss, as in the
 lecture (``reg=`` of `fit`, or ``g + reg * x`` by hand).
 
 >>> import numpy as np

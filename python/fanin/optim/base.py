@@ -1,4 +1,4 @@
-"""What all optimizers share: hyperparameters, states, checks, saving."""
+"""The base class of optimizers: hyperparameters, states, checks, saving."""
 
 from __future__ import annotations
 
@@ -6,12 +6,11 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
-import numpy.typing as npt
 
 from fanin import _core
+from fanin._typing import Array
 from fanin._validate import describe, plain_array, real, threads
 
-Array = npt.NDArray[Any]
 Arrays = Array | Mapping[str, Array]
 Layout = tuple[tuple[int, ...], np.dtype[Any]]
 
@@ -19,7 +18,7 @@ _AVERAGES = ("rho", "alpha", "beta1", "beta2")
 
 
 class Optimizer:
-    """Base of all optimizers; not to be made itself.
+    """Base class of optimizers.
 
     Attributes
     ----------
@@ -32,7 +31,9 @@ class Optimizer:
     n_states : int
         Arrays of state kept for each array of parameters.
     hyperparameters : dict
-        All but the learning rate; they are fixed when the object is made.
+        All but the learning rate, fixed when the object is made.
+    rule : _core.Rule
+        The update as the core takes it, with its clock.
     """
 
     name: ClassVar[str]
@@ -43,7 +44,7 @@ class Optimizer:
         self.lr = lr
         self._hyperparameters = {k: _checked(k, v) for k, v in hyperparameters.items()}
         self._states: dict[str, list[Array]] = {}
-        self._rule = self._new_rule()
+        self.rule = self._new_rule()
 
     def _new_rule(self) -> _core.Rule:
         values: dict[str, Any] = dict(self._hyperparameters)
@@ -63,12 +64,12 @@ class Optimizer:
     @property
     def t(self) -> int:
         """Steps taken."""
-        return self._rule.t
+        return self.rule.t
 
     @property
     def n_states(self) -> int:
         """Arrays of state kept for each array of parameters."""
-        return self._rule.n_states
+        return self.rule.n_states
 
     @property
     def hyperparameters(self) -> dict[str, float | None]:
@@ -85,27 +86,27 @@ class Optimizer:
         Parameters
         ----------
         params : ndarray or dict of str to ndarray
-            float32 or float64, C-contiguous, writable. All calls must give the same keys, shapes
-            and dtypes, since the states belong to them.
+            float32 or float64, C-contiguous, writable. Keys, shapes and dtypes must be the same in
+            all calls, since the states belong to them.
         grads : ndarray or dict of str to ndarray
-            The gradients, alike. They are not changed.
+            The gradients, with the same keys, shapes and dtypes. They are not changed.
         n_threads : int, optional
             The result does not depend on it.
 
         Raises
         ------
         ValueError, TypeError
-            Where the two do not fit each other or earlier steps. Nothing has been changed then.
+            Where they do not fit each other, or earlier steps. Nothing has been changed then.
         """
         numbers = self._lr, 0.0, 1.0, threads(n_threads)
-        if self._rule.step(params, grads, self._states, *numbers):
+        if self.rule.step(params, grads, self._states, *numbers):
             return
         # The first step, another mapping than a dict, or something wrong.
         p, g = named_arrays("params", params), named_arrays("grads", grads)
         if p.keys() != g.keys():
             raise ValueError(f"grads: expected the keys of params ({_keys(p)}), got {_keys(g)}")
         states = self._states_for({k: (a.shape, a.dtype) for k, a in p.items()}, "params")
-        if not self._rule.step(p, g, states, *numbers):
+        if not self.rule.step(p, g, states, *numbers):
             raise ValueError("state: expected arrays like those of params; load one that fits")
         self._states = states
 
@@ -130,13 +131,13 @@ class Optimizer:
                 )
         return self._states
 
-    def _arena_states(self, size: int, dtype: np.dtype[Any]) -> list[Array]:
+    def arena_states(self, size: int, dtype: np.dtype[Any]) -> list[Array]:
         """The states of a network whose parameters are one flat array."""
         self._states = self._states_for({"": ((size,), np.dtype(dtype))}, "optimizer")
         return self._states[""]
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything that the next step depends on: a copy, for `load_state_dict`.
+        """A copy of everything that the next step depends on, for `load_state_dict`.
 
         Keys: name, lr, hyperparameters, clock (the count of steps and running products, a dict of
         numbers), states (a list of arrays for each key of params; the key "" for a single array).
@@ -145,12 +146,12 @@ class Optimizer:
             "name": self.name,
             "lr": self.lr,
             "hyperparameters": self.hyperparameters,
-            "clock": self._rule.state,
+            "clock": self.rule.state,
             "states": {k: [s.copy() for s in held] for k, held in self._states.items()},
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Puts back what `state_dict` gave: all later steps are the same, bit for bit."""
+        """Takes back what `state_dict` gave: all later steps are the same, bit for bit."""
         expected = ("name", "lr", "hyperparameters", "clock", "states")
         missing = [k for k in expected if k not in state]
         if missing:
@@ -172,8 +173,8 @@ class Optimizer:
             raise ValueError(f"state: expected {self.n_states} arrays for each key of states")
         self.lr = state["lr"]
         self._hyperparameters = {k: _checked(k, v) for k, v in state["hyperparameters"].items()}
-        self._rule = self._new_rule()
-        self._rule.state = dict(state["clock"])
+        self.rule = self._new_rule()
+        self.rule.state = dict(state["clock"])
         self._states = states
 
 
@@ -187,7 +188,7 @@ def _checked(name: str, value: float | None) -> float | None:
 
 
 def named_arrays(name: str, arrays: object) -> dict[str, Array]:
-    """The arrays by key; a single one has the key ""."""
+    """The arrays by key; the key of a single array is ""."""
     if isinstance(arrays, Mapping):
         return {str(k): plain_array(f"{name}{label(str(k))}", a) for k, a in arrays.items()}
     return {"": plain_array(name, arrays)}

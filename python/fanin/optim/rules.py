@@ -1,20 +1,4 @@
-"""Optimizers: from the lecture's SGD to Adam, one pass over the parameters each.
-
-``opt.step(params, grads)`` updates arrays, or dicts of arrays, in place; `fanin.MLP.fit` takes the
-same objects. In the formulas x are the parameters, g their gradient, t the step from 1; states
-begin at zero. Weight decay is decoupled where a rule has it; L2 belongs to the loss, as in the
-lecture (``reg=`` of `fit`, or ``g + reg * x`` by hand).
-
->>> import numpy as np
->>> from fanin import optim
->>> params = {"W": np.ones((2, 2)), "b": np.zeros(2)}
->>> grads = {"W": np.full((2, 2), 0.5), "b": np.ones(2)}
->>> opt = optim.Momentum(lr=0.1)
->>> for _ in range(2):
-...     opt.step(params, grads)
->>> params["W"][0], params["b"]
-(array([0.855, 0.855]), array([-0.29, -0.29]))
-"""
+"""The optimizers, from SGD to Lion, `get` and `clip_grad_norm`."""
 
 from __future__ import annotations
 
@@ -22,25 +6,9 @@ import math
 from collections.abc import Sequence
 
 from fanin import _core
+from fanin._typing import Array
 from fanin._validate import describe, real
-from fanin.optim.base import Array, Arrays, Optimizer, label, named_arrays
-
-__all__ = [
-    "SGD",
-    "AMSGrad",
-    "AdaDelta",
-    "AdaGrad",
-    "Adam",
-    "AdamW",
-    "Lion",
-    "Momentum",
-    "Nadam",
-    "Nesterov",
-    "Optimizer",
-    "RMSProp",
-    "clip_grad_norm",
-    "get",
-]
+from fanin.optim.base import Arrays, Optimizer, label, named_arrays
 
 
 class SGD(Optimizer):
@@ -142,7 +110,7 @@ class RMSProp(Optimizer):
 
 
 class AdaDelta(Optimizer):
-    """AdaDelta, whose steps have the units of the parameters.
+    """AdaDelta: steps in the units of the parameters.
 
     ``h = rho * h + (1 - rho) * g * g; d = sqrt((u + eps) / (h + eps)) * g;
     u = rho * u + (1 - rho) * d * d; x -= lr * d``
@@ -167,7 +135,7 @@ class AdaDelta(Optimizer):
 
 
 class Adam(Optimizer):
-    """Adam: RMSProp with momentum, both corrected for their beginning at zero.
+    """Adam: RMSProp with momentum, both corrected for starting at zero.
 
     ``m = beta1 * m + (1 - beta1) * g; v = beta2 * v + (1 - beta2) * g * g;
     x -= lr * (m / (1 - beta1**t)) / (sqrt(v / (1 - beta2**t)) + eps)``
@@ -212,7 +180,7 @@ class AdamW(Optimizer):
     beta1, beta2 : float in [0, 1), default 0.9, 0.999
     eps : float, default 1e-8
     weight_decay : float, default 1e-2
-        Of everything that is passed in, biases included.
+        Of all parameters, biases included.
 
     Notes
     -----
@@ -235,7 +203,7 @@ class AdamW(Optimizer):
 
 
 class Nadam(Optimizer):
-    """Adam with Nesterov's look ahead.
+    """Adam with Nesterov momentum.
 
     With m, v as in `Adam` and ``mu_t = beta1 * (1 - 0.5 * 0.96**(t * momentum_decay))``:
     ``x -= lr * (mu_{t+1} * m / (1 - mu_1 ... mu_{t+1}) + (1 - mu_t) * g / (1 - mu_1 ... mu_t))
@@ -329,16 +297,19 @@ _ALIASES = {"nag": "nesterov"}
 def get(
     optimizer: str | Optimizer, lr: float | None = None, *, argument: str = "optimizer"
 ) -> Optimizer:
-    """An optimizer by its name, in any case ("adam", "momentum", "nag", ...), or the one given.
+    """The optimizer of that name ("adam", "momentum", "nag", ...; in any case), or the one given.
 
     Parameters
     ----------
     optimizer : str or Optimizer
     lr : float, optional
-        Learning rate of a new one, else its default. A given object gets it set.
+        The learning rate; without it a new optimizer has its default, and a given one keeps its
+        own.
     argument : str
         What an error calls it.
 
+    Examples
+    --------
     >>> from fanin import optim
     >>> optim.get("rmsprop", lr=1e-3)
     RMSProp(lr=0.001, alpha=0.99, eps=1e-08)
@@ -373,6 +344,8 @@ def clip_grad_norm(grads: Arrays | Sequence[Array], max_norm: float) -> float:
     float
         The norm before.
 
+    Examples
+    --------
     >>> import numpy as np
     >>> from fanin import optim
     >>> g = np.array([3.0, 4.0])

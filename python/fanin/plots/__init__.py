@@ -4,11 +4,11 @@ Every function draws on the axes given as ``ax``, or on a new figure, and return
 ``axes.flat[0].figure`` is the figure, which `save` writes.
 """
 
-from fanin.plots.data import preprocessing
 from fanin.plots.descent import gd_vs_sgd, learning_rates
+from fanin.plots.ensemble import ensemble
 from fanin.plots.images import augmentations, image_grid
-from fanin.plots.members import ensemble
 from fanin.plots.optimizers import animate_optimizers, optimizer_paths
+from fanin.plots.preprocessing import preprocessing
 from fanin.plots.rates import rates
 from fanin.plots.runs import compare, history
 from fanin.plots.search import grid_vs_random, parallel_coordinates, search

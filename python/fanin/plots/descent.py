@@ -7,9 +7,9 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fanin import _validate, optim
+from fanin._typing import Array, Floats
 from fanin.callbacks.base import Callback, Logs
 from fanin.network import MLP
 from fanin.plots.runs import HistoryLike, compare
@@ -32,9 +32,8 @@ if TYPE_CHECKING:
 
 __all__ = ["gd_vs_sgd", "learning_rates"]
 
-Doubles = NDArray[np.float64]
 
-FIRST = -2.0  # where descent begins on x**2 / 2
+START = -2.0  # of descent on x**2 / 2
 COLOURS = (BLUE, GREEN, VERMILION, BLACK, SKY)
 
 
@@ -47,8 +46,8 @@ def learning_rates(
 ) -> Panels:
     """Draw steps of gradient descent on ``f(x) = x**2 / 2`` at several learning rates.
 
-    The rate decides: below 1 each step goes part of the way to the minimum, so that a small one
-    crawls; above 1 it goes beyond, and above 2 further out each time.
+    Below a rate of 1 each step goes part of the way to the minimum, and crawls where the rate is
+    small; above 1 it overshoots, and above 2 it diverges.
 
     Parameters
     ----------
@@ -103,7 +102,7 @@ def learning_rates(
 
 
 def _descend(panel: Axes, rate: float, steps: int, colour: str) -> None:
-    point, points = np.array([FIRST]), [FIRST]
+    point, points = np.array([START]), [START]
     descent = optim.SGD(lr=rate)
     for _ in range(steps):
         descent.step(point, point.copy())  # x is the gradient of x**2 / 2
@@ -119,7 +118,7 @@ def _descend(panel: Axes, rate: float, steps: int, colour: str) -> None:
                         "shrinkA": 0, "shrinkB": 0},
         )  # fmt: skip
     panel.plot(path, path**2 / 2, "o", color=colour, markersize=4.5, zorder=3)
-    left = abs(path[-1] / FIRST)
+    left = abs(path[-1] / START)
     outcome = "converges" if left < 0.05 else "crawls" if left < 1 else "diverges"
     title(panel, f"{rate:g}: {outcome}")
     panel.set(xlabel="x", ylabel="loss", xlim=(-reach, reach))
@@ -128,8 +127,8 @@ def _descend(panel: Axes, rate: float, steps: int, colour: str) -> None:
     tidy(panel)
 
 
-class _Steps(Callback):
-    """Notes slope and intercept after each step."""
+class _PathRecorder(Callback):
+    """Records slope and intercept after each step."""
 
     def __init__(self, net: MLP) -> None:
         self.path = [_point(net)]
@@ -138,17 +137,17 @@ class _Steps(Callback):
         self.path.append(_point(self.network))
 
 
-def _point(net: MLP) -> Doubles:
+def _point(net: MLP) -> Floats:
     return np.array([net.params["W1"][0, 0], net.params["b1"][0]])
 
 
-def _set_point(net: MLP, point: Sequence[float] | Doubles) -> None:
+def _set_point(net: MLP, point: Sequence[float] | Floats) -> None:
     net.params["W1"][0, 0], net.params["b1"][0] = point
 
 
 def gd_vs_sgd(
-    x: NDArray[Any],
-    y: NDArray[Any],
+    x: Array,
+    y: Array,
     *,
     batch_sizes: Sequence[int | None] = (None, 32, 1),
     lr: float = 0.05,
@@ -157,7 +156,7 @@ def gd_vs_sgd(
     seed: int = 0,
     ax: Any = None,
 ) -> Panels:
-    """Draw the paths of gradient descent and of its stochastic kin on a loss of two parameters.
+    """Draw the paths of gradient descent and of SGD over the loss of two parameters.
 
     A line ``w * x + b`` is fitted to y by ``fanin.MLP([1, 1], loss="mse")``, with the same number
     of steps of plain SGD for each size of the minibatch.
@@ -170,7 +169,7 @@ def gd_vs_sgd(
     lr : float
     steps : int
     start : (float, float), optional
-        First w and b; by default left of and below the best, by twice the larger of |w|, |b|, 1.
+        The first w and b; by default below the best ones by twice the largest of |w|, |b| and 1.
     seed : int
         Of the order of the rows.
     ax : pair of matplotlib Axes, optional
@@ -180,7 +179,7 @@ def gd_vs_sgd(
     -------
     axes : ndarray of two Axes
         Paths over the contours of the loss, and the loss over all rows against the number of rows
-        that the steps have looked at.
+        seen.
 
     Raises
     ------
@@ -209,15 +208,9 @@ def gd_vs_sgd(
     net = MLP([1, 1], loss="mse", dtype="float64", seed=seed)
     drawn = [best[None]]
     for size, colour, style in zip(batch_sizes, COLOURS, ("-", "-", "-", "--", ":"), strict=False):
-        _set_point(net, start)
-        noted = _Steps(net)
         rows = len(x) if size is None else size
-        epochs = -(-steps * rows // len(x))
-        net.fit(
-            x, y, batch_size=size, epochs=epochs, optimizer=optim.SGD(lr), callbacks=[noted],
-            progress=False,
-        )  # fmt: skip
-        path = np.array(noted.path[: steps + 1])  # the last epoch may have more
+        _set_point(net, start)
+        path = _sgd_path(net, x, y, rows, steps, lr)
         name = f"all {len(x)} rows" if size is None else f"{size} row{'s' * (size > 1)}"
         look = {"color": colour, "linestyle": style, "linewidth": 1.6, "label": name}
         order = 3 + rows / len(x)
@@ -242,7 +235,17 @@ def gd_vs_sgd(
     return axes
 
 
-def _losses(net: MLP, points: Doubles, x: Doubles, y: Doubles) -> Doubles:
+def _sgd_path(net: MLP, x: Floats, y: Floats, rows: int, steps: int, lr: float) -> Floats:
+    """The points (w, b) of so many steps of that many rows, from where the network stands."""
+    recorder = _PathRecorder(net)
+    net.fit(
+        x, y, batch_size=rows, epochs=-(-steps * rows // len(x)), optimizer=optim.SGD(lr),
+        callbacks=[recorder], progress=False,
+    )  # fmt: skip
+    return np.array(recorder.path[: steps + 1])  # the last epoch may have more
+
+
+def _losses(net: MLP, points: Floats, x: Floats, y: Floats) -> Floats:
     """The loss over all rows at each (w, b)."""
     losses = np.empty(len(points))
     for i, point in enumerate(points):
@@ -251,7 +254,7 @@ def _losses(net: MLP, points: Doubles, x: Doubles, y: Doubles) -> Doubles:
     return losses
 
 
-def _contours(panel: Axes, net: MLP, points: Doubles, x: Doubles, y: Doubles) -> None:
+def _contours(panel: Axes, net: MLP, points: Floats, x: Floats, y: Floats) -> None:
     low, high = points.min(axis=0), points.max(axis=0)
     margin = 0.12 * (high - low)
     w, b = (np.linspace(lo - m, hi + m, 48) for lo, hi, m in zip(low, high, margin, strict=True))

@@ -1,4 +1,4 @@
-"""Images side by side, and what an augmentation makes of them."""
+"""Images in a grid, and their augmented variants."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fanin import _validate
+from fanin._typing import Array
 from fanin.augment import Compose, Normalize
 from fanin.plots.style import FAINT, INK, WIDTH, Panels, panels
 
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 __all__ = ["augmentations", "image_grid"]
 
-Array = NDArray[Any]
 
 LINE = 0.17  # inches of a line of 9 points
 CORNERS = ("top\nleft", "top\nright", "bottom\nleft", "bottom\nright", "centre")
@@ -32,12 +31,11 @@ def augmentations(
     labels: Sequence[str] | None = None,
     ax: Any = None,
 ) -> Panels:
-    """Draw images, and beside each of them variants that a pipeline makes of it.
+    """Draw images, each beside the variants that a pipeline makes of it.
 
     Row i is sample i of the data, and the variants are its draws in epochs 0, 1, ...: what training
-    would see. Crops that make five or ten images of one are all shown, those of epoch 0. With
-    `Mixup` or `CutMix` the rows shown are the batch, and shares of their labels stand below. What
-    `Normalize` did is undone for the eye.
+    would see. `FiveCrop` and `TenCrop` show all crops of epoch 0. With `Mixup` or `CutMix` the rows
+    shown are the batch, with the shares of the labels below. `Normalize` is undone for display.
 
     Parameters
     ----------
@@ -107,15 +105,15 @@ def _variants(
 
 
 def _shown(images: Array, aug: Compose) -> Array:
-    """Without what a `Normalize` did."""
-    for leaf in aug._leaves:
+    """With `Normalize` undone."""
+    for leaf in aug.leaves:
         if isinstance(leaf, Normalize):
             images = images * np.asarray(leaf.std, np.float32) + np.asarray(leaf.mean, np.float32)
     return images
 
 
 def _size(images: Sequence[Array]) -> str:
-    """Height by width, where all images of a column have one."""
+    """Height by width, where all images of a column have the same."""
     sizes = {np.shape(image)[:2] for image in images}
     return "×".join(map(str, sizes.pop())) if len(sizes) == 1 else "any size"
 
@@ -123,7 +121,7 @@ def _size(images: Sequence[Array]) -> str:
 def mixed_labels(
     aug: Compose, X: Array | Sequence[Array], labels: Sequence[str], epoch: int = 0
 ) -> list[str]:
-    """Of each image of a batch that was mixed, how much of which label it has, in two lines."""
+    """The two labels of each mixed image with their shares, in two lines."""
     drawn = aug.parameters(X, epoch=epoch)[-1]
     texts = []
     for own, share, partner in zip(labels, drawn["lambda"], drawn["partner"], strict=True):
@@ -206,7 +204,7 @@ def _height(
     titles: Sequence[str] | None,
     captions: Sequence[Sequence[str]] | None,
 ) -> float:
-    """Inches that fit the figure's width: all places are as high as the highest image."""
+    """Inches that fit the figure's width: every cell is as high as the highest image."""
     most = 0.075 * max((len(label) for label in labels), default=0) if labels else 0.0
     width = (WIDTH - most) / len(rows[0]) - 0.06
     tallest = max(

@@ -1,8 +1,7 @@
-"""Paths of the optimizers over a saddle and over Beale's function, still and moving."""
+"""Paths of the optimizers over a saddle and over Beale's function, as a picture or animated."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fanin import _validate, optim
+from fanin._files import atomic_write
+from fanin._typing import PathLike
 from fanin.plots.style import (
     BLACK,
     BLUE,
@@ -24,7 +25,7 @@ from fanin.plots.style import (
     tidy,
     title,
 )
-from fanin.plots.surfaces import Surface
+from fanin.plots.surfaces import SURFACES, Surface
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -61,7 +62,7 @@ def optimizer_paths(
     """Draw where real steps of the optimizers of `fanin.optim` lead on functions of two variables.
 
     On the saddle ``x**2 - y**2`` they begin beside the ridge, where the gradient nearly vanishes,
-    and must find the way down along y. Beale's function has a flat, bent valley with its minimum at
+    and the way down is along y. Beale's function has a flat, bent valley with its minimum at
     (3, 0.5). A path ends where it leaves the picture.
 
     Parameters
@@ -95,14 +96,14 @@ def optimizer_paths(
 
 
 def animate_optimizers(
-    path: str | os.PathLike[str],
+    path: PathLike,
     rates: Mapping[str, float] | None = None,
     *,
     surfaces: Sequence[str] = ("saddle", "beale"),
 ) -> None:
-    """Write the picture of `optimizer_paths` as an animated GIF: all rules run at the same time.
+    """Write the picture of `optimizer_paths` as an animated GIF: all rules run side by side.
 
-    Each function's frames go through its steps evenly; the last picture stays for two seconds.
+    The frames are spread evenly over the steps; the last one stays for two seconds.
 
     Parameters
     ----------
@@ -118,8 +119,6 @@ def animate_optimizers(
     OSError
         Where the file cannot be written.
     """
-    from fanin._files import atomic_write
-
     axes, lines = _draw(rates, surfaces, None)
     try:
         from PIL import Image
@@ -137,7 +136,7 @@ def animate_optimizers(
 
 
 def _palette() -> bytes:
-    """Greys, and each line's colour on its way to white: one palette for all pictures."""
+    """Greys, and each line's colour fading to white: one palette for all frames."""
     from matplotlib.colors import to_rgb
 
     white = np.ones(3)
@@ -148,7 +147,7 @@ def _palette() -> bytes:
 
 
 def _frames(axes: Panels, lines: list[list[Line2D]]) -> Iterator[NDArray[np.uint8]]:
-    """Pictures (H, W, 3) of the paths as they grow; what stands still is drawn once."""
+    """Frames (H, W, 3) of the paths as they grow; the background is drawn once."""
     figure = axes[0].figure
     figure.set_dpi(100)
     tracks = [[np.array(line.get_xydata()) for line in panel] for panel in lines]
@@ -172,7 +171,7 @@ def _draw(
     rates: Mapping[str, float] | None, surfaces: Sequence[str], ax: Any
 ) -> tuple[Panels, list[list[Line2D]]]:
     chosen = [
-        surfaces.get(name)
+        SURFACES[_validate.one_of("surfaces", name, SURFACES)]
         for name in _validate.sequence("surfaces", surfaces, "a list of saddle and beale")
     ]
     if not chosen:

@@ -1,14 +1,15 @@
-"""What learning rates do to the loss: probes and range tests."""
+"""The loss at different learning rates: probes and range tests."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 
 from fanin import _validate
+from fanin._typing import Floats
 from fanin.plots.style import BLUE, FAINT, INK, LINES, VERMILION, panels, tidy
-from fanin.tuning.lr_finder import RateProbe, RateRange
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -18,14 +19,55 @@ __all__ = ["rates"]
 WINDOW = 0.06  # share of the steps that a line is smoothed over
 
 
-def rates(found: RateProbe | RateRange, ax: Any = None) -> Axes:
+class RateTrialLike(Protocol):
+    """What is drawn of a `fanin.tuning.RateTrial`."""
+
+    @property
+    def rate(self) -> float: ...
+    @property
+    def losses(self) -> Sequence[float]: ...
+    @property
+    def initial_loss(self) -> float: ...
+    @property
+    def verdict(self) -> str: ...
+    @property
+    def drop(self) -> float: ...
+
+
+@runtime_checkable
+class RateProbeLike(Protocol):
+    """What is drawn of a `fanin.tuning.RateProbe`."""
+
+    @property
+    def trials(self) -> Sequence[RateTrialLike]: ...
+    @property
+    def iterations(self) -> int: ...
+
+
+class RateRangeLike(Protocol):
+    """What is drawn of a `fanin.tuning.RateRange`."""
+
+    @property
+    def rates(self) -> Floats: ...
+    @property
+    def losses(self) -> Floats: ...
+    @property
+    def smoothed(self) -> Floats: ...
+    @property
+    def reason(self) -> str: ...
+    @property
+    def suggestion(self) -> float:
+        """ValueError where there is none."""
+
+
+def rates(found: RateProbeLike | RateRangeLike, ax: Any = None) -> Axes:
     """Draw what `fanin.tuning.lr_probe` or `fanin.tuning.lr_range` found.
 
     Parameters
     ----------
     found : RateProbe or RateRange
-        Of a probe, the loss of each step, a line for each rate (faint: as it is; strong: its moving
-        average); of a range test, the loss against the rate, with the suggested one.
+        Of a probe, the loss of each step, a line for each rate (strong: its moving average); of a
+        range test, the loss against the rate, and the suggested rate.
     ax : matplotlib Axes, optional
         Where to draw; by default on a new figure.
 
@@ -48,17 +90,18 @@ def rates(found: RateProbe | RateRange, ax: Any = None) -> Axes:
     >>> [label.split(":")[0] for label in axes.get_legend_handles_labels()[1]]
     ['0.01', '0.001']
     """
-    if not isinstance(found, RateProbe | RateRange):
+    probed = isinstance(found, RateProbeLike)
+    if not (probed or hasattr(found, "smoothed")):
         raise TypeError(
             f"found: expected what lr_probe or lr_range returns, got {_validate.describe(found)}"
         )
     panel: Axes = panels(ax, 1, 1, 3.9)[0, 0]
-    if isinstance(found, RateProbe):
+    if isinstance(found, RateProbeLike):
         _probe(panel, found)
     else:
         _range(panel, found)
     panel.set_ylabel("loss of the minibatch")
-    below = isinstance(found, RateProbe) and ax is None  # no room among so many lines
+    below = probed and ax is None  # no room among so many lines
     tidy(panel, legend=not below)
     if below:
         panel.figure.legend(
@@ -67,7 +110,7 @@ def rates(found: RateProbe | RateRange, ax: Any = None) -> Axes:
     return panel
 
 
-def _probe(panel: Axes, probe: RateProbe) -> None:
+def _probe(panel: Axes, probe: RateProbeLike) -> None:
     # beyond it the rate is lost anyway
     top = 1.4 * max((trial.initial_loss for trial in probe.trials), default=1.0)
     for trial, (colour, style) in zip(probe.trials, LINES * len(probe.trials), strict=False):
@@ -89,7 +132,7 @@ def _probe(panel: Axes, probe: RateProbe) -> None:
     panel.set_xlabel("step")
 
 
-def _range(panel: Axes, found: RateRange) -> None:
+def _range(panel: Axes, found: RateRangeLike) -> None:
     panel.plot(found.rates, found.losses, ".", color=FAINT, markersize=4, label="each step")
     panel.plot(found.rates, found.smoothed, color=BLUE, linewidth=2, label="smoothed")
     try:

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
+from fanin._typing import Floats
 from fanin.plots.style import FAINT, INK, LINES, TRAIN, VALIDATION, Panels, panels, tidy
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ LOG_RATIO = 30.0  # of largest to smallest loss, from which the axis is logarith
 
 
 class HistoryLike(Protocol):
-    """What `history` reads of a `fanin.history.History`."""
+    """What is drawn of a `fanin.callbacks.History`."""
 
     history: dict[str, list[float]]
     epoch: list[int]
@@ -120,7 +120,7 @@ def compare(runs: Mapping[str, HistoryLike], name: str = "loss", ax: Any = None)
     return panel
 
 
-def _curve(history: HistoryLike, name: str) -> NDArray[np.float64] | None:
+def _curve(history: HistoryLike, name: str) -> Floats | None:
     """A curve with gaps where it is not finite; None where there is no point to draw."""
     values = np.asarray(history.history.get(name, ()), dtype=np.float64)
     values = np.where(np.isfinite(values), values, np.nan)

@@ -1,32 +1,99 @@
-"""What a search tried, and what came of it."""
+"""The trials of a search."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
-from numpy.typing import NDArray
 
+from fanin._typing import Floats
 from fanin.plots.style import BLUE, FAINT, GRID, INK, VERMILION, Panels, panels, tidy, title
-from fanin.tuning.space import Choice, Parameter, Range, plain
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from fanin.tuning import SearchResult, Trial
-
 __all__ = ["grid_vs_random", "parallel_coordinates", "search"]
 
-MAP = "cividis"
-LINES = 300  # trials in parallel coordinates, the best ones: more cannot be told apart
+COLORMAP = "cividis"
+MOST_LINES = 300  # trials in parallel coordinates, the best ones: more cannot be told apart
 
 
-def search(result: SearchResult, ax: Any = None) -> Panels:
-    """Draw the score against each parameter, the lecture's way to look at a search.
+class ParameterLike(Protocol):
+    """A parameter of a space; what is drawn of it is that of a range or of a choice."""
+
+    def position(self, value: Any) -> float:
+        """Where in [0, 1] a value lies."""
+
+
+@runtime_checkable
+class RangeLike(Protocol):
+    """Numbers between two bounds."""
+
+    @property
+    def low(self) -> float: ...
+    @property
+    def high(self) -> float: ...
+    @property
+    def log(self) -> bool: ...
+
+
+@runtime_checkable
+class ChoiceLike(Protocol):
+    """One of several options."""
+
+    def labels(self) -> Sequence[str]:
+        """Each option as text."""
+
+    def index(self, value: Any) -> int:
+        """Which option a value is."""
+
+
+class TrialLike(Protocol):
+    """What is drawn of a `fanin.tuning.Trial`."""
+
+    @property
+    def params(self) -> Mapping[str, Any]: ...
+    @property
+    def status(self) -> str: ...
+    @property
+    def score(self) -> float: ...
+    @property
+    def ended_well(self) -> bool: ...
+
+
+class EdgeLike(Protocol):
+    """A parameter whose best value lies at an end of its range."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def side(self) -> str: ...
+
+
+class SearchResultLike(Protocol):
+    """What is drawn of a `fanin.tuning.SearchResult`."""
+
+    @property
+    def space(self) -> Mapping[str, ParameterLike]: ...
+    @property
+    def trials(self) -> Sequence[TrialLike]: ...
+    @property
+    def ranked(self) -> Sequence[TrialLike]: ...
+    @property
+    def best(self) -> TrialLike | None: ...
+    @property
+    def monitor(self) -> str: ...
+    @property
+    def larger_is_better(self) -> bool: ...
+    def edges(self) -> Sequence[EdgeLike]: ...
+
+
+def search(result: SearchResultLike, ax: Any = None) -> Panels:
+    """Draw the score against each parameter, as the lecture does.
 
     Scales are logarithmic where the parameter's are. Trials that diverged or failed are crosses at
-    the foot; pruned ones are hollow; the best is a diamond.
+    the bottom; pruned ones are hollow; the best is a diamond.
 
     Parameters
     ----------
@@ -58,7 +125,7 @@ def search(result: SearchResult, ax: Any = None) -> Panels:
     _require_trials(result)
     axes: Panels = panels(ax, 1, len(result.space), 3.6, width=max(6.4, 3.2 * len(result.space)))[0]
     good = [t for t in result.trials if t.ended_well]
-    foot, top = _heights([t.score for t in good])
+    foot, top = _limits([t.score for t in good])
     for panel, (name, parameter) in zip(axes, result.space.items(), strict=True):
         _scatter(panel, name, parameter, result, foot)
         panel.set_ylim(foot - 0.06 * (top - foot), top + 0.06 * (top - foot))
@@ -71,13 +138,13 @@ def search(result: SearchResult, ax: Any = None) -> Panels:
     return axes
 
 
-def _require_trials(result: SearchResult) -> None:
+def _require_trials(result: SearchResultLike) -> None:
     if not result.trials:
         raise ValueError("result: expected at least one trial, got none")
 
 
-def _heights(scores: Sequence[float]) -> tuple[float, float]:
-    """The foot, at which trials without a score stand, and the top of the panels."""
+def _limits(scores: Sequence[float]) -> tuple[float, float]:
+    """The height of trials without a score, below all others, and the top of the panels."""
     if not scores:
         return 0.0, 1.0
     low, high = min(scores), max(scores)
@@ -86,9 +153,9 @@ def _heights(scores: Sequence[float]) -> tuple[float, float]:
 
 
 def _scatter(
-    panel: Axes, name: str, parameter: Parameter, result: SearchResult, foot: float
+    panel: Axes, name: str, parameter: ParameterLike, result: SearchResultLike, foot: float
 ) -> None:
-    def draw(trials: Sequence[Trial], marker: str, label: str, **style: Any) -> None:
+    def draw(trials: Sequence[TrialLike], marker: str, label: str, **style: Any) -> None:
         if trials:
             x = [_coordinate(parameter, t.params[name]) for t in trials]
             y = [t.score if t.ended_well else foot for t in trials]
@@ -99,30 +166,30 @@ def _scatter(
     bad = [t for t in result.trials if not t.ended_well]
     draw(pruned, "o", "pruned", markersize=5, mfc="none", mec=FAINT)
     draw(done, "o", "done", markersize=5, color=BLUE, alpha=0.75, mec="none")
-    kinds = " or ".join(s for s in ("diverged", "failed") if result.count(s))
+    kinds = " or ".join(s for s in ("diverged", "failed") if any(t.status == s for t in bad))
     draw(bad, "x", kinds, markersize=6, color=VERMILION)
     if result.best is not None:
         draw([result.best], "D", "best", markersize=8, color="black")
 
 
-def _coordinate(parameter: Parameter, value: Any) -> float:
-    """Where a value stands on its axis: itself, or the number of an option."""
-    return float(parameter.index(value)) if isinstance(parameter, Choice) else float(value)
+def _coordinate(parameter: ParameterLike, value: Any) -> float:
+    """Where a value is on its axis: itself, or the number of an option."""
+    return float(parameter.index(value)) if isinstance(parameter, ChoiceLike) else float(value)
 
 
-def _scale(panel: Axes, name: str, parameter: Parameter) -> None:
+def _scale(panel: Axes, name: str, parameter: ParameterLike) -> None:
     panel.set_xlabel(name)
-    if isinstance(parameter, Choice):
-        texts = [str(plain(option)) for option in parameter.options]
-        longest = max(map(len, texts))
-        turned = {"rotation": 30, "ha": "right"} if longest * len(texts) > 24 else {}
-        panel.set_xticks(range(len(texts)), texts, **turned)
-        panel.set_xlim(-0.5, len(texts) - 0.5)
-    elif isinstance(parameter, Range) and parameter.log:
+    if isinstance(parameter, ChoiceLike):
+        labels = parameter.labels()
+        crowded = max(map(len, labels)) * len(labels) > 24
+        turned: dict[str, Any] = {"rotation": 30, "ha": "right"} if crowded else {}
+        panel.set_xticks(range(len(labels)), labels, **turned)
+        panel.set_xlim(-0.5, len(labels) - 0.5)
+    elif isinstance(parameter, RangeLike) and parameter.log:
         panel.set_xscale("log")
 
 
-def parallel_coordinates(result: SearchResult, ax: Any = None) -> Axes:
+def parallel_coordinates(result: SearchResultLike, ax: Any = None) -> Axes:
     """Draw each trial as a line through its parameters to its score.
 
     Parameters
@@ -155,19 +222,19 @@ def parallel_coordinates(result: SearchResult, ax: Any = None) -> Axes:
     panel: Axes = panels(ax, 1, 1, 4.0, width=max(6.4, 1.8 * len(result.space)))[0, 0]
     import matplotlib as mpl
 
-    ranked = result.ranked[:LINES]
+    ranked = result.ranked[:MOST_LINES]
     scores = [t.score for t in ranked] or [0.0, 1.0]
     low, high = min(scores), max(scores)
     room = (high - low) or 1.0
-    shades = mpl.colormaps[MAP]
-    for trial in [t for t in result.trials if not t.ended_well][:LINES]:
-        panel.plot(_heights_of(result, trial), color=VERMILION, linewidth=0.7, linestyle="--")
+    shades = mpl.colormaps[COLORMAP]
+    for trial in [t for t in result.trials if not t.ended_well][:MOST_LINES]:
+        panel.plot(_positions(result, trial), color=VERMILION, linewidth=0.7, linestyle="--")
     for trial in ranked[::-1]:
         share = (trial.score - low) / room
         share = share if result.larger_is_better else 1 - share
         best = trial is ranked[0]
         panel.plot(
-            [*_heights_of(result, trial), (trial.score - low) / room],
+            [*_positions(result, trial), (trial.score - low) / room],
             color="black" if best else shades(share),
             linewidth=2.2 if best else 0.9,
             alpha=1 if best else 0.35 + 0.5 * share,
@@ -176,18 +243,22 @@ def parallel_coordinates(result: SearchResult, ax: Any = None) -> Axes:
     return panel
 
 
-def _heights_of(result: SearchResult, trial: Trial) -> list[float]:
+def _positions(result: SearchResultLike, trial: TrialLike) -> list[float]:
     return [_unit(p, trial.params[name]) for name, p in result.space.items()]
 
 
-def _unit(parameter: Parameter, value: Any) -> float:
+def _unit(parameter: ParameterLike, value: Any) -> float:
     """The position on an axis from 0 to 1."""
-    if isinstance(parameter, Choice):
-        return parameter.index(value) / max(len(parameter.options) - 1, 1)
+    if isinstance(parameter, ChoiceLike):
+        return _evenly(parameter.index(value), parameter)
     return parameter.position(value)
 
 
-def _vertical_axes(panel: Axes, result: SearchResult, low: float, high: float) -> None:
+def _evenly(option: int, choice: ChoiceLike) -> float:
+    return option / max(len(choice.labels()) - 1, 1)
+
+
+def _vertical_axes(panel: Axes, result: SearchResultLike, low: float, high: float) -> None:
     names = [*result.space, result.monitor]
     for x, parameter in enumerate([*result.space.values(), None]):
         panel.axvline(x, color=GRID, linewidth=1.2, zorder=0)
@@ -204,22 +275,22 @@ def _vertical_axes(panel: Axes, result: SearchResult, low: float, high: float) -
     panel.spines[:].set_visible(False)
 
 
-def _marks(parameter: Parameter | None, low: float, high: float) -> list[tuple[float, str]]:
-    """What stands along an axis: both ends, or all options."""
+def _marks(parameter: ParameterLike | None, low: float, high: float) -> list[tuple[float, str]]:
+    """Labels along an axis: both ends, or all options."""
     if parameter is None:
         return [(0.0, f"{low:.3g}"), (1.0, f"{high:.3g}")]
-    if isinstance(parameter, Choice):
-        return [(_unit(parameter, o), str(plain(o))) for o in parameter.options]
-    assert isinstance(parameter, Range)
+    if isinstance(parameter, ChoiceLike):
+        return [(_evenly(i, parameter), label) for i, label in enumerate(parameter.labels())]
+    assert isinstance(parameter, RangeLike)
     return [(0.0, f"{parameter.low:.3g}"), (1.0, f"{parameter.high:.3g}")]
 
 
-def grid_vs_random(grid: SearchResult, random: SearchResult, ax: Any = None) -> Panels:
+def grid_vs_random(grid: SearchResultLike, random: SearchResultLike, ax: Any = None) -> Panels:
     """Draw the lecture's figure from real runs: grid search beside random search.
 
     With as many trials, a grid tries few values of each parameter, random search a new one each
-    time (Bergstra and Bengio 2012). Beside each layout stand the values that were tried and the
-    best score at them.
+    time (Bergstra and Bengio 2012). Ticks along each layout mark the values that were tried; the
+    title has the best score.
 
     Parameters
     ----------
@@ -272,39 +343,45 @@ def grid_vs_random(grid: SearchResult, random: SearchResult, ax: Any = None) -> 
     return axes
 
 
-def _layout(panel: Axes, result: SearchResult, limits: tuple[float, float]) -> Any:
+def _layout(panel: Axes, result: SearchResultLike, limits: tuple[float, float]) -> Any:
     """The trials in the plane of the first two parameters, ticks for the values along its edges."""
     (x_name, x_kind), (y_name, y_kind) = list(result.space.items())[:2]
 
-    def points(trials: Sequence[Trial]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def points(trials: Sequence[TrialLike]) -> tuple[Floats, Floats]:
         x = np.array([_coordinate(x_kind, t.params[x_name]) for t in trials])
         return x, np.array([_coordinate(y_kind, t.params[y_name]) for t in trials])
 
     good = [t for t in result.trials if t.ended_well]
     bad = [t for t in result.trials if not t.ended_well]
     drawn = panel.scatter(
-        *points(good), c=[t.score for t in good], cmap=MAP, vmin=limits[0], vmax=limits[1],
+        *points(good), c=[t.score for t in good], cmap=COLORMAP, vmin=limits[0], vmax=limits[1],
         s=60, edgecolor=INK, linewidth=0.6, zorder=3,
     )  # fmt: skip
     if bad:
         panel.plot(*points(bad), "x", color=VERMILION, linestyle="none", label="diverged", zorder=3)
     _scale(panel, x_name, x_kind)
     panel.set_ylabel(y_name)
-    if isinstance(y_kind, Range) and y_kind.log:
+    if isinstance(y_kind, RangeLike) and y_kind.log:
         panel.set_yscale("log")
-    if isinstance(x_kind, Range):
+    if isinstance(x_kind, RangeLike):
         panel.set_xlim(*_wider(x_kind))
-    if isinstance(y_kind, Range):
+    if isinstance(y_kind, RangeLike):
         panel.set_ylim(*_wider(y_kind))
     x, y = points(result.trials)
-    ends = {"color": BLUE, "markersize": 9, "linestyle": "none", "clip_on": False, "zorder": 4}
+    ends: dict[str, Any] = {
+        "color": BLUE,
+        "markersize": 9,
+        "linestyle": "none",
+        "clip_on": False,
+        "zorder": 4,
+    }
     panel.plot(x, np.zeros(len(x)), "|", transform=panel.get_xaxis_transform(), **ends)
     panel.plot(np.zeros(len(y)), y, "_", transform=panel.get_yaxis_transform(), **ends)
     tidy(panel, grid=None, legend=bool(bad))
     return drawn
 
 
-def _wider(parameter: Range) -> tuple[float, float]:
+def _wider(parameter: RangeLike) -> tuple[float, float]:
     """The whole range with some room, so that both layouts have the same axes."""
     low, high = parameter.low, parameter.high
     if parameter.log:

@@ -1,4 +1,4 @@
-"""What all pictures share: colours, figures, axes, saving."""
+"""Colours, figures, axes and files of all pictures."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+
+from fanin._files import atomic_write
+from fanin._typing import PathLike
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -86,8 +89,14 @@ def title(panel: Axes, text: str) -> None:
     panel.set_title(text, fontsize=11, loc="left", color=INK)
 
 
-def save(fig: Figure, path: str | os.PathLike[str]) -> None:
-    """Write a figure, whole or not at all; the suffix tells the format (png, pdf, svg, ...).
+def save(fig: Figure, path: PathLike) -> None:
+    """Write a figure, whole or not at all.
+
+    Parameters
+    ----------
+    fig : matplotlib Figure
+    path : str or path
+        Its suffix tells the format (png, pdf, svg, ...).
 
     Raises
     ------
@@ -96,8 +105,6 @@ def save(fig: Figure, path: str | os.PathLike[str]) -> None:
     OSError
         Where the file cannot be written.
     """
-    from fanin._files import atomic_write
-
     suffix = os.path.splitext(path)[1].lstrip(".").lower() or "png"  # noqa: PTH122
     known = fig.canvas.get_supported_filetypes()
     if suffix not in known:

@@ -1,4 +1,4 @@
-"""Two functions of two variables that tell optimizers apart, and the optimizers' paths on them."""
+"""Two test functions of two variables, on which optimizers take different paths."""
 
 from __future__ import annotations
 
@@ -8,18 +8,17 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from fanin import _validate, optim
+from fanin import optim
+from fanin._typing import Floats
 
-Doubles = NDArray[np.float64]
 Function = Callable[[Any, Any], Any]
 Range = tuple[float, float]
 
 
 @dataclass(frozen=True, eq=False)
 class Surface:
-    """A function f of x and y, and how optimizers are let loose on it.
+    """A function f of x and y, and where and how far optimizers run on it.
 
     Attributes
     ----------
@@ -31,12 +30,12 @@ class Surface:
     limits : ((float, float), (float, float))
         Of x and y; a path ends where it leaves them.
     low : float
-        An optimizer has done its work where f is below this.
+        An optimizer has arrived where f is below this.
     steps : int
-        How many an optimizer may take.
+        The most that an optimizer takes.
     rates : dict of str to float
-        The learning rate of each rule of `fanin.optim`: a rate means something else to each, so
-        that one for all would compare the rates.
+        A learning rate that suits each rule of `fanin.optim`; one for all would compare rates, not
+        rules.
     """
 
     name: str
@@ -50,8 +49,8 @@ class Surface:
     steps: int
     rates: Mapping[str, float]
 
-    def path(self, optimizer: optim.Optimizer) -> Doubles:
-        """Where real steps lead, (n + 1, 2) from `start` on; n is at most `steps`."""
+    def path(self, optimizer: optim.Optimizer) -> Floats:
+        """The points (n + 1, 2) of n optimizer steps from `start`; n is at most `steps`."""
         point = np.array(self.start)
         points = [point.copy()]
         low, high = np.transpose(self.limits)
@@ -62,7 +61,7 @@ class Surface:
                 break
         return np.array(points)
 
-    def arrival(self, path: Doubles) -> int | None:
+    def arrival(self, path: Floats) -> int | None:
         """The first step after which f is below `low`, or None."""
         there = np.flatnonzero(self.function(*path.T) < self.low)
         return int(there[0]) if there.size else None
@@ -128,15 +127,3 @@ BEALE = Surface(
 )
 
 SURFACES = MappingProxyType({surface.name: surface for surface in (SADDLE, BEALE)})
-
-
-def get(name: str) -> Surface:
-    """The surface of that name."""
-    return SURFACES[_validate.one_of("surfaces", name, SURFACES)]
-
-
-def paths(surface: Surface, optimizers: Mapping[str, optim.Optimizer] | None) -> dict[str, Doubles]:
-    """The path of each optimizer, by default of all rules at the surface's rates."""
-    if optimizers is None:
-        optimizers = {rule: optim.get(rule, rate) for rule, rate in surface.rates.items()}
-    return {label: surface.path(optimizer) for label, optimizer in optimizers.items()}

@@ -1,4 +1,4 @@
-"""Units of a network: how their activations spread, and which of them dropout takes away."""
+"""Units of a network: histograms of their activations, and what dropout leaves of them."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def activations(report: ActivationReport, ax: Any = None) -> Panels:
     Parameters
     ----------
     report : ActivationReport
-        As `fanin.diagnostics.activation_statistics` gives it. Bars show shares of activations; all
-        layers have one range of values.
+        From `fanin.diagnostics.activation_statistics`. Bars show shares of activations; all layers
+        have the same axis of values.
     ax : as many matplotlib Axes as layers, optional
         Where to draw; by default on a new figure, whose title is the verdict and its reason.
 

@@ -1,4 +1,4 @@
-"""What transformers share: parameters, checks of data, scikit-learn's rules."""
+"""The base classes of transformers: parameters, checks of data, scikit-learn's conventions."""
 
 from __future__ import annotations
 
@@ -7,28 +7,25 @@ import importlib
 import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
-import numpy.typing as npt
 
 from fanin import _core
+from fanin._typing import Array, Floats
 from fanin._validate import data_rows, describe, plain_array, threads, whole
-
-Array = npt.NDArray[Any]
-Doubles = npt.NDArray[np.float64]
 
 
 class Transformer(ABC):
-    """Learns from rows, then transforms rows. Works in a scikit-learn Pipeline, without it too."""
+    """Learns from rows, then transforms rows; with or without scikit-learn, whose API it has."""
 
     n_threads: int | None
     n_features_in_: int
     n_samples_seen_: int
-    mean_: Doubles
+    mean_: Floats
     _private: tuple[str, ...] = ()  # what is learned beside the attributes that end in _
     _stored: tuple[str, ...] = ("mean_",)  # (D,) float64: with the parameters, all that transforms
-    _mixes = True  # whether a column of the result depends on several columns
+    combines_columns: ClassVar[bool] = True  # a column of the result depends on several columns
 
     def fit(self, X: Array, y: object = None) -> Self:
         """Learns from X (N, D) or (N, ...), forgetting what was learned before."""
@@ -95,32 +92,34 @@ class Transformer(ABC):
         count = self.n_features_in_ if input_features is None else len(input_features)
         if count != self.n_features_in_:
             raise ValueError(f"input_features: expected {self.n_features_in_} names, got {count}")
-        if self._mixes or input_features is None:
-            prefix = type(self).__name__.lower() if self._mixes else "x"
-            input_features = [f"{prefix}{i}" for i in range(self._columns_out)]
+        if self.combines_columns or input_features is None:
+            prefix = type(self).__name__.lower() if self.combines_columns else "x"
+            input_features = [f"{prefix}{i}" for i in range(self.n_features_out_)]
         return np.asarray(input_features, dtype=object)
 
     # For a network that holds fitted transformers
 
     @property
-    def _columns_out(self) -> int:
+    def n_features_out_(self) -> int:
         """The width of what `transform` gives."""
         return self.n_features_in_
 
-    def _frozen(self) -> Self:
+    def frozen(self) -> Self:
         """A fitted copy, apart from this one, without what only more `partial_fit` needs."""
         return copy.deepcopy(self)
 
-    def _with_threads(self, n_threads: int) -> Self:
+    def with_threads(self, n_threads: int) -> Self:
+        """A shallow copy with that `n_threads`."""
         twin = copy.copy(self)
         twin.n_threads = n_threads
         return twin
 
-    def _arrays(self) -> dict[str, Array]:
-        """What was learned, for a file; `_put` takes it back."""
+    def state_arrays(self) -> dict[str, Array]:
+        """What was learned, for a file; `load_state_arrays` takes it back."""
         return {name: getattr(self, name) for name in self._stored}
 
-    def _put(self, arrays: Mapping[str, Array], rows: int, columns: int) -> None:
+    def load_state_arrays(self, arrays: Mapping[str, Array], rows: int, columns: int) -> None:
+        """Takes what `state_arrays` gave, checked, as learned from rows of so many columns."""
         for name in self._stored:
             setattr(self, name, stored_array(name, arrays[name], (columns,)))
         self.n_samples_seen_, self.n_features_in_ = rows, columns
@@ -157,28 +156,28 @@ class Transformer(ABC):
         wide = isinstance(X, np.ndarray) and X.dtype == np.float64
         return data_rows("X", X, columns, np.dtype(np.float64 if wide else np.float32))
 
-    def _centred(self, rows: Array, scale: Doubles | None = None) -> Array:
+    def _centred(self, rows: Array, scale: Floats | None = None) -> Array:
         return _core.centre_rows(rows, self.mean_, scale, self._threads)
 
 
 class Columnwise(Transformer):
     """Does the same to every row, column by column: a network's native loop can do it."""
 
-    _mixes = False
+    combines_columns = False
 
     @abstractmethod
-    def _affine(self) -> tuple[Doubles, Doubles]:
+    def mean_and_scale(self) -> tuple[Floats, Floats]:
         """(mean, scale): `transform` gives ``(X - mean) * scale``."""
 
 
-def stored_array(name: str, array: Array, shape: tuple[int, ...]) -> Doubles:
+def stored_array(name: str, array: Array, shape: tuple[int, ...]) -> Floats:
     """An array of a file, where it is of that shape, finite and float64."""
     if array.shape != shape or array.dtype != np.float64 or not np.isfinite(array).all():
         raise ValueError(f"{name}: expected finite {shape} float64, got {describe(array)}")
     return array
 
 
-def column_mean(rows: Array, n_threads: int = 0) -> Doubles:
+def column_mean(rows: Array, n_threads: int = 0) -> Floats:
     """The mean of each column, in float64."""
     return _core.column_sums(rows, None, False, n_threads) / len(rows)
 

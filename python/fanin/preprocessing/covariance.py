@@ -1,4 +1,4 @@
-"""Scatter matrices in float64, joined by Chan's formula, and their principal directions."""
+"""Principal directions of data, from scatter matrices in float64 joined by Chan's formula."""
 
 from __future__ import annotations
 
@@ -7,26 +7,23 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple, Self
 
 import numpy as np
-import numpy.typing as npt
 
 from fanin import _core
+from fanin._typing import Array, Floats
 from fanin._validate import one_of, real, whole
 from fanin.preprocessing.base import Transformer, column_mean, positive_count, stored_array
 
-Array = npt.NDArray[Any]
-Doubles = npt.NDArray[np.float64]
-
-# Variances below this share of the largest are not told from rounding in float32 sums.
+# Variances below this share of the largest may be rounding of float32 sums.
 FLOAT32_NOISE = 1e-8
 SMALL = 1e11  # N D^2 up to which float64 sums, which take twice the time, are worth it
 
 
 class Moments(NamedTuple):
-    """Rows seen, their mean and the sum of their centred outer products."""
+    """The number of rows, their mean and the sum of their centred outer products."""
 
     n: int
-    mean: Doubles
-    scatter: Doubles
+    mean: Floats
+    scatter: Floats
 
     @classmethod
     def of(cls, rows: Array, precise: bool, n_threads: int) -> Moments:
@@ -49,22 +46,22 @@ class Principal(NamedTuple):
     """Directions of falling variance: (m, D) orthonormal rows."""
 
     vectors: Array
-    variances: Doubles
+    variances: Floats
     total: float
 
 
-def of_scatter(scatter: Doubles, count: int) -> Principal:
-    """All directions of a scatter matrix that was divided by ``count``.
+def principal_of_scatter(scatter: Floats, count: int) -> Principal:
+    """All directions of the covariance ``scatter / count``.
 
     LAPACK takes no longer in float64 than in float32 here, and small variances need the digits.
     """
     values, vectors = np.linalg.eigh(scatter)
     variances = np.maximum(values[::-1], 0) / count
     rows = np.ascontiguousarray(vectors.T[::-1])
-    return Principal(signed(rows), variances, float(np.trace(scatter)) / count)
+    return Principal(flip_signs(rows), variances, float(np.trace(scatter)) / count)
 
 
-def of_wide_rows(rows: Array, mean: Doubles, count: int, n_threads: int) -> Principal:
+def principal_of_rows(rows: Array, mean: Floats, count: int, n_threads: int) -> Principal:
     """The directions with variance of N < D rows, from the N x N matrix of their products.
 
     Where Xc = U S V', Xc Xc' = U S^2 U', so V' = S^-1 U' Xc. Columns go in parts of 2048.
@@ -72,13 +69,13 @@ def of_wide_rows(rows: Array, mean: Doubles, count: int, n_threads: int) -> Prin
     n, columns = rows.shape
     parts = [slice(j, j + 2048) for j in range(0, columns, 2048)]
 
-    def turned(part: slice) -> Doubles:
+    def transposed(part: slice) -> Floats:
         return np.ascontiguousarray((rows[:, part] - mean[part]).T)
 
     nothing = np.zeros(n)
     gram = np.zeros((n, n))
     for part in parts:
-        gram += _core.scatter(turned(part), nothing, True, n_threads)
+        gram += _core.scatter(transposed(part), nothing, True, n_threads)
     values, U = np.linalg.eigh(gram)
     least = columns * np.finfo(np.float64).eps * values[-1]
     kept = values > max(least, count * rounding_variance(n, mean))
@@ -86,24 +83,24 @@ def of_wide_rows(rows: Array, mean: Doubles, count: int, n_threads: int) -> Prin
     vectors = np.empty((len(squares), columns))
     for part in parts:
         vectors[:, part] = _core.project(
-            turned(part), nothing, U, 1 / np.sqrt(squares), None, n_threads
+            transposed(part), nothing, U, 1 / np.sqrt(squares), None, n_threads
         ).T
-    return Principal(signed(vectors), squares / count, float(np.trace(gram)) / count)
+    return Principal(flip_signs(vectors), squares / count, float(np.trace(gram)) / count)
 
 
-def rounding_variance(n: int, mean: Doubles) -> float:
-    """What the total variance of n equal rows may come to, as their mean is rounded."""
+def rounding_variance(n: int, mean: Floats) -> float:
+    """The most that rounding of the mean makes of the total variance of n equal rows."""
     return float(np.sum(np.square(n * np.finfo(np.float64).eps * mean)))
 
 
-def signed(rows: Doubles) -> Doubles:
-    """Each row with the sign, in place, that makes its largest entry positive, as scikit-learn."""
+def flip_signs(rows: Floats) -> Floats:
+    """Flips rows, in place, so that the largest entry of each is positive, as scikit-learn does."""
     largest = np.array([row[np.argmax(np.abs(row))] for row in rows])
     rows *= np.where(largest < 0, -1.0, 1.0)[:, None]
     return rows
 
 
-def number_of(n_components: Any, most: int) -> float:
+def checked_n_components(n_components: Any, most: int) -> float:
     """The argument, checked: a count, a share of the variance, or all."""
     if n_components is None:
         return most
@@ -118,7 +115,7 @@ def number_of(n_components: Any, most: int) -> float:
     return whole("n_components", n_components, 1, most)
 
 
-class Directions(Transformer):
+class PrincipalDirections(Transformer):
     """What PCA and Whiten learn: see `fanin.preprocessing.PCA`."""
 
     n_components: float | None
@@ -128,23 +125,23 @@ class Directions(Transformer):
     _principal: Principal | None
     _dtype: np.dtype[Any]
     _resolution: float
-    _private = ("_moments", "_principal", "_dtype", "_resolution", "_turned")
+    _private = ("_moments", "_principal", "_dtype", "_resolution", "_zca_cache")
 
     def fit(self, X: Array, y: object = None) -> Self:
         """Learns the directions of X (N, D) or (N, ...)."""
         rows = self._training_rows(X)
         n, columns = rows.shape
         count = positive_count(n, self.ddof)
-        number_of(self.n_components, min(n, columns))
+        checked_n_components(self.n_components, min(n, columns))
         self._forget()
         if n >= columns:
             self.partial_fit(X, y)
-            self._found()
+            self._fitted()
             return self
         mean = column_mean(rows, self._threads)
-        principal = of_wide_rows(rows, mean, count, self._threads)
-        self._learned(rows, n, mean, None)
-        self._principal = self._kept(principal)
+        principal = principal_of_rows(rows, mean, count, self._threads)
+        self._set_fitted(rows, n, mean, None)
+        self._principal = self._selected(principal)
         return self
 
     def partial_fit(self, X: Array, y: object = None) -> Self:  # noqa: ARG002
@@ -152,7 +149,7 @@ class Directions(Transformer):
         seen = getattr(self, "n_samples_seen_", 0)
         rows = self._training_rows(X, more=seen > 0)
         positive_count(seen + len(rows), self.ddof)
-        number_of(self.n_components, rows.shape[1])
+        checked_n_components(self.n_components, rows.shape[1])
         precise = self._precise(rows)
         moments = Moments.of(rows, precise, self._threads)
         if seen:
@@ -162,19 +159,19 @@ class Directions(Transformer):
                     f"and not one that a network holds; got {seen} rows"
                 )
             moments = self._moments.joined(moments)
-        self._learned(rows, moments.n, moments.mean, moments)
+        self._set_fitted(rows, moments.n, moments.mean, moments)
         if rows.dtype == np.float32 and not precise:
             self._resolution = max(self._resolution, FLOAT32_NOISE)
         return self
 
     def _precise(self, rows: Array) -> bool:
-        """Whether products are added up in float64; those of bytes are exact in float32."""
+        """Whether products are summed in float64; those of uint8 are exact in float32."""
         one_of("precision", self.precision, ["auto", "float32", "float64"])
         small = len(rows) * rows.shape[1] ** 2 <= SMALL
         automatic = self.precision == "auto" and rows.dtype == np.float32 and small
         return automatic or self.precision == "float64"
 
-    def _learned(self, rows: Array, n: int, mean: Doubles, moments: Moments | None) -> None:
+    def _set_fitted(self, rows: Array, n: int, mean: Floats, moments: Moments | None) -> None:
         wide = rows.dtype == np.float64
         if not hasattr(self, "n_samples_seen_"):
             self._dtype = np.dtype(np.float64 if wide else np.float32)
@@ -182,18 +179,18 @@ class Directions(Transformer):
         self._moments, self._principal = moments, None
         self.n_samples_seen_, self.mean_, self.n_features_in_ = n, mean, rows.shape[1]
 
-    def _found(self) -> Principal:
+    def _fitted(self) -> Principal:
         """The directions of all rows seen so far."""
         if not hasattr(self, "n_samples_seen_"):
             raise AttributeError(f"{type(self).__name__}: expected fit before this attribute")
         if self._principal is None:
             assert self._moments is not None
             count = positive_count(self.n_samples_seen_, self.ddof)
-            self._principal = self._kept(of_scatter(self._moments.scatter, count))
+            self._principal = self._selected(principal_of_scatter(self._moments.scatter, count))
         return self._principal
 
-    def _kept(self, found: Principal) -> Principal:
-        number = number_of(self.n_components, len(found.variances))
+    def _selected(self, found: Principal) -> Principal:
+        number = checked_n_components(self.n_components, len(found.variances))
         if isinstance(number, float):
             share = np.cumsum(found.variances) / (found.total or 1.0)
             number = min(int(np.searchsorted(share, number, side="right")) + 1, len(share))
@@ -202,38 +199,42 @@ class Directions(Transformer):
 
     @property
     def components_(self) -> Array:
-        return self._found().vectors
+        return self._fitted().vectors
 
     @property
-    def explained_variance_(self) -> Doubles:
-        return self._found().variances
+    def explained_variance_(self) -> Floats:
+        return self._fitted().variances
 
     @property
-    def explained_variance_ratio_(self) -> Doubles:
-        return self._found().variances / (self._found().total or 1.0)
+    def explained_variance_ratio_(self) -> Floats:
+        return self._fitted().variances / (self._fitted().total or 1.0)
 
     @property
     def n_components_(self) -> int:
-        return len(self._found().variances)
+        return len(self._fitted().variances)
 
     @property
-    def _columns_out(self) -> int:
+    def n_features_out_(self) -> int:
+        """The width of what `transform` gives."""
         return self.n_components_
 
-    def _frozen(self) -> Self:
-        self._found()
+    def frozen(self) -> Self:
+        """A fitted copy, apart from this one, without the sums that only `partial_fit` needs."""
+        self._fitted()
         twin = copy.copy(self)
         twin._moments = None
         return copy.deepcopy(twin)
 
-    def _arrays(self) -> dict[str, Array]:
-        vectors, variances, total = self._found()
+    def state_arrays(self) -> dict[str, Array]:
+        """What was learned, for a file; `load_state_arrays` takes it back."""
+        vectors, variances, total = self._fitted()
         numbers = np.array([total, self._resolution])
         own = {"vectors": vectors, "variances": variances, "numbers": numbers}
-        return super()._arrays() | own
+        return super().state_arrays() | own
 
-    def _put(self, arrays: Mapping[str, Array], rows: int, columns: int) -> None:
-        super()._put(arrays, rows, columns)
+    def load_state_arrays(self, arrays: Mapping[str, Array], rows: int, columns: int) -> None:
+        """Takes what `state_arrays` gave, checked."""
+        super().load_state_arrays(arrays, rows, columns)
         vectors = arrays["vectors"]
         shape = len(vectors), columns
         if vectors.dtype == np.float32:
@@ -245,15 +246,15 @@ class Directions(Transformer):
         self._principal, self._moments = Principal(vectors, variances, total), None
         self._dtype = vectors.dtype
 
-    def _onto(
-        self, rows: Array, mean: Doubles, vectors: Array, scale: Doubles | None, add: Doubles | None
+    def _project(
+        self, rows: Array, mean: Floats, vectors: Array, scale: Floats | None, add: Floats | None
     ) -> Array:
         """``((rows - mean) @ vectors.T) * scale + add``."""
         dtype = np.float64 if rows.dtype == np.float64 else np.float32
         vectors = np.ascontiguousarray(vectors, dtype=dtype)
         return _core.project(rows, mean, vectors, scale, add, self._threads)
 
-    def _back(self, X: Array, vectors: Array) -> Array:
+    def _project_back(self, X: Array, vectors: Array) -> Array:
         """``X @ vectors + mean_``."""
         rows = self._fitted_rows(X, len(vectors))
-        return self._onto(rows, np.zeros(len(vectors)), vectors.T, None, self.mean_)
+        return self._project(rows, np.zeros(len(vectors)), vectors.T, None, self.mean_)

@@ -1,47 +1,25 @@
-"""Zero-centring, normalisation, PCA and whitening, in scikit-learn's manner.
-
-Fit on the training data only, and use what was learned for all other data. The lecture's two
-cautions: scale features only where they should weigh the same, not blindly; and images are seldom
-decorrelated or whitened, centring them is enough.
-
-Data are (N, D) or images (N, H, W, C), which count as N rows of H * W * C features; uint8, float32
-or float64, C-contiguous. Results are float64 for float64 data, else float32. Sums over rows are
-made in float64; products of uint8 and of much float32 data in float32 over 256 rows first. The mean
-is taken away before anything is rounded, so that a feature of 1e8 and noise keeps its variance. No
-step copies the data, and results do not depend on ``n_threads``. The same batches of partial_fit
-give the same bits; other batches, and one fit of all rows, agree within rounding.
-"""
+"""The transformers: ZeroCenter, Normalize, PCA and Whiten."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
 
 from fanin import _core
+from fanin._typing import Array, Bools, Floats
 from fanin._validate import one_of, real
 from fanin.preprocessing.base import Columnwise, Transformer, column_mean, positive_count
-from fanin.preprocessing.covariance import Directions, rounding_variance
+from fanin.preprocessing.covariance import PrincipalDirections, rounding_variance
 
-__all__ = [
-    "PCA",
-    "Normalize",
-    "Preprocess",
-    "Whiten",
-    "ZeroCenter",
-    "column_moments",
-]
-
-Array = npt.NDArray[Any]
-Doubles = npt.NDArray[np.float64]
 # What MLP.fit takes: "standardize", (mean, scale) or transformers.
 Preprocess = str | tuple[npt.ArrayLike, npt.ArrayLike] | Transformer | Sequence[Transformer]
 
 
 class ZeroCenter(Columnwise):
-    """Takes the mean of each feature away: ``X -= np.mean(X, axis=0)``.
+    """Subtracts the mean of each feature: ``X -= np.mean(X, axis=0)``.
 
     Parameters
     ----------
@@ -83,9 +61,10 @@ class ZeroCenter(Columnwise):
     def inverse_transform(self, X: Array) -> Array:
         """``X + mean_``, (N, D)."""
         rows = self._fitted_rows(X)
-        return _moved_back(rows, None, self.mean_)
+        return _scaled_back(rows, None, self.mean_)
 
-    def _affine(self) -> tuple[Doubles, Doubles]:
+    def mean_and_scale(self) -> tuple[Floats, Floats]:
+        """(mean, scale): `transform` gives ``(X - mean) * scale``."""
         return self.mean_, np.ones_like(self.mean_)
 
 
@@ -118,10 +97,10 @@ class Normalize(Columnwise):
     array([[0., 2.]])
     """
 
-    mean_: Doubles
-    var_: Doubles
-    scale_: Doubles
-    _squares: Doubles
+    mean_: Floats
+    var_: Floats
+    scale_: Floats
+    _squares: Floats
     _private = ("_squares",)
     _stored = ("mean_", "var_", "scale_", "_squares")
 
@@ -155,34 +134,35 @@ class Normalize(Columnwise):
     def inverse_transform(self, X: Array) -> Array:
         """``X * scale_ + mean_``, (N, D)."""
         rows = self._fitted_rows(X)
-        return _moved_back(rows, self.scale_, self.mean_)
+        return _scaled_back(rows, self.scale_, self.mean_)
 
-    def _affine(self) -> tuple[Doubles, Doubles]:
+    def mean_and_scale(self) -> tuple[Floats, Floats]:
+        """(mean, scale): `transform` gives ``(X - mean) * scale``."""
         return self.mean_, 1 / self.scale_
 
 
-class PCA(Directions):
-    """Turns data onto the directions of largest variance: decorrelation, or fewer features.
+class PCA(PrincipalDirections):
+    """Projects data onto the directions of largest variance: decorrelation, or fewer features.
 
     The covariance ``C = Xc' Xc / (N - ddof)`` of the centred data is decomposed, ``C = V' diag(l)
     V``, and ``transform`` gives ``Xc V'``, whose covariance is the diagonal matrix of l. With more
-    features than rows (D > N) the N x N matrix ``Xc Xc'`` takes C's place, and directions without
-    variance are left out. Images seldom gain from it.
+    features than rows (D > N) the N x N matrix ``Xc Xc'`` is decomposed instead, and directions
+    without variance are left out. Images seldom gain from it.
 
     Parameters
     ----------
     n_components : int, float or None
-        How many directions to keep; or, within (0, 1), the least number whose share of the
-        variance is larger than that; or all.
+        How many directions to keep; or, within (0, 1), the share of the variance that they exceed;
+        or all.
     ddof : int
         1 as scikit-learn's PCA; the course notes (CS231n) divide by N: 0.
     precision : "auto", "float32" or "float64"
-        How the covariance of float32 data is added up. float32 takes half the time and blurs
+        How the covariance of float32 data is summed. float32 takes half the time and loses
         variances below about 1e-6 of the largest; "auto" takes it from N D^2 = 1e11 on. uint8 data
         are summed exactly either way, float64 data in float64.
     n_threads : int, optional
         Threads to use. Covariance and projection do not depend on it; the eigenvectors are
-        LAPACK's, which do not hear Ctrl-C.
+        LAPACK's, which Ctrl-C does not interrupt.
 
     Attributes
     ----------
@@ -193,8 +173,7 @@ class PCA(Directions):
 
     Notes
     -----
-    `partial_fit` keeps a D x D matrix in float64; components are found when they are first asked
-    for.
+    `partial_fit` keeps a D x D matrix in float64; components are computed when first needed.
 
     Examples
     --------
@@ -222,21 +201,21 @@ class PCA(Directions):
 
     def transform(self, X: Array) -> Array:
         """``(X - mean_) @ components_.T``, (N, n_components_)."""
-        return self._onto(self._fitted_rows(X), self.mean_, self.components_, None, None)
+        return self._project(self._fitted_rows(X), self.mean_, self.components_, None, None)
 
     def inverse_transform(self, X: Array) -> Array:
         """``X @ components_ + mean_``, (N, D)."""
         self._require_fit()
-        return self._back(X, self.components_)
+        return self._project_back(X, self.components_)
 
 
-class Whiten(Directions):
+class Whiten(PrincipalDirections):
     """Decorrelates and gives each direction variance 1.
 
     With ``C = V' diag(l) V`` as in `PCA` and ``S = diag(1 / sqrt(l + eps))``: "pca" gives ``Xc V'
-    S``, along the principal directions; "zca" turns it back, ``Xc V' S V``, which stays as near to
-    the data as whitened data can. Directions without variance come out as 0. Whitening makes noise
-    as large as signal, which eps dampens; images seldom gain from it.
+    S``, along the principal directions; "zca" rotates back, ``Xc V' S V``, which stays as near to
+    the data as whitened data can. Directions without variance come out as 0. Whitening amplifies
+    noise, which eps dampens; images seldom gain from it.
 
     Parameters
     ----------
@@ -267,7 +246,7 @@ class Whiten(Directions):
            [0., 1.]])
     """
 
-    _turned: tuple[Doubles, Array] | None = None
+    _zca_cache: tuple[Floats, Array] | None = None
 
     def __init__(
         self,
@@ -296,57 +275,60 @@ class Whiten(Directions):
         rows = self._fitted_rows(X)
         factors = self._factors()
         if self._options()[0] == "pca":
-            return self._onto(rows, self.mean_, self.components_, factors, None)
-        return self._onto(rows, self.mean_, self._turned_back(factors), None, None)
+            return self._project(rows, self.mean_, self.components_, factors, None)
+        return self._project(rows, self.mean_, self._zca_matrix(factors), None, None)
 
     def inverse_transform(self, X: Array) -> Array:
         """The data that would be whitened to X, (N, D)."""
         self._require_fit()
         method, deviations = self._options()[0], self._deviations()
         if method == "pca":
-            return self._back(X, self.components_ * deviations[:, None])
-        return self._back(X, self._turned_back(deviations))
+            return self._project_back(X, self.components_ * deviations[:, None])
+        return self._project_back(X, self._zca_matrix(deviations))
 
     def _options(self) -> tuple[str, float]:
         return one_of("method", self.method, ["pca", "zca"]), real("eps", self.eps, 0.0)
 
-    def _deviations(self) -> Doubles:
+    def _deviations(self) -> Floats:
         """``sqrt(l + eps)``, and 0 for directions without variance."""
         variances, eps = self.explained_variance_, self._options()[1]
         least = rounding_variance(self.n_samples_seen_, self.mean_)
         present = variances > np.maximum(self._resolution * variances[:1], least)
         return np.where(present, np.sqrt(variances + eps), 0.0)
 
-    def _factors(self) -> Doubles:
+    def _factors(self) -> Floats:
         """``1 / sqrt(l + eps)``, and 0 for directions without variance."""
         deviations = self._deviations()
         nothing = np.zeros_like(deviations)
         return np.divide(1, deviations, out=nothing, where=deviations > 0)
 
     @property
-    def _columns_out(self) -> int:
+    def n_features_out_(self) -> int:
+        """The width of what `transform` gives."""
         return self.n_features_in_ if self.method == "zca" else self.n_components_
 
-    def _with_threads(self, n_threads: int) -> Self:
+    def with_threads(self, n_threads: int) -> Self:
+        """A shallow copy with that `n_threads`, whose products are made once."""
         if self.method == "zca":
-            self._turned_back(self._factors())  # kept here, for all twins
-        return super()._with_threads(n_threads)
+            self._zca_matrix(self._factors())  # kept here, for all twins
+        return super().with_threads(n_threads)
 
-    def _put(self, arrays: Mapping[str, Array], rows: int, columns: int) -> None:
+    def load_state_arrays(self, arrays: Mapping[str, Array], rows: int, columns: int) -> None:
+        """Takes what `state_arrays` gave, checked."""
         self._options()
-        super()._put(arrays, rows, columns)
+        super().load_state_arrays(arrays, rows, columns)
 
-    def _turned_back(self, factors: Doubles) -> Array:
+    def _zca_matrix(self, factors: Floats) -> Array:
         """``V' diag(factors) V``, (D, D) float64, made once for the factors in use."""
-        if self._turned is None or not np.array_equal(self._turned[0], factors):
+        if self._zca_cache is None or not np.array_equal(self._zca_cache[0], factors):
             across = np.ascontiguousarray(self.components_.T, dtype=np.float64)
             nothing = np.zeros(len(factors))
             matrix = _core.project(across * factors, nothing, across, None, None, self._threads)
-            self._turned = factors, matrix
-        return self._turned[1]
+            self._zca_cache = factors, matrix
+        return self._zca_cache[1]
 
 
-def _moved_back(rows: Array, scale: Doubles | None, mean: Doubles) -> Array:
+def _scaled_back(rows: Array, scale: Floats | None, mean: Floats) -> Array:
     """``rows * scale + mean`` in float64, rounded once."""
     out = np.empty(rows.shape, np.float64 if rows.dtype == np.float64 else np.float32)
     step = max(1, 2**18 // rows.shape[1])
@@ -356,21 +338,31 @@ def _moved_back(rows: Array, scale: Doubles | None, mean: Doubles) -> Array:
     return out
 
 
-def _mean_and_squares(rows: Array, n_threads: int = 0) -> tuple[Doubles, Doubles]:
-    """Of each column the mean and the sum of squares about it."""
+def _mean_and_squares(rows: Array, n_threads: int = 0) -> tuple[Floats, Floats]:
+    """The mean of each column and the sum of squared deviations from it."""
     mean = column_mean(rows, n_threads)
     return mean, _core.column_sums(rows, mean, True, n_threads)
 
 
-def _constant(mean: Doubles, variance: Doubles, n: int) -> npt.NDArray[np.bool_]:
-    """True where the variance is what rounding makes of equal values: scikit-learn's bound."""
+def _constant(mean: Floats, variance: Floats, n: int) -> Bools:
+    """True where the variance may be rounding of equal values: scikit-learn's bound."""
     eps = np.finfo(np.float64).eps
     return np.asarray(variance <= n * eps * variance + (n * eps * mean) ** 2)
 
 
-def column_moments(X: Array) -> tuple[Doubles, Doubles]:
+def column_moments(X: Array) -> tuple[Floats, Floats]:
     """Mean and standard deviation (over N) of each column, in float64, in two passes over X.
 
+    Parameters
+    ----------
+    X : ndarray of shape (N, D), uint8, float32 or float64
+
+    Returns
+    -------
+    mean, std : ndarray of shape (D,), float64
+
+    Examples
+    --------
     >>> import numpy as np
     >>> column_moments(np.array([[1.0, 5.0], [3.0, 5.0]]))
     (array([2., 5.]), array([1., 0.]))
@@ -379,7 +371,7 @@ def column_moments(X: Array) -> tuple[Doubles, Doubles]:
     return mean, np.sqrt(squares / len(X))
 
 
-def standardization(X: Array) -> tuple[Doubles, Doubles]:
+def standardization(X: Array) -> tuple[Floats, Floats]:
     """(mean, 1 / standard deviation) of each column; a constant column is only centred."""
     mean, std = column_moments(X)
     return mean, 1 / np.where(_constant(mean, std**2, len(X)) | (std == 0), 1.0, std)

@@ -6,7 +6,7 @@ from fanin.tuning.lr_finder import RateProbe, RateRange, RateTrial, lr_probe, lr
 from fanin.tuning.search import search
 from fanin.tuning.search.edges import Edge
 from fanin.tuning.search.result import SearchResult
-from fanin.tuning.search.trials import Trial
+from fanin.tuning.search.trial import Trial
 from fanin.tuning.space import Parameter, choice, integers, loguniform, uniform
 
 __all__ = [

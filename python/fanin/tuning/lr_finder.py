@@ -10,36 +10,184 @@ import copy
 import math
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict, dataclass
+from typing import Any, Self
 
 import numpy as np
-import numpy.typing as npt
 
 from fanin import _core, _validate, optim
+from fanin._files import json_number
+from fanin._typing import Array, Floats
 from fanin.callbacks.base import Callback, Logs
-from fanin.network.inputs import Preparation
+from fanin.network import MLP
+from fanin.preprocessing import Preprocess
 from fanin.random import Generator
 from fanin.schedules import Schedule
 from fanin.training import DivergenceWarning
-from fanin.tuning.rates import RateProbe, RateRange, RateTrial
-
-if TYPE_CHECKING:
-    from fanin.network import MLP
-    from fanin.preprocessing import Preprocess
 
 __all__ = ["RateProbe", "RateRange", "RateTrial", "lr_probe", "lr_range"]
-
-Array = npt.NDArray[Any]
-Floats = npt.NDArray[np.float64]
 
 RATES = (1e-1, 1e-2, 1e-3, 1e-4)  # the lecture's
 DIVERGED = 3.0  # times the loss before, as in the course's trainer
 MOVED = 0.01  # of the loss before: less is flat
 JUDGED_ROWS = 2000
-# Of the range test: where it stops, in smallest smoothed losses; the least fall that counts; and
-# the share of points that smoothing reaches over, and of those at the start that are left out.
-HOPELESS, FALLS, REACH, SKIPPED = 4.0, 0.02, 0.03, 0.1
+# Of the range test:
+STOP_RATIO = 4.0  # times the least smoothed loss, where it stops
+LEAST_FALL = 0.02  # of the loss
+SMOOTHED_SHARE = 0.03  # of the points, that smoothing reaches over
+SKIPPED_SHARE = 0.1  # of the points, at the start
+FINAL_VALUES = "final_loss", "final_accuracy"  # what a trial that diverged has no number for
+
+
+@dataclass(frozen=True)
+class RateTrial:
+    """What a learning rate did to the loss.
+
+    Attributes
+    ----------
+    rate : float
+    losses : tuple of float
+        Of each step's minibatch, before its update; shorter than asked for where it diverged.
+    initial_loss, final_loss : float
+        Before and after the steps, over the same rows (2000 at most), without L2.
+    initial_accuracy, final_accuracy : float or None
+    verdict : {"diverged", "rising", "flat", "goes down"}
+        diverged: not finite, or over 3 times the loss before. flat: within 1 % of it, and accuracy
+        within two standard errors.
+    """
+
+    rate: float
+    losses: tuple[float, ...]
+    initial_loss: float
+    final_loss: float
+    initial_accuracy: float | None
+    final_accuracy: float | None
+    verdict: str
+
+    @property
+    def drop(self) -> float:
+        """The share of the loss that went away; negative where it rose."""
+        return 1 - self.final_loss / self.initial_loss if self.initial_loss else 0.0
+
+    def __str__(self) -> str:
+        how_far = {"goes down": f" by {self.drop:.1%}", "rising": f" by {-self.drop:.1%}"}
+        accuracy = "" if self.final_accuracy is None else f", accuracy {self.final_accuracy:.1%}"
+        return (
+            f"lr {self.rate:.0e}: loss {self.initial_loss:.4f} -> {self.final_loss:.4f}{accuracy}: "
+            f"{self.verdict}{how_far.get(self.verdict, '')}"
+        )
+
+
+@dataclass(frozen=True)
+class RateProbe:
+    """What `lr_probe` found; printed, a line for each rate and the conclusion.
+
+    Attributes
+    ----------
+    trials : tuple of RateTrial
+        From the largest rate to the smallest.
+    iterations : int
+    reason : str
+        Why the suggested rate, or why none.
+    """
+
+    trials: tuple[RateTrial, ...]
+    iterations: int
+
+    @property
+    def best(self) -> RateTrial | None:
+        """The trial whose loss fell most; None where it fell with none."""
+        falling = [trial for trial in self.trials if trial.verdict == "goes down"]
+        return max(falling, key=lambda trial: trial.drop, default=None)
+
+    @property
+    def suggestion(self) -> float:
+        """The rate with which the loss fell most; ValueError with the reason where none did."""
+        if self.best is None:
+            raise ValueError(f"learning rate: {self.reason}")
+        return self.best.rate
+
+    @property
+    def reason(self) -> str:
+        """Why that rate, or why none."""
+        rates = [trial.rate for trial in self.trials]
+        if self.best is not None:
+            best = self.best
+            reason = f"the loss falls most, by {best.drop:.1%} in {self.iterations} steps"
+            if best.rate in (rates[0], rates[-1]) and len(rates) > 1:
+                side = "larger" if best.rate == rates[0] else "smaller"
+                reason += f"; it is the {side[:-1]}st of those tried: try {side} ones"
+            return reason
+        kinds = {trial.verdict for trial in self.trials}
+        if kinds == {"diverged"}:
+            return f"all rates diverge, down to {rates[-1]:g}: try smaller ones, look at the inputs"
+        if kinds == {"flat"}:
+            return (
+                f"the loss moves with no rate up to {rates[0]:g}: try larger ones; if they do not "
+                "help, the initialisation is bad or the labels have nothing to do with the inputs"
+            )
+        return "the loss falls with none: try smaller rates, then look at inputs, labels and init"
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of it as JSON values."""
+        trials: list[dict[str, Any]] = [asdict(trial) for trial in self.trials]
+        for trial in trials:
+            trial["losses"] = [json_number(loss) for loss in trial["losses"]]
+            for name in FINAL_VALUES:
+                trial[name] = json_number(trial[name])
+        return {"iterations": self.iterations, "trials": trials}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """The inverse of `to_dict`."""
+        trials = []
+        for trial in data["trials"]:
+            final = {n: None if trial[n] is None else float(trial[n]) for n in FINAL_VALUES}
+            trials.append(
+                RateTrial(**trial | final | {"losses": tuple(map(float, trial["losses"]))})
+            )
+        return cls(tuple(trials), data["iterations"])
+
+    def __str__(self) -> str:
+        end = f"-> {self.best.rate:g}: " if self.best else "-> none: "
+        return "\n".join([*map(str, self.trials), end + self.reason])
+
+
+@dataclass(frozen=True, eq=False)
+class RateRange:
+    """What `lr_range` found.
+
+    Attributes
+    ----------
+    rates, losses : ndarray of shape (n,), float64
+        Of every step; fewer than asked for where the loss left all bounds.
+    smoothed : ndarray of shape (n,), float64
+        The losses' mean over some neighbours on either side, weighted by a normal curve.
+    slopes : ndarray of shape (n,), float64
+        Of smoothed over the logarithm of the rate.
+    reason : str
+    """
+
+    rates: Floats
+    losses: Floats
+    smoothed: Floats
+    slopes: Floats
+    reason: str
+    _suggestion: float | None
+
+    @property
+    def suggestion(self) -> float:
+        """Where the loss falls most steeply; ValueError with the reason where it does not fall."""
+        if self._suggestion is None:
+            raise ValueError(f"learning rate: {self.reason}")
+        return self._suggestion
+
+    def __str__(self) -> str:
+        found = "none" if self._suggestion is None else f"{self._suggestion:.1e}"
+        return (
+            f"{len(self.rates)} rates from {self.rates[0]:.0e} to {self.rates[-1]:.0e}\n"
+            f"-> {found}: {self.reason}"
+        )
 
 
 def lr_probe(
@@ -184,9 +332,9 @@ def lr_range(
         X,
         y,
         iterations,
-        HOPELESS,
+        STOP_RATIO,
         optimizer=_copied(optimizer, low),
-        schedule=_Rates(rates),
+        schedule=_GivenRates(rates),
         batch_size=batch_size,
         reg=reg,
         n_threads=n_threads,
@@ -196,12 +344,12 @@ def lr_range(
     if len(losses) < 3:
         nothing = np.zeros(len(losses))
         return RateRange(rates, losses, losses, nothing, f"the loss diverges at {low:g}", None)
-    smoothed = _smooth(losses, REACH * iterations)
+    smoothed = _smooth(losses, SMOOTHED_SHARE * iterations)
     slopes = np.gradient(smoothed, logs[: len(losses)])
-    first, lowest = int(SKIPPED * iterations), int(smoothed.argmin())
+    first, lowest = int(SKIPPED_SHARE * iterations), int(smoothed.argmin())
     start = float(smoothed[: first + 1].mean())
-    if lowest <= first or smoothed[lowest] > (1 - FALLS) * start:
-        reason = f"the loss falls nowhere by {FALLS:.0%}: it begins at {start:.4f}"
+    if lowest <= first or smoothed[lowest] > (1 - LEAST_FALL) * start:
+        reason = f"the loss falls nowhere by {LEAST_FALL:.0%}: it begins at {start:.4f}"
         return RateRange(rates, losses, smoothed, slopes, reason, None)
     steepest = first + int(slopes[first : lowest + 1].argmin())
     reason = (
@@ -213,7 +361,7 @@ def lr_range(
 
 def _prepared(net: MLP, X: Array, y: Array, preprocess: Preprocess | None) -> MLP:
     """A copy of the network that the data, which are checked here, may enter."""
-    net._targets(y, len(Preparation(preprocess, net).raw(X)))
+    net.check_data(X, _validate.plain_array("y", y), inputs=net.inputs.requested(preprocess, X))
     twin = net.copy()
     if preprocess is not None:
         twin.set_preprocess(preprocess, X)
@@ -236,7 +384,7 @@ def _verdict(before: Mapping[str, float], after: Mapping[str, float], n: int) ->
 
 
 @dataclass(frozen=True)
-class _Rates(Schedule):
+class _GivenRates(Schedule):
     """These rates, step by step."""
 
     rates: Floats
@@ -257,7 +405,7 @@ class _EnoughError(Exception):
     """Ends a fit between two steps."""
 
 
-class _Steps(Callback):
+class _StepLosses(Callback):
     """The loss of each step, out of the running means that fit tells."""
 
     def __init__(self, iterations: int, limit: float) -> None:
@@ -288,7 +436,7 @@ def _losses(net: MLP, X: Array, y: Array, iterations: int, limit: float, **optio
 
     A last one of NaN stands for those after the loss stopped being finite.
     """
-    steps = _Steps(iterations, limit)
+    steps = _StepLosses(iterations, limit)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DivergenceWarning)
         try:

@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 
 from fanin import _validate
+from fanin._files import json_number
 from fanin.random import package_generator
 
 __all__ = ["Parameter", "Space", "choice", "integers", "loguniform", "uniform"]
@@ -55,6 +56,29 @@ class Parameter(ABC):
 
 
 Space = Mapping[str, Parameter]
+
+
+def parameter_from_dict(data: Mapping[str, Any]) -> Parameter:
+    """The inverse of `Parameter.to_dict`."""
+    kinds: dict[str, type[Range | Choice]] = {
+        "range": Range,
+        "integers": Integers,
+        "choice": Choice,
+    }
+    values = {k: v for k, v in data.items() if k != "kind"}
+    if data["kind"] == "choice":
+        values["options"] = tuple(values["options"])
+    return kinds[data["kind"]](**values)
+
+
+def space_to_dict(space: Space) -> dict[str, Any]:
+    """A space as JSON values."""
+    return {name: parameter.to_dict() for name, parameter in space.items()}
+
+
+def space_from_dict(data: Mapping[str, Any]) -> dict[str, Parameter]:
+    """The inverse of `space_to_dict`."""
+    return {name: parameter_from_dict(values) for name, values in data.items()}
 
 
 @dataclass(frozen=True)
@@ -146,6 +170,10 @@ class Choice(Parameter):
     """One of several options; see `choice`."""
 
     options: tuple[Any, ...]
+
+    def labels(self) -> list[str]:
+        """Each option as text."""
+        return [str(plain(option)) for option in self.options]
 
     def at(self, u: float) -> Any:
         return self.options[min(int(u * len(self.options)), len(self.options) - 1)]
@@ -304,7 +332,7 @@ def plain(value: Any) -> Any:
     if value is None or isinstance(value, (bool, int, str)):
         return value
     if isinstance(value, float):
-        return value if math.isfinite(value) else repr(value)
+        return json_number(value)
     if isinstance(value, (list, tuple)):
         return [plain(v) for v in value]
     if isinstance(value, Mapping):

@@ -9,16 +9,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from clocks import guide_counts_epochs
+from guide_cases import blobs
 
 import fanin
 from fanin.tuning import Report, guide
-
-
-def blobs(n: int = 400, d: int = 8, classes: int = 3, seed: int = 0, spread: float = 1.2) -> Any:
-    rng = np.random.default_rng(seed)
-    y = np.arange(n) % classes
-    centres = np.random.default_rng(99).normal(size=(classes, d)) * spread
-    return (rng.normal(size=(n, d)) + centres[y]).astype(np.float32), y
 
 
 def run(*args: Any, **options: Any) -> Report:
@@ -33,6 +28,11 @@ def names(report: Report) -> set[str]:
 def digits() -> Any:
     (X, y), test = fanin.datasets.load("digits")
     return X, y, test
+
+
+@pytest.fixture
+def counted_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    guide_counts_epochs(1, monkeypatch.setattr)
 
 
 @pytest.fixture(scope="module")
@@ -226,6 +226,7 @@ def test_step_by_step_is_the_same_as_at_once(tmp_path, whole):
     assert np.array_equal(report.network.get_parameters(), whole.network.get_parameters())
 
 
+@pytest.mark.usefixtures("counted_time")
 def test_an_interrupted_guide_goes_on(tmp_path, whole):
     for stop_at in ((2, 0), (4, 0), (5, 1), (7, 1)):
 
@@ -241,6 +242,15 @@ def test_an_interrupted_guide_goes_on(tmp_path, whole):
     again = run(rounds=2, state=tmp_path)
     assert again.seconds > 0.9 * report.seconds
     assert np.array_equal(again.network.get_parameters(), whole.network.get_parameters())
+
+
+def test_an_interruption_before_the_last_step_leaves_no_trace(tmp_path):
+    at_once = run(rounds=2, state=tmp_path, seed=3)
+    assert at_once.step(7, 1).facts["settings"] != at_once.step(4).facts["settings"]
+    state = json.loads((tmp_path / "guide.json").read_text())
+    assert state["steps"].pop()["number"] == 8
+    (tmp_path / "guide.json").write_text(json.dumps(state))
+    assert facts_of(run(rounds=2, state=tmp_path, seed=3)) == facts_of(at_once)
 
 
 def test_a_search_that_was_cut_goes_on_from_its_log(tmp_path):
@@ -265,12 +275,13 @@ def test_more_rounds_may_be_asked_for_later(tmp_path, whole):
     assert facts_of(two) == facts_of(whole)
 
 
+@pytest.mark.usefixtures("counted_time")
 def test_more_time_may_be_given_later(tmp_path):
     X, y, _ = digits()
-    short = guide(X, y, time_budget=0.01, state=tmp_path, progress=False)
+    short = guide(X, y, time_budget=0.01, state=tmp_path, n_threads=1, progress=False)
     assert short.stopped == "the time budget is spent"
     assert short.network is None
-    long = guide(X, y, time_budget=short.seconds + 12, state=tmp_path, progress=False)
+    long = guide(X, y, time_budget=short.seconds + 12, state=tmp_path, n_threads=1, progress=False)
     assert long.steps[: len(short.steps) - 1] == short.steps[:-1]
     assert long.network is not None
 
@@ -309,19 +320,21 @@ def test_begin_from_a_similar_problem(tmp_path, whole):
     assert (settings["hidden"], settings["keep"]) == ([5], 0.9)
 
 
+@pytest.mark.usefixtures("counted_time")
 def test_the_time_budget_is_kept():
     X, y, _ = digits()
-    report = guide(X, y, time_budget=4, progress=False)
+    report = guide(X, y, time_budget=4, n_threads=1, progress=False)
     assert report.seconds < 8
     assert report.score > 0.9
-    assert len(report.steps) >= 5  # as far as the search, however slow the machine
+    assert len(report.steps) >= 5  # as far as the search
 
 
 @pytest.mark.slow
 @pytest.mark.row("G7")
+@pytest.mark.usefixtures("counted_time")
 def test_digits_reach_97_5_percent():
     X, y, test = digits()
-    report = guide(X, y, test_data=test, progress=False)
+    report = guide(X, y, test_data=test, n_threads=1, progress=False)
     assert report.seconds < 60
     assert report.test["accuracy"] >= 0.975
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_guide import blobs
+from guide_cases import blobs
 
 import fanin
 from fanin.cli import main
@@ -227,15 +227,15 @@ def test_wrong_use_is_one_line(small, capsys, arguments, code, text):
 
 @pytest.mark.usefixtures("no_pictures")
 def test_an_interrupted_command_says_how_to_go_on(small, capsys, monkeypatch):
-    from fanin.tuning.guide.run import Guide
+    from fanin.tuning.guide import steps
 
-    real = Guide.coarse
-    monkeypatch.setattr(Guide, "coarse", lambda _: (_ for _ in ()).throw(KeyboardInterrupt))
+    real = steps.coarse_search
+    monkeypatch.setattr(steps, "coarse_search", lambda _: (_ for _ in ()).throw(KeyboardInterrupt))
     command = ["guide", small, "--rounds", "1", "--hidden", "8", "--no-progress", "--out", "run"]
     assert main(command) == 130
     printed = capsys.readouterr()
     assert "interrupted; the same command with --out run goes on" in printed.err
     assert "Step 3." in printed.out
-    monkeypatch.setattr(Guide, "coarse", real)
+    monkeypatch.setattr(steps, "coarse_search", real)
     assert main(command) == 0
     assert "Test accuracy" in capsys.readouterr().out

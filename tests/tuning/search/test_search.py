@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from typing import Any
 
 import numpy as np
@@ -251,7 +250,6 @@ def test_callbacks_hear_of_each_trial_and_may_end_the_search() -> None:
     assert sorted(t.number for t in heard) == list(range(5))
 
     def enough(trial: Trial) -> bool:
-        time.sleep(0.001)
         return trial.score > 0.9
 
     ended = search({"x": uniform(-1, 1)}, bowl, 10**4, callbacks=[enough], progress=False)

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import _thread
+import itertools
 import json
 import os
 import random
 import signal
-import subprocess
-import sys
-import textwrap
 import threading
-import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 import search_cases
+from children import HANG, printed_by, run_python
 from search_cases import TEST, X, y
 
 from fanin import tuning
@@ -25,37 +24,43 @@ from fanin.tuning import choice, loguniform, search, uniform
 SPACE = {"lr": loguniform(1e-4, 1e4), "reg": loguniform(1e-5, 1e2)}
 OPTIONS = {**search_cases.OPTIONS, "epochs": 3, "optimizer": "momentum"}
 
+# Kills itself at the n-th moment before or after a write, a flush or a sync of a file.
 SCRIPT = """
-    import sys
+    import os, signal, sys
     import fanin
     from fanin.tuning import loguniform, search
+    log, n_trials, prune, moments = sys.argv[1], int(sys.argv[2]), sys.argv[3], int(sys.argv[4])
+
+    def count(frame, event, function):
+        global moments
+        if event in ("c_call", "c_return") and function.__name__ in ("write", "flush", "fsync"):
+            moments -= 1
+            if moments == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+
     (X, y), test = fanin.datasets.load("digits")
     space = {"lr": loguniform(1e-4, 1e4), "reg": loguniform(1e-5, 1e2)}
-    search(space, (X, y), int(sys.argv[2]), epochs=3, hidden=16, optimizer="momentum",
-           preprocess="standardize", validation_data=test, progress=False, log=sys.argv[1],
-           prune=sys.argv[3] if len(sys.argv) > 3 else None)
+    sys.setprofile(count)
+    search(space, (X, y), n_trials, epochs=3, hidden=16, optimizer="momentum",
+           preprocess="standardize", validation_data=test, progress=False, log=log,
+           prune=prune or None)
 """
+NEVER = "0"
 
 
 def run(log: Path, n_trials: int = 6, **options: Any) -> tuning.SearchResult:
     return search(SPACE, (X, y), n_trials, log=log, **{**OPTIONS, **options})
 
 
-def kill_at_random_moments(log: Path, n_trials: int, kills: int, *more: str) -> int:
-    """How often a process was killed before it was done."""
+def kill_at_random_moments(log: Path, n_trials: int, kills: int, prune: str = "") -> None:
+    """Kills the search so often, each time before it is done, and then lets it end."""
     moments = random.Random(0)
-    command = [sys.executable, "-c", textwrap.dedent(SCRIPT), str(log), str(n_trials), *more]
-    killed = 0
+    arguments = str(log), str(n_trials), prune
+    most = 2 * n_trials // (kills + 1)  # a trial's line is one write, which makes two moments
     for _ in range(kills):
-        process = subprocess.Popen(command)
-        before = log.stat().st_size if log.exists() else 0
-        while process.poll() is None and (not log.exists() or log.stat().st_size <= before):
-            time.sleep(0.002)
-        time.sleep(moments.uniform(0, 0.1))
-        process.send_signal(signal.SIGKILL)
-        killed += process.wait() == -signal.SIGKILL
-    subprocess.run(command, check=True)
-    return killed
+        killed = run_python(SCRIPT, *arguments, str(moments.randint(1, most)))
+        assert killed.returncode == -signal.SIGKILL, killed.stderr
+    printed_by(SCRIPT, *arguments, NEVER)
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no SIGKILL here")
@@ -67,7 +72,7 @@ def test_a_search_that_is_killed_ends_with_the_same_bytes(
 ) -> None:
     run(tmp_path / "whole.jsonl", n_trials)
     log = tmp_path / "killed.jsonl"
-    assert kill_at_random_moments(log, n_trials, kills) >= kills // 2
+    kill_at_random_moments(log, n_trials, kills)
     assert log.read_bytes() == (tmp_path / "whole.jsonl").read_bytes()
 
 
@@ -258,29 +263,33 @@ def test_two_searches_on_one_log(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("data", [True, False])
-def test_ctrl_c_returns_what_is_done_and_the_log_goes_on(tmp_path: Path, data: bool) -> None:
+def test_ctrl_c_returns_what_is_done_and_the_log_goes_on(
+    tmp_path: Path, data: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It comes in the second call, when the first one's trials are told."""
     log = tmp_path / "trials.jsonl"
+    told, calls, submit = threading.Event(), itertools.count(1), ThreadPoolExecutor.submit
 
-    def objective(params: Any) -> float:
-        time.sleep(0.01)
-        return params["lr"]
+    def submit_interrupting(pool: Any, function: Any, /, *arguments: Any, **options: Any) -> Any:
+        def call(*arguments: Any, **options: Any) -> Any:
+            if next(calls) == 2 and told.wait(HANG):
+                _thread.interrupt_main()
+            return function(*arguments, **options)
 
-    def soon(_: tuning.Trial) -> None:
-        if not pending:
-            pending.append(threading.Timer(0.3, _thread.interrupt_main))
-            pending[0].start()
+        return submit(pool, call, *arguments, **options)
+
+    monkeypatch.setattr(ThreadPoolExecutor, "submit", submit_interrupting)
+
+    def tell(_: tuning.Trial) -> None:
+        told.set()
 
     def half(n: int) -> tuning.SearchResult:
         if data:
-            return run(log, n, epochs=30, callbacks=[soon])
-        return search(
-            {"lr": uniform(0, 1)}, objective, n, log=log, progress=False, callbacks=[soon]
-        )
+            return run(log, n, epochs=30, callbacks=[tell])
+        options: dict[str, Any] = {"log": log, "progress": False, "callbacks": [tell]}
+        return search({"lr": uniform(0, 1)}, lambda params: params["lr"], n, **options)
 
-    pending: list[threading.Timer] = []
-    start = time.perf_counter()
     result = half(2000)
-    assert time.perf_counter() - start < 8
     assert result.interrupted
     assert "interrupted" in str(result)
     assert 0 < len(result) < 2000

@@ -7,15 +7,14 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from fanin._typing import Floats
 
 LATE = 0.1  # of a rise, between the last two quarters of it: less is level
 
 
 class HistoryLike(Protocol):
-    """What `loss_curve` reads of a `fanin.history.History`."""
+    """What `loss_curve` reads of a `fanin.callbacks.History`."""
 
     history: dict[str, list[float]]
 

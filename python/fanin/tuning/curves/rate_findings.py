@@ -65,7 +65,7 @@ def _lost(curves: Curves) -> str | None:
     return f"the loss ends at {last:.4g}, {last / first:.1f} times the first"
 
 
-def too_high(curves: Curves) -> Finding | None:
+def rate_too_high(curves: Curves) -> Finding | None:
     """The training loss is above its beginning, rises again, or jumps."""
     loss, first = curves.loss, abs(curves.first_loss)
     least, last = int(loss.argmin()), float(loss[-3:].mean())
@@ -110,7 +110,7 @@ def stuck(curves: Curves) -> Finding | None:
     return Finding("bad-initialisation", evidence, START + "; else the labels tell nothing of X")
 
 
-def too_low(curves: Curves) -> Finding | None:
+def rate_too_low(curves: Curves) -> Finding | None:
     """The loss falls slowly and along a line."""
     first, loss = curves.initial_loss, curves.loss
     if first is None or curves.lr is None or loss[0] < (1 - SLOW) * first:

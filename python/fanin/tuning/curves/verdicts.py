@@ -10,9 +10,16 @@ Where the data cannot tell, the verdict says so.
 
 from __future__ import annotations
 
+from fanin._typing import Floats
 from fanin.diagnostics.findings import Finding, Verdict
-from fanin.tuning.curves import rate_findings as rate
-from fanin.tuning.curves.curves import Curves, Floats, Gap, HistoryLike, percent, points
+from fanin.tuning.curves.curves import Curves, Gap, HistoryLike, percent, points
+from fanin.tuning.curves.rate_findings import (
+    diverged,
+    plateau_first,
+    rate_too_high,
+    rate_too_low,
+    stuck,
+)
 
 __all__ = ["Finding", "Verdict", "loss_curve"]
 
@@ -67,20 +74,14 @@ def loss_curve(history: HistoryLike, *, n_val: int | None = None) -> Verdict:
       -> lower the learning rate 3 to 10 times; look at the scale of inputs and initial weights
     """
     curves = Curves(history, n_val)
-    if diverged := tuple(rate.diverged(curves)):
-        return Verdict(diverged)
+    if found := tuple(diverged(curves)):
+        return Verdict(found)
     if len(curves.loss) < MIN_EPOCHS:
         evidence = f"{len(curves.loss)} epochs are too few for a trend"
         return Verdict((Finding("inconclusive", evidence, f"train for {MIN_EPOCHS} or more"),))
-    if stuck := rate.stuck(curves):
-        return Verdict((stuck,))
-    checks = (
-        _overfitting,
-        _needs_more_training,
-        rate.too_high,
-        rate.too_low,
-        rate.plateau_first,
-    )
+    if finding := stuck(curves):
+        return Verdict((finding,))
+    checks = (_overfitting, _needs_more_training, rate_too_high, rate_too_low, plateau_first)
     findings = [finding for check in checks if (finding := check(curves))]
     if not curves.validated:
         findings.append(

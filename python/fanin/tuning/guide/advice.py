@@ -58,15 +58,18 @@ class Advice:
         return [{name: c.get(name, settings[name]) for name in names} for c in self.candidates]
 
 
-Fits = Callable[[list[int]], bool]
+SizeCheck = Callable[[list[int]], bool]
 
 
 def advise(
-    names: Sequence[str], settings: Mapping[str, Any], edges: Sequence[Edge], fits: Fits
+    names: Sequence[str],
+    settings: Mapping[str, Any],
+    edges: Sequence[Edge],
+    small_enough: SizeCheck,
 ) -> Advice:
     """The next round's search round the best settings so far.
 
-    `fits` tells whether hidden layers of these widths are not too large for the data.
+    `small_enough` tells whether hidden layers of these widths suit the amount of data.
     """
     lr = float(settings["lr"])
     advice = Advice(_range(lr / NEAR, lr * NEAR))
@@ -77,11 +80,11 @@ def advise(
             "leaves the end of a run restless."
         )
     if "overfitting" in names:
-        _regularise(advice, settings, fits)
+        _regularise(advice, settings, small_enough)
     elif "underfitting" in names:
-        _enlarge(advice, settings, fits)
+        _enlarge(advice, settings, small_enough)
     else:
-        _look_round(advice, settings, fits)
+        _look_round(advice, settings, small_enough)
     if not advice.fixed:  # then the best as it is would be the same run again
         advice.candidates = [*advice.candidates[1:], {}]
     if "needs-more-training" in names:
@@ -101,8 +104,8 @@ def advise(
     return advice
 
 
-def _regularise(advice: Advice, settings: Mapping[str, Any], fits: Fits) -> None:
-    keep, wider = _keep(settings), _wider(settings, fits)
+def _regularise(advice: Advice, settings: Mapping[str, Any], small_enough: SizeCheck) -> None:
+    keep, wider = _keep(settings), _wider(settings, small_enough)
     mild, strong = _less(keep, 0.2), _less(keep, 0.35)
     more = {"hidden": wider} if wider else {}
     advice.candidates += [
@@ -126,12 +129,12 @@ def _regularise(advice: Advice, settings: Mapping[str, Any], fits: Fits) -> None
     )
 
 
-def _enlarge(advice: Advice, settings: Mapping[str, Any], fits: Fits) -> None:
-    keep, wider = _keep(settings), _wider(settings, fits)
+def _enlarge(advice: Advice, settings: Mapping[str, Any], small_enough: SizeCheck) -> None:
+    keep, wider = _keep(settings), _wider(settings, small_enough)
     lr = float(settings["lr"])
     if wider:
         advice.candidates += [{"hidden": wider}, {"hidden": wider, "lr": lr / 2}]
-        if far := _wider({"hidden": wider}, fits):
+        if far := _wider({"hidden": wider}, small_enough):
             advice.candidates.append({"hidden": far})
     if keep < 1:
         less = {"keep": min(round(keep + 0.2, 2), 1.0)}
@@ -142,8 +145,8 @@ def _enlarge(advice: Advice, settings: Mapping[str, Any], fits: Fits) -> None:
     advice.reasons.append(f"It underfits: {what}less regularisation.")
 
 
-def _look_round(advice: Advice, settings: Mapping[str, Any], fits: Fits) -> None:
-    keep, wider, lr = _keep(settings), _wider(settings, fits), float(settings["lr"])
+def _look_round(advice: Advice, settings: Mapping[str, Any], small_enough: SizeCheck) -> None:
+    keep, wider, lr = _keep(settings), _wider(settings, small_enough), float(settings["lr"])
     if wider:
         advice.candidates += [
             {"hidden": wider, "keep": _less(keep, 0.15)},
@@ -171,13 +174,13 @@ def _move(advice: Advice, lr: float, reason: str) -> None:
     advice.reasons.append(reason)
 
 
-def _wider(settings: Mapping[str, Any], fits: Fits) -> list[int]:
+def _wider(settings: Mapping[str, Any], small_enough: SizeCheck) -> list[int]:
     """Twice as wide, with a second layer where there is one; nothing where that is too large."""
     hidden = list(settings["hidden"])
     if not hidden:
         return []
     wider = [2 * hidden[0], hidden[0]] if len(hidden) == 1 else [2 * width for width in hidden]
-    return wider if wider[0] <= WIDEST and fits(wider) else []
+    return wider if wider[0] <= WIDEST and small_enough(wider) else []
 
 
 def _keep(settings: Mapping[str, Any]) -> float:

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from fanin.tuning.guide.state import State
 
-Plan = tuple[int, int]  # trials, epochs
+SearchSize = tuple[int, int]  # trials, epochs
+Sizes = Sequence[SearchSize]
 
 # What a search would like, the best first; the lecture's 1 to 5 and 10 to 20 epochs.
-COARSE: Sequence[Plan] = ((12, 5), (12, 4), (12, 3), (10, 3), (10, 2), (8, 2), (8, 1), (6, 1))
-REFINE: Sequence[Plan] = ((8, 20), (8, 15), (6, 15), (6, 12), (6, 10), (4, 10), (2, 10))
-AGAIN: Sequence[Plan] = ((10, 40), (8, 40), (8, 30), (6, 30), (6, 25), (4, 25), (4, 20), (4, 15),
-                         (2, 20), (2, 10))  # fmt: skip
+COARSE: Sizes = ((12, 5), (12, 4), (12, 3), (10, 3), (10, 2), (8, 2), (8, 1), (6, 1))
+REFINE: Sizes = ((8, 20), (8, 15), (6, 15), (6, 12), (6, 10), (4, 10), (2, 10))
+AGAIN: Sizes = ((10, 40), (8, 40), (8, 30), (6, 30), (6, 25), (4, 25), (4, 20), (4, 15), (2, 20),
+                (2, 10))  # fmt: skip
 # Shares of all the time, and of what is left, that they may take.
 COARSE_SHARE, REFINE_SHARE, AGAIN_SHARE = 0.12, 0.25, 0.6
 OVERHEAD = 1.2  # of an epoch, for validation and for what threads cost each other
 FEW_STEPS = 300  # of the lecture's epochs; where there are fewer in an epoch, it takes more epochs
 MOST_EPOCHS_FOR_ONE = 3
-UNLIMITED: dict[str, Plan] = {"coarse": (12, 3), "refine": (8, 15), "again": (8, 30)}
+UNLIMITED: dict[str, SearchSize] = {"coarse": (12, 3), "refine": (8, 15), "again": (8, 30)}
 
 
 class Budget:
@@ -41,9 +42,9 @@ class Budget:
         """Seconds; infinite without a budget."""
         return math.inf if self.total is None else self.total - self.state.seconds
 
-    def cost(self, plan: Plan, work: float) -> float:
+    def cost(self, size: SearchSize, work: float) -> float:
         """Seconds of a search whose epochs are `work` parameters times rows."""
-        trials, epochs = plan
+        trials, epochs = size
         return math.ceil(trials / self.workers) * epochs * work * OVERHEAD / self.speed
 
     def learn(self, seconds: float, work: float) -> None:
@@ -51,11 +52,11 @@ class Budget:
         if seconds > 0.05 and work > 0:
             self.speed = work * OVERHEAD / seconds
 
-    def choose(self, kind: str, wishes: Sequence[Plan], seconds: float, work: float) -> Plan | None:
-        """The first wish that takes no longer than so many seconds."""
+    def choose(self, kind: str, sizes: Sizes, seconds: float, work: float) -> SearchSize | None:
+        """The first size that takes no longer than so many seconds."""
         if math.isinf(seconds):
             return UNLIMITED[kind]
-        return next((plan for plan in wishes if self.cost(plan, work) <= seconds), None)
+        return next((size for size in sizes if self.cost(size, work) <= seconds), None)
 
 
 def stretch(steps: int) -> float:
@@ -63,10 +64,10 @@ def stretch(steps: int) -> float:
     return min(max(FEW_STEPS / steps, 1.0), MOST_EPOCHS_FOR_ONE)
 
 
-def stretched(plans: Sequence[Plan], steps: int) -> list[Plan]:
-    """The plans for a small data set."""
+def stretched(sizes: Sizes, steps: int) -> list[SearchSize]:
+    """The sizes for a small data set."""
     factor = stretch(steps)
-    return [(trials, round(epochs * factor)) for trials, epochs in plans]
+    return [(trials, round(epochs * factor)) for trials, epochs in sizes]
 
 
 class Deadline:
@@ -79,6 +80,3 @@ class Deadline:
     def __call__(self, trial: Any) -> bool:  # noqa: ARG002
         self.over = self.budget.left < self.reserve
         return self.over
-
-
-Say = Callable[[str], None]

@@ -8,23 +8,22 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from fanin import _runtime, _validate
+from fanin._typing import Array, PathLike
 from fanin.executors import as_executor
 from fanin.network import MLP
-from fanin.tuning.guide import settings as rules
 from fanin.tuning.guide.budget import Budget
-from fanin.tuning.guide.problem import Problem, prepare
+from fanin.tuning.guide.problem import Problem, make_problem
 from fanin.tuning.guide.report import Report, Step
-from fanin.tuning.guide.run import Guide
+from fanin.tuning.guide.run import GuideRun
+from fanin.tuning.guide.settings import build_network, check_settings, default_settings, settings_of
 from fanin.tuning.guide.state import State
+from fanin.tuning.guide.steps import take_steps
 from fanin.tuning.lr_finder import RATES
 from fanin.tuning.space import plain
 
 __all__ = ["Report", "Step", "guide"]
-
-Array = npt.NDArray[Any]
 
 ROUNDS, ROUNDS_IN_TIME = 3, 10
 
@@ -44,7 +43,7 @@ def guide(
     rounds: int | None = None,
     until: int = 7,
     refit: bool = True,
-    state: str | os.PathLike[str] | None = None,
+    state: PathLike | None = None,
     resume: bool = True,
     test_data: tuple[Array, Array] | None = None,
     seed: int = 0,
@@ -142,25 +141,26 @@ def guide(
         raise ValueError("rates: expected at least one learning rate, got none")
     as_executor(executor)
     threads = _validate.threads(n_threads)
-    problem = prepare(X, y, X_val, y_val, preprocess=preprocess, batch_size=batch_size, seed=seed)
+    problem = make_problem(
+        X, y, X_val, y_val, preprocess=preprocess, batch_size=batch_size, seed=seed
+    )
     test = None if test_data is None else _validate.pair("test_data", test_data, "(X, y)")
-    given = _beginning(start_from, network)
-    settings = rules.defaults(problem) | given
+    given = _given_settings(start_from, network)
+    settings = default_settings(problem) | given
     settings["batch_size"] = min(int(settings["batch_size"]), len(problem.X))
-    start = network if isinstance(network, MLP) else rules.build(settings, problem, seed)
+    start = network if isinstance(network, MLP) else build_network(settings, problem, seed)
     _check_width(start, problem)
     if "lr" in given:
         tried = sorted({*tried, float(given["lr"])}, reverse=True)
     kept = State(state, _key(problem, settings, tried, start, seed), resume)
-    budget = Budget(time_budget, kept, threads or _runtime.get_num_threads())
-    run = Guide(
-        problem,
-        start,
-        settings,
-        given,
-        tried,
-        kept,
-        budget,
+    run = GuideRun(
+        problem=problem,
+        start=start,
+        settings=settings,
+        given=given,
+        rates=tried,
+        state=kept,
+        budget=Budget(time_budget, kept, threads or _runtime.get_num_threads()),
         rounds=rounds,
         until=until,
         refits=refit and problem.split_off,
@@ -170,19 +170,21 @@ def guide(
         progress=progress,
         callbacks=[partial(_tell, call) for call in callbacks],
     )
-    run.run()
+    stopped = take_steps(run)
+    net, history = run.best_network()
     kept.write()
-    if run.stopped == "interrupted" and not kept.steps:
+    if stopped == "interrupted" and not kept.steps:
         raise KeyboardInterrupt
     result = None
-    if test is not None and run.network is not None:
-        result = run.network.evaluate(*test, n_threads=n_threads) | {"rows": len(test[1])}
+    if test is not None and net is not None:
+        result = net.evaluate(*test, n_threads=n_threads) | {"rows": len(test[1])}
+    best = run.best_search()
     return Report(
         tuple(Step(facts) for facts in kept.steps),
-        run.network,
-        run.history,
-        _final_settings(run),
-        run.stopped,
+        net,
+        history,
+        dict(plain(best["settings"] if best else run.settings)),
+        stopped,
         kept.seconds,
         result,
         {"seed": seed, "time_budget": time_budget},
@@ -193,15 +195,15 @@ def _tell(callback: Callable[[Step], object], facts: dict[str, Any]) -> None:
     callback(Step(facts))
 
 
-def _beginning(start_from: Any, network: Any) -> dict[str, Any]:
+def _given_settings(start_from: Any, network: Any) -> dict[str, Any]:
     """The settings that the user gives, one way or the other."""
     settings: dict[str, Any] = {}
     if start_from is not None:
-        settings = _similar(start_from)
+        settings = _settings_from(start_from)
     if isinstance(network, MLP):
-        settings |= rules.of_network(network)
+        settings |= settings_of(network)
     elif network is not None:
-        settings |= rules.check("network", network)
+        settings |= check_settings("network", network)
     if isinstance(settings.get("hidden"), int):
         settings["hidden"] = [settings["hidden"]]
     if "hidden" in settings:
@@ -214,14 +216,14 @@ def _beginning(start_from: Any, network: Any) -> dict[str, Any]:
     return settings
 
 
-def _similar(start_from: Any) -> dict[str, Any]:
+def _settings_from(start_from: Any) -> dict[str, Any]:
     """What another problem's report or network says of this one."""
     if isinstance(start_from, Report):
         return dict(start_from.settings)
     if isinstance(start_from, MLP):
-        return rules.of_network(start_from)
+        return settings_of(start_from)
     if isinstance(start_from, Mapping):
-        return rules.check("start_from", start_from)
+        return check_settings("start_from", start_from)
     if not isinstance(start_from, str | os.PathLike):
         raise TypeError(
             "start_from: expected a report, a network, a path of one or a dict of settings, "
@@ -230,7 +232,7 @@ def _similar(start_from: Any) -> dict[str, Any]:
     path = os.fspath(start_from)
     if path.endswith((".html", ".json")):
         return dict(Report.load(path).settings)
-    return rules.of_network(MLP.load(path))
+    return settings_of(MLP.load(path))
 
 
 def _check_width(net: MLP, problem: Problem) -> None:
@@ -250,9 +252,3 @@ def _key(
     weights: Array = np.asarray(net.get_parameters())
     given = {"seed": seed, "settings": settings, "rates": rates}
     return dict(plain(given | arrays | {"preprocess": problem.preprocess, "network": weights}))
-
-
-def _final_settings(run: Guide) -> dict[str, Any]:
-    """Of the best network; else as far as the steps came."""
-    found = run.state.find(5, run.best_round())
-    return dict(plain(found["settings"] if found else run.settings))

@@ -7,13 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from fanin import _validate, datasets
+from fanin._typing import Array
 from fanin.network import inputs
 from fanin.preprocessing.transformers import standardization
-
-Array = npt.NDArray[Any]
 
 MOST_HELD_OUT, LEAST_HELD_OUT, ENOUGH_HELD_OUT = 0.25, 0.1, 1000  # shares, and rows
 
@@ -71,12 +69,12 @@ class Problem:
         return np.concatenate([self.X, self.X_val]), np.concatenate([self.y, self.y_val])
 
 
-def prepare(
+def make_problem(
     X: Any, y: Any, X_val: Any, y_val: Any, *, preprocess: Any, batch_size: int | None, seed: int
 ) -> Problem:
     """Checks everything that can be wrong with data; holds out rows where none are given."""
     notes = []
-    X, y = _part("", X, y, None)
+    X, y = _checked("", X, y, None)
     if (X_val is None) != (y_val is None):
         missing = "X_val" if X_val is None else "y_val"
         raise ValueError(f"{missing}: expected both X_val and y_val or neither, got None")
@@ -89,11 +87,11 @@ def prepare(
             f"evenly over the classes, by seed {seed}."
         )
     else:
-        X_val, y_val = _part("_val", X_val, y_val, X.shape[1])
+        X_val, y_val = _checked("_val", X_val, y_val, X.shape[1])
     n_classes = int(max(y.max(), y_val.max())) + 1
     if len(np.unique(y)) < 2:
         raise ValueError(f"y: expected at least two classes, got only class {y[0]}")
-    how, width, note = _entry(preprocess, X)
+    how, width, note = _fitted_preprocess(preprocess, X)
     if batch_size is None:
         batch_size = 128 if len(X) >= 10_000 else 64 if len(X) >= 4000 else 32
         batch_size = min(batch_size, len(X))
@@ -102,7 +100,7 @@ def prepare(
     return Problem(X, y, X_val, y_val, n_classes, how, width, batch, split_off, tuple(notes))
 
 
-def _part(suffix: str, X: Any, y: Any, columns: int | None) -> tuple[Array, Array]:
+def _checked(suffix: str, X: Any, y: Any, columns: int | None) -> tuple[Array, Array]:
     name = f"X{suffix}"
     array = _validate.plain_array(name, X)
     if array.ndim < 2 or 0 in array.shape:
@@ -124,7 +122,7 @@ def _part(suffix: str, X: Any, y: Any, columns: int | None) -> tuple[Array, Arra
     return rows, labels.astype(np.int64)
 
 
-def _entry(preprocess: Any, X: Array) -> tuple[Any, int, str]:
+def _fitted_preprocess(preprocess: Any, X: Array) -> tuple[Any, int, str]:
     """How data enter, fitted once; the width behind it; what to say of it."""
     if isinstance(preprocess, str) and preprocess == "auto":
         if X.dtype == np.uint8:
@@ -147,5 +145,5 @@ def _entry(preprocess: Any, X: Array) -> tuple[Any, int, str]:
     steps = inputs.transformers(preprocess)
     if steps:
         fitted, _ = inputs.fitted(steps, X)
-        return fitted, fitted[-1]._columns_out, ""
+        return fitted, fitted[-1].n_features_out_, ""
     return preprocess, X.shape[1], ""

@@ -1,4 +1,7 @@
-"""What a guide found: for programs, for the terminal, and as one page."""
+"""What a guide found: for programs, for the terminal, and as one page.
+
+The page's module is imported when it is needed, since its pictures take a while to import.
+"""
 
 from __future__ import annotations
 
@@ -11,20 +14,12 @@ from pathlib import Path
 from typing import Any, Self
 
 from fanin._files import atomic_write
+from fanin._typing import PathLike
 from fanin.callbacks.history import History
 from fanin.diagnostics.findings import Finding
 from fanin.network import MLP
+from fanin.tuning.guide.facts import TITLES, Facts, best_score, findings
 
-TITLES = {
-    1: "Check the initial loss",
-    2: "Overfit a small sample",
-    3: "Find a learning rate",
-    4: "Coarse search",
-    5: "Refine",
-    6: "Look at the loss curves",
-    7: "Go to step 5",
-    8: "At last",
-}
 FORMAT = 1
 _DATA = re.compile(r'<script type="application/json" id="fanin-report">(.*?)</script>', re.DOTALL)
 
@@ -40,7 +35,7 @@ class Step:
         ``settings`` after the step, ``seconds``, and more that differs from step to step.
     """
 
-    facts: dict[str, Any] = field(repr=False)
+    facts: Facts = field(repr=False)
 
     @property
     def number(self) -> int:
@@ -60,7 +55,7 @@ class Step:
     @property
     def findings(self) -> tuple[Finding, ...]:
         """What it found, the weightiest first."""
-        return tuple(Finding.from_dict(f) for f in self.facts["findings"])
+        return tuple(findings(self.facts))
 
     @property
     def seconds(self) -> float:
@@ -70,7 +65,7 @@ class Step:
     def __str__(self) -> str:
         from fanin.tuning.guide.report_page import terminal
 
-        return terminal(self)
+        return terminal(self.facts)
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,8 +108,7 @@ class Report:
     @property
     def score(self) -> float | None:
         """Validation accuracy of the best run."""
-        scores = [s.facts["best"]["score"] for s in self.steps if s.facts.get("best")]
-        return max(map(float, scores), default=None)
+        return best_score([step.facts for step in self.steps])
 
     def step(self, number: int, round: int = 0) -> Step:
         """The step of that number; of steps 5 to 7, of that round, by default the last."""
@@ -154,25 +148,27 @@ class Report:
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"report: expected what Report.to_dict gives ({error!r})") from error
 
-    def save(self, path: str | os.PathLike[str]) -> None:
+    def save(self, path: PathLike) -> None:
         """Writes a page (.html) that needs nothing beside it, or the numbers alone (.json).
 
         The page holds the numbers too: `load` and ``guide(start_from=)`` read either. Pictures need
         matplotlib (``pip install fanin[plot]``); without it the page has tables and text only.
         """
-        text = json.dumps(self.to_dict(), allow_nan=False)
         suffix = Path(path).suffix.lower()
+        if suffix not in (".html", ".json"):
+            raise ValueError(f"path: expected a suffix of .html or .json, got {os.fspath(path)!r}")
+        facts = self.to_dict()
         if suffix == ".html":
             from fanin.tuning.guide.report_page import html
 
-            text = html(self, text.replace("<", "\\u003c"))
-        elif suffix != ".json":
-            raise ValueError(f"path: expected a suffix of .html or .json, got {os.fspath(path)!r}")
+            text = html(facts)
+        else:
+            text = json.dumps(facts, allow_nan=False)
         with atomic_write(path) as file:
             file.write(text.encode() + b"\n")
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Self:
+    def load(cls, path: PathLike) -> Self:
         """Reads what `save` wrote, without the network; ValueError where it is something else."""
         text = Path(path).read_text(encoding="utf-8")
         if Path(path).suffix.lower() == ".html":
@@ -188,4 +184,4 @@ class Report:
     def __str__(self) -> str:
         from fanin.tuning.guide.report_page import summary
 
-        return "\n\n".join([*map(str, self.steps), summary(self)])
+        return "\n\n".join([*map(str, self.steps), summary(self.to_dict())])

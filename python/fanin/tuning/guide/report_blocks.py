@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
+from fanin import plots
 from fanin.callbacks.history import History
-from fanin.chapters.story import Block, Remark, Table, picture
-from fanin.tuning.guide import settings as rules
+from fanin.document.blocks import Block, Remark, Table
+from fanin.plots.picture import picture
+from fanin.plots.style import LINES, panels, tidy
 from fanin.tuning.guide.budget import stretch
-from fanin.tuning.guide.report import Step
+from fanin.tuning.guide.facts import Facts, findings
 from fanin.tuning.lr_finder import RateProbe
 from fanin.tuning.search.result import SearchResult
-from fanin.tuning.search.trials import Trial
-
-Facts = Mapping[str, Any]
+from fanin.tuning.search.trial import Trial
+from fanin.tuning.space import space_from_dict
 
 TOP = 5  # trials that are shown
 NARROW = 30.0  # times, up to which a logarithmic axis has ticks of its own
@@ -62,19 +63,20 @@ LESSONS = {
 }
 
 
-def blocks(step: Step) -> list[Block]:
+def blocks(step: Facts) -> list[Block]:
     """All that is said and shown of a step; why it is taken, the first time."""
-    lesson = [Remark(LESSONS[step.number])] if step.round <= 1 and step.number in LESSONS else []
-    return [*lesson, *of_step(step), *_findings(step)]
+    number, first = step["number"], step["round"] <= 1
+    lesson = [Remark(LESSONS[number])] if first and number in LESSONS else []
+    return [*lesson, *measurements(step), *_findings(step)]
 
 
-def of_step(step: Step) -> Iterator[Block]:
+def measurements(step: Facts) -> Iterator[Block]:
     """What was measured, without its lesson and findings."""
-    return _STEPS[step.number](step)
+    return _STEPS[step["number"]](step)
 
 
-def _findings(step: Step) -> Iterator[Block]:
-    for finding in step.findings:
+def _findings(step: Facts) -> Iterator[Block]:
+    for finding in findings(step):
         yield f"**{finding.name}**: {finding.evidence}. *{_sentence(finding.action)}*"
 
 
@@ -85,9 +87,8 @@ def _sentence(text: str) -> str:
 # Steps 1 to 3
 
 
-def _look(step: Step) -> Iterator[Block]:
-    f = step.facts
-    *lines, verdict = f["spread"].splitlines()
+def _look(f: Facts) -> Iterator[Block]:
+    *lines, verdict = f["spread"].splitlines()  # a table as it is printed
     header, *layers = (tuple(line.split()) for line in lines)
     yield (
         f"{f['n_train']} rows to train on, {f['n_val']} to validate on; {f['width']} features, "
@@ -115,8 +116,7 @@ def _look(step: Step) -> Iterator[Block]:
     )
 
 
-def _overfit(step: Step) -> Iterator[Block]:
-    f = step.facts
+def _overfit(f: Facts) -> Iterator[Block]:
     what = (
         "so that the network, the rate and the initial weights work"
         if f["reached"]
@@ -144,7 +144,7 @@ def _overfit(step: Step) -> Iterator[Block]:
         ],
     )
     yield picture(
-        f"step-{step.number}.png",
+        f"step-{f['number']}.png",
         "Accuracy on the small sample against epochs, a line for each attempt.",
         "Accuracy on the sample, epoch by epoch.",
         lambda: _draw_attempts(f["attempts"]),
@@ -152,8 +152,6 @@ def _overfit(step: Step) -> Iterator[Block]:
 
 
 def _draw_attempts(attempts: list[dict[str, Any]]) -> Any:
-    from fanin.plots.style import LINES, panels, tidy
-
     panel = panels(None, 1, 1, 3.4)[0, 0]
     for attempt, (colour, style) in zip(attempts, LINES, strict=False):
         epochs = np.arange(1, len(attempt["curve"]) + 1)
@@ -167,8 +165,7 @@ def _draw_attempts(attempts: list[dict[str, Any]]) -> Any:
     return panel
 
 
-def _probe(step: Step) -> Iterator[Block]:
-    f = step.facts
+def _probe(f: Facts) -> Iterator[Block]:
     probe = RateProbe.from_dict(f["probe"])
     yield (
         f"All data, L2 of {f['reg']:g}, {probe.iterations} steps at each rate from the same "
@@ -190,18 +187,17 @@ def _probe(step: Step) -> Iterator[Block]:
     if probe.best is not None:
         yield f"**{f['suggestion']:g}**: {probe.reason}."
     yield picture(
-        f"step-{step.number}.png",
+        f"step-{f['number']}.png",
         "Loss of each step at several learning rates.",
         "The loss of each minibatch (faint) and its moving average.",
-        lambda: _plots().rates(probe),
+        lambda: plots.rates(probe),
     )
 
 
 # Steps 4 to 8
 
 
-def _search(step: Step) -> Iterator[Block]:
-    f = step.facts
+def _search(f: Facts) -> Iterator[Block]:
     result = result_of(f)
     ranges = ", ".join(f"`{name}` {parameter}" for name, parameter in result.space.items())
     fixed = "".join(f", {name} {value}" for name, value in f["fixed"].items())
@@ -231,7 +227,7 @@ def _search(step: Step) -> Iterator[Block]:
         ],
     )
     yield picture(
-        f"step-{step.number}-{step.round}.png",
+        f"step-{f['number']}-{f['round']}.png",
         "Validation accuracy of each trial against each parameter.",
         "Each trial's score against each of its parameters.",
         lambda: _draw_trials(result),
@@ -256,7 +252,7 @@ def result_of(facts: Facts) -> SearchResult:
         for t in facts["trials"]
     ]
     return SearchResult(
-        rules.space_from_dict(facts["space"]),
+        space_from_dict(facts["space"]),
         trials,
         facts["monitor"],
         strategy=facts["strategy"],
@@ -265,8 +261,6 @@ def result_of(facts: Facts) -> SearchResult:
 
 
 def _draw_trials(result: SearchResult) -> Any:
-    from fanin.plots.style import panels
-
     names = list(result.space)
     columns = 2 if len(names) in (2, 4) else min(len(names), 3)
     rows = -(-len(names) // columns)
@@ -274,7 +268,7 @@ def _draw_trials(result: SearchResult) -> Any:
     for panel in axes[len(names) :]:
         panel.remove()
     axes = axes[: len(names)]
-    _plots().search(result, ax=list(axes))
+    plots.search(result, ax=list(axes))
     for panel in axes:
         low, high = panel.get_xlim()
         if panel.get_xscale() == "log" and high < NARROW * low:
@@ -291,40 +285,38 @@ def _label_all(panel: Any) -> None:
     panel.xaxis.set_major_formatter("{x:g}")
 
 
-def _judge(step: Step) -> Iterator[Block]:
-    run = History.from_dict(step.facts["history"])
+def _judge(f: Facts) -> Iterator[Block]:
+    run = History.from_dict(f["history"])
     curves = {name: values[-1] for name, values in run.history.items()}
     epoch, best = run.best("val_accuracy")
     yield (
-        f"The best run of round {step.round}: {len(run.epoch)} epochs, at the end loss "
+        f"The best run of round {f['round']}: {len(run.epoch)} epochs, at the end loss "
         f"{curves['loss']:.4f} in training and {curves['val_loss']:.4f} in validation, accuracy "
         f"{percent(curves['accuracy'])} and {percent(curves['val_accuracy'])}; the best epoch was "
         f"{epoch + 1} with {percent(best)}."
     )
     yield picture(
-        f"step-6-{step.round}.png",
+        f"step-6-{f['round']}.png",
         "Loss and accuracy of the best run, epoch by epoch, in training and validation.",
-        f"The best run of round {step.round}.",
-        lambda: _plots().history(run),
+        f"The best run of round {f['round']}.",
+        lambda: plots.history(run),
     )
 
 
-def _decide(step: Step) -> Iterator[Block]:
-    f = step.facts
+def _decide(f: Facts) -> Iterator[Block]:
     yield (
-        f"Round {step.round} came to {percent(f['score'])}, {100 * f['gain']:+.2f} points beside "
+        f"Round {f['round']} came to {percent(f['score'])}, {100 * f['gain']:+.2f} points beside "
         f"the best before; the noise of that difference is {100 * f['noise']:.2f} points."
     )
     if f["end"]:
         yield f"The guide ends here: {f['end']}. The best was round {f['best_round']}."
         return
     yield from f["reasons"]
-    ranges = rules.space_from_dict(f["next_space"])
+    ranges = space_from_dict(f["next_space"])
     yield "Next: " + ", ".join(f"`{name}` {parameter}" for name, parameter in ranges.items()) + "."
 
 
-def _again(step: Step) -> Iterator[Block]:
-    f = step.facts
+def _again(f: Facts) -> Iterator[Block]:
     if f["refit"]:
         yield (
             f"The best settings once more, {f['epochs']} epochs on all {f['rows']} rows, those "
@@ -334,7 +326,7 @@ def _again(step: Step) -> Iterator[Block]:
         yield f"The network of the best round is the one to use ({f['why']})."
 
 
-_STEPS: dict[int, Callable[[Step], Iterator[Block]]] = {
+_STEPS: dict[int, Callable[[Facts], Iterator[Block]]] = {
     1: _look,
     2: _overfit,
     3: _probe,
@@ -344,12 +336,6 @@ _STEPS: dict[int, Callable[[Step], Iterator[Block]]] = {
     7: _decide,
     8: _again,
 }
-
-
-def _plots() -> Any:
-    from fanin import plots
-
-    return plots
 
 
 def _loss(value: Any) -> str:

@@ -2,69 +2,65 @@
 
 from __future__ import annotations
 
-import re
+import json
 import tempfile
-import textwrap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from fanin._core import __version__
-from fanin.chapters.story import Block, Chapter, Heading, Lines, Picture, Table
-from fanin.document.html import _aligned, page
-from fanin.tuning.guide import settings as rules
-from fanin.tuning.guide.report import Report, Step
-from fanin.tuning.guide.report_blocks import blocks, of_step, percent
+from fanin.document.blocks import Block, Chapter, Picture, Table
+from fanin.document.html import page
+from fanin.document.text import block_lines, plain, wrapped
+from fanin.tuning.guide.facts import TITLES, Facts, best_score, findings
+from fanin.tuning.guide.report_blocks import blocks, measurements, percent
+from fanin.tuning.guide.settings import describe
 
-WIDTH = 96  # of lines on the terminal
 QUIET = ("healthy",)  # findings that ask for nothing
 
 
-def heading(step: Step) -> str:
-    number = f"Step {step.number}. " if step.number <= 7 else ""
-    return f"{number}{step.title}" + (f", round {step.round}" if step.round else "")
+def heading(step: Facts) -> str:
+    number = f"Step {step['number']}. " if step["number"] <= 7 else ""
+    round = f", round {step['round']}" if step["round"] else ""
+    return f"{number}{TITLES[step['number']]}{round}"
 
 
-def closing(report: Report) -> list[str]:
+def closing(report: Facts) -> list[str]:
     """What came of it, in sentences."""
     text = []
-    if report.score is not None:
-        text.append(f"Best validation accuracy **{percent(report.score)}** with "
-                    f"{rules.text(report.settings)}.")  # fmt: skip
+    if (score := best_score(report["steps"])) is not None:
+        text.append(f"Best validation accuracy **{percent(score)}** with "
+                    f"{describe(report['settings'])}.")  # fmt: skip
     else:
         text.append("No network has been trained to its end yet.")
-    if report.test is not None:
+    if (test := report["test"]) is not None:
         text.append(
-            f"Test accuracy **{percent(report.test['accuracy'])}** on {report.test['rows']} rows "
+            f"Test accuracy **{percent(test['accuracy'])}** on {test['rows']} rows "
             "that nothing was chosen by."
         )
-    why = f": {report.stopped}" if report.stopped else ""
-    text.append(f"{report.seconds:.1f} s{why}.")
+    why = f": {report['stopped']}" if report["stopped"] else ""
+    text.append(f"{report['seconds']:.1f} s{why}.")
     return text
 
 
-def rounds(report: Report) -> Table | None:
+def rounds(steps: Sequence[Facts]) -> Table | None:
     """A line for each search."""
+    taken = {(step["number"], step["round"]): step for step in steps}
     rows = []
-    for step in report.steps:
-        if step.number not in (4, 5) or not step.facts.get("best"):
+    for step in steps:
+        if step["number"] not in (4, 5) or not step.get("best"):
             continue
-        f = step.facts
-        verdict = next(
-            (s for s in report.steps if (s.number, s.round) == (6, step.round) and step.round), None
-        )
-        decided = next(
-            (s for s in report.steps if (s.number, s.round) == (7, step.round) and step.round), None
-        )
+        round = step["round"]
+        verdict, decided = taken.get((6, round)), taken.get((7, round))
         gain = ""
         if decided is not None:
-            gain = f"{100 * decided.facts['gain']:+.2f} ± {100 * decided.facts['noise']:.2f}"
+            gain = f"{100 * decided['gain']:+.2f} ± {100 * decided['noise']:.2f}"
         rows.append(
             (
-                "coarse" if step.number == 4 else f"round {step.round}",
-                f"{len(f['trials'])} × {f['epochs']}",
-                percent(f["best"]["score"]),
+                "coarse" if step["number"] == 4 else f"round {round}",
+                f"{len(step['trials'])} × {step['epochs']}",
+                percent(step["best"]["score"]),
                 gain,
-                ", ".join(x.name for x in verdict.findings) if verdict else "",
+                ", ".join(found.name for found in findings(verdict)) if verdict else "",
             )
         )
     if not rows:
@@ -73,63 +69,44 @@ def rounds(report: Report) -> Table | None:
     return Table("The searches, and what each brought.", header, rows)
 
 
-def terminal(step: Step) -> str:
+def terminal(step: Facts) -> str:
     """A step as lines."""
-    lines = [f"{heading(step)} ({step.seconds:.1f} s)"]
-    for block in of_step(step):
-        lines += _lines(block)
-    for finding in step.findings:
+    lines = [f"{heading(step)} ({float(step['seconds']):.1f} s)"]
+    for block in measurements(step):
+        lines += block_lines(block)
+    for finding in findings(step):
         mark = " " if finding.name in QUIET else "!"
-        lines += _wrapped(f"{finding.name}: {finding.evidence}", f"{mark} ")
-        lines += _wrapped(finding.action, "  -> ")
+        lines += wrapped(f"{finding.name}: {finding.evidence}", f"{mark} ")
+        lines += wrapped(finding.action, "  -> ")
     return "\n".join(lines)
 
 
-def summary(report: Report) -> str:
+def summary(report: Facts) -> str:
     """The end of `print(report)`."""
-    table = rounds(report)
-    lines = [] if table is None else _lines(table)
-    return "\n".join([*lines, *(_plain(text) for text in closing(report))])
+    table = rounds(report["steps"])
+    lines = [] if table is None else block_lines(table)
+    return "\n".join([*lines, *(plain(text) for text in closing(report))])
 
 
-def _lines(block: Block) -> list[str]:
-    if isinstance(block, Heading):
-        return [block.text]
-    if isinstance(block, Lines):
-        return [f"    {line}" for line in block.text.splitlines()]
-    if isinstance(block, Table):
-        _, *rows = _aligned(block)
-        return [f"  {row}" for row in rows]
-    return _wrapped(_plain(block), "  ") if isinstance(block, str) else []
-
-
-def _wrapped(text: str, first: str) -> list[str]:
-    return textwrap.wrap(text, WIDTH, initial_indent=first, subsequent_indent=" " * len(first))
-
-
-def _plain(text: str) -> str:
-    return re.sub(r"[`*]", "", text)
-
-
-def html(report: Report, data: str) -> str:
+def html(report: Facts) -> str:
     """The page, with the report's numbers in it."""
     chapters: dict[str, Chapter] = {}
-    table = rounds(report)
+    table = rounds(report["steps"])
     overview: list[Block] = [] if table is None else [table]
-    found = [f for f in report.findings if f.name not in QUIET]
+    found = [f for step in report["steps"] for f in findings(step) if f.name not in QUIET]
     overview += [f"**{f.name}**: {f.evidence}." for f in found] or ["Nothing was found amiss."]
     chapters["overview"] = Chapter("The way in short", overview)
-    for step in report.steps:
-        shown = blocks(step)
-        chapters[f"step-{step.number}-{step.round}"] = Chapter(heading(step), shown)
+    for step in report["steps"]:
+        chapters[f"step-{step['number']}-{step['round']}"] = Chapter(heading(step), blocks(step))
     end = (
-        f"Made by fanin {__version__} with seed {report.options.get('seed', 0)}. The numbers of "
+        f"Made by fanin {__version__} with seed {report['options'].get('seed', 0)}. The numbers of "
         "this page are in it as JSON: `fanin.tuning.Report.load` reads them, and "
         "`guide(start_from=...)` begins from them."
     )
     text = page(
         "The seven steps, and what they found", closing(report), chapters, _images(chapters), end
     )
+    data = json.dumps(report, allow_nan=False).replace("<", "\\u003c")
     script = f'<script type="application/json" id="fanin-report">{data}</script>\n'
     return text.replace("</body>", f"{script}</body>", 1)
 

@@ -9,22 +9,35 @@ import numpy as np
 
 from fanin import _validate
 from fanin.network import MLP
+from fanin.network.options import NETWORK_OPTIONS
 from fanin.tuning.guide.problem import Problem
-from fanin.tuning.search.objective import OPTIONS
-from fanin.tuning.space import Choice, Integers, Parameter, Range
 
 HIDDEN = [256]
-# What has a place of its own, or belongs to the data.
-_NOT_HERE = ("depth", "seed", "preprocess", "sampling", "sample_weight")
-KNOWN = [name for name in OPTIONS if name not in _NOT_HERE]
-_KINDS: dict[str, type[Range | Choice]] = {
-    "range": Range,
-    "integers": Integers,
-    "choice": Choice,
-}
+# All that a search may vary, but what has a place of its own (depth, seed) or belongs to the data.
+KNOWN = (
+    "activation",
+    "augment",
+    "batch_size",
+    "clip_norm",
+    "drop_connect",
+    "drop_connect_inference",
+    "drop_connect_mask",
+    "dropout_mode",
+    "dtype",
+    "hidden",
+    "init",
+    "keep",
+    "loss",
+    "lr",
+    "mix",
+    "optimizer",
+    "output_init",
+    "reg",
+    "schedule",
+)
 
 
-def defaults(problem: Problem) -> dict[str, Any]:
+def default_settings(problem: Problem) -> dict[str, Any]:
     """Where a guide begins that knows nothing."""
     return {
         "hidden": list(HIDDEN),
@@ -38,7 +51,7 @@ def defaults(problem: Problem) -> dict[str, Any]:
     }
 
 
-def of_network(net: MLP) -> dict[str, Any]:
+def settings_of(net: MLP) -> dict[str, Any]:
     """The settings that a network has: all but those of its training."""
     config = net.config()
     hidden = config["dims"][1:-1]
@@ -54,7 +67,7 @@ def of_network(net: MLP) -> dict[str, Any]:
     return settings
 
 
-def check(name: str, settings: Any) -> dict[str, Any]:
+def check_settings(name: str, settings: Any) -> dict[str, Any]:
     """A dict of known settings."""
     if not isinstance(settings, Mapping):
         raise TypeError(f"{name}: expected a dict, got {_validate.describe(settings)}")
@@ -64,17 +77,16 @@ def check(name: str, settings: Any) -> dict[str, Any]:
     return dict(settings)
 
 
-def build(settings: Mapping[str, Any], problem: Problem, seed: int, **changes: Any) -> MLP:
+def build_network(settings: Mapping[str, Any], problem: Problem, seed: int, **changes: Any) -> MLP:
     """A fresh network of these settings."""
     options = {**settings, **changes}
     hidden = options["hidden"]
     widths = [hidden] if isinstance(hidden, int) else list(hidden)
-    names = of_network(MLP([1, 1, 1]))
-    given = {k: v for k, v in options.items() if k in names and k != "hidden"}
+    given = {k: v for k, v in options.items() if k in NETWORK_OPTIONS}
     return MLP([problem.width, *widths, problem.n_classes], seed=seed, **given)
 
 
-def n_params(settings: Mapping[str, Any], problem: Problem) -> int:
+def count_parameters(settings: Mapping[str, Any], problem: Problem) -> int:
     """Weights and biases of such a network."""
     hidden = settings["hidden"]
     widths = [hidden] if isinstance(hidden, int) else list(hidden)
@@ -82,23 +94,7 @@ def n_params(settings: Mapping[str, Any], problem: Problem) -> int:
     return int(((dims[:-1] + 1) * dims[1:]).sum())
 
 
-def space_to_dict(space: Mapping[str, Parameter]) -> dict[str, Any]:
-    """A space as JSON values."""
-    return {name: parameter.to_dict() for name, parameter in space.items()}
-
-
-def space_from_dict(data: Mapping[str, Any]) -> dict[str, Parameter]:
-    """The inverse of `space_to_dict`."""
-    space: dict[str, Parameter] = {}
-    for name, facts in data.items():
-        values = {k: v for k, v in facts.items() if k != "kind"}
-        if facts["kind"] == "choice":
-            values["options"] = tuple(values["options"])
-        space[name] = _KINDS[facts["kind"]](**values)
-    return space
-
-
-def text(settings: Mapping[str, Any]) -> str:
+def describe(settings: Mapping[str, Any]) -> str:
     """``hidden 256-128, lr 0.001, keep 0.8``: what a person wants to read of them."""
     parts = []
     for name in ("hidden", "activation", "init", "optimizer", "lr", "reg", "keep", "schedule"):

@@ -28,6 +28,8 @@ class State:
         False refuses a folder that holds a guide already.
     """
 
+    clock = staticmethod(time.monotonic)  # whatever a guide times, it times by this
+
     def __init__(
         self, folder: str | os.PathLike[str] | None, key: Mapping[str, Any], resume: bool
     ) -> None:
@@ -37,7 +39,7 @@ class State:
         self.plans: dict[str, Any] = {}
         self.resumed = 0
         self.spent_before = 0.0
-        self._began = time.monotonic()
+        self._began = self.clock()
         if self.folder is not None:
             self.folder.mkdir(parents=True, exist_ok=True)
             self._read(self.folder / FILE, resume)
@@ -68,7 +70,7 @@ class State:
     @property
     def seconds(self) -> float:
         """Spent in all, those of earlier processes included."""
-        return self.spent_before + time.monotonic() - self._began
+        return self.spent_before + self.clock() - self._began
 
     def find(self, number: int, round: int) -> dict[str, Any] | None:
         """The facts of a step that has been taken."""
@@ -111,12 +113,12 @@ class State:
         """A file of the folder."""
         return None if self.folder is None else self.folder / name
 
-    def keep(self, name: str, net: MLP) -> None:
+    def save_network(self, name: str, net: MLP) -> None:
         """Saves a network."""
         if (path := self.path(name)) is not None:
             net.save(path)
 
-    def kept(self, name: str) -> MLP | None:
+    def load_network(self, name: str) -> MLP | None:
         """A network that was saved; None where it was not."""
         path = self.path(name)
         return None if path is None or not path.exists() else MLP.load(path)

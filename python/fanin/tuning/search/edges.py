@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
-from fanin.tuning.search.trials import Trial
-from fanin.tuning.space import Choice, Integers, Parameter, Range, Space
+from fanin.tuning.search.trial import Trial
+from fanin.tuning.space import (
+    NATURAL_HIGH,
+    NATURAL_LOW,
+    Choice,
+    Integers,
+    Parameter,
+    Range,
+    Space,
+    parameter_from_dict,
+)
 
 BEST_WITHIN = 0.15  # of the range's width: where the best lies
 TOP_WITHIN = 0.25  # and most of the top ones
@@ -39,9 +48,25 @@ class Edge:
     suggestion: Parameter | None
     evidence: str
 
+    @property
+    def advice(self) -> str:
+        """What to try next."""
+        return f"try {self.suggestion}" if self.suggestion else "try values beyond it"
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON values."""
+        suggestion = self.suggestion
+        return vars(self) | {"suggestion": None if suggestion is None else suggestion.to_dict()}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """The inverse of `to_dict`."""
+        suggestion = data["suggestion"]
+        parameter = None if suggestion is None else parameter_from_dict(suggestion)
+        return cls(**{**data, "suggestion": parameter})
+
     def __str__(self) -> str:
-        advice = f"try {self.suggestion}" if self.suggestion else "try values beyond it"
-        return f"{self.name}: {self.evidence}; {advice}"
+        return f"{self.name}: {self.evidence}; {self.advice}"
 
 
 def find_edges(space: Space, trials: Sequence[Trial], grid: bool, noise: float) -> list[Edge]:
@@ -147,12 +172,10 @@ def beyond(name: str, parameter: Range, side: str) -> Range:
     """A range that keeps some of this one and goes on beyond one end, to a natural one at most."""
     low, high = (-BEYOND, KEPT) if side == "low" else (1 - KEPT, 1 + BEYOND)
     wider = parameter.narrowed(low, high)
-    a, b = within_nature(name, wider.low, wider.high)
+    a, b = within_natural_bounds(name, wider.low, wider.high)
     return type(wider)(a, b, log=wider.log, natural=wider.natural)
 
 
-def within_nature(name: str, low: float, high: float) -> tuple[float, float]:
+def within_natural_bounds(name: str, low: float, high: float) -> tuple[float, float]:
     """The bounds, where no natural one lies between."""
-    from fanin.tuning.space import NATURAL_HIGH, NATURAL_LOW
-
     return max(low, NATURAL_LOW.get(name, low)), min(high, NATURAL_HIGH.get(name, high))

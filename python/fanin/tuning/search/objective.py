@@ -12,40 +12,31 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
 from fanin import _validate, optim, schedules
+from fanin._typing import Array, Floats
 from fanin.callbacks import History
 from fanin.callbacks.base import Callback, Logs
 from fanin.callbacks.monitor import Monitor
-from fanin.ensemble.builders import DATA_OPTIONS, FIT_OPTIONS, NETWORK_OPTIONS
-from fanin.executors import InMemory, OnDisk, StoppedError, StopWhenSet
+from fanin.executors import InMemory, OnDisk, StopOnEvent, StoppedError
 from fanin.network import MLP, inputs
-from fanin.training import DivergenceWarning
-from fanin.training.batched import Together, can_join
-from fanin.training.fit import _Fit
+from fanin.network.options import NETWORK_OPTIONS, SEARCHABLE_FIT_OPTIONS, FitOptions
+from fanin.training import DivergenceWarning, Fit
+from fanin.training.batched import can_join, fit_together
 from fanin.tuning.space import plain
 
-Array = npt.NDArray[Any]
 Options = Mapping[str, Any]
 
-# Set by the search itself.
-_OWN = ("epochs", "callbacks", "n_threads", *DATA_OPTIONS)
-OPTIONS = sorted({"hidden", "depth", "lr", "seed", *NETWORK_OPTIONS, *FIT_OPTIONS}.difference(_OWN))
-PARAMETERS = sorted({"epochs", *OPTIONS})
-FIT_DEFAULTS = {
-    name: parameter.default
-    for name, parameter in inspect.signature(MLP.fit).parameters.items()
-    if parameter.default is not parameter.empty
-}
+# What a space may hold; `epochs` beside a space is an argument of the search itself.
+PARAMETERS = sorted(["hidden", "depth", "lr", "seed", *NETWORK_OPTIONS, *SEARCHABLE_FIT_OPTIONS])
+OPTIONS = [name for name in PARAMETERS if name != "epochs"]
 
-# Of trials that train side by side these are the same: they share minibatches and the first
-# layer's shape. All else may differ.
+# Trials that train as one batch have these in common, since they share minibatches and the shape of
+# the first layer; all else may differ.
 SHARED = ("batch_size", "sampling", "preprocess", "seed", "dtype", "epochs")
-ALONE = {"clip_norm": None, "augment": None, "mix": None, "drop_connect": 1.0}
+# Trials with other values than these train alone.
+BATCHED_ONLY_WITH = {"clip_norm": None, "augment": None, "mix": None, "drop_connect": 1.0}
 NARROW = 64  # units: wider first layers gained nothing
-MOST_TOGETHER, CACHE = 16, 12e6  # networks, and bytes of their first layers with momenta
+MAX_BATCH, CACHE = 16, 12e6  # networks, and bytes of their first layers with momenta
 
 
 @dataclass(frozen=True)
@@ -57,22 +48,22 @@ class Job:
     epochs: int  # to train up to
     total_epochs: int  # of the whole run, for schedules
     limits: Sequence[float] = ()  # an epoch's best score so far that is worse ends the trial
-    state: State | None = None  # where to go on from
+    checkpoint: TrialCheckpoint | None = None  # where to go on from
 
 
 @dataclass(frozen=True)
-class State:
+class TrialCheckpoint:
     """A trial between two parts of its training."""
 
     network: MLP
     optimizer: Mapping[str, Any]
     schedule: Mapping[str, Any]
     history: History
-    best: Best
+    best: BestEpoch
 
 
 @dataclass(frozen=True)
-class Best:
+class BestEpoch:
     """The best epoch of a run so far, and the parameters that it ended with."""
 
     score: float = math.nan
@@ -81,7 +72,7 @@ class Best:
 
 
 @dataclass(frozen=True)
-class Report:
+class TrialResult:
     """What came of a job."""
 
     trial: int
@@ -92,17 +83,23 @@ class Report:
     metrics: Options = field(default_factory=dict)  # what else the user's function returned
     error: str | None = None
     network: MLP | None = None
-    state: State | None = None
+    checkpoint: TrialCheckpoint | None = None
 
 
-class _Watch(Callback):
+def failed_result(trial: int, error: str) -> TrialResult:
+    """An error in place of a score."""
+    return TrialResult(trial, "failed", error=error)
+
+
+class _TrialCallback(Callback):
     """Keeps the best epoch; stops where the loss has grown too much or the trial is a poor one."""
 
-    def __init__(self, training: Training, job: Job) -> None:
-        self.monitor, self.stop_ratio = training.monitor, training.stop_ratio
+    def __init__(self, objective: TrainingObjective, job: Job) -> None:
+        self.monitor, self.stop_ratio = objective.monitor, objective.stop_ratio
         self.limits = job.limits
-        self.best = Best() if job.state is None else job.state.best
-        self.first_loss = None if job.state is None else job.state.history.initial_loss
+        before = job.checkpoint
+        self.best = BestEpoch() if before is None else before.best
+        self.first_loss = None if before is None else before.history.initial_loss
         self.diverged = ""
         self.pruned = False
 
@@ -111,7 +108,7 @@ class _Watch(Callback):
         number, loss = net.epochs_done - 1, (logs or {})["loss"]
         score = self.monitor.value(logs)
         if self.best.epoch < 0 or self.monitor.better(score, self.best.score):
-            self.best = Best(score, number, net.get_parameters())
+            self.best = BestEpoch(score, number, net.get_parameters())
         first = net.history.initial_loss if self.first_loss is None else self.first_loss
         if first > 0 and loss > self.stop_ratio * first:
             self.diverged = f"the loss is {loss:.4g} in epoch {number + 1}, it began at {first:.4g}"
@@ -121,12 +118,12 @@ class _Watch(Callback):
             net.stop_training = True
 
 
-class _Part(schedules.Schedule):
+class _ResumedSchedule(schedules.Schedule):
     """A schedule of the whole run, in a fit that begins at a later epoch."""
 
     def __init__(self, whole: schedules.Schedule, first: int, total: int) -> None:
         self.whole, self.first, self.total = whole, first, total
-        self._watch = getattr(whole, "_watch", None)
+        self.watched = getattr(whole, "watched", None)
 
     def lr(
         self,
@@ -135,7 +132,7 @@ class _Part(schedules.Schedule):
         n_steps: int,
         steps_per_epoch: int,
         epochs: float,  # noqa: ARG002  of this part
-    ) -> npt.NDArray[np.float64]:
+    ) -> Floats:
         begin = self.first * steps_per_epoch + first_step
         return self.whole.lr(base_lr, begin, n_steps, steps_per_epoch, self.total)
 
@@ -144,7 +141,7 @@ class _Part(schedules.Schedule):
 
 
 @dataclass(frozen=True)
-class Training:
+class TrainingObjective:
     """Trials that train a network on the data, with these options beside their own parameters."""
 
     options: Options
@@ -152,87 +149,87 @@ class Training:
     n_outputs: int
     stop_ratio: float
     seed: int
-    keeps_state: bool = False
+    keeps_checkpoint: bool = False
 
     def __call__(
         self, arrays: Mapping[str, Array], job: Job, n_threads: int, stop: Any = None
-    ) -> Report:
-        begun = self.begin(arrays, job, n_threads, stop)
-        begun.fit.run()
-        return self.report(begun)
+    ) -> TrialResult:
+        trial = self.start(arrays, job, n_threads, stop)
+        trial.fit.run()
+        return self.result(trial)
 
-    def begin(
+    def start(
         self, arrays: Mapping[str, Array], job: Job, n_threads: int, stop: Any = None
-    ) -> Begun:
+    ) -> StartedTrial:
         """The fit that a job is, ready to run."""
         net, options = self.network(job.params, arrays["X"], n_threads)
-        if job.state is not None:
-            net = job.state.network.copy()  # the caller's own serves again if a worker is lost
+        if job.checkpoint is not None:
+            net = job.checkpoint.network.copy()  # the caller's serves again if a worker is lost
             options.pop("preprocess", None)
-            options["optimizer"].load_state_dict(job.state.optimizer)
-            options["schedule"].load_state_dict(job.state.schedule)
+            options["optimizer"].load_state_dict(job.checkpoint.optimizer)
+            options["schedule"].load_state_dict(job.checkpoint.schedule)
         schedule, first = options["schedule"], net.epochs_done
-        watch = _Watch(self, job)
+        callback = _TrialCallback(self, job)
         own = {
-            "sample_weight": arrays.get("sample_weight"),
             "validation_data": (arrays["validation_X"], arrays["validation_y"]),
             "epochs": job.epochs - first,
-            "schedule": _Part(schedule, first, job.total_epochs),
-            "callbacks": [watch, *([] if stop is None else [StopWhenSet(stop)])],
+            "schedule": _ResumedSchedule(schedule, first, job.total_epochs),
+            "callbacks": [callback, *([] if stop is None else [StopOnEvent(stop)])],
             "progress": False,
             "n_threads": n_threads,
         }
-        fit = _Fit(net, arrays["X"], arrays["y"], **{**FIT_DEFAULTS, **options, **own})
-        return Begun(job, fit, schedule, watch)
+        fit = Fit(net, arrays["X"], arrays["y"], FitOptions(**{**options, **own}))
+        return StartedTrial(job, fit, schedule, callback)
 
-    def report(self, begun: Begun) -> Report:
+    def result(self, trial: StartedTrial) -> TrialResult:
         """What came of a fit that has run."""
-        job, net, watch, history = begun.job, begun.fit.net, begun.watch, begun.fit.history
-        if job.state is not None:
+        job, net, history = trial.job, trial.fit.net, trial.fit.history
+        best, diverged = trial.callback.best, trial.callback.diverged
+        if job.checkpoint is not None:
             whole = History()
-            whole.extend(job.state.history)
+            whole.extend(job.checkpoint.history)
             whole.extend(history)
             history = whole
         status, error = "done", None
-        if history.stop_reason == "diverged" or watch.diverged:
+        if history.stop_reason == "diverged" or diverged:
             epoch = len(history.epoch) + 1
-            status, error = "diverged", watch.diverged or f"the loss is not finite in epoch {epoch}"
-        elif watch.pruned:
+            status, error = "diverged", diverged or f"the loss is not finite in epoch {epoch}"
+        elif trial.callback.pruned:
             status = "pruned"
-        state = None
-        if self.keeps_state and status == "done":
-            clock, optimizer = begun.schedule.state_dict(), begun.fit.optimizer.state_dict()
-            state = State(net.copy(), optimizer, clock, history, watch.best)
-        if watch.best.parameters is not None:
-            net.set_parameters(watch.best.parameters)
+        checkpoint = None
+        if self.keeps_checkpoint and status == "done":
+            optimizer, schedule = trial.fit.optimizer.state_dict(), trial.schedule.state_dict()
+            checkpoint = TrialCheckpoint(net.copy(), optimizer, schedule, history, best)
+        if best.parameters is not None:
+            net.set_parameters(best.parameters)
         net.history = history
-        scored = watch.best.epoch >= 0
-        return Report(
+        scored = best.epoch >= 0
+        return TrialResult(
             job.trial,
             status,
-            watch.best.score,
-            watch.best.epoch if scored else None,
+            best.score,
+            best.epoch if scored else None,
             dict(history.history),
             error=error,
             network=net if scored else None,
-            state=state,
+            checkpoint=checkpoint,
         )
 
-    def shared(self, job: Job) -> str | None:
-        """What other jobs must have in common with this one to train beside it; None: it cannot."""
+    def batch_key(self, job: Job) -> str | None:
+        """What jobs of one batch have in common; None where this one trains alone."""
         options = {**self.options, **job.params}
-        if any(options.get(name, usual) != usual for name, usual in ALONE.items()):
+        if any(options.get(name, usual) != usual for name, usual in BATCHED_ONLY_WITH.items()):
             return None
         widths = hidden_widths(options.get("hidden", 100), options.get("depth"))
         if not widths or widths[0] > NARROW:
             return None
         same = [plain(options.get(name)) for name in SHARED]
-        return repr((widths[0], job.epochs, job.state is None, same))
+        return repr((widths[0], job.epochs, job.checkpoint is None, same))
 
-    def most_together(self, job: Job, features: int) -> int:
+    def max_batch(self, job: Job, features: int) -> int:
         """How many such jobs a core's part of the cache has room for."""
         width = hidden_widths({**self.options, **job.params}.get("hidden", 100), None)[0]
-        return int(max(1, min(MOST_TOGETHER, CACHE // (3 * 4 * features * width))))
+        return int(max(1, min(MAX_BATCH, CACHE // (3 * 4 * features * width))))
 
     def network(
         self, params: Options, X: Array, n_threads: int | None = None
@@ -242,7 +239,7 @@ class Training:
         options = copy.deepcopy({**self.options, **params})
         options.pop("epochs", None)
         rate = options.pop("lr", None)
-        fit = {name: options.pop(name) for name in FIT_OPTIONS if name in options}
+        fit = {name: options.pop(name) for name in SEARCHABLE_FIT_OPTIONS if name in options}
         fit["optimizer"] = optim.get(fit.get("optimizer", "adam"), rate)
         fit["schedule"] = schedules.get(fit.get("schedule"))
         width = math.prod(X.shape[1:])
@@ -250,20 +247,20 @@ class Training:
         if steps:
             rows = X.reshape(len(X), -1)
             fit["preprocess"], _ = inputs.fitted(steps, rows, n_threads)
-            width = fit["preprocess"][-1]._columns_out
+            width = fit["preprocess"][-1].n_features_out_
         widths = hidden_widths(options.pop("hidden", 100), options.pop("depth", None))
         seed = options.pop("seed", self.seed)
         return MLP([width, *widths, self.n_outputs], seed=seed, **options), fit
 
 
 @dataclass(frozen=True)
-class Begun:
+class StartedTrial:
     """A job on its way."""
 
     job: Job
-    fit: _Fit
+    fit: Fit
     schedule: schedules.Schedule
-    watch: _Watch
+    callback: _TrialCallback
 
 
 def hidden_widths(hidden: Any, depth: Any) -> list[int]:
@@ -277,7 +274,7 @@ def hidden_widths(hidden: Any, depth: Any) -> list[int]:
 
 
 @dataclass(frozen=True)
-class Function:
+class FunctionObjective:
     """Trials that call the user's function."""
 
     function: Callable[..., Any]
@@ -286,7 +283,7 @@ class Function:
 
     def __call__(
         self, arrays: Mapping[str, Array], job: Job, n_threads: int, stop: Any = None
-    ) -> Report:
+    ) -> TrialResult:
         del arrays, n_threads, stop
         params = copy.deepcopy(dict(job.params))
         value = self.function(params, job.epochs) if self.takes_budget else self.function(params)
@@ -302,66 +299,69 @@ class Function:
                 f"got {_validate.describe(value)}"
             ) from None
         if not math.isfinite(score):
-            return Report(job.trial, "diverged", metrics=metrics, error=f"the score is {score}")
-        return Report(job.trial, "done", score, metrics=metrics)
+            return TrialResult(
+                job.trial, "diverged", metrics=metrics, error=f"the score is {score}"
+            )
+        return TrialResult(job.trial, "done", score, metrics=metrics)
 
 
-Objective = Training | Function
+Objective = TrainingObjective | FunctionObjective
 
 
 @dataclass(frozen=True)
-class Group:
+class JobBatch:
     """Jobs that go to a worker together."""
 
     objective: Objective
     jobs: Sequence[Job]
 
 
-def run(
-    data: InMemory | OnDisk, group: Group, n_threads: int, stop: threading.Event | None = None
-) -> list[Report]:
-    """The call of every executor: each job's report; what it raises is in it."""
+def run_batch(
+    data: InMemory | OnDisk, batch: JobBatch, n_threads: int, stop: threading.Event | None = None
+) -> list[TrialResult]:
+    """The call of every executor: each job's result; what it raises is in it."""
     with ExitStack() as stack:
         if stop is None:  # another process, whose warnings nobody reads
             stack.enter_context(warnings.catch_warnings())
             warnings.simplefilter("ignore", DivergenceWarning)
         elif stop.is_set():
             raise StoppedError
-        if len(group.jobs) > 1 and isinstance(group.objective, Training):
+        if len(batch.jobs) > 1 and isinstance(batch.objective, TrainingObjective):
             try:
-                return _run_together(data.open(), group.objective, group.jobs, n_threads, stop)
+                return _run_together(data.open(), batch.objective, batch.jobs, n_threads, stop)
             except StoppedError:
                 raise
             except Exception:  # whoever raised it: each alone will tell
                 pass
-        return [_reported(data, group.objective, job, n_threads, stop) for job in group.jobs]
+        return [_run_alone(data, batch.objective, job, n_threads, stop) for job in batch.jobs]
 
 
 def _run_together(
-    arrays: Mapping[str, Array], objective: Training, jobs: Sequence[Job], n_threads: int, stop: Any
-) -> list[Report]:
-    begun = [objective.begin(arrays, job, n_threads, stop) for job in jobs]
-    fits = [one.fit for one in begun]
+    arrays: Mapping[str, Array],
+    objective: TrainingObjective,
+    jobs: Sequence[Job],
+    n_threads: int,
+    stop: Any,
+) -> list[TrialResult]:
+    trials = [objective.start(arrays, job, n_threads, stop) for job in jobs]
+    fits = [trial.fit for trial in trials]
     if all(can_join(fits[0], fit) for fit in fits):
-        Together(fits).run()
+        fit_together(fits)
     else:
         for fit in fits:
             fit.run()
-    return [objective.report(one) for one in begun]
+    return [objective.result(trial) for trial in trials]
 
 
-def _reported(data: Any, objective: Objective, job: Job, n_threads: int, stop: Any) -> Report:
+def _run_alone(
+    data: InMemory | OnDisk, objective: Objective, job: Job, n_threads: int, stop: Any
+) -> TrialResult:
     try:
         return objective(data.open(), job, n_threads, stop)
     except StoppedError:
         raise
     except Exception as error:
-        return failed(job.trial, f"{type(error).__name__}: {error}")
-
-
-def failed(trial: int, error: str) -> Report:
-    """A row of the search that has an error in place of a score."""
-    return Report(trial, "failed", error=error)
+        return failed_result(job.trial, f"{type(error).__name__}: {error}")
 
 
 def takes_budget(function: Callable[..., Any]) -> bool:

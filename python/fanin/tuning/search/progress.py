@@ -7,9 +7,9 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from fanin.callbacks.standard import open_bar
+from fanin.callbacks.progress import open_bar
 from fanin.tuning.search.result import table
-from fanin.tuning.search.trials import Trial
+from fanin.tuning.search.trial import Trial
 
 SHOWN = 5  # trials in the table
 REDRAW = 0.25  # seconds

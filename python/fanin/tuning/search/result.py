@@ -12,8 +12,9 @@ import numpy.typing as npt
 
 from fanin import _validate
 from fanin.callbacks.monitor import Monitor
-from fanin.tuning.search.edges import Edge, beyond, find_edges, within_nature
-from fanin.tuning.search.trials import Trial
+from fanin.document.text import aligned
+from fanin.tuning.search.edges import Edge, beyond, find_edges, within_natural_bounds
+from fanin.tuning.search.trial import Trial
 from fanin.tuning.space import Choice, Integers, Parameter, Range, plain
 
 STATUSES = ("done", "pruned", "diverged", "failed")
@@ -123,7 +124,7 @@ class SearchResult:
         >>> from fanin.tuning import search, uniform
         >>> far = search({"x": uniform(0, 1)}, lambda p: -(p["x"] - 3) ** 2, 30, progress=False)
         >>> print(far.edges()[0])
-        x: the best, 0.9747, is at the upper end of 0 ... 1; try uniform(0.7, 1.7)
+        x: the best, 0.9608, is at the upper end of 0 ... 1; try uniform(0.7, 1.7)
         """
         return find_edges(self.space, self.trials, self.strategy == "grid", self._noise())
 
@@ -155,7 +156,7 @@ class SearchResult:
         >>> space = {"lr": loguniform(1e-6, 1)}
         >>> coarse = search(space, lambda p: -abs(np.log10(p["lr"]) + 3), 50, progress=False)
         >>> print(coarse.refine()["lr"])
-        loguniform(0.000246, 0.0052)
+        loguniform(0.000153, 0.00743)
         """
         ranked = self.ranked
         margin = _validate.real("margin", margin, 0)
@@ -231,7 +232,7 @@ def _around(
         else:
             high = max(high, parameter.position(further.high))
     narrow = parameter.narrowed(low, high)
-    a, b = within_nature(name, narrow.low, narrow.high)
+    a, b = within_natural_bounds(name, narrow.low, narrow.high)
     return type(narrow)(a, b, log=narrow.log, natural=narrow.natural)
 
 
@@ -249,8 +250,7 @@ def table(trials: Sequence[Trial], names: Sequence[str], monitor: str) -> list[s
     rows += [
         [str(t.number), number(t.score), *(number(t.params[n]) for n in names)] for t in trials
     ]
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    return ["  ".join(cell.rjust(w) for cell, w in zip(row, widths, strict=True)) for row in rows]
+    return aligned(rows, left=0)
 
 
 def number(value: Any) -> str:

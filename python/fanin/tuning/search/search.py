@@ -7,18 +7,18 @@ from the same seed: they differ by their parameters, not by their luck.
 
 from __future__ import annotations
 
-import inspect
 import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from fanin import _validate
+from fanin._typing import PathLike
 from fanin.executors import as_executor
+from fanin.tuning.search.config import Data, SearchConfig
 from fanin.tuning.search.objective import OPTIONS
-from fanin.tuning.search.plan import Data, Plan
 from fanin.tuning.search.result import SearchResult
-from fanin.tuning.search.run import Run, Watchers
-from fanin.tuning.search.trials import Trial
+from fanin.tuning.search.runner import SearchRunner
+from fanin.tuning.search.trial import Trial
 from fanin.tuning.space import Space
 
 __all__ = ["search"]
@@ -38,7 +38,7 @@ def search(
     start_from: Sequence[Any] = (),
     stages: Sequence[Mapping[str, Any]] = (),
     executor: Any = None,
-    log: str | os.PathLike[str] | None = None,
+    log: PathLike | None = None,
     resume: bool = True,
     callbacks: Sequence[Callable[[Trial], object]] = (),
     seed: int = 0,
@@ -131,41 +131,45 @@ def search(
     >>> result
     SearchResult(20 trials, best score 1.0000)
     """
-    first = {k: v for k, v in locals().items() if k not in ("options", "stages")} | options
+    arguments = {k: v for k, v in locals().items() if k not in ("options", "stages")} | options
     given = _validate.sequence("stages", stages, "a list of dicts")
-    known = set(first) | set(OPTIONS)
+    known = {*arguments, *OPTIONS}
     if unknown := sorted(name for stage in given for name in set(stage) - known):
         raise ValueError(f"stages: expected arguments of search, got {unknown[0]!r}")
-    result = _one(**first)
+    result = _search_stage(**arguments)
     for number, stage in enumerate(given, 2):
         if result.interrupted or result.best is None:
             break
         own = {"space": result.refine(), "log": _stage_log(log, number), "start_from": ()}
         earlier = [*result.earlier, result]
-        result = _one(**{**first, **own, **stage})
+        result = _search_stage(**{**arguments, **own, **stage})
         result.earlier = earlier
     return result
 
 
-def _one(
+def _search_stage(
     *,
     executor: Any,
-    log: Any,
+    log: PathLike | None,
     resume: bool,
     callbacks: Sequence[Callable[[Trial], object]],
     n_threads: int | None,
     progress: bool,
     verbose: bool,
-    **plan: Any,
+    **config: Any,
 ) -> SearchResult:
-    """One stage."""
-    known = inspect.signature(Plan).parameters
-    options = {name: plan.pop(name) for name in list(plan) if name not in known}
-    run = Run(Plan(**plan, options=options), as_executor(executor), n_threads)
-    return run.search(log, resume, Watchers(callbacks, progress, verbose))
+    runner = SearchRunner(
+        SearchConfig(**config),
+        as_executor(executor),
+        n_threads,
+        callbacks=callbacks,
+        progress=progress,
+        verbose=verbose,
+    )
+    return runner.run(log, resume)
 
 
-def _stage_log(log: Any, number: int) -> str | None:
+def _stage_log(log: PathLike | None, number: int) -> str | None:
     if log is None:
         return None
     stem, suffix = os.path.splitext(os.fspath(log))  # noqa: PTH122  a path as given

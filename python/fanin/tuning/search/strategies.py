@@ -153,7 +153,7 @@ def _suggested(parameter: Parameter, value: Any) -> Any:
     return value if isinstance(parameter, Integers) else float(f"{value:.7g}")
 
 
-def make(strategy: Any, space: Space, n_trials: int, seed: int) -> Strategy:
+def make_strategy(strategy: Any, space: Space, n_trials: int, seed: int) -> Strategy:
     """The strategy of that name, or of an Optuna sampler."""
     if isinstance(strategy, str):
         _validate.one_of("strategy", strategy, NAMES)
@@ -167,7 +167,7 @@ def make(strategy: Any, space: Space, n_trials: int, seed: int) -> Strategy:
     )
 
 
-def starts(start_from: Sequence[Any], space: Space, seed: int) -> list[dict[str, Any]]:
+def start_params(start_from: Sequence[Any], space: Space, seed: int) -> list[dict[str, Any]]:
     """Parameters to try first; what an entry leaves out is drawn for the trial it will be."""
     result = []
     for i, given in enumerate(_validate.sequence("start_from", start_from, "a list")):
@@ -201,6 +201,6 @@ def halving_rungs(n_trials: int, epochs: int, factor: int = 3) -> Iterator[tuple
         yield max(n_trials // factor**rung, 1), epochs // factor ** (count - rung)
 
 
-def same(a: Mapping[str, Any], b: Mapping[str, Any]) -> bool:
+def same_params(a: Mapping[str, Any], b: Mapping[str, Any]) -> bool:
     """Whether parameters read the same in a log."""
     return bool(plain(a) == plain(b))

@@ -4,73 +4,80 @@ from __future__ import annotations
 
 import itertools
 import math
-import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from fanin import _validate
 from fanin._runtime import get_num_threads
-from fanin.executors import InMemory, Pool, reason_of
+from fanin._typing import PathLike
+from fanin.executors import InMemory, Pool, failure_reason
 from fanin.network import MLP
 from fanin.training import DivergenceWarning
-from fanin.tuning.search import objective
-from fanin.tuning.search.objective import Group, Job, Report, State, Training
-from fanin.tuning.search.plan import Plan
+from fanin.tuning.search.config import SearchConfig
+from fanin.tuning.search.log import Key, TrialLog, from_line, to_line
+from fanin.tuning.search.objective import (
+    Job,
+    JobBatch,
+    TrainingObjective,
+    TrialCheckpoint,
+    TrialResult,
+    failed_result,
+    run_batch,
+)
 from fanin.tuning.search.progress import Progress
 from fanin.tuning.search.result import SearchResult, line_printer
-from fanin.tuning.search.strategies import GENERATION, halving_rungs, same
-from fanin.tuning.search.trials import Key, Trial, TrialLog, line_of, report_of
+from fanin.tuning.search.strategies import GENERATION, halving_rungs, same_params
+from fanin.tuning.search.trial import Trial
 
 KEPT_NETWORKS = 10  # of the best trials; others are trained again when they are asked for
 
 
-@dataclass
-class Watchers:
-    """Who wants to know of a trial that has finished."""
+class SearchRunner:
+    """A search on its way through an executor; `callbacks` hear of each finished trial."""
 
-    callbacks: Sequence[Callable[[Trial], object]]
-    progress: bool
-    verbose: bool
-
-
-class Run:
-    """A plan on its way through an executor."""
-
-    def __init__(self, plan: Plan, executor: Executor | None, n_threads: int | None) -> None:
-        self.plan, self.executor = plan, executor
+    def __init__(
+        self,
+        config: SearchConfig,
+        executor: Executor | None,
+        n_threads: int | None,
+        *,
+        callbacks: Sequence[Callable[[Trial], object]],
+        progress: bool,
+        verbose: bool,
+    ) -> None:
+        self.config, self.executor = config, executor
         _validate.threads(n_threads)
         self.cores = get_num_threads() if n_threads is None else n_threads
-        self.rungs = [(plan.n_trials, plan.epochs)]
-        if plan.prune == "halving":
-            self.rungs = list(halving_rungs(plan.n_trials, plan.epochs))
+        self.callbacks, self.progress, self.verbose = callbacks, progress, verbose
+        self.rungs = [(config.n_trials, config.epochs)]
+        if config.prune == "halving":
+            self.rungs = list(halving_rungs(config.n_trials, config.epochs))
+        self.total = sum(n for n, _ in self.rungs)
         self.params: list[dict[str, Any]] = []
-        self.reports: dict[Key, Report] = {}
+        self.results: dict[Key, TrialResult] = {}
         self.logged: dict[Key, dict[str, Any]] = {}
         self.networks: dict[int, tuple[float, MLP]] = {}
-        self.states: dict[int, State] = {}
+        self.checkpoints: dict[int, TrialCheckpoint] = {}
         self.finished = 0
 
-    def search(
-        self, log: str | os.PathLike[str] | None, resume: bool, watchers: Watchers
-    ) -> SearchResult:
+    def run(self, log: PathLike | None, resume: bool) -> SearchResult:
         """All trials that the log does not know, or those before Ctrl-C."""
-        plan, complete = self.plan, False
-        self.log, self.watchers = TrialLog(log, plan.header()), watchers
-        self.line = line_printer(plan.monitor)
+        config, complete = self.config, False
+        self.log = TrialLog(log, config.header())
+        self.line = line_printer(config.monitor)
         self.logged = self.log.open(resume)
-        total = sum(n for n, _ in self.rungs)
-        self.bar = (
-            Progress(total, list(plan.space), plan.monitor.name) if watchers.progress else None
-        )
+        self.bar = None
+        if self.progress:
+            self.bar = Progress(self.total, list(config.space), config.monitor.name)
         try:
             with self.pool() as pool:
-                if plan.prune == "halving":
+                if config.prune == "halving":
                     self.halve(pool)
                 else:
                     self.generations(pool)
@@ -88,48 +95,48 @@ class Run:
         with ExitStack() as stack:
             executor = self.executor
             if executor is None:
-                workers = min(self.cores, self.plan.n_trials)
+                workers = min(self.cores, self.config.n_trials)
                 executor = stack.enter_context(ThreadPoolExecutor(workers))
             stack.enter_context(warnings.catch_warnings())
             warnings.simplefilter("ignore", DivergenceWarning)  # the result tells of them
-            pool = Pool(executor, self.plan.arrays, "trials", self.cores)
+            pool = Pool(executor, self.config.arrays, "trials", self.cores)
             yield stack.enter_context(pool)
 
     # Which trials
 
     def generations(self, pool: Pool) -> None:
         """Trials that know only of those of earlier generations, one generation after the other."""
-        plan = self.plan
-        size = plan.strategy.generation or (GENERATION if plan.prune else plan.n_trials)
-        for first in range(0, plan.n_trials, size):
-            last = min(first + size, plan.n_trials)
-            limits = self.medians(first) if plan.prune else ()
+        config = self.config
+        size = config.strategy.generation or (GENERATION if config.prune else config.n_trials)
+        for first in range(0, config.n_trials, size):
+            last = min(first + size, config.n_trials)
+            limits = self.medians(first) if config.prune else ()
             for trial in range(first, last):
                 self.draw(trial)
-            self.run_jobs(pool, 0, [self.job(i, plan.epochs, limits) for i in range(first, last)])
+            self.run_jobs(pool, 0, [self.job(i, config.epochs, limits) for i in range(first, last)])
             for trial in range(first, last):
-                plan.strategy.tell(trial, self.trial(0, trial).merit)
+                config.strategy.tell(trial, self.trial(0, trial).merit)
 
     def halve(self, pool: Pool) -> None:
         """All trials for few epochs, the best of them for more."""
-        plan = self.plan
-        for trial in range(plan.n_trials):
+        config = self.config
+        for trial in range(config.n_trials):
             self.draw(trial)
-        survivors = list(range(plan.n_trials))
+        survivors = list(range(config.n_trials))
         for rung, (count, epochs) in enumerate(self.rungs):
             done = [self.trial(rung - 1, i) for i in survivors] if rung else []
             if rung:
                 good = sorted((t for t in done if t.status == "done"), key=lambda t: -t.merit)
                 survivors = sorted(t.number for t in good[:count])
-            self.states = {i: s for i, s in self.states.items() if i in survivors}
+            self.checkpoints = {i: s for i, s in self.checkpoints.items() if i in survivors}
             self.run_jobs(pool, rung, [self.job(i, epochs) for i in survivors])
 
     def draw(self, trial: int) -> None:
         """The trial's parameters, which the log must have too."""
-        params = self.plan.params(trial)
+        params = self.config.params(trial)
         self.params.append(params)
         for (_, number), line in self.logged_of(trial):
-            if not same(line["params"], params):
+            if not same_params(line["params"], params):
                 raise ValueError(
                     f"log: expected {params!r} in trial {number} of {self.log.path}, "
                     f"got {line['params']!r}"
@@ -142,12 +149,12 @@ class Run:
     def job(self, trial: int, epochs: int, limits: Sequence[float] = ()) -> Job:
         params = self.params[trial]
         epochs = params.get("epochs", epochs)
-        total = params.get("epochs", self.plan.epochs)
-        return Job(trial, params, epochs, total, limits, self.states.get(trial))
+        total = params.get("epochs", self.config.epochs)
+        return Job(trial, params, epochs, total, limits, self.checkpoints.get(trial))
 
     def medians(self, n: int) -> list[float]:
         """Of the score at each epoch, over the first n trials that came that far."""
-        curves = [self.reports[0, i].curves.get(self.plan.monitor.name, ()) for i in range(n)]
+        curves = [self.results[0, i].curves.get(self.config.monitor.name, ()) for i in range(n)]
         longest = max(map(len, curves), default=0)
         return [
             float(np.median([c[epoch] for c in curves if len(c) > epoch]))
@@ -157,121 +164,122 @@ class Run:
     # Running them
 
     def run_jobs(self, pool: Pool, rung: int, jobs: Sequence[Job]) -> None:
-        """Those that the log does not have; the others' reports are taken from it."""
+        """Those that the log does not have; the others' results are taken from it."""
         for job in jobs:
             if (line := self.logged.get((rung, job.trial))) is not None:
-                self.reports[rung, job.trial] = report = report_of(line)
+                self.results[rung, job.trial] = result = from_line(line)
                 self.finished += 1
                 if self.bar is not None:
-                    self.bar.update(self.trial_of(report))
-        waiting = [job for job in jobs if (rung, job.trial) not in self.reports]
-        groups = {
-            jobs[0].trial: Group(self.plan.objective, jobs) for jobs in self.groups(pool, waiting)
+                    self.bar.update(self.trial_of(result))
+        waiting = [job for job in jobs if (rung, job.trial) not in self.results]
+        batches = {
+            jobs[0].trial: JobBatch(self.config.objective, jobs)
+            for jobs in self.batches(pool, waiting)
         }
-        for outcomes in pool.outcomes(objective.run, groups.items()):
+        for outcomes in pool.outcomes(run_batch, batches.items()):
             for number, outcome in outcomes:
                 if isinstance(outcome, Exception):
-                    reason = reason_of(outcome)
-                    outcome = [objective.failed(j.trial, reason) for j in groups[number].jobs]
-                for report in outcome:
-                    self.record(rung, report)
+                    reason = failure_reason(outcome)
+                    outcome = [failed_result(j.trial, reason) for j in batches[number].jobs]
+                for result in outcome:
+                    self.record(rung, result)
             self.log.tick()
 
-    def groups(self, pool: Pool, jobs: Sequence[Job]) -> Iterable[Sequence[Job]]:
+    def batches(self, pool: Pool, jobs: Sequence[Job]) -> Iterable[Sequence[Job]]:
         """Jobs that go to one worker together, since they can share products of matrices."""
-        objective = self.plan.objective
-        if not isinstance(objective, Training) or pool.n_threads > 1:
+        objective = self.config.objective
+        if not isinstance(objective, TrainingObjective) or pool.n_threads > 1:
             return ([job] for job in jobs)
         alike: dict[str, list[Job]] = {}
         for job in jobs:
-            alike.setdefault(objective.shared(job) or f"alone: {job.trial}", []).append(job)
+            alike.setdefault(objective.batch_key(job) or f"alone: {job.trial}", []).append(job)
         return itertools.chain.from_iterable(
             self.even_parts(pool, jobs, objective) for jobs in alike.values()
         )
 
     def even_parts(
-        self, pool: Pool, jobs: Sequence[Job], objective: Training
+        self, pool: Pool, jobs: Sequence[Job], objective: TrainingObjective
     ) -> Iterator[Sequence[Job]]:
         """Parts of one size, as many for each worker."""
-        most = objective.most_together(jobs[0], math.prod(self.plan.arrays["X"].shape[1:]))
+        most = objective.max_batch(jobs[0], math.prod(self.config.arrays["X"].shape[1:]))
         workers = pool.workers or 1
         rounds = math.ceil(len(jobs) / (most * workers))
         size = math.ceil(len(jobs) / (rounds * workers))
         return (jobs[i : i + size] for i in range(0, len(jobs), size))
 
-    def record(self, rung: int, report: Report) -> None:
-        key = rung, report.trial
-        self.log.append(key, line_of(report, rung, self.params[report.trial]))
-        self.keep(report)
-        self.reports[key] = replace(report, network=None, state=None)
+    def record(self, rung: int, result: TrialResult) -> None:
+        key = rung, result.trial
+        self.log.append(key, to_line(result, rung, self.params[result.trial]))
+        self.keep(result)
+        self.results[key] = replace(result, network=None, checkpoint=None)
         self.finished += 1
-        trial = self.trial_of(report)
-        if self.watchers.verbose:
-            print(self.line(trial, self.finished, sum(n for n, _ in self.rungs)), flush=True)
+        trial = self.trial_of(result)
+        if self.verbose:
+            print(self.line(trial, self.finished, self.total), flush=True)
         if self.bar is not None:
             self.bar.update(trial)
-        heard = [callback(trial) for callback in self.watchers.callbacks]
-        if any(heard):
+        stops = [callback(trial) for callback in self.callbacks]
+        if any(stops):
             raise KeyboardInterrupt
 
-    def keep(self, report: Report) -> None:
-        """The networks of the best trials so far, and the states that the next rung begins from."""
-        if report.state is not None:
-            self.states[report.trial] = report.state
-        if report.network is not None and report.status in ("done", "pruned"):
-            self.networks[report.trial] = self.trial_of(report).merit, report.network
+    def keep(self, result: TrialResult) -> None:
+        """The networks of the best trials so far, and what the next rung begins from."""
+        if result.checkpoint is not None:
+            self.checkpoints[result.trial] = result.checkpoint
+        if result.network is not None and result.status in ("done", "pruned"):
+            self.networks[result.trial] = self.trial_of(result).merit, result.network
             if len(self.networks) > KEPT_NETWORKS:
                 del self.networks[min(self.networks, key=lambda i: self.networks[i][0])]
 
     # What came of it
 
     def trial(self, rung: int, number: int) -> Trial:
-        return self.trial_of(self.reports[rung, number])
+        return self.trial_of(self.results[rung, number])
 
-    def trial_of(self, report: Report) -> Trial:
-        trains = isinstance(self.plan.objective, Training)
-        kept = self.networks.get(report.trial)
+    def trial_of(self, result: TrialResult) -> Trial:
+        trains = isinstance(self.config.objective, TrainingObjective)
+        kept = self.networks.get(result.trial)
         return Trial(
-            report.trial,
-            self.params[report.trial],
-            report.status,
-            report.score,
-            report.epoch,
-            {name: list(values) for name, values in report.curves.items()},
-            dict(report.metrics),
-            report.error,
-            self.plan.monitor.larger_is_better,
+            result.trial,
+            self.params[result.trial],
+            result.status,
+            result.score,
+            result.epoch,
+            {name: list(values) for name, values in result.curves.items()},
+            dict(result.metrics),
+            result.error,
+            self.config.monitor.larger_is_better,
             None if kept is None else kept[1],
             self.train_again if trains else None,
         )
 
     def train_again(self, trial: Trial) -> MLP | None:
         """The trial's network, to the same bits, as far as it came."""
-        total = trial.params.get("epochs", self.plan.epochs)
+        total = trial.params.get("epochs", self.config.epochs)
         job = Job(trial.number, trial.params, len(trial.curves["loss"]), total)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DivergenceWarning)
-            objective = self.plan.objective
-            return objective(InMemory(self.plan.arrays).open(), job, self.cores).network
+            objective = self.config.objective
+            return objective(InMemory(self.config.arrays).open(), job, self.cores).network
 
     def result(self, interrupted: bool) -> SearchResult:
-        plan = self.plan
+        config = self.config
         trials = []
         for number in range(len(self.params)):
-            rungs = [r for r in range(len(self.rungs)) if (r, number) in self.reports]
+            rungs = [r for r in range(len(self.rungs)) if (r, number) in self.results]
             if rungs:
                 trial = self.trial(rungs[-1], number)
                 if trial.status == "done" and rungs[-1] < len(self.rungs) - 1:
                     trial.status = "pruned"
                 trials.append(trial)
-        validation = plan.arrays.get("validation_y")
+        validation = config.arrays.get("validation_y")
         return SearchResult(
-            dict(plan.space),
+            dict(config.space),
             trials,
-            plan.monitor.name,
-            plan.monitor.larger_is_better,
-            plan.strategy_name,
+            config.monitor.name,
+            config.monitor.larger_is_better,
+            config.strategy_name,
             None if validation is None else len(validation),
             interrupted,
-            list(plan.notes),
+            list(config.notes),
         )

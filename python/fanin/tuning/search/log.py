@@ -1,4 +1,4 @@
-"""Trials, and the log that outlives the process: one JSON line for each that has finished.
+"""The log that outlives the process: one JSON line for each trial that has finished.
 
 The first line says which search this is, so that no other goes on with it. A line is in the file
 once its trial has finished, in whatever order they do, and on the disk some 50 ms later; when the
@@ -10,17 +10,15 @@ from __future__ import annotations
 
 import contextlib
 import json
-import math
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from fanin._files import atomic_write
-from fanin.network import MLP
-from fanin.tuning.search.objective import Report
+from fanin._typing import PathLike
+from fanin.tuning.search.objective import TrialResult
 from fanin.tuning.space import plain
 
 FORMAT = 1
@@ -29,81 +27,24 @@ SYNC_SECONDS = 0.05
 Key = tuple[int, int]  # rung, trial
 
 
-@dataclass
-class Trial:
-    """One setting of the parameters, and what came of it.
-
-    Attributes
-    ----------
-    number : int
-        From 0.
-    params : dict
-    status : str
-        "done"; "diverged", where the loss stopped being finite or grew over 3 times its first;
-        "pruned", where others were better; "failed", where something was raised.
-    score : float
-        Of the best epoch; NaN where there is none.
-    epoch : int or None
-        That epoch, from 0.
-    curves : dict of str to list of float
-        Results of each epoch, as in `fanin.history.History`.
-    metrics : dict
-        What else an objective function returned.
-    error : str or None
-        Why it diverged or failed.
-    network : MLP or None
-        With the parameters of the best epoch. It is trained again, to the same bits, where the
-        search did not keep it; None where the objective is a function.
-    """
-
-    number: int
-    params: dict[str, Any]
-    status: str
-    score: float = math.nan
-    epoch: int | None = None
-    curves: dict[str, list[float]] = field(default_factory=dict)
-    metrics: dict[str, Any] = field(default_factory=dict)
-    error: str | None = None
-    larger_is_better: bool = field(default=True, repr=False)
-    _network: MLP | None = field(default=None, repr=False, compare=False)
-    _train: Callable[[Trial], MLP | None] | None = field(default=None, repr=False, compare=False)
-
-    @property
-    def network(self) -> MLP | None:
-        """The trained network; see the class."""
-        if self._network is None and self._train is not None and self.epoch is not None:
-            self._network = self._train(self)
-        return self._network
-
-    @property
-    def merit(self) -> float:
-        """The score, turned so that larger is better."""
-        return self.score if self.larger_is_better else -self.score
-
-    @property
-    def ended_well(self) -> bool:
-        """Whether it has a score that counts."""
-        return self.status in ("done", "pruned") and math.isfinite(self.score)
-
-
-def line_of(report: Report, rung: int, params: Mapping[str, Any]) -> dict[str, Any]:
-    """What the log says of a report."""
-    line: dict[str, Any] = {"trial": report.trial}
+def to_line(result: TrialResult, rung: int, params: Mapping[str, Any]) -> dict[str, Any]:
+    """What the log says of a trial's result."""
+    line: dict[str, Any] = {"trial": result.trial}
     if rung:
         line["rung"] = rung
-    line |= {"params": plain(params), "status": report.status, "score": plain(report.score)}
+    line |= {"params": plain(params), "status": result.status, "score": plain(result.score)}
     extra = {
-        "epoch": report.epoch,
-        "curves": plain(report.curves),
-        "metrics": plain(report.metrics),
-        "error": report.error,
+        "epoch": result.epoch,
+        "curves": plain(result.curves),
+        "metrics": plain(result.metrics),
+        "error": result.error,
     }
     return line | {name: value for name, value in extra.items() if value not in (None, {})}
 
 
-def report_of(line: Mapping[str, Any]) -> Report:
-    """The report that a line was made of, but for its network."""
-    return Report(
+def from_line(line: Mapping[str, Any]) -> TrialResult:
+    """The result that a line was made of, but for its network."""
+    return TrialResult(
         int(line["trial"]),
         str(line["status"]),
         float(line["score"]),
@@ -117,7 +58,7 @@ def report_of(line: Mapping[str, Any]) -> Report:
 class TrialLog:
     """The file of a search; without a path, nothing."""
 
-    def __init__(self, path: str | os.PathLike[str] | None, header: Mapping[str, Any]) -> None:
+    def __init__(self, path: PathLike | None, header: Mapping[str, Any]) -> None:
         self.path = None if path is None else Path(path)
         self.header = {"fanin": "search", "format": FORMAT, **plain(header)}
         self._file: BinaryIO | None = None
@@ -160,7 +101,7 @@ class TrialLog:
         for number, line in enumerate(lines[1:], 2):
             parsed = self._parsed(number, line)
             try:
-                report_of(parsed)
+                from_line(parsed)
                 key = int(parsed.get("rung", 0)), int(parsed["trial"])
             except (KeyError, TypeError, ValueError, AttributeError) as error:
                 raise ValueError(

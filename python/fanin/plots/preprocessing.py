@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fanin import _validate
 from fanin import preprocessing as steps
+from fanin._typing import Array, Floats
 from fanin.plots.style import BLUE, FAINT, INK, VERMILION, Panels, panels, tidy, title
 
 if TYPE_CHECKING:
@@ -16,10 +16,8 @@ if TYPE_CHECKING:
 
 __all__ = ["preprocessing"]
 
-Doubles = NDArray[np.float64]
 
-
-def preprocessing(X: NDArray[Any], ax: Any = None) -> Panels:
+def preprocessing(X: Array, ax: Any = None) -> Panels:
     """Draw the lecture's two figures: what preprocessing does to data of two features.
 
     In the upper row the data as they are, zero-centred and normalised (`ZeroCenter`, `Normalize` of
@@ -78,12 +76,12 @@ def preprocessing(X: NDArray[Any], ax: Any = None) -> Panels:
     return axes
 
 
-def _two_columns(points: NDArray[Any]) -> Doubles:
+def _two_columns(points: Array) -> Floats:
     """Data on one line have one direction: the other one is 0."""
     return np.pad(points, ((0, 0), (0, 2 - points.shape[1])))
 
 
-def _scatter(panel: Axes, name: str, points: Doubles, reach: float) -> None:
+def _scatter(panel: Axes, name: str, points: Floats, reach: float) -> None:
     panel.axhline(0, color=FAINT, linewidth=0.8, zorder=1)
     panel.axvline(0, color=FAINT, linewidth=0.8, zorder=1)
     panel.scatter(points[:, 0], points[:, 1], s=5, color=BLUE, alpha=0.35, linewidths=0, zorder=2)

@@ -9,15 +9,19 @@ from typing import Any
 
 import numpy as np
 
-from fanin import losses, optim
+from fanin import _core, _validate, losses, optim
+from fanin._files import json_number
+from fanin._typing import Array
 from fanin.callbacks.base import Callback, Logs
 from fanin.diagnostics import data_report
 from fanin.diagnostics.findings import Finding
 from fanin.network import MLP
 from fanin.random import Generator
 from fanin.training import DivergenceWarning
-from fanin.tuning.guide import settings as rules
+from fanin.tuning.guide.facts import Facts
 from fanin.tuning.guide.problem import Problem
+from fanin.tuning.guide.run import GuideRun
+from fanin.tuning.guide.settings import build_network
 from fanin.tuning.lr_finder import DIVERGED, MOVED
 
 LOOKED_AT = 2000  # rows
@@ -34,18 +38,22 @@ RELU_LIKE = ("relu", "leaky_relu", "elu", "gelu")
 # Step 1
 
 
-def first_look(net: MLP, problem: Problem, n_threads: int | None) -> dict[str, Any]:
+def check_initial_loss(run: GuideRun) -> Facts:
     """The data, the initial loss against its expectation, and that L2 raises it."""
+    net, problem, n_threads = run.start, run.problem, run.n_threads
     rows = Generator(net.seed).permutation(len(problem.X))[:LOOKED_AT]
     X, y = problem.X[rows], problem.y[rows]
     net = net.copy()
     if problem.preprocess is not None:
         net.set_preprocess(problem.preprocess, problem.X)
-    entering = net._entering(net._rows(X), n_threads).astype(np.float64)
+    data = net.prepare(X, n_threads=n_threads)
+    entering = _core.gather_rows(
+        data.X, None, data.mean, data.scale, net.dtype, _validate.threads(n_threads)
+    ).astype(np.float64)
     with np.errstate(over="ignore", invalid="ignore"):
         result = net.evaluate(X, y, n_threads=n_threads)
         report = net.activation_report(X, y, n_threads=n_threads)
-        with_reg = [(reg, _number(net.loss(X, y, reg=reg))) for reg in REGS]
+        with_reg = [(reg, json_number(net.loss(X, y, reg=reg))) for reg in REGS]
     expected = losses.expected_initial_loss(net.loss_name, problem.n_classes)
     facts = {
         "n_train": len(problem.X),
@@ -55,7 +63,7 @@ def first_look(net: MLP, problem: Problem, n_threads: int | None) -> dict[str, A
         "chance": problem.chance,
         "dims": net.dims,
         "n_params": net.n_params,
-        "initial_loss": _number(result["loss"]),
+        "initial_loss": json_number(result["loss"]),
         "expected_loss": expected,
         "initial_accuracy": result["accuracy"],
         "with_reg": with_reg,
@@ -64,11 +72,14 @@ def first_look(net: MLP, problem: Problem, n_threads: int | None) -> dict[str, A
         "spread_verdict": report.verdict,
         "notes": list(problem.notes),
     }
-    findings = [*_data(problem, facts, X, y), *_start(facts, report.verdict, report.reason)]
+    findings = [
+        *_data_findings(problem, facts, X, y),
+        *_start_findings(facts, report.verdict, report.reason),
+    ]
     return facts | {"findings": [finding.to_dict() for finding in findings]}
 
 
-def _data(problem: Problem, facts: Mapping[str, Any], X: Any, y: Any) -> Iterator[Finding]:
+def _data_findings(problem: Problem, facts: Facts, X: Array, y: Array) -> Iterator[Finding]:
     size = facts["entering"]
     if size > UNSCALED or size < FAINT:
         yield Finding(
@@ -77,14 +88,14 @@ def _data(problem: Problem, facts: Mapping[str, Any], X: Any, y: Any) -> Iterato
             f"{X.min():.3g} to {X.max():.3g} before preprocessing; about 1 is well",
             "scale the inputs: preprocess='auto' (the default of guide) or 'standardize'",
         )
-    if found := _uneven(problem):
+    if found := _uneven_classes(problem):
         yield found
     for one in data_report(X, y).findings:
         if one.name in ("class-balance", "duplicate-rows", "outliers"):
-            yield Finding(one.name, one.evidence, one.advice)
+            yield one
 
 
-def _uneven(problem: Problem) -> Finding | None:
+def _uneven_classes(problem: Problem) -> Finding | None:
     """A two-sample chi-squared test of the classes' shares."""
     counts = [np.bincount(y, minlength=problem.n_classes) for y in (problem.y, problem.y_val)]
     n, m = (int(c.sum()) for c in counts)
@@ -109,7 +120,7 @@ def _uneven(problem: Problem) -> Finding | None:
     )
 
 
-def _start(facts: Mapping[str, Any], verdict: str, reason: str) -> Iterator[Finding]:
+def _start_findings(facts: Facts, verdict: str, reason: str) -> Iterator[Finding]:
     loss, expected = float(facts["initial_loss"]), facts["expected_loss"]
     if expected is not None and not TOO_LITTLE * expected <= loss <= TOO_MUCH * expected:
         if loss > expected:
@@ -139,7 +150,7 @@ def _start(facts: Mapping[str, Any], verdict: str, reason: str) -> Iterator[Find
 class _UntilPerfect(Callback):
     """Stops when the rows are known by heart."""
 
-    def __init__(self, X: Any, y: Any, n_threads: int | None) -> None:
+    def __init__(self, X: Array, y: Array, n_threads: int | None) -> None:
         self.X, self.y, self.n_threads = X, y, n_threads
         self.accuracies: list[float] = []
 
@@ -149,51 +160,42 @@ class _UntilPerfect(Callback):
         self.network.stop_training = result["accuracy"] == 1.0
 
 
-def overfit(
-    net: MLP,
-    problem: Problem,
-    settings: dict[str, Any],
-    given: Mapping[str, Any],
-    seed: int,
-    n_threads: int | None,
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    """A small sample learnt by heart, and what had to be changed for it: (facts, settings)."""
-    rows = Generator(seed).permutation(len(problem.X))[: min(SAMPLE, len(problem.X))]
+def overfit_small_sample(run: GuideRun) -> Facts:
+    """A small sample learnt by heart, and what had to be changed for it."""
+    problem = run.problem
+    rows = Generator(run.seed).permutation(len(problem.X))[: min(SAMPLE, len(problem.X))]
     X, y = problem.X[rows], problem.y[rows]
-    attempts: list[dict[str, Any]] = []
-    for what, start, lr, changes in _attempts(net, problem, settings, given, seed):
-        attempts.append(
-            {"what": what, "changes": changes}
-            | _attempt(start, X, y, lr, settings, problem, n_threads)
-        )
+    attempts: list[Facts] = []
+    for what, start, lr, changes in _attempts(run):
+        attempts.append({"what": what, "changes": changes} | _attempt(run, start, X, y, lr))
         if attempts[-1]["accuracy"] == 1.0:
             break
     reached = attempts[-1]["accuracy"] == 1.0
     best = attempts[-1] if reached else max(attempts, key=lambda a: a["accuracy"])
-    findings = list(_why(attempts, best, reached, "lr" in given, X, y))
-    facts = {
+    findings = _what_was_wrong(attempts, best, reached, "lr" in run.given, X, y)
+    return {
         "rows": len(X),
         "steps": SAMPLE_STEPS,
         "attempts": attempts,
         "reached": reached,
         "chance": problem.chance,
         "findings": [finding.to_dict() for finding in findings],
+        "settings": run.settings | best["changes"] if reached else run.settings,
     }
-    return facts, settings | best["changes"] if reached else settings
 
 
-def _attempts(
-    net: MLP, problem: Problem, settings: dict[str, Any], given: Mapping[str, Any], seed: int
-) -> Iterator[tuple[str, MLP, float, dict[str, Any]]]:
+def _attempts(run: GuideRun) -> Iterator[tuple[str, MLP, float, Facts]]:
     """What to try, one after the other: as it is; other rates; another init; wider layers."""
+    settings = run.settings
 
     def fresh(**changes: Any) -> MLP:
-        return rules.build(settings, problem, seed, keep=1.0, drop_connect=1.0, **changes)
+        plain = {"keep": 1.0, "drop_connect": 1.0}
+        return build_network(settings, run.problem, run.seed, **plain, **changes)
 
     own = fresh()
-    own.set_parameters(net.get_parameters())
+    own.set_parameters(run.start.get_parameters())
     usual = optim.get(settings["optimizer"]).lr
-    first = float(given.get("lr", usual))
+    first = float(run.given.get("lr", usual))
     yield "as it is", own, first, {}
     for lr in dict.fromkeys((usual, *OTHER_RATES)):
         if not math.isclose(lr, first):
@@ -208,18 +210,11 @@ def _attempts(
         yield f"{factor} times as wide", fresh(**wide), usual, wide | {"lr": usual}
 
 
-def _attempt(
-    start: MLP,
-    X: Any,
-    y: Any,
-    lr: float,
-    settings: Mapping[str, Any],
-    problem: Problem,
-    n_threads: int | None,
-) -> dict[str, Any]:
-    net = start.copy()
+def _attempt(run: GuideRun, start: MLP, X: Array, y: Array, lr: float) -> Facts:
+    """What came of it, with the rate `lr`."""
+    net, problem, n_threads = start.copy(), run.problem, run.n_threads
     watch = _UntilPerfect(X, y, n_threads)
-    optimizer = optim.get(settings["optimizer"], lr)
+    optimizer = optim.get(run.settings["optimizer"], lr)
     with warnings.catch_warnings(), np.errstate(over="ignore", invalid="ignore"):
         warnings.simplefilter("ignore", DivergenceWarning)
         history = net.fit(
@@ -248,8 +243,8 @@ def _attempt(
     return {
         "lr": lr,
         "epochs": len(history.epoch),
-        "initial_loss": _number(first if first is not None else math.nan),
-        "loss": _number(last),
+        "initial_loss": json_number(math.nan if first is None else first),
+        "loss": json_number(last),
         "accuracy": accuracy,
         "val_accuracy": validation["accuracy"],
         "curve": watch.accuracies,
@@ -257,13 +252,13 @@ def _attempt(
     }
 
 
-def _why(
-    attempts: list[dict[str, Any]],
+def _what_was_wrong(
+    attempts: list[Facts],
     best: Mapping[str, Any],
     reached: bool,
     rate_was_given: bool,
-    X: Any,
-    y: Any,
+    X: Array,
+    y: Array,
 ) -> Iterator[Finding]:
     """What kept the sample from being learnt by heart at once."""
     first = attempts[0]
@@ -304,13 +299,8 @@ def _why(
         )
 
 
-def _contradictions(X: Any, y: Any) -> int:
+def _contradictions(X: Array, y: Array) -> int:
     seen: dict[bytes, int] = {}
     return sum(
         seen.setdefault(row.tobytes(), int(label)) != label for row, label in zip(X, y, strict=True)
     )
-
-
-def _number(value: float) -> float | str:
-    """As JSON has it."""
-    return value if math.isfinite(value) else repr(float(value))

@@ -1,4 +1,4 @@
-"""What peers of the augmentation have in common: parameters drawn in each run, and a team."""
+"""What peers share in augmentation: parameters drawn anew in each run, and a team of threads."""
 
 from __future__ import annotations
 

@@ -6,18 +6,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from fanin import _validate, datasets
+from fanin._typing import Array
 from fanin.callbacks.monitor import Monitor
 from fanin.network import inputs
 from fanin.preprocessing.transformers import standardization
 from fanin.random import package_generator
 from fanin.tuning.search import objective, strategies
-from fanin.tuning.search.objective import Function, Objective, Training
-from fanin.tuning.space import Space, check_space
+from fanin.tuning.search.objective import FunctionObjective, Objective, TrainingObjective
+from fanin.tuning.space import Space, check_space, space_to_dict
 
-Array = npt.NDArray[Any]
 Data = tuple[Array, Array]
 
 PRUNING = ("median", "halving")
@@ -25,7 +24,7 @@ STOP_RATIO = 3.0  # the lecture's trainer: a loss over 3 times the first
 VAL_SIZE = 0.2
 
 
-class Plan:
+class SearchConfig:
     """The space, the strategy and what a trial does."""
 
     def __init__(
@@ -42,7 +41,7 @@ class Plan:
         prune: str | None,
         start_from: Sequence[Any],
         seed: int,
-        options: Mapping[str, Any],
+        **options: Any,
     ) -> None:
         self.space = check_space(space)
         n_trials = _validate.whole("n_trials", n_trials, 1)
@@ -57,10 +56,10 @@ class Plan:
             data_or_objective, validation_data, monitor, mode, options
         )
         self.monitor = self.objective.monitor
-        if self.prune == "median" and isinstance(self.objective, Function):
+        if self.prune == "median" and isinstance(self.objective, FunctionObjective):
             raise ValueError("prune: expected None or 'halving' with a function, got 'median'")
-        self.starts = strategies.starts(start_from, self.space, self.seed)
-        self.strategy = strategies.make(strategy, self.space, n_trials, self.seed)
+        self.starts = strategies.start_params(start_from, self.space, self.seed)
+        self.strategy = strategies.make_strategy(strategy, self.space, n_trials, self.seed)
         self.strategy_name = (
             strategy if isinstance(strategy, str) else f"optuna {type(strategy).__name__}"
         )
@@ -85,8 +84,8 @@ class Plan:
                 name = next(iter(options), "validation_data")
                 raise ValueError(f"{name}: expected data to train on beside it, got a function")
             name = "score" if monitor == "auto" else monitor
-            watch = Monitor(name, "max" if mode == "auto" else mode)
-            return Function(given, watch, objective.takes_budget(given))
+            score = Monitor(name, "max" if mode == "auto" else mode)
+            return FunctionObjective(given, score, objective.takes_budget(given))
         self.check_names("space", self.space, objective.PARAMETERS)
         self.check_names("search", options, objective.OPTIONS)
         if both := sorted(set(options) & set(self.space)):
@@ -95,13 +94,13 @@ class Plan:
         labels = self.arrays["y"].ndim == 1
         if monitor == "auto":
             monitor = "val_accuracy" if labels else "val_loss"
-        training = Training(
+        training = TrainingObjective(
             self.prepared(options),
             Monitor(monitor, mode),
             objective.n_outputs(self.arrays["y"], self.arrays["validation_y"]),
             STOP_RATIO,
             self.seed,
-            keeps_state=self.prune == "halving",
+            keeps_checkpoint=self.prune == "halving",
         )
         self.check_fit(training)
         _validate.one_of("monitor", monitor, _scores(labels))
@@ -154,7 +153,7 @@ class Plan:
             options["preprocess"] = standardization(rows)
         return options
 
-    def check_fit(self, training: Training) -> None:
+    def check_fit(self, training: TrainingObjective) -> None:
         """Refuses, before any trial, what `MLP` or `fit` would refuse in the space's middle."""
         params = {name: p.at(0.5) for name, p in self.space.items()}
         arrays = self.arrays
@@ -168,13 +167,13 @@ class Plan:
         """What tells this search from others."""
         objective = self.objective
         facts: dict[str, Any] = {
-            "space": {name: p.to_dict() for name, p in self.space.items()},
+            "space": space_to_dict(self.space),
             "seed": self.seed,
             "strategy": self.strategy_name,
             "epochs": self.epochs,
             "monitor": [objective.monitor.name, objective.monitor.larger_is_better],
         }
-        if isinstance(objective, Training):
+        if isinstance(objective, TrainingObjective):
             facts["data"] = self.arrays
             facts["options"] = dict(sorted(objective.options.items()))  # in whatever order given
         else:

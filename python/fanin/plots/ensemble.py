@@ -16,14 +16,14 @@ __all__ = ["ensemble"]
 
 
 def ensemble(evaluation: Mapping[str, Any], ax: Any = None) -> Panels:
-    """Draw the accuracy of an ensemble and of its members, and how often these disagree.
+    """Draw the accuracy of an ensemble and of its members, and how often members disagree.
 
     Parameters
     ----------
     evaluation : dict
         As ``evaluate`` of a `fanin.ensemble.Ensemble` gives it: "accuracy", "members" (a list of
-        dicts with "accuracy") and "disagreement" (M, M), the share of rows on which two members
-        differ.
+        dicts with "accuracy") and "disagreement" (M, M), the share of rows to which two members
+        give different labels.
     ax : pair of matplotlib Axes, optional
         Where to draw; by default on a new figure.
 

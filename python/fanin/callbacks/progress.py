@@ -1,0 +1,75 @@
+"""Progress bars: tqdm's, which stay silent in logs."""
+
+# ruff: noqa: ARG002 -- the hooks are described in Callback, and take what it passes
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from fanin.callbacks.base import Callback, Logs
+
+
+def open_bar(file: Any = None, **options: Any) -> Any:
+    """A tqdm bar on stderr or the file; None where it is neither a terminal nor in a notebook."""
+    file = sys.stderr if file is None else file
+    if file is None or not (file.isatty() or "ipykernel" in sys.modules):
+        return None
+
+    from tqdm import tqdm  # here, not above: it would double the time of our import
+
+    class Bar(tqdm):  # type: ignore[misc]
+        monitor_interval = 0  # tqdm's own would start a thread
+
+    return Bar(file=file, dynamic_ncols=True, **options)
+
+
+class ProgressBar(Callback):
+    """A tqdm bar over all steps of a fit, on stderr, with loss, accuracies and time left.
+
+    Parameters
+    ----------
+    file : text file, optional
+        In place of stderr. Nothing is shown where it is neither a terminal nor in a notebook, so
+        that logs stay clean.
+    """
+
+    def __init__(self, file: Any = None) -> None:
+        self._file = file
+        self._bar: Any = None
+        self._shown: dict[str, str] = {}
+
+    def on_train_begin(self, logs: Logs | None = None) -> None:
+        self.close()
+        self._shown = {}
+        self._bar = open_bar(
+            self._file,
+            total=self.params["epochs"] * self.params["steps"],
+            initial=self.params.get("initial_step", 0),
+            unit="step",
+        )
+
+    def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
+        if self._bar is not None:
+            self._bar.set_description(f"epoch {epoch + 1}/{self.params['epochs']}", refresh=False)
+
+    def on_progress(self, step: int, logs: Logs | None = None) -> None:
+        if self._bar is not None:
+            self._show(logs)
+            self._bar.update(step - self._bar.n)
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        if self._bar is not None:
+            self._show(logs)
+            self._bar.refresh()
+
+    def _show(self, logs: Logs | None) -> None:
+        for name in ("loss", "accuracy", "val_accuracy"):
+            if logs and name in logs:
+                self._shown[name] = f"{logs[name]:.4f}"
+        text = ", ".join(f"{name} {value}" for name, value in self._shown.items())
+        self._bar.set_postfix_str(text, refresh=False)
+
+    def close(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None

@@ -1,0 +1,284 @@
+"""``fanin train``: load, train, judge, save."""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import inspect
+import json
+import math
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from fanin import datasets, initializers, losses, optim, preprocessing, schedules
+from fanin._typing import Array
+from fanin.callbacks.history import History
+from fanin.cli.options import UsageError, list_of, real, whole
+from fanin.cli.shared import (
+    auto_preprocess,
+    check_writable,
+    data_config,
+    load_data,
+    new_folder,
+    options_config,
+    printer,
+    save_network,
+    warnings_as_lines,
+    without_nan,
+)
+from fanin.layers.dense import activation_code
+from fanin.network import MLP, inputs
+from fanin.network.options import FitOptions
+from fanin.preprocessing.base import Transformer
+from fanin.tuning import loss_curve
+
+# Options that are arguments of MLP and of its fit, and have their defaults from there.
+NETWORK = {
+    "activation": "activation",
+    "init": "init",
+    "loss": "loss",
+    "keep": "keep",
+    "dtype": "dtype",
+    "seed": "seed",
+}
+FIT = {
+    "optimizer": "optimizer",
+    "schedule": "schedule",
+    "reg": "reg",
+    "augment": "augment",
+    "mix": "mix",
+    "epochs": "epochs",
+    "batch_size": "batch_size",
+    "threads": "n_threads",
+}
+_ARGUMENTS = inspect.signature(MLP).parameters
+DEFAULTS: dict[str, Any] = {
+    **{option: _ARGUMENTS[name].default for option, name in NETWORK.items()},
+    **{option: getattr(FitOptions, name) for option, name in FIT.items()},
+    "keep": f"{_ARGUMENTS['keep'].default:g}",  # as on the command line: it becomes a list
+    # Those of the command.
+    "hidden": "256",
+    "schedule": "constant",
+    "epochs": 40,
+    "batch_size": None,  # stands for that of fit
+    "val_size": 0.1,
+    "test_size": 0.2,
+    "preprocess": "auto",
+}
+
+STEPS: dict[str, Callable[[], Transformer]] = {
+    "center": preprocessing.ZeroCenter,
+    "standardize": preprocessing.Normalize,
+    "pca": preprocessing.PCA,
+    "whiten": preprocessing.Whiten,
+    "zca": functools.partial(preprocessing.Whiten, method="zca"),
+}
+VERBS = {"train": "train on", "validation": "validate on", "test": "test on"}
+
+Parts = Mapping[str, tuple[Array, Array]]
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "data", metavar="DATA", help=f"{', '.join(datasets.NAMES)}, a .npz, a .csv or a folder"
+    )
+
+    def add(name: str, metavar: str, parse: Callable[[str], Any], text: str) -> None:
+        default = DEFAULTS.get(name.replace("-", "_"))
+        if isinstance(default, float) and default.is_integer():
+            default = int(default)  # 1 is shown, not 1.0
+        if default is not None:
+            text += f" (default: {default})"
+        parser.add_argument(f"--{name}", metavar=metavar, default=default, type=parse, help=text)
+
+    add("hidden", "H,H", list_of(whole(1)), 'widths of the hidden layers, or "none"')
+    add("activation", "NAME", str, "of the hidden layers")
+    add("init", "NAME", str, "initialiser of the weights")
+    add("loss", "NAME", str, ", ".join(losses.NAMES))
+    add("keep", "P,P", list_of(real(0, 1, above=True)), "probability of keeping a unit")
+    add("optimizer", "NAME", str, "of fanin.optim")
+    add("lr", "RATE", real(0, above=True), "learning rate (default: the optimizer's)")
+    add("schedule", "NAME", str, "of the learning rate")
+    add("reg", "L2", real(0), "strength of L2")
+    add("augment", "WORDS", str, 'of images: "crop:4,flip", as of fanin.augment.parse')
+    add("mix", "WORD", str, "of images and labels: mixup:.2 or cutmix:1")
+    add("epochs", "N", whole(1), "passes over the training rows")
+    add("batch-size", "N", whole(1), "rows of a step (default: 128, or all if fewer)")
+    add("val-size", "SHARE", real(0, 0.9), "of the training rows, to validate on")
+    add("test-size", "SHARE", real(0, 0.9, above=True),
+        "of all, where none are for testing")  # fmt: skip
+    add("label", "COLUMN", str, "a .csv's labels (default: label, target, class or the last)")
+    add("seed", "N", whole(0), "of everything random")
+    add("threads", "N", whole(1), "results do not depend on it (default: all there are)")
+    add("out", "RUN", Path, "folder of the results (default: a new one, runs/<data>)")
+    dtype = DEFAULTS["dtype"]
+    parser.add_argument(
+        "--dtype", default=dtype, choices=("float32", "float64"), help=f"(default: {dtype})"
+    )
+    add(
+        "preprocess",
+        "NAME,NAME",
+        str,
+        "none, or of center, standardize, pca, whiten, zca, some like pca:50 or pca:0.9; auto: "
+        "standardize, but all features alike where they are uint8",
+    )
+    parser.add_argument("--json", action="store_true", help="one JSON object on stdout, only that")
+    parser.add_argument("--no-progress", action="store_true", help="no progress bar")
+
+
+def run(args: argparse.Namespace) -> int:
+    optimizer = _checked_options(args)
+    out = new_folder(args.data) if args.out is None else args.out
+    check_writable(out)
+
+    say = printer(args)
+    data, test, info = load_data(args)
+    parts = _parts(args, data, test)
+    X, y = parts["train"]
+    net = _network(args, X, len(info.class_names))
+    say(_summary(info.name, parts, net))
+    say(f"network {'-'.join(map(str, net.dims))}, {net.n_params} parameters; {optimizer!r}")
+    initial = net.evaluate(X, y, n_threads=args.threads)["loss"]
+    expected = losses.expected_initial_loss(net.loss_name, net.dims[-1])
+    say(f"initial loss {initial:.4f}" + ("" if expected is None else f", expected {expected:.4f}"))
+    config = {**data_config(args, info, X), "options": options_config(args)}
+    with warnings_as_lines():
+        try:
+            history = _fit(args, net, parts, optimizer)
+        except KeyboardInterrupt:
+            save_network(out, net, net.history or History(), config)
+            raise KeyboardInterrupt(
+                f"interrupted; the network after its last whole step is in {out}"
+            ) from None
+    results = {name: net.evaluate(*part, n_threads=args.threads) for name, part in parts.items()}
+    history.initial_loss = initial  # over all training rows, where fit takes the first minibatch's
+    verdict = loss_curve(history)
+    files = save_network(out, net, history, config | {"results": results})
+    say(f"trained {len(history.epoch)} epochs in {history.seconds:.1f} s")
+    say("accuracy: " + ", ".join(f"{n} {100 * r['accuracy']:.2f} %" for n, r in results.items()))
+    say("\n  ".join(["verdict", *str(verdict).splitlines()]))
+    say(f"saved in {out}: {', '.join(files)}")
+    if args.json:
+        summary = {
+            "out": str(out),
+            "files": files,
+            "network": net.config(),
+            "rows": {name: len(labels) for name, (_, labels) in parts.items()},
+            "initial_loss": initial,
+            "expected_initial_loss": expected,
+            "results": results,
+            "verdict": verdict.to_dict(),
+            "history": history.to_dict(),
+        }
+        print(json.dumps(without_nan(config | summary)))
+    return 1 if history.stop_reason == "diverged" else 0
+
+
+def _parts(args: argparse.Namespace, data: tuple[Array, Array], test: tuple[Array, Array]) -> Parts:
+    """The rows to train on, to validate on (unless there are to be none) and to test on."""
+    if not args.val_size:
+        return {"train": data, "test": test}
+    train, validation = datasets.split(*data, test_size=args.val_size, seed=args.seed)
+    return {"train": train, "validation": validation, "test": test}
+
+
+def _summary(name: str, parts: Parts, net: MLP) -> str:
+    rows = ", ".join(f"{len(y)} rows to {VERBS[name]}" for name, (_, y) in parts.items())
+    features = math.prod(parts["train"][0].shape[1:])
+    return f"{name}: {rows}; {features} features, {net.dims[-1]} classes"
+
+
+def _fit(args: argparse.Namespace, net: MLP, parts: Parts, optimizer: optim.Optimizer) -> History:
+    X, y = parts["train"]
+    given = {**vars(args), "optimizer": optimizer, **_augmentation(args, X.shape[1:3])}
+    if args.batch_size is None:
+        given["batch_size"] = FitOptions.batch_size
+    return net.fit(
+        X,
+        y,
+        validation_data=parts.get("validation"),
+        progress=not (args.json or args.no_progress),
+        **{name: given[option] for option, name in FIT.items()},
+    )
+
+
+def _checked_options(args: argparse.Namespace) -> optim.Optimizer:
+    """The optimizer; a name that nobody knows fails here, before any data are read."""
+    try:
+        activation_code("activation", args.activation)
+        initializers.get(args.init)
+        schedules.get(args.schedule)
+        if args.preprocess not in ("auto", "none"):
+            _transformers(args.preprocess)
+        _augmentation(args, (32, 32))
+        if args.loss not in losses.NAMES:
+            raise ValueError(f"loss: expected one of {', '.join(losses.NAMES)}; got {args.loss!r}")
+        if len(args.keep) not in (1, len(args.hidden)):
+            raise ValueError(
+                f"keep: expected one value or one for each of {len(args.hidden)} hidden layers, "
+                f"got {len(args.keep)}"
+            )
+        return optim.get(args.optimizer, **({} if args.lr is None else {"lr": args.lr}))
+    except (ValueError, TypeError) as error:
+        raise UsageError(str(error)) from None
+
+
+def _augmentation(args: argparse.Namespace, size: tuple[int, ...]) -> dict[str, Any]:
+    """The arguments of fit that `--augment` and `--mix` stand for, for images of that size."""
+    given = {name: text for name in ("augment", "mix") if (text := getattr(args, name)) is not None}
+    if not given:
+        return {}
+    from fanin.augment import Compose, CutMix, Mixup, parse
+
+    found: dict[str, Any] = {}
+    for name, text in given.items():
+        try:  # rows are no images: fit says so
+            found[name] = parse(text, size if len(size) == 2 else (32, 32))
+        except ValueError as error:
+            raise ValueError(str(error).replace("spec", f"--{name}", 1)) from None
+    if "augment" in found:
+        found["augment"] = Compose(found["augment"], seed=args.seed)
+    if "mix" in found:
+        if len(found["mix"]) != 1 or not isinstance(found["mix"][0], (Mixup, CutMix)):
+            raise ValueError(f"--mix: expected mixup:ALPHA or cutmix:ALPHA, got {given['mix']!r}")
+        found["mix"] = found["mix"][0]
+    return found
+
+
+def _network(args: argparse.Namespace, X: Array, n_classes: int) -> MLP:
+    rows = X.reshape(len(X), -1)
+    width, preprocess = rows.shape[1], args.preprocess
+    if preprocess == "auto":
+        preprocess = auto_preprocess(rows)
+    elif preprocess != "none":
+        steps, _ = inputs.fitted(_transformers(preprocess), rows, args.threads)
+        width, preprocess = steps[-1].n_features_out_, steps
+    given = {**vars(args), "keep": args.keep[0] if len(args.keep) == 1 else args.keep}
+    net = MLP(
+        [width, *args.hidden, n_classes],
+        **{name: given[option] for option, name in NETWORK.items()},
+    )
+    if preprocess != "none":
+        net.set_preprocess(preprocess, rows)
+    return net
+
+
+def _transformers(text: str) -> list[Transformer]:
+    """Those that an option such as "standardize,pca:50" names."""
+    steps: list[Transformer] = []
+    for item in text.split(","):
+        name, _, count = item.partition(":")
+        if name not in STEPS or (count and name in ("center", "standardize")):
+            known = "auto, none, or of center, standardize, pca, whiten, zca, some like pca:50"
+            raise UsageError(f"--preprocess: expected {known}, got {item!r}")
+        steps.append(STEPS[name]())
+        if count:
+            try:
+                steps[-1].set_params(n_components=float(count) if "." in count else int(count))
+            except ValueError:
+                raise UsageError(
+                    f"--preprocess: expected a number of components or a share of the variance "
+                    f"below 1, got {item!r}"
+                ) from None
+    return steps

@@ -1,0 +1,263 @@
+"""The checks of `diagnostics.data_report`: one method for each fault of data."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+
+from fanin._typing import Array, Ints
+from fanin.diagnostics.data_statistics import (
+    FeatureStatistics,
+    FiniteData,
+    RobustSpread,
+    correlated_pairs,
+    equal_columns,
+    equal_rows,
+    outliers,
+)
+from fanin.diagnostics.findings import Finding
+
+ENOUGH = 20  # rows that tell spreads and correlations from chance
+APART = 100.0  # largest standard deviation over the smallest
+OFF = 10.0  # a standard deviation over the median one, or the inverse
+FAR_FROM_ONE = 30.0  # the median standard deviation, or its inverse
+BIASED = 3.0  # a mean over its standard deviation
+CORRELATED = 0.95
+FENCE = 10.0  # interquartile ranges from the nearer quartile
+IMBALANCE = 10.0  # rows of the largest class over those of the smallest
+REPEATED = 0.01  # share of rows
+MANY_PIXELS = 0.1  # share of pixels
+
+
+def find_faults(
+    data: FiniteData, shape: tuple[int, ...], *, images: bool, labels: Array | None
+) -> Iterator[Finding]:
+    """All findings on data whose rows have this shape."""
+    if len(data.bad_rows):
+        yield _not_finite(data)
+    if data.n >= 2 and len(data.columns):
+        yield from FeatureChecks(data, shape, images).findings(labels)
+    if data.n < ENOUGH:
+        yield Finding(
+            "few-rows",
+            f"{data.n} rows of finite values",
+            f"spreads, outliers and correlations take {ENOUGH} rows to tell from chance",
+        )
+    if labels is not None:
+        yield from _class_balance(labels)
+
+
+class FeatureChecks:
+    """The checks of features: each looks at the statistics that all share."""
+
+    def __init__(self, data: FiniteData, shape: tuple[int, ...], images: bool) -> None:
+        self.data, self.shape, self.images = data, shape, images
+        self.features = FeatureStatistics(data)
+        self.varying = np.flatnonzero(~self.features.constant)
+
+    def findings(self, labels: Array | None) -> Iterator[Finding]:
+        yield from self._constant()
+        if self.data.n >= ENOUGH:
+            robust = RobustSpread.of(self.features, FENCE, pixels=self.images)
+            yield from self._scale(robust)
+            yield from self._bias(robust)
+            yield from self._outliers(robust)
+        yield from self._duplicate_columns()
+        yield from self._duplicate_rows(labels)
+
+    def _where(self, columns: Ints) -> str:
+        """The first few of the columns, in words; columns count among those that are left."""
+
+        def one(column: int) -> str:
+            number = int(self.data.columns[column])
+            if len(self.shape) == 1:
+                return str(number)
+            return f"({', '.join(str(int(i)) for i in np.unravel_index(number, self.shape))})"
+
+        kind = "column" if len(self.shape) == 1 else "pixel"
+        return _listed(kind, [one(int(c)) for c in columns[:5]], len(columns))
+
+    def _finding(
+        self, name: str, evidence: str, action: str, columns: Ints, rows: Ints | None = None
+    ) -> Finding:
+        columns = self.data.columns[columns]
+        if rows is None:
+            return Finding(name, evidence, action, columns)
+        return Finding(name, evidence, action, columns, rows)
+
+    def _constant(self) -> Iterator[Finding]:
+        f = self.features
+        columns = np.flatnonzero(f.constant)
+        if self.images and len(columns) < len(f.constant):
+            columns = columns[f.low[columns] != f.low.min()]
+        if len(columns):
+            yield self._finding(
+                "constant",
+                f"{self._where(columns)} of {len(f.constant)}: one value in all "
+                f"{self.data.n} rows; {self._where(columns[:1])} is {f.low[columns[0]]:.3g}",
+                "drop what tells nothing; it cannot be scaled to a spread of 1",
+                columns,
+            )
+
+    def _scale(self, robust: RobustSpread) -> Iterator[Finding]:
+        if not len(self.varying):
+            return
+        spread = robust.spread[self.varying]
+        least, most = self.varying[spread.argmin()], self.varying[spread.argmax()]
+        typical = float(np.median(spread))
+        ends = (
+            f"standard deviations from {spread.min():.3g} ({self._where(np.array([least]))}) to "
+            f"{spread.max():.3g} ({self._where(np.array([most]))})"
+        )
+        if not self.images and spread.max() / spread.min() >= APART:
+            middle = float(np.exp(np.median(np.log(spread))))
+            off = self.varying[(spread >= OFF * middle) | (spread <= middle / OFF)]
+            yield self._finding(
+                "scale",
+                f"{ends}; a factor of 10 or more from the middle {middle:.3g}: {self._where(off)}",
+                "fit(..., preprocess='standardize') where the features should weigh the same, "
+                "not blindly; or take logarithms of what spans orders of magnitude",
+                off,
+            )
+        elif self.data.rows.dtype != np.uint8 and not (1 / FAR_FROM_ONE <= typical <= FAR_FROM_ONE):
+            yield self._finding(
+                "scale",
+                f"{ends}, {typical:.3g} in the middle, far from 1",
+                "divide all by one number (255 for images of 0 ... 255), or "
+                "fit(..., preprocess='standardize')",
+                self.varying,
+            )
+
+    def _bias(self, robust: RobustSpread) -> Iterator[Finding]:
+        spread, middle = robust.spread[self.varying], np.abs(robust.middle[self.varying])
+        columns = self.varying[middle > BIASED * spread]
+        least = MANY_PIXELS * len(self.varying) if self.images else 1
+        if len(columns) >= max(least, 1):
+            ratio = np.abs(robust.middle[columns]) / robust.spread[columns]
+            worst = columns[ratio.argmax()]
+            yield self._finding(
+                "bias",
+                f"{self._where(columns)}: mean over {BIASED:g} standard deviations from 0; "
+                f"{self._where(np.array([worst]))} has mean {robust.middle[worst]:.4g} and "
+                f"standard deviation {robust.spread[worst]:.3g}",
+                "zero-centre: preprocessing.ZeroCenter(), or fit(..., preprocess='standardize')",
+                columns,
+            )
+
+    def _outliers(self, robust: RobustSpread) -> Iterator[Finding]:
+        columns = np.flatnonzero(robust.has_outliers)
+        if not len(columns):
+            return
+        count, rows, (row, column, value) = outliers(self.data, robust.lower, robust.upper, columns)
+        f = self.features
+        yield self._finding(
+            "outliers",
+            f"{count} values, in {self._where(columns)}, are over {FENCE:g} interquartile ranges "
+            f"outside of the quartiles; the furthest, {value:.4g} in row {row}, "
+            f"{self._where(np.array([column]))}, of {f.q1[column]:.3g} ... {f.q3[column]:.3g}",
+            "look whether they are errors; else clip them, or take logarithms",
+            columns,
+            rows,
+        )
+
+    def _duplicate_columns(self) -> Iterator[Finding]:
+        """Equal columns; and among the others, correlated ones."""
+        f = self.features
+        # Pixels at the border may agree by being bright in the same one image.
+        groups = equal_columns(self.data, f, f.q3 > f.q1 if self.images else ~f.constant)
+        copies = np.array(sorted(c for group in groups for c in group[1:]), np.int64)
+        if groups:
+            yield self._finding(
+                "duplicate-columns",
+                f"{len(copies)} equal to another: "
+                + "; ".join(self._where(np.array(group)) for group in groups[:3])
+                + (f"; and {len(groups) - 3} groups more" if len(groups) > 3 else ""),
+                "keep one of each group: equal features count twice",
+                np.array(sorted(c for group in groups for c in group), np.int64),
+            )
+        if self.images or self.data.n < ENOUGH:
+            return
+        others = np.setdiff1d(self.varying, copies)
+        total, pairs, columns = correlated_pairs(self.data, others, CORRELATED, 3)
+        if total:
+            shown = ", ".join(
+                f"{r:.3f} between {self._where(np.array([a, b]))}" for a, b, r in pairs
+            )
+            yield self._finding(
+                "correlated",
+                f"{total} of magnitude {CORRELATED} or more: {shown}",
+                "drop one of each pair, or decorrelate: preprocessing.PCA() or Whiten()",
+                columns,
+            )
+
+    def _duplicate_rows(self, labels: Array | None) -> Iterator[Finding]:
+        if math.prod(self.shape) < 3:
+            return
+        group = equal_rows(self.data)
+        counts = np.bincount(group)
+        again = np.flatnonzero(counts[group] > 1)
+        extra = len(group) - len(counts)
+        if extra < REPEATED * len(group):
+            return
+        evidence = f"{extra} of {len(group)} rows equal an earlier one"
+        rows = np.array([self.data.number(int(row)) for row in again], np.int64)
+        if labels is not None:
+            kinds = np.unique(labels[rows], return_inverse=True)[1].ravel()
+            pairs = np.unique(np.stack([group[again], kinds], axis=1), axis=0)
+            torn = np.count_nonzero(np.unique(pairs[:, 0], return_counts=True)[1] > 1)
+            evidence += f"; {torn} of {np.count_nonzero(counts > 1)} groups have different labels"
+        yield Finding(
+            "duplicate-rows",
+            evidence,
+            "drop them, unless rows are equal by nature; copies in training and validation data "
+            "make validation too good",
+            rows=rows,
+        )
+
+
+def _not_finite(data: FiniteData) -> Finding:
+    left = "rows" if data.kept_rows is not None else "columns"
+    where = _listed("row", [str(r) for r in data.bad_rows[:5]], len(data.bad_rows))
+    across = _listed("column", [str(c) for c in data.bad_columns[:5]], len(data.bad_columns))
+    return Finding(
+        "not-finite",
+        f"{data.nan} NaN and {data.infinite} infinite values, in {where}, {across}; "
+        f"the other checks leave these {left} out",
+        "drop them, or fill with the feature's median and add a feature that says so",
+        data.bad_columns,
+        data.bad_rows,
+    )
+
+
+def _class_balance(labels: Array) -> Iterator[Finding]:
+    if labels.dtype.kind == "f":
+        return
+    classes, counts = np.unique(labels, return_counts=True)
+    if len(labels) < 2 or 2 * len(classes) > len(labels) > 2:  # values rather than classes
+        return
+    name, rows = classes.tolist(), counts.tolist()
+    few, many = int(counts.argmin()), int(counts.argmax())
+    if len(classes) == 1:
+        evidence = f"all {len(labels)} rows are of class {name[0]!r}"
+    elif rows[many] >= IMBALANCE * rows[few]:
+        evidence = (
+            f"{rows[few]} rows of class {name[few]!r}, {rows[many]} of class {name[many]!r}: "
+            f"{rows[many] / rows[few]:.0f} times as many; always answering the latter is right "
+            f"in {rows[many] / len(labels):.1%}"
+        )
+    else:
+        return
+    yield Finding(
+        "class-balance",
+        evidence,
+        "gather more rows of the rare classes, or weigh them: fit(..., sample_weight=...); judge "
+        "by accuracy within each class",
+    )
+
+
+def _listed(kind: str, shown: list[str], total: int) -> str:
+    """``columns 1, 2, 3 and 4 more``."""
+    more = f" and {total - len(shown)} more" if total > len(shown) else ""
+    return f"{kind}{'s' if total > 1 else ''} {', '.join(shown)}{more}"

@@ -1,0 +1,59 @@
+"""What a document is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Heading:
+    """The title of a section."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Lines:
+    """What a program prints, as it stands."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Remark:
+    """A remark of the lecture."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Table:
+    """Cells as text; the first column names the rows."""
+
+    caption: str
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A file that `write` makes, and what it shows."""
+
+    file: str
+    alt: str
+    caption: str
+    write: Callable[[Path], None]
+
+
+# A string is a paragraph, with `code`, *emphasis* and **names**.
+Block = str | Heading | Lines | Remark | Table | Picture
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """A title and its blocks, in order."""
+
+    title: str
+    blocks: Sequence[Block]

@@ -1,0 +1,81 @@
+"""Documents as lines of text, and the package's one printer of tables."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from collections.abc import Iterator, Sequence
+
+from fanin.document.blocks import Block, Chapter, Heading, Lines, Table
+
+WIDTH = 96  # of wrapped lines
+
+
+def aligned(
+    rows: Sequence[Sequence[str]], *, left: int = 1, gap: int = 2, widths: Sequence[int] = ()
+) -> list[str]:
+    """The lines of a table.
+
+    Parameters
+    ----------
+    rows : sequence of sequence of str
+        The cells; a header is a row.
+    left : int
+        Columns that are flush left; the others are flush right.
+    gap : int
+        Spaces between columns.
+    widths : sequence of int
+        Least widths of the columns, by default those of their longest cells.
+    """
+    needed = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    if widths:
+        needed = [max(pair) for pair in zip(needed, widths, strict=True)]
+    return [
+        (" " * gap)
+        .join(
+            cell.ljust(width) if i < left else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(row, needed, strict=True))
+        )
+        .rstrip()
+        for row in rows
+    ]
+
+
+def plain(text: str) -> str:
+    """A paragraph without its marks."""
+    return re.sub(r"[`*]", "", text)
+
+
+def wrapped(text: str, first: str) -> list[str]:
+    """Text in lines of at most `WIDTH`, the first after `first`, the others as far to the right."""
+    return textwrap.wrap(text, WIDTH, initial_indent=first, subsequent_indent=" " * len(first))
+
+
+def block_lines(block: Block) -> list[str]:
+    """A block, indented; no caption, and nothing of pictures and remarks."""
+    if isinstance(block, Heading):
+        return [block.text]
+    if isinstance(block, Lines):
+        return [f"    {line}" for line in block.text.splitlines()]
+    if isinstance(block, Table):
+        return [f"    {row}" for row in aligned([block.header, *block.rows])]
+    return wrapped(plain(block), "  ") if isinstance(block, str) else []
+
+
+def chapter_lines(chapter: Chapter) -> Iterator[str]:
+    """Headings, numbers and tables of a chapter, without its prose."""
+    yield f"== {chapter.title} =="
+    heading = ""
+    for block in chapter.blocks:
+        if isinstance(block, Heading):
+            heading = block.text
+        elif isinstance(block, Lines | Table):
+            if heading:
+                yield f"\n{heading}"
+                heading = ""
+            if isinstance(block, Lines):
+                yield block.text
+            else:
+                yield plain(block.caption)
+                yield from (f"  {row}" for row in aligned([block.header, *block.rows]))
+    yield ""

@@ -1,0 +1,56 @@
+"""The data of a fit, on their one way: image shape, checks, preprocessing, rows for the engine."""
+
+from __future__ import annotations
+
+from fanin._core import TrainingData
+from fanin._typing import Array
+from fanin._validate import pair, plain_array
+from fanin.network import MLP
+from fanin.network.options import FitOptions
+from fanin.training.images import TrainingImages
+
+
+class FitData:
+    """Training and validation data: checked at once, ready for the engine after `prepare`.
+
+    Attributes
+    ----------
+    images : TrainingImages or None
+        What is done to minibatches of images.
+    inputs : Inputs
+        How data enter the network from now on; the network's own are left as they are.
+    train : TrainingData
+    validation : TrainingData or None
+    """
+
+    def __init__(self, net: MLP, X: Array, y: Array, options: FitOptions) -> None:
+        weights, columns = options.sample_weight, None
+        self.images: TrainingImages | None = None
+        if options.augment is not None or options.mix is not None:
+            self.images = TrainingImages(net, X, weights is not None, options.augment, options.mix)
+            columns = self.images.columns
+        self.inputs = net.inputs.requested(options.preprocess, X)
+        if self.images is not None:
+            self.images.check_inputs(self.inputs)
+        y = plain_array("y", y)
+        self.train = net.check_data(X, y, weights, inputs=self.inputs, columns=columns)
+        _require_two_classes(self.train.labels)
+        self.validation: TrainingData | None = None
+        if options.validation_data is not None:
+            X, y = pair("validation_data", options.validation_data, "(X, y)")
+            names = ("validation X", "validation y")
+            y = plain_array(names[1], y)
+            if self.images is not None:
+                self.images.check_validation(X)
+            self.validation = net.check_data(X, y, inputs=self.inputs, names=names)
+
+    def prepare(self, n_threads: int | None) -> None:
+        """Fits the preprocessing and takes all data through it."""
+        self.inputs, self.train = self.inputs.fit(self.train, n_threads)
+        if self.validation is not None:
+            self.validation = self.inputs.transform(self.validation, n_threads)
+
+
+def _require_two_classes(labels: Array | None) -> None:
+    if labels is not None and labels.size and (labels == labels[0]).all():
+        raise ValueError(f"y: expected at least two classes, got only class {labels[0]}")

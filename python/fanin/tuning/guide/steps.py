@@ -1,0 +1,517 @@
+"""The seven steps in order, each kept as soon as it is taken; the first two are `sanity_checks`.
+
+A step is a function of the run that gives its facts: JSON values by name, which the report shows
+and from which an interrupted guide goes on.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from fanin import optim
+from fanin.callbacks.history import History
+from fanin.diagnostics.findings import Finding
+from fanin.training import DivergenceWarning
+from fanin.tuning.curves import loss_curve
+from fanin.tuning.guide.advice import advise
+from fanin.tuning.guide.budget import (
+    AGAIN,
+    AGAIN_SHARE,
+    COARSE,
+    COARSE_SHARE,
+    REFINE,
+    REFINE_SHARE,
+    Deadline,
+    SearchSize,
+    stretched,
+)
+from fanin.tuning.guide.facts import Facts
+from fanin.tuning.guide.run import LAST, SLACK, GuideRun
+from fanin.tuning.guide.sanity_checks import check_initial_loss, overfit_small_sample
+from fanin.tuning.guide.settings import build_network, count_parameters
+from fanin.tuning.lr_finder import RateProbe, lr_probe
+from fanin.tuning.search import search
+from fanin.tuning.search.edges import Edge
+from fanin.tuning.search.result import SearchResult
+from fanin.tuning.space import Parameter, choice, loguniform, plain, space_from_dict, space_to_dict
+
+PROBE_REG = 1e-4  # "use small weight decay"
+MORE_DECADES = 2  # beyond the given rates, where the best is the last of them
+COARSE_BELOW, COARSE_ABOVE = 30.0, 3.0  # times the probe's rate
+WEIGHT_DECAYS = (1e-4, 1e-5, 0.0)  # the lecture's
+CHANCE_SIGMAS = 3.0
+LEAST_ROWS = 2000  # of step 4, where the time is not enough for all
+FEW_TRIALS = 4
+MOST_PARAMS = 50  # for each training row, of networks that a verdict asks for
+
+
+def take_steps(run: GuideRun) -> str:
+    """All steps that are asked for; says why it ended. Ctrl-C ends it with what is done."""
+    try:
+        stopped = _first_steps(run) or _rounds(run)
+        if run.until >= 7:
+            _take(run, LAST, 0, partial(refit, run))
+    except KeyboardInterrupt:
+        return "interrupted"
+    return stopped
+
+
+def _first_steps(run: GuideRun) -> str:
+    """Steps 1 to 4."""
+    steps = check_initial_loss, overfit_small_sample, find_learning_rate, coarse_search
+    for number, step in enumerate(steps, 1):
+        if number > run.until:
+            return _as_asked(run)
+        facts = _take(run, number, 0, partial(step, run))
+        run.settings = facts["settings"]
+    if facts["best"] is None or _has(facts, "unrelated-labels"):
+        return "step 4 found nothing to go on with"
+    return ""
+
+
+def _rounds(run: GuideRun) -> str:
+    """Steps 5 to 7, again and again."""
+    before = run.facts(4)
+    for round in range(1, run.rounds + 1):
+        if run.until < 5:
+            return _as_asked(run)
+        size = run.state.plan(f"round {round}", partial(_round_size, run, round, before))
+        found = size and _take(run, 5, round, partial(refine, run, round, before, size))
+        run.settings = before["settings"]
+        if not found:
+            return "the time budget is spent"
+        if found["best"] is None:
+            return f"no trial of round {round} ended well"
+        if run.until < 6:
+            return _as_asked(run)
+        _take(run, 6, round, partial(judge_curves, run, round))
+        if run.until < 7:
+            return _as_asked(run)
+        before = _take(run, 7, round, partial(decide, run, round))
+        if before["end"]:
+            return str(before["end"])
+    return f"ended after round {run.rounds}, as asked for"
+
+
+def _as_asked(run: GuideRun) -> str:
+    return f"ended after step {run.until}, as asked for"
+
+
+def _take(run: GuideRun, number: int, round: int, step: Callable[[], Facts]) -> Facts:
+    """The facts of a step: an earlier process's, or those of now."""
+    state = run.state
+    facts = state.find(number, round)
+    if facts is None:
+        began = state.clock()
+        facts = {"number": number, "round": round, "findings": [], "settings": run.settings}
+        facts |= step()
+        facts |= {"seconds": state.clock() - began, "speed": run.budget.speed}
+        if number != LAST:
+            state.drop(LAST)  # an earlier guide ended where this one goes on
+        facts = state.add(facts)
+    run.budget.speed = facts["speed"]
+    for callback in run.callbacks:
+        callback(facts)
+    return facts
+
+
+def _has(facts: Facts, name: str) -> bool:
+    return any(finding["name"] == name for finding in facts["findings"])
+
+
+# Step 3
+
+
+def find_learning_rate(run: GuideRun) -> Facts:
+    """Rates over all the data, on to larger or smaller ones where the last is the best."""
+    problem, settings = run.problem, dict(run.settings)
+    net = build_network(settings, problem, run.seed)
+    began, tried, probe = run.state.clock(), 0, None
+    rates = list(run.rates)
+    for _ in range(1 + MORE_DECADES):
+        more = lr_probe(
+            net,
+            problem.X,
+            problem.y,
+            rates=rates,
+            optimizer=settings["optimizer"],
+            batch_size=problem.batch_size,
+            reg=PROBE_REG,
+            preprocess=problem.preprocess,
+            n_threads=1,
+        )
+        tried += sum(len(trial.losses) for trial in more.trials)
+        probe = more if probe is None else _joined(probe, more)
+        rates = _beyond(probe)
+        if not rates:
+            break
+    assert probe is not None
+    work = net.n_params * problem.batch_size * tried
+    run.budget.learn(run.state.clock() - began, work)
+    findings = []
+    if probe.best is None:
+        findings.append(_no_rate(run, probe).to_dict())
+        settings["lr"] = optim.get(settings["optimizer"]).lr
+    else:
+        settings["lr"] = probe.suggestion
+    return {
+        "probe": probe.to_dict(),
+        "reg": PROBE_REG,
+        "suggestion": settings["lr"],
+        "settings": settings,
+        "findings": findings,
+    }
+
+
+def _joined(first: RateProbe, second: RateProbe) -> RateProbe:
+    trials = sorted((*first.trials, *second.trials), key=lambda trial: -trial.rate)
+    return RateProbe(tuple(trials), first.iterations)
+
+
+def _beyond(probe: RateProbe) -> list[float]:
+    """A rate ten times beyond, where the best is the first or last, or none is good."""
+    rates = [trial.rate for trial in probe.trials]
+    verdicts = [trial.verdict for trial in probe.trials]
+    if probe.best is None:
+        if verdicts[-1] == "diverged":
+            return [rates[-1] / 10]
+        return [10 * rates[0]] if verdicts[0] == "flat" else []
+    if probe.best.rate == rates[-1]:
+        return [rates[-1] / 10]
+    return [10 * rates[0]] if probe.best.rate == rates[0] else []
+
+
+def _no_rate(run: GuideRun, probe: RateProbe) -> Finding:
+    sample = run.facts(2)
+    if sample["reached"] and {t.verdict for t in probe.trials} <= {"flat", "rising", "diverged"}:
+        return Finding(
+            "unrelated-labels",
+            f"{sample['rows']} rows can be learnt by heart, but over all rows {probe.reason}",
+            "look whether the labels belong to these rows: were they shuffled?",
+        )
+    return Finding("no-learning-rate", probe.reason, "go back to steps 1 and 2")
+
+
+# Steps 4 and 5
+
+
+def coarse_search(run: GuideRun) -> Facts:
+    """A few rates and weight decays, for a few epochs."""
+    rate = float(run.settings["lr"])
+    space: dict[str, Parameter] = {
+        "lr": loguniform(_rounded(rate / COARSE_BELOW), _rounded(rate * COARSE_ABOVE)),
+        "reg": choice(list(WEIGHT_DECAYS)),
+    }
+    trials, epochs, rows = run.state.plan("step 4", partial(_coarse_size, run))
+    starts = [{"lr": rate, "reg": WEIGHT_DECAYS[0]}] if rate else []
+    facts, result = _search(run, "step-4", space, (trials, epochs), run.settings, {}, starts, rows)
+    if result.best is None:
+        return facts | {"findings": [_nothing_trained(result).to_dict()]}
+    findings = [*_at_chance(run, result), *map(_edge_finding, result.edges())]
+    return facts | {
+        "settings": run.settings | facts["best"]["params"],
+        "next_space": space_to_dict(result.refine()),
+        "findings": [finding.to_dict() for finding in findings],
+    }
+
+
+def _coarse_size(run: GuideRun) -> list[int]:
+    """Trials, epochs and rows."""
+    problem, budget = run.problem, run.budget
+    n = len(problem.X)
+    work = float(count_parameters(run.settings, problem)) * n
+    sizes = stretched(COARSE, problem.steps)
+    seconds = COARSE_SHARE * budget.left
+    if (size := budget.choose("coarse", sizes, seconds, work)) is not None:
+        if math.isinf(seconds):  # as it stands in the lecture
+            size = stretched([size], problem.steps)[0]
+        return [*size, n]
+    share = seconds / budget.cost(sizes[-1], work)
+    return [*sizes[-1], max(int(share * n), min(LEAST_ROWS, n))]
+
+
+def _nothing_trained(result: SearchResult) -> Finding:
+    return Finding("diverged", str(result), "lower the rates, look at the inputs' scale")
+
+
+def _at_chance(run: GuideRun, result: SearchResult) -> list[Finding]:
+    """Whether no trial is better than guessing.
+
+    Judged by the mean over the later half of the epochs: the best of many epochs of many trials is
+    above chance by chance.
+    """
+    means = [
+        float(np.mean(curve[len(curve) // 2 :]))
+        for t in result.ranked
+        if (curve := t.curves.get("val_accuracy"))
+    ]
+    chance = run.problem.chance
+    noise = run.problem.noise(chance)
+    best = max(means, default=1.0)
+    if best > chance + CHANCE_SIGMAS * noise:
+        return []
+    return [
+        Finding(
+            "unrelated-labels",
+            f"the best of {len(result)} networks is right in {best:.1%} of the validation rows "
+            f"(the mean of its later epochs); always answering the commonest class is right in "
+            f"{chance:.1%} (standard error {noise:.1%})",
+            "look whether the labels belong to these rows: were they shuffled?",
+        )
+    ]
+
+
+def refine(run: GuideRun, round: int, before: Facts, size: SearchSize) -> Facts:
+    """The neighbourhood of the best, for longer; from round 2 on as step 7 asked."""
+    settings, fixed = before["settings"], dict(before.get("fixed", {}))
+    space = space_from_dict(before["next_space"])
+    trials, epochs = size
+    # What was best before is tried again first, under the new length and schedule.
+    best = {k: v for k, v in settings.items() if k in space}
+    starts = before.get("starts", [best])
+    if trials < FEW_TRIALS:  # then what is new comes first
+        starts = [*starts[1:], starts[0]]
+    name = f"round-{round}"
+    facts, result = _search(
+        run, name, space, (trials, epochs), settings, fixed, starts[:trials], None
+    )
+    if result.best is None:
+        return facts | {"findings": [_nothing_trained(result).to_dict()]}
+    network = result.best.network
+    assert network is not None
+    run.state.save_network(f"{name}.fanin", network)
+    history = network.history or History()
+    run.networks[round] = network, history
+    edges = result.edges()
+    return facts | {
+        "settings": settings | fixed | facts["best"]["params"],
+        "history": history.to_dict(),
+        "edges": [edge.to_dict() for edge in edges],
+        "findings": [_edge_finding(edge).to_dict() for edge in edges],
+    }
+
+
+def _round_size(run: GuideRun, round: int, before: Facts) -> list[int] | None:
+    """Trials and epochs; None where the time is over."""
+    problem, budget, settings = run.problem, run.budget, before["settings"]
+    hidden = before["next_space"].get("hidden", {}).get("options", [settings["hidden"]])
+    largest = max(float(count_parameters({"hidden": widths}, problem)) for widths in hidden)
+    work = largest * len(problem.X)
+    kind, sizes = ("refine", REFINE) if round == 1 else ("again", AGAIN)
+    share = REFINE_SHARE if round == 1 else AGAIN_SHARE
+    seconds = min(share * budget.left, budget.left - run.refit_seconds())
+    size = budget.choose(kind, stretched(sizes, problem.steps), seconds, work)
+    if size is None:
+        return None
+    if math.isinf(seconds):
+        trials, epochs = size
+        longer = before.get("epochs_factor", 1.0)
+        size = stretched([(trials, _round_up(epochs * longer))], problem.steps)[0]
+    return list(size)
+
+
+def _search(
+    run: GuideRun,
+    name: str,
+    space: dict[str, Parameter],
+    size: SearchSize,
+    settings: Mapping[str, Any],
+    fixed: Mapping[str, Any],
+    starts: Sequence[Mapping[str, Any]],
+    rows: int | None,
+) -> tuple[Facts, SearchResult]:
+    """A search and its facts."""
+    problem, (trials, epochs) = run.problem, size
+    X, y = problem.X, problem.y
+    if rows is not None and rows < len(X):
+        X, y = X[:: -(-len(X) // rows)], y[:: -(-len(y) // rows)]
+    options = {k: v for k, v in {**settings, **fixed}.items() if k not in space}
+    deadline = Deadline(run.budget, run.refit_seconds())
+    log = run.state.path(f"{name}.jsonl")
+    began, logged = run.state.clock(), log is not None and log.exists()
+    result = search(
+        space,
+        (np.ascontiguousarray(X), y),
+        trials,
+        epochs=epochs,
+        validation_data=(problem.X_val, problem.y_val),
+        start_from=starts,
+        executor=run.executor,
+        n_threads=run.n_threads,
+        log=log,
+        seed=run.seed,
+        callbacks=[deadline],
+        progress=run.progress,
+        preprocess=problem.preprocess,
+        **options,
+    )
+    if result.interrupted and not deadline.over:
+        raise KeyboardInterrupt
+    seconds = run.state.clock() - began
+    if not logged and not deadline.over:  # else the seconds are not those of the trials
+        work = [
+            float(count_parameters(options | t.params, problem)) * len(t.curves["loss"])
+            for t in result
+            if "loss" in t.curves
+        ]
+        run.budget.learn(seconds * run.budget.workers, sum(work) * len(X))
+    facts = {
+        "n_trials": trials,
+        "epochs": epochs,
+        "rows": len(X),
+        "n_val": result.n_val,
+        "space": space_to_dict(space),
+        "fixed": plain(dict(fixed)),
+        "monitor": result.monitor,
+        "strategy": result.strategy,
+        "cut_short": deadline.over,
+    }
+    return facts | _facts_of_trials(result), result
+
+
+def _facts_of_trials(result: SearchResult) -> Facts:
+    best = result.best
+    return {
+        "trials": [
+            {
+                "number": t.number,
+                "params": plain(t.params),
+                "status": t.status,
+                "score": plain(t.score),
+                "epoch": t.epoch,
+            }
+            for t in result
+        ],
+        "best": None
+        if best is None
+        else {"params": plain(best.params), "score": best.score, "epoch": best.epoch},
+    }
+
+
+def _edge_finding(edge: Edge) -> Finding:
+    return Finding("edge", f"{edge.name}: {edge.evidence}", edge.advice)
+
+
+def _rounded(value: float) -> float:
+    """Three digits."""
+    return float(f"{value:.3g}")
+
+
+def _round_up(epochs: float) -> int:
+    """To a number that a person would choose."""
+    return max(5 * math.ceil(epochs / 5), 1)
+
+
+# Steps 6 and 7
+
+
+def judge_curves(run: GuideRun, round: int) -> Facts:
+    """The verdict on the best run's curves."""
+    found = run.facts(5, round)
+    verdict = loss_curve(History.from_dict(found["history"]), n_val=len(run.problem.y_val))
+    return {
+        "findings": verdict.to_dict(),
+        "settings": found["settings"],
+        "history": found["history"],
+    }
+
+
+def decide(run: GuideRun, round: int) -> Facts:
+    """What the round gained, and what the next one tries."""
+    found, verdict = run.facts(5, round), run.facts(6, round)
+    score = float(found["best"]["score"])
+    best_before, best_round = _best_before(run, round)
+    gain = score - best_before
+    noise = _noise_of_gain(run, round, best_round, score)
+    better = gain >= 0 or best_round == 0
+    settings = found["settings"] if better else dict(run.facts(5, best_round)["settings"])
+    facts: Facts = {
+        "score": score,
+        "gain": gain,
+        "noise": noise,
+        "best_round": round if better else best_round,
+        "best_score": max(score, best_before) if best_round else score,
+        "settings": settings,
+        "end": "",
+    }
+    if round > 1 and gain <= noise:
+        return facts | {"end": f"round {round} gained no more than its noise"}
+    names = [finding["name"] for finding in verdict["findings"]]
+    edges = [Edge.from_dict(edge) for edge in found["edges"]]
+    advice = advise(names, settings, edges, partial(_small_enough, run))
+    return facts | {
+        "next_space": space_to_dict(advice.space(settings)),
+        "starts": advice.starts(settings),
+        "fixed": advice.fixed,
+        "epochs_factor": advice.epochs,
+        "reasons": advice.reasons,
+    }
+
+
+def _best_before(run: GuideRun, round: int) -> tuple[float, int]:
+    """The best score of the rounds before, or of step 4; and its round, 0 for none."""
+    if round > 1:
+        decided = run.facts(7, round - 1)
+        return float(decided["best_score"]), int(decided["best_round"])
+    return float(run.facts(4)["best"]["score"]), 0
+
+
+def _noise_of_gain(run: GuideRun, round: int, best_round: int, score: float) -> float:
+    """The standard error of the gain: over the rows on which just one of the two is right."""
+    problem = run.problem
+    old, new = run.network_of(best_round), run.network_of(round)
+    if old is None or new is None:
+        return math.sqrt(2) * problem.noise(score)
+    right = [
+        net.predict(problem.X_val, n_threads=run.n_threads) == problem.y_val
+        for net, _ in (old, new)
+    ]
+    return math.sqrt(max(int((right[0] != right[1]).sum()), 1)) / len(problem.y_val)
+
+
+def _small_enough(run: GuideRun, hidden: list[int]) -> bool:
+    size = count_parameters({"hidden": hidden}, run.problem)
+    return size <= MOST_PARAMS * len(run.problem.X)
+
+
+# What follows
+
+
+def refit(run: GuideRun) -> Facts:
+    """The best settings on all rows, those held out for validation among them."""
+    found = run.best_search()
+    if found is None:
+        return {"refit": False, "why": "there is no best network yet"}
+    if not run.refits:
+        return {"refit": False, "why": "the validation rows are not ours to train on"}
+    if run.budget.left < run.refit_seconds() / SLACK:
+        return {"refit": False, "why": "the time is over"}
+    settings = found["settings"]
+    epochs = found["epochs"] if settings.get("schedule") else int(found["best"]["epoch"]) + 1
+    net = build_network(settings, run.problem, run.seed)
+    X, y = run.problem.all_rows()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DivergenceWarning)
+        history = net.fit(
+            X,
+            y,
+            epochs=epochs,
+            optimizer=optim.get(settings["optimizer"], settings["lr"]),
+            preprocess=run.problem.preprocess,
+            progress=run.progress,
+            n_threads=run.n_threads,
+            **{k: settings[k] for k in ("batch_size", "reg", "schedule") if k in settings},
+        )
+    reached = history.history.get("loss", [math.inf])
+    usual = float(found["history"]["history"]["loss"][epochs - 1])
+    if history.stop_reason == "diverged" or reached[-1] > 1.5 * usual + 0.01:
+        return {"refit": False, "why": "it did not train as the run before"}
+    run.state.save_network("network.fanin", net)
+    run.refitted = net
+    return {"refit": True, "epochs": epochs, "rows": len(X), "loss": reached[-1]}

@@ -1,0 +1,29 @@
+"""Processes that tests start, and the only time that they wait for."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import textwrap
+from collections.abc import Sequence
+from typing import Any
+
+HANG = 600  # seconds; what takes so long hangs
+
+
+def run(command: Sequence[Any], **options: Any) -> subprocess.CompletedProcess[str]:
+    """A command's exit code and what it printed; `options` are those of `subprocess.run`."""
+    given = {"capture_output": True, "text": True, "check": False} | options
+    return subprocess.run(command, timeout=HANG, **given)
+
+
+def run_python(code: str, *arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
+    """The same of a snippet in a fresh interpreter."""
+    return run([sys.executable, "-c", textwrap.dedent(code), *arguments], **options)
+
+
+def printed_by(code: str, *arguments: str, **options: Any) -> str:
+    """What a snippet prints, which must end well."""
+    done = run_python(code, *arguments, **options)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
