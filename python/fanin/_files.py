@@ -57,6 +57,12 @@ def _named(path: PathLike) -> Iterator[None]:
         raise OSError(error.errno, error.strerror, os.fspath(path)) from None
 
 
+def write_text(path: PathLike, text: str) -> None:
+    """Writes text as UTF-8, whole or not at all."""
+    with atomic_write(path) as file:
+        file.write(text.encode())
+
+
 def json_number(value: float | None) -> float | str | None:
     """The number for JSON, which knows no NaN and no infinity: those as "nan", "inf", "-inf"."""
     return value if value is None or math.isfinite(value) else repr(float(value))

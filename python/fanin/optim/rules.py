@@ -46,7 +46,7 @@ class Nesterov(Momentum, name="nesterov"):
     """Nesterov's accelerated gradient: ``v = rho * v + g; x -= lr * (g + rho * v)``.
 
     PyTorch's ``nesterov=True`` (Sutskever et al. 2013, in the variables of Bengio et al. 2013: x is
-    the point looked ahead to). Keras and the course's notes keep lr in the velocity: see `Momentum`.
+    the point looked ahead to). Keras and the course's notes: as for `Momentum`.
 
     Parameters
     ----------
