@@ -6,37 +6,32 @@ these are random pairs. Unlike all other transforms, the result depends on the b
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from fanin import _core
 from fanin._typing import Array
 from fanin._validate import describe, one_of, plain_array, real, whole
-from fanin.augment.transform import Transform, probability
+from fanin.augment.transform import Transform, optional
 
 __all__ = ["CutMix", "Mixup"]
 
 
-@dataclass(frozen=True, repr=False)
 class Mix(Transform):
     """What `Mixup` and `CutMix` share."""
 
     _after_normalize = True
+    _checks = Transform._checks | {
+        "alpha": partial(real, low=0.0),
+        "mode": partial(one_of, known=["batch", "sample"]),
+        "num_classes": optional(partial(whole, low=1, high=2**31 - 1)),
+    }
 
     alpha: float = 1.0
     p: float = 1.0
     mode: str = "batch"
     num_classes: int | None = None
-
-    def __post_init__(self) -> None:
-        classes = self.num_classes
-        self._set(
-            alpha=real("alpha", self.alpha, 0.0),
-            p=probability(self.p),
-            mode=one_of("mode", self.mode, ["batch", "sample"]),
-            num_classes=None if classes is None else whole("num_classes", classes, 1, 2**31 - 1),
-        )
 
     @property
     def kind(self) -> str:
