@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fanin._typing import Array
-from fanin._validate import describe, plain_array
+from fanin._validate import check_memory, describe, plain_array
 
 _DTYPES = (np.dtype(np.uint8), np.dtype(np.float32))
 _CHANNELS = (1, 3, 4)
@@ -40,13 +40,10 @@ class Images:
         assert isinstance(self.pixels, np.ndarray)
         return self.pixels.shape[1], self.pixels.shape[2]
 
-    def sizes(self) -> tuple[Array, Array]:
-        """Heights and widths (N,), int64."""
-        if isinstance(self.pixels, np.ndarray):
-            height, width = self.size
-            return np.full(self.n, height, np.int64), np.full(self.n, width, np.int64)
-        shapes = np.array([image.shape[:2] for image in self.pixels], np.int64).reshape(-1, 2)
-        return shapes[:, 0].copy(), shapes[:, 1].copy()
+    def sizes(self) -> Array:
+        """Heights and widths (2, N), int64."""
+        shapes = [image.shape[:2] for image in self.pixels]
+        return np.array(shapes, np.int64).reshape(-1, 2).T.copy()
 
 
 def image_batch(name: str, images: object) -> Images:
@@ -95,13 +92,7 @@ def _check(name: str, array: Array, lead: str) -> None:
         planar = array.shape[axes] in _CHANNELS
         way = f"; np.moveaxis puts channels last: {name} is NHWC" if planar else ""
         raise ValueError(f"{expected} with 1, 3 or 4 channels, got {describe(array)}{way}")
-    if not array.flags.c_contiguous:
-        raise ValueError(
-            f"{expected} C-contiguous, got strides {array.strides}; "
-            f"np.ascontiguousarray({name}) makes a copy that fits"
-        )
-    if not array.flags.aligned:
-        raise ValueError(f"{expected} aligned to its items, got an unaligned array")
+    check_memory(expected, name, array)
 
 
 def mask_batch(masks: object, images: Images) -> Images:
@@ -109,14 +100,16 @@ def mask_batch(masks: object, images: Images) -> Images:
     batch = image_batch("masks", masks)
     if batch.n != images.n:
         raise ValueError(f"masks: expected {images.n}, one for each image, got {batch.n}")
-    for i, (mine, theirs) in enumerate(zip(batch.pixels, images.pixels, strict=True)):
-        if mine.shape[:2] != theirs.shape[:2]:
-            raise ValueError(
-                f"masks[{i}]: expected the image's size {theirs.shape[:2]}, got {mine.shape[:2]}"
-            )
-        if not (batch.ragged or images.ragged):
-            break
+    for i in np.flatnonzero((batch.sizes() != images.sizes()).any(axis=0))[:1]:
+        mine, theirs = batch.pixels[i].shape[:2], images.pixels[i].shape[:2]
+        raise ValueError(f"masks[{i}]: expected the image's size {theirs}, got {mine}")
     return batch
+
+
+def check_count(y: Any, n: int) -> None:
+    """Raises where labels are given, but not n of them."""
+    if y is not None and len(y) != n:
+        raise ValueError(f"y: expected {n} labels, one for each image, got {len(y)}")
 
 
 def sample_numbers(indices: npt.ArrayLike | None, n: int) -> npt.NDArray[np.int64]:

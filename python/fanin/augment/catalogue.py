@@ -21,10 +21,9 @@ def check_order(steps: Sequence[Transform], mix: mixing.Mix | None) -> None:
     corners: Transform | None = None
     for step in steps:
         if isinstance(step, mixing.Mix):
-            after = f" before {mix!r}" if mix else ""
             raise ValueError(
                 f"transforms: expected {type(step).__name__} to be the last, "
-                f"got {step!r}{after or ' before others'}"
+                f"got {step!r} before {mix or 'others'}"
             )
         for leaf in step._leaves():
             if normalized is not None and not leaf._after_normalize:

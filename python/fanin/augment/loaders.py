@@ -12,7 +12,7 @@ import numpy.typing as npt
 from fanin import _core
 from fanin._typing import Array
 from fanin._validate import describe, one_of, whole
-from fanin.augment.batch import image_batch
+from fanin.augment.batch import check_count, image_batch
 from fanin.augment.compose import Compose
 from fanin.augment.transform import flag
 
@@ -82,8 +82,7 @@ def batches(
     size = whole("batch_size", batch_size, 1)
     at, seed = whole("epoch", epoch, 0, 2**40 - 1), whole("seed", seed, 0, 2**64 - 1)
     one_of("layout", layout, ["NHWC", "NCHW"])
-    if y is not None and len(y) != images.n:
-        raise ValueError(f"y: expected {images.n} labels, one for each image, got {len(y)}")
+    check_count(y, images.n)
     labels = None if y is None else np.asarray(y)
     order = np.arange(images.n)
     if flag("shuffle", shuffle):
@@ -94,15 +93,8 @@ def batches(
         for begin in range(0, end, size):
             rows = order[begin : begin + size]
             batch = X[rows] if isinstance(X, np.ndarray) else [X[row] for row in rows]
-            yield pipeline(
-                batch,
-                None if labels is None else labels[rows],
-                indices=rows,
-                epoch=at,
-                layout=layout,
-                dtype=dtype,
-                n_threads=n_threads,
-            )
+            given = (batch, None if labels is None else labels[rows], rows, at)
+            yield pipeline(*given, layout=layout, dtype=dtype, n_threads=n_threads)
 
     return each()
 
@@ -133,11 +125,10 @@ class Indexed:
 class _Collate:
     """What `torch_collate` returns. The epoch lies in memory shared with the workers."""
 
-    def __init__(
-        self, aug: Compose, epoch: int, layout: str, dtype: npt.DTypeLike | None, shared: Any
-    ) -> None:
+    def __init__(self, aug: Compose, epoch: int, layout: str, dtype: npt.DTypeLike | None) -> None:
         self.aug, self._layout, self._dtype = aug, layout, dtype
-        self._epoch = shared
+        torch = _torch()
+        self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()
         self.epoch = epoch
 
     @property
@@ -156,13 +147,9 @@ class _Collate:
     def __call__(self, samples: Sequence[Any]) -> Any:
         torch = _torch()
         indices, images, labels = _columns(samples)
+        y = None if labels is None else np.asarray(labels)
         results = self.aug(
-            _stacked(images),
-            None if labels is None else np.asarray(labels),
-            indices=indices,
-            epoch=self.epoch,
-            layout=self._layout,
-            dtype=self._dtype,
+            _stacked(images), y, indices, self.epoch, layout=self._layout, dtype=self._dtype
         )
         if isinstance(results, tuple):
             return tuple(torch.from_numpy(r) for r in results)
@@ -202,10 +189,8 @@ def torch_collate(
         set. Images are arrays, PIL images or tensors, (H, W) or (H, W, C), of one size or of any
         that the pipeline gives one size. Returns tensors: (x, y), or x alone.
     """
-    pipeline = _pipeline(aug)
     one_of("layout", layout, ["NHWC", "NCHW"])
-    shared = _torch().zeros((), dtype=_torch().int64).share_memory_()
-    return _Collate(pipeline, epoch, layout, dtype, shared)
+    return _Collate(_pipeline(aug), epoch, layout, dtype)
 
 
 def _torch() -> Any:
@@ -235,7 +220,5 @@ def _columns(samples: Sequence[Any]) -> tuple[list[int], list[Any], list[Any] | 
 def _stacked(images: list[Any]) -> Array | list[Array]:
     """One array of images of one size, else a list."""
     arrays = [np.ascontiguousarray(image) for image in images]
-    first = arrays[0]
-    if all((a.shape, a.dtype) == (first.shape, first.dtype) for a in arrays):
-        return np.stack(arrays)
-    return arrays
+    alike = len({(a.shape, a.dtype) for a in arrays}) == 1
+    return np.stack(arrays) if alike else arrays

@@ -12,7 +12,7 @@ import numpy as np
 
 from fanin import _core
 from fanin._typing import Array
-from fanin._validate import describe, one_of, plain_array, real, whole
+from fanin._validate import describe, labels, one_of, plain_array, real, whole
 from fanin.augment.transform import Transform, optional
 
 __all__ = ["CutMix", "Mixup"]
@@ -33,25 +33,19 @@ class Mix(Transform):
     mode: str = "batch"
     num_classes: int | None = None
 
-    @property
-    def kind(self) -> str:
-        """Its name in the core."""
-        return type(self).__name__.lower()
-
-    @property
-    def per_sample(self) -> bool:
-        """Whether each sample draws its own lambda."""
-        return self.mode == "sample"
+    def core_options(self, seed: int) -> tuple[str, float, float, bool, int]:
+        """Kind, alpha, p, whether each sample draws its own lambda, and seed, for the core."""
+        return type(self).__name__.lower(), self.alpha, self.p, self.mode == "sample", seed
 
     def draw(
         self, seed: int, samples: Array, epoch: int, height: int, width: int
     ) -> dict[str, Array]:
         """Lambdas, partners within the batch, and what of cutmix's rectangle is left."""
-        options = (self.kind, self.alpha, self.p, self.per_sample, seed)
+        options = self.core_options(seed)
         lambdas, boxes = _core.draw_mix(*options, samples, epoch, height, width)
         partner = np.roll(np.arange(len(samples)), 1)
         drawn = {"applied": lambdas < 1, "lambda": lambdas, "partner": partner}
-        if self.kind == "cutmix":
+        if isinstance(self, CutMix):
             drawn |= dict(zip(("top", "left", "bottom", "right"), boxes.T.copy(), strict=True))
         return drawn
 
@@ -77,24 +71,13 @@ class Mix(Transform):
                 f"num_classes: expected the number of classes for whole numbers as labels; "
                 f"write {name}(..., num_classes=C) or give soft labels (N, C)"
             )
-        outside = (y < 0) | (y >= self.num_classes)
-        if outside.any():
-            row = int(np.argmax(outside))
-            raise ValueError(
-                f"y: expected labels in 0 .. {self.num_classes - 1}, got {y[row]} in row {row}"
-            )
-        return y
+        return labels("y", y, n, self.num_classes) if n else y
 
     def mix_labels(self, y: Array, lambdas: Array) -> Array:
         """``lambda y[i] + (1 - lambda) y[i - 1]`` of checked labels, (N, C) float32."""
-        rows = np.arange(len(y))
-        if y.ndim == 1:
-            mixed = np.zeros((len(y), self.num_classes or 0))
-            mixed[rows, y] = lambdas
-            mixed[rows, y[rows - 1]] += 1 - lambdas
-        else:
-            share = lambdas[:, None]
-            mixed = share * y + (1 - share) * y[rows - 1]
+        soft = y if y.ndim == 2 else y[:, None] == np.arange(self.num_classes or 0)
+        share = lambdas[:, None]
+        mixed: Array = share * soft + (1 - share) * np.roll(soft, 1, axis=0)
         return mixed.astype(np.float32)
 
 
@@ -140,12 +123,8 @@ class CutMix(Mix):
     ----------
     alpha : float, default 1.0
         lambda ~ Beta(alpha, alpha) before the clipping; 0 mixes nothing.
-    p : float, default 1.0
-        Of mixing at all: the batch, or each sample with ``mode="sample"``.
-    mode : {"batch", "sample"}
-        One rectangle for the batch, drawn as its first sample's, or one for each sample.
-    num_classes : int, optional
-        C, where labels are whole numbers; soft labels (N, C) have it.
+    p, mode, num_classes
+        As for `Mixup`, with one rectangle for each lambda.
 
     Notes
     -----

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import NamedTuple
 
 from fanin._validate import whole
@@ -82,8 +82,7 @@ def _normalize(text: str) -> Transform:
     if text in _STATISTICS:
         return Normalize(*_STATISTICS[text])
     if text and "/" not in text:
-        known = ", ".join(_STATISTICS)
-        raise ValueError(f"expected {known} or MEAN/STD")
+        raise ValueError(f"expected {', '.join(_STATISTICS)} or MEAN/STD")
     mean, _, std = (text or ".5/.5").partition("/")
     return Normalize(_number(mean), _number(std))
 
@@ -159,14 +158,10 @@ def parse(spec: str, size: Size | None = None, num_classes: int | None = None) -
         None if size is None else size_pair("size", size),
         None if num_classes is None else whole("num_classes", num_classes, 1),
     )
-    return [_transform(part.strip(), images) for part in _parts(spec)]
-
-
-def _parts(spec: str) -> Sequence[str]:
-    parts = spec.split(",") if spec.strip() else []
-    if any(not part.strip() for part in parts):
+    parts = [part.strip() for part in spec.split(",")] if spec.strip() else []
+    if not all(parts):
         raise ValueError(f"spec: expected a word between any two commas, got {spec!r}")
-    return parts
+    return [_transform(part, images) for part in parts]
 
 
 def _transform(part: str, images: _Images) -> Transform:

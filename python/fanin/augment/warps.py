@@ -113,10 +113,8 @@ class RandomRotation(Transform):
     ----------
     degrees : float or (float, float)
         The angle, uniform, counter-clockwise, as torchvision's; one number d is (-d, d).
-    fill : float or one for each channel
-        Where the result looks beyond the image; in the image's own units.
-    p : float, default 1.0
-        Of doing it at all, for each sample.
+    fill, p
+        As for `RandomAffine`.
 
     Notes
     -----
@@ -155,10 +153,8 @@ class LensDistortion(Transform):
     ----------
     k1, k2 : float or (float, float)
         Uniform; one number k is (-k, k).
-    fill : float or one for each channel
-        Where the result looks beyond the image; in the image's own units.
-    p : float, default 1.0
-        Of doing it at all, for each sample.
+    fill, p
+        As for `RandomAffine`.
 
     Notes
     -----
