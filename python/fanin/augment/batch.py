@@ -38,12 +38,16 @@ class Images:
     def size(self) -> tuple[int, int]:
         """(height, width) of an array's images."""
         assert isinstance(self.pixels, np.ndarray)
-        return self.pixels.shape[1], self.pixels.shape[2]
+        return self.pixels.shape[1:3]
 
     def sizes(self) -> Array:
         """Heights and widths (2, N), int64."""
         shapes = [image.shape[:2] for image in self.pixels]
         return np.array(shapes, np.int64).reshape(-1, 2).T.copy()
+
+    def check_labels(self, y: Array | None) -> None:
+        if y is not None and len(y) != self.n:
+            raise ValueError(f"y: expected {self.n} labels, one for each image, got {len(y)}")
 
 
 def image_batch(name: str, images: object) -> Images:
@@ -100,23 +104,20 @@ def mask_batch(masks: object, images: Images) -> Images:
     batch = image_batch("masks", masks)
     if batch.n != images.n:
         raise ValueError(f"masks: expected {images.n}, one for each image, got {batch.n}")
-    for i in np.flatnonzero((batch.sizes() != images.sizes()).any(axis=0))[:1]:
-        mine, theirs = batch.pixels[i].shape[:2], images.pixels[i].shape[:2]
-        raise ValueError(f"masks[{i}]: expected the image's size {theirs}, got {mine}")
+    for i, (image, mask) in enumerate(zip(images.pixels, batch.pixels, strict=True)):
+        size, given = image.shape[:2], mask.shape[:2]
+        if given != size:
+            raise ValueError(f"masks[{i}]: expected the image's size {size}, got {given}")
     return batch
-
-
-def check_count(y: Any, n: int) -> None:
-    """Raises where labels are given, but not n of them."""
-    if y is not None and len(y) != n:
-        raise ValueError(f"y: expected {n} labels, one for each image, got {len(y)}")
 
 
 def sample_numbers(indices: npt.ArrayLike | None, n: int) -> npt.NDArray[np.int64]:
     """The samples' numbers (n,), int64."""
     if indices is None:
         return np.arange(n)
-    array = plain_array("indices", indices if isinstance(indices, np.ndarray) else _list(indices))
+    if not isinstance(indices, (np.ndarray, list, tuple, range)):
+        raise TypeError(f"indices: expected an array of whole numbers, got {describe(indices)}")
+    array = plain_array("indices", np.asanyarray(indices))
     if array.shape != (n,):
         raise ValueError(
             f"indices: expected shape ({n},), the number of each image's sample, "
@@ -129,9 +130,3 @@ def sample_numbers(indices: npt.ArrayLike | None, n: int) -> npt.NDArray[np.int6
             f"indices: expected numbers in 0 .. 2**40 - 1, got {array.min()} .. {array.max()}"
         )
     return np.ascontiguousarray(array, dtype=np.int64)
-
-
-def _list(indices: Any) -> Array:
-    if not isinstance(indices, (list, tuple, range)):
-        raise TypeError(f"indices: expected an array of whole numbers, got {describe(indices)}")
-    return np.asarray(indices)

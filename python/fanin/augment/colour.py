@@ -55,13 +55,11 @@ class ColorJitter(Transform):
     hue : float or (float, float), default 0
         Uniform; one number v is (-v, v). Within [-0.5, 0.5].
     p : float, default 1.0
-        Of doing it at all, for each sample.
 
     Notes
     -----
-    torchvision's ``ColorJitter``, factors and order drawn for each sample. The same words mean
-    other things elsewhere: Keras adds brightness and takes each channel's mean for contrast, DALI's
-    contrast is about 0.5, OpenCV's and PIL's hue has 8 bits, DALI's and FFCV's order is fixed.
+    torchvision's, factors and order drawn for each sample. Elsewhere the words mean other things:
+    Keras adds brightness and takes each channel's mean for contrast, DALI's contrast is about 0.5.
 
     Examples
     --------
@@ -86,15 +84,11 @@ class ColorJitter(Transform):
 
 
 class RandomGrayscale(Transform):
-    """L in all three channels, with probability p for each sample.
+    """L in all three channels, with probability p for each sample; as in torchvision.
 
     Parameters
     ----------
     p : float, default 0.1
-
-    Notes
-    -----
-    torchvision's; the number of channels stays.
 
     Examples
     --------
@@ -109,7 +103,7 @@ class RandomGrayscale(Transform):
 
 
 class GaussianNoise(Transform):
-    """Adds normal deviates, one for each pixel and channel.
+    """Adds normal deviates, one for each pixel and channel; as in torchvision.
 
     Parameters
     ----------
@@ -118,11 +112,6 @@ class GaussianNoise(Transform):
     clip : bool, default True
         To [0, 1], or [0, 255] of uint8.
     p : float, default 1.0
-        Of doing it at all, for each sample.
-
-    Notes
-    -----
-    torchvision's ``GaussianNoise``.
 
     Examples
     --------
@@ -148,8 +137,7 @@ class Normalize(Transform):
     """``(x - mean) / std`` of values in [0, 1], in float32.
 
     uint8 images are divided by 255 first, so that mean and std are those that are published: for
-    CIFAR-10 (0.4914, 0.4822, 0.4465) and (0.2470, 0.2435, 0.2616), for ImageNet (0.485, 0.456,
-    0.406) and (0.229, 0.224, 0.225).
+    ImageNet (0.485, 0.456, 0.406) and (0.229, 0.224, 0.225); CIFAR-10's are in `fanin.augment`.
 
     Parameters
     ----------

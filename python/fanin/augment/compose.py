@@ -15,9 +15,9 @@ from fanin import _core
 from fanin._typing import Array
 from fanin._validate import describe, known_dtype, one_of, plain_array, sequence, threads, whole
 from fanin.augment import mixing
-from fanin.augment.batch import Images, check_count, image_batch, mask_batch, sample_numbers
+from fanin.augment.batch import Images, image_batch, mask_batch, sample_numbers
 from fanin.augment.catalogue import check_order, transform_from_dict
-from fanin.augment.transform import Operation, Transform
+from fanin.augment.transform import PER_CHANNEL, Operation, Transform
 
 __all__ = ["Compose"]
 
@@ -29,21 +29,19 @@ class Compose:
 
     Every sample has parameters of its own, a pure function of (seed, epoch, number of the sample,
     place of the transform): they depend neither on the batch it comes in nor on threads or worker
-    processes. So a run that passes `indices` and `epoch` can be repeated, and no worker repeats
-    another. All geometry becomes one resampling, whatever the number of transforms.
+    processes. All geometry becomes one resampling, whatever the number of transforms.
 
     Parameters
     ----------
     transforms : sequence of transforms
-        A `Mixup` or `CutMix` may be the last one. After a `Normalize` only `RandomErasing`,
-        `Cutout`, `Mixup` and `CutMix` may come.
+        A `Mixup` or `CutMix` may be the last one; `Normalize` says what may follow it.
     seed : int, default 0
         From 0 to 2**64 - 1.
 
     Attributes
     ----------
-    transforms : tuple of transforms
-    seed : int
+    transforms, seed
+        As given; the transforms are a tuple.
     mix : Mixup, CutMix or None
         The last transform, where it is one of these.
     variants : int
@@ -109,8 +107,7 @@ class Compose:
         ----------
         images : (N, H, W, C) or (N, H, W) uint8 or float32, or a list of (H, W[, C])
             C is 1, 3 or 4; C-contiguous; floats within [0, 1] where colours change. Images of a
-            list may differ in size where the pipeline gives them one size (a crop, a resize to
-            (height, width)).
+            list may differ in size where a crop or a resize to (height, width) gives them one.
         y : (N, ...), optional
             Labels; returned as they are, or mixed as (N, C) float32 by `Mixup` and `CutMix`.
         indices : (N,) whole numbers, optional
@@ -141,7 +138,7 @@ class Compose:
         planar = one_of("layout", layout, ["NHWC", "NCHW"]) == "NCHW"
         n = _threads(n_threads)
         self.check_channels(batch.channels)
-        check_count(y, batch.n)
+        batch.check_labels(y)
         if self.mix and masks is not None:
             raise ValueError(f"masks: expected none with {self.mix!r}, which mixes labels")
         labels = None if self.mix is None or y is None else self.mix.checked_labels(y, batch.n)
@@ -181,10 +178,9 @@ class Compose:
         -------
         list of dict
             In the order of the transforms, those within `RandomApply` and `OneOf` in their place:
-            "transform", its name; "applied" (N,) bool; and arrays (N,) of what it has drawn: "top",
-            "left", "height" and "width" in pixels (of a padded image from its own corner, as in
-            torchvision), "degrees", "brightness", "lambda", ... They mean something where applied
-            is True.
+            "transform", its name; "applied" (N,) bool; and arrays (N,) of what it has drawn, which
+            counts where applied: "top", "left", "height" and "width" in pixels (of a padded image
+            from its own corner, as in torchvision), "degrees", "brightness", "lambda", ...
 
         Examples
         --------
@@ -287,12 +283,11 @@ class Compose:
     def check_channels(self, n: int) -> None:
         """Raises where an option has one number for each of other than n channels."""
         for leaf in self.leaves:
-            for name, values in leaf._per_channel():
-                if len(values) not in (1, n):
-                    raise ValueError(
-                        f"images: expected {len(values)} channels, as {name} of {leaf!r} has; "
-                        f"got {n}"
-                    )
+            for name in PER_CHANNEL:
+                values = getattr(leaf, name, None)
+                if isinstance(values, tuple) and len(values) not in (1, n):
+                    expected = f"{len(values)} channels, as {name} of {leaf!r} has"
+                    raise ValueError(f"images: expected {expected}; got {n}")
 
     def _dtype(self, dtype: npt.DTypeLike | None, own: np.dtype[Any]) -> np.dtype[Any]:
         normal = self.engine.normalizes
@@ -325,10 +320,7 @@ class Compose:
         image = (batch.channels, *size) if planar else (*size, batch.channels)
         shape = (batch.n, *variants, *image)
         seen = shape if batch.has_channels else (batch.n, *variants, *size)
-        if out is None:
-            full = np.empty(shape, dtype)
-            return full.reshape(seen), full
-        given = plain_array("out", out)
+        given = np.empty(seen, dtype) if out is None else plain_array("out", out)
         if given.shape != seen or given.dtype != dtype:
             raise ValueError(f"out: expected shape {seen} {dtype}, got {describe(given)}")
         if not given.flags.c_contiguous or not given.flags.writeable:

@@ -43,15 +43,13 @@ class _Group(Transform):
 class RandomApply(_Group):
     """All of some transforms, in order, with probability p for each sample, else none.
 
+    As in torchvision; the transforms' own p count within.
+
     Parameters
     ----------
     transforms : sequence of transforms
         With and without them the result's size must be the same.
     p : float, default 0.5
-
-    Notes
-    -----
-    torchvision's. The transforms' own p count within.
 
     Examples
     --------

@@ -39,20 +39,17 @@ class RandomCrop(Transform):
     Parameters
     ----------
     size : int or (height, width)
-        Pixels.
     padding : int, (left-right, top-bottom) or (left, top, right, bottom)
         Pixels to add before the crop; 4 with ``size=32`` is the usual choice for CIFAR-10.
     padding_mode : {"constant", "edge", "reflect", "symmetric"}
-        What they hold: `fill`, the nearest pixel, or the mirrored image without ("reflect") or with
-        ("symmetric") the outermost pixel repeated, as in `numpy.pad`. Keras calls "symmetric"
-        reflect.
+        What they hold, as in `numpy.pad`: `fill`, the nearest pixel, or the mirrored image without
+        or with its outermost pixel repeated. Keras calls "symmetric" reflect.
     fill : float or one for each channel
         In the image's own units: 0 to 255 for uint8, also where `Normalize` follows.
 
     Notes
     -----
-    torchvision's ``RandomCrop``; the place is uniform over all whole-pixel places. An image that is
-    smaller than the crop after padding is refused.
+    torchvision's; the place is uniform, in whole pixels. Images that stay too small are refused.
 
     Examples
     --------
@@ -76,22 +73,19 @@ class RandomCrop(Transform):
     def _fields(self) -> dict[str, Any]:
         fields = super()._fields()
         padding, border = fields.pop("padding"), fields.pop("padding_mode")
-        widths = [padding] if isinstance(padding, int) else list(padding)
-        left, top, right, bottom = (widths * 4)[:4]  # (a, b) stands for (a, b, a, b)
-        fields |= {"left": left, "top": top, "right": right, "bottom": bottom}
-        return fields | {"border": border}
+        widths = [padding] * 4 if isinstance(padding, int) else padding * 2  # (a, b): (a, b, a, b)
+        sides = dict(zip(("left", "top", "right", "bottom"), widths[:4], strict=True))
+        return fields | sides | {"border": border}
 
 
 class CenterCrop(Transform):
     """The window in the middle: its top is ``round((H - height) / 2)``, ties to even.
 
+    torchvision's, which pads smaller images with zeros; here they are refused.
+
     Parameters
     ----------
     size : int or (height, width)
-
-    Notes
-    -----
-    torchvision's, but for images that are smaller: it pads them with zeros, here they are refused.
 
     Examples
     --------
@@ -144,7 +138,6 @@ class RandomResizedCrop(Transform):
     Parameters
     ----------
     size : int or (height, width)
-        Of the result.
     scale : (float, float), default (0.08, 1.0)
         The window's share of the image's area, uniform.
     ratio : (float, float), default (3/4, 4/3)
@@ -155,8 +148,7 @@ class RandomResizedCrop(Transform):
     Notes
     -----
     torchvision's (Szegedy et al. 2015): up to ten draws of area and ratio until a window fits, then
-    the largest one in the middle whose ratio is allowed. timm, DALI and FFCV draw alike;
-    Albumentations and OpenCV users resample without `antialias`, kornia with aligned corners.
+    the largest one in the middle whose ratio is allowed. timm, DALI and FFCV draw alike.
 
     Examples
     --------
@@ -177,16 +169,14 @@ class RandomResizedCrop(Transform):
 class FiveCrop(Transform):
     """The four corners and the middle: a batch (N, H, W, C) becomes (N, 5, height, width, C).
 
-    For test-time augmentation; see the ``tta`` of `fanin.MLP.predict_proba`.
-
     Parameters
     ----------
     size : int or (height, width)
 
     Notes
     -----
-    torchvision's order: top left, top right, bottom left, bottom right, centre. Random transforms
-    beside it draw once for a sample, the same for its five crops.
+    For the ``tta`` of `fanin.MLP.predict_proba`. torchvision's order: top left, top right, bottom
+    left, bottom right, centre. Random transforms beside it draw once for a sample's five crops.
 
     Examples
     --------

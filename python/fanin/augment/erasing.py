@@ -27,12 +27,10 @@ class RandomErasing(Transform):
     scale : (float, float), default (0.02, 0.33)
         The rectangle's share of the image's area, uniform.
     ratio : (float, float), default (0.3, 3.3)
-        Its height / width, uniform in the logarithm. (`RandomResizedCrop` has width / height, and
-        so has Albumentations' ``Erasing``.)
+        Its height / width, uniform in the logarithm; Albumentations has width / height.
     value : float, one for each channel, or "random"
         What it holds, in the image's units as it stands: 0 to 255 for uint8, normalised ones after
-        `Normalize`. "random" draws normal deviates of mean 0 and standard deviation 1 for each
-        pixel, which is made for normalised images.
+        `Normalize`. "random" draws standard normal deviates, made for normalised images.
 
     Notes
     -----
@@ -77,10 +75,8 @@ class Cutout(Transform):
         is lost, so that on average less than its area is erased; the paper's. "inside": its place
         is uniform over those where all of it fits, as FFCV, airbench and Albumentations have it.
     value : float or one for each channel
-        In the image's units as it stands: 0 to 255 for uint8, normalised ones after `Normalize`,
-        where the paper's zero is the mean colour.
+        As for `RandomErasing`; after `Normalize` the paper's zero is the mean colour.
     p : float, default 1.0
-        Of doing it at all, for each sample.
 
     Notes
     -----

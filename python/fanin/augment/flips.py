@@ -15,7 +15,7 @@ class _Flip(Transform):
         super().__post_init__()
         if self.alternating and self.p != 0.5:
             raise ValueError(
-                f"p: expected its default 0.5 with alternating=True, which flips in every other "
+                "p: expected its default 0.5 with alternating=True, which flips in every other "
                 f"epoch; got {self.p}"
             )
 
@@ -30,8 +30,7 @@ class HorizontalFlip(_Flip):
     ----------
     p : float, default 0.5
     alternating : bool
-        Each sample is flipped or not at random in epoch 0, and then in every other epoch: it is
-        seen both ways within any two epochs, which independent coins do not promise. After
+        At random in epoch 0, then in every other epoch, so that any two epochs show both sides:
         airbench's "alternating flip" (Jordan 2024, "94% on CIFAR-10 in 3.29 seconds").
 
     Notes

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from fanin import _core
 from fanin._typing import Array
 from fanin._validate import describe, one_of, whole
-from fanin.augment.batch import check_count, image_batch
+from fanin.augment.batch import image_batch
 from fanin.augment.compose import Compose
 from fanin.augment.transform import flag
 
@@ -44,8 +44,7 @@ def batches(
     Parameters
     ----------
     X : (N, H, W[, C]) uint8 or float32, or a list of images
-    y : (N, ...), or None
-        Labels.
+    y : labels (N, ...), or None
     aug : Compose
     batch_size : int
     epoch : int
@@ -82,7 +81,7 @@ def batches(
     size = whole("batch_size", batch_size, 1)
     at, seed = whole("epoch", epoch, 0, 2**40 - 1), whole("seed", seed, 0, 2**64 - 1)
     one_of("layout", layout, ["NHWC", "NCHW"])
-    check_count(y, images.n)
+    images.check_labels(y)
     labels = None if y is None else np.asarray(y)
     order = np.arange(images.n)
     if flag("shuffle", shuffle):
@@ -109,9 +108,8 @@ class Indexed:
     """
 
     def __init__(self, dataset: Any) -> None:
-        for name in ("__len__", "__getitem__"):
-            if not hasattr(dataset, name):
-                raise TypeError(f"dataset: expected len() and [index], got {describe(dataset)}")
+        if not (hasattr(dataset, "__len__") and hasattr(dataset, "__getitem__")):
+            raise TypeError(f"dataset: expected len() and [index], got {describe(dataset)}")
         self.dataset = dataset
 
     def __len__(self) -> int:
@@ -147,10 +145,10 @@ class _Collate:
     def __call__(self, samples: Sequence[Any]) -> Any:
         torch = _torch()
         indices, images, labels = _columns(samples)
+        arrays = [np.ascontiguousarray(image) for image in images]
+        X = np.stack(arrays) if len({(a.shape, a.dtype) for a in arrays}) == 1 else arrays
         y = None if labels is None else np.asarray(labels)
-        results = self.aug(
-            _stacked(images), y, indices, self.epoch, layout=self._layout, dtype=self._dtype
-        )
+        results = self.aug(X, y, indices, self.epoch, layout=self._layout, dtype=self._dtype)
         if isinstance(results, tuple):
             return tuple(torch.from_numpy(r) for r in results)
         return torch.from_numpy(results)
@@ -161,8 +159,7 @@ def torch_collate(
 ) -> Callable[[Sequence[Any]], Any]:
     """A ``collate_fn`` for PyTorch's DataLoader that augments whole batches.
 
-    Draws are keyed by the numbers of the samples, so that no worker repeats another and no epoch
-    the one before::
+    No worker repeats another, and no epoch the one before::
 
         collate = fanin.augment.torch_collate(aug)
         loader = DataLoader(fanin.augment.Indexed(dataset), 128, shuffle=True, num_workers=4,
@@ -185,9 +182,8 @@ def torch_collate(
     Returns
     -------
     callable
-        Takes a list of (index, image, label) or (index, image), which `Indexed` makes of any data
-        set. Images are arrays, PIL images or tensors, (H, W) or (H, W, C), of one size or of any
-        that the pipeline gives one size. Returns tensors: (x, y), or x alone.
+        Takes a list of (index, image, label) or (index, image), as of `Indexed`; images are
+        arrays, PIL images or tensors, (H, W) or (H, W, C). Returns tensors: (x, y), or x alone.
     """
     one_of("layout", layout, ["NHWC", "NCHW"])
     return _Collate(_pipeline(aug), epoch, layout, dtype)
@@ -203,10 +199,11 @@ def _torch() -> Any:
 def _columns(samples: Sequence[Any]) -> tuple[list[int], list[Any], list[Any] | None]:
     """Indices, images and labels of a list of samples."""
     for sample in samples:
-        if not isinstance(sample, (tuple, list)) or len(sample) not in (2, 3):
-            what = f"{len(sample)} values" if isinstance(sample, (tuple, list)) else "another"
+        many = isinstance(sample, (tuple, list))
+        if not many or len(sample) not in (2, 3):
             raise TypeError(
-                f"samples: expected (index, image, label) or (index, image), got {what}; "
+                "samples: expected (index, image, label) or (index, image), got "
+                f"{f'{len(sample)} values' if many else 'another'}; "
                 "fanin.augment.Indexed(dataset) adds the index"
             )
     columns = [list(column) for column in zip(*samples, strict=True)]
@@ -215,10 +212,3 @@ def _columns(samples: Sequence[Any]) -> tuple[list[int], list[Any], list[Any] | 
     except TypeError as error:
         raise TypeError(f"samples: {error}; fanin.augment.Indexed(dataset) adds it") from None
     return indices, columns[1], columns[2] if len(columns) == 3 else None
-
-
-def _stacked(images: list[Any]) -> Array | list[Array]:
-    """One array of images of one size, else a list."""
-    arrays = [np.ascontiguousarray(image) for image in images]
-    alike = len({(a.shape, a.dtype) for a in arrays}) == 1
-    return np.stack(arrays) if alike else arrays

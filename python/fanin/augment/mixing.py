@@ -77,8 +77,7 @@ class Mix(Transform):
         """``lambda y[i] + (1 - lambda) y[i - 1]`` of checked labels, (N, C) float32."""
         soft = y if y.ndim == 2 else y[:, None] == np.arange(self.num_classes or 0)
         share = lambdas[:, None]
-        mixed: Array = share * soft + (1 - share) * np.roll(soft, 1, axis=0)
-        return mixed.astype(np.float32)
+        return np.asarray(share * soft + (1 - share) * np.roll(soft, 1, axis=0), np.float32)
 
 
 class Mixup(Mix):

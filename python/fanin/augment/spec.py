@@ -33,12 +33,9 @@ class _Images(NamedTuple):
             raise ValueError(f"size: expected the images' (height, width) for {word!r}, got None")
         return self.size
 
-    def shares(self, word: str, text: str) -> tuple[int, int]:
-        """The size that is given, or 7/8 of the images'."""
-        if text:
-            return _size(text)
-        height, width = self.edges(word)
-        return max(1, height * 7 // 8), max(1, width * 7 // 8)
+    def most(self, word: str) -> tuple[int, ...]:
+        """7/8 of the images'."""
+        return tuple(max(1, edge * 7 // 8) for edge in self.edges(word))
 
 
 def _whole(text: str) -> int:
@@ -91,8 +88,8 @@ _WORDS: dict[str, Callable[[str, _Images], Transform]] = {
     "crop": lambda t, of: RandomCrop(of.edges("crop"), padding=_whole(t or "4")),
     "rrc": lambda t, of: RandomResizedCrop(_size(t) if t else of.edges("rrc")),
     "resize": lambda t, of: _resize(t) if t else Resize(of.edges("resize")),
-    "five": lambda t, of: FiveCrop(of.shares("five", t)),
-    "ten": lambda t, of: TenCrop(of.shares("ten", t)),
+    "five": lambda t, of: FiveCrop(_size(t) if t else of.most("five")),
+    "ten": lambda t, of: TenCrop(_size(t) if t else of.most("ten")),
     "flip": lambda t, _: HorizontalFlip(_number(t, 0.5)),
     "vflip": lambda t, _: VerticalFlip(_number(t, 0.5)),
     "rotate": lambda t, _: RandomRotation(_number(t, 15.0)),

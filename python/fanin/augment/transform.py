@@ -17,6 +17,7 @@ Range = float | Sequence[float]
 Fill = float | Sequence[float]
 Check = Callable[[str, Any], Any]  # of an option's name and value; returns it as it is kept
 
+PER_CHANNEL = ("fill", "value", "mean", "std")  # options that may be a number for each channel
 MOST_CHANNELS = 4
 LARGEST = 2**20  # pixels of an edge
 
@@ -104,8 +105,12 @@ def optional(check: Check) -> Check:
 
 
 @dataclass_transform(frozen_default=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class Transform:
-    """One step of a pipeline; immutable, equal to another with the same options."""
+    """One step of a pipeline; immutable, equal to another with the same options.
+
+    Its option p is the probability that it happens at all, for each sample.
+    """
 
     _kind: ClassVar[str] = ""
     _after_normalize: ClassVar[bool] = False
@@ -114,7 +119,7 @@ class Transform:
         "size": size_pair,
         "degrees": span,
         **dict.fromkeys(("scale", "ratio"), positive_pair),
-        **dict.fromkeys(("fill", "value", "mean", "std"), channels),
+        **dict.fromkeys(PER_CHANNEL, channels),
         **dict.fromkeys(("alternating", "antialias", "clip", "vertical_flip"), flag),
     }
 
@@ -126,7 +131,7 @@ class Transform:
             object.__setattr__(self, name, self._checks[name](name, value))
 
     def __repr__(self) -> str:
-        defaults = {f.name: repr(f.default) for f in self._dataclass_fields()}
+        defaults = {f.name: repr(f.default) for f in dataclasses.fields(self)}
         shown = {name: repr(value) for name, value in self._options().items()}  # 0.0 is not False
         given = (f"{name}={text}" for name, text in shown.items() if text != defaults[name])
         return f"{type(self).__name__}({', '.join(given)})"
@@ -137,7 +142,7 @@ class Transform:
 
     @classmethod
     def _from_options(cls, options: Mapping[str, Any]) -> Self:
-        known = [f.name for f in cls._dataclass_fields()]
+        known = [f.name for f in dataclasses.fields(cls)]
         for name in options:
             if name not in known:
                 raise ValueError(
@@ -148,12 +153,8 @@ class Transform:
         except TypeError as error:
             raise TypeError(f"{cls.__name__}: {error}") from None
 
-    @classmethod
-    def _dataclass_fields(cls) -> tuple[dataclasses.Field[Any], ...]:
-        return dataclasses.fields(cls)  # type: ignore[arg-type]
-
     def _options(self) -> dict[str, Any]:
-        return {f.name: getattr(self, f.name) for f in self._dataclass_fields()}
+        return {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
 
     def _fields(self) -> dict[str, Any]:
         """The operation's fields, as the core names them: by default the options but p."""
@@ -172,13 +173,6 @@ class Transform:
     def _leaves(self) -> Iterator[Transform]:
         """The transform, or those within it."""
         yield self
-
-    def _per_channel(self) -> Iterator[tuple[str, tuple[float, ...]]]:
-        """Options that are one number for each channel."""
-        for name in ("fill", "value", "mean", "std"):
-            value = getattr(self, name, 0.0)
-            if isinstance(value, tuple):
-                yield name, value
 
     def _drawn(self, values: dict[str, Any]) -> dict[str, Any]:
         """What the core has drawn, in the terms of this transform."""

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 from fanin._validate import pair, real, sequence
-from fanin.augment.transform import Fill, Range, Transform, four, optional, positive_pair, span
+from fanin.augment.transform import Fill, Range, Transform, optional, positive_pair, span
 
 __all__ = ["LensDistortion", "RandomAffine", "RandomRotation"]
 
@@ -33,36 +33,28 @@ def _shear(name: str, value: Any) -> tuple[float, ...]:
     return span(name, x, -89.0, 89.0) + span(name, y, -89.0, 89.0)
 
 
-def _k2(name: str, value: Any) -> float | tuple[float, float]:
-    return span(name, value, -1.0) if value != 0 else 0.0
-
-
 class RandomAffine(Transform):
     """Rotation, translation, scaling, stretching and shearing about the image's middle.
 
-    The map is ``T(translation) R(angle) S(scale) Sh(shear)`` of pixels relative to the middle, the
-    result of the image's size, bilinear.
+    The map is ``T(translation) R(angle) S(scale) Sh(shear)`` of pixels relative to the middle; the
+    image keeps its size.
 
     Parameters
     ----------
     degrees : float or (float, float)
-        The angle, uniform, clockwise (`RandomRotation` turns the other way, as torchvision's);
-        one number d is (-d, d).
+        Uniform, clockwise (`RandomRotation` turns the other way); one number d is (-d, d).
     translate : (float, float), optional
-        The largest share of width and of height to move by, to either side; the draws are uniform
-        and rounded to whole pixels.
+        The largest share of width and of height to move by: uniform, in whole pixels.
     scale : (float, float), optional
         The factor of both edges, uniform.
     stretch : (float, float), optional
-        The width's further factor, uniform in its logarithm: (0.8, 1.25) changes the proportion to
-        either side alike. torchvision has none; Albumentations' ``Affine(scale=)`` draws x and y
-        apart.
+        The width's further factor, uniform in its logarithm: (0.8, 1.25) is even. torchvision has
+        none; Albumentations' ``Affine(scale=)`` draws x and y apart.
     shear : float, (float, float) or four floats, optional
         Degrees: along x from -s to s, or a range; four numbers are the ranges along x and y.
     fill : float or one for each channel
         Where the result looks beyond the image; in the image's own units.
     p : float, default 1.0
-        Of doing it at all, for each sample.
 
     Notes
     -----
@@ -92,27 +84,21 @@ class RandomAffine(Transform):
     p: float = 1.0
 
     def _fields(self) -> dict[str, Any]:
-        translate = self.translate or (0.0, 0.0)
-        shear = _shear("shear", self.shear or 0.0)
-        return {
-            "degrees": self.degrees,
-            "translate_x": translate[0],
-            "translate_y": translate[1],
-            "scale": self.scale or (1.0, 1.0),
-            "stretch": self.stretch or (1.0, 1.0),
-            "shear_x": shear[:2],
-            "shear_y": shear[2:],
-            "fill": four(self.fill),
-        }
+        fields = super()._fields()
+        x, y = fields.pop("translate") or (0.0, 0.0)
+        shear = fields.pop("shear") or (0.0,) * 4
+        factors = {name: fields[name] or (1.0, 1.0) for name in ("scale", "stretch")}
+        shifts = {"translate_x": x, "translate_y": y}
+        return fields | factors | shifts | {"shear_x": shear[:2], "shear_y": shear[2:]}
 
 
 class RandomRotation(Transform):
-    """Rotation about the image's middle, the result of the image's size, bilinear.
+    """Rotation about the image's middle; the image keeps its size.
 
     Parameters
     ----------
     degrees : float or (float, float)
-        The angle, uniform, counter-clockwise, as torchvision's; one number d is (-d, d).
+        Uniform, counter-clockwise, as torchvision's; one number d is (-d, d).
     fill, p
         As for `RandomAffine`.
 
@@ -170,7 +156,10 @@ class LensDistortion(Transform):
     """
 
     _kind = "lens"
-    _checks = Transform._checks | {"k1": partial(span, low=-1.0), "k2": _k2}
+    _checks = Transform._checks | {
+        "k1": partial(span, low=-1.0),
+        "k2": lambda name, value: span(name, value, -1.0) if value != 0 else 0.0,
+    }
 
     k1: Range = 0.2
     k2: Range = 0.0
