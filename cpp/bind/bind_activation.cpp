@@ -20,9 +20,9 @@ struct Flat {
 };
 
 template <class T>
-py::tuple forward(const py::array& z, int activation, double keep, double scale, std::uint64_t seed,
-                  std::uint64_t stream, index first_row, const py::object& out, bool with_slope,
-                  int n_threads) {
+Tuple<py::array, MaybeArray> forward(const py::array& z, int activation, double keep, double scale,
+                                     std::uint64_t seed, std::uint64_t stream, index first_row,
+                                     const py::object& out, bool with_slope, int n_threads) {
   check_layout<T>(z, "x");
   const Flat shape(z);
   py::array y = output<T>(out, "out", shape_of(z));

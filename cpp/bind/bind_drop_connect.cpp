@@ -40,9 +40,10 @@ RowMasks<T> masks_of(double keep, std::uint64_t seed, std::uint64_t stream, inde
 }
 
 template <class T>
-py::tuple forward(const py::array& x, const py::array& w, const py::object& b, int activation,
-                  double keep, std::uint64_t seed, std::uint64_t stream, index first_row,
-                  bool with_slope, int n_threads) {
+Tuple<py::array, MaybeArray> forward(const py::array& x, const py::array& w, const py::object& b,
+                                     int activation, double keep, std::uint64_t seed,
+                                     std::uint64_t stream, index first_row, bool with_slope,
+                                     int n_threads) {
   const Shapes<T> s(x, w);
   py::array_t<T> y({s.rows, s.out}), slope({with_slope ? s.rows : 0, s.out});
   DenseForward<T> d{
@@ -61,9 +62,11 @@ py::tuple forward(const py::array& x, const py::array& w, const py::object& b, i
 }
 
 template <class T>
-py::tuple backward(const py::array& dy, const py::array& x, const py::array& w,
-                   const py::object& slope, const py::object& gate, double keep, std::uint64_t seed,
-                   std::uint64_t stream, index first_row, bool with_dx, int n_threads) {
+Tuple<MaybeArray, py::array, py::array> backward(const py::array& dy, const py::array& x,
+                                                 const py::array& w, const py::object& slope,
+                                                 const py::object& gate, double keep,
+                                                 std::uint64_t seed, std::uint64_t stream,
+                                                 index first_row, bool with_dx, int n_threads) {
   const Shapes<T> s(x, w);
   const T* dyp = read<T>(dy, "dout", {s.rows, s.out});
   const Derivative<T> derivative{read_optional<T>(slope, "slope", {s.rows, s.out}),

@@ -58,8 +58,9 @@ void train(Engine<T>& e, const TrainingJob& given, Learner& learner, index first
 }
 
 template <class T>
-py::tuple gradient(Engine<T>& e, const TrainingData& data, double l2, std::uint64_t seed,
-                   std::optional<std::uint64_t> dropout_step, int n_threads) {
+Tuple<double, py::array_t<T>> gradient(Engine<T>& e, const TrainingData& data, double l2,
+                                       std::uint64_t seed,
+                                       std::optional<std::uint64_t> dropout_step, int n_threads) {
   const Data<T> d = targeted_data_of(e.net, data);
   py::array_t<T> gradient(e.net.size());
   T* g = gradient.mutable_data();
@@ -83,7 +84,7 @@ py::array_t<T> scores(const Engine<T>& e, const TrainingData& data, int n_thread
 }
 
 template <class T>
-py::tuple evaluate(const Engine<T>& e, const TrainingData& data, int n_threads) {
+Tuple<double, index> evaluate(const Engine<T>& e, const TrainingData& data, int n_threads) {
   const Data<T> d = targeted_data_of(e.net, data);
   Evaluation result;
   without_gil([&] { result = e.net.evaluate(d, n_threads, poll_signals); });

@@ -58,4 +58,12 @@ class Aligned {
   index size_ = 0;
 };
 
+/// Room of n elements to work in, this thread's own, kept for its next call.
+template <class T>
+T* thread_scratch(index n) {
+  thread_local Aligned<T> room;
+  room.reserve(n);
+  return room.data();
+}
+
 }  // namespace fanin

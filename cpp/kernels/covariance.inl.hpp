@@ -110,7 +110,8 @@ void scatter(const Scatter<T>& s, Range rows, Range cols) noexcept {
         const index strip = end - i < strip_rows ? end - i : strip_rows;
         const T* a = s.x + i / W * s.panel_stride + k * W + i % W;
         const Product<T> p{a, 1, W, b, W, s.scratch, W, chain, nullptr, false};
-        multiply(p, Range{0, strip}, Range{0, width}, [](Range, Range) {});
+        multiply(p, Range{0, strip}, Range{0, width}, static_cast<T*>(nullptr),
+                 [](Range, Range) {});
         add_rows(s.scratch, W, sums_of(i, j), W, strip, width);
       }
     });
@@ -133,7 +134,8 @@ void project(const Project<T>& p, Range rows, Range cols) noexcept {
       const T* w = p.panels + j * p.k + k * width;
       const Product<T> product{x + k,         p.x_stride, 1,    w,       width,
                                scratch_of(j), W,          size, nullptr, k > 0};
-      multiply(product, Range{0, n}, Range{0, width}, [](Range, Range) {});
+      multiply(product, Range{0, n}, Range{0, width}, static_cast<T*>(nullptr),
+               [](Range, Range) {});
     });
   }
   each_panel(cols, [&](index first, index width) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "core/aligned.hpp"
 #include "core/clock.hpp"
 
 namespace fanin {
@@ -127,7 +128,7 @@ void Network<T>::forward_layer(std::size_t l, Workspace<T>& w, Range rows, Range
     return kernels<T>().drop_connect_forward(d, masks, rows, cols);
   }
   if (dropout && shares_weight_mask(l)) d.w = dropout->masked + weight_offset(l);
-  kernels<T>().dense_forward(d, rows, cols);
+  kernels<T>().dense_forward(d, rows, cols, thread_scratch<T>(product_scratch<T>));
 }
 
 template <class T>
@@ -166,7 +167,8 @@ void Network<T>::forward_moments(std::size_t l, Workspace<T>& w, Range rows, con
                                  Moments& moments) const {
   const LayerSpec& spec = layers_[l];
   const DenseForward<T> mean = layer_product(l, w);
-  kernels<T>().dense_forward(mean, rows, {0, spec.out});
+  T* const panels = thread_scratch<T>(product_scratch<T>);
+  kernels<T>().dense_forward(mean, rows, {0, spec.out}, panels);
   moments.squared.reserve(w.rows * mean.x_stride);
   moments.variance.reserve(w.rows * mean.y_stride);
   square(mean.x, moments.squared.data(), spec.in, mean.x_stride, rows);
@@ -175,7 +177,7 @@ void Network<T>::forward_moments(std::size_t l, Workspace<T>& w, Range rows, con
   variance.w = squares + weight_offset(l);
   variance.b = nullptr;
   variance.y = moments.variance.data();
-  kernels<T>().dense_forward(variance, rows, {0, spec.out});
+  kernels<T>().dense_forward(variance, rows, {0, spec.out}, panels);
   const GaussianActivation<T> activation{mean.y,
                                          variance.y,
                                          mean.y,

@@ -36,7 +36,7 @@ struct Trainer<T>::Step {
 
 template <class T>
 Trainer<T>::Trainer(Network<T>& network, index batch)
-    : network_(network), items_(network), pass_(network, items_, std::min(batch, most_rows)) {}
+    : network_(network), items_(network), pass_(network, items_, std::min(batch, workspace_rows)) {}
 
 /// Memory for minibatches' images, for whole gradients where a step cannot use them up item by
 /// item, and for an item's.
