@@ -86,15 +86,21 @@ def threads(n_threads: int | None) -> int:
     return 0 if n_threads is None else whole("n_threads", n_threads, 1, 256)
 
 
-def float_dtype(name: str, dtype: npt.DTypeLike) -> np.dtype[Any]:
-    """float32 or float64."""
+def known_dtype(name: str, dtype: npt.DTypeLike, *known: str) -> np.dtype[Any]:
+    """The dtype, where it is one of those named."""
+    expected = f"{name}: expected {' or '.join(known)}"
     try:
         result = np.dtype(dtype)
     except TypeError:
-        raise TypeError(f"{name}: expected float32 or float64, got {dtype!r}") from None
-    if result not in (np.dtype(np.float32), np.dtype(np.float64)):
-        raise ValueError(f"{name}: expected float32 or float64, got {result}")
+        raise TypeError(f"{expected}, got {dtype!r}") from None
+    if result not in map(np.dtype, known):
+        raise ValueError(f"{expected}, got {result}")
     return result
+
+
+def float_dtype(name: str, dtype: npt.DTypeLike) -> np.dtype[Any]:
+    """float32 or float64."""
+    return known_dtype(name, dtype, "float32", "float64")
 
 
 def plain_array(name: str, value: object) -> Array:
@@ -133,6 +139,17 @@ def _first_beyond(rows: Array, dtype: np.dtype[Any]) -> int:
     return int(rows.size)
 
 
+def check_memory(expected: str, name: str, array: Array) -> None:
+    """Raises where an array is not C-contiguous and aligned; expected: how the message begins."""
+    if not array.flags.c_contiguous:
+        raise ValueError(
+            f"{expected} C-contiguous, got strides {array.strides}; "
+            f"np.ascontiguousarray({name}) makes a copy that fits"
+        )
+    if not array.flags.aligned:
+        raise ValueError(f"{expected} aligned to its items, got an unaligned array")
+
+
 def row_view(name: str, value: object, columns: int) -> Array:
     """Data (N, columns) or (N, ...) as a view of rows: uint8, float32 or float64, finite or not."""
     array = plain_array(name, value)
@@ -144,11 +161,7 @@ def row_view(name: str, value: object, columns: int) -> Array:
         raise ValueError(f"{expected}, got {describe(array)}")
     if array.shape[0] == 0:
         raise ValueError(f"{expected} with at least one row, got {describe(array)}")
-    if not array.flags.c_contiguous:
-        hint = f"np.ascontiguousarray({X}) makes a copy that fits"
-        raise ValueError(f"{expected} C-contiguous, got strides {array.strides}; {hint}")
-    if not array.flags.aligned:
-        raise ValueError(f"{expected} aligned to its items, got an unaligned array")
+    check_memory(expected, X, array)
     return array.reshape(array.shape[0], columns)
 
 
