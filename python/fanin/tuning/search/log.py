@@ -12,7 +12,7 @@ import contextlib
 import json
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -23,22 +23,16 @@ from fanin.tuning.space import plain
 
 FORMAT = 1
 SYNC_SECONDS = 0.05
+EXTRA = ("epoch", "curves", "metrics", "error")  # in a line only where there is something
 
 Key = tuple[int, int]  # rung, trial
 
 
 def to_line(result: TrialResult, rung: int, params: Mapping[str, Any]) -> dict[str, Any]:
     """What the log says of a trial's result."""
-    line: dict[str, Any] = {"trial": result.trial}
-    if rung:
-        line["rung"] = rung
+    line: dict[str, Any] = {"trial": result.trial} | ({"rung": rung} if rung else {})
     line |= {"params": plain(params), "status": result.status, "score": plain(result.score)}
-    extra = {
-        "epoch": result.epoch,
-        "curves": plain(result.curves),
-        "metrics": plain(result.metrics),
-        "error": result.error,
-    }
+    extra = {name: plain(getattr(result, name)) for name in EXTRA}
     return line | {name: value for name, value in extra.items() if value not in (None, {})}
 
 
@@ -62,8 +56,7 @@ class TrialLog:
         self.path = None if path is None else Path(path)
         self.header = {"fanin": "search", "format": FORMAT, **plain(header)}
         self._file: BinaryIO | None = None
-        self._keys: list[Key] = []
-        self._lines: dict[Key, bytes] = {}
+        self._lines: list[tuple[Key, bytes]] = []
         self._synced = 0.0
         self._dirty = False
 
@@ -108,7 +101,7 @@ class TrialLog:
                     f"log: {self.path}, line {number}: expected a trial ({error!r})"
                 ) from None
             found.setdefault(key, parsed)
-            self._remember(key, line + b"\n")
+            self._lines.append((key, line + b"\n"))
         return found
 
     def _parsed(self, number: int, line: bytes) -> dict[str, Any]:
@@ -123,24 +116,15 @@ class TrialLog:
     def _check_header(self, found: Mapping[str, Any]) -> None:
         if found.get("fanin") != "search":
             raise ValueError(f"log: expected the log of a search, got another file: {self.path}")
-        differences = list(_differences(found, self.header))
-        if differences:
-            raise ValueError(
-                f"log: {self.path} was written by another search: {'; '.join(differences)}"
-            )
-
-    def _remember(self, key: Key, line: bytes) -> None:
-        self._keys.append(key)
-        self._lines.setdefault(key, line)
+        if differences := "; ".join(_differences(found, self.header)):
+            raise ValueError(f"log: {self.path} was written by another search: {differences}")
 
     def append(self, key: Key, line: Mapping[str, Any]) -> None:
         """Hands a line to the system; `sync` brings it to the disk."""
-        if self._file is None:
-            return
-        text = _json(line)
-        self._file.write(text)
-        self._remember(key, text)
-        self._dirty = True
+        if self._file is not None:
+            self._lines.append((key, _json(line)))
+            self._file.write(self._lines[-1][1])
+            self._dirty = True
 
     def tick(self) -> None:
         """Syncs where there is something to, and the last time is 50 ms ago."""
@@ -162,10 +146,11 @@ class TrialLog:
             return
         try:
             self.sync()
-            if complete and self._keys != sorted(self._lines):
+            ordered = sorted(dict(reversed(self._lines)).items())  # of two of a key the first
+            if complete and self._lines != ordered:
                 with atomic_write(self.path) as file:
                     file.write(_json(self.header))
-                    file.writelines(self._lines[key] for key in sorted(self._lines))
+                    file.writelines(line for _, line in ordered)
         finally:
             self._file.close()
             self._file = None
@@ -175,22 +160,16 @@ def _json(line: Mapping[str, Any]) -> bytes:
     return json.dumps(line, allow_nan=False, ensure_ascii=False).encode() + b"\n"
 
 
-def _differences(found: Any, expected: Any, name: str = "") -> Sequence[str]:
+def _differences(found: Any, expected: Any, name: str = "") -> Iterator[str]:
     """Where two JSON values differ, in words."""
     if isinstance(found, Mapping) and isinstance(expected, Mapping):
-        keys = dict.fromkeys([*found, *expected])
-        return [
-            text
-            for key in keys
-            for text in _differences(
-                found.get(key, "nothing"),
-                expected.get(key, "nothing"),
-                f"{name}.{key}" if name else key,
-            )
-        ]
-    if found != expected and name.endswith(".sha256"):
-        return [f"{name.removesuffix('.sha256')} has other values"]
-    return [] if found == expected else [f"{name} is {found!r} there, {expected!r} here"]
+        for key in dict.fromkeys([*found, *expected]):
+            there, here = found.get(key, "nothing"), expected.get(key, "nothing")
+            yield from _differences(there, here, f"{name}.{key}" if name else key)
+    elif found != expected and name.endswith(".sha256"):
+        yield f"{name.removesuffix('.sha256')} has other values"
+    elif found != expected:
+        yield f"{name} is {found!r} there, {expected!r} here"
 
 
 def _lock(file: BinaryIO, path: Path) -> None:

@@ -13,7 +13,6 @@ from typing import Any
 
 from fanin import _validate
 from fanin._typing import PathLike
-from fanin.executors import as_executor
 from fanin.tuning.search.config import Data, SearchConfig
 from fanin.tuning.search.objective import OPTIONS
 from fanin.tuning.search.result import SearchResult
@@ -22,6 +21,8 @@ from fanin.tuning.search.trial import Trial
 from fanin.tuning.space import Space
 
 __all__ = ["search"]
+
+RUNNING = ("executor", "n_threads", "callbacks", "progress", "verbose")  # change no trial
 
 
 def search(
@@ -147,26 +148,9 @@ def search(
     return result
 
 
-def _search_stage(
-    *,
-    executor: Any,
-    log: PathLike | None,
-    resume: bool,
-    callbacks: Sequence[Callable[[Trial], object]],
-    n_threads: int | None,
-    progress: bool,
-    verbose: bool,
-    **config: Any,
-) -> SearchResult:
-    runner = SearchRunner(
-        SearchConfig(**config),
-        as_executor(executor),
-        n_threads,
-        callbacks=callbacks,
-        progress=progress,
-        verbose=verbose,
-    )
-    return runner.run(log, resume)
+def _search_stage(log: PathLike | None, resume: bool, **arguments: Any) -> SearchResult:
+    how = {name: arguments.pop(name) for name in RUNNING}
+    return SearchRunner(SearchConfig(**arguments), **how).run(log, resume)
 
 
 def _stage_log(log: PathLike | None, number: int) -> str | None:
