@@ -140,9 +140,9 @@ class RateProbe:
         """The inverse of `to_dict`."""
         trials = []
         for trial in data["trials"]:
-            read = {n: None if trial[n] is None else float(trial[n]) for n in FINAL_VALUES}
-            read["losses"] = tuple(map(float, trial["losses"]))
-            trials.append(RateTrial(**trial | read))
+            final = {n: None if trial[n] is None else float(trial[n]) for n in FINAL_VALUES}
+            losses = {"losses": tuple(map(float, trial["losses"]))}
+            trials.append(RateTrial(**trial | final | losses))
         return cls(tuple(trials), data["iterations"])
 
     def __str__(self) -> str:
@@ -238,7 +238,7 @@ def lr_probe(
     tried = sorted(set(check_rates(rates)), reverse=True)
     iterations = _validate.whole("iterations", iterations, 1)
     start = _prepared(net, X, y, preprocess)
-    options = {"batch_size": batch_size, "reg": reg, "n_threads": n_threads}
+    options: dict[str, Any] = {"batch_size": batch_size, "reg": reg, "n_threads": n_threads}
     rows = Generator(net.seed).permutation(len(X))[:JUDGED_ROWS]
     judge = X[rows], y[rows]
     before = start.evaluate(*judge, n_threads=n_threads)

@@ -92,9 +92,9 @@ def loss_curve(history: HistoryLike, *, n_val: int | None = None) -> Verdict:
 
 
 def _needs_more_training(curves: Curves) -> Finding | None:
-    part, score, loss = "training", curves.accuracy, curves.loss
-    if curves.validated:
-        part, score, loss = "validation", curves.val_accuracy, curves.val_loss
+    validation = "validation", curves.val_accuracy, curves.val_loss
+    training = "training", curves.accuracy, curves.loss
+    part, score, loss = validation if curves.validated else training
     change = ""
     if score is not None:
         rise = curves.trend(score)

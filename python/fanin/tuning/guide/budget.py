@@ -52,10 +52,8 @@ class Budget:
         if seconds > 0.05 and work > 0:
             self.speed = work * OVERHEAD / seconds
 
-    def choose(self, kind: str, sizes: Sizes, seconds: float, work: float) -> SearchSize | None:
+    def choose(self, sizes: Sizes, seconds: float, work: float) -> SearchSize | None:
         """The first size that takes no longer than so many seconds."""
-        if math.isinf(seconds):
-            return UNLIMITED[kind]
         return next((size for size in sizes if self.cost(size, work) <= seconds), None)
 
 
@@ -65,9 +63,7 @@ def stretch(steps: int) -> float:
 
 
 def stretched(sizes: Sizes, steps: int) -> list[SearchSize]:
-    """The sizes for a small data set."""
-    factor = stretch(steps)
-    return [(trials, round(epochs * factor)) for trials, epochs in sizes]
+    return [(trials, round(epochs * stretch(steps))) for trials, epochs in sizes]
 
 
 class Deadline:

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from typing import Any
-
-import numpy as np
 
 from fanin import _runtime, _validate
 from fanin._typing import Array, PathLike
@@ -20,7 +17,7 @@ from fanin.tuning.guide.run import GuideRun
 from fanin.tuning.guide.settings import build_network, check_settings, default_settings, settings_of
 from fanin.tuning.guide.state import State
 from fanin.tuning.guide.steps import take_steps
-from fanin.tuning.lr_finder import RATES
+from fanin.tuning.lr_finder import RATES, check_rates
 from fanin.tuning.space import plain
 
 __all__ = ["Report", "Step", "guide"]
@@ -135,12 +132,9 @@ def guide(
     if rounds is None:
         rounds = ROUNDS if time_budget is None else ROUNDS_IN_TIME
     rounds = _validate.whole("rounds", rounds, 1)
-    tried = [_validate.real("rates", r, 0, above=True) for r in _validate.sequence(
-        "rates", rates, "a list of learning rates")]  # fmt: skip
-    if not tried:
-        raise ValueError("rates: expected at least one learning rate, got none")
+    tried = check_rates(rates)
     as_executor(executor)
-    threads = _validate.threads(n_threads)
+    threads = _validate.threads(n_threads) or _runtime.get_num_threads()
     problem = make_problem(
         X, y, X_val, y_val, preprocess=preprocess, batch_size=batch_size, seed=seed
     )
@@ -153,22 +147,23 @@ def guide(
     if "lr" in given:
         tried = sorted({*tried, float(given["lr"])}, reverse=True)
     kept = State(state, _key(problem, settings, tried, start, seed), resume)
+    budget, refits = Budget(time_budget, kept, threads), refit and problem.split_off
     run = GuideRun(
-        problem=problem,
-        start=start,
-        settings=settings,
-        given=given,
-        rates=tried,
-        state=kept,
-        budget=Budget(time_budget, kept, threads or _runtime.get_num_threads()),
-        rounds=rounds,
-        until=until,
-        refits=refit and problem.split_off,
-        seed=seed,
-        executor=executor,
-        n_threads=n_threads,
-        progress=progress,
-        callbacks=[partial(_tell, call) for call in callbacks],
+        problem,
+        start,
+        settings,
+        given,
+        tried,
+        kept,
+        budget,
+        rounds,
+        until,
+        refits,
+        seed,
+        executor,
+        n_threads,
+        progress,
+        callbacks,
     )
     stopped = take_steps(run)
     net, history = run.best_network()
@@ -191,15 +186,9 @@ def guide(
     )
 
 
-def _tell(callback: Callable[[Step], object], facts: dict[str, Any]) -> None:
-    callback(Step(facts))
-
-
 def _given_settings(start_from: Any, network: Any) -> dict[str, Any]:
     """The settings that the user gives, one way or the other."""
-    settings: dict[str, Any] = {}
-    if start_from is not None:
-        settings = _settings_from(start_from)
+    settings = {} if start_from is None else _settings_from(start_from)
     if isinstance(network, MLP):
         settings |= settings_of(network)
     elif network is not None:
@@ -236,10 +225,10 @@ def _settings_from(start_from: Any) -> dict[str, Any]:
 
 
 def _check_width(net: MLP, problem: Problem) -> None:
-    expected = problem.width, problem.n_classes
-    if (net.dims[0], net.dims[-1]) != expected:
+    width, n_classes = problem.width, problem.n_classes
+    if (net.dims[0], net.dims[-1]) != (width, n_classes):
         raise ValueError(
-            f"network: expected {expected[0]} inputs and {expected[1]} outputs for these data, "
+            f"network: expected {width} inputs and {n_classes} outputs for these data, "
             f"got {net.dims[0]} and {net.dims[-1]}"
         )
 
@@ -249,6 +238,6 @@ def _key(
 ) -> dict[str, Any]:
     """What tells one guide from another."""
     arrays = {name: getattr(problem, name) for name in ("X", "y", "X_val", "y_val")}
-    weights: Array = np.asarray(net.get_parameters())
-    given = {"seed": seed, "settings": settings, "rates": rates}
-    return dict(plain(given | arrays | {"preprocess": problem.preprocess, "network": weights}))
+    given = {"seed": seed, "settings": settings, "rates": rates} | arrays
+    start = {"preprocess": problem.preprocess, "network": net.get_parameters()}
+    return dict(plain(given | start))

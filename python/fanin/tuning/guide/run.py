@@ -11,6 +11,7 @@ from fanin.network import MLP
 from fanin.tuning.guide.budget import Budget
 from fanin.tuning.guide.facts import Facts
 from fanin.tuning.guide.problem import Problem
+from fanin.tuning.guide.report import Step
 from fanin.tuning.guide.settings import count_parameters
 from fanin.tuning.guide.state import State
 
@@ -57,7 +58,7 @@ class GuideRun:
     executor: Any
     n_threads: int | None
     progress: bool
-    callbacks: Sequence[Callable[[Facts], object]]
+    callbacks: Sequence[Callable[[Step], object]]
     networks: dict[int, tuple[MLP, History]] = field(default_factory=dict)
     refitted: MLP | None = None
 
@@ -72,11 +73,6 @@ class GuideRun:
         found = [s for s in self.state.steps if s["number"] == 5 and s["best"] is not None]
         return max(found, key=lambda s: (float(s["best"]["score"]), s["round"]), default=None)
 
-    def best_round(self) -> int:
-        """The round with the best score, of equals the last; 0 where none has ended."""
-        best = self.best_search()
-        return 0 if best is None else int(best["round"])
-
     def network_of(self, round: int) -> tuple[MLP, History] | None:
         """The best network of a round: of this process, or kept by an earlier one."""
         if round not in self.networks:
@@ -89,9 +85,8 @@ class GuideRun:
 
     def best_network(self) -> tuple[MLP | None, History | None]:
         """The network to use, and the history of the best run that was validated."""
-        round = self.best_round()
-        network, history = (self.network_of(round) if round else None) or (None, None)
-        last = self.state.find(LAST, 0)
+        best, last = self.best_search(), self.state.find(LAST, 0)
+        network, history = (best and self.network_of(best["round"])) or (None, None)
         if last is not None and last["refit"]:
             network = self.refitted or self.state.load_network("network.fanin") or network
         return network, history

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from fanin._files import atomic_write
+from fanin._typing import PathLike
 from fanin.network import MLP
 
 FORMAT = 1
@@ -30,9 +30,7 @@ class State:
 
     clock = staticmethod(time.monotonic)  # whatever a guide times, it times by this
 
-    def __init__(
-        self, folder: str | os.PathLike[str] | None, key: Mapping[str, Any], resume: bool
-    ) -> None:
+    def __init__(self, folder: PathLike | None, key: Mapping[str, Any], resume: bool) -> None:
         self.folder = None if folder is None else Path(folder)
         self.key = dict(key)
         self.steps: list[dict[str, Any]] = []
@@ -52,8 +50,7 @@ class State:
         try:
             data = json.loads(path.read_bytes())
             known, steps, plans = data["key"], list(data["steps"]), dict(data["plans"])
-            spent = float(data["seconds"])
-            written = int(data["format"])
+            spent, written = float(data["seconds"]), int(data["format"])
         except (ValueError, KeyError, TypeError) as error:
             raise ValueError(f"state: {path} is no state of a guide ({error!r})") from error
         if written > FORMAT:
@@ -98,13 +95,8 @@ class State:
         """All of it, whole or not at all."""
         if self.folder is None:
             return
-        data = {
-            "format": FORMAT,
-            "key": self.key,
-            "steps": self.steps,
-            "plans": self.plans,
-            "seconds": self.seconds,
-        }
+        names = "key", "steps", "plans", "seconds"
+        data = {"format": FORMAT} | {name: getattr(self, name) for name in names}
         text = json.dumps(data, indent=1, allow_nan=False)
         with atomic_write(self.folder / FILE) as file:
             file.write(text.encode() + b"\n")
