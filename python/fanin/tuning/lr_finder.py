@@ -1,7 +1,6 @@
 """A learning rate that makes the loss go down: step 3 of the lecture, and the range test.
 
-Both train copies: the network, the optimizer and every generator are afterwards what they were,
-bit for bit.
+Both train copies: network, optimizer and generators stay what they were, bit for bit.
 """
 
 from __future__ import annotations
@@ -138,12 +137,12 @@ class RateProbe:
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
         """The inverse of `to_dict`."""
-        trials = []
-        for trial in data["trials"]:
+
+        def read(trial: Mapping[str, Any]) -> RateTrial:
             final = {n: None if trial[n] is None else float(trial[n]) for n in FINAL_VALUES}
-            losses = {"losses": tuple(map(float, trial["losses"]))}
-            trials.append(RateTrial(**trial | final | losses))
-        return cls(tuple(trials), data["iterations"])
+            return RateTrial(**{**trial, **final, "losses": tuple(map(float, trial["losses"]))})
+
+        return cls(tuple(map(read, data["trials"])), data["iterations"])
 
     def __str__(self) -> str:
         end = f"-> {self.best.rate:g}: " if self.best else "-> none: "
@@ -181,10 +180,8 @@ class RateRange:
 
     def __str__(self) -> str:
         found = "none" if self._suggestion is None else f"{self._suggestion:.1e}"
-        return (
-            f"{len(self.rates)} rates from {self.rates[0]:.0e} to {self.rates[-1]:.0e}\n"
-            f"-> {found}: {self.reason}"
-        )
+        rates = f"{len(self.rates)} rates from {self.rates[0]:.0e} to {self.rates[-1]:.0e}"
+        return f"{rates}\n-> {found}: {self.reason}"
 
 
 def lr_probe(
@@ -315,8 +312,7 @@ def lr_range(
     >>> 1e-3 < found.suggestion < 1e-1
     True
     """
-    low = _validate.real("low", low, 0, above=True)
-    high = _validate.real("high", high, 0, above=True)
+    low, high = (_validate.real(n, v, 0, above=True) for n, v in (("low", low), ("high", high)))
     if not low < high:
         raise ValueError(f"high: expected above low ({low:g}), got {high:g}")
     iterations = _validate.whole("iterations", iterations, 20)
@@ -335,16 +331,14 @@ def lr_range(
     smoothed = _smooth(losses, SMOOTHED_SHARE * iterations)
     slopes = np.gradient(smoothed, logs[: len(losses)])
     first, lowest = int(SKIPPED_SHARE * iterations), int(smoothed.argmin())
-    start = float(smoothed[: first + 1].mean())
+    start, suggestion = float(smoothed[: first + 1].mean()), None
     if lowest <= first or smoothed[lowest] > (1 - LEAST_FALL) * start:
         reason = f"the loss falls nowhere by {LEAST_FALL:.0%}: it begins at {start:.4f}"
-        return RateRange(rates, losses, smoothed, slopes, reason, None)
-    steepest = first + int(slopes[first : lowest + 1].argmin())
-    reason = (
-        f"the loss falls most steeply there; it is least at {rates[lowest]:.1e}, "
-        f"{smoothed[lowest]:.4f} after {start:.4f}"
-    )
-    return RateRange(rates, losses, smoothed, slopes, reason, float(rates[steepest]))
+    else:
+        suggestion = float(rates[first + int(slopes[first : lowest + 1].argmin())])
+        least = f"it is least at {rates[lowest]:.1e}, {smoothed[lowest]:.4f} after {start:.4f}"
+        reason = f"the loss falls most steeply there; {least}"
+    return RateRange(rates, losses, smoothed, slopes, reason, suggestion)
 
 
 def _prepared(net: MLP, X: Array, y: Array, preprocess: Preprocess | None) -> MLP:
@@ -377,13 +371,9 @@ class _GivenRates(Schedule):
     rates: Floats
 
     def lr(
-        self,
-        base_lr: float,  # noqa: ARG002
-        first_step: int,
-        n_steps: int,
-        steps_per_epoch: int,  # noqa: ARG002
-        epochs: float,  # noqa: ARG002
+        self, base_lr: float, first_step: int, n_steps: int, steps_per_epoch: int, epochs: float
     ) -> Floats:
+        del base_lr, steps_per_epoch, epochs
         steps = np.arange(first_step, first_step + n_steps)
         return self.rates[np.minimum(steps, len(self.rates) - 1)]
 

@@ -1,11 +1,7 @@
 """What the curves of a training run say: step 6 of the lecture, "look at loss curves".
 
-The lecture tells three cases apart: both accuracies still rise (train longer), training accuracy
-rises while validation accuracy falls (overfitting), and hardly a gap between them (underfitting).
-Here each is a test with numbers, beside those for the learning rate and the initial weights. Trends
-are least-squares lines over the last third of the epochs and count from two standard errors on; the
-gap between the accuracies is held against its binomial standard error, ``sqrt(p (1 - p) / n)``.
-Where the data cannot tell, the verdict says so.
+Trends are least-squares lines over the last third of the epochs and count from two standard errors
+on; the gap between the accuracies is held against its binomial one, ``sqrt(p (1 - p) / n)``.
 """
 
 from __future__ import annotations

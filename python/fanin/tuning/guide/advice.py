@@ -17,27 +17,14 @@ NEAR = 3.0  # times the best rate, either way
 
 @dataclass
 class Advice:
-    """What the next round tries.
+    """What the next round tries."""
 
-    Attributes
-    ----------
-    candidates : list of dict
-        What to try first, the most promising first; missing settings are those of the best.
-    fixed : dict
-        Settings that change for all its trials.
-    epochs : float
-        By how much longer it trains.
-    rates : Range
-        Where further trials draw their rates from.
-    reasons : list of str
-        Sentences for the reader.
-    """
-
-    rates: Range
+    rates: Range  # of trials beyond the candidates
+    # What to try first, the most promising first; missing settings are those of the best.
     candidates: list[dict[str, Any]] = field(default_factory=lambda: [{}])
-    fixed: dict[str, Any] = field(default_factory=dict)
-    epochs: float = 1.0
-    reasons: list[str] = field(default_factory=list)
+    fixed: dict[str, Any] = field(default_factory=dict)  # settings of all its trials
+    epochs: float = 1.0  # how many times as long it trains
+    reasons: list[str] = field(default_factory=list)  # sentences for the reader
 
     def space(self, settings: Mapping[str, Any]) -> dict[str, Parameter]:
         """All that the candidates differ in; trials beyond them are drawn from it."""
@@ -55,7 +42,7 @@ class Advice:
         return [{name: c.get(name, settings[name]) for name in names} for c in self.candidates]
 
 
-SizeCheck = Callable[[list[int]], bool]
+SizeCheck = Callable[[list[int]], bool]  # whether hidden layers suit the amount of data
 
 
 def advise(
@@ -64,10 +51,7 @@ def advise(
     edges: Sequence[Edge],
     small_enough: SizeCheck,
 ) -> Advice:
-    """The next round's search round the best settings so far.
-
-    `small_enough` tells whether hidden layers of these widths suit the amount of data.
-    """
+    """The next round's search round the best settings so far."""
     lr = float(settings["lr"])
     advice = Advice(_range(lr / NEAR, lr * NEAR))
     if settings.get("schedule") is None:

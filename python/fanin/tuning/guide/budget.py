@@ -25,17 +25,11 @@ UNLIMITED: dict[str, SearchSize] = {"coarse": (12, 3), "refine": (8, 15), "again
 
 
 class Budget:
-    """Time that is left, and what it is enough for.
-
-    Attributes
-    ----------
-    speed : float
-        Parameters times rows that one thread trains in a second, as measured so far.
-    """
+    """Time that is left, and what it is enough for."""
 
     def __init__(self, seconds: float | None, state: State, workers: int) -> None:
         self.total, self.state, self.workers = seconds, state, workers
-        self.speed = 1e9
+        self.speed = 1e9  # parameters times rows that a thread trains in a second, as measured
 
     @property
     def left(self) -> float:

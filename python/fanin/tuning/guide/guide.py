@@ -149,21 +149,21 @@ def guide(
     kept = State(state, _key(problem, settings, tried, start, seed), resume)
     budget, refits = Budget(time_budget, kept, threads), refit and problem.split_off
     run = GuideRun(
-        problem,
-        start,
-        settings,
-        given,
-        tried,
-        kept,
-        budget,
-        rounds,
-        until,
-        refits,
-        seed,
-        executor,
-        n_threads,
-        progress,
-        callbacks,
+        problem=problem,
+        start=start,
+        settings=settings,
+        given=given,
+        rates=tried,
+        state=kept,
+        budget=budget,
+        rounds=rounds,
+        until=until,
+        refits=refits,
+        seed=seed,
+        executor=executor,
+        n_threads=n_threads,
+        progress=progress,
+        callbacks=callbacks,
     )
     stopped = take_steps(run)
     net, history = run.best_network()

@@ -18,36 +18,18 @@ MOST_HELD_OUT, LEAST_HELD_OUT, ENOUGH_HELD_OUT = 0.25, 0.1, 1000  # shares, and 
 
 @dataclass(frozen=True, eq=False)
 class Problem:
-    """Rows to train on and rows to judge by.
+    """Rows to train on and rows to judge by."""
 
-    Attributes
-    ----------
-    X, X_val : ndarray of shape (N, D)
-        uint8, float32 or float64.
-    y, y_val : ndarray of shape (N,)
-        Labels from 0 on.
-    n_classes : int
-    preprocess : object
-        What `MLP.fit` takes.
-    width : int
-        Features that enter the network.
-    batch_size : int
-    split_off : bool
-        Whether the validation rows were held out of the user's training rows.
-    notes : tuple of str
-        What was done unasked.
-    """
-
-    X: Array
-    y: Array
+    X: Array  # of shape (N, D), uint8, float32 or float64
+    y: Array  # of shape (N,), labels from 0 on
     X_val: Array
     y_val: Array
     n_classes: int
-    preprocess: Any
-    width: int
+    preprocess: Any  # as `MLP.fit` takes it
+    width: int  # features that enter the network
     batch_size: int
-    split_off: bool
-    notes: tuple[str, ...]
+    split_off: bool  # whether the validation rows were held out of the user's training rows
+    notes: tuple[str, ...]  # what was done unasked
 
     @property
     def steps(self) -> int:

@@ -80,9 +80,6 @@ def measurements(step: Facts) -> Iterator[Block]:
     return _STEPS[step["number"]](step)
 
 
-# Steps 1 to 3
-
-
 def _look(f: Facts) -> Iterator[Block]:
     yield (
         f"{f['n_train']} rows to train on, {f['n_val']} to validate on; {f['width']} features, "
@@ -116,22 +113,16 @@ def _overfit(f: Facts) -> Iterator[Block]:
         f"Without regularisation, {f['rows']} rows are to be learnt by heart in at most "
         f"{f['steps']} steps, {works if f['reached'] else 'which no attempt did'}."
     )
+    rows = []
+    for a in f["attempts"]:
+        losses = f"{_loss(a['initial_loss'])} → {_loss(a['loss'])}"
+        shares = percent(a["accuracy"]), percent(a["val_accuracy"])
+        rows.append((a["what"], f"{a['lr']:g}", a["outcome"], losses, str(a["epochs"]), *shares))
     yield Table(
         "Attempts on the sample. The last column is how the memorised rows do on the validation "
         f"rows, where guessing is right in {percent(f['chance'])}.",
         ("attempt", "lr", "outcome", "loss", "epochs", "accuracy", "validation"),
-        [
-            (
-                a["what"],
-                f"{a['lr']:g}",
-                a["outcome"],
-                f"{_loss(a['initial_loss'])} → {_loss(a['loss'])}",
-                str(a["epochs"]),
-                percent(a["accuracy"]),
-                percent(a["val_accuracy"]),
-            )
-            for a in f["attempts"]
-        ],
+        rows,
     )
     yield picture(
         f"step-{f['number']}.png",
@@ -161,19 +152,13 @@ def _probe(f: Facts) -> Iterator[Block]:
         f"All data, L2 of {f['reg']:g}, {probe.iterations} steps at each rate from the same "
         "initial weights."
     )
-    yield Table(
-        "What each rate does to the loss over the same rows (2000 at most).",
-        ("lr", "loss", "accuracy", ""),
-        [
-            (
-                f"{t.rate:g}",
-                f"{t.initial_loss:.4f} → {_loss(t.final_loss)}",
-                _percent(t.final_accuracy),
-                t.verdict + (f" by {t.drop:.1%}" if t.verdict == "goes down" else ""),
-            )
-            for t in probe.trials
-        ],
-    )
+    rows = []
+    for t in probe.trials:
+        losses = f"{t.initial_loss:.4f} → {_loss(t.final_loss)}"
+        verdict = t.verdict + (f" by {t.drop:.1%}" if t.verdict == "goes down" else "")
+        rows.append((f"{t.rate:g}", losses, _percent(t.final_accuracy), verdict))
+    caption = "What each rate does to the loss over the same rows (2000 at most)."
+    yield Table(caption, ("lr", "loss", "accuracy", ""), rows)
     if probe.best is not None:
         yield f"**{f['suggestion']:g}**: {probe.reason}."
     yield picture(
@@ -182,9 +167,6 @@ def _probe(f: Facts) -> Iterator[Block]:
         "The loss of each minibatch (faint) and its moving average.",
         lambda: plots.rates(probe),
     )
-
-
-# Steps 4 to 8
 
 
 def _search(f: Facts) -> Iterator[Block]:
@@ -198,21 +180,14 @@ def _search(f: Facts) -> Iterator[Block]:
     )
     if result.best is None:
         return
+    rows = []
+    for t in result.top(TOP):
+        values = (text(t.params[name]) for name in result.space)
+        rows.append((str(t.number), percent(t.score), str((t.epoch or 0) + 1), *values))
     lost = counts(result, ("diverged", "failed"))
-    yield Table(
-        "The best trials, by the validation accuracy of their best epoch"
-        + (f"; {lost}." if lost else "."),
-        ("trial", "validation", "epoch", *result.space),
-        [
-            (
-                str(t.number),
-                percent(t.score),
-                str((t.epoch or 0) + 1),
-                *(text(t.params[name]) for name in result.space),
-            )
-            for t in result.top(TOP)
-        ],
-    )
+    caption = "The best trials, by the validation accuracy of their best epoch"
+    caption += f"; {lost}." if lost else "."
+    yield Table(caption, ("trial", "validation", "epoch", *result.space), rows)
     yield picture(
         f"step-{f['number']}-{f['round']}.png",
         "Validation accuracy of each trial against each parameter.",

@@ -22,36 +22,16 @@ SECOND_THREAD = 0.5  # what every thread but the first brings to a single run
 
 @dataclass
 class GuideRun:
-    """What was asked for, and what has been found so far.
-
-    Attributes
-    ----------
-    start : MLP
-        The network to begin with.
-    settings : dict
-        The hyperparameters that the next step begins from.
-    given : dict
-        Those that the user gave.
-    rates : sequence of float
-        What step 3 tries first.
-    state : State
-        The facts of the steps that have been taken.
-    rounds, until, refits
-        How far to go.
-    networks : dict of int to (MLP, History)
-        The best of each round, of this process.
-    refitted : MLP or None
-        The best settings trained on all rows, by this process.
-    """
+    """What was asked for, and what has been found so far."""
 
     problem: Problem
-    start: MLP
-    settings: Facts
-    given: Mapping[str, Any]
-    rates: Sequence[float]
-    state: State
+    start: MLP  # the network to begin with
+    settings: Facts  # hyperparameters that the next step begins from
+    given: Mapping[str, Any]  # those that the user gave
+    rates: Sequence[float]  # what step 3 tries first
+    state: State  # the facts of the steps that have been taken
     budget: Budget
-    rounds: int
+    rounds: int  # how far to go
     until: int
     refits: bool
     seed: int
@@ -59,6 +39,7 @@ class GuideRun:
     n_threads: int | None
     progress: bool
     callbacks: Sequence[Callable[[Step], object]]
+    # Of this process: the best of each round, and the best settings trained on all rows.
     networks: dict[int, tuple[MLP, History]] = field(default_factory=dict)
     refitted: MLP | None = None
 

@@ -35,11 +35,8 @@ OTHER_RATES = (1e-2, 1e-3, 1e-4, 1e-1, 1e-5)
 RELU_LIKE = ("relu", "leaky_relu", "elu", "gelu")
 
 
-# Step 1
-
-
 def check_initial_loss(run: GuideRun) -> Facts:
-    """The data, the initial loss against its expectation, and that L2 raises it."""
+    """Step 1: the data, the initial loss against its expectation, and that L2 raises it."""
     net, problem, n_threads = run.start, run.problem, run.n_threads
     rows = Generator(net.seed).permutation(len(problem.X))[:LOOKED_AT]
     X, y = problem.X[rows], problem.y[rows]
@@ -137,9 +134,6 @@ def _start_findings(facts: Facts, verdict: str, reason: str) -> Iterator[Finding
         )
 
 
-# Step 2
-
-
 class _UntilPerfect(Callback):
     """Stops when the rows are known by heart."""
 
@@ -154,7 +148,7 @@ class _UntilPerfect(Callback):
 
 
 def overfit_small_sample(run: GuideRun) -> Facts:
-    """A small sample learnt by heart, and what had to be changed for it."""
+    """Step 2: a small sample learnt by heart, and what had to be changed for it."""
     problem = run.problem
     rows = Generator(run.seed).permutation(len(problem.X))[: min(SAMPLE, len(problem.X))]
     X, y = problem.X[rows], problem.y[rows]

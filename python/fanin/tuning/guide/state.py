@@ -19,24 +19,16 @@ FILE = "guide.json"
 class State:
     """Facts of the finished steps, in order; with a folder on the disk after each of them.
 
-    Parameters
-    ----------
-    folder : path or None
-    key : dict
-        What must be the same for a guide to go on: data, seed, where it began.
-    resume : bool
-        False refuses a folder that holds a guide already.
+    The key is what must be the same for a guide to go on: data, seed, where it began.
     """
 
     clock = staticmethod(time.monotonic)  # whatever a guide times, it times by this
 
     def __init__(self, folder: PathLike | None, key: Mapping[str, Any], resume: bool) -> None:
         self.folder = None if folder is None else Path(folder)
-        self.key = dict(key)
+        self.key, self.spent_before = dict(key), 0.0
         self.steps: list[dict[str, Any]] = []
         self.plans: dict[str, Any] = {}
-        self.resumed = 0
-        self.spent_before = 0.0
         self._began = self.clock()
         if self.folder is not None:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -62,7 +54,6 @@ class State:
                     f"{_short(known.get(name))} there, {_short(value)} here"
                 )
         self.steps, self.plans, self.spent_before = steps, plans, spent
-        self.resumed = len(steps)
 
     @property
     def seconds(self) -> float:
@@ -106,7 +97,6 @@ class State:
         return None if self.folder is None else self.folder / name
 
     def save_network(self, name: str, net: MLP) -> None:
-        """Saves a network."""
         if (path := self.path(name)) is not None:
             net.save(path)
 

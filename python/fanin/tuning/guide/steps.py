@@ -1,7 +1,6 @@
 """The seven steps in order, each kept as soon as it is taken; the first two are `sanity_checks`.
 
-A step is a function of the run that gives its facts: JSON values by name, which the report shows
-and from which an interrupted guide goes on.
+A step is a function of the run that gives its facts, and its findings among them.
 """
 
 from __future__ import annotations
@@ -125,11 +124,8 @@ def _take(run: GuideRun, number: int, round: int, step: Callable[[], Facts]) -> 
     return facts
 
 
-# Step 3
-
-
 def find_learning_rate(run: GuideRun) -> Facts:
-    """Rates over all the data, on to larger or smaller ones where the last is the best."""
+    """Step 3: rates over all the data, on to larger or smaller ones where the last is the best."""
     problem, settings = run.problem, dict(run.settings)
     net = build_network(settings, problem, run.seed)
     options = {"optimizer": settings["optimizer"], "batch_size": problem.batch_size}
@@ -178,11 +174,8 @@ def _no_rate(run: GuideRun, probe: RateProbe) -> Finding:
     return Finding("no-learning-rate", probe.reason, "go back to steps 1 and 2")
 
 
-# Steps 4 and 5
-
-
 def coarse_search(run: GuideRun) -> Facts:
-    """A few rates and weight decays, for a few epochs."""
+    """Step 4: a few rates and weight decays, for a few epochs."""
     rate = float(run.settings["lr"])
     space: dict[str, Parameter] = {
         "lr": loguniform(rounded(rate / COARSE_BELOW), rounded(rate * COARSE_ABOVE)),
@@ -239,7 +232,7 @@ def _at_chance(run: GuideRun, result: SearchResult) -> Iterator[Finding]:
 
 
 def refine(run: GuideRun, round: int, before: Facts, size: SearchSize) -> Facts:
-    """The neighbourhood of the best, for longer; from round 2 on as step 7 asked."""
+    """Step 5: the neighbourhood of the best, for longer; from round 2 on as step 7 asked."""
     settings, fixed = before["settings"], dict(before.get("fixed", {}))
     space = space_from_dict(before["next_space"])
     trials, epochs = size
@@ -351,11 +344,8 @@ def _search(
     }, result
 
 
-# Steps 6 and 7
-
-
 def judge_curves(run: GuideRun, round: int) -> Facts:
-    """The verdict on the best run's curves."""
+    """Step 6: the verdict on the best run's curves."""
     found = run.facts(5, round)
     verdict = loss_curve(History.from_dict(found["history"]), n_val=len(run.problem.y_val))
     return {
@@ -366,7 +356,7 @@ def judge_curves(run: GuideRun, round: int) -> Facts:
 
 
 def decide(run: GuideRun, round: int) -> Facts:
-    """What the round gained, and what the next one tries."""
+    """Step 7: what the round gained, and what the next one tries."""
     found, verdict = run.facts(5, round), run.facts(6, round)
     score = float(found["best"]["score"])
     best_before, best_round = float(run.facts(4)["best"]["score"]), 0  # of no round
@@ -416,9 +406,6 @@ def _noise_of_gain(run: GuideRun, round: int, best_round: int, score: float) -> 
 def _small_enough(run: GuideRun, hidden: list[int]) -> bool:
     size = count_parameters({"hidden": hidden}, run.problem)
     return size <= MOST_PARAMS * len(run.problem.X)
-
-
-# What follows
 
 
 def refit(run: GuideRun) -> Facts:

@@ -72,8 +72,6 @@ class SearchConfig:
         """Those to begin from, then the strategy's."""
         return self.starts[trial] if trial < len(self.starts) else self.strategy.params(trial)
 
-    # What is searched
-
     def make_objective(
         self, validation: Data | None, monitor: str, mode: str, options: dict[str, Any]
     ) -> Objective:

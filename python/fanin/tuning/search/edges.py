@@ -59,14 +59,7 @@ class Edge:
 
 
 def find_edges(space: Space, trials: Sequence[Trial], grid: bool, noise: float) -> list[Edge]:
-    """The edges that the trials speak of.
-
-    The best trial must lie in the outer 15 % of the range, three of the top five in the outer
-    quarter (of fewer than 20 trials the top three), and no trial in the rest may be as good but for
-    the noise, a score's standard error. On a grid the best must be the first or last value. Silent
-    where the end is natural, where the trials at it, from the best on, mostly diverged (that is the
-    limit of what trains at all), and with a single value.
-    """
+    """The edges that the trials speak of: see `SearchResult.edges`; noise is a standard error."""
     ranked = sorted((t for t in trials if t.ended_well), key=lambda t: -t.merit)
     if len(ranked) < TOP:
         return []

@@ -1,9 +1,7 @@
-"""The log that outlives the process: one JSON line for each trial that has finished.
+"""The log that outlives the process: a line that says which search it is, then one of each trial.
 
-The first line says which search this is, so that no other goes on with it. A line is in the file
-once its trial has finished, in whatever order they do, and on the disk some 50 ms later; when the
-search is complete, the lines are put in the trials' order. There are no times in it: the same
-search leaves the same bytes, wherever it ran and however often it was interrupted.
+The lines are in the order in which trials end, when all have, in the trials'. There are no times:
+the same search leaves the same bytes, wherever it ran and however often it was interrupted.
 """
 
 from __future__ import annotations
@@ -89,7 +87,11 @@ class TrialLog:
             self._file.write(_json(self.header))
             self.sync()
             return {}
-        self._check_header(self._parsed(1, lines[0]))
+        header = self._parsed(1, lines[0])
+        if header.get("fanin") != "search":
+            raise ValueError(f"log: expected the log of a search, got another file: {self.path}")
+        if differences := "; ".join(_differences(header, self.header)):
+            raise ValueError(f"log: {self.path} was written by another search: {differences}")
         found: dict[Key, dict[str, Any]] = {}
         for number, line in enumerate(lines[1:], 2):
             parsed = self._parsed(number, line)
@@ -112,12 +114,6 @@ class TrialLog:
         if not isinstance(parsed, dict):
             raise ValueError(f"log: {self.path}, line {number}: expected a JSON object")
         return parsed
-
-    def _check_header(self, found: Mapping[str, Any]) -> None:
-        if found.get("fanin") != "search":
-            raise ValueError(f"log: expected the log of a search, got another file: {self.path}")
-        if differences := "; ".join(_differences(found, self.header)):
-            raise ValueError(f"log: {self.path} was written by another search: {differences}")
 
     def append(self, key: Key, line: Mapping[str, Any]) -> None:
         """Hands a line to the system; `sync` brings it to the disk."""

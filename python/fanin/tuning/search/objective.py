@@ -120,13 +120,9 @@ class _ResumedSchedule(schedules.Schedule):
         self.watched = getattr(whole, "watched", None)
 
     def lr(
-        self,
-        base_lr: float,
-        first_step: int,
-        n_steps: int,
-        steps_per_epoch: int,
-        epochs: float,  # noqa: ARG002  of this part
+        self, base_lr: float, first_step: int, n_steps: int, steps_per_epoch: int, epochs: float
     ) -> Floats:
+        del epochs  # of this part
         begin = self.first * steps_per_epoch + first_step
         return self.whole.lr(base_lr, begin, n_steps, steps_per_epoch, self.total)
 
@@ -136,7 +132,7 @@ class _ResumedSchedule(schedules.Schedule):
 
 @dataclass(frozen=True)
 class TrainingObjective:
-    """Trials that train a network on the data, with these options beside their own parameters."""
+    """Jobs that train networks on the data, with these options beside their own parameters."""
 
     options: Options
     monitor: Monitor
@@ -146,11 +142,16 @@ class TrainingObjective:
     keeps_checkpoint: bool = False
 
     def __call__(
-        self, arrays: Mapping[str, Array], job: Job, n_threads: int, stop: Any = None
-    ) -> TrialResult:
-        fit, trial = self.start(arrays, job, n_threads, stop)
-        fit.run()
-        return self.result(fit, trial)
+        self, arrays: Mapping[str, Array], jobs: Sequence[Job], n_threads: int, stop: Any = None
+    ) -> list[TrialResult]:
+        trials = [self.start(arrays, job, n_threads, stop) for job in jobs]
+        fits = [fit for fit, _ in trials]
+        if len(fits) > 1 and all(can_join(fits[0], fit) for fit in fits):
+            fit_together(fits)
+        else:
+            for fit in fits:
+                fit.run()
+        return [self.result(*trial) for trial in trials]
 
     def start(
         self, arrays: Mapping[str, Array], job: Job, n_threads: int, stop: Any
@@ -246,16 +247,19 @@ def hidden_widths(hidden: Any, depth: Any) -> list[int]:
 
 @dataclass(frozen=True)
 class FunctionObjective:
-    """Trials that call the user's function."""
+    """Jobs that call the user's function."""
 
     function: Callable[..., Any]
     monitor: Monitor
     takes_budget: bool
 
     def __call__(
-        self, arrays: Mapping[str, Array], job: Job, n_threads: int, stop: Any = None
-    ) -> TrialResult:
+        self, arrays: Mapping[str, Array], jobs: Sequence[Job], n_threads: int, stop: Any = None
+    ) -> list[TrialResult]:
         del arrays, n_threads, stop
+        return [self.called(job) for job in jobs]
+
+    def called(self, job: Job) -> TrialResult:
         params = copy.deepcopy(dict(job.params))
         value = self.function(params, job.epochs) if self.takes_budget else self.function(params)
         metrics: dict[str, Any] = {}
@@ -269,11 +273,10 @@ class FunctionObjective:
                 f"objective: expected a number or a dict with {self.monitor.name!r}, "
                 f"got {_validate.describe(value)}"
             ) from None
-        if not math.isfinite(score):
-            return TrialResult(
-                job.trial, "diverged", metrics=metrics, error=f"the score is {score}"
-            )
-        return TrialResult(job.trial, "done", score, metrics=metrics)
+        if math.isfinite(score):
+            return TrialResult(job.trial, "done", score, metrics=metrics)
+        error = f"the score is {score}"
+        return TrialResult(job.trial, "diverged", metrics=metrics, error=error)
 
 
 Objective = TrainingObjective | FunctionObjective
@@ -292,42 +295,16 @@ def run_batch(
             stack.enter_context(catch_warnings(action="ignore", category=DivergenceWarning))
         elif stop.is_set():
             raise StoppedError
-        if len(jobs) > 1 and isinstance(objective, TrainingObjective):
-            try:
-                return _run_together(data.open(), objective, jobs, n_threads, stop)
-            except StoppedError:
-                raise
-            except Exception:  # whoever raised it: each alone will tell
-                pass
-        return [_run_alone(data, objective, job, n_threads, stop) for job in jobs]
-
-
-def _run_together(
-    arrays: Mapping[str, Array],
-    objective: TrainingObjective,
-    jobs: Sequence[Job],
-    n_threads: int,
-    stop: Any,
-) -> list[TrialResult]:
-    trials = [objective.start(arrays, job, n_threads, stop) for job in jobs]
-    fits = [fit for fit, _ in trials]
-    if all(can_join(fits[0], fit) for fit in fits):
-        fit_together(fits)
-    else:
-        for fit in fits:
-            fit.run()
-    return [objective.result(*trial) for trial in trials]
-
-
-def _run_alone(
-    data: InMemory | OnDisk, objective: Objective, job: Job, n_threads: int, stop: Any
-) -> TrialResult:
-    try:
-        return objective(data.open(), job, n_threads, stop)
-    except StoppedError:
-        raise
-    except Exception as error:
-        return TrialResult(job.trial, "failed", error=f"{type(error).__name__}: {error}")
+        try:
+            return objective(data.open(), jobs, n_threads, stop)
+        except StoppedError:
+            raise
+        except Exception as error:
+            if len(jobs) == 1:
+                reason = f"{type(error).__name__}: {error}"
+                return [TrialResult(jobs[0].trial, "failed", error=reason)]
+        # Whoever raised it: each alone will tell.
+        return [run_batch(objective, data, [job], n_threads, stop)[0] for job in jobs]
 
 
 def takes_budget(function: Callable[..., Any]) -> bool:

@@ -74,8 +74,6 @@ class SearchResult:
         """How many trials ended so."""
         return sum(t.status == _validate.one_of("status", status, STATUSES) for t in self.trials)
 
-    # Tables
-
     def to_dict(self) -> dict[str, list[Any]]:
         """Trial, status, score and each parameter: columns as ``pandas.DataFrame`` takes them."""
         rows = self.trials
@@ -103,8 +101,6 @@ class SearchResult:
             table[name] = columns[name]
         return table
 
-    # What to do next
-
     def edges(self) -> list[Edge]:
         """Parameters whose best values lie at an end of their range, with a range that goes on.
 
@@ -120,13 +116,10 @@ class SearchResult:
         >>> print(far.edges()[0])
         x: the best, 0.9608, is at the upper end of 0 ... 1; try uniform(0.7, 1.7)
         """
-        return find_edges(self.space, self.trials, self.strategy == "grid", self._noise())
-
-    def _noise(self) -> float:
-        best = self.best
-        if best is None or not self.n_val or "accuracy" not in self.monitor:
-            return 0.0
-        return math.sqrt(max(best.score * (1 - best.score), 0.0) / self.n_val)
+        best, noise = self.best, 0.0
+        if best is not None and self.n_val and "accuracy" in self.monitor:
+            noise = math.sqrt(max(best.score * (1 - best.score), 0.0) / self.n_val)
+        return find_edges(self.space, self.trials, self.strategy == "grid", noise)
 
     def refine(self, k: int | None = None, margin: float = 0.1) -> dict[str, Parameter]:
         """Ranges round the top trials: from coarse to fine.
@@ -163,8 +156,6 @@ class SearchResult:
             name: _around(name, p, [t.params[name] for t in top], margin, edges.get(name))
             for name, p in self.space.items()
         }
-
-    # For people
 
     def __repr__(self) -> str:
         best = self.best

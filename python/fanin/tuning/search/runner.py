@@ -98,8 +98,6 @@ class SearchRunner:
             pool = Pool(executor, self.config.arrays, "trials", self.cores)
             yield stack.enter_context(pool)
 
-    # Which trials
-
     def generations(self, pool: Pool) -> None:
         """Trials that know only of those of earlier generations, one generation after the other."""
         config = self.config
@@ -149,8 +147,6 @@ class SearchRunner:
         curves = [self.results[0, i].curves.get(self.config.monitor.name, ()) for i in range(n)]
         scores = itertools.zip_longest(*curves)
         return [float(np.median([s for s in epoch if s is not None])) for epoch in scores]
-
-    # Running them
 
     def run_jobs(self, pool: Pool, rung: int, jobs: Sequence[Job]) -> None:
         """Those that the log does not have; the others' results are taken from it."""
@@ -215,8 +211,6 @@ class SearchRunner:
             if len(self.networks) > KEPT_NETWORKS:
                 del self.networks[min(self.networks, key=lambda i: self.networks[i][0])]
 
-    # What came of it
-
     def trial(self, rung: int, number: int) -> Trial:
         return self.trial_of(self.results[rung, number])
 
@@ -242,7 +236,7 @@ class SearchRunner:
         job = Job(trial.number, trial.params, len(trial.curves["loss"]), total)
         with catch_warnings(action="ignore", category=DivergenceWarning):
             objective = self.config.objective
-            return objective(InMemory(self.config.arrays).open(), job, self.cores).network
+            return objective(InMemory(self.config.arrays).open(), [job], self.cores)[0].network
 
     def result(self, interrupted: bool) -> SearchResult:
         config = self.config

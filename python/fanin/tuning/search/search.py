@@ -1,8 +1,7 @@
 """Search for hyperparameters: random, grid or quasi-random, on threads, processes or a cluster.
 
-Trial i depends on the seed and on i alone, so that neither the number of workers, nor the order in
-which trials end, nor an interruption changes what is tried and what comes of it. All trials begin
-from the same seed: they differ by their parameters, not by their luck.
+Trial i hangs on the seed and on i alone, whatever the workers and interruptions. All networks
+begin from the same seed: they differ by their parameters, not by their luck.
 """
 
 from __future__ import annotations
