@@ -174,16 +174,9 @@ def guide(
     if test is not None and net is not None:
         result = net.evaluate(*test, n_threads=n_threads) | {"rows": len(test[1])}
     best = run.best_search()
-    return Report(
-        tuple(Step(facts) for facts in kept.steps),
-        net,
-        history,
-        dict(plain(best["settings"] if best else run.settings)),
-        stopped,
-        kept.seconds,
-        result,
-        {"seed": seed, "time_budget": time_budget},
-    )
+    found = dict(plain(best["settings"] if best else run.settings))
+    options, steps = {"seed": seed, "time_budget": time_budget}, tuple(map(Step, kept.steps))
+    return Report(steps, net, history, found, stopped, kept.seconds, result, options)
 
 
 def _given_settings(start_from: Any, network: Any) -> dict[str, Any]:

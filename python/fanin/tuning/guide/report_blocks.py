@@ -29,39 +29,31 @@ def percent(share: float) -> str:
     return f"{100 * float(share):.2f} %"
 
 
-LESSONS = {
-    1: (
-        "Before any training, without regularisation: small weights give all classes about the "
-        "same score, and the loss is that of guessing, log C. Another value speaks of the last "
-        "layer, the inputs or the loss function."
-    ),
-    2: (
-        "Overfitting is no worry yet: first the network must be able to learn a small sample by "
-        "heart. A loss that does not go down speaks of a rate too low or bad initial weights; one "
-        "that explodes, of a rate too high or bad initial weights."
-    ),
-    3: (
-        "With all data and a little weight decay, which rate makes the loss go down within some "
-        "100 steps? 1e-1, 1e-2, 1e-3 and 1e-4 are the rates to try."
-    ),
-    4: (
-        "A few rates and weight decays round the last step's, a few models, 1 to 5 epochs each: "
-        "only to see which region is worth more time."
-    ),
-    5: (
-        "The best of the coarse search and what lies between them, for 10 to 20 epochs, without "
-        "decay of the rate."
-    ),
-    6: (
-        "Accuracies that still rise ask for more training; a training accuracy that runs away from "
-        "the validation one for regularisation or more data; no gap at all for a larger network or "
-        "more training."
-    ),
-    7: (
-        "What the curves ask for is tried in the next round, until a round gains no more than the "
-        "validation rows can tell."
-    ),
-}
+_LESSONS = """
+Before any training, without regularisation: small weights give all classes about the same score,
+and the loss is that of guessing, log C. Another value speaks of the last layer, the inputs or the
+loss function.
+
+Overfitting is no worry yet: first the network must be able to learn a small sample by heart. A loss
+that does not go down speaks of a rate too low or bad initial weights; one that explodes, of a rate
+too high or bad initial weights.
+
+With all data and a little weight decay, which rate makes the loss go down within some 100 steps?
+1e-1, 1e-2, 1e-3 and 1e-4 are the rates to try.
+
+A few rates and weight decays round the last step's, a few models, 1 to 5 epochs each: only to see
+which region is worth more time.
+
+The best of the coarse search and what lies between them, for 10 to 20 epochs, without decay of the
+rate.
+
+Accuracies that still rise ask for more training; a training accuracy that runs away from the
+validation one for regularisation or more data; no gap at all for a larger network or more training.
+
+What the curves ask for is tried in the next round, until a round gains no more than the validation
+rows can tell.
+"""
+LESSONS = {number: " ".join(one.split()) for number, one in enumerate(_LESSONS.split("\n\n"), 1)}
 
 
 def blocks(step: Facts) -> Iterator[Block]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 from warnings import catch_warnings
 
@@ -157,15 +157,15 @@ def overfit_small_sample(run: GuideRun) -> Facts:
         attempts.append({"what": what, "changes": changes} | _attempt(run, start, X, y, lr))
         if attempts[-1]["accuracy"] == 1.0:
             break
-    reached = attempts[-1]["accuracy"] == 1.0
-    best = attempts[-1] if reached else max(attempts, key=lambda a: a["accuracy"])
+    best = max(attempts, key=lambda a: a["accuracy"])
+    reached = best["accuracy"] == 1.0
     return {
         "rows": len(X),
         "steps": SAMPLE_STEPS,
         "attempts": attempts,
         "reached": reached,
         "chance": problem.chance,
-        "findings": list(_what_was_wrong(attempts, best, reached, "lr" in run.given, X, y)),
+        "findings": list(_what_was_wrong(attempts, best, "lr" in run.given, X, y)),
         "settings": run.settings | best["changes"] if reached else run.settings,
     }
 
@@ -236,17 +236,12 @@ def _attempt(run: GuideRun, start: MLP, X: Array, y: Array, lr: float) -> Facts:
 
 
 def _what_was_wrong(
-    attempts: list[Facts],
-    best: Mapping[str, Any],
-    reached: bool,
-    rate_was_given: bool,
-    X: Array,
-    y: Array,
+    attempts: list[Facts], best: Facts, rate_was_given: bool, X: Array, y: Array
 ) -> Iterator[Finding]:
     """What kept the sample from being learnt by heart at once."""
     first = attempts[0]
     told = f"{first['outcome']} at lr {first['lr']:g} ({first['accuracy']:.1%} in the end)"
-    if not reached:
+    if best["accuracy"] < 1.0:
         twins = _contradictions(X, y)
         because = f"; {twins} of its rows equal another with a different label" if twins else ""
         yield Finding(

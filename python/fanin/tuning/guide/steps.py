@@ -319,7 +319,11 @@ def _search(
             for t in result
         )
         run.budget.learn(seconds * run.budget.workers, work * len(X))
-    best = result.best
+    best, edges = result.best, result.edges()
+    found = [Finding("edge", f"{edge.name}: {edge.evidence}", edge.advice) for edge in edges]
+    if best is None:
+        found = [Finding("diverged", str(result), "lower the rates, look at the inputs' scale")]
+    shown = ("number", "params", "status", "score", "epoch")
     return {
         "n_trials": trials,
         "epochs": epochs,
@@ -330,17 +334,9 @@ def _search(
         "monitor": result.monitor,
         "strategy": result.strategy,
         "cut_short": deadline.over,
-        "trials": [
-            {
-                name: plain(getattr(t, name))
-                for name in ("number", "params", "status", "score", "epoch")
-            }
-            for t in result
-        ],
+        "trials": [{name: plain(getattr(t, name)) for name in shown} for t in result],
         "best": best and {n: plain(getattr(best, n)) for n in ("params", "score", "epoch")},
-        "findings": [Finding("edge", f"{e.name}: {e.evidence}", e.advice) for e in result.edges()]
-        if best
-        else [Finding("diverged", str(result), "lower the rates, look at the inputs' scale")],
+        "findings": found,
     }, result
 
 
@@ -380,7 +376,13 @@ def decide(run: GuideRun, round: int) -> Facts:
         return facts | {"end": f"round {round} gained no more than its noise"}
     names = [finding.name for finding in findings(verdict)]
     edges = [Edge.from_dict(edge) for edge in found["edges"]]
-    advice = advise(names, settings, edges, partial(_small_enough, run))
+    most = MOST_PARAMS * len(run.problem.X)
+    advice = advise(
+        names,
+        settings,
+        edges,
+        lambda hidden: count_parameters({"hidden": hidden}, run.problem) <= most,
+    )
     return facts | {
         "next_space": space_to_dict(advice.space(settings)),
         "starts": advice.starts(settings),
@@ -396,16 +398,9 @@ def _noise_of_gain(run: GuideRun, round: int, best_round: int, score: float) -> 
     old, new = run.network_of(best_round), run.network_of(round)
     if old is None or new is None:
         return math.sqrt(2) * problem.noise(score)
-    right = [
-        net.predict(problem.X_val, n_threads=run.n_threads) == problem.y_val
-        for net, _ in (old, new)
-    ]
-    return math.sqrt(max(int((right[0] != right[1]).sum()), 1)) / len(problem.y_val)
-
-
-def _small_enough(run: GuideRun, hidden: list[int]) -> bool:
-    size = count_parameters({"hidden": hidden}, run.problem)
-    return size <= MOST_PARAMS * len(run.problem.X)
+    predicted = (net.predict(problem.X_val, n_threads=run.n_threads) for net, _ in (old, new))
+    before, now = (labels == problem.y_val for labels in predicted)
+    return math.sqrt(max(int((before != now).sum()), 1)) / len(problem.y_val)
 
 
 def refit(run: GuideRun) -> Facts:

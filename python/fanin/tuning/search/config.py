@@ -92,14 +92,10 @@ class SearchConfig:
         labels = self.arrays["y"].ndim == 1
         if monitor == "auto":
             monitor = "val_accuracy" if labels else "val_loss"
-        training = TrainingObjective(
-            self.prepared(options),
-            Monitor(monitor, mode),
-            objective.n_outputs(self.arrays["y"], self.arrays["validation_y"]),
-            STOP_RATIO,
-            self.seed,
-            keeps_checkpoint=self.prune == "halving",
-        )
+        prepared, score = self.prepared(options), Monitor(monitor, mode)
+        outputs = objective.n_outputs(self.arrays["y"], self.arrays["validation_y"])
+        halving = self.prune == "halving"
+        training = TrainingObjective(prepared, score, outputs, STOP_RATIO, self.seed, halving)
         self.check_fit(training)
         _validate.one_of("monitor", monitor, LABEL_SCORES if labels else SCORES)
         return training

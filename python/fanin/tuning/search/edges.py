@@ -10,6 +10,8 @@ from typing import Any, Self
 from fanin.tuning.search.trial import Trial
 from fanin.tuning.space import Choice, Integers, Parameter, Range, Space, parameter_from_dict
 
+Trials = Sequence[Trial]
+
 BEST_WITHIN = 0.15  # of the range's width: where the best lies
 TOP_WITHIN = 0.25  # and most of the top ones
 TOP, MOST = 5, 3
@@ -58,22 +60,25 @@ class Edge:
         return f"{self.name}: {self.evidence}; {self.advice}"
 
 
-def find_edges(space: Space, trials: Sequence[Trial], grid: bool, noise: float) -> list[Edge]:
+def find_edges(space: Space, trials: Trials, grid: bool, noise: float) -> list[Edge]:
     """The edges that the trials speak of: see `SearchResult.edges`; noise is a standard error."""
     ranked = sorted((t for t in trials if t.ended_well), key=lambda t: -t.merit)
     if len(ranked) < TOP:
         return []
-    return [
-        _edge(name, parameter, side, ranked)
-        for name, parameter in space.items()
-        if (positions := _positions(name, parameter, trials))
-        for side in ("low", "high")
-        if not _range(parameter).has_natural_end(side, name)
-        and _at_edge(parameter, side, ranked, trials, positions, grid, noise)
-    ]
+    found = []
+    for name, parameter in space.items():
+        if not (positions := _positions(name, parameter, trials)):
+            continue
+        stepped = grid or isinstance(parameter, (Choice, Integers))
+        for side in ("low", "high"):
+            distance = {n: u if side == "low" else 1 - u for n, u in positions.items()}
+            natural = _range(parameter).has_natural_end(side, name)
+            if not natural and _at_edge(ranked, trials, distance, stepped, noise):
+                found.append(_edge(name, parameter, side, ranked))
+    return found
 
 
-def _positions(name: str, parameter: Parameter, trials: Sequence[Trial]) -> dict[int, float]:
+def _positions(name: str, parameter: Parameter, trials: Trials) -> dict[int, float]:
     """Where in the range each trial lies; empty where there is no range to speak of."""
     if isinstance(parameter, Choice) and not parameter.ordered:
         return {}
@@ -95,18 +100,10 @@ def _range(parameter: Parameter) -> Range:
 
 
 def _at_edge(
-    parameter: Parameter,
-    side: str,
-    ranked: Sequence[Trial],
-    trials: Sequence[Trial],
-    positions: dict[int, float],
-    grid: bool,
-    noise: float,
+    ranked: Trials, trials: Trials, distance: Mapping[int, float], stepped: bool, noise: float
 ) -> bool:
-    distance = {n: u if side == "low" else 1 - u for n, u in positions.items()}  # from the edge
-    best = distance[ranked[0].number]
-    nearest = min(distance.values())
-    stepped = grid or isinstance(parameter, (Choice, Integers))
+    """Whether the best trials are there, by each trial's distance from the edge."""
+    best, nearest = distance[ranked[0].number], min(distance.values())
     if best > (nearest if stepped else BEST_WITHIN) + 1e-9:
         return False
     outer = max(TOP_WITHIN, nearest)
@@ -124,7 +121,7 @@ def _at_edge(
     return 2 * diverged <= len(beyond)
 
 
-def _edge(name: str, parameter: Parameter, side: str, ranked: Sequence[Trial]) -> Edge:
+def _edge(name: str, parameter: Parameter, side: str, ranked: Trials) -> Edge:
     best, bounds, suggestion = ranked[0].params[name], _range(parameter), None
     ends = f"{bounds.low} ... {bounds.high}"
     if isinstance(parameter, Range):

@@ -36,15 +36,10 @@ def to_line(result: TrialResult, rung: int, params: Mapping[str, Any]) -> dict[s
 
 def from_line(line: Mapping[str, Any]) -> TrialResult:
     """The result that a line was made of, but for its network."""
-    return TrialResult(
-        int(line["trial"]),
-        str(line["status"]),
-        float(line["score"]),
-        line.get("epoch"),
-        {str(k): [float(v) for v in values] for k, values in line.get("curves", {}).items()},
-        dict(line.get("metrics", {})),
-        line.get("error"),
-    )
+    trial, status, score = int(line["trial"]), str(line["status"]), float(line["score"])
+    curves = {str(k): [float(v) for v in values] for k, values in line.get("curves", {}).items()}
+    metrics, error = dict(line.get("metrics", {})), line.get("error")
+    return TrialResult(trial, status, score, line.get("epoch"), curves, metrics, error)
 
 
 class TrialLog:

@@ -91,11 +91,9 @@ class SearchResult:
         """
         columns: dict[str, npt.NDArray[Any]] = {}
         for name, values in self.to_dict().items():
-            if name == "score":
-                values = [math.nan if v is None else v for v in values]
-            elif any(not isinstance(v, (int, float)) for v in values):
-                values = [str(v) for v in values]
-            columns[name] = np.array(values)
+            numbers = name == "score" or all(isinstance(v, (int, float)) for v in values)
+            dtype = np.float64 if name == "score" else None  # of None it makes NaN
+            columns[name] = np.array(values if numbers else list(map(str, values)), dtype)
         table = np.empty(len(self), [(n, c.dtype) for n, c in columns.items()])
         for name in columns:
             table[name] = columns[name]

@@ -61,7 +61,7 @@ class SearchRunner:
         self.results: dict[Key, TrialResult] = {}
         self.networks: dict[int, tuple[float, MLP]] = {}
         self.checkpoints: dict[int, TrialCheckpoint] = {}
-        self.finished = 0
+        self.finished, self.larger = 0, config.monitor.larger_is_better
 
     def run(self, log: PathLike | None, resume: bool) -> SearchResult:
         """All trials that the log does not know, or those before Ctrl-C."""
@@ -118,8 +118,8 @@ class SearchRunner:
             self.draw(trial)
         survivors = list(range(config.n_trials))
         for rung, (count, epochs) in enumerate(self.rungs):
-            done = [self.trial(rung - 1, i) for i in survivors] if rung else []
             if rung:
+                done = [self.trial(rung - 1, i) for i in survivors]
                 good = sorted((t for t in done if t.status == "done"), key=lambda t: -t.merit)
                 survivors = sorted(t.number for t in good[:count])
             self.checkpoints = {i: s for i, s in self.checkpoints.items() if i in survivors}
@@ -215,20 +215,12 @@ class SearchRunner:
         return self.trial_of(self.results[rung, number])
 
     def trial_of(self, result: TrialResult) -> Trial:
-        _, network = self.networks.get(result.trial, (0, None))
-        return Trial(
-            result.trial,
-            self.params[result.trial],
-            result.status,
-            result.score,
-            result.epoch,
-            {name: list(values) for name, values in result.curves.items()},
-            dict(result.metrics),
-            result.error,
-            self.config.monitor.larger_is_better,
-            network,
-            self.train_again if isinstance(self.config.objective, TrainingObjective) else None,
-        )
+        number, error, metrics = result.trial, result.error, dict(result.metrics)
+        curves = {name: list(values) for name, values in result.curves.items()}
+        outcome = result.status, result.score, result.epoch, curves, metrics, error
+        _, network = self.networks.get(number, (0, None))
+        train = self.train_again if isinstance(self.config.objective, TrainingObjective) else None
+        return Trial(number, self.params[number], *outcome, self.larger, network, train)
 
     def train_again(self, trial: Trial) -> MLP | None:
         """The trial's network, to the same bits, as far as it came."""
@@ -247,14 +239,6 @@ class SearchRunner:
                 if trial.status == "done" and rungs[-1] < len(self.rungs) - 1:
                     trial.status = "pruned"
                 trials.append(trial)
-        validation = config.arrays.get("validation_y")
-        return SearchResult(
-            dict(config.space),
-            trials,
-            config.monitor.name,
-            config.monitor.larger_is_better,
-            config.strategy_name,
-            None if validation is None else len(validation),
-            interrupted,
-            list(config.notes),
-        )
+        n_val = len(config.arrays["validation_y"]) if config.arrays else None
+        how = config.monitor.name, self.larger, config.strategy_name, n_val
+        return SearchResult(dict(config.space), trials, *how, interrupted, list(config.notes))

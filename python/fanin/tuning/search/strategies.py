@@ -61,11 +61,8 @@ class Grid(Strategy):
         super().__init__(space, _size(space, points), seed)
 
     def params(self, trial: int) -> dict[str, Any]:
-        values = {}
-        for name, axis in reversed(self.axes.items()):
-            trial, i = divmod(trial, len(axis))
-            values[name] = axis[i]
-        return {name: values[name] for name in self.axes}
+        index = np.unravel_index(trial, [len(axis) for axis in self.axes.values()])
+        return {name: axis[i] for (name, axis), i in zip(self.axes.items(), index, strict=True)}
 
 
 def _size(space: Space, points: int) -> int:
@@ -172,8 +169,7 @@ def start_params(start_from: Sequence[Any], space: Space, seed: int) -> list[dic
                 f"start_from[{i}]: expected parameters of the space, {', '.join(space)}; "
                 f"got {unknown[0]!r}"
             )
-        drawn = draw(space, seed, i)
-        result.append({name: params.get(name, drawn[name]) for name in space})
+        result.append({n: params.get(n, drawn) for n, drawn in draw(space, seed, i).items()})
     return result
 
 
