@@ -118,11 +118,9 @@ class Range(Parameter):
 
     def has_natural_end(self, side: str, name: str) -> bool:
         """Whether a parameter of that name could not go on beyond this side."""
-        if self.natural in (side, "both"):
-            return True
-        if side == "low":
-            return self.low <= NATURAL_LOW.get(name, -math.inf)
-        return self.high >= NATURAL_HIGH.get(name, math.inf)
+        low, high = NATURAL_LOW.get(name, -math.inf), NATURAL_HIGH.get(name, math.inf)
+        known = self.low <= low if side == "low" else self.high >= high
+        return known or self.natural in (side, "both")
 
     def __str__(self) -> str:
         kind = "loguniform" if self.log else "uniform"
@@ -286,9 +284,8 @@ def choice(options: Sequence[Any]) -> Choice:
 def check_space(space: Any) -> dict[str, Parameter]:
     """The space, by name, in the order of the names: that in which a trial's numbers are drawn."""
     if not isinstance(space, Mapping):
-        raise TypeError(
-            f"space: expected a dict of names and parameters, got {_validate.describe(space)}"
-        )
+        got = _validate.describe(space)
+        raise TypeError(f"space: expected a dict of names and parameters, got {got}")
     if not space:
         raise ValueError("space: expected at least one parameter, got none")
     for name, parameter in space.items():

@@ -38,11 +38,10 @@ def diverged(curves: Curves) -> Iterator[Finding]:
     evidence = _lost(curves)
     if evidence is None:
         return
-    yield Finding(
-        "diverged",
-        evidence,
-        "lower the learning rate 3 to 10 times; look at the scale of inputs and initial weights",
+    action = (
+        "lower the learning rate 3 to 10 times; look at the scale of inputs and initial weights"
     )
+    yield Finding("diverged", evidence, action)
     if _began_well(curves):
         yield _too_high(
             curves,

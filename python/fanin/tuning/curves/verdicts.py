@@ -8,14 +8,8 @@ from __future__ import annotations
 
 from fanin._typing import Floats
 from fanin.diagnostics.findings import Finding, Verdict
+from fanin.tuning.curves import rate_findings as rates
 from fanin.tuning.curves.curves import Curves, Gap, HistoryLike, percent, points
-from fanin.tuning.curves.rate_findings import (
-    diverged,
-    plateau_first,
-    rate_too_high,
-    rate_too_low,
-    stuck,
-)
 
 __all__ = ["Finding", "Verdict", "loss_curve"]
 
@@ -70,14 +64,15 @@ def loss_curve(history: HistoryLike, *, n_val: int | None = None) -> Verdict:
       -> lower the learning rate 3 to 10 times; look at the scale of inputs and initial weights
     """
     curves = Curves(history, n_val)
-    if found := tuple(diverged(curves)):
+    if found := tuple(rates.diverged(curves)):
         return Verdict(found)
     if len(curves.loss) < MIN_EPOCHS:
         evidence = f"{len(curves.loss)} epochs are too few for a trend"
         return Verdict((Finding("inconclusive", evidence, f"train for {MIN_EPOCHS} or more"),))
-    if finding := stuck(curves):
+    if finding := rates.stuck(curves):
         return Verdict((finding,))
-    checks = (_overfitting, _needs_more_training, rate_too_high, rate_too_low, plateau_first)
+    of_rates = rates.rate_too_high, rates.rate_too_low, rates.plateau_first
+    checks = (_overfitting, _needs_more_training, *of_rates)
     findings = [finding for check in checks if (finding := check(curves))]
     if not curves.validated:
         evidence = "without validation data nothing is known about over- and underfitting"

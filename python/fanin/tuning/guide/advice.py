@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from fanin.tuning.guide.facts import Facts
 from fanin.tuning.search.edges import Edge
 from fanin.tuning.space import Parameter, Range, choice, loguniform
 
@@ -26,7 +27,7 @@ class Advice:
     epochs: float = 1.0  # how many times as long it trains
     reasons: list[str] = field(default_factory=list)  # sentences for the reader
 
-    def space(self, settings: Mapping[str, Any]) -> dict[str, Parameter]:
+    def space(self, settings: Facts) -> dict[str, Parameter]:
         """All that the candidates differ in; trials beyond them are drawn from it."""
         space: dict[str, Parameter] = {}
         for name in ("hidden", "keep", "reg"):
@@ -36,7 +37,7 @@ class Advice:
             space[name] = choice(sorted(options, key=_size))
         return space | {"lr": self.rates}
 
-    def starts(self, settings: Mapping[str, Any]) -> list[dict[str, Any]]:
+    def starts(self, settings: Facts) -> list[dict[str, Any]]:
         """The candidates with all their settings."""
         names = self.space(settings)
         return [{name: c.get(name, settings[name]) for name in names} for c in self.candidates]
@@ -46,10 +47,7 @@ SizeCheck = Callable[[list[int]], bool]  # whether hidden layers suit the amount
 
 
 def advise(
-    names: Sequence[str],
-    settings: Mapping[str, Any],
-    edges: Sequence[Edge],
-    small_enough: SizeCheck,
+    names: Sequence[str], settings: Facts, edges: Sequence[Edge], small_enough: SizeCheck
 ) -> Advice:
     """The next round's search round the best settings so far."""
     lr = float(settings["lr"])
@@ -86,7 +84,7 @@ def advise(
     return advice
 
 
-def _regularise(advice: Advice, settings: Mapping[str, Any], wider: list[int]) -> None:
+def _regularise(advice: Advice, settings: Facts, wider: list[int]) -> None:
     keep = _keep(settings)
     mild, strong = _less(keep, 0.2), _less(keep, 0.35)
     more = {"hidden": wider} if wider else {}
@@ -107,9 +105,7 @@ def _regularise(advice: Advice, settings: Mapping[str, Any], wider: list[int]) -
     )
 
 
-def _enlarge(
-    advice: Advice, settings: Mapping[str, Any], wider: list[int], widest: list[int]
-) -> None:
+def _enlarge(advice: Advice, settings: Facts, wider: list[int], widest: list[int]) -> None:
     keep, more = _keep(settings), {"hidden": wider} if wider else {}
     if wider:
         advice.candidates += [more, more | {"lr": float(settings["lr"]) / 2}]
@@ -123,7 +119,7 @@ def _enlarge(
     advice.reasons.append(f"It underfits: {what}less regularisation.")
 
 
-def _look_round(advice: Advice, settings: Mapping[str, Any], wider: list[int]) -> None:
+def _look_round(advice: Advice, settings: Facts, wider: list[int]) -> None:
     keep, lr = _keep(settings), float(settings["lr"])
     if wider:
         advice.candidates += [
@@ -160,7 +156,7 @@ def _wider(hidden: Sequence[int], small_enough: SizeCheck) -> list[int]:
     return wider if wider[0] <= WIDEST and small_enough(wider) else []
 
 
-def _keep(settings: Mapping[str, Any]) -> float:
+def _keep(settings: Facts) -> float:
     """A single probability where layers have their own."""
     keep = settings["keep"]
     return float(min(keep)) if isinstance(keep, Sequence) else float(keep)

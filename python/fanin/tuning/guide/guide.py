@@ -143,7 +143,11 @@ def guide(
     settings = default_settings(problem) | given
     settings["batch_size"] = min(int(settings["batch_size"]), len(problem.X))
     start = network if isinstance(network, MLP) else build_network(settings, problem, seed)
-    _check_width(start, problem)
+    if (start.dims[0], start.dims[-1]) != (problem.width, problem.n_classes):
+        raise ValueError(
+            f"network: expected {problem.width} inputs and {problem.n_classes} outputs for these "
+            f"data, got {start.dims[0]} and {start.dims[-1]}"
+        )
     if "lr" in given:
         tried = sorted({*tried, float(given["lr"])}, reverse=True)
     kept = State(state, _key(problem, settings, tried, start, seed), resume)
@@ -215,15 +219,6 @@ def _settings_from(start_from: Any) -> dict[str, Any]:
     if path.endswith((".html", ".json")):
         return dict(Report.load(path).settings)
     return settings_of(MLP.load(path))
-
-
-def _check_width(net: MLP, problem: Problem) -> None:
-    width, n_classes = problem.width, problem.n_classes
-    if (net.dims[0], net.dims[-1]) != (width, n_classes):
-        raise ValueError(
-            f"network: expected {width} inputs and {n_classes} outputs for these data, "
-            f"got {net.dims[0]} and {net.dims[-1]}"
-        )
 
 
 def _key(

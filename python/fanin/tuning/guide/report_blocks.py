@@ -205,13 +205,9 @@ def result_of(facts: Facts) -> SearchResult:
         Trial(t["number"], t["params"], t["status"], float(t["score"]), t["epoch"])
         for t in facts["trials"]
     ]
-    return SearchResult(
-        space_from_dict(facts["space"]),
-        trials,
-        facts["monitor"],
-        strategy=facts["strategy"],
-        n_val=facts.get("n_val"),
-    )
+    space, strategy = space_from_dict(facts["space"]), facts["strategy"]
+    n_val = facts.get("n_val")
+    return SearchResult(space, trials, facts["monitor"], strategy=strategy, n_val=n_val)
 
 
 def _draw_trials(result: SearchResult) -> Any:

@@ -12,7 +12,6 @@ from fanin.network.options import NETWORK_OPTIONS
 from fanin.tuning.guide.problem import Problem
 from fanin.tuning.search.objective import OPTIONS
 
-HIDDEN = [256]
 # All that a search may vary, but what has a place of its own or belongs to the data.
 KNOWN = [name for name in OPTIONS if name not in ("depth", "preprocess", "sampling", "seed")]
 
@@ -20,7 +19,7 @@ KNOWN = [name for name in OPTIONS if name not in ("depth", "preprocess", "sampli
 def default_settings(problem: Problem) -> dict[str, Any]:
     """Where a guide begins that knows nothing."""
     return {
-        "hidden": list(HIDDEN),
+        "hidden": [256],
         "activation": "relu",
         "init": "kaiming",
         "loss": "softmax",

@@ -19,18 +19,7 @@ from fanin.diagnostics.findings import Finding
 from fanin.training import DivergenceWarning
 from fanin.tuning.curves import loss_curve
 from fanin.tuning.guide.advice import advise, rounded
-from fanin.tuning.guide.budget import (
-    AGAIN,
-    AGAIN_SHARE,
-    COARSE,
-    COARSE_SHARE,
-    REFINE,
-    REFINE_SHARE,
-    UNLIMITED,
-    Deadline,
-    SearchSize,
-    stretched,
-)
+from fanin.tuning.guide.budget import SEARCHES, Deadline, SearchSize, stretched
 from fanin.tuning.guide.facts import Facts, findings
 from fanin.tuning.guide.report import Step
 from fanin.tuning.guide.run import LAST, SLACK, GuideRun
@@ -166,11 +155,8 @@ def _beyond(probe: RateProbe) -> list[float]:
 def _no_rate(run: GuideRun, probe: RateProbe) -> Finding:
     sample = run.facts(2)
     if sample["reached"] and {t.verdict for t in probe.trials} <= {"flat", "rising", "diverged"}:
-        return Finding(
-            "unrelated-labels",
-            f"{sample['rows']} rows can be learnt by heart, but over all rows {probe.reason}",
-            SHUFFLED,
-        )
+        learnt = f"{sample['rows']} rows can be learnt by heart"
+        return Finding("unrelated-labels", f"{learnt}, but over all rows {probe.reason}", SHUFFLED)
     return Finding("no-learning-rate", probe.reason, "go back to steps 1 and 2")
 
 
@@ -195,17 +181,19 @@ def coarse_search(run: GuideRun) -> Facts:
 
 def _coarse_size(run: GuideRun) -> list[int]:
     """Trials, epochs and rows."""
-    problem, budget = run.problem, run.budget
-    n = len(problem.X)
-    work = float(count_parameters(run.settings, problem)) * n
-    sizes = stretched(COARSE, problem.steps)
-    seconds = COARSE_SHARE * budget.left
-    if math.isinf(seconds):  # as it stands in the lecture
-        return [*stretched([UNLIMITED["coarse"]], problem.steps)[0], n]
+    problem, budget, n = run.problem, run.budget, len(run.problem.X)
+    share, unlimited, wanted = SEARCHES["coarse"]
+    seconds = share * budget.left
+    if math.isinf(seconds):
+        return [*stretched([unlimited], problem.steps)[0], n]
+    sizes, work = (
+        stretched(wanted, problem.steps),
+        float(count_parameters(run.settings, problem)) * n,
+    )
     if (size := budget.choose(sizes, seconds, work)) is not None:
         return [*size, n]
-    share = seconds / budget.cost(sizes[-1], work)
-    return [*sizes[-1], max(int(share * n), min(LEAST_ROWS, n))]
+    part = seconds / budget.cost(sizes[-1], work)
+    return [*sizes[-1], max(int(part * n), min(LEAST_ROWS, n))]
 
 
 def _at_chance(run: GuideRun, result: SearchResult) -> Iterator[Finding]:
@@ -265,14 +253,13 @@ def _round_size(run: GuideRun, round: int, before: Facts) -> list[int] | None:
     hidden = before["next_space"].get("hidden", {}).get("options", [settings["hidden"]])
     largest = max(float(count_parameters({"hidden": widths}, problem)) for widths in hidden)
     work = largest * len(problem.X)
-    sizes, share = (REFINE, REFINE_SHARE) if round == 1 else (AGAIN, AGAIN_SHARE)
+    share, (trials, epochs), wanted = SEARCHES["refine" if round == 1 else "again"]
     seconds = min(share * budget.left, budget.left - run.refit_seconds())
     if math.isinf(seconds):
-        trials, epochs = UNLIMITED["refine" if round == 1 else "again"]
         longer = epochs * before.get("epochs_factor", 1.0)
         rounded_up = max(5 * math.ceil(longer / 5), 1)  # a number that a person would choose
         return list(stretched([(trials, rounded_up)], problem.steps)[0])
-    size = budget.choose(stretched(sizes, problem.steps), seconds, work)
+    size = budget.choose(stretched(wanted, problem.steps), seconds, work)
     return None if size is None else list(size)
 
 
@@ -343,12 +330,9 @@ def _search(
 def judge_curves(run: GuideRun, round: int) -> Facts:
     """Step 6: the verdict on the best run's curves."""
     found = run.facts(5, round)
-    verdict = loss_curve(History.from_dict(found["history"]), n_val=len(run.problem.y_val))
-    return {
-        "findings": verdict.findings,
-        "settings": found["settings"],
-        "history": found["history"],
-    }
+    settings, history = found["settings"], found["history"]
+    verdict = loss_curve(History.from_dict(history), n_val=len(run.problem.y_val))
+    return {"findings": verdict.findings, "settings": settings, "history": history}
 
 
 def decide(run: GuideRun, round: int) -> Facts:

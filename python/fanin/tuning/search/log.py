@@ -89,14 +89,12 @@ class TrialLog:
             raise ValueError(f"log: {self.path} was written by another search: {differences}")
         found: dict[Key, dict[str, Any]] = {}
         for number, line in enumerate(lines[1:], 2):
-            parsed = self._parsed(number, line)
+            parsed, where = self._parsed(number, line), f"log: {self.path}, line {number}"
             try:
                 from_line(parsed)
                 key = int(parsed.get("rung", 0)), int(parsed["trial"])
             except (KeyError, TypeError, ValueError, AttributeError) as error:
-                raise ValueError(
-                    f"log: {self.path}, line {number}: expected a trial ({error!r})"
-                ) from None
+                raise ValueError(f"{where}: expected a trial ({error!r})") from None
             found.setdefault(key, parsed)
             self._lines.append((key, line + b"\n"))
         return found

@@ -137,10 +137,12 @@ def search(
     if unknown := sorted(name for stage in given for name in set(stage) - known):
         raise ValueError(f"stages: expected arguments of search, got {unknown[0]!r}")
     result = _search_stage(**arguments)
+    stem, suffix = os.path.splitext(os.fspath(log or ""))  # noqa: PTH122  a path as given
     for number, stage in enumerate(given, 2):
         if result.interrupted or result.best is None:
             break
-        own = {"space": result.refine(), "log": _stage_log(log, number), "start_from": ()}
+        own_log = None if log is None else f"{stem}-{number}{suffix}"
+        own = {"space": result.refine(), "log": own_log, "start_from": ()}
         earlier = [*result.earlier, result]
         result = _search_stage(**{**arguments, **own, **stage})
         result.earlier = earlier
@@ -150,10 +152,3 @@ def search(
 def _search_stage(log: PathLike | None, resume: bool, **arguments: Any) -> SearchResult:
     how = {name: arguments.pop(name) for name in RUNNING}
     return SearchRunner(SearchConfig(**arguments), **how).run(log, resume)
-
-
-def _stage_log(log: PathLike | None, number: int) -> str | None:
-    if log is None:
-        return None
-    stem, suffix = os.path.splitext(os.fspath(log))  # noqa: PTH122  a path as given
-    return f"{stem}-{number}{suffix}"
