@@ -52,6 +52,12 @@ def atomic_write(path: PathLike) -> Iterator[BinaryIO]:
     _sync_folder(target.parent)
 
 
+def write_text(path: PathLike, text: str) -> None:
+    """Writes text as UTF-8, whole or not at all."""
+    with atomic_write(path) as file:
+        file.write(text.encode())
+
+
 def _sync_folder(folder: Path) -> None:
     if os.name == "nt":
         return  # Windows opens no folders; its rename is journalled

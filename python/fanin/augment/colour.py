@@ -90,9 +90,13 @@ class ColorJitter(Transform):
         hue = span("hue", self.hue, -0.5, 0.5)
         self._set(hue=0.0 if hue == (0.0, 0.0) else hue, p=probability(self.p))
 
-    def _numbers(self) -> list[float]:
-        factors = [_factor("factor", v) for v in (self.brightness, self.contrast, self.saturation)]
-        return [*factors[0], *factors[1], *factors[2], *span("hue", self.hue, -0.5, 0.5)]
+    def _fields(self) -> dict[str, Any]:
+        return {
+            "brightness": _factor("brightness", self.brightness),
+            "contrast": _factor("contrast", self.contrast),
+            "saturation": _factor("saturation", self.saturation),
+            "hue": span("hue", self.hue, -0.5, 0.5),
+        }
 
 
 @dataclass(frozen=True, repr=False)
@@ -162,8 +166,8 @@ class GaussianNoise(Transform):
             p=probability(self.p),
         )
 
-    def _numbers(self) -> list[float]:
-        return [self.mean, self.sigma, float(self.clip)]
+    def _fields(self) -> dict[str, Any]:
+        return {"mean": self.mean, "sigma": self.sigma, "clip": self.clip}
 
 
 @dataclass(frozen=True, repr=False)
@@ -202,5 +206,5 @@ class Normalize(Transform):
         if min(four(self.std)) <= 0:
             raise ValueError(f"std: expected numbers above 0, got {self.std!r}")
 
-    def _numbers(self) -> list[float]:
-        return [*four(self.mean), *four(self.std)]
+    def _fields(self) -> dict[str, Any]:
+        return {"mean": four(self.mean), "std": four(self.std)}

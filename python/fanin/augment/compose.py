@@ -13,7 +13,7 @@ import numpy.typing as npt
 from fanin import _core
 from fanin._typing import Array
 from fanin._validate import describe, one_of, plain_array, sequence, threads, whole
-from fanin.augment import draws, mixing
+from fanin.augment import mixing
 from fanin.augment.batch import Images, image_batch, mask_batch, sample_numbers
 from fanin.augment.catalogue import check_order, transform_from_dict
 from fanin.augment.transform import Operation, Transform
@@ -199,15 +199,19 @@ class Compose:
         heights, widths = _sizes(images)
         samples = sample_numbers(indices, len(heights))
         at = whole("epoch", epoch, 0, 2**40 - 1)
-        applied, values = self.engine.draw(samples, at, heights, widths)
-        drawn = []
-        places = [i for i, op in enumerate(self._program) if op[0] not in ("gate", "choose")]
-        for place, leaf in zip(places, self.leaves, strict=True):
-            named = draws.named(leaf._kind, applied[:, place], values[:, place])
-            drawn.append({"transform": type(leaf).__name__, **leaf._drawn(named)})
+        of_operations = self.engine.draw(samples, at, heights, widths)
+        of_leaves = [
+            values
+            for (kind, _, _), values in zip(self._program, of_operations, strict=True)
+            if kind not in ("gate", "choose")
+        ]
+        drawn = [
+            {"transform": type(leaf).__name__, **leaf._drawn(values)}
+            for leaf, values in zip(self.leaves, of_leaves, strict=True)
+        ]
         if self.mix:
             height, width = self._one_size(heights, widths)
-            mixed = draws.mixed(self.mix, self.seed, samples, at, height, width)
+            mixed = self.mix.draw(self.seed, samples, at, height, width)
             drawn.append({"transform": type(self.mix).__name__, **mixed})
         return drawn
 

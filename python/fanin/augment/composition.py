@@ -69,7 +69,7 @@ class RandomApply(_Group):
 
     def _program(self) -> list[Operation]:
         inner = [operation for t in self.transforms for operation in t._program()]
-        return [("gate", self.p, [float(len(inner))]), *inner]
+        return [("gate", self.p, {"count": len(inner)}), *inner]
 
 
 @dataclass(frozen=True, repr=False)
@@ -96,6 +96,5 @@ class OneOf(_Group):
 
     def _program(self) -> list[Operation]:
         groups = [t._program() for t in self.transforms]
-        counts = [float(len(g)) for g in groups]
         inner = [operation for group in groups for operation in group]
-        return [("choose", 1.0, [float(len(groups)), *counts]), *inner]
+        return [("choose", 1.0, {"counts": [len(g) for g in groups]}), *inner]

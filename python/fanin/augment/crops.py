@@ -24,6 +24,7 @@ from fanin.augment.transform import (
     flag,
     four,
     positive_pair,
+    size_fields,
     size_pair,
 )
 
@@ -89,11 +90,18 @@ class RandomCrop(Transform):
             fill=channels("fill", self.fill),
         )
 
-    def _numbers(self) -> list[float]:
+    def _fields(self) -> dict[str, Any]:
         padding = [self.padding] if isinstance(self.padding, int) else list(self.padding)
-        border = (padding * 4)[:4]  # (a, b) stands for (a, b, a, b)
-        mode = PADDING_MODES.index(self.padding_mode)
-        return [*size_pair("size", self.size), *border, mode, *four(self.fill)]
+        left, top, right, bottom = (padding * 4)[:4]  # (a, b) stands for (a, b, a, b)
+        return {
+            **size_fields(self.size),
+            "left": left,
+            "top": top,
+            "right": right,
+            "bottom": bottom,
+            "border": self.padding_mode,
+            "fill": four(self.fill),
+        }
 
 
 @dataclass(frozen=True, repr=False)
@@ -123,8 +131,8 @@ class CenterCrop(Transform):
     def __post_init__(self) -> None:
         self._set(size=size_pair("size", self.size))
 
-    def _numbers(self) -> list[float]:
-        return [float(v) for v in size_pair("size", self.size)]
+    def _fields(self) -> dict[str, Any]:
+        return size_fields(self.size)
 
 
 @dataclass(frozen=True, repr=False)
@@ -161,9 +169,9 @@ class Resize(Transform):
         size = size_pair("size", self.size)
         self._set(size=size[0] if single else size, antialias=flag("antialias", self.antialias))
 
-    def _numbers(self) -> list[float]:
-        size = (self.size, 0) if isinstance(self.size, int) else tuple(self.size)
-        return [*size, float(self.antialias)]
+    def _fields(self) -> dict[str, Any]:
+        height, width = (self.size, 0) if isinstance(self.size, int) else self.size
+        return {"height": height, "width": width, "antialias": self.antialias}
 
 
 @dataclass(frozen=True, repr=False)
@@ -210,9 +218,13 @@ class RandomResizedCrop(Transform):
             antialias=flag("antialias", self.antialias),
         )
 
-    def _numbers(self) -> list[float]:
-        size = size_pair("size", self.size)
-        return [*size, *self.scale, *self.ratio, float(self.antialias)]
+    def _fields(self) -> dict[str, Any]:
+        return {
+            **size_fields(self.size),
+            "scale": self.scale,
+            "ratio": self.ratio,
+            "antialias": self.antialias,
+        }
 
 
 @dataclass(frozen=True, repr=False)
@@ -245,8 +257,8 @@ class FiveCrop(Transform):
     def __post_init__(self) -> None:
         self._set(size=size_pair("size", self.size))
 
-    def _numbers(self) -> list[float]:
-        return [*size_pair("size", self.size), 0.0]
+    def _fields(self) -> dict[str, Any]:
+        return {**size_fields(self.size), "mirrored": "none"}
 
 
 @dataclass(frozen=True, repr=False)
@@ -276,5 +288,5 @@ class TenCrop(Transform):
         size = size_pair("size", self.size)
         self._set(size=size, vertical_flip=flag("vertical_flip", self.vertical_flip))
 
-    def _numbers(self) -> list[float]:
-        return [*size_pair("size", self.size), 2.0 if self.vertical_flip else 1.0]
+    def _fields(self) -> dict[str, Any]:
+        return {**size_fields(self.size), "mirrored": "rows" if self.vertical_flip else "columns"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from fanin._validate import one_of
 from fanin.augment.transform import (
@@ -14,6 +15,7 @@ from fanin.augment.transform import (
     four,
     positive_pair,
     probability,
+    size_fields,
     size_pair,
 )
 
@@ -69,9 +71,18 @@ class RandomErasing(Transform):
             else channels("value", value),
         )
 
-    def _numbers(self) -> list[float]:
+    def _fields(self) -> dict[str, Any]:
         random = self.value == "random"
-        return [*self.scale, *self.ratio, float(random), *four(0.0 if random else self.value)]
+        return {
+            "scale": self.scale,
+            "ratio": self.ratio,
+            "random": random,
+            "value": four(0.0 if random else self.value),
+        }
+
+    def _drawn(self, values: dict[str, Any]) -> dict[str, Any]:
+        fitted = values["height"] > 0
+        return {**values, "applied": values["applied"] & fitted}
 
 
 @dataclass(frozen=True, repr=False)
@@ -121,6 +132,6 @@ class Cutout(Transform):
             p=probability(self.p),
         )
 
-    def _numbers(self) -> list[float]:
-        inside = self.border == "inside"
-        return [*size_pair("size", self.size), float(inside), *four(self.value)]
+    def _fields(self) -> dict[str, Any]:
+        inside, value = self.border == "inside", four(self.value)
+        return {**size_fields(self.size), "inside": inside, "value": value}

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
-from fanin.augment.transform import Transform, flag, probability
+from fanin.augment.transform import Operation, Transform, flag, probability
 
 __all__ = ["HorizontalFlip", "VerticalFlip"]
 
@@ -22,11 +23,11 @@ class _Flip(Transform):
                 f"epoch; got {self.p}"
             )
 
-    def _numbers(self) -> list[float]:
-        return [float(self.alternating)]
+    def _fields(self) -> dict[str, Any]:
+        return {"alternating": self.alternating}
 
-    def _program(self) -> list[tuple[str, float, list[float]]]:
-        return [(self._kind, 1.0 if self.alternating else self.p, self._numbers())]
+    def _program(self) -> list[Operation]:
+        return [(self._kind, 1.0 if self.alternating else self.p, self._fields())]
 
 
 class HorizontalFlip(_Flip):

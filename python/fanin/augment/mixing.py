@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fanin import _core
 from fanin._typing import Array
 from fanin._validate import describe, one_of, plain_array, real, whole
 from fanin.augment.transform import Transform, probability
@@ -46,6 +47,18 @@ class Mix(Transform):
     def per_sample(self) -> bool:
         """Whether each sample draws its own lambda."""
         return self.mode == "sample"
+
+    def draw(
+        self, seed: int, samples: Array, epoch: int, height: int, width: int
+    ) -> dict[str, Array]:
+        """Lambdas, partners within the batch, and what of cutmix's rectangle is left."""
+        options = (self.kind, self.alpha, self.p, self.per_sample, seed)
+        lambdas, boxes = _core.draw_mix(*options, samples, epoch, height, width)
+        partner = np.roll(np.arange(len(samples)), 1)
+        drawn = {"applied": lambdas < 1, "lambda": lambdas, "partner": partner}
+        if self.kind == "cutmix":
+            drawn |= dict(zip(("top", "left", "bottom", "right"), boxes.T.copy(), strict=True))
+        return drawn
 
     def checked_labels(self, y: Array, n: int) -> Array:
         """Labels that can be mixed: (n,) whole numbers, or soft ones (n, C), float32."""

@@ -10,7 +10,7 @@ import numpy as np
 
 from fanin._validate import pair, real, sequence, whole
 
-Operation = tuple[str, float, list[float]]  # kind, p, numbers: an entry of the core's program
+Operation = tuple[str, float, dict[str, Any]]  # kind, p, fields: an entry of the core's program
 Size = int | Sequence[int]
 Range = float | Sequence[float]
 Fill = float | Sequence[float]
@@ -54,12 +54,12 @@ class Transform:
         for name, value in options.items():
             object.__setattr__(self, name, value)
 
-    def _numbers(self) -> list[float]:
-        """The operation's numbers, as the core takes them."""
-        return []
+    def _fields(self) -> dict[str, Any]:
+        """The operation's fields, as the core names them."""
+        return {}
 
     def _program(self) -> list[Operation]:
-        return [(self._kind, float(getattr(self, "p", 1.0)), self._numbers())]
+        return [(self._kind, float(getattr(self, "p", 1.0)), self._fields())]
 
     def _leaves(self) -> Iterator[Transform]:
         """The transform, or those within it."""
@@ -115,6 +115,12 @@ def size_pair(name: str, value: Any) -> tuple[int, int]:
         return (whole(name, value, 1, LARGEST),) * 2
     height, width = pair(name, value, expected)
     return whole(name, height, 1, LARGEST), whole(name, width, 1, LARGEST)
+
+
+def size_fields(size: Size) -> dict[str, int]:
+    """A size as the core takes it."""
+    height, width = size_pair("size", size)
+    return {"height": height, "width": width}
 
 
 def number_pair(name: str, value: Any) -> tuple[float, float]:

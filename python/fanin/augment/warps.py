@@ -108,15 +108,19 @@ class RandomAffine(Transform):
             p=probability(self.p),
         )
 
-    def _numbers(self) -> list[float]:
-        return [
-            *span("degrees", self.degrees, -np.inf),
-            *(self.translate or (0.0, 0.0)),
-            *(self.scale or (1.0, 1.0)),
-            *(self.stretch or (1.0, 1.0)),
-            *(_shear(self.shear or 0.0)),
-            *four(self.fill),
-        ]
+    def _fields(self) -> dict[str, Any]:
+        translate_x, translate_y = self.translate or (0.0, 0.0)
+        shear = _shear(self.shear or 0.0)
+        return {
+            "degrees": span("degrees", self.degrees, -np.inf),
+            "translate_x": translate_x,
+            "translate_y": translate_y,
+            "scale": self.scale or (1.0, 1.0),
+            "stretch": self.stretch or (1.0, 1.0),
+            "shear_x": shear[:2],
+            "shear_y": shear[2:],
+            "fill": four(self.fill),
+        }
 
 
 @dataclass(frozen=True, repr=False)
@@ -157,9 +161,9 @@ class RandomRotation(Transform):
             p=probability(self.p),
         )
 
-    def _numbers(self) -> list[float]:
+    def _fields(self) -> dict[str, Any]:
         low, high = span("degrees", self.degrees, -np.inf)
-        return RandomAffine((-high, -low), fill=self.fill)._numbers()
+        return RandomAffine((-high, -low), fill=self.fill)._fields()
 
     def _drawn(self, values: dict[str, Any]) -> dict[str, Any]:
         return {"applied": values["applied"], "degrees": -values["degrees"]}
@@ -210,5 +214,6 @@ class LensDistortion(Transform):
             p=probability(self.p),
         )
 
-    def _numbers(self) -> list[float]:
-        return [*span("k1", self.k1, -1), *span("k2", self.k2, -1), *four(self.fill)]
+    def _fields(self) -> dict[str, Any]:
+        k1, k2 = span("k1", self.k1, -1), span("k2", self.k2, -1)
+        return {"k1": k1, "k2": k2, "fill": four(self.fill)}

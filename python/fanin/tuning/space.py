@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 
 from fanin import _validate
+from fanin._files import json_number
 from fanin._typing import Floats
 from fanin.random import package_generator
 
@@ -322,7 +323,7 @@ def plain(value: Any) -> Any:
     if value is None or isinstance(value, (bool, int, str)):
         return value
     if isinstance(value, float):
-        return value if math.isfinite(value) else repr(value)
+        return json_number(value)
     if isinstance(value, (list, tuple)):
         return [plain(v) for v in value]
     if isinstance(value, Mapping):

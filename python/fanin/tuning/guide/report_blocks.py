@@ -11,8 +11,7 @@ import numpy as np
 from fanin import plots
 from fanin.callbacks.history import History
 from fanin.document.blocks import Block, Remark, Table
-from fanin.plots.picture import picture
-from fanin.plots.style import LINES, panels, tidy
+from fanin.plots.style import LINES, panels, picture, tidy
 from fanin.tuning.guide.budget import stretch
 from fanin.tuning.guide.facts import Facts, findings
 from fanin.tuning.guide.settings import text
