@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fanin.tuning.guide.facts import Facts
+from fanin.tuning.guide.settings import text
 from fanin.tuning.search.edges import Edge
 from fanin.tuning.space import Parameter, Range, choice, loguniform
 
@@ -97,7 +98,7 @@ def _regularise(advice: Advice, settings: Facts, wider: list[int]) -> None:
         {"keep": mild, "reg": max(10 * float(settings["reg"]), 1e-4)},
     ]
     advice.epochs = 1.5
-    beside = f", also with {_text(wider)} units beside {_text(settings['hidden'])}"
+    beside = f", also with {text(wider)} units beside {text(settings['hidden'])}"
     beside = f"{beside}, since dropout thins a network out" if wider else ""
     advice.reasons.append(
         f"It overfits: dropout that keeps {mild:g}, {strong:g} or {_less(keep, 0.5):g} of the units"
@@ -115,7 +116,7 @@ def _enlarge(advice: Advice, settings: Facts, wider: list[int], widest: list[int
         advice.candidates.insert(1, {"keep": min(round(keep + 0.2, 2), 1.0), **more})
     if float(settings["reg"]) > 0:
         advice.candidates.append({"reg": 0.0, **more})
-    what = f"{_text(wider)} units beside {_text(settings['hidden'])}, " if wider else ""
+    what = f"{text(wider)} units beside {text(settings['hidden'])}, " if wider else ""
     advice.reasons.append(f"It underfits: {what}less regularisation.")
 
 
@@ -134,7 +135,7 @@ def _look_round(advice: Advice, settings: Facts, wider: list[int]) -> None:
     ]
     if keep < 1:
         advice.candidates.append({"keep": min(round(keep + 0.1, 2), 1.0)})
-    larger = f", and {_text(wider)} units" if wider else ""
+    larger = f", and {text(wider)} units" if wider else ""
     advice.reasons.append(
         "Nothing is wrong with the curves: a look round the best settings, at rates, dropout and "
         f"L2 beside theirs{larger}."
@@ -177,7 +178,3 @@ def _range(low: float, high: float) -> Range:
 
 def _size(value: Any) -> Any:
     return sum(value) if isinstance(value, list) else value
-
-
-def _text(hidden: Sequence[int]) -> str:
-    return "-".join(map(str, hidden))

@@ -148,11 +148,9 @@ class SearchResult:
         if not ranked:
             raise ValueError(f"refine: expected trials that ended well; {self._trouble()}")
         count = max(3, len(ranked) // 10) if k is None else _validate.whole("k", k, 1)
-        edges = {edge.name: edge for edge in self.edges()}
+        top, edges = ranked[:count], {edge.name: edge for edge in self.edges()}
         return {
-            name: _around(
-                name, p, [t.params[name] for t in ranked[:count]], margin, edges.get(name)
-            )
+            name: _around(name, p, [t.params[name] for t in top], margin, edges.get(name))
             for name, p in self.space.items()
         }
 
