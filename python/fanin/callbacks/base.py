@@ -9,7 +9,7 @@ Logs = Mapping[str, float]
 
 
 class Callback:
-    """Base class of callbacks: override the hooks you need.
+    """Base class of callbacks: override the methods you need.
 
     Attributes
     ----------
@@ -29,10 +29,10 @@ class Callback:
 
     @property
     def uses_batches(self) -> bool:
-        """Whether a batch hook is overridden; then fit takes one step at a time."""
+        """Whether a batch method is overridden; then fit runs one step at a time."""
         return any(
-            getattr(getattr(self, hook), "__func__", None) is not getattr(Callback, hook)
-            for hook in ("on_train_batch_begin", "on_train_batch_end")
+            getattr(getattr(self, name), "__func__", None) is not getattr(Callback, name)
+            for name in ("on_train_batch_begin", "on_train_batch_end")
         )
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
@@ -57,29 +57,29 @@ class Callback:
         """Called about twenty times a second with the number of steps done in the run."""
 
     def close(self) -> None:
-        """Called last, however the run ended."""
+        """Called last, also after an error or Ctrl-C."""
 
 
 def _each(name: str) -> Callable[..., None]:
-    def hook(self: CallbackList, *args: Any) -> None:
+    def method(self: CallbackList, *args: Any) -> None:
         for callback in self.callbacks:
             getattr(callback, name)(*args)
 
-    hook.__name__ = name
-    hook.__doc__ = f"Calls every callback's ``{name}``."
-    return hook
+    method.__name__ = name
+    method.__doc__ = f"Calls every callback's ``{name}``."
+    return method
 
 
 class CallbackList:
-    """Calls the hooks of several callbacks in order; as a context manager, closes them.
+    """Calls several callbacks in order; as a context manager, closes them.
 
     Parameters
     ----------
     callbacks : Callback, or iterable of them
     network : MLP
-        What the callbacks get as their ``network``.
+        Set as the callbacks' ``network``.
     params : dict
-        What they get as their ``params``.
+        Set as their ``params``.
     """
 
     def __init__(

@@ -17,7 +17,7 @@ __all__ = ["History"]
 
 
 class History(Callback):
-    """What `MLP.fit` returns: the results of every epoch.
+    """What `MLP.fit` returns: the metrics of every epoch.
 
     Attributes
     ----------
@@ -31,7 +31,7 @@ class History(Callback):
     seconds : float
         How long the run took.
     params : dict
-        As of `Callback`.
+        As in `Callback`.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class History(Callback):
         self.params: Mapping[str, Any] = dict(params or {})
 
     def append(self, epoch: int, logs: Logs) -> None:
-        """Adds an epoch's results."""
+        """Adds an epoch's metrics."""
         for name in logs:
             self.history.setdefault(name, [math.nan] * len(self.epoch))
         for name, values in self.history.items():
@@ -58,7 +58,7 @@ class History(Callback):
         self.append(epoch, logs or {})
 
     def extend(self, later: History) -> None:
-        """Appends a run that went on from this one; its epochs go on counting."""
+        """Appends a run that continued this one; its epochs are renumbered to follow."""
         first = self.epoch[-1] + 1 if self.epoch else 0
         for i, epoch in enumerate(later.epoch):
             logs = {name: values[i] for name, values in later.history.items()}
@@ -82,7 +82,7 @@ class History(Callback):
         return best_epoch, best
 
     def to_dict(self) -> dict[str, Any]:
-        """All of it as JSON values; NaN and infinities as the strings that float() reads."""
+        """As JSON values; NaN and infinities are strings that float() reads."""
         return {
             "history": {
                 name: [json_number(v) for v in values] for name, values in self.history.items()
@@ -97,7 +97,7 @@ class History(Callback):
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        """The inverse of `to_dict`; ValueError where data is no such thing."""
+        """The inverse of `to_dict`; ValueError for anything else."""
         result = cls()
         try:
             result.history = {n: [float(v) for v in vs] for n, vs in data["history"].items()}
@@ -114,7 +114,7 @@ class History(Callback):
         return result
 
     def save(self, path: PathLike) -> None:
-        """Writes `to_dict` as JSON, whole or not at all."""
+        """Writes `to_dict` as JSON, atomically."""
         import json
 
         text = json.dumps(self.to_dict(), indent=1, allow_nan=False)
@@ -123,7 +123,7 @@ class History(Callback):
 
     @classmethod
     def load(cls, path: PathLike) -> Self:
-        """Reads what `save` wrote; ValueError naming the path where it is something else."""
+        """Reads what `save` wrote; a ValueError names the path of any other file."""
         import json
 
         try:
@@ -132,7 +132,7 @@ class History(Callback):
             raise ValueError(f"{os.fspath(path)}: expected a fanin history ({error})") from error
 
     def summary(self) -> str:
-        """A few lines for people: length, losses, best and last results."""
+        """A summary in a few lines: length, losses, best and last metrics."""
         lines = [f"{len(self.epoch)} epochs in {self.seconds:.1f} s"]
         if self.stop_reason:
             lines[0] += f": {self.stop_reason}"

@@ -1,4 +1,4 @@
-"""Which result of an epoch is watched, and which way is better."""
+"""The metric that a callback monitors, and which way is better."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from fanin import _validate
 
 @dataclass(frozen=True)
 class Monitor:
-    """The name of a result of an epoch, and which way is better.
+    """The name of a metric, and which way is better.
 
-    With ``mode="auto"`` larger is better for accuracies, smaller for all else.
+    With ``mode="auto"`` larger is better for accuracies, smaller for everything else.
     """
 
     name: str
@@ -35,7 +35,7 @@ class Monitor:
         return -math.inf if self.larger_is_better else math.inf
 
     def value(self, logs: Mapping[str, float] | None) -> float:
-        """The monitored number; ValueError, with what there is, where the logs lack it."""
+        """The monitored value; a ValueError lists the names if the logs lack it."""
         logs = logs or {}
         if self.name not in logs:
             hint = "; give fit validation_data" if self.name.startswith("val_") else ""

@@ -1,6 +1,6 @@
 """Progress bars: tqdm's, which stay silent in logs."""
 
-# ruff: noqa: ARG002 -- the hooks are described in Callback, and take what it passes
+# ruff: noqa: ARG002 -- the methods are described in Callback, and take what it passes
 from __future__ import annotations
 
 import sys

@@ -1,6 +1,6 @@
 """Callbacks that stop a run early, save the network, log results or call functions."""
 
-# ruff: noqa: ARG002 -- the hooks are described in Callback, and take what it passes
+# ruff: noqa: ARG002 -- the methods are described in Callback, and take what it passes
 from __future__ import annotations
 
 import csv
@@ -18,9 +18,9 @@ from fanin.callbacks.monitor import Monitor
 
 
 class EarlyStopping(Callback):
-    """Stop when a result has not improved for ``patience`` epochs.
+    """Stop when a metric has not improved for ``patience`` epochs.
 
-    Keras's, but that it restores the best parameters unless told otherwise.
+    As Keras's, but restores the best parameters by default.
 
     Parameters
     ----------
@@ -29,13 +29,13 @@ class EarlyStopping(Callback):
     min_delta : float
         A change of this or less is no improvement.
     patience : int
-        How many epochs without improvement end the run.
+        Epochs without improvement after which training stops.
     mode : {"auto", "min", "max"}
-        Which way is better; "auto" goes by the name.
+        Which way is better; "auto" decides by the name.
     restore_best : bool
-        Whether to end with the parameters of the best epoch.
+        Restore the parameters of the best epoch.
     baseline : float, optional
-        Only an epoch that beats this too starts the count of ``patience`` anew.
+        Only an epoch that also beats this resets the count of ``patience``.
 
     Attributes
     ----------
@@ -102,7 +102,7 @@ class ModelCheckpoint(Callback):
     monitor, mode
         As in `EarlyStopping`; unused where save_best_only is False.
     save_best_only : bool
-        Whether to save only where an epoch beats all before it.
+        Save only epochs that beat all earlier ones.
     """
 
     def __init__(
@@ -133,13 +133,13 @@ class ModelCheckpoint(Callback):
 
 
 class LambdaCallback(Callback):
-    """A callback made of functions, under Keras's hook names.
+    """A callback made of functions, under Keras's names.
 
     Parameters
     ----------
     on_train_begin, on_train_end, on_epoch_begin, on_epoch_end : callable, optional
     on_train_batch_begin, on_train_batch_end : callable, optional
-        Called as the hooks of `Callback`. With one of these fit takes one step at a time.
+        As the methods of `Callback`. With one of these, fit runs one step at a time.
 
     Examples
     --------
@@ -158,24 +158,24 @@ class LambdaCallback(Callback):
         on_train_batch_begin: Callable[[int, Any], object] | None = None,
         on_train_batch_end: Callable[[int, Any], object] | None = None,
     ) -> None:
-        hooks = {name: hook for name, hook in locals().items() if name.startswith("on_")}
-        for name, hook in hooks.items():
-            if hook is not None:
-                if not callable(hook):
-                    raise TypeError(f"{name}: expected a function, got {hook!r}")
-                setattr(self, name, hook)
+        functions = {name: f for name, f in locals().items() if name.startswith("on_")}
+        for name, function in functions.items():
+            if function is not None:
+                if not callable(function):
+                    raise TypeError(f"{name}: expected a function, got {function!r}")
+                setattr(self, name, function)
 
 
 class CSVLogger(Callback):
     """Write the results of each epoch as a line of a CSV file.
 
-    The columns are ``epoch`` and the names that the first epoch gave.
+    The columns are ``epoch`` and the first epoch's metrics.
 
     Parameters
     ----------
     path : str or path
     append : bool
-        Whether to go on with an existing file, and its columns.
+        Append to an existing file, keeping its columns.
     """
 
     def __init__(self, path: PathLike, append: bool = False) -> None:

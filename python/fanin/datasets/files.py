@@ -185,7 +185,7 @@ def _is_number(text: str) -> bool:
 
 
 def _label_array(path: Path, name: str, labels: list[str]) -> Array:
-    """Whole numbers where all labels are, so that 10 comes after 9; else text."""
+    """Integers where all labels are, so that 10 comes after 9; else text."""
     try:
         return np.array([int(text) for text in labels], dtype=np.int64)
     except (ValueError, OverflowError):

@@ -83,7 +83,7 @@ def load(
         - a folder with one folder of images for each class (needs Pillow), or with ``train`` and
           ``test`` that hold such folders.
     test_size : float
-        Share of the rows for the test part, where the data have none.
+        Fraction of the rows for the test part, where the data have none.
     seed : int
         Of that split.
     label : str, optional
@@ -174,9 +174,9 @@ def split(X: Array, y: ArrayLike, *, test_size: float = 0.2, seed: int = 0) -> t
     ----------
     X : ndarray of shape (N, ...)
     y : array_like of shape (N,)
-        Whole numbers.
+        Integers.
     test_size : float
-        Share of rows for the second part, in (0, 1); at least one row.
+        Fraction of rows for the second part, in (0, 1); at least one row.
     seed : int
         Of the shuffle.
 

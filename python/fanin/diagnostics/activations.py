@@ -1,4 +1,4 @@
-"""Statistics of the activations and gradients of each layer, and the verdict on all of them."""
+"""Statistics of each layer's activations and gradients, and a verdict on them."""
 
 from __future__ import annotations
 
@@ -31,18 +31,18 @@ _RANGE = {"tanh": (-1.0, 1.0), "sigmoid": (0.0, 1.0)}
 
 @dataclass(frozen=True, eq=False)
 class LayerStatistics:
-    """Statistics of one layer's activations, over all rows and units, and of their gradient.
+    """Statistics of one layer's activations and of their gradient, over all rows and units.
 
     Attributes
     ----------
     mean, std : float
     saturated : float
-        Share of activations beyond 0.99 in magnitude (tanh), or outside 0.01 ... 0.99 (sigmoid);
-        0 for the others, which do not saturate at both ends.
+        Fraction of activations beyond 0.99 in magnitude (tanh), or outside 0.01 ... 0.99 (sigmoid);
+        0 for other activations, which do not saturate at both ends.
     zero : float
-        Share of activations that are exactly 0.
+        Fraction of activations that are exactly 0.
     dead : float
-        Share of units that are 0 for every row.
+        Fraction of units that are 0 for every row.
     counts : ndarray of shape (bins,), int64
         The histogram; all 0 where activations are not finite.
     edges : ndarray of shape (bins + 1,), float64
@@ -51,7 +51,7 @@ class LayerStatistics:
         Width of the layer.
     gradient : float or None
         Standard deviation, over rows and units, of the gradient of each row's loss with respect to
-        the layer's activations; None where no gradients were asked for.
+        the layer's activations; None without gradients.
     weight_gradient : float or None
         Standard deviation of the gradient of the rows' mean loss with respect to the layer's
         weights: what the weights learn from.
@@ -83,7 +83,7 @@ class ActivationReport:
 
     Notes
     -----
-    The first that holds is the verdict. "exploding": an activation or a gradient is not finite.
+    The verdict is the first that holds. "exploding": an activation or a gradient is not finite.
     "dead": over 60 % of a layer's units (more in narrow layers, to allow for chance) are 0 for
     every row. "saturated": over 20 % of a layer's activations are; such units pass little gradient.
     "vanishing": the standard deviation of activations falls by over 20 % a layer, in the geometric
@@ -153,7 +153,7 @@ class DenseNetwork(Protocol):
     def prepare(
         self, X: Array, y: Array | None = None, *, n_threads: int | None = None
     ) -> _core.TrainingData:
-        """The data as the first layer and the loss take them."""
+        """The data in the form that the engine takes."""
 
 
 def activation_report(
@@ -167,8 +167,8 @@ def activation_report(
     """Statistics of the activations and gradients of a network, layer by layer, on data.
 
     The same as ``net.activation_report(X, y)``. As in prediction: no masks; vanilla dropout
-    multiplies by keep; DropConnect uses the mean of its masks. Rows go through in blocks, so that
-    memory is bounded whatever their number.
+    multiplies by keep; DropConnect uses the mean of its masks. Rows are processed in blocks, so
+    that memory is bounded.
 
     Parameters
     ----------
@@ -179,7 +179,7 @@ def activation_report(
     bins : int
         Of each layer's histogram.
     n_threads : int, optional
-        Changes the time, never the numbers.
+        Does not change the result.
 
     Returns
     -------
@@ -189,7 +189,7 @@ def activation_report(
     Raises
     ------
     ValueError, TypeError
-        Naming the argument, what was expected and what came.
+        Naming the argument, what was expected and what was given.
 
     Examples
     --------
@@ -286,7 +286,7 @@ def _backward(
 
 
 class RunningMoments:
-    """Mean and standard deviation of arrays that come one after another, by Chan's formula."""
+    """Running mean and standard deviation of a sequence of arrays, by Chan's formula."""
 
     def __init__(self, threads: int) -> None:
         self.threads = threads

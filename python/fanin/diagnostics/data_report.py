@@ -1,4 +1,4 @@
-"""Faults of data that show before training, each with advice."""
+"""Faults of data, each with advice, before training."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class DataReport:
         Of X.
     findings : tuple of Finding
     cautions : tuple of str
-        The lecture's warnings about such data, whether or not there are faults.
+        The lecture's warnings about such data, also without faults.
     """
 
     shape: tuple[int, ...]
@@ -59,7 +59,7 @@ def data_report(X: Array, y: Array | None = None, *, n_threads: int | None = Non
 
     Values that are not finite; constant, equal and strongly correlated features; features whose
     scales differ by orders of magnitude, or whose mean is far from zero for their spread; outliers;
-    repeated rows; rare classes. Data are read in blocks and not copied whole (unless some values
+    repeated rows; rare classes. Data are read in blocks, without a copy (unless some values
     are not finite); quartiles and correlations are of up to 4096 rows drawn at random, the same in
     each call.
 
@@ -69,9 +69,9 @@ def data_report(X: Array, y: Array | None = None, *, n_threads: int | None = Non
         Three axes or more, or uint8, are taken for images, whose pixels share a scale and are
         correlated by nature.
     y : ndarray of shape (N,), optional
-        Labels: whole numbers, booleans or strings. Floats are values, not classes.
+        Labels: integers, booleans or strings. Floats are values, not classes.
     n_threads : int, optional
-        Changes the time, never the report.
+        Does not change the result.
 
     Returns
     -------
@@ -81,18 +81,18 @@ def data_report(X: Array, y: Array | None = None, *, n_threads: int | None = Non
     Raises
     ------
     ValueError, TypeError
-        Naming the argument, what was expected and what came.
+        Naming the argument, what was expected and what was given.
 
     Notes
     -----
     scale: standard deviations differ by a factor of 100; named are the features a factor of 10 off
     the median one. Or all are far from 1, the median by a factor of 30. bias: the mean is more than
     3 standard deviations from zero; for images, in a tenth of the pixels. outliers: more than 10
-    interquartile ranges outside of the quartiles (a normal deviate never is), and less than a
+    interquartile ranges outside the quartiles (normal data never are), and less than a
     twentieth of the feature's values on a side. correlated: magnitude of at least 0.95. constant:
     up to rounding; for images, those pixels that are not of the background. class-balance: 10 times
     as many rows in the largest class as in the smallest. duplicate-rows: 1 % of the rows, in data
-    of at least three features. Spreads and correlations are looked at from 20 rows on.
+    of at least three features. Spreads and correlations need at least 20 rows.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Statistics of the columns of data, in blocks of rows: what `diagnostics.data_report` goes by."""
+"""Statistics of the columns of data, in blocks of rows, for `diagnostics.data_report`."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class FiniteData:
             yield self._taken(slice(begin, min(begin + self.step, self.n)))
 
     def sample(self) -> Array:
-        """Some rows, in order: all of them where they are few."""
+        """Some rows, in order; all of them if they are few."""
         most = min(max(SAMPLE // len(self.columns), 64), 4096)
         if self.n <= most:
             return self._taken(slice(0, self.n))

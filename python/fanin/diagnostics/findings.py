@@ -1,4 +1,4 @@
-"""What a check finds: a name, its evidence and what to do."""
+"""The result of a check: a name, evidence and advice."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def _none() -> Ints:
 
 @dataclass(frozen=True)
 class Finding:
-    """What a check found in learning curves, data or a network.
+    """A fault found in learning curves, data or a network.
 
     Attributes
     ----------
@@ -31,7 +31,7 @@ class Finding:
     action : str
         What to do about it; ``advice`` is the same.
     columns, rows : ndarray of int64
-        Where in the data it is, if anywhere; columns are numbered within a flattened row.
+        Where in the data it is; columns are numbered within a flattened row.
     """
 
     name: str
@@ -58,7 +58,7 @@ class Finding:
         return cls(data["name"], data["evidence"], data["action"])
 
 
-DataFinding = Finding  # the name that findings on data had first
+DataFinding = Finding  # an alias, kept for code that imports it
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The lecture's experiment on initialisation: fresh weights, and what they do to activations."""
+"""The lecture's experiment on initialisation: statistics of activations under fresh weights."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def activation_statistics(
     """Statistics of the activations of freshly initialised dense layers, layer by layer.
 
     The lecture's experiment (CS231n, weight initialisation): each layer is
-    ``x = activation(x.dot(W))``, without biases. The weights are drawn where the product needs them
+    ``x = activation(x.dot(W))``, without biases. The weights are drawn as the product needs them
     and never stored, so that memory is that of the activations. They are those of the hidden layers
     of ``fanin.MLP(dims, init=init, seed=seed)``, bit for bit.
 
@@ -76,10 +76,10 @@ def activation_statistics(
     bins : int
         Of each layer's histogram.
     gradients : bool
-        Also send a gradient back, standard normal at the last layer's activations. It takes about
-        the same time again (weights are drawn a second time) and keeps all activations.
+        Also backpropagate a gradient, standard normal at the last layer's activations. This doubles
+        the time (weights are drawn a second time) and keeps all activations.
     n_threads : int, optional
-        Changes the time, never the numbers.
+        Does not change the result.
 
     Returns
     -------
@@ -89,7 +89,7 @@ def activation_statistics(
     Raises
     ------
     ValueError, TypeError
-        Naming the argument, what was expected and what came.
+        Naming the argument, what was expected and what was given.
 
     Examples
     --------
@@ -196,7 +196,7 @@ class DrawRecorder(Generator):
 
 
 class DrawnWeights:
-    """Weights that are drawn where a product needs them, and never stored."""
+    """Weights that are drawn as a product needs them, and never stored."""
 
     def __init__(self, shape: tuple[int, int], request: Request) -> None:
         self.shape = shape
@@ -241,7 +241,7 @@ class DrawnWeights:
 
 
 class PlainNetwork:
-    """Dense layers without biases; of each the statistics, and what its gradient needs."""
+    """Dense layers without biases: each one's statistics, and what its gradient needs."""
 
     def __init__(self, activation: str, bins: int, threads: int) -> None:
         self.activation, self.bins, self.threads = activation, bins, threads

@@ -17,7 +17,7 @@ from fanin._validate import data_rows, describe, plain_array, threads, whole
 
 
 class Transformer(ABC):
-    """Learns from rows, then transforms rows; with or without scikit-learn, whose API it has."""
+    """A transformer with scikit-learn's API, which does not need scikit-learn."""
 
     n_threads: int | None
     n_features_in_: int
@@ -101,7 +101,7 @@ class Transformer(ABC):
 
     @property
     def n_features_out_(self) -> int:
-        """The width of what `transform` gives."""
+        """The number of columns that `transform` returns."""
         return self.n_features_in_
 
     def frozen(self) -> Self:

@@ -101,7 +101,7 @@ def flip_signs(rows: Floats) -> Floats:
 
 
 def checked_n_components(n_components: Any, most: int) -> float:
-    """The argument, checked: a count, a share of the variance, or all."""
+    """The argument, checked: a count, a fraction of the variance, or all."""
     if n_components is None:
         return most
     if isinstance(n_components, (float, np.floating)):
@@ -215,7 +215,7 @@ class PrincipalDirections(Transformer):
 
     @property
     def n_features_out_(self) -> int:
-        """The width of what `transform` gives."""
+        """The number of columns that `transform` returns."""
         return self.n_components_
 
     def frozen(self) -> Self:

@@ -152,8 +152,8 @@ class PCA(PrincipalDirections):
     Parameters
     ----------
     n_components : int, float or None
-        How many directions to keep; or, within (0, 1), the share of the variance that they exceed;
-        or all.
+        How many directions to keep; or, within (0, 1), the fraction of the variance to exceed; or
+        all.
     ddof : int
         1 as scikit-learn's PCA; the course notes (CS231n) divide by N: 0.
     precision : "auto", "float32" or "float64"
@@ -304,7 +304,7 @@ class Whiten(PrincipalDirections):
 
     @property
     def n_features_out_(self) -> int:
-        """The width of what `transform` gives."""
+        """The number of columns that `transform` returns."""
         return self.n_features_in_ if self.method == "zca" else self.n_components_
 
     def with_threads(self, n_threads: int) -> Self:
