@@ -158,10 +158,10 @@ def read_idx(path: Path) -> Bytes:
             if math.prod(shape) > 2**40:
                 raise EOFError(f"its header promises shape {shape}")
             result = np.empty(shape, dtype=np.uint8)
-            room = memoryview(result.reshape(-1).data)
-            while room and (count := file.readinto(room[:CHUNK])):
-                room = room[count:]
-            if room or file.read(1):
+            rest = memoryview(result.reshape(-1).data)
+            while rest and (count := file.readinto(rest[:CHUNK])):
+                rest = rest[count:]
+            if rest or file.read(1):
                 raise EOFError(f"its header promises {result.size} bytes")
             return result
     except (EOFError, struct.error, zlib.error, gzip.BadGzipFile, MemoryError) as error:

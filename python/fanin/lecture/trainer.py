@@ -192,9 +192,9 @@ class ClassifierRun:
         self.acc_frequency = None if every is None else _validate.whole("acc_frequency", every, 1)
         self.stop_ratio = math.inf if ratio is None else _validate.real("stop_ratio", ratio, 1)
         augment_fn, self.predict_fn = options.augment_fn, options.predict_fn
-        hooks: dict[str, object] = {"augment_fn": augment_fn, "predict_fn": self.predict_fn}
-        for name, function in {"loss_function": loss_function, **hooks}.items():
-            if not callable(function) and (function is not None or name not in hooks):
+        optional: dict[str, object] = {"augment_fn": augment_fn, "predict_fn": self.predict_fn}
+        for name, function in {"loss_function": loss_function, **optional}.items():
+            if not callable(function) and (function is not None or name not in optional):
                 raise TypeError(f"{name}: expected a function, got {describe(function)}")
         _validate.threads(options.n_threads)
         self.seed, self.verbose = seed_of(options.seed), options.verbose
