@@ -37,8 +37,7 @@ class LayerStatistics:
     ----------
     mean, std : float
     saturated : float
-        Share of activations beyond 0.99 in magnitude (tanh), or outside 0.01 ... 0.99 (sigmoid);
-        0 for the others, which do not saturate at both ends.
+        Share of activations beyond ±0.99 (tanh) or outside 0.01 ... 0.99 (sigmoid); else 0.
     zero : float
         Share of activations that are exactly 0.
     dead : float
@@ -49,12 +48,9 @@ class LayerStatistics:
         From -1 to 1 for tanh, 0 to 1 for sigmoid, else from the lowest to the highest.
     units : int
         Width of the layer.
-    gradient : float or None
-        Standard deviation, over rows and units, of the gradient of each row's loss with respect to
-        the layer's activations; None where no gradients were asked for.
-    weight_gradient : float or None
-        Standard deviation of the gradient of the rows' mean loss with respect to the layer's
-        weights: what the weights learn from.
+    gradient, weight_gradient : float or None
+        Standard deviation of the gradient of each row's loss with respect to the activations, and
+        of the rows' mean loss with respect to the weights; None where not asked for.
     """
 
     mean: float
@@ -87,14 +83,13 @@ class ActivationReport:
     "dead": over 60 % of a layer's units (more in narrow layers, to allow for chance) are 0 for
     every row. "saturated": over 20 % of a layer's activations are; such units pass little gradient.
     "vanishing": the standard deviation of activations falls by over 20 % a layer, in the geometric
-    mean, and by a factor of 2.5 in all (10 in up to three layers, which tolerate more); the
-    gradient of the weights falls with it. "exploding": it grows by over 25 % a layer, and by that
-    factor in all. The same two tests are then made of the gradient's length on its way back, where
-    it is known: the activations of a deep sigmoid network look fine while its gradient vanishes.
+    mean, and by a factor of 2.5 in all (10 in up to three layers, which tolerate more).
+    "exploding": it grows by over 25 % a layer, and by that factor in all. The same two tests are
+    then made of the gradient's length on its way back, where it is known: the activations of a deep
+    sigmoid network look fine while its gradient vanishes.
 
     The gradient need not vanish with saturation: in the lecture's second case (tanh, weights of
-    0.05) the large weights more than make up for the small slopes, and the gradient grows by 40 % a
-    layer on its way back.
+    0.05) it grows by 40 % a layer on its way back, as the weights are large.
     """
 
     layers: tuple[LayerStatistics, ...]
@@ -110,23 +105,15 @@ class ActivationReport:
 
     def rows(self) -> list[tuple[str, ...]]:
         """All numbers but the histograms as text: a header, and a row for each layer."""
-        header = ("layer", "mean", "std", "gradient", "weights'", "saturated", "zero", "dead")
-        return [
-            header,
-            *(
-                (
-                    str(number),
-                    f"{layer.mean:.3g}",
-                    f"{layer.std:.3g}",
-                    *(
-                        "-" if gradient is None else f"{gradient:.3g}"
-                        for gradient in (layer.gradient, layer.weight_gradient)
-                    ),
-                    *(f"{share:.1%}" for share in (layer.saturated, layer.zero, layer.dead)),
-                )
-                for number, layer in enumerate(self.layers, 1)
-            ),
+        rows: list[tuple[str, ...]] = [
+            ("layer", "mean", "std", "gradient", "weights'", "saturated", "zero", "dead")
         ]
+        for number, layer in enumerate(self.layers, 1):
+            sizes = (layer.mean, layer.std, layer.gradient, layer.weight_gradient)
+            shares = (layer.saturated, layer.zero, layer.dead)
+            texts = ["-" if size is None else f"{size:.3g}" for size in sizes]
+            rows.append((str(number), *texts, *(f"{share:.1%}" for share in shares)))
+        return rows
 
     def table(self) -> str:
         """The `rows` as lines, and the verdict."""
@@ -144,16 +131,11 @@ class DenseNetwork(Protocol):
     dtype: np.dtype[Any]
 
     @property
-    def params(self) -> Mapping[str, Array]:
-        """The weights W1, W2, ... and biases b1, b2, ..."""
-
-    def config(self) -> Mapping[str, Any]:
-        """The arguments of the constructor, among them ``dropout_mode``."""
-
+    def params(self) -> Mapping[str, Array]: ...
+    def config(self) -> Mapping[str, Any]: ...
     def prepare(
         self, X: Array, y: Array | None = None, *, n_threads: int | None = None
-    ) -> _core.TrainingData:
-        """The data as the first layer and the loss take them."""
+    ) -> _core.TrainingData: ...
 
 
 def activation_report(
@@ -166,9 +148,8 @@ def activation_report(
 ) -> ActivationReport:
     """Statistics of the activations and gradients of a network, layer by layer, on data.
 
-    The same as ``net.activation_report(X, y)``. As in prediction: no masks; vanilla dropout
-    multiplies by keep; DropConnect uses the mean of its masks. Rows go through in blocks, so that
-    memory is bounded whatever their number.
+    As in prediction: no masks; vanilla dropout multiplies by keep; DropConnect uses the mean of its
+    masks. Rows go through in blocks, so that memory is bounded. `MLP` has it as a method.
 
     Parameters
     ----------
@@ -205,39 +186,29 @@ def activation_report(
     """
     data = net.prepare(X, y, n_threads=n_threads)
     bins, n = whole("bins", bins, 1), threads(n_threads)
-    kinds = [*net.activation, "identity"]
-    accumulators = [
-        LayerAccumulator(kind, units, bins, n)
-        for kind, units in zip(kinds, net.dims[1:], strict=True)
-    ]
-    gradients = [RunningMoments(n) for _ in kinds]
-    weight_gradients = [np.zeros_like(net.params[f"W{i}"]) for i in range(1, len(kinds) + 1)]
+    kinds = zip([*net.activation, "identity"], net.dims[1:], strict=True)
+    found = [LayerAccumulator(kind, units, bins, n) for kind, units in kinds]
+    gradients = [RunningMoments(n) for _ in found]
+    weight_gradients = [np.zeros_like(net.params[f"W{i}"]) for i in range(1, len(found) + 1)]
     step = max(64, BLOCK // sum(net.dims))
     blocks = [slice(begin, begin + step) for begin in range(0, len(data), step)]
     with np.errstate(over="ignore", invalid="ignore"):
         for block in blocks:
-            outputs = _forward(net, data, block, n_threads)
-            for accumulator, (a, _) in zip(accumulators, outputs, strict=True):
-                accumulator.add(a)
+            outputs = _forward(net, data, block, n)
+            for layer, (a, _) in zip(found, outputs, strict=True):
+                layer.add(a)
             if y is not None:
-                hard, soft = (None if t is None else t[block] for t in (data.labels, data.soft))
-                for layer, g, dW in _backward(net, outputs, (hard, soft), n_threads):
-                    gradients[layer].add(g)
-                    weight_gradients[layer] += dW
+                for i, g, dW in _backward(net, data, block, outputs, n):
+                    gradients[i].add(g)
+                    weight_gradients[i] += dW
     for block in blocks:  # the edges of the histograms are known now
-        outputs = _forward(net, data, block, n_threads)
-        for accumulator, (a, _) in zip(accumulators, outputs, strict=True):
-            accumulator.count(a)
-    if y is None:
-        found = [accumulator.statistics() for accumulator in accumulators]
-    else:
-        found = [
-            accumulator.statistics(gradient.std, std_of(dW, n) / len(data))
-            for accumulator, gradient, dW in zip(
-                accumulators, gradients, weight_gradients, strict=True
-            )
-        ]
-    return ActivationReport(tuple(found), *verdict_of(found[:-1] or found))
+        for layer, (a, _) in zip(found, _forward(net, data, block, n), strict=True):
+            layer.count(a)
+    statistics = tuple(
+        layer.statistics() if y is None else layer.statistics(g.std, std_of(dW, n) / len(data))
+        for layer, g, dW in zip(found, gradients, weight_gradients, strict=True)
+    )
+    return ActivationReport(statistics, *verdict_of(statistics[:-1] or statistics))
 
 
 def _output_factors(net: DenseNetwork) -> list[Any]:
@@ -247,16 +218,15 @@ def _output_factors(net: DenseNetwork) -> list[Any]:
 
 
 def _forward(
-    net: DenseNetwork, data: _core.TrainingData, block: slice, n_threads: int | None
+    net: DenseNetwork, data: _core.TrainingData, block: slice, threads: int
 ) -> list[tuple[Array, DenseCache]]:
     """The output of each layer for some rows, as in prediction, and the cache of its product."""
-    rows, n = data.X[block], threads(n_threads)
-    x = _core.gather_rows(rows, None, data.mean, data.scale, net.dtype, n)
+    x = _core.gather_rows(data.X[block], None, data.mean, data.scale, net.dtype, threads)
     outputs = []
     kinds = [*net.activation, "identity"]
     for i, (kind, factor) in enumerate(zip(kinds, _output_factors(net), strict=True), 1):
         W, b = net.params[f"W{i}"], net.params[f"b{i}"]
-        x, cache = layers.dense_forward(x, W, b, activation=kind, n_threads=n_threads)
+        x, cache = layers.dense_forward(x, W, b, activation=kind, n_threads=threads or None)
         x *= factor
         outputs.append((x, cache))
     return outputs
@@ -264,22 +234,22 @@ def _forward(
 
 def _backward(
     net: DenseNetwork,
+    data: _core.TrainingData,
+    block: slice,
     outputs: Sequence[tuple[Array, DenseCache]],
-    targets: losses.Targets,
-    n_threads: int | None,
+    threads: int,
 ) -> Iterator[tuple[int, Array, Array]]:
     """For each layer, from the last on: its index, and the gradients of its output and weights.
 
     Those of each row's own loss, and of the weights their sum.
     """
     code, factors = losses.NAMES.index(net.loss_name), _output_factors(net)
-    scores = outputs[-1][0]
-    g: Array | None
-    _, g, _ = _core.loss_rows(code, scores, *targets, None, 1.0, True, threads(n_threads))
+    hard, soft = (None if t is None else t[block] for t in (data.labels, data.soft))
+    g: Array | None = _core.loss_rows(code, outputs[-1][0], hard, soft, None, 1.0, True, threads)[1]
     for layer in reversed(range(len(outputs))):
         assert g is not None
         dx, dW, _ = layers.dense_backward(
-            g * factors[layer], outputs[layer][1], need_dx=layer > 0, n_threads=n_threads
+            g * factors[layer], outputs[layer][1], need_dx=layer > 0, n_threads=threads or None
         )
         yield layer, g, dW
         g = dx
@@ -289,8 +259,7 @@ class RunningMoments:
     """Mean and standard deviation of arrays that come one after another, by Chan's formula."""
 
     def __init__(self, threads: int) -> None:
-        self.threads = threads
-        self.n = 0
+        self.threads, self.n = threads, 0
         self.mean = self.squares = 0.0
 
     def add(self, a: Array, low: float = -math.inf, high: float = math.inf) -> tuple[float, ...]:
@@ -351,18 +320,12 @@ class LayerAccumulator:
     def statistics(
         self, gradient: float | None = None, weight_gradient: float | None = None
     ) -> LayerStatistics:
-        n = self.moments.n
+        n, units = self.moments.n, len(self.alive)
+        mean, std, counts, edges = self.moments.mean, self.moments.std, self.counts, self.edges
+        saturated = self.outside / n if self.activation in _SATURATION else 0.0
+        zero, dead = self.zeros / n, 1 - np.count_nonzero(self.alive) / units
         return LayerStatistics(
-            mean=self.moments.mean,
-            std=self.moments.std,
-            saturated=self.outside / n if self.activation in _SATURATION else 0.0,
-            zero=self.zeros / n,
-            dead=1 - np.count_nonzero(self.alive) / len(self.alive),
-            counts=self.counts,
-            edges=self.edges,
-            units=len(self.alive),
-            gradient=gradient,
-            weight_gradient=weight_gradient,
+            mean, std, saturated, zero, dead, counts, edges, units, gradient, weight_gradient
         )
 
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 
 from fanin import _core, layers
-from fanin._typing import Array, Bools, Floats
+from fanin._typing import Array, Bools, Floats, Ints
 from fanin.random import Generator
 
 BLOCK = 2**22  # elements of a block
@@ -20,16 +19,7 @@ SAMPLE = 2**24  # elements of the sample
 class FiniteData:
     """Data in blocks of rows, without the rows, or the columns, that have NaN or infinity.
 
-    Attributes
-    ----------
-    nan, infinite : int
-        How many such values there are.
-    bad_rows, bad_columns : ndarray of int64
-        Where they are.
-    columns : ndarray of int64
-        The columns that are left, as numbered in the data.
-    n : int
-        The number of rows that are left.
+    ``columns`` numbers the columns that are left, ``n`` is how many rows are.
     """
 
     def __init__(self, rows: Array, threads: int) -> None:
@@ -38,13 +28,10 @@ class FiniteData:
         self.nan = self.infinite = 0
         row_is_bad = np.zeros(len(rows), bool)
         column_is_bad = np.zeros(rows.shape[1], bool)
-        if rows.dtype != np.uint8:
-            for begin in range(0, len(rows), self.step):
-                block = rows[begin : begin + self.step]
-                if _core.first_nonfinite(block) == block.size:
-                    continue
-                bad = ~np.isfinite(block)
-                nan = int(np.count_nonzero(np.isnan(block)))
+        for begin in range(0, len(rows) if rows.dtype.kind == "f" else 0, self.step):
+            block = rows[begin : begin + self.step]
+            if _core.first_nonfinite(block) < block.size:
+                bad, nan = ~np.isfinite(block), int(np.count_nonzero(np.isnan(block)))
                 self.nan += nan
                 self.infinite += int(np.count_nonzero(bad)) - nan
                 row_is_bad[begin : begin + self.step] = bad.any(axis=1)
@@ -68,9 +55,9 @@ class FiniteData:
             return self._taken(slice(0, self.n))
         return self._taken(np.unique(Generator(0).integers(0, self.n, most)))
 
-    def number(self, row: int) -> int:
-        """The number in the data of a row that is left."""
-        return row if self.kept_rows is None else int(self.kept_rows[row])
+    def numbers(self, rows: Ints) -> Ints:
+        """The numbers in the data of rows that are left."""
+        return rows if self.kept_rows is None else self.kept_rows[rows]
 
     def _taken(self, which: slice | Array) -> Array:
         rows = self.rows[which if self.kept_rows is None else self.kept_rows[which]]
@@ -97,14 +84,11 @@ class FeatureStatistics:
         if ((largest > 1e100) | ((largest < 1e-100) & (largest > 0))).any():
             unit = np.ldexp(1.0, -np.clip(np.frexp(largest)[1], -1000, 1000))
             data.unit = unit
-        mean = sum(
-            (_core.column_sums(b, None, False, data.threads) for b in data.blocks()),
-            np.zeros(columns),
-        ) / max(data.n, 1)
-        squares = sum(
-            (_core.column_sums(b, mean, True, data.threads) for b in data.blocks()),
-            np.zeros(columns),
-        )
+        zeros, n = np.zeros(columns), max(data.n, 1)
+        sums = (_core.column_sums(b, None, False, data.threads) for b in data.blocks())
+        mean = sum(sums, zeros) / n
+        sums = (_core.column_sums(b, mean, True, data.threads) for b in data.blocks())
+        squares = sum(sums, zeros)
         sample = data.sample()
         quartiles = np.quantile(sample, [0.25, 0.5, 0.75], axis=0)
         self.low_tail = np.quantile(sample, 0.05, axis=0, method="higher") / unit
@@ -112,7 +96,7 @@ class FeatureStatistics:
         eps = 0.0 if data.rows.dtype == np.uint8 else np.finfo(data.rows.dtype).eps
         self.constant = high * unit - low * unit <= 4 * eps * (largest * unit)
         self.low, self.high = low, high
-        self.mean, self.std = mean / unit, np.sqrt(squares / max(data.n, 1)) / unit
+        self.mean, self.std = mean / unit, np.sqrt(squares / n) / unit
         self.q1, self.median, self.q3 = quartiles / unit
         self.signature = np.stack([low, high, mean, squares], axis=1)
 
@@ -163,13 +147,9 @@ def equal_columns(data: FiniteData, features: FeatureStatistics, among: Array) -
 
 def equal_rows(data: FiniteData) -> Array:
     """For each row the number of its group of equal rows."""
-    hashes = np.empty(data.n, np.int64)
-    at = 0
-    for block in data.blocks():
-        for number, row in enumerate(block + 0, at):  # -0.0 is 0.0
-            hashes[number] = hash(row.tobytes())
-        at += len(block)
-    return np.unique(hashes, return_inverse=True)[1].ravel()
+    # -0.0 + 0 is 0.0
+    hashes = (hash(row.tobytes()) for block in data.blocks() for row in block + 0)
+    return np.unique(np.fromiter(hashes, np.int64, data.n), return_inverse=True)[1].ravel()
 
 
 def correlated_pairs(
@@ -192,12 +172,8 @@ def correlated_pairs(
     for i in range(0, len(columns), 1024):
         for j in range(i, len(columns), 1024):
             right = np.ascontiguousarray(by_rows[:, j : j + 1024])
-            R = layers.dense(
-                by_columns[i : i + 1024],
-                right,
-                activation="identity",
-                n_threads=data.threads or None,
-            )
+            left, threads = by_columns[i : i + 1024], data.threads or None
+            R = layers.dense(left, right, activation="identity", n_threads=threads)
             strong = np.abs(R) >= least
             if i == j:
                 strong = np.triu(strong, 1)
@@ -218,20 +194,19 @@ def outliers(
 
     The latter, (row, column, value), is measured by the distance between its column's limits.
     """
-    count, rows, worst, furthest = 0, [], -math.inf, (0, 0, 0.0)
+    count, worst, furthest, rows = 0, 0.0, (0, 0, 0.0), [np.empty(0, np.int64)]
     unit = np.ones(len(columns)) if data.unit is None else data.unit[columns]
     low, high = low[columns] * unit, high[columns] * unit
     at = 0
     for block in data.blocks():
         part = block[:, columns].astype(np.float64)
         beyond = np.maximum(low - part, part - high) / (high - low)
-        found = np.argwhere(beyond > 0)
-        count += len(found)
-        rows += [data.number(at + row) for row in np.unique(found[:, 0]).tolist()]
-        if len(found) and beyond.max() > worst:
+        count += int(np.count_nonzero(beyond > 0))
+        rows.append(at + np.flatnonzero((beyond > 0).any(axis=1)))
+        if beyond.max() > worst:
             worst = float(beyond.max())
-            row, k = np.unravel_index(int(beyond.argmax()), beyond.shape)
-            value = float(part[row, k] / unit[k])
-            furthest = data.number(at + int(row)), int(columns[k]), value
+            row, k = divmod(int(beyond.argmax()), len(columns))
+            number = int(data.numbers(np.array(at + row)))
+            furthest = number, int(columns[k]), float(part[row, k] / unit[k])
         at += len(block)
-    return count, np.array(rows, np.int64), furthest
+    return count, data.numbers(np.concatenate(rows)), furthest

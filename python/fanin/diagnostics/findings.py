@@ -11,10 +11,6 @@ import numpy as np
 from fanin._typing import Ints
 
 
-def _none() -> Ints:
-    return np.empty(0, np.int64)
-
-
 @dataclass(frozen=True)
 class Finding:
     """What a check found in learning curves, data or a network.
@@ -37,8 +33,8 @@ class Finding:
     name: str
     evidence: str
     action: str
-    columns: Ints = field(default_factory=_none, repr=False, compare=False)
-    rows: Ints = field(default_factory=_none, repr=False, compare=False)
+    columns: Ints = field(default_factory=lambda: np.empty(0, np.int64), repr=False, compare=False)
+    rows: Ints = field(default_factory=lambda: np.empty(0, np.int64), repr=False, compare=False)
 
     @property
     def advice(self) -> str:
@@ -63,23 +59,15 @@ DataFinding = Finding  # the name that findings on data had first
 
 @dataclass(frozen=True)
 class Verdict:
-    """The findings on a run. ``str`` gives lines for a terminal.
-
-    Attributes
-    ----------
-    findings : tuple of Finding
-        The most important first.
-    """
+    """The findings on a run, the most important first. ``str`` gives lines for a terminal."""
 
     findings: tuple[Finding, ...]
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The names of the findings."""
         return tuple(finding.name for finding in self.findings)
 
     def to_dict(self) -> list[dict[str, str]]:
-        """The findings as JSON values."""
         return [finding.to_dict() for finding in self.findings]
 
     def __iter__(self) -> Iterator[Finding]:
