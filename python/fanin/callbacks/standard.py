@@ -20,8 +20,6 @@ from fanin.callbacks.monitor import Monitor
 class EarlyStopping(Callback):
     """Stop when a result has not improved for ``patience`` epochs.
 
-    Keras's, but that it restores the best parameters unless told otherwise.
-
     Parameters
     ----------
     monitor : str
@@ -33,14 +31,13 @@ class EarlyStopping(Callback):
     mode : {"auto", "min", "max"}
         Which way is better; "auto" goes by the name.
     restore_best : bool
-        Whether to end with the parameters of the best epoch.
+        Whether to end with the parameters of the best epoch; Keras's default is not to.
     baseline : float, optional
         Only an epoch that beats this too starts the count of ``patience`` anew.
 
     Attributes
     ----------
     best : float
-        The best result so far.
     best_epoch, stopped_epoch : int or None
     """
 
@@ -60,10 +57,9 @@ class EarlyStopping(Callback):
         self._reset()
 
     def _reset(self) -> None:
-        self.best = self.watched.worst
+        self.best, self._wait = self.watched.worst, 0
         self.best_epoch: int | None = None
         self.stopped_epoch: int | None = None
-        self._wait = 0
         self._best_parameters: Array | None = None
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
@@ -81,9 +77,8 @@ class EarlyStopping(Callback):
         if self._wait and self._wait >= self.patience:
             self.stopped_epoch = epoch
             self.network.stop_training = True
-            self.network.stop_reason = (
-                f"early stopping: {self.watched.name} has not improved for {self._wait} epochs"
-            )
+            reason = f"{self.watched.name} has not improved for {self._wait} epochs"
+            self.network.stop_reason = f"early stopping: {reason}"
 
     def on_train_end(self, logs: Logs | None = None) -> None:
         if self._best_parameters is not None:
@@ -185,9 +180,7 @@ class CSVLogger(Callback):
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         self._columns = None
-        # Opened at once, so that a path that cannot be written fails before the training.
-        with self.path.open("a" if self.append else "w", newline="", encoding="utf-8"):
-            pass
+        self.path.open("a" if self.append else "w").close()  # fails before the training, if at all
         if self.append:
             with self.path.open(newline="", encoding="utf-8") as file:
                 self._columns = next(csv.reader(file), None)

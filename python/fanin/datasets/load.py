@@ -126,10 +126,9 @@ def load(
         train, test = split(X, y, test_size=test_size, seed=seed)
     else:
         X_test = _as_data(found.X_test, f"{where}: X_test")
-        if X_test.shape[1:] != X.shape[1:]:
-            raise ValueError(
-                f"{where}: X_test: expected rows of shape {X.shape[1:]}, got {X_test.shape[1:]}"
-            )
+        shape, got = X.shape[1:], X_test.shape[1:]
+        if got != shape:
+            raise ValueError(f"{where}: X_test: expected rows of shape {shape}, got {got}")
         values = _as_labels(found.y_test, len(X_test), f"{where}: y_test")
         train, test = (X, y), (X_test, _positions(values, classes, f"{where}: y_test"))
     if not return_info:
@@ -207,34 +206,31 @@ def split(X: Array, y: ArrayLike, *, test_size: float = 0.2, seed: int = 0) -> t
             f"y: expected rows enough for a second part of {test_size:g} of them with each class "
             f"in the first, got {len(y)} rows of {first_of_class.sum()} classes"
         )
+    spaced = (np.arange(n_test) * len(candidates) + len(candidates) // 2) // n_test
     chosen = np.zeros(len(y), dtype=bool)
-    chosen[candidates[(np.arange(n_test) * len(candidates) + len(candidates) // 2) // n_test]] = (
-        True
-    )
+    chosen[candidates[spaced]] = True
     y = y.astype(np.int64)
     return (X[~chosen], y[~chosen]), (X[chosen], y[chosen])
 
 
 def _read(data: PathLike, label: str | None) -> Dataset:
     name, path = str(data), Path(data)
-    if label is not None and path.suffix.lower() != ".csv":
+    suffix, kinds = path.suffix.lower(), "a .npz or .csv file or a folder of images"
+    if label is not None and suffix != ".csv":
         raise ValueError(f"label: only a .csv file has a column to name, got {name!r}")
     if name in NAMES:
         return named.read(name)
     if path.is_dir():
         return files.read_folder(path)
     if not path.exists():
-        if path.suffix or path.name != name:
+        if suffix or path.name != name:
             raise FileNotFoundError(f"{path}: no such file or folder")
-        raise ValueError(
-            f"data: expected one of {', '.join(NAMES)}, a .npz or .csv file or a folder of images; "
-            f"got {name!r}"
-        )
-    if path.suffix.lower() == ".npz":
+        raise ValueError(f"data: expected one of {', '.join(NAMES)}, {kinds}; got {name!r}")
+    if suffix == ".npz":
         return files.read_npz(path)
-    if path.suffix.lower() == ".csv":
+    if suffix == ".csv":
         return files.read_csv(path, label)
-    raise ValueError(f"data: expected a .npz or .csv file or a folder of images, got {name!r}")
+    raise ValueError(f"data: expected {kinds}, got {name!r}")
 
 
 def _as_data(X: Array, where: str) -> Array:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass, field
 from typing import Self
 
 import numpy as np
@@ -18,6 +19,7 @@ from fanin.preprocessing.covariance import PrincipalDirections, rounding_varianc
 Preprocess = str | tuple[npt.ArrayLike, npt.ArrayLike] | Transformer | Sequence[Transformer]
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class ZeroCenter(Columnwise):
     """Subtracts the mean of each feature: ``X -= np.mean(X, axis=0)``.
 
@@ -40,34 +42,19 @@ class ZeroCenter(Columnwise):
            [ 1.,  2.]])
     """
 
-    def __init__(self, *, n_threads: int | None = None) -> None:
-        self.n_threads = n_threads
+    n_threads: int | None = None
 
     def partial_fit(self, X: Array, y: object = None) -> Self:  # noqa: ARG002
         """Learns from more rows, for data larger than memory."""
-        seen = getattr(self, "n_samples_seen_", 0)
-        rows = self._training_rows(X, more=seen > 0)
-        mean = column_mean(rows, self._threads)
-        n = seen + len(rows)
-        if seen:
+        rows = self._training_rows(X, self._seen)
+        mean, n = column_mean(rows, self._threads), self._seen + len(rows)
+        if self._seen:
             mean = self.mean_ + (mean - self.mean_) * (len(rows) / n)
         self.mean_, self.n_samples_seen_, self.n_features_in_ = mean, n, rows.shape[1]
         return self
 
-    def transform(self, X: Array) -> Array:
-        """``X - mean_``, (N, D)."""
-        return self._centred(self._fitted_rows(X))
 
-    def inverse_transform(self, X: Array) -> Array:
-        """``X + mean_``, (N, D)."""
-        rows = self._fitted_rows(X)
-        return _scaled_back(rows, None, self.mean_)
-
-    def mean_and_scale(self) -> tuple[Floats, Floats]:
-        """(mean, scale): `transform` gives ``(X - mean) * scale``."""
-        return self.mean_, np.ones_like(self.mean_)
-
-
+@dataclass(eq=False, repr=False, kw_only=True)
 class Normalize(Columnwise):
     """Gives each feature mean 0 and standard deviation 1: ``(X - mean_) / scale_``.
 
@@ -97,24 +84,18 @@ class Normalize(Columnwise):
     array([[0., 2.]])
     """
 
-    mean_: Floats
-    var_: Floats
-    scale_: Floats
-    _squares: Floats
+    eps: float = 0.0
+    ddof: int = 0
+    n_threads: int | None = None
+    _squares: Floats = field(init=False)
     _private = ("_squares",)
     _stored = ("mean_", "var_", "scale_", "_squares")
 
-    def __init__(self, *, eps: float = 0.0, ddof: int = 0, n_threads: int | None = None) -> None:
-        self.eps = eps
-        self.ddof = ddof
-        self.n_threads = n_threads
-
     def partial_fit(self, X: Array, y: object = None) -> Self:  # noqa: ARG002
         """Learns from more rows, for data larger than memory; joined by Chan's formula."""
-        seen = getattr(self, "n_samples_seen_", 0)
-        rows = self._training_rows(X, more=seen > 0)
-        eps = real("eps", self.eps, 0.0)
-        n = seen + len(rows)
+        seen = self._seen
+        rows = self._training_rows(X, seen)
+        eps, n = real("eps", self.eps, 0.0), seen + len(rows)
         count = positive_count(n, self.ddof)
         mean, squares = _mean_and_squares(rows, self._threads)
         if seen:
@@ -127,20 +108,8 @@ class Normalize(Columnwise):
         self.n_samples_seen_, self.n_features_in_ = n, rows.shape[1]
         return self
 
-    def transform(self, X: Array) -> Array:
-        """``(X - mean_) / scale_``, (N, D)."""
-        return self._centred(self._fitted_rows(X), 1 / self.scale_)
 
-    def inverse_transform(self, X: Array) -> Array:
-        """``X * scale_ + mean_``, (N, D)."""
-        rows = self._fitted_rows(X)
-        return _scaled_back(rows, self.scale_, self.mean_)
-
-    def mean_and_scale(self) -> tuple[Floats, Floats]:
-        """(mean, scale): `transform` gives ``(X - mean) * scale``."""
-        return self.mean_, 1 / self.scale_
-
-
+@dataclass(eq=False, repr=False)
 class PCA(PrincipalDirections):
     """Projects data onto the directions of largest variance: decorrelation, or fewer features.
 
@@ -186,22 +155,15 @@ class PCA(PrincipalDirections):
     array([25.])
     """
 
-    def __init__(
-        self,
-        n_components: float | None = None,
-        *,
-        ddof: int = 1,
-        precision: str = "auto",
-        n_threads: int | None = None,
-    ) -> None:
-        self.n_components = n_components
-        self.ddof = ddof
-        self.precision = precision
-        self.n_threads = n_threads
+    n_components: float | None = None
+    _: KW_ONLY
+    ddof: int = 1
+    precision: str = "auto"
+    n_threads: int | None = None
 
     def transform(self, X: Array) -> Array:
         """``(X - mean_) @ components_.T``, (N, n_components_)."""
-        return self._project(self._fitted_rows(X), self.mean_, self.components_, None, None)
+        return self._project(self._fitted_rows(X), self.mean_, self.components_)
 
     def inverse_transform(self, X: Array) -> Array:
         """``X @ components_ + mean_``, (N, D)."""
@@ -209,6 +171,7 @@ class PCA(PrincipalDirections):
         return self._project_back(X, self.components_)
 
 
+@dataclass(eq=False, repr=False)
 class Whiten(PrincipalDirections):
     """Decorrelates and gives each direction variance 1.
 
@@ -246,43 +209,30 @@ class Whiten(PrincipalDirections):
            [0., 1.]])
     """
 
-    _zca_cache: tuple[Floats, Array] | None = None
-
-    def __init__(
-        self,
-        n_components: float | None = None,
-        *,
-        method: str = "pca",
-        eps: float = 0.0,
-        ddof: int = 1,
-        precision: str = "auto",
-        n_threads: int | None = None,
-    ) -> None:
-        self.n_components = n_components
-        self.method = method
-        self.eps = eps
-        self.ddof = ddof
-        self.precision = precision
-        self.n_threads = n_threads
+    n_components: float | None = None
+    _: KW_ONLY
+    method: str = "pca"
+    eps: float = 0.0
+    ddof: int = 1
+    precision: str = "auto"
+    n_threads: int | None = None
 
     def fit(self, X: Array, y: object = None) -> Self:
-        """Learns the directions of X (N, D) or (N, ...)."""
         self._options()
         return super().fit(X, y)
 
     def transform(self, X: Array) -> Array:
         """X whitened: (N, n_components_), or (N, D) for "zca"."""
-        rows = self._fitted_rows(X)
-        factors = self._factors()
-        if self._options()[0] == "pca":
-            return self._project(rows, self.mean_, self.components_, factors, None)
-        return self._project(rows, self.mean_, self._zca_matrix(factors), None, None)
+        rows, factors = self._fitted_rows(X), self._factors()
+        if self.method == "pca":
+            return self._project(rows, self.mean_, self.components_, factors)
+        return self._project(rows, self.mean_, self._zca_matrix(factors))
 
     def inverse_transform(self, X: Array) -> Array:
         """The data that would be whitened to X, (N, D)."""
         self._require_fit()
-        method, deviations = self._options()[0], self._deviations()
-        if method == "pca":
+        deviations = self._deviations()
+        if self.method == "pca":
             return self._project_back(X, self.components_ * deviations[:, None])
         return self._project_back(X, self._zca_matrix(deviations))
 
@@ -299,22 +249,18 @@ class Whiten(PrincipalDirections):
     def _factors(self) -> Floats:
         """``1 / sqrt(l + eps)``, and 0 for directions without variance."""
         deviations = self._deviations()
-        nothing = np.zeros_like(deviations)
-        return np.divide(1, deviations, out=nothing, where=deviations > 0)
+        return np.divide(1, deviations, out=np.zeros_like(deviations), where=deviations > 0)
 
     @property
     def n_features_out_(self) -> int:
-        """The width of what `transform` gives."""
         return self.n_features_in_ if self.method == "zca" else self.n_components_
 
     def with_threads(self, n_threads: int) -> Self:
-        """A shallow copy with that `n_threads`, whose products are made once."""
         if self.method == "zca":
             self._zca_matrix(self._factors())  # kept here, for all twins
         return super().with_threads(n_threads)
 
     def load_state_arrays(self, arrays: Mapping[str, Array], rows: int, columns: int) -> None:
-        """Takes what `state_arrays` gave, checked."""
         self._options()
         super().load_state_arrays(arrays, rows, columns)
 
@@ -326,16 +272,6 @@ class Whiten(PrincipalDirections):
             matrix = _core.project(across * factors, nothing, across, None, None, self._threads)
             self._zca_cache = factors, matrix
         return self._zca_cache[1]
-
-
-def _scaled_back(rows: Array, scale: Floats | None, mean: Floats) -> Array:
-    """``rows * scale + mean`` in float64, rounded once."""
-    out = np.empty(rows.shape, np.float64 if rows.dtype == np.float64 else np.float32)
-    step = max(1, 2**18 // rows.shape[1])
-    for begin in range(0, len(rows), step):
-        part = slice(begin, begin + step)
-        out[part] = (rows[part] if scale is None else rows[part] * scale) + mean
-    return out
 
 
 def _mean_and_squares(rows: Array, n_threads: int = 0) -> tuple[Floats, Floats]:
