@@ -41,7 +41,7 @@ class Dataset:
 
 
 def read_npz(path: Path) -> Dataset:
-    """X and y (None where there are no labels), and X_test and y_test where both are there."""
+    """X, perhaps y, and X_test and y_test where both are there."""
     try:
         with path.open("rb") as file:
             archive = np.load(file, allow_pickle=False)
@@ -95,7 +95,7 @@ def _parse_csv(
         at, features = None, [header.index(name) for name in columns]
     if not features:
         raise ValueError(f"{path}: expected at least one feature column, got only {header[0]!r}")
-    values, labels = array("d"), []
+    values, labels = array("d"), list[str]()
     for row in filter(None, reader):
         where = f"{path}, line {reader.line_num}"
         if len(row) != len(header):
@@ -154,10 +154,8 @@ def _label_array(path: Path, name: str, labels: list[str]) -> Array:
         return np.array([int(text) for text in labels], dtype=np.int64)
     different = len(set(labels))
     if different > max(20, len(labels) // 10) and None not in map(_number, labels):
-        raise ValueError(
-            f"{path}: column {name!r} has {different} different numbers in {len(labels)} rows; "
-            "expected classes: name their column with label"
-        )
+        found = f"column {name!r} has {different} different numbers in {len(labels)} rows"
+        raise ValueError(f"{path}: {found}; expected classes: name their column with label")
     return np.array(labels)
 
 
@@ -204,20 +202,16 @@ def read_images(files: Sequence[Path]) -> Bytes:
         raise ImportError("images need Pillow: pip install fanin[image]") from None
     if not files:
         raise ValueError("expected at least one image, got none")
-    size, grey = None, True
+    width, height, grey = 0, 0, True
     for file in files:
         with _opened(Image, file) as image:
             if image.mode.startswith(("I", "F")):
                 raise ValueError(f"{file}: expected 8 bits a channel, got mode {image.mode}")
-            if size not in (None, image.size):
-                raise ValueError(
-                    f"{file}: expected {size[0]} x {size[1]} pixels as in {files[0]}, "
-                    f"got {image.size[0]} x {image.size[1]}"
-                )
-            size, grey = image.size, grey and image.mode in ("1", "L")
-    assert size is not None
-    shape = (len(files), size[1], size[0]) + (() if grey else (3,))
-    X = np.empty(shape, dtype=np.uint8)
+            if (width, height) not in ((0, 0), image.size):
+                size, got = f"{width} x {height}", " x ".join(map(str, image.size))
+                raise ValueError(f"{file}: expected {size} pixels as in {files[0]}, got {got}")
+            (width, height), grey = image.size, grey and image.mode in ("1", "L")
+    X = np.empty((len(files), height, width, *(() if grey else (3,))), dtype=np.uint8)
     for i, file in enumerate(files):
         with _opened(Image, file) as image:
             try:

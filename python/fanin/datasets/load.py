@@ -22,14 +22,14 @@ NAMES = ("digits", *named.KNOWN)
 
 @dataclass(frozen=True)
 class Info:
-    """A data set's name, source and names of classes and features.
+    """What `load` tells of a data set beside its arrays.
 
     Attributes
     ----------
     name : str
         As given; of a path, its last part without the suffix.
     source : str
-        The file, or the authors of the data.
+        The file, or the authors.
     class_names : tuple of str
         What the labels 0 .. C-1 stand for.
     feature_names : tuple of str or None
@@ -73,15 +73,14 @@ def load(
     Parameters
     ----------
     data : str or path
-        - ``"digits"``: 1,797 images of 8 x 8 with values 0 to 16 (E. Alpaydin, C. Kaynak, UCI
-          Machine Learning Repository, CC BY 4.0). Sorted by class, every fifth is a test image:
-          1,437 to train on, 360 to test.
-        - ``"fashion-mnist"``, ``"mnist"`` (28 x 28) and ``"cifar10"`` (32 x 32 x 3), with the
-          split of their authors.
+        - ``"digits"``: 1,437 images of 8 x 8 with values 0 to 16, and 360 to test (E. Alpaydin, C.
+          Kaynak, UCI Machine Learning Repository, CC BY 4.0);
+        - ``"fashion-mnist"``, ``"mnist"`` (28 x 28), ``"cifar10"`` (32 x 32 x 3), as their authors
+          split them;
         - a ``.npz`` file with X, y and perhaps X_test, y_test;
         - a ``.csv`` file with a header, numeric features and a column of labels;
-        - a folder with one folder of images for each class (needs Pillow), or with ``train`` and
-          ``test`` that hold such folders.
+        - a folder with one folder of images for each class (needs Pillow), or two such folders,
+          ``train`` and ``test``.
     test_size : float
         Share of the rows for the test part, where the data have none.
     seed : int
@@ -97,14 +96,13 @@ def load(
         Images are uint8 (N, H, W) or (N, H, W, C); tables (N, D) float64, of an .npz also uint8 or
         float32 as stored. Labels are int64 0 .. C-1, by the sorted labels of the file.
     info : Info
-        With ``return_info=True``.
 
     Raises
     ------
     ValueError, TypeError
-        For an unknown name, or a file with wrong content, naming the place.
+        For an unknown name, or wrong content, naming the place.
     OSError
-        For a file that is not there, and for a download that failed.
+        For a file that is not there, or a download that failed.
 
     Examples
     --------
@@ -113,7 +111,7 @@ def load(
     ((1437, 8, 8), dtype('uint8'), (360, 8, 8))
     """
     found = _read(data, label)
-    where = found.source if str(data) not in NAMES else str(data)
+    where = str(data) if str(data) in NAMES else found.source
     if found.y is None:
         raise ValueError(f"{where}: expected labels y beside X")
     X = _as_data(found.X, f"{where}: X")
@@ -156,10 +154,8 @@ def features(data: PathLike, *, feature_names: Sequence[str] | None = None) -> A
     path = Path(data)
     if str(data) not in NAMES and path.is_dir() and not (path / "test").is_dir():
         return files.read_images(files.image_files(path))
-    if path.suffix.lower() == ".csv" and path.is_file() and feature_names is not None:
-        found = files.read_csv(path, columns=feature_names)
-    else:
-        found = _read(data, None)
+    of_csv = feature_names is not None and path.suffix.lower() == ".csv" and path.is_file()
+    found = files.read_csv(path, columns=feature_names) if of_csv else _read(data, None)
     return _as_data(found.X if found.X_test is None else found.X_test, f"{data}: X")
 
 
@@ -177,12 +173,10 @@ def split(X: Array, y: ArrayLike, *, test_size: float = 0.2, seed: int = 0) -> t
     test_size : float
         Share of rows for the second part, in (0, 1); at least one row.
     seed : int
-        Of the shuffle.
 
     Returns
     -------
     (X, y), (X_test, y_test) : pairs of ndarray
-        Copies.
 
     Examples
     --------
@@ -241,11 +235,9 @@ def _as_data(X: Array, where: str) -> Array:
         raise ValueError(f"{where}: expected shape (N, ...) with at least one row, got {X.shape}")
     kept = X.dtype == np.uint8 or X.dtype.newbyteorder("=") == np.float32
     X = np.ascontiguousarray(X, dtype=X.dtype.newbyteorder("=") if kept else np.float64)
-    if X.dtype.kind == "f":
-        good = np.isfinite(X.reshape(len(X), -1)).all(axis=1)
-        if not good.all():
-            row = int(np.argmin(good))
-            raise ValueError(f"{where}: expected finite numbers, got NaN or infinity in row {row}")
+    if X.dtype.kind == "f" and not (good := np.isfinite(X.reshape(len(X), -1)).all(axis=1)).all():
+        row = int(good.argmin())
+        raise ValueError(f"{where}: expected finite numbers, got NaN or infinity in row {row}")
     return X
 
 

@@ -107,8 +107,7 @@ def folders(name: str) -> Iterator[Path]:
 
 def cache_folder(name: str) -> Path:
     """Where ``name`` is downloaded to: below XDG_CACHE_HOME, else ~/.cache."""
-    root = os.environ.get("XDG_CACHE_HOME")
-    return (Path(root) if root else Path.home() / ".cache") / "fanin" / name
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "fanin", name)
 
 
 def _read_from(name: str, folder: Path) -> Dataset | None:

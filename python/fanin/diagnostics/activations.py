@@ -36,10 +36,8 @@ class LayerStatistics:
     Attributes
     ----------
     mean, std : float
-    saturated : float
-        Share of activations beyond ±0.99 (tanh) or outside 0.01 ... 0.99 (sigmoid); else 0.
-    zero : float
-        Share of activations that are exactly 0.
+    saturated, zero : float
+        Share of activations beyond ±0.99 (tanh) or outside 0.01 ... 0.99 (sigmoid); that are 0.
     dead : float
         Share of units that are 0 for every row.
     counts : ndarray of shape (bins,), int64
@@ -72,7 +70,6 @@ class ActivationReport:
     Attributes
     ----------
     layers : tuple of LayerStatistics
-        From the first layer to the last.
     verdict : {"healthy", "vanishing", "exploding", "saturated", "dead"}
     reason : str
         The numbers behind the verdict.
@@ -188,7 +185,7 @@ def activation_report(
     bins, n = whole("bins", bins, 1), threads(n_threads)
     kinds = zip([*net.activation, "identity"], net.dims[1:], strict=True)
     found = [LayerAccumulator(kind, units, bins, n) for kind, units in kinds]
-    gradients = [RunningMoments(n) for _ in found]
+    gradients = [RunningSummary(n) for _ in found]
     weight_gradients = [np.zeros_like(net.params[f"W{i}"]) for i in range(1, len(found) + 1)]
     step = max(64, BLOCK // sum(net.dims))
     blocks = [slice(begin, begin + step) for begin in range(0, len(data), step)]
@@ -239,10 +236,7 @@ def _backward(
     outputs: Sequence[tuple[Array, DenseCache]],
     threads: int,
 ) -> Iterator[tuple[int, Array, Array]]:
-    """For each layer, from the last on: its index, and the gradients of its output and weights.
-
-    Those of each row's own loss, and of the weights their sum.
-    """
+    """Of each layer, from the last on: its index, the gradients of its output and, summed, of W."""
     code, factors = losses.NAMES.index(net.loss_name), _output_factors(net)
     hard, soft = (None if t is None else t[block] for t in (data.labels, data.soft))
     g: Array | None = _core.loss_rows(code, outputs[-1][0], hard, soft, None, 1.0, True, threads)[1]
@@ -255,33 +249,43 @@ def _backward(
         g = dx
 
 
-class RunningMoments:
-    """Mean and standard deviation of arrays that come one after another, by Chan's formula."""
+class RunningSummary:
+    """Mean, extremes and counts of arrays that come one after another, by Chan's formula.
 
-    def __init__(self, threads: int) -> None:
-        self.threads, self.n = threads, 0
-        self.mean = self.squares = 0.0
+    Counted are zeros, and what lies outside of the limits.
+    """
 
-    def add(self, a: Array, low: float = -math.inf, high: float = math.inf) -> tuple[float, ...]:
-        """Adds an array; gives its minimum, maximum, count of zeros and of values out of limits."""
-        mean, squares, *rest = _core.summary(a, low, high, self.threads)
-        n = self.n + a.size
-        step = mean - self.mean
+    def __init__(self, threads: int, low: float = -math.inf, high: float = math.inf) -> None:
+        self.threads, self.limits, self.n = threads, (low, high), 0
+        self.mean = self.squares = self.zeros = self.outside = 0.0
+        self.lowest, self.highest = math.inf, -math.inf
+
+    def add(self, a: Array) -> None:
+        mean, squares, lowest, highest, zeros, outside = _core.summary(
+            a, *self.limits, self.threads
+        )
+        n, step = self.n + a.size, mean - self.mean
         self.squares += squares + step * step * (self.n * (a.size / n))
         self.mean += step * (a.size / n)
         self.n = n
-        return tuple(rest)
+        self.lowest, self.highest = min(self.lowest, lowest), max(self.highest, highest)
+        self.zeros += zeros
+        self.outside += outside
+
+    @property
+    def finite(self) -> bool:
+        return math.isfinite(self.squares)
 
     @property
     def std(self) -> float:
-        return math.sqrt(self.squares / self.n) if math.isfinite(self.squares) else math.nan
+        return math.sqrt(self.squares / self.n) if self.finite else math.nan
 
 
 def std_of(a: Array, threads: int) -> float:
     """Standard deviation of all elements."""
-    moments = RunningMoments(threads)
-    moments.add(a)
-    return moments.std
+    summary = RunningSummary(threads)
+    summary.add(a)
+    return summary.std
 
 
 class LayerAccumulator:
@@ -289,29 +293,23 @@ class LayerAccumulator:
 
     def __init__(self, activation: str, units: int, bins: int, threads: int) -> None:
         self.activation = activation
-        self.moments = RunningMoments(threads)
-        self.lowest, self.highest = math.inf, -math.inf
-        self.zeros = self.outside = 0.0
+        self.all = RunningSummary(threads, *_SATURATION.get(activation, ()))
         self.alive = np.zeros(units, bool)
         self.counts = np.zeros(bins, np.int64)
 
     def add(self, a: Array) -> None:
-        limits = _SATURATION.get(self.activation, (-math.inf, math.inf))
-        lowest, highest, zeros, outside = self.moments.add(a, *limits)
-        self.lowest, self.highest = min(self.lowest, lowest), max(self.highest, highest)
-        self.zeros += zeros
-        self.outside += outside
+        self.all.add(a)
         self.alive |= a.any(axis=0)
 
     def count(self, a: Array) -> None:
         """Adds to the histogram, whose edges are known once all rows have been added."""
-        if math.isfinite(self.moments.squares):
-            self.counts += _core.histogram(a, self.edges, self.moments.threads)
+        if self.all.finite:
+            self.counts += _core.histogram(a, self.edges, self.all.threads)
 
     @property
     def edges(self) -> Array:
-        low, high = _RANGE.get(self.activation, (self.lowest, self.highest))
-        if not math.isfinite(self.moments.squares):
+        low, high = _RANGE.get(self.activation, (self.all.lowest, self.all.highest))
+        if not self.all.finite:
             low, high = 0.0, 1.0
         elif not low < high:  # as NumPy has it
             low, high = low - 0.5, high + 0.5
@@ -320,10 +318,10 @@ class LayerAccumulator:
     def statistics(
         self, gradient: float | None = None, weight_gradient: float | None = None
     ) -> LayerStatistics:
-        n, units = self.moments.n, len(self.alive)
-        mean, std, counts, edges = self.moments.mean, self.moments.std, self.counts, self.edges
-        saturated = self.outside / n if self.activation in _SATURATION else 0.0
-        zero, dead = self.zeros / n, 1 - np.count_nonzero(self.alive) / units
+        n, units, mean, std = self.all.n, len(self.alive), self.all.mean, self.all.std
+        saturated = self.all.outside / n if self.activation in _SATURATION else 0.0
+        zero, dead = self.all.zeros / n, 1 - np.count_nonzero(self.alive) / units
+        counts, edges = self.counts, self.edges
         return LayerStatistics(
             mean, std, saturated, zero, dead, counts, edges, units, gradient, weight_gradient
         )
@@ -334,7 +332,7 @@ def verdict_of(found: Sequence[LayerStatistics]) -> tuple[str, str]:
     for number, layer in enumerate(found, 1):
         if not math.isfinite(layer.std):
             return "exploding", f"layer {number} gives activations that are not finite"
-        if layer.gradient is not None and not math.isfinite(layer.gradient):
+        if not math.isfinite(layer.gradient or 0.0):
             return "exploding", f"the gradient at layer {number} is not finite"
     first, last = found[0], found[-1]
     verdict, trend = _trend([layer.std for layer in found])
@@ -362,9 +360,6 @@ def _trend(values: Sequence[float]) -> tuple[str, str]:
     change = values[-1] / values[0] if values[0] > 0 else 0.0
     ratio = change ** (1 / max(len(values) - 1, 1))
     far = FAR if len(values) > SHALLOW else FAR_IN_SHALLOW
-    verdict = "healthy"
-    if ratio < SHRINKS and change < 1 / far:
-        verdict = "vanishing"
-    elif ratio > GROWS and change > far:
-        verdict = "exploding"
+    vanishes, explodes = ratio < SHRINKS and change < 1 / far, ratio > GROWS and change > far
+    verdict = "vanishing" if vanishes else "exploding" if explodes else "healthy"
     return verdict, f"{'falls' if ratio < 1 else 'grows'} by {abs(ratio - 1):.0%} a layer"

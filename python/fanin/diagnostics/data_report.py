@@ -92,7 +92,6 @@ def data_report(X: Array, y: Array | None = None, *, n_threads: int | None = Non
 
     Examples
     --------
-    >>> import numpy as np
     >>> X = fanin.random.Generator(0).standard_normal((500, 4))
     >>> X[:, 2] *= 5000
     >>> report = data_report(X)

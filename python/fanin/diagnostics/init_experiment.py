@@ -260,8 +260,7 @@ def _product(x: Array, W: Array, threads: int, code: int = _IDENTITY) -> Array:
 def _outer_std(x: Array, dz: Array, threads: int) -> float:
     """Standard deviation of the elements of ``xᵀ · dz``.
 
-    For few rows it is not formed: the sum of its squares is that of the elementwise product of
-    ``x · xᵀ`` and ``dz · dzᵀ``, N by N each.
+    For few rows by the sum of ``x · xᵀ`` times ``dz · dzᵀ``, N by N each, elementwise.
     """
     elements = x.shape[1] * dz.shape[1]
     if len(x) > min(x.shape[1], dz.shape[1]):

@@ -26,7 +26,7 @@ class ZeroCenter(Columnwise):
     Parameters
     ----------
     n_threads : int, optional
-        Threads to use; the result does not depend on it.
+        The result does not depend on it.
 
     Attributes
     ----------
@@ -35,7 +35,6 @@ class ZeroCenter(Columnwise):
 
     Examples
     --------
-    >>> import numpy as np
     >>> from fanin.preprocessing import ZeroCenter
     >>> ZeroCenter().fit_transform(np.array([[1.0, 5.0], [3.0, 9.0]]))
     array([[-1., -2.],
@@ -58,8 +57,8 @@ class ZeroCenter(Columnwise):
 class Normalize(Columnwise):
     """Gives each feature mean 0 and standard deviation 1: ``(X - mean_) / scale_``.
 
-    ``scale_ = sqrt(var_ + eps)``, and 1 for a constant feature, which is only centred. It assumes
-    that features of different scale should weigh the same: look at the data first.
+    ``scale_ = sqrt(var_ + eps)``, and 1 for a constant feature. It assumes that features of
+    different scale should weigh the same: look at the data first.
 
     Parameters
     ----------
@@ -68,7 +67,7 @@ class Normalize(Columnwise):
     ddof : int
         The variance is the sum of squares divided by ``N - ddof``; 0 as StandardScaler's.
     n_threads : int, optional
-        Threads to use; the result does not depend on it.
+        The result does not depend on it.
 
     Attributes
     ----------
@@ -77,7 +76,6 @@ class Normalize(Columnwise):
 
     Examples
     --------
-    >>> import numpy as np
     >>> from fanin.preprocessing import Normalize
     >>> normalize = Normalize().fit(np.array([[1.0, 50.0], [3.0, 90.0]]))
     >>> normalize.transform(np.array([[2.0, 110.0]]))
@@ -114,24 +112,21 @@ class PCA(PrincipalDirections):
     """Projects data onto the directions of largest variance: decorrelation, or fewer features.
 
     The covariance ``C = Xc' Xc / (N - ddof)`` of the centred data is decomposed, ``C = V' diag(l)
-    V``, and ``transform`` gives ``Xc V'``, whose covariance is the diagonal matrix of l. With more
-    features than rows (D > N) the N x N matrix ``Xc Xc'`` is decomposed instead, and directions
-    without variance are left out. Images seldom gain from it.
+    V``, and ``transform`` gives ``Xc V'``, whose covariance is diag(l). For D > N the N x N matrix
+    ``Xc Xc'`` is decomposed instead, without directions of no variance. Images seldom gain from it.
 
     Parameters
     ----------
     n_components : int, float or None
-        How many directions to keep; or, within (0, 1), the share of the variance that they exceed;
-        or all.
+        How many directions to keep; or, within (0, 1), the share of variance to exceed; or all.
     ddof : int
         1 as scikit-learn's PCA; the course notes (CS231n) divide by N: 0.
     precision : "auto", "float32" or "float64"
-        How the covariance of float32 data is summed. float32 takes half the time and loses
-        variances below about 1e-6 of the largest; "auto" takes it from N D^2 = 1e11 on. uint8 data
-        are summed exactly either way, float64 data in float64.
+        How the covariance of float32 data is summed (of uint8 it is exact, of float64 in float64).
+        float32 takes half the time and loses variances below about 1e-6 of the largest; "auto"
+        takes it from N D^2 = 1e11 on.
     n_threads : int, optional
-        Threads to use. Covariance and projection do not depend on it; the eigenvectors are
-        LAPACK's, which Ctrl-C does not interrupt.
+        The result does not depend on it; the eigenvectors are LAPACK's, which Ctrl-C does not stop.
 
     Attributes
     ----------
@@ -146,7 +141,6 @@ class PCA(PrincipalDirections):
 
     Examples
     --------
-    >>> import numpy as np
     >>> from fanin.preprocessing import PCA
     >>> pca = PCA(n_components=1).fit(np.array([[0.0, 0.0], [3.0, 4.0], [6.0, 8.0]]))
     >>> pca.components_
@@ -182,26 +176,20 @@ class Whiten(PrincipalDirections):
 
     Parameters
     ----------
-    n_components : int, float or None
-        As in `PCA`.
     method : "pca" or "zca"
     eps : float
         Added to the variances. 0 is scikit-learn's ``PCA(whiten=True)``; the course notes
         (CS231n) take 1e-5.
-    ddof : int
-        1 as scikit-learn's; the course notes divide by N: 0.
-    precision, n_threads
+    n_components, ddof, precision, n_threads
         As in `PCA`.
 
     Attributes
     ----------
-    components_, explained_variance_, explained_variance_ratio_, mean_, n_components_,
-    n_features_in_, n_samples_seen_
+    components_, explained_variance_, mean_ and others
         As in `PCA`.
 
     Examples
     --------
-    >>> import numpy as np
     >>> from fanin.preprocessing import Whiten
     >>> X = np.array([[0.0, 0.0], [2.0, 0.0], [0.0, 4.0], [2.0, 4.0]])
     >>> np.cov(Whiten(method="zca").fit_transform(X), rowvar=False).round(6) + 0.0
@@ -299,7 +287,6 @@ def column_moments(X: Array) -> tuple[Floats, Floats]:
 
     Examples
     --------
-    >>> import numpy as np
     >>> column_moments(np.array([[1.0, 5.0], [3.0, 5.0]]))
     (array([2., 5.]), array([1., 0.]))
     """
