@@ -16,9 +16,7 @@ import numpy as np
 from fanin._typing import Array, Bytes
 
 LABEL_NAMES = ("label", "target", "class")
-IMAGE_SUFFIXES = frozenset(
-    (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".pgm", ".ppm")
-)
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".pgm", ".ppm")
 _NPZ_KEYS = {
     "X": ("X", "x", "X_train", "x_train"),
     "y": ("y", "Y", "y_train"),

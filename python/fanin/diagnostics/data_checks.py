@@ -8,15 +8,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from fanin._typing import Array, Ints
-from fanin.diagnostics.data_statistics import (
-    FeatureStatistics,
-    FiniteData,
-    RobustSpread,
-    correlated_pairs,
-    equal_columns,
-    equal_rows,
-    outliers,
-)
+from fanin.diagnostics import data_statistics
+from fanin.diagnostics.data_statistics import FeatureStatistics, FiniteData, RobustSpread
 from fanin.diagnostics.findings import Finding
 
 ENOUGH = 20  # rows that tell spreads and correlations from chance
@@ -29,6 +22,7 @@ FENCE = 10.0  # interquartile ranges from the nearer quartile
 IMBALANCE = 10.0  # rows of the largest class over those of the smallest
 REPEATED = 0.01  # share of rows
 MANY_PIXELS = 0.1  # share of pixels
+STANDARDIZE = "fit(..., preprocess='standardize')"
 
 
 def find_faults(
@@ -40,11 +34,8 @@ def find_faults(
     if data.n >= 2 and len(data.columns):
         yield from FeatureChecks(data, shape, images).findings(labels)
     if data.n < ENOUGH:
-        yield Finding(
-            "few-rows",
-            f"{data.n} rows of finite values",
-            f"spreads, outliers and correlations take {ENOUGH} rows to tell from chance",
-        )
+        action = f"spreads, outliers and correlations take {ENOUGH} rows to tell from chance"
+        yield Finding("few-rows", f"{data.n} rows of finite values", action)
     if labels is not None:
         yield from _class_balance(labels)
 
@@ -86,13 +77,11 @@ class FeatureChecks:
         if self.images and len(columns) < len(f.constant):
             columns = columns[f.low[columns] != f.low.min()]
         if len(columns):
-            yield self._finding(
-                "constant",
-                f"{self._where(columns)} of {len(f.constant)}: one value in all "
-                f"{self.data.n} rows; {self._where(columns[0])} is {f.low[columns[0]]:.3g}",
-                "drop what tells nothing; it cannot be scaled to a spread of 1",
-                columns,
-            )
+            first = f"{self._where(columns[0])} is {f.low[columns[0]]:.3g}"
+            which = f"{self._where(columns)} of {len(f.constant)}"
+            evidence = f"{which}: one value in all {self.data.n} rows; {first}"
+            action = "drop what tells nothing; it cannot be scaled to a spread of 1"
+            yield self._finding("constant", evidence, action, columns)
 
     def _scale(self, robust: RobustSpread) -> Iterator[Finding]:
         varying = self.varying
@@ -110,18 +99,14 @@ class FeatureChecks:
             yield self._finding(
                 "scale",
                 f"{ends}; a factor of 10 or more from the middle {middle:.3g}: {self._where(off)}",
-                "fit(..., preprocess='standardize') where the features should weigh the same, "
-                "not blindly; or take logarithms of what spans orders of magnitude",
+                f"{STANDARDIZE} where the features should weigh the same, not blindly; or take "
+                "logarithms of what spans orders of magnitude",
                 off,
             )
         elif self.data.rows.dtype != np.uint8 and not (1 / FAR_FROM_ONE <= typical <= FAR_FROM_ONE):
-            yield self._finding(
-                "scale",
-                f"{ends}, {typical:.3g} in the middle, far from 1",
-                "divide all by one number (255 for images of 0 ... 255), or "
-                "fit(..., preprocess='standardize')",
-                varying,
-            )
+            evidence = f"{ends}, {typical:.3g} in the middle, far from 1"
+            action = "divide all by one number (255 for images of 0 ... 255)"
+            yield self._finding("scale", evidence, f"{action}, or {STANDARDIZE}", varying)
 
     def _bias(self, robust: RobustSpread) -> Iterator[Finding]:
         size, spread = np.abs(robust.middle), robust.spread
@@ -129,21 +114,21 @@ class FeatureChecks:
         least = MANY_PIXELS * len(self.varying) if self.images else 1
         if len(columns) >= max(least, 1):
             worst = columns[(size[columns] / spread[columns]).argmax()]
-            yield self._finding(
-                "bias",
+            evidence = (
                 f"{self._where(columns)}: mean over {BIASED:g} standard deviations from 0; "
                 f"{self._where(worst)} has mean {robust.middle[worst]:.4g} and "
-                f"standard deviation {spread[worst]:.3g}",
-                "zero-centre: preprocessing.ZeroCenter(), or fit(..., preprocess='standardize')",
-                columns,
+                f"standard deviation {spread[worst]:.3g}"
             )
+            action = f"zero-centre: preprocessing.ZeroCenter(), or {STANDARDIZE}"
+            yield self._finding("bias", evidence, action, columns)
 
     def _outliers(self, robust: RobustSpread) -> Iterator[Finding]:
         columns = np.flatnonzero(robust.has_outliers)
         if not len(columns):
             return
-        count, rows, (row, column, value) = outliers(self.data, robust.lower, robust.upper, columns)
-        f = self.features
+        f, limits = self.features, (robust.lower, robust.upper)
+        found = data_statistics.outliers(self.data, *limits, columns)
+        count, rows, (row, column, value) = found
         yield self._finding(
             "outliers",
             f"{count} values, in {self._where(columns)}, are over {FENCE:g} interquartile ranges "
@@ -158,35 +143,32 @@ class FeatureChecks:
         """Equal columns; and among the others, correlated ones."""
         f = self.features
         # Pixels at the border may agree by being bright in the same one image.
-        groups = equal_columns(self.data, f, f.q3 > f.q1 if self.images else ~f.constant)
+        among = f.q3 > f.q1 if self.images else ~f.constant
+        groups = data_statistics.equal_columns(self.data, f, among)
         copies = [c for group in groups for c in group[1:]]
         if groups:
+            shown = "; ".join(map(self._where, groups[:3]))
             more = f"; and {len(groups) - 3} groups more" if len(groups) > 3 else ""
+            evidence = f"{len(copies)} equal to another: {shown}{more}"
+            action = "keep one of each group: equal features count twice"
             yield self._finding(
-                "duplicate-columns",
-                f"{len(copies)} equal to another: "
-                + "; ".join(map(self._where, groups[:3]))
-                + more,
-                "keep one of each group: equal features count twice",
-                np.sort(np.concatenate(groups)),
+                "duplicate-columns", evidence, action, np.sort(np.concatenate(groups))
             )
         if self.images or self.data.n < ENOUGH:
             return
         others = np.setdiff1d(self.varying, np.array(copies, np.int64))
-        total, pairs, columns = correlated_pairs(self.data, others, CORRELATED, 3)
+        found = data_statistics.correlated_pairs(self.data, others, CORRELATED, 3)
+        total, pairs, columns = found
         if total:
             shown = ", ".join(f"{r:.3f} between {self._where(pair)}" for *pair, r in pairs)
-            yield self._finding(
-                "correlated",
-                f"{total} of magnitude {CORRELATED} or more: {shown}",
-                "drop one of each pair, or decorrelate: preprocessing.PCA() or Whiten()",
-                columns,
-            )
+            evidence = f"{total} of magnitude {CORRELATED} or more: {shown}"
+            action = "drop one of each pair, or decorrelate: preprocessing.PCA() or Whiten()"
+            yield self._finding("correlated", evidence, action, columns)
 
     def _duplicate_rows(self, labels: Array | None) -> Iterator[Finding]:
         if math.prod(self.shape) < 3:
             return
-        group = equal_rows(self.data)
+        group = data_statistics.equal_rows(self.data)
         counts = np.bincount(group)
         again = np.flatnonzero(counts[group] > 1)
         extra = len(group) - len(counts)

@@ -14,13 +14,8 @@ import numpy.typing as npt
 
 from fanin import _core, _validate, initializers
 from fanin._typing import Array
-from fanin.diagnostics.activations import (
-    ActivationReport,
-    LayerAccumulator,
-    LayerStatistics,
-    std_of,
-    verdict_of,
-)
+from fanin.diagnostics import activations
+from fanin.diagnostics.activations import ActivationReport, LayerAccumulator, LayerStatistics
 from fanin.layers.dense import activation_code
 from fanin.random import Draws, Generator, package_generator
 
@@ -55,19 +50,15 @@ def activation_statistics(
     dims : sequence of int
         Width of the input and of each layer.
     n : int
-        Rows of standard normal input to draw where `x` is not given.
-    x : ndarray of shape (N, dims[0]), optional
-        Input of your own: uint8, float32 or float64.
+        Rows of standard normal input, where `x` is not given.
+    x : ndarray of shape (N, dims[0]), uint8, float32 or float64, optional
     init : str or callable
         As in `fanin.initializers.get`; weights of a function are stored, one layer at a time.
     std : float, optional
         A fixed standard deviation of the weights, in place of `init`.
-    activation : str
-        As in `fanin.layers.dense`.
-    gain, distribution
-        As in `fanin.initializers.small_random`.
+    activation, gain, distribution
+        As in `fanin.layers.dense` and `fanin.initializers.small_random`.
     seed : int
-        Of the input and the weights.
     dtype : {"float32", "float64"}
     bins : int
         Of each layer's histogram.
@@ -143,7 +134,7 @@ def activation_statistics(
     if gradients:
         top = package_generator(seed, "init", len(widths) - 1)  # where no weights are drawn
         statistics = network.backward(top.standard_normal(a.shape, dtype=float_type))
-    return ActivationReport(tuple(statistics), *verdict_of(statistics))
+    return ActivationReport(tuple(statistics), *activations.verdict_of(statistics))
 
 
 class DrawnWeights(NamedTuple):
@@ -243,7 +234,7 @@ class PlainNetwork:
             for layer, (x, W, slope) in zip(self.layers[::-1], self.caches[::-1], strict=True):
                 dz = g * slope
                 weights = _outer_std(x, dz, self.threads) / len(x)
-                found.append(layer.statistics(std_of(g, self.threads), weights))
+                found.append(layer.statistics(activations.std_of(g, self.threads), weights))
                 if len(found) == len(self.caches):
                     break
                 if isinstance(W, DrawnWeights):
@@ -264,7 +255,7 @@ def _outer_std(x: Array, dz: Array, threads: int) -> float:
     """
     elements = x.shape[1] * dz.shape[1]
     if len(x) > min(x.shape[1], dz.shape[1]):
-        return std_of(_product(np.ascontiguousarray(x.T), dz, threads), threads)
+        return activations.std_of(_product(np.ascontiguousarray(x.T), dz, threads), threads)
     among_x, among_dz = (
         _product(a, np.ascontiguousarray(a.T), threads).astype(np.float64) for a in (x, dz)
     )

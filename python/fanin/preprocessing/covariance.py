@@ -11,16 +11,10 @@ import numpy as np
 from fanin import _core
 from fanin._typing import Array, Floats
 from fanin._validate import one_of, real, whole
-from fanin.preprocessing.base import (
-    Transformer,
-    column_mean,
-    positive_count,
-    result_dtype,
-    stored_array,
-)
+from fanin.preprocessing import base
+from fanin.preprocessing.base import Transformer, column_mean, positive_count, result_dtype
 
-# Variances below this share of the largest may be rounding of float32 sums.
-FLOAT32_NOISE = 1e-8
+FLOAT32_NOISE = 1e-8  # variances below this share of the largest may be rounding of float32 sums
 SMALL = 1e11  # N D^2 up to which float64 sums, which take twice the time, are worth it
 
 
@@ -50,10 +44,7 @@ class Principal(NamedTuple):
 
 
 def principal_of_scatter(scatter: Floats, count: int) -> Principal:
-    """All directions of the covariance ``scatter / count``.
-
-    LAPACK takes no longer in float64 than in float32 here, and small variances need the digits.
-    """
+    """All directions of the covariance ``scatter / count``, in float64: no slower in LAPACK."""
     values, vectors = np.linalg.eigh(scatter)
     rows, variances = np.ascontiguousarray(vectors.T[::-1]), np.maximum(values[::-1], 0) / count
     return Principal(flip_signs(rows), variances, float(np.trace(scatter)) / count)
@@ -79,9 +70,8 @@ def principal_of_rows(rows: Array, mean: Floats, count: int, n_threads: int) -> 
     squares, U = values[kept][::-1], np.ascontiguousarray(U[:, kept].T[::-1])
     vectors = np.empty((len(squares), columns))
     for part in parts:
-        vectors[:, part] = _core.project(
-            transposed(part), nothing, U, 1 / np.sqrt(squares), None, n_threads
-        ).T
+        scaled = _core.project(transposed(part), nothing, U, 1 / np.sqrt(squares), None, n_threads)
+        vectors[:, part] = scaled.T
     return Principal(flip_signs(vectors), squares / count, float(np.trace(gram)) / count)
 
 
@@ -229,9 +219,9 @@ class PrincipalDirections(Transformer):
         super().load_state_arrays(arrays, rows, columns)
         vectors = arrays["vectors"]
         wide = vectors.astype(np.float64) if vectors.dtype == np.float32 else vectors
-        stored_array("vectors", wide, (len(vectors), columns))
-        variances = stored_array("variances", arrays["variances"], vectors.shape[:1])
-        total, self._resolution = map(float, stored_array("numbers", arrays["numbers"], (2,)))
+        base.stored_array("vectors", wide, (len(vectors), columns))
+        variances = base.stored_array("variances", arrays["variances"], vectors.shape[:1])
+        total, self._resolution = map(float, base.stored_array("numbers", arrays["numbers"], (2,)))
         self._principal, self._moments = Principal(vectors, variances, total), None
         self._dtype = vectors.dtype
 
