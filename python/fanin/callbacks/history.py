@@ -50,7 +50,6 @@ class History(Callback):
         self.epoch.append(int(epoch))
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
-        """Adds the results, for a history that is one of the callbacks."""
         self.append(epoch, logs or {})
 
     def extend(self, later: History) -> None:

@@ -60,9 +60,8 @@ class ProgressBar(Callback):
     def _show(self, logs: Logs | None) -> None:
         for name in ("loss", "accuracy", "val_accuracy"):
             if logs and name in logs:
-                self._shown[name] = f"{logs[name]:.4f}"
-        text = ", ".join(f"{name} {value}" for name, value in self._shown.items())
-        self._bar.set_postfix_str(text, refresh=False)
+                self._shown[name] = f"{name} {logs[name]:.4f}"
+        self._bar.set_postfix_str(", ".join(self._shown.values()), refresh=False)
 
     def close(self) -> None:
         if self._bar is not None:

@@ -52,8 +52,7 @@ class EarlyStopping(Callback):
     ) -> None:
         self.watched = Monitor(monitor, mode, min_delta)
         self.patience = _validate.whole("patience", patience, 0)
-        self.restore_best = restore_best
-        self.baseline = baseline
+        self.restore_best, self.baseline = restore_best, baseline
         self._reset()
 
     def _reset(self) -> None:
@@ -92,8 +91,7 @@ class ModelCheckpoint(Callback):
     Parameters
     ----------
     path : str or path
-        May name the epoch (from 1) and the epoch's results, as in
-        ``"net-{epoch:02d}-{val_loss:.3f}.fanin"``.
+        May name the epoch (from 1) and its results: ``"net-{epoch:02d}-{val_loss:.3f}.fanin"``.
     monitor, mode
         As in `EarlyStopping`; unused where save_best_only is False.
     save_best_only : bool
@@ -128,13 +126,13 @@ class ModelCheckpoint(Callback):
 
 
 class LambdaCallback(Callback):
-    """A callback made of functions, under Keras's hook names.
+    """A callback made of functions, called as the hooks of `Callback`.
 
     Parameters
     ----------
     on_train_begin, on_train_end, on_epoch_begin, on_epoch_end : callable, optional
     on_train_batch_begin, on_train_batch_end : callable, optional
-        Called as the hooks of `Callback`. With one of these fit takes one step at a time.
+        With one of these fit takes one step at a time.
 
     Examples
     --------
@@ -162,9 +160,7 @@ class LambdaCallback(Callback):
 
 
 class CSVLogger(Callback):
-    """Write the results of each epoch as a line of a CSV file.
-
-    The columns are ``epoch`` and the names that the first epoch gave.
+    """Write each epoch as a line of a CSV file: ``epoch``, and the names that the first one gave.
 
     Parameters
     ----------

@@ -185,11 +185,8 @@ def _read_classes(path: Path) -> tuple[Array, Array, tuple[str, ...]]:
 
 def image_files(folder: Path) -> list[Path]:
     """The images in a folder and below, sorted by path."""
-    return sorted(
-        f
-        for f in folder.rglob("*")
-        if f.suffix.lower() in IMAGE_SUFFIXES and not f.name.startswith(".") and f.is_file()
-    )
+    images = (f for f in folder.rglob("*") if f.suffix.lower() in IMAGE_SUFFIXES)
+    return sorted(f for f in images if not f.name.startswith(".") and f.is_file())
 
 
 def read_images(files: Sequence[Path]) -> Bytes:

@@ -250,10 +250,7 @@ def _backward(
 
 
 class RunningSummary:
-    """Mean, extremes and counts of arrays that come one after another, by Chan's formula.
-
-    Counted are zeros, and what lies outside of the limits.
-    """
+    """Moments (by Chan's formula), extremes, zeros and what is out of limits, array by array."""
 
     def __init__(self, threads: int, low: float = -math.inf, high: float = math.inf) -> None:
         self.threads, self.limits, self.n = threads, (low, high), 0
@@ -261,9 +258,8 @@ class RunningSummary:
         self.lowest, self.highest = math.inf, -math.inf
 
     def add(self, a: Array) -> None:
-        mean, squares, lowest, highest, zeros, outside = _core.summary(
-            a, *self.limits, self.threads
-        )
+        found = _core.summary(a, *self.limits, self.threads)
+        mean, squares, lowest, highest, zeros, outside = found
         n, step = self.n + a.size, mean - self.mean
         self.squares += squares + step * step * (self.n * (a.size / n))
         self.mean += step * (a.size / n)
@@ -273,12 +269,8 @@ class RunningSummary:
         self.outside += outside
 
     @property
-    def finite(self) -> bool:
-        return math.isfinite(self.squares)
-
-    @property
     def std(self) -> float:
-        return math.sqrt(self.squares / self.n) if self.finite else math.nan
+        return math.sqrt(self.squares / self.n) if math.isfinite(self.squares) else math.nan
 
 
 def std_of(a: Array, threads: int) -> float:
@@ -303,13 +295,13 @@ class LayerAccumulator:
 
     def count(self, a: Array) -> None:
         """Adds to the histogram, whose edges are known once all rows have been added."""
-        if self.all.finite:
+        if math.isfinite(self.all.std):
             self.counts += _core.histogram(a, self.edges, self.all.threads)
 
     @property
     def edges(self) -> Array:
         low, high = _RANGE.get(self.activation, (self.all.lowest, self.all.highest))
-        if not self.all.finite:
+        if math.isnan(self.all.std):
             low, high = 0.0, 1.0
         elif not low < high:  # as NumPy has it
             low, high = low - 0.5, high + 0.5

@@ -51,7 +51,7 @@ class FeatureChecks:
     def findings(self, labels: Array | None) -> Iterator[Finding]:
         yield from self._constant()
         if self.data.n >= ENOUGH:
-            robust = RobustSpread.of(self.features, FENCE, pixels=self.images)
+            robust = RobustSpread(self.features, FENCE, pixels=self.images)
             yield from self._scale(robust)
             yield from self._bias(robust)
             yield from self._outliers(robust)
@@ -181,13 +181,11 @@ class FeatureChecks:
             pairs = np.unique(np.stack([group[again], kinds], axis=1), axis=0)
             torn = np.count_nonzero(np.bincount(pairs[:, 0]) > 1)
             evidence += f"; {torn} of {np.count_nonzero(counts > 1)} groups have different labels"
-        yield Finding(
-            "duplicate-rows",
-            evidence,
+        action = (
             "drop them, unless rows are equal by nature; copies in training and validation data "
-            "make validation too good",
-            rows=rows,
+            "make validation too good"
         )
+        yield Finding("duplicate-rows", evidence, action, rows=rows)
 
 
 def _not_finite(data: FiniteData) -> Finding:
@@ -220,12 +218,11 @@ def _class_balance(labels: Array) -> Iterator[Finding]:
         )
     else:
         return
-    yield Finding(
-        "class-balance",
-        evidence,
+    action = (
         "gather more rows of the rare classes, or weigh them: fit(..., sample_weight=...); judge "
-        "by accuracy within each class",
+        "by accuracy within each class"
     )
+    yield Finding("class-balance", evidence, action)
 
 
 def _listed(kind: str, names: Sequence[str] | Ints) -> str:

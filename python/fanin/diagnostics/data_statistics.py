@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from typing import NamedTuple
 
 import numpy as np
 
 from fanin import _core, layers
-from fanin._typing import Array, Bools, Floats, Ints
+from fanin._typing import Array, Floats, Ints
 from fanin.random import Generator
 
 BLOCK = 2**22  # elements of a block
@@ -101,30 +100,25 @@ class FeatureStatistics:
         self.signature = np.stack([low, high, mean, squares], axis=1)
 
 
-class RobustSpread(NamedTuple):
-    """Of each column the limits of outliers, and spread and middle that these do not move."""
+class RobustSpread:
+    """Of each column the limits of outliers, and spread and middle that these do not move.
 
-    lower: Floats
-    upper: Floats
-    has_outliers: Bools
-    spread: Floats
-    middle: Floats
+    Limits lie ``fence`` interquartile ranges from the quartiles; pixels share theirs.
+    """
 
-    @classmethod
-    def of(cls, features: FeatureStatistics, fence: float, *, pixels: bool) -> RobustSpread:
-        """Limits lie ``fence`` interquartile ranges from the quartiles; pixels share theirs."""
+    def __init__(self, features: FeatureStatistics, fence: float, *, pixels: bool) -> None:
         f = features
         half_range = f.q3 / 2 - f.q1 / 2  # the whole could overflow
         if pixels:
             half_range = np.full_like(half_range, half_range.max())
         lower, upper = f.q1 - 2 * fence * half_range, f.q3 + 2 * fence * half_range
-        has_outliers = (half_range > 0) & ((f.low < lower) | (f.high > upper))
-        has_outliers &= np.isfinite(lower) & np.isfinite(upper)
+        out = (half_range > 0) & ((f.low < lower) | (f.high > upper))
+        out &= np.isfinite(lower) & np.isfinite(upper)
         # Where a twentieth of the values is out there, it is the feature's shape.
-        has_outliers &= (f.low_tail >= lower) & (f.high_tail <= upper)
-        spread = f.std.copy()
-        spread[has_outliers] = half_range[has_outliers] * (2 / 1.349)  # a normal deviate's
-        return cls(lower, upper, has_outliers, spread, np.where(has_outliers, f.median, f.mean))
+        out &= (f.low_tail >= lower) & (f.high_tail <= upper)
+        self.lower, self.upper, self.has_outliers = lower, upper, out
+        self.spread = np.where(out, half_range * (2 / 1.349), f.std)  # a normal deviate's
+        self.middle = np.where(out, f.median, f.mean)
 
 
 def equal_columns(data: FiniteData, features: FeatureStatistics, among: Array) -> list[list[int]]:

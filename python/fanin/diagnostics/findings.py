@@ -23,9 +23,9 @@ class Finding:
         not-finite, few-rows, constant, scale, bias, outliers, duplicate-columns, correlated,
         duplicate-rows or class-balance. `tuning.guide` has more.
     evidence : str
-        The numbers behind it, as a sentence.
+        The numbers behind it.
     action : str
-        What to do about it; ``advice`` is the same.
+        What to do; ``advice`` is the same.
     columns, rows : ndarray of int64
         Where in the data it is, if anywhere; columns are numbered within a flattened row.
     """
@@ -38,7 +38,6 @@ class Finding:
 
     @property
     def advice(self) -> str:
-        """The same as ``action``."""
         return self.action
 
     def __str__(self) -> str:

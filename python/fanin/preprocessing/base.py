@@ -45,11 +45,9 @@ class Transformer(ABC):
         return self.fit(X, y).transform(X)
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:  # noqa: ARG002
-        """The arguments of the constructor, by name."""
         return {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
 
     def set_params(self, **params: Any) -> Self:
-        """Changes arguments of the constructor."""
         known = self.get_params()
         for name, value in params.items():
             if name not in known:
@@ -89,8 +87,6 @@ class Transformer(ABC):
             prefix = type(self).__name__.lower() if self.combines_columns else "x"
             input_features = [f"{prefix}{i}" for i in range(self.n_features_out_)]
         return np.asarray(input_features, dtype=object)
-
-    # For a network that holds fitted transformers
 
     @property
     def n_features_out_(self) -> int:
@@ -133,11 +129,10 @@ class Transformer(ABC):
     def _training_rows(self, X: object, seen: int = 0) -> Array:
         """X as a view of rows (N, D), after so many that were seen."""
         array = plain_array("X", X)
-        if array.ndim < 2:
-            raise ValueError(f"X: expected shape (N, D) or (N, ...), got {describe(array)}")
         columns = self.n_features_in_ if seen else math.prod(array.shape[1:])
-        if columns == 0:
-            raise ValueError(f"X: expected at least one column, got {describe(array)}")
+        if array.ndim < 2 or columns == 0:
+            expected = "shape (N, D) or (N, ...)" if array.ndim < 2 else "at least one column"
+            raise ValueError(f"X: expected {expected}, got {describe(array)}")
         return data_rows("X", array, columns, result_dtype(array))
 
     def _fitted_rows(self, X: object, columns: int | None = None) -> Array:

@@ -121,11 +121,11 @@ class PrincipalDirections(Transformer):
         self._forget()
         if n >= columns:
             self.partial_fit(X, y)._fitted()
-            return self
-        mean = column_mean(rows, self._threads)
-        principal = principal_of_rows(rows, mean, count, self._threads)
-        self._set_fitted(rows, n, mean)
-        self._principal = self._selected(principal)
+        else:
+            mean = column_mean(rows, self._threads)
+            principal = principal_of_rows(rows, mean, count, self._threads)
+            self._set_fitted(rows, n, mean, None)
+            self._principal = self._selected(principal)
         return self
 
     def partial_fit(self, X: Array, y: object = None) -> Self:  # noqa: ARG002
@@ -155,9 +155,7 @@ class PrincipalDirections(Transformer):
         automatic = self.precision == "auto" and rows.dtype == np.float32 and small
         return automatic or self.precision == "float64"
 
-    def _set_fitted(
-        self, rows: Array, n: int, mean: Floats, moments: Moments | None = None
-    ) -> None:
+    def _set_fitted(self, rows: Array, n: int, mean: Floats, moments: Moments | None) -> None:
         if not self._seen:
             self._dtype = result_dtype(rows)
             self._resolution = rows.shape[1] * np.finfo(np.float64).eps
@@ -225,19 +223,13 @@ class PrincipalDirections(Transformer):
         self._principal, self._moments = Principal(vectors, variances, total), None
         self._dtype = vectors.dtype
 
-    def _project(
-        self,
-        rows: Array,
-        mean: Floats,
-        vectors: Array,
-        scale: Floats | None = None,
-        add: Floats | None = None,
-    ) -> Array:
-        """``((rows - mean) @ vectors.T) * scale + add``."""
+    def _project(self, rows: Array, vectors: Array, scale: Floats | None = None) -> Array:
+        """``((rows - mean_) @ vectors.T) * scale``."""
         vectors = np.ascontiguousarray(vectors, dtype=result_dtype(rows))
-        return _core.project(rows, mean, vectors, scale, add, self._threads)
+        return _core.project(rows, self.mean_, vectors, scale, None, self._threads)
 
     def _project_back(self, X: Array, vectors: Array) -> Array:
         """``X @ vectors + mean_``."""
-        rows = self._fitted_rows(X, len(vectors))
-        return self._project(rows, np.zeros(len(vectors)), vectors.T, add=self.mean_)
+        rows, nothing = self._fitted_rows(X, len(vectors)), np.zeros(len(vectors))
+        vectors = np.ascontiguousarray(vectors.T, dtype=result_dtype(rows))
+        return _core.project(rows, nothing, vectors, None, self.mean_, self._threads)

@@ -35,8 +35,7 @@ class ZeroCenter(Columnwise):
 
     Examples
     --------
-    >>> from fanin.preprocessing import ZeroCenter
-    >>> ZeroCenter().fit_transform(np.array([[1.0, 5.0], [3.0, 9.0]]))
+    >>> fanin.preprocessing.ZeroCenter().fit_transform(np.array([[1.0, 5.0], [3.0, 9.0]]))
     array([[-1., -2.],
            [ 1.,  2.]])
     """
@@ -44,7 +43,6 @@ class ZeroCenter(Columnwise):
     n_threads: int | None = None
 
     def partial_fit(self, X: Array, y: object = None) -> Self:  # noqa: ARG002
-        """Learns from more rows, for data larger than memory."""
         rows = self._training_rows(X, self._seen)
         mean, n = column_mean(rows, self._threads), self._seen + len(rows)
         if self._seen:
@@ -76,8 +74,7 @@ class Normalize(Columnwise):
 
     Examples
     --------
-    >>> from fanin.preprocessing import Normalize
-    >>> normalize = Normalize().fit(np.array([[1.0, 50.0], [3.0, 90.0]]))
+    >>> normalize = fanin.preprocessing.Normalize().fit(np.array([[1.0, 50.0], [3.0, 90.0]]))
     >>> normalize.transform(np.array([[2.0, 110.0]]))
     array([[0., 2.]])
     """
@@ -141,8 +138,7 @@ class PCA(PrincipalDirections):
 
     Examples
     --------
-    >>> from fanin.preprocessing import PCA
-    >>> pca = PCA(n_components=1).fit(np.array([[0.0, 0.0], [3.0, 4.0], [6.0, 8.0]]))
+    >>> pca = fanin.preprocessing.PCA(1).fit(np.array([[0.0, 0.0], [3.0, 4.0], [6.0, 8.0]]))
     >>> pca.components_
     array([[0.6, 0.8]])
     >>> pca.explained_variance_
@@ -157,7 +153,7 @@ class PCA(PrincipalDirections):
 
     def transform(self, X: Array) -> Array:
         """``(X - mean_) @ components_.T``, (N, n_components_)."""
-        return self._project(self._fitted_rows(X), self.mean_, self.components_)
+        return self._project(self._fitted_rows(X), self.components_)
 
     def inverse_transform(self, X: Array) -> Array:
         """``X @ components_ + mean_``, (N, D)."""
@@ -170,16 +166,14 @@ class Whiten(PrincipalDirections):
     """Decorrelates and gives each direction variance 1.
 
     With ``C = V' diag(l) V`` as in `PCA` and ``S = diag(1 / sqrt(l + eps))``: "pca" gives ``Xc V'
-    S``, along the principal directions; "zca" rotates back, ``Xc V' S V``, which stays as near to
-    the data as whitened data can. Directions without variance come out as 0. Whitening amplifies
-    noise, which eps dampens; images seldom gain from it.
+    S``; "zca" rotates back, ``Xc V' S V``, as near to the data as whitened data can be. Directions
+    without variance come out as 0. It amplifies noise, which eps dampens; images seldom gain.
 
     Parameters
     ----------
     method : "pca" or "zca"
     eps : float
-        Added to the variances. 0 is scikit-learn's ``PCA(whiten=True)``; the course notes
-        (CS231n) take 1e-5.
+        Added to the variances: 0 in scikit-learn's ``PCA(whiten=True)``, 1e-5 in CS231n's notes.
     n_components, ddof, precision, n_threads
         As in `PCA`.
 
@@ -190,9 +184,9 @@ class Whiten(PrincipalDirections):
 
     Examples
     --------
-    >>> from fanin.preprocessing import Whiten
     >>> X = np.array([[0.0, 0.0], [2.0, 0.0], [0.0, 4.0], [2.0, 4.0]])
-    >>> np.cov(Whiten(method="zca").fit_transform(X), rowvar=False).round(6) + 0.0
+    >>> whiten = fanin.preprocessing.Whiten(method="zca")
+    >>> np.cov(whiten.fit_transform(X), rowvar=False).round(6) + 0.0
     array([[1., 0.],
            [0., 1.]])
     """
@@ -213,8 +207,8 @@ class Whiten(PrincipalDirections):
         """X whitened: (N, n_components_), or (N, D) for "zca"."""
         rows, factors = self._fitted_rows(X), self._factors()
         if self.method == "pca":
-            return self._project(rows, self.mean_, self.components_, factors)
-        return self._project(rows, self.mean_, self._zca_matrix(factors))
+            return self._project(rows, self.components_, factors)
+        return self._project(rows, self._zca_matrix(factors))
 
     def inverse_transform(self, X: Array) -> Array:
         """The data that would be whitened to X, (N, D)."""
