@@ -62,10 +62,7 @@ def read_npz(path: Path) -> Dataset:
 
 
 def read_csv(path: Path, label: str | None = None, columns: Sequence[str] | None = None) -> Dataset:
-    """A table with a header line: numeric features and one column of labels.
-
-    With ``columns`` only these are read, in this order, and there are no labels.
-    """
+    """A table with a header: numeric features and a column of labels; or only ``columns``."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             return _parse_csv(path, file, label, columns)
@@ -122,12 +119,12 @@ def _check_header(path: Path, header: list[str]) -> None:
 
 
 def _label_column(path: Path, header: list[str], label: str | None) -> int:
-    if label is not None:
-        if label not in header:
-            raise ValueError(f"label: expected one of {', '.join(header)}; got {label!r} ({path})")
-        return header.index(label)
-    lower = [name.lower() for name in header]
-    return next((lower.index(name) for name in LABEL_NAMES if name in lower), len(header) - 1)
+    if label is None:
+        lower = [name.lower() for name in header]
+        return next((lower.index(name) for name in LABEL_NAMES if name in lower), len(header) - 1)
+    if label not in header:
+        raise ValueError(f"label: expected one of {', '.join(header)}; got {label!r} ({path})")
+    return header.index(label)
 
 
 def _number(text: str) -> float | None:

@@ -26,10 +26,8 @@ class Info:
 
     Attributes
     ----------
-    name : str
-        As given; of a path, its last part without the suffix.
-    source : str
-        The file, or the authors.
+    name, source : str
+        As given, of a path its last part without the suffix; the file, or the authors.
     class_names : tuple of str
         What the labels 0 .. C-1 stand for.
     feature_names : tuple of str or None
@@ -81,10 +79,8 @@ def load(
         - a ``.csv`` file with a header, numeric features and a column of labels;
         - a folder with one folder of images for each class (needs Pillow), or two such folders,
           ``train`` and ``test``.
-    test_size : float
-        Share of the rows for the test part, where the data have none.
-    seed : int
-        Of that split.
+    test_size, seed : float, int
+        Share of the rows for the test part, where the data have none, and the seed of that split.
     label : str, optional
         The .csv's column of labels; by default "label", "target" or "class", else the last one.
     return_info : bool
@@ -148,8 +144,7 @@ def features(data: PathLike, *, feature_names: Sequence[str] | None = None) -> A
 
     Returns
     -------
-    X : ndarray
-        As in `load`.
+    X : ndarray, as in `load`
     """
     path = Path(data)
     if str(data) not in NAMES and path.is_dir() and not (path / "test").is_dir():
@@ -168,8 +163,7 @@ def split(X: Array, y: ArrayLike, *, test_size: float = 0.2, seed: int = 0) -> t
     Parameters
     ----------
     X : ndarray of shape (N, ...)
-    y : array_like of shape (N,)
-        Whole numbers.
+    y : array_like of shape (N,), whole numbers
     test_size : float
         Share of rows for the second part, in (0, 1); at least one row.
     seed : int
@@ -201,9 +195,8 @@ def split(X: Array, y: ArrayLike, *, test_size: float = 0.2, seed: int = 0) -> t
             f"in the first, got {len(y)} rows of {first_of_class.sum()} classes"
         )
     spaced = (np.arange(n_test) * len(candidates) + len(candidates) // 2) // n_test
-    chosen = np.zeros(len(y), dtype=bool)
+    chosen, y = np.zeros(len(y), dtype=bool), y.astype(np.int64)
     chosen[candidates[spaced]] = True
-    y = y.astype(np.int64)
     return (X[~chosen], y[~chosen]), (X[chosen], y[chosen])
 
 

@@ -40,10 +40,9 @@ class LayerStatistics:
         Share of activations beyond ±0.99 (tanh) or outside 0.01 ... 0.99 (sigmoid); that are 0.
     dead : float
         Share of units that are 0 for every row.
-    counts : ndarray of shape (bins,), int64
-        The histogram; all 0 where activations are not finite.
-    edges : ndarray of shape (bins + 1,), float64
-        From -1 to 1 for tanh, 0 to 1 for sigmoid, else from the lowest to the highest.
+    counts, edges : ndarray of shape (bins,), int64, and (bins + 1,), float64
+        The histogram, from -1 to 1 for tanh, 0 to 1 for sigmoid, else from the lowest to the
+        highest; counts are 0 where activations are not finite.
     units : int
         Width of the layer.
     gradient, weight_gradient : float or None
@@ -83,10 +82,8 @@ class ActivationReport:
     mean, and by a factor of 2.5 in all (10 in up to three layers, which tolerate more).
     "exploding": it grows by over 25 % a layer, and by that factor in all. The same two tests are
     then made of the gradient's length on its way back, where it is known: the activations of a deep
-    sigmoid network look fine while its gradient vanishes.
-
-    The gradient need not vanish with saturation: in the lecture's second case (tanh, weights of
-    0.05) it grows by 40 % a layer on its way back, as the weights are large.
+    sigmoid network look fine while its gradient vanishes. It need not vanish with saturation: it
+    grows by 40 % a layer in the lecture's second case (tanh, weights of 0.05).
     """
 
     layers: tuple[LayerStatistics, ...]
@@ -94,7 +91,6 @@ class ActivationReport:
     reason: str
 
     def __str__(self) -> str:
-        """The lecture's lines, one for each layer."""
         return "\n".join(
             f"[ {number} layers]  mean:{layer.mean:.2f} std:{layer.std:.2f}"
             for number, layer in enumerate(self.layers, 1)
@@ -183,7 +179,8 @@ def activation_report(
     """
     data = net.prepare(X, y, n_threads=n_threads)
     bins, n = whole("bins", bins, 1), threads(n_threads)
-    kinds = zip([*net.activation, "identity"], net.dims[1:], strict=True)
+    run = NetworkRun(net, data, n)
+    kinds = zip(run.kinds, net.dims[1:], strict=True)
     found = [LayerAccumulator(kind, units, bins, n) for kind, units in kinds]
     gradients = [RunningSummary(n) for _ in found]
     weight_gradients = [np.zeros_like(net.params[f"W{i}"]) for i in range(1, len(found) + 1)]
@@ -191,15 +188,15 @@ def activation_report(
     blocks = [slice(begin, begin + step) for begin in range(0, len(data), step)]
     with np.errstate(over="ignore", invalid="ignore"):
         for block in blocks:
-            outputs = _forward(net, data, block, n)
+            outputs = run.forward(block)
             for layer, (a, _) in zip(found, outputs, strict=True):
                 layer.add(a)
             if y is not None:
-                for i, g, dW in _backward(net, data, block, outputs, n):
+                for i, g, dW in run.backward(block, outputs):
                     gradients[i].add(g)
                     weight_gradients[i] += dW
     for block in blocks:  # the edges of the histograms are known now
-        for layer, (a, _) in zip(found, _forward(net, data, block, n), strict=True):
+        for layer, (a, _) in zip(found, run.forward(block), strict=True):
             layer.count(a)
     statistics = tuple(
         layer.statistics() if y is None else layer.statistics(g.std, std_of(dW, n) / len(data))
@@ -208,45 +205,40 @@ def activation_report(
     return ActivationReport(statistics, *verdict_of(statistics[:-1] or statistics))
 
 
-def _output_factors(net: DenseNetwork) -> list[Any]:
-    """What each layer's output is multiplied by in prediction."""
-    vanilla = net.config()["dropout_mode"] == "vanilla"
-    return [net.dtype.type(keep if vanilla else 1) for keep in [*net.keep, 1.0]]
+class NetworkRun:
+    """Blocks of rows on their way through a network, as in prediction, and back."""
 
+    def __init__(self, net: DenseNetwork, data: _core.TrainingData, threads: int) -> None:
+        self.net, self.data, self.threads = net, data, threads
+        self.kinds = [*net.activation, "identity"]
+        vanilla = net.config()["dropout_mode"] == "vanilla"
+        self.factors = [net.dtype.type(keep if vanilla else 1) for keep in [*net.keep, 1.0]]
 
-def _forward(
-    net: DenseNetwork, data: _core.TrainingData, block: slice, threads: int
-) -> list[tuple[Array, DenseCache]]:
-    """The output of each layer for some rows, as in prediction, and the cache of its product."""
-    x = _core.gather_rows(data.X[block], None, data.mean, data.scale, net.dtype, threads)
-    outputs = []
-    kinds = [*net.activation, "identity"]
-    for i, (kind, factor) in enumerate(zip(kinds, _output_factors(net), strict=True), 1):
-        W, b = net.params[f"W{i}"], net.params[f"b{i}"]
-        x, cache = layers.dense_forward(x, W, b, activation=kind, n_threads=threads or None)
-        x *= factor
-        outputs.append((x, cache))
-    return outputs
+    def forward(self, block: slice) -> list[tuple[Array, DenseCache]]:
+        """The output of each layer, and the cache of its product."""
+        net, data, n = self.net, self.data, self.threads
+        x = _core.gather_rows(data.X[block], None, data.mean, data.scale, net.dtype, n)
+        outputs = []
+        for i, (kind, factor) in enumerate(zip(self.kinds, self.factors, strict=True), 1):
+            W, b = net.params[f"W{i}"], net.params[f"b{i}"]
+            x, cache = layers.dense_forward(x, W, b, activation=kind, n_threads=n or None)
+            x *= factor
+            outputs.append((x, cache))
+        return outputs
 
-
-def _backward(
-    net: DenseNetwork,
-    data: _core.TrainingData,
-    block: slice,
-    outputs: Sequence[tuple[Array, DenseCache]],
-    threads: int,
-) -> Iterator[tuple[int, Array, Array]]:
-    """Of each layer, from the last on: its index, the gradients of its output and, summed, of W."""
-    code, factors = losses.NAMES.index(net.loss_name), _output_factors(net)
-    hard, soft = (None if t is None else t[block] for t in (data.labels, data.soft))
-    g: Array | None = _core.loss_rows(code, outputs[-1][0], hard, soft, None, 1.0, True, threads)[1]
-    for layer in reversed(range(len(outputs))):
-        assert g is not None
-        dx, dW, _ = layers.dense_backward(
-            g * factors[layer], outputs[layer][1], need_dx=layer > 0, n_threads=threads or None
-        )
-        yield layer, g, dW
-        g = dx
+    def backward(
+        self, block: slice, outputs: Sequence[tuple[Array, DenseCache]]
+    ) -> Iterator[tuple[int, Array, Array]]:
+        """Of each layer, from the last: its index, and the gradients of its output and its W."""
+        code, n, scores = losses.NAMES.index(self.net.loss_name), self.threads, outputs[-1][0]
+        hard, soft = (None if t is None else t[block] for t in (self.data.labels, self.data.soft))
+        g: Array | None = _core.loss_rows(code, scores, hard, soft, None, 1.0, True, n)[1]
+        for i, (_, cache) in reversed(list(enumerate(outputs))):
+            assert g is not None
+            dz = g * self.factors[i]
+            dx, dW, _ = layers.dense_backward(dz, cache, need_dx=i > 0, n_threads=n or None)
+            yield i, g, dW
+            g = dx
 
 
 class RunningSummary:

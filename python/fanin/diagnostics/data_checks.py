@@ -126,9 +126,8 @@ class FeatureChecks:
         columns = np.flatnonzero(robust.has_outliers)
         if not len(columns):
             return
-        f, limits = self.features, (robust.lower, robust.upper)
-        found = data_statistics.outliers(self.data, *limits, columns)
-        count, rows, (row, column, value) = found
+        f = self.features
+        count, rows, (row, column, value) = data_statistics.outliers(self.data, robust, columns)
         yield self._finding(
             "outliers",
             f"{count} values, in {self._where(columns)}, are over {FENCE:g} interquartile ranges "
@@ -157,8 +156,7 @@ class FeatureChecks:
         if self.images or self.data.n < ENOUGH:
             return
         others = np.setdiff1d(self.varying, np.array(copies, np.int64))
-        found = data_statistics.correlated_pairs(self.data, others, CORRELATED, 3)
-        total, pairs, columns = found
+        total, pairs, columns = data_statistics.correlated_pairs(self.data, others, CORRELATED, 3)
         if total:
             shown = ", ".join(f"{r:.3f} between {self._where(pair)}" for *pair, r in pairs)
             evidence = f"{total} of magnitude {CORRELATED} or more: {shown}"

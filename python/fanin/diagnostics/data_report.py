@@ -72,7 +72,6 @@ def data_report(X: Array, y: Array | None = None, *, n_threads: int | None = Non
     Returns
     -------
     DataReport
-        ``print(report)`` prints it.
 
     Raises
     ------

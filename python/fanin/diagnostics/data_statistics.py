@@ -123,10 +123,8 @@ class RobustSpread:
 
 def equal_columns(data: FiniteData, features: FeatureStatistics, among: Array) -> list[list[int]]:
     """Groups of equal columns: values are compared, by a hash, where the statistics are equal."""
-    _, inverse, counts = np.unique(
-        features.signature, axis=0, return_inverse=True, return_counts=True
-    )
-    candidates = np.flatnonzero((counts[inverse.ravel()] > 1) & among)
+    group = np.unique(features.signature, axis=0, return_inverse=True)[1].ravel()
+    candidates = np.flatnonzero((np.bincount(group)[group] > 1) & among)
     if not len(candidates):
         return []
     hashes = [hashlib.blake2b(digest_size=16) for _ in candidates]
@@ -182,7 +180,7 @@ def correlated_pairs(
 
 
 def outliers(
-    data: FiniteData, low: Floats, high: Floats, columns: Array
+    data: FiniteData, robust: RobustSpread, columns: Ints
 ) -> tuple[int, Array, tuple[int, int, float]]:
     """How many values of the columns are out of their limits, in which rows, and the furthest out.
 
@@ -190,7 +188,7 @@ def outliers(
     """
     count, worst, furthest, rows = 0, 0.0, (0, 0, 0.0), [np.empty(0, np.int64)]
     unit = np.ones(len(columns)) if data.unit is None else data.unit[columns]
-    low, high = low[columns] * unit, high[columns] * unit
+    low, high = robust.lower[columns] * unit, robust.upper[columns] * unit
     at = 0
     for block in data.blocks():
         part = block[:, columns].astype(np.float64)

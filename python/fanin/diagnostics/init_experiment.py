@@ -71,7 +71,6 @@ def activation_statistics(
     Returns
     -------
     ActivationReport
-        ``print(report)`` prints the lecture's lines.
 
     Raises
     ------
@@ -153,10 +152,7 @@ class DrawnWeights(NamedTuple):
         return _core.random_dense(x, self.shape[1], *self[1:], code, threads)
 
     def backward(self, dz: Array, threads: int) -> Array:
-        """``dz · Wᵀ``, as W · dzᵀ for groups of rows of W.
-
-        Each thread draws its groups into its own cache and multiplies there, without waiting.
-        """
+        """``dz · Wᵀ``, as W · dzᵀ; each thread draws groups of rows of W into its own cache."""
         inputs, outputs = self.shape
         kind = "normal" if self.normal else "uniform"
         per_group = 64 if dz.dtype == np.float32 else 32
@@ -197,8 +193,7 @@ class DrawRecorder(Generator):
         return super().uniform(low, high, 0, **options)
 
     def _record(self, normal: bool, a: float, b: float) -> None:
-        at = self.seed, self.stream, self.position
-        self.weights = DrawnWeights(self.shape, normal, *at, a, b)
+        self.weights = DrawnWeights(self.shape, normal, self.seed, self.stream, self.position, a, b)
 
 
 class PlainNetwork:

@@ -22,7 +22,7 @@ class Transformer(ABC):
 
     n_threads: int | None
     n_features_in_: int
-    n_samples_seen_: int
+    n_samples_seen_: int = 0
     mean_: Floats
     _private: tuple[str, ...] = ()  # what is learned beside the attributes that end in _
     _stored: tuple[str, ...] = ("mean_",)  # (D,) float64: with the parameters, all that transforms
@@ -35,7 +35,7 @@ class Transformer(ABC):
 
     @abstractmethod
     def partial_fit(self, X: Array, y: object = None) -> Self:
-        """Learns from more rows, for data larger than memory."""
+        """Learns from more rows, for data larger than memory; joined by Chan's formula."""
 
     @abstractmethod
     def transform(self, X: Array) -> Array:
@@ -63,7 +63,7 @@ class Transformer(ABC):
         return f"{type(self).__name__}({', '.join(changed)})"
 
     def __sklearn_is_fitted__(self) -> bool:
-        return self._seen > 0
+        return self.n_samples_seen_ > 0
 
     def __sklearn_tags__(self) -> Any:
         utils = importlib.import_module("sklearn.utils")  # only scikit-learn asks
@@ -122,10 +122,6 @@ class Transformer(ABC):
         for name in [n for n in vars(self) if n.endswith("_") or n in self._private]:
             delattr(self, name)
 
-    @property
-    def _seen(self) -> int:
-        return getattr(self, "n_samples_seen_", 0)
-
     def _training_rows(self, X: object, seen: int = 0) -> Array:
         """X as a view of rows (N, D), after so many that were seen."""
         array = plain_array("X", X)
@@ -142,7 +138,7 @@ class Transformer(ABC):
         return data_rows("X", X, width, result_dtype(X))
 
     def _require_fit(self) -> None:
-        if not self._seen:
+        if not self.n_samples_seen_:
             raise ValueError(f"{type(self).__name__}: expected fit before this call")
 
 

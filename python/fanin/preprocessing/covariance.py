@@ -114,6 +114,7 @@ class PrincipalDirections(Transformer):
     _private = ("_moments", "_principal", "_dtype", "_resolution", "_zca_cache")
 
     def fit(self, X: Array, y: object = None) -> Self:
+        self._check_options()
         rows = self._training_rows(X)
         n, columns = rows.shape
         count = positive_count(n, self.ddof)
@@ -129,8 +130,7 @@ class PrincipalDirections(Transformer):
         return self
 
     def partial_fit(self, X: Array, y: object = None) -> Self:  # noqa: ARG002
-        """Learns from more rows, for data larger than memory; joined by Chan's formula."""
-        seen = self._seen
+        seen = self.n_samples_seen_
         rows = self._training_rows(X, seen)
         positive_count(seen + len(rows), self.ddof)
         checked_n_components(self.n_components, rows.shape[1])
@@ -148,6 +148,9 @@ class PrincipalDirections(Transformer):
             self._resolution = max(self._resolution, FLOAT32_NOISE)
         return self
 
+    def _check_options(self) -> None:
+        """Checks the arguments that a subclass adds."""
+
     def _precise(self, rows: Array) -> bool:
         """Whether products are summed in float64; those of uint8 are exact in float32."""
         one_of("precision", self.precision, ["auto", "float32", "float64"])
@@ -156,7 +159,7 @@ class PrincipalDirections(Transformer):
         return automatic or self.precision == "float64"
 
     def _set_fitted(self, rows: Array, n: int, mean: Floats, moments: Moments | None) -> None:
-        if not self._seen:
+        if not self.n_samples_seen_:
             self._dtype = result_dtype(rows)
             self._resolution = rows.shape[1] * np.finfo(np.float64).eps
         self._moments, self._principal = moments, None
@@ -164,7 +167,7 @@ class PrincipalDirections(Transformer):
 
     def _fitted(self) -> Principal:
         """The directions of all rows seen so far."""
-        if not self._seen:
+        if not self.n_samples_seen_:
             raise AttributeError(f"{type(self).__name__}: expected fit before this attribute")
         if self._principal is None:
             assert self._moments is not None
@@ -214,6 +217,7 @@ class PrincipalDirections(Transformer):
         return super().state_arrays() | own
 
     def load_state_arrays(self, arrays: Mapping[str, Array], rows: int, columns: int) -> None:
+        self._check_options()
         super().load_state_arrays(arrays, rows, columns)
         vectors = arrays["vectors"]
         wide = vectors.astype(np.float64) if vectors.dtype == np.float32 else vectors

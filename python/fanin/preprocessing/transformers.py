@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from typing import Self
 
@@ -43,9 +43,10 @@ class ZeroCenter(Columnwise):
     n_threads: int | None = None
 
     def partial_fit(self, X: Array, y: object = None) -> Self:  # noqa: ARG002
-        rows = self._training_rows(X, self._seen)
-        mean, n = column_mean(rows, self._threads), self._seen + len(rows)
-        if self._seen:
+        seen = self.n_samples_seen_
+        rows = self._training_rows(X, seen)
+        mean, n = column_mean(rows, self._threads), seen + len(rows)
+        if seen:
             mean = self.mean_ + (mean - self.mean_) * (len(rows) / n)
         self.mean_, self.n_samples_seen_, self.n_features_in_ = mean, n, rows.shape[1]
         return self
@@ -87,8 +88,7 @@ class Normalize(Columnwise):
     _stored = ("mean_", "var_", "scale_", "_squares")
 
     def partial_fit(self, X: Array, y: object = None) -> Self:  # noqa: ARG002
-        """Learns from more rows, for data larger than memory; joined by Chan's formula."""
-        seen = self._seen
+        seen = self.n_samples_seen_
         rows = self._training_rows(X, seen)
         eps, n = real("eps", self.eps, 0.0), seen + len(rows)
         count = positive_count(n, self.ddof)
@@ -111,6 +111,7 @@ class PCA(PrincipalDirections):
     The covariance ``C = Xc' Xc / (N - ddof)`` of the centred data is decomposed, ``C = V' diag(l)
     V``, and ``transform`` gives ``Xc V'``, whose covariance is diag(l). For D > N the N x N matrix
     ``Xc Xc'`` is decomposed instead, without directions of no variance. Images seldom gain from it.
+    `partial_fit` keeps a D x D matrix in float64; components are computed when first needed.
 
     Parameters
     ----------
@@ -131,10 +132,6 @@ class PCA(PrincipalDirections):
     explained_variance_, explained_variance_ratio_ : (n_components_,)
     mean_ : (D,) float64
     n_components_, n_features_in_, n_samples_seen_ : int
-
-    Notes
-    -----
-    `partial_fit` keeps a D x D matrix in float64; components are computed when first needed.
 
     Examples
     --------
@@ -199,10 +196,6 @@ class Whiten(PrincipalDirections):
     precision: str = "auto"
     n_threads: int | None = None
 
-    def fit(self, X: Array, y: object = None) -> Self:
-        self._options()
-        return super().fit(X, y)
-
     def transform(self, X: Array) -> Array:
         """X whitened: (N, n_components_), or (N, D) for "zca"."""
         rows, factors = self._fitted_rows(X), self._factors()
@@ -218,15 +211,17 @@ class Whiten(PrincipalDirections):
             return self._project_back(X, self.components_ * deviations[:, None])
         return self._project_back(X, self._zca_matrix(deviations))
 
-    def _options(self) -> tuple[str, float]:
-        return one_of("method", self.method, ["pca", "zca"]), real("eps", self.eps, 0.0)
+    def _check_options(self) -> None:
+        one_of("method", self.method, ["pca", "zca"])
+        real("eps", self.eps, 0.0)
 
     def _deviations(self) -> Floats:
         """``sqrt(l + eps)``, and 0 for directions without variance."""
-        variances, eps = self.explained_variance_, self._options()[1]
+        self._check_options()
+        variances = self.explained_variance_
         least = rounding_variance(self.n_samples_seen_, self.mean_)
         present = variances > np.maximum(self._resolution * variances[:1], least)
-        return np.where(present, np.sqrt(variances + eps), 0.0)
+        return np.where(present, np.sqrt(variances + self.eps), 0.0)
 
     def _factors(self) -> Floats:
         """``1 / sqrt(l + eps)``, and 0 for directions without variance."""
@@ -241,10 +236,6 @@ class Whiten(PrincipalDirections):
         if self.method == "zca":
             self._zca_matrix(self._factors())  # kept here, for all twins
         return super().with_threads(n_threads)
-
-    def load_state_arrays(self, arrays: Mapping[str, Array], rows: int, columns: int) -> None:
-        self._options()
-        super().load_state_arrays(arrays, rows, columns)
 
     def _zca_matrix(self, factors: Floats) -> Array:
         """``V' diag(factors) V``, (D, D) float64, made once for the factors in use."""
