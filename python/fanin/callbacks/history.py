@@ -27,7 +27,6 @@ class History(Callback):
     stop_reason : str or None
         Why the run ended; None while it runs.
     seconds : float
-        How long it took.
     """
 
     def __init__(

@@ -151,12 +151,13 @@ class LambdaCallback(Callback):
         on_train_batch_begin: Callable[[int, Any], object] | None = None,
         on_train_batch_end: Callable[[int, Any], object] | None = None,
     ) -> None:
-        hooks = {name: hook for name, hook in locals().items() if name.startswith("on_")}
+        hooks = {
+            n: hook for n, hook in locals().items() if n.startswith("on_") and hook is not None
+        }
         for name, hook in hooks.items():
-            if hook is not None:
-                if not callable(hook):
-                    raise TypeError(f"{name}: expected a function, got {hook!r}")
-                setattr(self, name, hook)
+            if not callable(hook):
+                raise TypeError(f"{name}: expected a function, got {hook!r}")
+            setattr(self, name, hook)
 
 
 class CSVLogger(Callback):

@@ -44,7 +44,6 @@ class LayerStatistics:
         The histogram, from -1 to 1 for tanh, 0 to 1 for sigmoid, else from the lowest to the
         highest; counts are 0 where activations are not finite.
     units : int
-        Width of the layer.
     gradient, weight_gradient : float or None
         Standard deviation of the gradient of each row's loss with respect to the activations, and
         of the rows' mean loss with respect to the weights; None where not asked for.
@@ -300,14 +299,13 @@ class LayerAccumulator:
         return np.linspace(low, high, len(self.counts) + 1)
 
     def statistics(
-        self, gradient: float | None = None, weight_gradient: float | None = None
+        self, gradient: float | None = None, weights: float | None = None
     ) -> LayerStatistics:
         n, units, mean, std = self.all.n, len(self.alive), self.all.mean, self.all.std
         saturated = self.all.outside / n if self.activation in _SATURATION else 0.0
         zero, dead = self.all.zeros / n, 1 - np.count_nonzero(self.alive) / units
-        counts, edges = self.counts, self.edges
         return LayerStatistics(
-            mean, std, saturated, zero, dead, counts, edges, units, gradient, weight_gradient
+            mean, std, saturated, zero, dead, self.counts, self.edges, units, gradient, weights
         )
 
 

@@ -74,10 +74,9 @@ class FeatureStatistics:
 
     def __init__(self, data: FiniteData) -> None:
         columns = len(data.columns)
-        low, high = np.full(columns, np.inf), np.full(columns, -np.inf)
-        for block in data.blocks():
-            np.minimum(low, block.min(axis=0), out=low)
-            np.maximum(high, block.max(axis=0), out=high)
+        ends = [(block.min(axis=0), block.max(axis=0)) for block in data.blocks()]
+        low = np.min([least for least, _ in ends], axis=0).astype(np.float64)
+        high = np.max([most for _, most in ends], axis=0).astype(np.float64)
         largest = np.maximum(np.abs(low), np.abs(high))
         unit = np.ones(columns)
         if ((largest > 1e100) | ((largest < 1e-100) & (largest > 0))).any():
@@ -139,8 +138,7 @@ def equal_columns(data: FiniteData, features: FeatureStatistics, among: Array) -
 
 def equal_rows(data: FiniteData) -> Array:
     """For each row the number of its group of equal rows."""
-    # -0.0 + 0 is 0.0
-    hashes = (hash(row.tobytes()) for block in data.blocks() for row in block + 0)
+    hashes = (hash(row.tobytes()) for block in data.blocks() for row in block + 0)  # -0.0 is 0.0
     return np.unique(np.fromiter(hashes, np.int64, data.n), return_inverse=True)[1].ravel()
 
 

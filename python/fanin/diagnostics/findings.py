@@ -22,10 +22,8 @@ class Finding:
         learning-rate-too-low, bad-initialisation, diverged, healthy or inconclusive. Of data:
         not-finite, few-rows, constant, scale, bias, outliers, duplicate-columns, correlated,
         duplicate-rows or class-balance. `tuning.guide` has more.
-    evidence : str
-        The numbers behind it.
-    action : str
-        What to do; ``advice`` is the same.
+    evidence, action : str
+        The numbers behind it, and what to do; ``advice`` is the same as action.
     columns, rows : ndarray of int64
         Where in the data it is, if anywhere; columns are numbered within a flattened row.
     """

@@ -75,10 +75,7 @@ class Transformer(ABC):
         )
 
     def get_feature_names_out(self, input_features: Sequence[str] | None = None) -> Array:
-        """Names of the columns of `transform`, as scikit-learn makes them: x0, x1, ... or pca0, ...
-
-        ``input_features`` are the names of the D columns before, used where columns stay the same.
-        """
+        """Names of the columns that `transform` gives: as given, or x0, x1, ..., or pca0, ..."""
         self._require_fit()
         count = self.n_features_in_ if input_features is None else len(input_features)
         if count != self.n_features_in_:
