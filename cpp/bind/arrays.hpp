@@ -3,6 +3,7 @@
 // here, each failure naming the argument, what was expected and what came.
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
+#include <pybind11/typing.h>
 
 #include <algorithm>
 #include <cstring>
@@ -15,6 +16,9 @@
 namespace fanin::bind {
 
 namespace py = pybind11;
+
+using py::typing::Tuple;  // a py::tuple whose signature names the types
+using MaybeArray = py::typing::Optional<py::array>;
 
 /// Stands for a dimension of any size.
 inline constexpr index any = -1;

@@ -20,9 +20,9 @@ struct Flat {
 };
 
 template <class T>
-py::tuple forward(const py::array& z, int activation, double keep, double scale, std::uint64_t seed,
-                  std::uint64_t stream, index first_row, const py::object& out, bool with_slope,
-                  int n_threads) {
+Tuple<py::array, MaybeArray> forward(const py::array& z, int activation, double keep, double scale,
+                                     std::uint64_t seed, std::uint64_t stream, index first_row,
+                                     const py::object& out, bool with_slope, int n_threads) {
   check_layout<T>(z, "x");
   const Flat shape(z);
   py::array y = output<T>(out, "out", shape_of(z));
@@ -33,7 +33,7 @@ py::tuple forward(const py::array& z, int activation, double keep, double scale,
                          {},
                          shape.cols,
                          shape.cols};
-  a.epilogue.activation = static_cast<Activation>(activation);
+  a.epilogue.activation = checked<Activation>("activation", activation);
   a.epilogue.dropout = {seed, stream, first_row, keep_threshold(keep), T(scale)};
   if (with_slope) {
     py::array_t<T> s(std::vector<py::ssize_t>(z.shape(), z.shape() + z.ndim()));
@@ -49,25 +49,22 @@ py::tuple forward(const py::array& z, int activation, double keep, double scale,
   return py::make_tuple(std::move(y), std::move(slope));
 }
 
-constexpr const char* math_names[] = {"exp",  "log",   "tanh",  "sigmoid", "erf",
-                                      "gelu", "expm1", "sinpi", "cospi"};
-
 template <class T>
-py::array map_array(int function, const py::array& x) {
+py::array map_array(MathFunction function, const py::array& x) {
   check_layout<T>(x, "x");
   py::array_t<T> out(std::vector<py::ssize_t>(x.shape(), x.shape() + x.ndim()));
   const T* from = static_cast<const T*>(x.data());
   T* to = out.mutable_data();
-  parallel_for(x.size(), 64, 1,
-               [&](index b, index e) { kernels<T>().map(function, from + b, to + b, e - b); });
+  parallel_for(x.size(), 64, 1, [&](index b, index e) {
+    kernels<T>().map(static_cast<int>(function), from + b, to + b, e - b);
+  });
   return out;
 }
 
 }  // namespace
 
 void bind_activation(py::module_& m) {
-  m.attr("activations") =
-      py::make_tuple("identity", "relu", "leaky_relu", "elu", "gelu", "sigmoid", "tanh");
+  m.attr("activations") = names_of<Activation>();
   m.def(
       "activation_forward",
       [](const py::array& z, int activation, double keep, double scale, std::uint64_t seed,
@@ -86,7 +83,7 @@ void bind_activation(py::module_& m) {
   m.def(
       "map",
       [](const std::string& name, const py::array& x) {
-        const int f = choice("name", name, math_names);
+        const auto f = choice<MathFunction>("name", name);
         return by_dtype(x, "x", [&](auto t) { return map_array<decltype(t)>(f, x); });
       },
       py::arg("name"), py::arg("x"),

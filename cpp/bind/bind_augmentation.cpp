@@ -1,8 +1,11 @@
 #include <pybind11/stl.h>
 
 #include <algorithm>
+#include <array>
 #include <memory>
 #include <tuple>
+#include <type_traits>
+#include <variant>
 #include <vector>
 
 #include "bind/arrays.hpp"
@@ -16,22 +19,90 @@ namespace fanin::bind {
 
 namespace {
 
-constexpr const char* kinds[] = {
-    "gate",        "choose", "hflip",        "vflip",  "crop",     "centre_crop",
-    "corner_crop", "resize", "resized_crop", "affine", "lens",     "jitter",
-    "grayscale",   "noise",  "erase",        "cutout", "normalize"};
-
 constexpr double chunk_flops = 2e5;  // of the samples that a thread takes at once
 constexpr std::int64_t most_samples = std::int64_t{1} << 40;
 
-using Op = std::tuple<std::string, double, std::vector<double>>;
+/// Takes an operation's fields by name from a dict.
+class Fields {
+ public:
+  Fields(const Traits& traits, const py::dict& given) : traits_(traits), given_(given) {}
 
-std::shared_ptr<Augmentation> make(const std::vector<Op>& given, std::uint64_t seed) {
-  std::vector<AugmentOp> ops;
-  for (const auto& [kind, p, numbers] : given) {
-    ops.push_back({static_cast<AugmentKind>(choice("kind", kind, kinds)), p, numbers});
+  void operator()(const char* name, index& to) { take(name, to, "a whole number"); }
+  void operator()(const char* name, double& to) { take(name, to, "a number"); }
+  void operator()(const char* name, bool& to) { take(name, to, "True or False"); }
+  void operator()(const char* name, std::vector<index>& to) { take(name, to, "whole numbers"); }
+  void operator()(const char* name, PerChannel& to) { take(name, to, "four numbers"); }
+  void operator()(const char* name, Interval& to) {
+    std::pair<double, double> range;
+    take(name, range, "(low, high)");
+    to = {range.first, range.second};
   }
-  return std::make_shared<Augmentation>(std::move(ops), seed);
+  template <class E>
+    requires std::is_enum_v<E>
+  void operator()(const char* name, E& to) {
+    std::string chosen;
+    take(name, chosen, "a name");
+    to = choice<E>(label(name).c_str(), chosen);
+  }
+
+  /// Refuses fields that the operation does not have.
+  void finish() const {
+    if (given_.size() == names_.size()) return;
+    throw py::value_error(std::string(traits_.class_name) + ": expected the fields " +
+                          listed(names_) + "; got " +
+                          py::str(py::list(given_)).cast<std::string>());
+  }
+
+ private:
+  std::string label(const char* name) const {
+    return traits_.class_name + (": " + std::string(name));
+  }
+
+  template <class T>
+  void take(const char* name, T& to, const char* expected) {
+    names_.push_back(name);
+    if (!given_.contains(name)) throw py::value_error(label(name) + ": expected " + expected);
+    const py::object value = given_[name];
+    try {
+      to = value.cast<T>();
+    } catch (const py::cast_error&) {
+      throw py::type_error(label(name) + ": expected " + expected + ", got " +
+                           py::repr(value).cast<std::string>());
+    }
+  }
+
+  const Traits& traits_;
+  const py::dict& given_;
+  std::vector<const char*> names_;
+};
+
+/// The alternative whose kind has that name, from its fields.
+template <class... Os>
+std::variant<Os...> operation_of(const std::string& kind, const py::dict& given,
+                                 std::type_identity<std::variant<Os...>>) {
+  std::variant<Os...> result;
+  const auto read_as = [&]<class O>(std::type_identity<O>) {
+    if (kind != O::traits.kind) return false;
+    O operation{};
+    Fields fields(O::traits, given);
+    O::fields(operation, fields);
+    fields.finish();
+    result = std::move(operation);
+    return true;
+  };
+  if ((read_as(std::type_identity<Os>{}) || ...)) return result;
+  throw py::value_error("kind: expected one of " + listed(std::array{Os::traits.kind...}) +
+                        "; got '" + kind + "'");
+}
+
+using GivenStep = std::tuple<std::string, double, py::dict>;  // kind, p, fields
+
+std::shared_ptr<Augmentation> make(const std::vector<GivenStep>& given, std::uint64_t seed) {
+  std::vector<Step> steps;
+  for (const auto& [kind, p, fields] : given) {
+    steps.push_back({operation_of(kind, fields, std::type_identity<Operation>{}), p});
+  }
+  return std::make_shared<Augmentation>(std::move(steps), seed);
 }
 
 /// Images of one dtype and number of channels.
@@ -209,16 +280,16 @@ void run(const Augmentation& aug, const py::object& given, const py::array& indi
   without_gil([&] {
     const int threads = useful_threads(n_threads, flops * static_cast<double>(n));
     parallel_team(threads, [&](Team& team) {
-      std::vector<Augmentation::RoomPointer> rooms;
-      for (int i = 0; i < team.size(); ++i) rooms.push_back(aug.room());
+      std::vector<Augmentation::WorkspacePointer> workspaces;
+      for (int i = 0; i < team.size(); ++i) workspaces.push_back(aug.workspace());
       Poller poll(poll_signals);
       team.share((n + chunk - 1) / chunk, [&](index part, int member) {
-        Augmentation::Room& room = *rooms[static_cast<std::size_t>(member)];
+        Augmentation::Workspace& workspace = *workspaces[static_cast<std::size_t>(member)];
         for (index i = part * chunk; i < std::min(n, (part + 1) * chunk); ++i) {
           for (index v = 0; v < variants; ++v) {
             aug.apply(images.image[static_cast<std::size_t>(i)],
                       static_cast<std::uint64_t>(numbers[i]), epoch, static_cast<int>(v),
-                      {data + (i * variants + v) * bytes, dtype, planar, mask}, room);
+                      {data + (i * variants + v) * bytes, dtype, planar, mask}, workspace);
           }
         }
         poll(member);
@@ -227,35 +298,90 @@ void run(const Augmentation& aug, const py::object& given, const py::array& indi
   });
 }
 
-py::tuple draw(const Augmentation& aug, const py::array& indices, std::uint64_t epoch,
-               const py::array& heights, const py::array& widths) {
+py::array values_of(index n, double) { return py::array_t<double>(n); }
+py::array values_of(index n, index) { return py::array_t<std::int64_t>(n); }
+template <std::size_t N>
+py::array values_of(index n, const std::array<Colour, N>&) {
+  return py::array_t<std::int64_t>({n, static_cast<index>(N)});
+}
+
+void store(py::array& values, index i, double value) {
+  static_cast<double*>(values.mutable_data())[i] = value;
+}
+void store(py::array& values, index i, index value) {
+  static_cast<std::int64_t*>(values.mutable_data())[i] = value;
+}
+template <std::size_t N>
+void store(py::array& values, index i, const std::array<Colour, N>& value) {
+  auto* to = static_cast<std::int64_t*>(values.mutable_data()) + i * static_cast<index>(N);
+  for (const Colour colour : value) *to++ = static_cast<std::int64_t>(colour);
+}
+
+/// What is drawn for n samples by one operation, each of its values an array; 0 where not applied.
+class DrawnArrays {
+ public:
+  DrawnArrays(index n, const Operation& operation) : operation_(operation), applied_(n) {
+    each_value(Drawn{}, [&](const char* name, const auto& value) {
+      names_.push_back(name);
+      values_.push_back(values_of(n, value));
+    });
+  }
+
+  void put(index sample, const Drawn& drawn) {
+    applied_.mutable_at(sample) = drawn.applied;
+    auto to = values_.begin();
+    each_value(drawn, [&](const char*, const auto& value) { store(*to++, sample, value); });
+  }
+
+  py::dict by_name() const {
+    py::dict result(py::arg("applied") = applied_);
+    for (std::size_t i = 0; i < names_.size(); ++i) result[names_[i]] = values_[i];
+    return result;
+  }
+
+ private:
+  template <class F>
+  void each_value(const Drawn& drawn, F&& f) const {
+    std::visit(
+        [&]<class O>(const O&) {
+          const typename O::Drawn nothing{};
+          const auto* values = std::get_if<typename O::Drawn>(&drawn.values);
+          O::Drawn::fields(values && drawn.applied ? *values : nothing, f);
+        },
+        operation_);
+  }
+
+  const Operation& operation_;
+  py::array_t<bool> applied_;
+  std::vector<const char*> names_;
+  std::vector<py::array> values_;
+};
+
+py::list draw(const Augmentation& aug, const py::array& indices, std::uint64_t epoch,
+              const py::array& heights, const py::array& widths) {
   const index n = indices.ndim() == 1 ? indices.shape(0) : any;
   const auto* numbers = sample_numbers(indices, n);
   const auto* height = read<std::int64_t>(heights, "heights", {n});
   const auto* width = read<std::int64_t>(widths, "widths", {n});
-  const auto ops = static_cast<index>(aug.ops().size());
   for (index i = 0; i < n; ++i) aug.output({height[i], width[i]});
-  py::array_t<bool> applied({n, ops});
-  py::array_t<double> values({n, ops, index{drawn_values}});
-  std::vector<Drawn> drawn(static_cast<std::size_t>(ops));
+  std::vector<DrawnArrays> arrays;
+  for (const Step& step : aug.steps()) arrays.emplace_back(n, step.operation);
+  std::vector<Drawn> drawn(arrays.size());
   for (index i = 0; i < n; ++i) {
-    std::ranges::fill(drawn, Drawn{});
     aug.draw(static_cast<std::uint64_t>(numbers[i]), epoch, {height[i], width[i]}, drawn.data());
-    for (index o = 0; o < ops; ++o) {
-      const Drawn& d = drawn[static_cast<std::size_t>(o)];
-      applied.mutable_data()[i * ops + o] = d.applied;
-      std::copy_n(d.value, drawn_values, values.mutable_data() + (i * ops + o) * drawn_values);
-    }
+    for (std::size_t o = 0; o < drawn.size(); ++o) arrays[o].put(i, drawn[o]);
   }
-  return py::make_tuple(applied, values);
+  py::list result;
+  for (const DrawnArrays& a : arrays) result.append(a.by_name());
+  return result;
 }
 
 }  // namespace
 
 void bind_augmentation(py::module_& m) {
   py::class_<Augmentation, std::shared_ptr<Augmentation>>(m, "Augmentation")
-      .def(py::init(&make), py::arg("ops"), py::arg("seed"),
-           "A pipeline of operations (kind, p, numbers): see engine/augment/augmentation.hpp.")
+      .def(py::init(&make), py::arg("steps"), py::arg("seed"),
+           "A pipeline of operations (kind, p, fields): see engine/augment/operations.hpp.")
       .def_property_readonly("variants", &Augmentation::variants)
       .def_property_readonly("normalizes", &Augmentation::normalizes)
       .def(
@@ -266,10 +392,11 @@ void bind_augmentation(py::module_& m) {
           },
           py::arg("height"), py::arg("width"),
           "The output's (height, width) for an input's; an error where an operation does not fit.")
-      .def("draw", &draw, py::arg("indices"), py::arg("epoch"), py::arg("heights"),
-           py::arg("widths"),
-           "What is drawn for samples: applied (N, ops), values (N, ops, 10); what they are stands "
-           "beside draw_values of engine/augment/augmentation_draw.cpp.")
+      .def(
+          "draw", &draw, py::arg("indices"), py::arg("epoch"), py::arg("heights"),
+          py::arg("widths"),
+          "What is drawn for samples: a dict for each operation of applied (N,) and its values (N, "
+          "...) by name.")
       .def("run", &run, py::arg("images"), py::arg("indices"), py::arg("epoch"), py::arg("out"),
            py::arg("planar"), py::arg("mask"), py::arg("n_threads"), "Augments images into out.");
 }

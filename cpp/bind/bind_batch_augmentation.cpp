@@ -32,7 +32,8 @@ BatchAugmenter make(std::tuple<index, index, index> shape,
 
 void bind_batch_augmentation(py::module_& m) {
   py::class_<BatchAugmenter>(m, "BatchAugmenter")
-      .def(py::init(&make), py::arg("shape"), py::arg("augmentation"), py::arg("mixing"),
+      .def(py::init(&make), py::arg("shape"), py::arg("augmentation") = py::none(),
+           py::arg("mixing") = py::none(),
            "Of rows that are images of shape (height, width, channels); mixing is (kind, alpha, p, "
            "per_sample, seed), None for none.");
 }

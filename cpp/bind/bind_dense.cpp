@@ -2,6 +2,8 @@
 #include <optional>
 
 #include "bind/arrays.hpp"
+#include "bind/names.hpp"
+#include "core/aligned.hpp"
 #include "core/parallel.hpp"
 #include "isa/dispatch.hpp"
 #include "kernels/gemm.hpp"
@@ -29,9 +31,10 @@ void over_result(index rows, index cols, index k, int threads,
 }
 
 template <class T>
-py::tuple forward(const py::array& x, const py::array& w, const py::object& b, int activation,
-                  double keep, std::uint64_t seed, std::uint64_t stream, index first_row,
-                  const py::object& out, bool with_slope, int n_threads) {
+Tuple<py::array, MaybeArray> forward(const py::array& x, const py::array& w, const py::object& b,
+                                     int activation, double keep, std::uint64_t seed,
+                                     std::uint64_t stream, index first_row, const py::object& out,
+                                     bool with_slope, int n_threads) {
   const T* wp = read<T>(w, "W", {any, any});
   const index in = w.shape(0), width = w.shape(1);
   const T* xp = read<T>(x, "x", {any, in});
@@ -43,7 +46,7 @@ py::tuple forward(const py::array& x, const py::array& w, const py::object& b, i
   if (bp) require_disjoint(y, "out", py::reinterpret_borrow<py::array>(b), "b");
   py::object slope = py::none();
   DenseForward<T> d{xp, wp, bp, static_cast<T*>(y.mutable_data()), in, width, in, width, {}};
-  d.epilogue.activation = static_cast<Activation>(activation);
+  d.epilogue.activation = checked<Activation>("activation", activation);
   d.epilogue.dropout = {seed, stream, first_row, keep_threshold(keep), T(1.0 / keep)};
   if (with_slope) {
     py::array_t<T> s({rows, width});
@@ -53,16 +56,18 @@ py::tuple forward(const py::array& x, const py::array& w, const py::object& b, i
   {
     std::optional<py::gil_scoped_release> release;
     if (product_flops(rows, width, in) > releasing_flops) release.emplace();
-    over_result(rows, width, in, n_threads,
-                [&](Range r, Range c) { kernels<T>().dense_forward(d, r, c); });
+    over_result(rows, width, in, n_threads, [&](Range r, Range c) {
+      kernels<T>().dense_forward(d, r, c, thread_scratch<T>(product_scratch<T>));
+    });
   }
   return py::make_tuple(std::move(y), std::move(slope));
 }
 
 template <class T>
-py::tuple backward(const py::array& dy, const py::array& x, const py::array& w,
-                   const py::object& slope, const py::object& gate, double factor, bool with_dx,
-                   int n_threads) {
+Tuple<MaybeArray, py::array, py::array> backward(const py::array& dy, const py::array& x,
+                                                 const py::array& w, const py::object& slope,
+                                                 const py::object& gate, double factor,
+                                                 bool with_dx, int n_threads) {
   const T* wp = read<T>(w, "W", {any, any});
   const index in = w.shape(0), out = w.shape(1);
   const T* xp = read<T>(x, "x", {any, in});
@@ -89,13 +94,17 @@ py::tuple backward(const py::array& dy, const py::array& x, const py::array& w,
     }
     if (with_dx) {
       const DenseBackwardInput<T> d{dz, nullptr, dxp, in, out, out, in, {}, wp};
-      over_result(rows, in, out, n_threads,
-                  [&](Range r, Range c) { k.dense_backward_input(d, r, c); });
+      over_result(rows, in, out, n_threads, [&](Range r, Range c) {
+        k.dense_backward_input(d, r, c, thread_scratch<T>(product_scratch<T>));
+      });
     }
     const WeightGradient<T> g{xp, dz, rows, out, in, out, false};
     const int threads = useful_threads(n_threads, 2 * elements * static_cast<double>(in));
     parallel_for(in, 48, threads,  // whole tiles and whole lines of x
-                 [&](index b, index e) { k.weight_gradient(g, {b, e}, dwp + b * out); });
+                 [&](index b, index e) {
+                   k.weight_gradient(g, {b, e}, dwp + b * out,
+                                     thread_scratch<T>(product_scratch<T>));
+                 });
     k.bias_gradient({dz, dbp, rows, out, out, false}, {0, out});
   }
   return py::make_tuple(with_dx ? py::object(dx) : py::none(), dw, db);

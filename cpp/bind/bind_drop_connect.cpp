@@ -1,6 +1,7 @@
 #include <memory>
 
 #include "bind/arrays.hpp"
+#include "bind/names.hpp"
 #include "core/parallel.hpp"
 #include "isa/dispatch.hpp"
 
@@ -39,15 +40,16 @@ RowMasks<T> masks_of(double keep, std::uint64_t seed, std::uint64_t stream, inde
 }
 
 template <class T>
-py::tuple forward(const py::array& x, const py::array& w, const py::object& b, int activation,
-                  double keep, std::uint64_t seed, std::uint64_t stream, index first_row,
-                  bool with_slope, int n_threads) {
+Tuple<py::array, MaybeArray> forward(const py::array& x, const py::array& w, const py::object& b,
+                                     int activation, double keep, std::uint64_t seed,
+                                     std::uint64_t stream, index first_row, bool with_slope,
+                                     int n_threads) {
   const Shapes<T> s(x, w);
   py::array_t<T> y({s.rows, s.out}), slope({with_slope ? s.rows : 0, s.out});
   DenseForward<T> d{
       s.xp,  s.wp, read_optional<T>(b, "b", {s.out}), y.mutable_data(), s.in, s.out, s.in,
       s.out, {}};
-  d.epilogue.activation = static_cast<Activation>(activation);
+  d.epilogue.activation = checked<Activation>("activation", activation);
   if (with_slope) d.epilogue.slope = slope.mutable_data();
   const RowMasks<T> masks = masks_of<T>(keep, seed, stream, first_row, s.in);
   {
@@ -60,9 +62,11 @@ py::tuple forward(const py::array& x, const py::array& w, const py::object& b, i
 }
 
 template <class T>
-py::tuple backward(const py::array& dy, const py::array& x, const py::array& w,
-                   const py::object& slope, const py::object& gate, double keep, std::uint64_t seed,
-                   std::uint64_t stream, index first_row, bool with_dx, int n_threads) {
+Tuple<MaybeArray, py::array, py::array> backward(const py::array& dy, const py::array& x,
+                                                 const py::array& w, const py::object& slope,
+                                                 const py::object& gate, double keep,
+                                                 std::uint64_t seed, std::uint64_t stream,
+                                                 index first_row, bool with_dx, int n_threads) {
   const Shapes<T> s(x, w);
   const T* dyp = read<T>(dy, "dout", {s.rows, s.out});
   const Derivative<T> derivative{read_optional<T>(slope, "slope", {s.rows, s.out}),
@@ -100,7 +104,8 @@ py::array gaussian(const py::array& mean, const py::array& variance, int activat
   const T* v = read<T>(variance, "variance", {rows, cols});
   py::array_t<T> y({rows, cols});
   const GaussianActivation<T> g{
-      m, v, y.mutable_data(), static_cast<Activation>(activation), T(ratio), T(1), cols, cols};
+      m,    v,   y.mutable_data(), checked<Activation>("activation", activation), T(ratio), T(1),
+      cols, cols};
   {
     const py::gil_scoped_release release;
     const double flops = 100.0 * static_cast<double>(rows) * static_cast<double>(cols);

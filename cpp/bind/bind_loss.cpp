@@ -1,4 +1,5 @@
 #include "bind/arrays.hpp"
+#include "bind/names.hpp"
 #include "core/parallel.hpp"
 #include "isa/dispatch.hpp"
 
@@ -21,7 +22,7 @@ py::tuple loss_of(int loss, const py::array& scores, const py::object& labels,
                   const py::object& soft, const py::object& weights, double scale,
                   bool with_gradient, int n_threads) {
   LossRows<T> a{};
-  a.loss = static_cast<Loss>(loss);
+  a.loss = checked<Loss>("loss", loss);
   a.scores = read<T>(scores, "scores", {any, any});
   const index rows = scores.shape(0);
   a.classes = a.stride = a.soft_stride = scores.shape(1);
@@ -69,7 +70,7 @@ py::array softmax_of(const py::array& scores, const py::object& out, int n_threa
 }  // namespace
 
 void bind_loss(py::module_& m) {
-  m.attr("losses") = py::make_tuple("softmax", "svm", "mse");
+  m.attr("losses") = names_of<Loss>();
   m.attr("most_soft_svm_classes") = most_soft_svm_classes;
   m.def(
       "loss_rows",

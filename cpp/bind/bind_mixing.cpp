@@ -50,7 +50,7 @@ const std::int64_t* sample_numbers(const py::array& indices, index n) {
   return samples;
 }
 
-py::tuple as_arrays(const std::vector<Mixed>& mixed) {
+Tuple<py::array_t<double>, py::array_t<index>> as_arrays(const std::vector<Mixed>& mixed) {
   const auto n = static_cast<py::ssize_t>(mixed.size());
   py::array_t<double> lambdas(n);
   py::array_t<std::int64_t> boxes({n, py::ssize_t{4}});
@@ -71,8 +71,10 @@ std::vector<Mixed> draw(const Mixing& mixing, const std::int64_t* samples, index
 }
 
 template <class T>
-py::tuple mix(const Mixing& mixing, const py::array& images, DType dtype, bool planar,
-              const std::int64_t* samples, std::uint64_t epoch, py::array& out, int n_threads) {
+Tuple<py::array_t<double>, py::array_t<index>> mix(const Mixing& mixing, const py::array& images,
+                                                   DType dtype, bool planar,
+                                                   const std::int64_t* samples, std::uint64_t epoch,
+                                                   py::array& out, int n_threads) {
   check_layout<T>(images, "images");
   const Sizes s = sizes_of(images, mixing.kind, planar);
   char* to = reinterpret_cast<char*>(write<T>(out, "out", shape_of(images)));
@@ -100,8 +102,7 @@ py::tuple mix(const Mixing& mixing, const py::array& images, DType dtype, bool p
 
 Mixing mixing_of(const std::string& kind, double alpha, double p, bool per_sample,
                  std::uint64_t seed) {
-  constexpr const char* kinds[] = {"mixup", "cutmix"};
-  const auto chosen = static_cast<MixKind>(choice("kind", kind, kinds));
+  const auto chosen = choice<MixKind>("kind", kind);
   if (!(alpha >= 0) || std::isinf(alpha)) {
     throw py::value_error("alpha: expected a finite number of at least 0, got " +
                           std::to_string(alpha));

@@ -11,10 +11,6 @@ namespace fanin::bind {
 
 namespace {
 
-constexpr const char* activation_names[] = {"identity", "relu",    "leaky_relu", "elu",
-                                            "gelu",     "sigmoid", "tanh"};
-constexpr const char* loss_names[] = {"softmax", "svm", "mse"};
-
 template <class T>
 void check_images(const Network<T>& net, const Data<T>& data, const BatchAugmentation& images) {
   if (data.dtype == DType::f64) {
@@ -62,8 +58,9 @@ void train(Engine<T>& e, const TrainingJob& given, Learner& learner, index first
 }
 
 template <class T>
-py::tuple gradient(Engine<T>& e, const TrainingData& data, double l2, std::uint64_t seed,
-                   std::optional<std::uint64_t> dropout_step, int n_threads) {
+Tuple<double, py::array_t<T>> gradient(Engine<T>& e, const TrainingData& data, double l2,
+                                       std::uint64_t seed,
+                                       std::optional<std::uint64_t> dropout_step, int n_threads) {
   const Data<T> d = targeted_data_of(e.net, data);
   py::array_t<T> gradient(e.net.size());
   T* g = gradient.mutable_data();
@@ -87,7 +84,7 @@ py::array_t<T> scores(const Engine<T>& e, const TrainingData& data, int n_thread
 }
 
 template <class T>
-py::tuple evaluate(const Engine<T>& e, const TrainingData& data, int n_threads) {
+Tuple<double, index> evaluate(const Engine<T>& e, const TrainingData& data, int n_threads) {
   const Data<T> d = targeted_data_of(e.net, data);
   Evaluation result;
   without_gil([&] { result = e.net.evaluate(d, n_threads, poll_signals); });
@@ -100,8 +97,7 @@ void bind_engine(py::module_& m, const char* name) {
   py::class_<E>(m, name)
       .def(py::init([](std::vector<LayerSpec> layers, const std::string& loss, bool vanilla,
                        bool row_masks, bool moments) {
-             return std::make_unique<E>(std::move(layers),
-                                        static_cast<Loss>(choice("loss", loss, loss_names)),
+             return std::make_unique<E>(std::move(layers), choice<Loss>("loss", loss),
                                         Dropping{vanilla, row_masks, moments});
            }),
            py::arg("layers"), py::arg("loss"), py::kw_only(), py::arg("vanilla") = false,
@@ -142,8 +138,8 @@ void bind_layer(py::module_& m) {
   py::class_<LayerSpec>(m, "Layer", "A dense layer: dropout(activation(x · W + b)).")
       .def(py::init([](index inputs, index outputs, const std::string& activation, double keep,
                        double keep_weights) {
-             const auto code = choice("activation", activation, activation_names);
-             return LayerSpec{inputs, outputs, static_cast<Activation>(code), keep, keep_weights};
+             return LayerSpec{inputs, outputs, choice<Activation>("activation", activation), keep,
+                              keep_weights};
            }),
            py::arg("inputs"), py::arg("outputs"), py::arg("activation"), py::kw_only(),
            py::arg("keep") = 1.0, py::arg("keep_weights") = 1.0)

@@ -13,14 +13,11 @@ namespace fanin::bind {
 
 namespace {
 
-constexpr const char* rule_names[] = {"sgd",     "momentum", "nesterov", "adagrad",
-                                      "rmsprop", "adadelta", "adam",     "adamw",
-                                      "nadam",   "amsgrad",  "lion"};
 constexpr index block = 1024;             // elements between the cuts for threads
 constexpr double flops_per_element = 8;   // memory and roots weigh more than their count
 constexpr index worth_releasing = 16384;  // elements: a release of the GIL costs 0.1 microseconds
 
-const char* name_of(const Rule& r) { return rule_names[static_cast<int>(r.spec.rule)]; }
+const char* name_of(const Rule& r) { return names<fanin::Rule>[static_cast<int>(r.spec.rule)]; }
 
 py::dict clock_of(const Rule& r) {
   const RuleClock& c = r.clock;
@@ -156,8 +153,8 @@ bool step(Rule& r, const py::object& params, const py::object& grads, const py::
 void bind_optimizer(py::module_& m) {
   const auto make = [](const std::string& name, double rho, double beta1, double beta2, double eps,
                        double weight_decay, std::optional<double> momentum_decay) {
-    return Rule{{static_cast<fanin::Rule>(choice("optimizer", name, rule_names)), rho, beta1, beta2,
-                 eps, weight_decay, momentum_decay.value_or(-1)},
+    return Rule{{choice<fanin::Rule>("optimizer", name), rho, beta1, beta2, eps, weight_decay,
+                 momentum_decay.value_or(-1)},
                 {}};
   };
   py::class_<Rule>(m, "Rule", "An optimizer's formula, hyperparameters and count of steps.")

@@ -19,10 +19,6 @@ namespace {
 constexpr double fill_flops = 50, integer_flops = 800;
 constexpr index piece_step = 64 * 16;
 
-constexpr const char* distributions[] = {"uniform", "normal", "bernoulli"};
-constexpr const char* purposes[] = {"user",        "init",    "dropout", "shuffle",
-                                    "replacement", "augment", "search",  "drop_connect"};
-
 template <class T>
 void fill(py::array& out, Distribution distribution, PhiloxKey key, std::uint64_t first_group,
           double a, double b, int n_threads) {
@@ -50,7 +46,7 @@ void fill(py::array& out, Distribution distribution, PhiloxKey key, std::uint64_
 void random_fill(py::array out, const std::string& distribution, std::uint64_t seed,
                  std::uint64_t stream, std::uint64_t first_group, double a, double b,
                  int n_threads) {
-  const auto d = static_cast<Distribution>(choice("distribution", distribution, distributions));
+  const auto d = choice<Distribution>("distribution", distribution);
   by_dtype(out, "out", [&](auto t) {
     fill<decltype(t)>(out, d, {seed, stream}, first_group, a, b, n_threads);
   });
@@ -86,7 +82,7 @@ std::array<std::uint32_t, 4> philox_block(std::array<std::uint32_t, 2> key,
 }
 
 std::uint64_t package_stream(const std::string& purpose, std::uint64_t layer, std::uint64_t step) {
-  return stream_of(static_cast<Purpose>(choice("purpose", purpose, purposes)), layer, step);
+  return stream_of(choice<Purpose>("purpose", purpose), layer, step);
 }
 
 }  // namespace

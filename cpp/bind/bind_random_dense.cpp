@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "bind/arrays.hpp"
+#include "bind/names.hpp"
 #include "bind/signals.hpp"
 #include "core/clock.hpp"
 #include "core/parallel.hpp"
@@ -44,8 +45,10 @@ py::array random_dense(const py::array& x, index out, bool normal, PhiloxKey key
   const Distribution distribution = normal ? Distribution::normal : Distribution::uniform;
   const RandomFill<T> weights{distribution,      key, first_group, static_cast<T>(a),
                               static_cast<T>(b), 0,   nullptr};
-  const RandomDense<T> d{
-      xp, y.mutable_data(), in, out, in, out, weights, static_cast<Activation>(activation)};
+  const RandomDense<T> d{xp,      y.mutable_data(),
+                         in,      out,
+                         in,      out,
+                         weights, checked<Activation>("activation", activation)};
   without_gil([&] { run(d, rows, n_threads); });
   return y;
 }

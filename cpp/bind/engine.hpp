@@ -16,7 +16,7 @@ struct Engine {
       : net(std::move(layers), loss, dropping) {}
 
   Trainer<T>& trainer_for(index batch) {
-    batch = std::min(batch, most_rows);
+    batch = std::min(batch, workspace_rows);
     if (!trainer || trainer_batch != batch) trainer = std::make_unique<Trainer<T>>(net, batch);
     trainer_batch = batch;
     return *trainer;

@@ -33,7 +33,7 @@ class Aligned {
   }
   ~Aligned() { ::operator delete(data_, alignment); }
 
-  /// Makes room for n elements; what was held is lost when it has to grow.
+  /// Allocates n elements at least; what was held is lost when it has to grow.
   void reserve(index n) {
     if (n <= size_) return;
     const auto bytes = static_cast<std::size_t>(n) * sizeof(T);
@@ -57,5 +57,13 @@ class Aligned {
   T* data_ = nullptr;
   index size_ = 0;
 };
+
+/// Room of n elements to work in, this thread's own, kept for its next call.
+template <class T>
+T* thread_scratch(index n) {
+  thread_local Aligned<T> room;
+  room.reserve(n);
+  return room.data();
+}
 
 }  // namespace fanin

@@ -3,11 +3,19 @@
 #include <cstdint>
 
 #if defined(_MSC_VER)
-#define FANIN_INLINE __forceinline
+#define FANIN_INLINE_LAMBDA [[msvc::forceinline]]
 #define FANIN_RESTRICT __restrict
 #else
-#define FANIN_INLINE inline __attribute__((always_inline))
+#define FANIN_INLINE_LAMBDA __attribute__((always_inline))
 #define FANIN_RESTRICT __restrict__
+#endif
+
+// The build says `inline` for code that need not be fast.
+#if defined(FANIN_INLINE)
+#elif defined(_MSC_VER)
+#define FANIN_INLINE __forceinline
+#else
+#define FANIN_INLINE inline __attribute__((always_inline))
 #endif
 
 namespace fanin {

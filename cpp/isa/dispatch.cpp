@@ -20,12 +20,19 @@ std::vector<const Table*> supported_tables() {
 #if defined(FANIN_HAS_NEON)
   found.push_back(&table_neon);
 #endif
+#if defined(FANIN_HAS_SCALAR)
   found.push_back(&table_scalar);
+#endif
   return found;
 }
 
 const Table& choose() {
   const auto tables = supported_tables();
+  if (tables.empty()) {
+    throw std::runtime_error(
+        "fanin was built without an instruction set of this machine; build it with "
+        "FANIN_ISAS=scalar, or without FANIN_ISAS");
+  }
   const char* wanted = std::getenv("FANIN_ISA");
   if (!wanted || !*wanted) return *tables.front();
   std::string names;

@@ -1,4 +1,5 @@
 #pragma once
+#include "core/names.hpp"
 #include "core/view.hpp"
 #include "kernels/dropout.hpp"
 
@@ -6,6 +7,9 @@ namespace fanin {
 
 /// y = f(z). leaky_relu has slope 0.01, elu alpha 1, gelu is the exact one (erf).
 enum class Activation : int { identity, relu, leaky_relu, elu, gelu, sigmoid, tanh };
+template <>
+inline constexpr const char* names<Activation>[] = {"identity", "relu",    "leaky_relu", "elu",
+                                                    "gelu",     "sigmoid", "tanh"};
 
 /// What happens to the outputs of a product, tile by tile, while they are in cache:
 /// y = dropout(f(z)), and, where slope is given, slope = dy/dz with the dropout factor in it.

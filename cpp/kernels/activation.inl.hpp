@@ -6,6 +6,32 @@
 
 namespace fanin::FANIN_ISA {
 
+template <Activation A>
+struct ActivationConstant {
+  static constexpr Activation value = A;
+};
+
+/// f(ActivationConstant<a>{}): what depends on the activation is compiled for each of them.
+template <class F>
+FANIN_INLINE void with_activation(Activation a, F&& f) noexcept {
+  switch (a) {
+    case Activation::identity:
+      return f(ActivationConstant<Activation::identity>{});
+    case Activation::relu:
+      return f(ActivationConstant<Activation::relu>{});
+    case Activation::leaky_relu:
+      return f(ActivationConstant<Activation::leaky_relu>{});
+    case Activation::elu:
+      return f(ActivationConstant<Activation::elu>{});
+    case Activation::gelu:
+      return f(ActivationConstant<Activation::gelu>{});
+    case Activation::sigmoid:
+      return f(ActivationConstant<Activation::sigmoid>{});
+    case Activation::tanh:
+      return f(ActivationConstant<Activation::tanh>{});
+  }
+}
+
 /// y = f(z); slope = f'(z), computed only where it is used.
 template <Activation A, class T>
 FANIN_INLINE Vec<T> activate(Vec<T> z, Vec<T>& slope) {
@@ -81,22 +107,9 @@ FANIN_INLINE void finish_as(const Epilogue<T>& e, const T* z, T* y, index stride
 template <class T>
 void finish_block(const Epilogue<T>& e, const T* z, T* y, index stride, index width, Range rows,
                   Range cols) noexcept {
-  switch (e.activation) {
-    case Activation::identity:
-      return finish_as<T, Activation::identity>(e, z, y, stride, width, rows, cols);
-    case Activation::relu:
-      return finish_as<T, Activation::relu>(e, z, y, stride, width, rows, cols);
-    case Activation::leaky_relu:
-      return finish_as<T, Activation::leaky_relu>(e, z, y, stride, width, rows, cols);
-    case Activation::elu:
-      return finish_as<T, Activation::elu>(e, z, y, stride, width, rows, cols);
-    case Activation::gelu:
-      return finish_as<T, Activation::gelu>(e, z, y, stride, width, rows, cols);
-    case Activation::sigmoid:
-      return finish_as<T, Activation::sigmoid>(e, z, y, stride, width, rows, cols);
-    case Activation::tanh:
-      return finish_as<T, Activation::tanh>(e, z, y, stride, width, rows, cols);
-  }
+  with_activation(e.activation, [&](auto a) FANIN_INLINE_LAMBDA {
+    finish_as<T, a.value>(e, z, y, stride, width, rows, cols);
+  });
 }
 
 template <class T>

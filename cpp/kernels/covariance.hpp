@@ -42,7 +42,7 @@ struct Scatter {
   index rows, panel_stride;
   double* total;  // (cols, cols)
   index cols;
-  T* room;       // block_columns * block_columns
+  T* scratch;    // block_columns * block_columns
   double* sums;  // scatter_rows * scatter_cols
 };
 
@@ -59,7 +59,7 @@ struct Project {
   const T *scale, *add;  // (columns of out) each, or null
   T* out;
   index out_stride;  // and the number of columns
-  T* room;           // project_rows * project_cols
+  T* scratch;        // project_rows * project_cols
 };
 
 }  // namespace fanin

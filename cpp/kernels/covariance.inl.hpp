@@ -109,9 +109,10 @@ void scatter(const Scatter<T>& s, Range rows, Range cols) noexcept {
       for (index i = rows.begin; i < end; i += strip_rows) {
         const index strip = end - i < strip_rows ? end - i : strip_rows;
         const T* a = s.x + i / W * s.panel_stride + k * W + i % W;
-        const Product<T> p{a, 1, W, b, W, s.room, W, chain, nullptr, false};
-        multiply(p, Range{0, strip}, Range{0, width}, [](Range, Range) {});
-        add_rows(s.room, W, sums_of(i, j), W, strip, width);
+        const Product<T> p{a, 1, W, b, W, s.scratch, W, chain, nullptr, false};
+        multiply(p, Range{0, strip}, Range{0, width}, static_cast<T*>(nullptr),
+                 [](Range, Range) {});
+        add_rows(s.scratch, W, sums_of(i, j), W, strip, width);
       }
     });
   }
@@ -126,20 +127,22 @@ void project(const Project<T>& p, Range rows, Range cols) noexcept {
   constexpr index W = block_columns, slice = 256;  // of x, which stays in L2
   const index n = rows.end - rows.begin;
   const T* x = p.x + rows.begin * p.x_stride;
-  const auto room_of = [&](index j) { return p.room + (j - cols.begin) * project_rows; };
+  const auto scratch_of = [&](index j) { return p.scratch + (j - cols.begin) * project_rows; };
   for (index k = 0; k == 0 || k < p.k; k += slice) {
     const index size = p.k - k < slice ? p.k - k : slice;
     each_panel(cols, [&](index j, index width) {
       const T* w = p.panels + j * p.k + k * width;
-      const Product<T> product{x + k, p.x_stride, 1, w, width, room_of(j), W, size, nullptr, k > 0};
-      multiply(product, Range{0, n}, Range{0, width}, [](Range, Range) {});
+      const Product<T> product{x + k,         p.x_stride, 1,    w,       width,
+                               scratch_of(j), W,          size, nullptr, k > 0};
+      multiply(product, Range{0, n}, Range{0, width}, static_cast<T*>(nullptr),
+               [](Range, Range) {});
     });
   }
   each_panel(cols, [&](index first, index width) {
     for (index i = 0; i < n; ++i) {
       T* to = p.out + (rows.begin + i) * p.out_stride + first;
       each_vec<T>(width, [&](index j, int lanes_used) {
-        Vec<T> y = load_some(room_of(first) + i * W + j, lanes_used);
+        Vec<T> y = load_some(scratch_of(first) + i * W + j, lanes_used);
         if (p.scale) y = y * load_some(p.scale + first + j, lanes_used);
         if (p.add) y = y + load_some(p.add + first + j, lanes_used);
         store_some(y, to + j, lanes_used);

@@ -198,22 +198,8 @@ void gaussian_rows(const GaussianActivation<T>& g, Range rows) noexcept {
 
 template <class T>
 void gaussian_activation(const GaussianActivation<T>& g, Range rows) noexcept {
-  switch (g.activation) {
-    case Activation::identity:
-      return gaussian_rows<Activation::identity>(g, rows);
-    case Activation::relu:
-      return gaussian_rows<Activation::relu>(g, rows);
-    case Activation::leaky_relu:
-      return gaussian_rows<Activation::leaky_relu>(g, rows);
-    case Activation::elu:
-      return gaussian_rows<Activation::elu>(g, rows);
-    case Activation::gelu:
-      return gaussian_rows<Activation::gelu>(g, rows);
-    case Activation::sigmoid:
-      return gaussian_rows<Activation::sigmoid>(g, rows);
-    case Activation::tanh:
-      return gaussian_rows<Activation::tanh>(g, rows);
-  }
+  with_activation(g.activation,
+                  [&](auto a) FANIN_INLINE_LAMBDA { gaussian_rows<a.value>(g, rows); });
 }
 
 }  // namespace fanin::FANIN_ISA

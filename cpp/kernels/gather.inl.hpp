@@ -26,9 +26,9 @@ void gather_as(const GatherRows<T>& args, Range rows) noexcept {
     T* to = a.out + i * a.out_stride;
     if constexpr (K != Shift::none && sizeof(S) > sizeof(T)) {
       each_vec<S>(a.cols, [&](index j, int n) {
-        S room[lanes<S>];
-        shifted<S, K>(a, from, j, n).store(room);
-        for (int l = 0; l < n; ++l) to[j + l] = static_cast<T>(room[l]);
+        S values[lanes<S>];
+        shifted<S, K>(a, from, j, n).store(values);
+        for (int l = 0; l < n; ++l) to[j + l] = static_cast<T>(values[l]);
       });
     } else {
       each_vec<T>(a.cols,

@@ -4,13 +4,13 @@
 
 namespace fanin::FANIN_ISA {
 
-constexpr int most_rows(int vecs) { return vecs < panel_vecs ? 8 : 6; }
+constexpr int tile_rows(int vecs) { return vecs < panel_vecs ? 8 : 6; }
 
 inline constexpr index row_block = 256;     // rows of c that are finished while they are in cache
 inline constexpr index k_block = 512;       // two packed panels of b: a quarter of an L2 of 1 MB
 inline constexpr index fetch_rows = 32;     // rows of b between a prefetch and its load
 inline constexpr index fetch_a = 16;        // steps of k between a prefetch of a and its use
-inline constexpr index few_rows = 24;       // up to so many rows, packing does not pay
+inline constexpr index unpacked_rows = 24;  // up to so many rows, packing does not pay
 inline constexpr index far_apart = 8192;    // unless b's rows are so many bytes apart; then
 inline constexpr index short_k_block = 64;  // the rows whose next lines L2 can hold ahead of time
 inline constexpr index streams = 32;        // rows of b that one row of a takes side by side
@@ -112,7 +112,7 @@ FANIN_INLINE void tile_of(index mr, const Product<T>& p, const Panel& at, const 
 template <class T, int NV>
 void panel_in_place(const Product<T>& p, const Panel& at, const Operand<T>& o,
                     Range rows) noexcept {
-  constexpr int MR = most_rows(NV);
+  constexpr int MR = tile_rows(NV);
   const index n = rows.end - rows.begin, tiles = (n + MR - 1) / MR;
   for (index t = 0; t < tiles; ++t) {
     const index begin = rows.begin + n * t / tiles, end = rows.begin + n * (t + 1) / tiles;
@@ -157,7 +157,7 @@ void columns(const Product<T>& p, Operand<T> o, Range rows, index j, index end) 
 template <class T, int NV>
 void panel_packed(const Product<T>& p, const Panel& at, const T* packed, Range rows,
                   const Panel& next, index fetch, T* room) noexcept {
-  constexpr int MR = most_rows(NV), L = lanes<T>;
+  constexpr int MR = tile_rows(NV), L = lanes<T>;
   const index n = rows.end - rows.begin, tiles = (n + MR - 1) / MR;
   const Operand<T> o{packed, NV * L, at.k0, at.k1};
   const bool whole = p.b_j == 1 && next.last == L;  // else it is packed afterwards
@@ -235,9 +235,11 @@ FANIN_INLINE void multiply_row(const Product<T>& p, index i, Range cols) noexcep
 }
 
 /// The product on rows x cols (cols.begin a multiple of block_columns); finish(rows, cols) is
-/// called on each block of the result once it is complete and still in cache.
+/// called on each block of the result once it is complete and still in cache. The room is for
+/// product_scratch<T> elements, or null where no row of b is wider than block_columns.
 template <class T, class F>
-FANIN_INLINE void multiply(const Product<T>& p, Range rows, Range cols, F finish) noexcept {
+FANIN_INLINE void multiply(const Product<T>& p, Range rows, Range cols, T* room,
+                           F finish) noexcept {
   const index n = rows.end - rows.begin;
   if (n <= 0 || cols.end <= cols.begin) return;
   if (n == 1 && p.b_j == 1) {
@@ -247,15 +249,17 @@ FANIN_INLINE void multiply(const Product<T>& p, Range rows, Range cols, F finish
     }
     return;
   }
-  alignas(64) T room[2][k_block * panel_vecs * lanes<T>];
+  constexpr index panel_size = k_block * panel_vecs * lanes<T>;
+  static_assert(2 * panel_size <= product_scratch<T>);
+  const auto panel = [&](int side) { return room + side * panel_size; };
   const bool plain = p.b_j == 1, far = p.b_k * static_cast<index>(sizeof(T)) >= far_apart;
   // A narrow b lies in the cache's order already.
-  const bool in_place = plain && (n <= 6 || (n <= few_rows && !far) || p.b_k <= block_columns);
-  const bool short_k = plain && n <= few_rows && far;
+  const bool in_place = plain && (n <= 6 || (n <= unpacked_rows && !far) || p.b_k <= block_columns);
+  const bool short_k = plain && n <= unpacked_rows && far;
   const index fetch = short_k ? block_columns : fetch_rows * p.b_k;
   Walk<T> walk{rows, cols, p.k, parts(n, row_block), parts(p.k, short_k ? short_k_block : k_block)};
   Panel at = walk.panel();
-  if (!in_place) pack(p, at, at.k0, room[0]);
+  if (!in_place) pack(p, at, at.k0, panel(0));
   for (int side = 0; !walk.done(); side ^= 1) {
     const Range group = walk.group_rows();
     const bool complete = walk.kb + 1 == walk.k_blocks;
@@ -266,7 +270,7 @@ FANIN_INLINE void multiply(const Product<T>& p, Range rows, Range cols, F finish
         const Operand<T> o{p.b + at.k0 * p.b_k + at.j, p.b_k, at.k0, at.k1};
         panel_in_place<T, width.vecs>(p, at, o, group);
       } else {
-        panel_packed<T, width.vecs>(p, at, room[side], group, next, fetch, room[side ^ 1]);
+        panel_packed<T, width.vecs>(p, at, panel(side), group, next, fetch, panel(side ^ 1));
       }
     });
     const index past = at.j + at.vecs * lanes<T>;

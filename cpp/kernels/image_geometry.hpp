@@ -1,6 +1,7 @@
 #pragma once
 #include <cstdint>
 
+#include "core/names.hpp"
 #include "kernels/image.hpp"
 
 namespace fanin {
@@ -16,19 +17,21 @@ struct AxisWeights {
 };
 
 /// Axis-aligned resampling: along the rows first, then down the columns, in float throughout. A
-/// call whose range begins where the last one in this room ended, but not at 0, is taken to go on
-/// with the same image; any other begins anew.
+/// call whose range begins where the last one in this workspace ended, but not at 0, is taken to go
+/// on with the same image; any other begins anew.
 struct ResizeImage {
   Image source;
   AxisWeights rows, columns;
   const float* fills;  // (fills, most_channels), in the source's units
   ChannelAffine affine;
   Planes out;
-  float* room;  // resize_room() floats; keeps rows for a call that goes on where this one ended
+  float* workspace;  // resize_workspace_size() floats; keeps rows for a call that goes on
 };
 
 /// What a warp finds where it leaves a window.
 enum class Border : int { constant, edge, reflect, symmetric };
+template <>
+inline constexpr const char* names<Border>[] = {"constant", "edge", "reflect", "symmetric"};
 
 /// One step on the way back from output to source, pixel centres at whole numbers: (x, y) ->
 /// matrix (x, y, 1), then the lens: with d the distance vector from the centre and r = |d| /
@@ -55,11 +58,11 @@ struct WarpImage {
   ChannelAffine affine;
   index width;  // of the output
   Planes out;
-  void* room;  // warp_room() bytes; prepare_warp() fills it
+  void* workspace;  // warp_workspace_size() bytes; prepare_warp() fills it
 };
 
-/// Scratch: of the width of the output (columns.n), the taps of both axes and the source's width.
-index resize_room(const ResizeImage&);
-index warp_room(const Image& source);
+/// It depends on the output's and the source's width and on the taps of both axes.
+index resize_workspace_size(const ResizeImage&);
+index warp_workspace_size(const Image& source);
 
 }  // namespace fanin

@@ -1,4 +1,5 @@
 #pragma once
+#include "core/names.hpp"
 #include "core/view.hpp"
 
 namespace fanin {
@@ -6,6 +7,8 @@ namespace fanin {
 /// softmax: log-sum-exp minus the score of the label. svm: Weston-Watkins, margin 1.
 /// mse: the mean over the outputs of the squared difference.
 enum class Loss : int { softmax, svm, mse };
+template <>
+inline constexpr const char* names<Loss>[] = {"softmax", "svm", "mse"};
 
 /// The most classes that svm takes with soft targets: its rows are worked on in a buffer.
 inline constexpr index most_soft_svm_classes = 4096;

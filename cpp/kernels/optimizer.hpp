@@ -1,4 +1,5 @@
 #pragma once
+#include "core/names.hpp"
 #include "core/view.hpp"
 
 namespace fanin {
@@ -16,6 +17,10 @@ enum class Rule : int {
   amsgrad,
   lion
 };
+template <>
+inline constexpr const char* names<Rule>[] = {"sgd",     "momentum", "nesterov", "adagrad",
+                                              "rmsprop", "adadelta", "adam",     "adamw",
+                                              "nadam",   "amsgrad",  "lion"};
 
 /// Arrays of state that a rule keeps for each parameter.
 FANIN_INLINE constexpr int state_count(Rule rule) {

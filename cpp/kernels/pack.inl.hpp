@@ -5,17 +5,6 @@
 
 namespace fanin::FANIN_ISA {
 
-// Tiles in Vecs of 64 bytes. With 32 registers of 512 bits: 6 rows x 4 Vecs = 24 accumulators, 4
-// for b and 1 for a. A Vec is two registers on AVX2 and four on NEON: 6 x 1 keeps 12 or 24
-// accumulators there. One row alone is bound by the reading of b: half the registers for its loads.
-#if defined(__AVX512F__)
-inline constexpr int panel_vecs = 4, single_row_vecs = 8;
-#elif defined(__AVX2__)
-inline constexpr int panel_vecs = 1, single_row_vecs = 4;
-#else
-inline constexpr int panel_vecs = 1, single_row_vecs = 2;
-#endif
-
 /// Rows [k0, k1) of b, `vecs` Vecs from column j, the last with `last` lanes.
 struct Panel {
   index k0, k1, j;

@@ -1,6 +1,7 @@
 #pragma once
 #include <cstdint>
 
+#include "core/names.hpp"
 #include "core/view.hpp"
 
 namespace fanin {
@@ -34,6 +35,9 @@ enum class Purpose : std::uint64_t {
   search,
   drop_connect
 };
+template <>
+inline constexpr const char* names<Purpose>[] = {
+    "user", "init", "dropout", "shuffle", "replacement", "augment", "search", "drop_connect"};
 
 FANIN_INLINE std::uint64_t stream_of(Purpose purpose, std::uint64_t layer, std::uint64_t step) {
   return (static_cast<std::uint64_t>(purpose) << 56) | ((layer & 0xffff) << 40) |
@@ -52,6 +56,8 @@ void random_integers(PhiloxKey key, std::uint64_t first, std::int64_t low, std::
 void random_permutation(PhiloxKey key, std::int64_t* out, index n, std::uint64_t first = 0);
 
 enum class Distribution : int { uniform, normal, bernoulli };
+template <>
+inline constexpr const char* names<Distribution>[] = {"uniform", "normal", "bernoulli"};
 
 /// Fills out[range] of a flat array, beginning with group first_group.
 /// uniform: fma([0, 1), b, a). float: element e has the top 24 bits of word e % 64 of group e / 64.

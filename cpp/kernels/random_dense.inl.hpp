@@ -12,7 +12,7 @@ namespace fanin::FANIN_ISA {
 template <class T>
 struct DrawnPanel {
   static constexpr index group = 64, width = 256, depth = 32;
-  alignas(64) T room[depth * (width + 2 * group)];
+  alignas(64) T memory[depth * (width + 2 * group)];
   const bool even;
   const index stride;
 
@@ -21,8 +21,8 @@ struct DrawnPanel {
 
   /// Where row k of the panel has its column j.
   T* at(index k, index j) {
-    return even ? room + (j / group * depth + k) * group + j % group
-                : room + k * stride + group + j;
+    return even ? memory + (j / group * depth + k) * group + j % group
+                : memory + k * stride + group + j;
   }
 
   /// Columns `cols` of rows `ks` of W, in whole groups, two at once. f by value: no store can

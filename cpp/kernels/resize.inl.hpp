@@ -1,13 +1,13 @@
 #pragma once
 #include "kernels/partial.inl.hpp"
-#include "kernels/resize_room.hpp"
+#include "kernels/resize_workspace.hpp"
 
 namespace fanin::FANIN_ISA {
 
-/// A ResizeImage with its room's parts at hand.
+/// A ResizeImage with the parts of its workspace at hand.
 struct Resizer {
   const ResizeImage& a;
-  ResizeRoom at;
+  ResizeWorkspace at;
   ResizeState& state;
   std::int32_t *bases, *block_taps, *offsets, *held, *places;
   float* row_weights;
@@ -15,22 +15,22 @@ struct Resizer {
   explicit FANIN_INLINE Resizer(const ResizeImage& args)
       : a(args),
         at(resize_layout(args)),
-        state(*reinterpret_cast<ResizeState*>(args.room + at.state)),
+        state(*reinterpret_cast<ResizeState*>(args.workspace + at.state)),
         bases(words(at.bases)),
         block_taps(words(at.block_taps)),
         offsets(words(at.offsets)),
         held(words(at.held)),
         places(words(at.places)),
-        row_weights(args.room + at.row_weights) {}
+        row_weights(args.workspace + at.row_weights) {}
 
   FANIN_INLINE std::int32_t* words(index place) const {
-    return reinterpret_cast<std::int32_t*>(a.room + place);
+    return reinterpret_cast<std::int32_t*>(a.workspace + place);
   }
   FANIN_INLINE float* weights(index block) const {
-    return a.room + at.weights + block * 16 * a.columns.taps;
+    return a.workspace + at.weights + block * 16 * a.columns.taps;
   }
   FANIN_INLINE float* ring_row(index slot) const {
-    return a.room + at.rows + slot * a.source.channels * at.ring;
+    return a.workspace + at.rows + slot * a.source.channels * at.ring;
   }
 };
 
@@ -91,7 +91,7 @@ void unpack_row(const Resizer& r, index row) noexcept {
   const index n = r.state.high - r.state.low, plane = r.at.plane;
   const S* from =
       static_cast<const S*>(r.a.source.data) + (row * r.a.source.width + r.state.low) * channels;
-  float* to = r.a.room + r.at.row;
+  float* to = r.a.workspace + r.at.row;
   const S* soon =
       prefetched_row(r, row) ? from + r.state.ahead * r.a.source.width * channels : from;
   const auto sixteen = [&](index j) {
@@ -114,7 +114,7 @@ template <int channels, int window>
 void resample_row(const Resizer& r, float* to) noexcept {
   const index blocks = r.at.blocks, plane = r.at.plane, ring = r.at.ring;
   const index block_weights = 16 * r.a.columns.taps;
-  const float *row = r.a.room + r.at.row, *weights = r.weights(0);
+  const float *row = r.a.workspace + r.at.row, *weights = r.weights(0);
   for (index b = 0; b < blocks; ++b, weights += block_weights) {
     const float* from = row + r.bases[b];
     const index taps = r.block_taps[b];

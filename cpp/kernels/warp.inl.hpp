@@ -3,7 +3,7 @@
 
 #include "kernels/image_geometry.hpp"
 #include "kernels/partial.inl.hpp"
-#include "kernels/warp_room.hpp"
+#include "kernels/warp_workspace.hpp"
 
 namespace fanin::FANIN_ISA {
 
@@ -60,10 +60,11 @@ void prepare_words(const WarpImage& a) noexcept {
     fill |= rounded_byte(a.fills[s.fill * most_channels + c]) << (8 * c);
   }
   const std::uint8_t* data = static_cast<const std::uint8_t*>(a.source.data);
-  frame(s, constant, fill, static_cast<std::uint32_t*>(a.room), [&](index y, std::uint32_t* to) {
-    const index first = (s.top + y) * a.source.width + s.left;
-    copy_words<channels>(data + first * channels, s.width, to);
-  });
+  frame(s, constant, fill, static_cast<std::uint32_t*>(a.workspace),
+        [&](index y, std::uint32_t* to) {
+          const index first = (s.top + y) * a.source.width + s.left;
+          copy_words<channels>(data + first * channels, s.width, to);
+        });
 }
 
 inline void prepare_planes(const WarpImage& a) noexcept {
@@ -73,7 +74,7 @@ inline void prepare_planes(const WarpImage& a) noexcept {
   const float* data = static_cast<const float*>(a.source.data);
   for (index c = 0; c < channels; ++c) {
     const float fill = constant ? a.fills[s.fill * most_channels + c] : 0.0f;
-    frame(s, constant, fill, static_cast<float*>(a.room) + c * size, [&](index y, float* to) {
+    frame(s, constant, fill, static_cast<float*>(a.workspace) + c * size, [&](index y, float* to) {
       const float* from = data + ((s.top + y) * a.source.width + s.left) * channels + c;
       for (index j = 0; j < s.width; ++j) to[j] = from[j * channels];
     });
@@ -213,7 +214,7 @@ void warp_as(const WarpImage& a, Range rows) noexcept {
       const auto write = [&](int c, Vec<float> value) { finish(a, c, value, fills, row + j, n); };
       if constexpr (sizeof(S) == 1) {
         U32 tap[4];
-        gather_squares(static_cast<const std::uint32_t*>(a.room), pitch, at, tap);
+        gather_squares(static_cast<const std::uint32_t*>(a.workspace), pitch, at, tap);
         write(0, sample<0>(a.nearest, tap, tx, ty));
         if constexpr (channels > 1) write(1, sample<1>(a.nearest, tap, tx, ty));
         if constexpr (channels > 2) write(2, sample<2>(a.nearest, tap, tx, ty));
@@ -221,7 +222,7 @@ void warp_as(const WarpImage& a, Range rows) noexcept {
       } else {
         for (int c = 0; c < channels; ++c) {
           Vec<float> tap[4];
-          gather_squares(static_cast<const float*>(a.room) + c * size, pitch, at, tap);
+          gather_squares(static_cast<const float*>(a.workspace) + c * size, pitch, at, tap);
           write(c, sample(a.nearest, tap, tx, ty));
         }
       }

@@ -1,8 +1,12 @@
 #pragma once
+#include "core/names.hpp"
 
 namespace fanin {
 
 /// The functions that Kernels::map applies to each element.
 enum class MathFunction : int { exp, log, tanh, sigmoid, erf, gelu, expm1, sinpi, cospi };
+template <>
+inline constexpr const char* names<MathFunction>[] = {"exp",  "log",   "tanh",  "sigmoid", "erf",
+                                                      "gelu", "expm1", "sinpi", "cospi"};
 
 }  // namespace fanin

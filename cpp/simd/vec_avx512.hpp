@@ -20,6 +20,10 @@ namespace fanin::FANIN_ISA {
 template <class T>
 inline constexpr int lanes = static_cast<int>(64 / sizeof(T));
 
+/// Vecs of a row of a product's tile, and of one that is a row alone. Of 32 registers, 6 rows x 4
+/// take 24 accumulators, 4 for b and 1 for a.
+inline constexpr int panel_vecs = 4, single_row_vecs = 8;
+
 template <class T>
 struct Mask;
 template <>

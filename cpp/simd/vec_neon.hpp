@@ -15,6 +15,10 @@ namespace fanin::FANIN_ISA {
 template <class T>
 inline constexpr int lanes = static_cast<int>(64 / sizeof(T));
 
+/// Vecs of a row of a product's tile, and of one that is a row alone: 6 rows x 1 are 24 of the 32
+/// registers.
+inline constexpr int panel_vecs = 1, single_row_vecs = 2;
+
 template <class T>
 struct Mask;
 template <>

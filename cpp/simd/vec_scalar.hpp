@@ -14,6 +14,10 @@ namespace fanin::FANIN_ISA {
 template <class T>
 inline constexpr int lanes = static_cast<int>(64 / sizeof(T));
 
+/// Vecs of a row of a product's tile, which fit the registers; and of a tile that is a row alone,
+/// where the reading of b takes the time: half the registers are for its loads.
+inline constexpr int panel_vecs = 1, single_row_vecs = 2;
+
 template <class T>
 struct Mask {
   bool v[lanes<T>];

@@ -30,32 +30,11 @@ if TYPE_CHECKING:
     from fanin import augment, checkpoint, datasets, diagnostics, ensemble, plots, tuning
 
 __all__ = [
-    "MLP",
-    "ClassifierTrainer",
-    "DivergenceWarning",
-    "__version__",
-    "augment",
-    "callbacks",
-    "checkpoint",
-    "datasets",
-    "diagnostics",
-    "ensemble",
-    "get_num_threads",
-    "init_two_layer_model",
-    "initializers",
-    "layers",
-    "lecture",
-    "losses",
-    "optim",
-    "plots",
-    "preprocessing",
-    "random",
-    "schedules",
-    "set_num_threads",
-    "show_config",
-    "tuning",
-    "two_layer_net",
-]
+    "MLP", "ClassifierTrainer", "DivergenceWarning", "__version__", "augment", "callbacks",
+    "checkpoint", "datasets", "diagnostics", "ensemble", "get_num_threads", "init_two_layer_model",
+    "initializers", "layers", "lecture", "losses", "optim", "plots", "preprocessing", "random",
+    "schedules", "set_num_threads", "show_config", "tuning", "two_layer_net",
+]  # fmt: skip
 
 _LAZY = ("augment", "checkpoint", "cli", "datasets", "diagnostics", "ensemble", "plots", "tuning")
 

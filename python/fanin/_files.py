@@ -17,49 +17,50 @@ def atomic_write(path: PathLike) -> Iterator[BinaryIO]:
     """A binary file that takes the place of ``path`` when the block ends well.
 
     The bytes go to a temporary file in the same folder, which is flushed to disk and then renamed.
-    After an exception the temporary file is removed and ``path`` unchanged. Symbolic links are
-    followed.
+    After an exception the temporary file is removed and ``path`` unchanged.
 
     Parameters
     ----------
     path : str or path
-
-    Raises
-    ------
-    OSError
-        Where the folder or the file cannot be written.
+        Symbolic links are followed. An OSError where it cannot be written names it.
     """
     target = Path(os.path.realpath(path))
     temporary = target.with_name(f".fanin-{os.urandom(8).hex()}.tmp")
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-    try:
+    with _named(path):
         descriptor = os.open(temporary, flags, 0o666)
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, os.fspath(path)) from None
     try:
         with os.fdopen(descriptor, "wb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        try:
+        with _named(path):
             temporary.replace(target)
-        except OSError as error:
-            raise OSError(error.errno, error.strerror, os.fspath(path)) from None
     except BaseException:
         with suppress(OSError):
             temporary.unlink()
         raise
-    _sync_folder(target.parent)
+    if os.name != "nt":  # Windows opens no folders; its rename is journalled
+        descriptor = os.open(target.parent, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
-def _sync_folder(folder: Path) -> None:
-    if os.name == "nt":
-        return  # Windows opens no folders; its rename is journalled
-    descriptor = os.open(folder, os.O_RDONLY)
+@contextmanager
+def _named(path: PathLike) -> Iterator[None]:
+    """An OSError in the block names ``path``, not the temporary file."""
     try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        yield
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, os.fspath(path)) from None
+
+
+def write_text(path: PathLike, text: str) -> None:
+    """Writes text as UTF-8, whole or not at all."""
+    with atomic_write(path) as file:
+        file.write(text.encode())
 
 
 def json_number(value: float | None) -> float | str | None:

@@ -7,28 +7,26 @@ import os
 import platform
 from typing import SupportsIndex
 
-# How long a worker of our OpenMP runtime spins before it sleeps: about 30 us, the gap between two
-# calls. The default of milliseconds would take the cores from NumPy's threads.
-_RUNTIME_ENV = {"GOMP_SPINCOUNT": "2000"}
-
 
 def load_core() -> None:
-    """Imports ``fanin._core``, which reads these variables once, and restores the environment."""
-    if any(name in os.environ for name in ("OMP_WAIT_POLICY", *_RUNTIME_ENV)):
-        importlib.import_module("fanin._core")
-        return
-    os.environ.update(_RUNTIME_ENV)
+    """Imports ``fanin._core``, whose runtime reads the environment then, and restores that."""
+    # How long a worker of our OpenMP runtime spins before it sleeps: about 30 us, the gap between
+    # two calls. The default of milliseconds would take the cores from NumPy's threads.
+    spin = "GOMP_SPINCOUNT"
+    ours = not {"OMP_WAIT_POLICY", spin} & os.environ.keys()
+    if ours:
+        os.environ[spin] = "2000"
     try:
         importlib.import_module("fanin._core")
     finally:
-        for name in _RUNTIME_ENV:
-            del os.environ[name]
+        if ours:
+            del os.environ[spin]
 
 
 def get_num_threads() -> int:
     """The number of threads used where a call does not say.
 
-    Initially the least of the CPU affinity, the control group's quota, ``OMP_NUM_THREADS`` and
+    At first the least of the CPU affinity, the control group's quota, ``OMP_NUM_THREADS`` and
     ``FANIN_NUM_THREADS``. Results never depend on it.
     """
     from fanin import _core
@@ -62,10 +60,9 @@ def config() -> dict[str, object]:
     import numpy as np
 
     from fanin import _core
-    from fanin._core import __version__
 
     return {
-        "fanin": __version__,
+        "fanin": _core.__version__,
         "python": platform.python_version(),
         "numpy": np.__version__,
         "isa": _core.isa(),

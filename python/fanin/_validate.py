@@ -17,9 +17,7 @@ T = TypeVar("T")
 
 def describe(value: object) -> str:
     """``(100, 783) float64`` for an array, else the type's name."""
-    if isinstance(value, np.ndarray):
-        return f"{value.shape} {value.dtype}"
-    return type(value).__name__
+    return f"{value.shape} {value.dtype}" if isinstance(value, np.ndarray) else type(value).__name__
 
 
 def one_of(name: str, value: str, known: Iterable[str]) -> str:
@@ -68,9 +66,8 @@ def real(name: str, value: float, low: float, *, above: bool = False) -> float:
     except (TypeError, ValueError):
         raise TypeError(f"{name}: expected a number, got {value!r}") from None
     if not np.isfinite(number) or number < low or (above and number == low):
-        raise ValueError(
-            f"{name}: expected {'above' if above else 'at least'} {low}, got {value!r}"
-        )
+        bound = "above" if above else "at least"
+        raise ValueError(f"{name}: expected {bound} {low}, got {value!r}")
     return number
 
 
@@ -89,15 +86,21 @@ def threads(n_threads: int | None) -> int:
     return 0 if n_threads is None else whole("n_threads", n_threads, 1, 256)
 
 
-def float_dtype(name: str, dtype: npt.DTypeLike) -> np.dtype[Any]:
-    """float32 or float64."""
+def known_dtype(name: str, dtype: npt.DTypeLike, *known: str) -> np.dtype[Any]:
+    """The dtype, where it is one of those named."""
+    expected = f"{name}: expected {' or '.join(known)}"
     try:
         result = np.dtype(dtype)
     except TypeError:
-        raise TypeError(f"{name}: expected float32 or float64, got {dtype!r}") from None
-    if result not in (np.dtype(np.float32), np.dtype(np.float64)):
-        raise ValueError(f"{name}: expected float32 or float64, got {result}")
+        raise TypeError(f"{expected}, got {dtype!r}") from None
+    if result not in map(np.dtype, known):
+        raise ValueError(f"{expected}, got {result}")
     return result
+
+
+def float_dtype(name: str, dtype: npt.DTypeLike) -> np.dtype[Any]:
+    """float32 or float64."""
+    return known_dtype(name, dtype, "float32", "float64")
 
 
 def plain_array(name: str, value: object) -> Array:
@@ -105,14 +108,14 @@ def plain_array(name: str, value: object) -> Array:
     if type(value) is np.ndarray and value.dtype.isnative:
         return value
     if isinstance(value, np.ma.MaskedArray):
-        raise TypeError(
-            f"{name}: expected a plain array, got a masked array; fill or drop its mask"
-        )
-    if not isinstance(value, np.ndarray):
-        raise TypeError(f"{name}: expected a NumPy array, got {type(value).__name__}")
-    if not value.dtype.isnative:
-        raise TypeError(f"{name}: expected native byte order, got {describe(value)}")
-    return value
+        expected, got = "a plain array", "a masked array; fill or drop its mask"
+    elif not isinstance(value, np.ndarray):
+        expected, got = "a NumPy array", describe(value)
+    elif not value.dtype.isnative:
+        expected, got = "native byte order", describe(value)
+    else:
+        return value
+    raise TypeError(f"{name}: expected {expected}, got {got}")
 
 
 def cast(name: str, array: Array, dtype: np.dtype[Any]) -> Array:
@@ -136,6 +139,17 @@ def _first_beyond(rows: Array, dtype: np.dtype[Any]) -> int:
     return int(rows.size)
 
 
+def check_memory(expected: str, name: str, array: Array) -> None:
+    """Raises where an array is not C-contiguous and aligned; expected: how the message begins."""
+    if not array.flags.c_contiguous:
+        raise ValueError(
+            f"{expected} C-contiguous, got strides {array.strides}; "
+            f"np.ascontiguousarray({name}) makes a copy that fits"
+        )
+    if not array.flags.aligned:
+        raise ValueError(f"{expected} aligned to its items, got an unaligned array")
+
+
 def row_view(name: str, value: object, columns: int) -> Array:
     """Data (N, columns) or (N, ...) as a view of rows: uint8, float32 or float64, finite or not."""
     array = plain_array(name, value)
@@ -147,13 +161,7 @@ def row_view(name: str, value: object, columns: int) -> Array:
         raise ValueError(f"{expected}, got {describe(array)}")
     if array.shape[0] == 0:
         raise ValueError(f"{expected} with at least one row, got {describe(array)}")
-    if not array.flags.c_contiguous:
-        raise ValueError(
-            f"{expected} C-contiguous, got strides {array.strides}; "
-            f"np.ascontiguousarray({X}) makes a copy that fits"
-        )
-    if not array.flags.aligned:
-        raise ValueError(f"{expected} aligned to its items, got an unaligned array")
+    check_memory(expected, X, array)
     return array.reshape(array.shape[0], columns)
 
 
@@ -164,10 +172,8 @@ def data_rows(name: str, value: object, columns: int, dtype: np.dtype[Any]) -> A
         at = _first_beyond(rows, dtype)
         if at < rows.size:
             row, column = divmod(at, columns)
-            bad = rows[row, column]
-            raise ValueError(
-                f"{name}: expected finite values, got {bad} in row {row}, column {column}"
-            )
+            where = f"{rows[row, column]} in row {row}, column {column}"
+            raise ValueError(f"{name}: expected finite values, got {where}")
     return rows
 
 
@@ -181,9 +187,8 @@ def labels(name: str, value: object, n_rows: int, n_classes: int) -> Labels:
     low, high = int(array.min()), int(array.max())
     if low < 0 or high >= n_classes:
         row = int(np.argmax((array < 0) | (array >= n_classes)))
-        raise ValueError(
-            f"{name}: expected labels in 0 .. {n_classes - 1}, got {array[row]} in row {row}"
-        )
+        where = f"{array[row]} in row {row}"
+        raise ValueError(f"{name}: expected labels in 0 .. {n_classes - 1}, got {where}")
     return np.ascontiguousarray(array, dtype=np.int32)
 
 
@@ -191,14 +196,13 @@ def weights(value: object, n_rows: int, dtype: np.dtype[Any]) -> Array | None:
     """Sample weights (N,), finite, at least 0 and not all 0, in dtype; None stays None."""
     if value is None:
         return None
-    array = plain_array("sample_weight", value)
+    name = "sample_weight"
+    array = plain_array(name, value)
     if array.shape != (n_rows,) or array.dtype.kind not in "fiu":
-        raise ValueError(
-            f"sample_weight: expected shape ({n_rows},) of numbers, got {describe(array)}"
-        )
-    result = cast("sample_weight", array, dtype)
+        raise ValueError(f"{name}: expected shape ({n_rows},) of numbers, got {describe(array)}")
+    result = cast(name, array, dtype)
     if (result < 0).any() or not result.any():
-        raise ValueError("sample_weight: expected finite weights, at least 0 and not all 0")
+        raise ValueError(f"{name}: expected finite weights, at least 0 and not all 0")
     return result
 
 
@@ -209,7 +213,6 @@ def per_layer(
     if isinstance(value, str) or not isinstance(value, Sequence):
         return [check(name, value)] * n_layers
     if len(value) != n_layers:
-        raise ValueError(
-            f"{name}: expected one value or {n_layers}, one for each hidden layer; got {len(value)}"
-        )
+        expected = f"one value or {n_layers}, one for each hidden layer"
+        raise ValueError(f"{name}: expected {expected}; got {len(value)}")
     return [check(name, v) for v in value]

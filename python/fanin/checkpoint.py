@@ -51,13 +51,8 @@ def save_archive(path: PathLike, header: Mapping[str, Any], arrays: Mapping[str,
     if "kind" not in header or own & set(header):
         raise ValueError(f"header: expected 'kind' and none of {sorted(own)}, got {sorted(header)}")
     members = {name: _plain(name, array) for name, array in arrays.items()}
-    full = {
-        "format": FORMAT,
-        "format_version": FORMAT_VERSION,
-        "version": __version__,
-        **header,
-        "arrays": {name: _describe(array) for name, array in members.items()},
-    }
+    full = {"format": FORMAT, "format_version": FORMAT_VERSION, "version": __version__, **header}
+    full["arrays"] = {name: _describe(array) for name, array in members.items()}
     text = json.dumps(full, allow_nan=False).encode()
     with atomic_write(path) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
         _write_member(archive, "header", np.frombuffer(text, np.uint8))
@@ -74,11 +69,6 @@ def load_archive(path: PathLike, kind: str) -> tuple[dict[str, Any], dict[str, A
     kind : str
         The kind of file that is expected.
 
-    Returns
-    -------
-    header : dict
-    arrays : dict of str to ndarray
-
     Raises
     ------
     ValueError
@@ -88,27 +78,24 @@ def load_archive(path: PathLike, kind: str) -> tuple[dict[str, Any], dict[str, A
         Where there is no such file, or it cannot be read.
     """
     with open(path, "rb") as file:  # noqa: PTH123  a path as given, for the error's text
-        start = file.read(len(_ZIP_MAGIC))
-        if start != _ZIP_MAGIC:
-            found = "an empty file" if not start else "something else"
+        data = file.read(len(_ZIP_MAGIC))
+        if data != _ZIP_MAGIC:
+            found = "something else" if data else "an empty file"
             raise ValueError(f"{os.fspath(path)}: expected a fanin {kind} file, got {found}")
-        data = start + file.read()
+        data += file.read()
     try:
         return _parse(data, kind)
     except MemoryError:
         raise
     except Exception as error:  # of zipfile, NumPy and json alike, over bytes that make no sense
-        raise ValueError(f"{os.fspath(path)}: {_reason(error)}") from error
+        reason = str(error) or type(error).__name__
+        if not isinstance(error, _RefusedError):
+            reason = f"corrupt or cut short ({reason})"
+        raise ValueError(f"{os.fspath(path)}: {reason}") from error
 
 
 class _RefusedError(ValueError):
     """An error whose message needs no prefix."""
-
-
-def _reason(error: BaseException) -> str:
-    if isinstance(error, _RefusedError):
-        return str(error)
-    return f"corrupt or cut short ({str(error) or type(error).__name__})"
 
 
 def _parse(data: bytes, kind: str) -> tuple[dict[str, Any], dict[str, Array]]:
@@ -146,10 +133,9 @@ def _parse_header(text: bytes, kind: str) -> dict[str, Any]:
         raise _RefusedError(f"expected a fanin {kind} file, got an archive of another program")
     version = header["format_version"]
     if not isinstance(version, int) or version > FORMAT_VERSION:
-        raise _RefusedError(
-            f"written by fanin {header.get('version')} in format {version}, "
-            f"but this fanin {__version__} reads formats up to {FORMAT_VERSION}"
-        )
+        written = f"written by fanin {header.get('version')} in format {version}"
+        reads = f"this fanin {__version__} reads formats up to {FORMAT_VERSION}"
+        raise _RefusedError(f"{written}, but {reads}")
     if header["kind"] != kind:
         raise _RefusedError(f"expected a fanin {kind} file, got a fanin {header['kind']} file")
     if not isinstance(header["arrays"], dict):
@@ -190,5 +176,4 @@ def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Array:
     if dtype.kind not in _PLAIN_KINDS or fortran_order:
         raise _RefusedError(f"corrupt (member {info.filename!r} holds {dtype})")
     # A view of the bytes: a header that lies about the shape cannot claim memory.
-    values = np.frombuffer(file.getbuffer()[file.tell() :], dtype)
-    return values.reshape(shape).copy()
+    return np.frombuffer(file.getbuffer()[file.tell() :], dtype).reshape(shape).copy()

@@ -6,6 +6,7 @@ or sent once to each worker of a cluster. A call whose worker died is tried once
 
 from __future__ import annotations
 
+import multiprocessing
 import tempfile
 import threading
 import warnings
@@ -18,7 +19,7 @@ from concurrent.futures import (
     ProcessPoolExecutor,
     ThreadPoolExecutor,
 )
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -33,6 +34,9 @@ from fanin.callbacks.base import Callback, Logs
 
 Arrays = Mapping[str, Array]
 Task = tuple[int, Any]
+Done = list[tuple[int, Any]]
+Function = Callable[..., Any]
+Submit = Callable[[Function, Any], Future[Any]]
 
 POLL_SECONDS = 0.05  # longer waits may sleep through a Ctrl-C
 MIN_PENDING = 64  # submitted calls: enough for short ones, few enough to cancel
@@ -55,14 +59,10 @@ class OnDisk:
     folder: str
     names: tuple[str, ...]
 
+    @lru_cache(maxsize=1)  # noqa: B019  as it is meant: the last files stay mapped
     def open(self) -> Arrays:
-        return _memory_map(self)
-
-
-@lru_cache(maxsize=1)
-def _memory_map(files: OnDisk) -> Arrays:
-    folder = Path(files.folder)
-    return {n: np.asarray(np.load(folder / f"{n}.npy", mmap_mode="r")) for n in files.names}
+        folder = Path(self.folder)
+        return {n: np.asarray(np.load(folder / f"{n}.npy", mmap_mode="r")) for n in self.names}
 
 
 @contextmanager
@@ -97,7 +97,7 @@ class StopOnEvent(Callback):
 
 def as_executor(executor: Any) -> Executor | None:
     """``executor`` checked; of a Dask client its executor."""
-    if executor is not None and hasattr(executor, "get_executor"):
+    if hasattr(executor, "get_executor"):
         executor = executor.get_executor()
     if executor is not None and not callable(getattr(executor, "submit", None)):
         raise TypeError(
@@ -134,15 +134,8 @@ class Pool:
 
     Every call is ``function(data, task, n_threads)``, where ``data.open()`` gives the arrays. On
     threads of this process it also gets ``stop``, an event that is set when the calls should end.
-
-    Parameters
-    ----------
-    executor : concurrent.futures.Executor
-    arrays : dict of str to ndarray
-    noun : str
-        What the tasks are, for a warning: "members", "trials".
-    cores : int, optional
-        To be shared by the workers; by default `fanin.get_num_threads()`.
+    The workers share the cores, by default `fanin.get_num_threads()`. A warning names the tasks by
+    the noun.
     """
 
     def __init__(
@@ -159,7 +152,7 @@ class Pool:
         self._running: Generator[Any, None, None] | None = None
 
     def __enter__(self) -> Self:
-        self._data = self._sharing.enter_context(_shared(self.executor, self.arrays))
+        self._share()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -167,25 +160,20 @@ class Pool:
             self._running.close()
         self._sharing.close()
 
-    def _share_again(self) -> None:
-        """On a cluster the data may have gone with the workers that held it."""
+    def _share(self) -> None:
         self._sharing.close()
         self._data = self._sharing.enter_context(_shared(self.executor, self.arrays))
 
-    def outcomes(
-        self, function: Callable[..., Any], tasks: Iterable[Task]
-    ) -> Iterator[list[tuple[int, Any]]]:
+    def outcomes(self, function: Function, tasks: Iterable[Task]) -> Iterator[Done]:
         """Yields lists of (number of the task, what its call returned or raised) as calls finish.
 
-        A list may be empty: one comes at least every 50 ms. Calls that lost their worker are tried
-        again, after all others. An error here, or leaving the pool, stops the calls.
+        One comes at least every 50 ms, maybe empty. Calls that lost their worker are tried again,
+        after all others. An error here, or leaving the pool, stops the calls.
         """
         self._running = self._outcomes(function, tasks)
         return self._running
 
-    def _outcomes(
-        self, function: Callable[..., Any], tasks: Iterable[Task]
-    ) -> Generator[list[tuple[int, Any]], None, None]:
+    def _outcomes(self, function: Function, tasks: Iterable[Task]) -> Generator[Done, None, None]:
         lost: dict[int, Exception] = {}
         unfinished: dict[int, Any] = {}
 
@@ -212,22 +200,17 @@ class Pool:
         broken = any(isinstance(error, BrokenExecutor) for error in lost.values())
         # One at a time, since one of them may have killed the others' workers.
         for number in sorted(lost):
-            self._share_again()
+            self._share()  # again: on a cluster the data may have gone with the lost worker
             submit = self._submit_alone if broken else self._submit
             yield from self._run(function, [(number, unfinished[number])], submit)
 
-    def _run(
-        self,
-        function: Callable[..., Any],
-        tasks: Iterable[Task],
-        submit: Callable[[Callable[..., Any], Any], Future[Any]],
-    ) -> Iterator[list[tuple[int, Any]]]:
+    def _run(self, function: Function, tasks: Iterable[Task], submit: Submit) -> Iterator[Done]:
         waiting = iter(tasks)
         finished: SimpleQueue[Future[Any]] = SimpleQueue()
         futures: dict[Future[Any], int] = {}
         try:
             while True:
-                refused: list[tuple[int, Any]] = []
+                refused: Done = []
                 while len(futures) < self.max_pending and (item := next(waiting, None)) is not None:
                     number, task = item
                     try:
@@ -251,21 +234,16 @@ class Pool:
             for future in futures:
                 future.cancel()
 
-    def _submit(self, function: Callable[..., Any], task: Any) -> Future[Any]:
-        extra: dict[str, Any] = {}
-        if self.stop is not None:
-            extra["stop"] = self.stop
-        elif hasattr(self.executor, "_client"):
+    def _submit(self, function: Function, task: Any) -> Future[Any]:
+        extra: dict[str, Any] = {} if self.stop is None else {"stop": self.stop}
+        if hasattr(self.executor, "_client"):
             extra["pure"] = False  # Dask: never the outcome of an earlier such task
         return self.executor.submit(function, self._data, task, self.n_threads, **extra)
 
-    def _submit_alone(self, function: Callable[..., Any], task: Any) -> Future[Any]:
+    def _submit_alone(self, function: Function, task: Any) -> Future[Any]:
         """In a process of its own: the pool is broken, maybe by this very task."""
         context = getattr(self.executor, "_mp_context", None)
-        if context is None:
-            import multiprocessing
-
-            context = multiprocessing.get_context("spawn")
+        context = context or multiprocessing.get_context("spawn")
         future: Future[Any] = Future()
         with ProcessPoolExecutor(1, mp_context=context) as pool:
             try:
@@ -280,12 +258,11 @@ class Pool:
 def _finished_calls(finished: SimpleQueue[Future[Any]]) -> Sequence[Future[Any]]:
     """The calls that have finished, after waiting at most POLL_SECONDS for the first."""
     done: list[Future[Any]] = []
-    try:
+    with suppress(Empty):
         done.append(finished.get(timeout=POLL_SECONDS))
         while True:
             done.append(finished.get_nowait())
-    except Empty:
-        return done
+    return done
 
 
 def _outcome(future: Future[Any]) -> Any:

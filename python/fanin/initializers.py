@@ -39,8 +39,7 @@ class Initializer(Protocol):
         rng: Rng = ...,
         dtype: DTypeLike = ...,
         out: FloatArray | None = ...,
-    ) -> FloatArray:
-        """Draw weights of that shape."""
+    ) -> FloatArray: ...
 
 
 def small_random(
@@ -56,12 +55,13 @@ def small_random(
     """Draw weights of a fixed standard deviation: ``gain * std``.
 
     The lecture's first attempt, ``0.01 * randn(D, H)`` (CS231n): fine for a shallow network; in a
-    deep one activations shrink towards zero.
+    deep one activations shrink towards zero. Keras calls it ``RandomNormal``, with std 0.05 by
+    default; PyTorch ``init.normal_``, with std 1.
 
     Parameters
     ----------
     shape : int or tuple of ints
-        The shape of the weights.
+        Of the weights that are returned.
     std : float
         The standard deviation before `gain`.
     gain : float
@@ -75,23 +75,24 @@ def small_random(
     out : array of that shape, optional
         C-contiguous and writable; filled and returned.
 
-    Returns
-    -------
-    ndarray
-        The weights.
-
-    Notes
-    -----
-    Keras calls it ``RandomNormal``, with std 0.05 by default; PyTorch ``init.normal_``, with std 1.
-
     Examples
     --------
     >>> small_random((3072, 50), rng=0).shape
     (3072, 50)
     """
-    if not (math.isfinite(std) and std >= 0):
-        raise ValueError(f"std: expected a finite number of at least 0, got {std}")
-    return _draw(shape, std, gain, distribution, rng, dtype, out)
+    for name, value in (("std", std), ("gain", gain)):
+        if not (math.isfinite(value) and value >= 0):
+            raise ValueError(f"{name}: expected a finite number of at least 0, got {value}")
+    if distribution not in ("normal", "uniform"):
+        raise ValueError(f"distribution: expected one of 'normal', 'uniform', got {distribution!r}")
+    weights: FloatArray
+    std, generator = gain * std, as_generator(rng)
+    if distribution == "normal" or std == 0:
+        weights = generator.normal(0.0, std, shape, dtype=dtype, out=out)
+    else:
+        bound = math.sqrt(3) * std
+        weights = generator.uniform(-bound, bound, shape, dtype=dtype, out=out)
+    return weights
 
 
 def xavier(
@@ -106,28 +107,20 @@ def xavier(
 ) -> FloatArray:
     """Draw weights of standard deviation ``gain / sqrt(D)``: for tanh, sigmoid and no activation.
 
+    Glorot and Bengio, "Understanding the difficulty of training deep feedforward neural networks",
+    AISTATS 2010, equations 12 and 16. PyTorch's ``xavier_normal_`` and Keras's ``GlorotNormal`` are
+    ``fan="avg"``, Keras's ``LecunNormal`` is ``fan="in"``. Keras cuts its normals at two standard
+    deviations (and rescales them); PyTorch and we do not. PyTorch's weights are (H, D).
+
     Parameters
     ----------
     shape : tuple of two ints
-        (D, H): inputs and outputs of the layer.
+        (D, H): inputs and outputs of the layer, the shape of the weights.
     fan : {"in", "avg"}
         "in" divides by D, as the lecture does (CS231n: ``randn(D, H) / sqrt(D)``). "avg" divides by
         (D + H) / 2: Glorot's compromise between activations and gradients.
     gain, distribution, rng, dtype, out
         As in `small_random`.
-
-    Returns
-    -------
-    ndarray
-        The weights, of shape (D, H).
-
-    Notes
-    -----
-    Glorot and Bengio, "Understanding the difficulty of training deep feedforward neural networks",
-    AISTATS 2010, equations 12 and 16. PyTorch's ``xavier_normal_`` and Keras's ``GlorotNormal`` are
-    ``fan="avg"``, Keras's ``LecunNormal`` is ``fan="in"``. Keras cuts its normals at two standard
-    deviations (and rescales them); PyTorch and we do not. PyTorch's weights are
-    (H, D), ours (D, H).
 
     Examples
     --------
@@ -138,8 +131,10 @@ def xavier(
     inputs, outputs = _fans(shape)
     if fan not in ("in", "avg"):
         raise ValueError(f"fan: expected one of 'in', 'avg', got {fan!r}")
-    count = inputs if fan == "in" else (inputs + outputs) / 2
-    return _draw(shape, math.sqrt(1 / count), gain, distribution, rng, dtype, out)
+    std = math.sqrt(1 / (inputs if fan == "in" else (inputs + outputs) / 2))
+    return small_random(
+        shape, std, gain=gain, distribution=distribution, rng=rng, dtype=dtype, out=out
+    )
 
 
 def kaiming(
@@ -154,26 +149,18 @@ def kaiming(
     """Draw weights of standard deviation ``gain * sqrt(2 / D)``: for ReLU and the like.
 
     ReLU sets half of its inputs to zero, which halves the variance; the 2 makes up for it.
-
-    Parameters
-    ----------
-    shape : tuple of two ints
-        (D, H): inputs and outputs of the layer.
-    gain, distribution, rng, dtype, out
-        As in `small_random`.
-
-    Returns
-    -------
-    ndarray
-        The weights, of shape (D, H).
-
-    Notes
-    -----
     He, Zhang, Ren and Sun, "Delving deep into rectifiers", ICCV 2015, equation 10. Here `gain`
     multiplies sqrt(2 / D); PyTorch's gain contains the sqrt(2). ``kaiming_normal_`` with
     ``nonlinearity="relu"`` is the same, but PyTorch's own ``nn.Linear`` starts from
     ``kaiming_uniform_(a=sqrt(5))``, a standard deviation of ``sqrt(1 / (3 D))``. Keras's
     ``HeNormal`` cuts its normal at two standard deviations.
+
+    Parameters
+    ----------
+    shape : tuple of two ints
+        (D, H): inputs and outputs of the layer, the shape of the weights.
+    gain, distribution, rng, dtype, out
+        As in `small_random`.
 
     Examples
     --------
@@ -181,8 +168,10 @@ def kaiming(
     >>> round(float(W.std()), 3)
     0.05
     """
-    inputs, _ = _fans(shape)
-    return _draw(shape, math.sqrt(2 / inputs), gain, distribution, rng, dtype, out)
+    std = math.sqrt(2 / _fans(shape)[0])
+    return small_random(
+        shape, std, gain=gain, distribution=distribution, rng=rng, dtype=dtype, out=out
+    )
 
 
 _KNOWN: dict[str, Initializer] = {
@@ -224,26 +213,3 @@ def _fans(shape: Shape) -> tuple[int, int]:
     if len(dims) != 2 or min(dims) < 1:
         raise ValueError(f"shape: expected (D, H), each at least 1, got {shape}")
     return dims[0], dims[1]
-
-
-def _draw(
-    shape: Shape,
-    std: float,
-    gain: float,
-    distribution: str,
-    rng: Rng,
-    dtype: DTypeLike,
-    out: FloatArray | None,
-) -> FloatArray:
-    if not (math.isfinite(gain) and gain >= 0):
-        raise ValueError(f"gain: expected a finite number of at least 0, got {gain}")
-    if distribution not in ("normal", "uniform"):
-        raise ValueError(f"distribution: expected one of 'normal', 'uniform', got {distribution!r}")
-    weights: FloatArray
-    std = gain * std
-    if distribution == "normal" or std == 0:
-        weights = as_generator(rng).normal(0.0, std, shape, dtype=dtype, out=out)
-    else:
-        bound = math.sqrt(3) * std
-        weights = as_generator(rng).uniform(-bound, bound, shape, dtype=dtype, out=out)
-    return weights

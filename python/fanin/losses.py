@@ -1,13 +1,12 @@
 """Losses over scores, with their gradients: softmax, the multiclass SVM and squared error.
 
 Each ``*_loss(scores, y)`` returns ``(loss, dscores)`` as in the course's assignments: the mean over
-the batch and its gradient over the scores. Scores are (N, C), float32 or float64.
+the batch and its gradient over the scores, which are (N, C), float32 or float64.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any, Protocol
 
 import numpy as np
@@ -23,7 +22,7 @@ Targets = tuple[Labels | None, Array | None]  # labels (N,), or soft targets (N,
 
 
 class Loss(Protocol):
-    """What `get` returns."""
+    """What `get` returns: a function that gives (loss, dscores)."""
 
     def __call__(
         self,
@@ -32,8 +31,7 @@ class Loss(Protocol):
         *,
         sample_weight: Array | None = None,
         n_threads: int | None = None,
-    ) -> tuple[float, Array]:
-        """(loss, dscores)."""
+    ) -> tuple[float, Array]: ...
 
 
 def softmax(scores: Array, *, out: Array | None = None, n_threads: int | None = None) -> Array:
@@ -45,10 +43,6 @@ def softmax(scores: Array, *, out: Array | None = None, n_threads: int | None = 
     out : ndarray, optional
         Written in place of a fresh array; it may be `scores` itself.
     n_threads : int, optional
-
-    Returns
-    -------
-    ndarray of shape (N, C)
 
     Examples
     --------
@@ -73,11 +67,6 @@ def softmax_loss(
     sample_weight : ndarray of shape (N,), optional
         The loss becomes ``sum(w * l) / sum(w)``.
     n_threads : int, optional
-
-    Returns
-    -------
-    loss : float
-    dscores : ndarray of shape (N, C), dtype of scores
 
     Raises
     ------
@@ -111,11 +100,6 @@ def svm_loss(
         As in `softmax_loss`; with soft labels the loss is the expectation over the label (C at most
         4096).
 
-    Returns
-    -------
-    loss, dscores
-        As in `softmax_loss`.
-
     Examples
     --------
     The lecture's cat: scores 3.2 (cat, right), 5.1 (car), -1.7 (frog).
@@ -142,11 +126,6 @@ def mse_loss(
     y : ndarray of shape (N, C), or (N,)
         Any finite values; (N,) where C is 1. Whole-number labels (N,) stand for their one-hot rows.
 
-    Returns
-    -------
-    loss, dscores
-        As in `softmax_loss`.
-
     Examples
     --------
     >>> import numpy as np, fanin
@@ -157,11 +136,7 @@ def mse_loss(
     return _loss("mse", scores, y, sample_weight, n_threads)
 
 
-_FUNCTIONS: dict[str, Callable[..., tuple[float, Array]]] = {
-    "softmax": softmax_loss,
-    "svm": svm_loss,
-    "mse": mse_loss,
-}
+_FUNCTIONS: dict[str, Loss] = {"softmax": softmax_loss, "svm": svm_loss, "mse": mse_loss}
 
 
 def get(name: str) -> Loss:
@@ -183,12 +158,11 @@ def get(name: str) -> Loss:
 def expected_initial_loss(loss: str, n_classes: int) -> float | None:
     """The loss of scores that are all equal, as small weights give before training.
 
-    log C for softmax, C - 1 for svm (the lecture's first check); None for mse, where it depends on
-    the targets.
-
     Parameters
     ----------
     loss : {"softmax", "svm", "mse"}
+        log C for softmax, C - 1 for svm (the lecture's first check); None for mse, where it depends
+        on the targets.
     n_classes : int
 
     Examples
@@ -197,8 +171,7 @@ def expected_initial_loss(loss: str, n_classes: int) -> float | None:
     >>> fanin.losses.expected_initial_loss("svm", 10)
     9.0
     """
-    one_of("loss", loss, NAMES)
-    if loss == "mse":
+    if one_of("loss", loss, NAMES) == "mse":
         return None
     return math.log(n_classes) if loss == "softmax" else float(n_classes - 1)
 
@@ -212,23 +185,19 @@ def check_soft(name: str, soft: Array, loss: str) -> None:
         return
     most = _core.most_soft_svm_classes
     if loss == "svm" and soft.shape[1] > most:
-        raise ValueError(
-            f"{name}: expected at most {most} classes for svm with soft targets, "
-            f"got {soft.shape[1]}"
-        )
+        expected = f"at most {most} classes for svm with soft targets"
+        raise ValueError(f"{name}: expected {expected}, got {soft.shape[1]}")
     negative = (soft < 0).any(axis=1)
     if negative.any():
-        row = int(np.argmax(negative))
-        raise ValueError(
-            f"{name}: expected probabilities, at least 0; got {soft[row].min()} in row {row}"
-        )
+        row = np.argmax(negative)
+        got = f"{soft[row].min()} in row {row}"
+        raise ValueError(f"{name}: expected probabilities, at least 0; got {got}")
     total = soft.sum(axis=1, dtype=np.float64)
     off = np.abs(total - 1) > 1e-3
     if off.any():
-        row = int(np.argmax(off))
-        raise ValueError(
-            f"{name}: expected rows that sum to 1, got a sum of {total[row]:g} in row {row}"
-        )
+        row = np.argmax(off)
+        got = f"a sum of {total[row]:g} in row {row}"
+        raise ValueError(f"{name}: expected rows that sum to 1, got {got}")
 
 
 def targets(
@@ -236,8 +205,7 @@ def targets(
 ) -> Targets:
     """Targets as the core takes them: (labels, None) or (None, soft (N, C) in dtype)."""
     y = plain_array(name, y)
-    values = loss == "mse" and n_outputs == 1
-    if y.ndim == 1 and y.dtype.kind in "iu" and not values:
+    if y.ndim == 1 and y.dtype.kind in "iu" and not (loss == "mse" and n_outputs == 1):
         return labels(name, y, n_rows, n_outputs), None
     if y.ndim == 1 and n_outputs == 1:
         y = y.reshape(-1, 1)

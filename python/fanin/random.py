@@ -1,8 +1,8 @@
 """Random numbers that depend on nothing but seed, stream and position.
 
 The generator is Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3",
-SC'11), a counter-based one: draw number i is computed from i, not from draw i - 1. So neither the
-number of threads nor the instruction set changes a draw, and a state is three integers.
+SC'11): draw number i is computed from i, not from draw i - 1, so that it depends on neither threads
+nor instruction set, and a state is three integers.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ from fanin._typing import Array, FloatArray, Ints
 
 __all__ = ["Generator", "GeneratorState", "Rng", "as_generator"]
 
-Size: TypeAlias = SupportsIndex | Sequence[SupportsIndex]
+Size: TypeAlias = SupportsIndex | Sequence[SupportsIndex] | None
+Out: TypeAlias = FloatArray | None
 Draws: TypeAlias = Any  # an array, or one Python number where neither size nor out is given
 
 _WORDS = 64  # 32-bit draws in a group, the unit of `position`
@@ -44,18 +45,15 @@ class Generator:
     words from the stream and moves `position` on by their number, so that calls never share a
     group. The streams of one seed are independent of each other.
 
+    Unlike NumPy's, draws are float32 unless ``dtype="float64"`` is given; one draw (neither `size`
+    nor `out`) is a Python number. A generator is not thread-safe: give each thread its own stream.
+
     Parameters
     ----------
     seed : int
-        From 0 to 2**64 - 1.
+        From 0 to 2**64 - 1: the key of the draws.
     stream : int
         From 0 to 2**56 - 1; those above are the package's own (weights, masks, shuffles).
-
-    Notes
-    -----
-    Unlike NumPy's, draws are float32 unless ``dtype="float64"`` is given; one draw (neither `size`
-    nor `out`) is a Python number. A generator is not thread-safe: give each thread a stream of its
-    own.
 
     Examples
     --------
@@ -76,12 +74,10 @@ class Generator:
 
     @property
     def seed(self) -> int:
-        """The key of the draws."""
         return self._seed
 
     @property
     def stream(self) -> int:
-        """Which of the seed's independent streams this is."""
         return self._stream
 
     @property
@@ -99,17 +95,13 @@ class Generator:
         given: Any = state
         if not isinstance(given, dict) or given.keys() != self.state.keys():
             raise ValueError(f"state: expected a dict of seed, stream and position, got {given!r}")
-        seed = _integer("state['seed']", state["seed"], 2**64)
-        stream = _integer("state['stream']", state["stream"], 2**64)
-        position = _integer("state['position']", state["position"], _POSITIONS)
-        self._seed, self._stream, self._position = seed, stream, position
+        ends = {"seed": 2**64, "stream": 2**64, "position": _POSITIONS}
+        self._seed, self._stream, self._position = (
+            _integer(f"state[{key!r}]", given[key], end) for key, end in ends.items()
+        )
 
     def spawn(self, n: int) -> list[Generator]:
         """Make n generators independent of this one and of each other, their seeds drawn from it.
-
-        Parameters
-        ----------
-        n : int
 
         Examples
         --------
@@ -121,17 +113,16 @@ class Generator:
         self._draw_integers(seeds, -(2**63), 2**64)
         return [Generator(seed) for seed in seeds.view(np.uint64).tolist()]
 
-    def random(
-        self, size: Size | None = None, dtype: DTypeLike = np.float32, out: FloatArray | None = None
-    ) -> Draws:
+    def random(self, size: Size = None, dtype: DTypeLike = np.float32, out: Out = None) -> Draws:
         """Draw numbers uniformly from [0, 1): 24 random bits in float32, 53 in float64.
+
+        The arguments are those of all methods that draw floats.
 
         Parameters
         ----------
         size : int or tuple of ints, optional
-            The shape of the result.
         dtype : {"float32", "float64"}
-            The type of the result where `out` is not given.
+            Where `out` is not given.
         out : array of float32 or float64, optional
             C-contiguous and writable; filled and returned.
 
@@ -146,14 +137,14 @@ class Generator:
         self,
         low: float = 0.0,
         high: float = 1.0,
-        size: Size | None = None,
+        size: Size = None,
         *,
         dtype: DTypeLike = np.float32,
-        out: FloatArray | None = None,
+        out: Out = None,
     ) -> Draws:
         """Draw numbers uniformly from [low, high): ``low + (high - low) * random()``.
 
-        As in NumPy, rounding may give `high` itself. For the other arguments see `random`.
+        As in NumPy, rounding may give `high` itself.
         """
         low, high = _finite("low", low), _finite("high", high)
         if not low < high:
@@ -161,12 +152,12 @@ class Generator:
         return self._fill("uniform", low, high - low, size, dtype, out)
 
     def standard_normal(
-        self, size: Size | None = None, dtype: DTypeLike = np.float32, out: FloatArray | None = None
+        self, size: Size = None, dtype: DTypeLike = np.float32, out: Out = None
     ) -> Draws:
         """Draw from the normal distribution of mean 0 and standard deviation 1.
 
         By Box and Muller (1958): ``sqrt(-2 log u)`` times the cosine and the sine of ``2 pi v``.
-        float32 draws stay within 6.8, float64 ones within 8.7. For the arguments see `random`.
+        float32 draws stay within 6.8, float64 ones within 8.7.
         """
         return self._fill("normal", 0.0, 1.0, size, dtype, out)
 
@@ -174,32 +165,23 @@ class Generator:
         self,
         loc: float = 0.0,
         scale: float = 1.0,
-        size: Size | None = None,
+        size: Size = None,
         *,
         dtype: DTypeLike = np.float32,
-        out: FloatArray | None = None,
+        out: Out = None,
     ) -> Draws:
-        """Draw from the normal distribution of mean `loc` and standard deviation `scale`.
-
-        For the other arguments see `random`.
-        """
+        """Draw from the normal distribution of mean `loc` and standard deviation `scale`."""
         loc, scale = _finite("loc", loc), _finite("scale", scale)
         if scale < 0:
             raise ValueError(f"scale: expected a number of at least 0, got {scale}")
         return self._fill("normal", loc, scale, size, dtype, out)
 
     def bernoulli(
-        self,
-        p: float,
-        size: Size | None = None,
-        *,
-        dtype: DTypeLike = np.float32,
-        out: FloatArray | None = None,
+        self, p: float, size: Size = None, *, dtype: DTypeLike = np.float32, out: Out = None
     ) -> Draws:
         """Draw 1.0 with probability p, else 0.0: a mask to multiply by.
 
         p is rounded to a multiple of 2**-32; 0 and 1 are certain. Both dtypes give the same draws.
-        For the other arguments see `random`.
         """
         p = _finite("p", p)
         if not 0 <= p <= 1:
@@ -210,7 +192,7 @@ class Generator:
         self,
         low: int,
         high: int | None = None,
-        size: Size | None = None,
+        size: Size = None,
         *,
         endpoint: bool = False,
         out: Ints | None = None,
@@ -223,12 +205,10 @@ class Generator:
         ----------
         low, high : int
             Within int64; without `endpoint`, `high` may be 2**63.
-        size : int or tuple of ints, optional
-            The shape of the result.
+        size, out
+            As in `random`, but that `out` is int64.
         endpoint : bool
             Whether `high` itself may be drawn.
-        out : int64 array, optional
-            C-contiguous and writable; filled and returned.
 
         Examples
         --------
@@ -239,21 +219,15 @@ class Generator:
         first = _integer("low", first, 2**63, -(2**63))
         end = _integer("low" if high is None else "high", end, 2**63 + 1, -(2**63)) + bool(endpoint)
         if first >= end or end > 2**63:
-            raise ValueError(
-                f"low, high: expected int64 numbers with low {'<=' if endpoint else '<'} high, "
-                f"got {first}, {end - bool(endpoint)}"
-            )
+            expected = f"int64 numbers with low {'<=' if endpoint else '<'} high"
+            got = f"{first}, {end - bool(endpoint)}"
+            raise ValueError(f"low, high: expected {expected}, got {got}")
         target = _target(size, np.dtype(np.int64), out)
         self._draw_integers(target, first, end - first)
         return int(target[()]) if size is None and out is None else target
 
     def permutation(self, x: int | ArrayLike) -> Array:
-        """Shuffle 0 ... x - 1, or the rows of a copy of x, by Fisher and Yates.
-
-        Parameters
-        ----------
-        x : int or array
-            An int gives an int64 vector; an array is permuted along its first axis.
+        """Shuffle 0 ... x - 1 (int64), or the rows of a copy of the array x, by Fisher and Yates.
 
         Examples
         --------
@@ -268,13 +242,7 @@ class Generator:
         return rows[order] if rows.ndim else order
 
     def _fill(
-        self,
-        distribution: str,
-        a: float,
-        b: float,
-        size: Size | None,
-        dtype: DTypeLike,
-        out: FloatArray | None,
+        self, distribution: str, a: float, b: float, size: Size, dtype: DTypeLike, out: Out
     ) -> Draws:
         kind = np.dtype(dtype) if out is None else _array("out", out).dtype
         if kind not in (np.dtype(np.float32), np.dtype(np.float64)):
@@ -362,12 +330,12 @@ def _finite(name: str, value: Any) -> float:
     return number
 
 
-def _target(size: Size | None, dtype: np.dtype[Any], out: Array | None) -> Array:
+def _target(size: Size, dtype: np.dtype[Any], out: Array | None) -> Array:
     """A fresh array, or `out` where it has the given size."""
     dims = () if size is None else tuple(size) if isinstance(size, Sequence) else (size,)
     shape = tuple(_integer("size", d, 2**60) for d in dims)
     if out is None:
         return np.empty(shape, dtype)
-    if size is not None and _array("out", out).shape != shape:
+    if _array("out", out).shape != shape and size is not None:
         raise ValueError(f"out: expected the shape {shape} of size, got {out.shape}")
-    return _array("out", out)
+    return out

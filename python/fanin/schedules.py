@@ -13,8 +13,8 @@ array([0.1 , 0.1 , 0.05, 0.05])
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, fields
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -23,23 +23,36 @@ from fanin._typing import Floats
 from fanin.callbacks.monitor import Monitor
 
 __all__ = [
-    "Constant",
-    "Cosine",
-    "CyclicCosine",
-    "Exponential",
-    "Function",
-    "InverseTime",
-    "OneCycle",
-    "Plateau",
-    "Schedule",
-    "Step",
-    "WarmUp",
-    "get",
-]
+    "Constant", "Cosine", "CyclicCosine", "Exponential", "Function", "InverseTime", "OneCycle",
+    "Plateau", "Schedule", "Step", "WarmUp", "get",
+]  # fmt: skip
+
+T = TypeVar("T")
+
+_STATE = ("scale", "best", "bad_epochs", "cooling")  # of Plateau
+
+
+def _fraction(name: str, value: float, *, above_0: bool = False, below_1: bool = False) -> None:
+    """Refuses what is not a number from 0 to 1; ``above_0``, ``below_1`` exclude the ends."""
+    number = _validate.real(name, value, 0, above=above_0)
+    if number > 1 or (below_1 and number == 1):
+        raise ValueError(f"{name}: expected {'below' if below_1 else 'at most'} 1, got {value!r}")
+
+
+def _within(default: T, check: Callable[..., object], *args: object, **options: object) -> T:
+    """A field whose value is checked when a schedule is made: ``check(name, value, ...)``."""
+    return field(default=default, metadata={"check": (check, args, options)})
 
 
 class Schedule:
     """Base class of schedules: a subclass has `multiplier`, or `lr` where that is not enough."""
+
+    def __post_init__(self) -> None:
+        for one in fields(self):  # type: ignore[arg-type]  # of a subclass that is a dataclass
+            value = getattr(self, one.name)
+            if "check" in one.metadata and not (value is None is one.default):
+                check, args, options = one.metadata["check"]
+                check(one.name, value, *args, **options)
 
     def multiplier(self, steps: Floats, steps_per_epoch: int, epochs: float) -> Floats:
         """The factors of the base rate at these steps, (n,) float64."""
@@ -78,22 +91,17 @@ class Constant(Schedule):
 
 @dataclass(frozen=True)
 class Step(Schedule):
-    """Multiply by ``factor`` every few epochs (PyTorch's StepLR).
+    """Multiply by ``factor`` at the end of so many epochs, `every` (PyTorch's StepLR).
 
     Parameters
     ----------
     every : int
-        So many epochs.
     factor : float in (0, 1]
         The defaults are the course notes' "half every 5 epochs".
     """
 
-    every: int = 5
-    factor: float = 0.5
-
-    def __post_init__(self) -> None:
-        _validate.whole("every", self.every, 1)
-        _fraction("factor", self.factor, above_0=True)
+    every: int = _within(5, _validate.whole, 1)
+    factor: float = _within(0.5, _fraction, above_0=True)
 
     def multiplier(self, steps: Floats, steps_per_epoch: int, epochs: float) -> Floats:
         return _power(self.factor, steps // (steps_per_epoch * self.every))
@@ -111,20 +119,16 @@ class Exponential(Schedule):
         The k of the course notes.
     """
 
-    decay: float | None = None
-    rate: float | None = None
+    decay: float | None = _within(None, _fraction, above_0=True)
+    rate: float | None = _within(None, _validate.real, 0)
 
     def __post_init__(self) -> None:
         if self.decay is None and self.rate is None:
             object.__setattr__(self, "decay", 0.95)
         if self.decay is not None and self.rate is not None:
-            raise ValueError(
-                f"rate: expected decay or rate, got both (decay={self.decay}, rate={self.rate})"
-            )
-        if self.decay is not None:
-            _fraction("decay", self.decay, above_0=True)
-        if self.rate is not None:
-            _validate.real("rate", self.rate, 0)
+            both = f"(decay={self.decay}, rate={self.rate})"
+            raise ValueError(f"rate: expected decay or rate, got both {both}")
+        super().__post_init__()
 
     def multiplier(self, steps: Floats, steps_per_epoch: int, epochs: float) -> Floats:
         if self.decay is not None:
@@ -142,10 +146,7 @@ class InverseTime(Schedule):
     k : float
     """
 
-    k: float = 1.0
-
-    def __post_init__(self) -> None:
-        _validate.real("k", self.k, 0)
+    k: float = _within(1.0, _validate.real, 0)
 
     def multiplier(self, steps: Floats, steps_per_epoch: int, epochs: float) -> Floats:
         return 1.0 / (1.0 + self.k * (steps / steps_per_epoch))
@@ -162,10 +163,7 @@ class Cosine(Schedule):
     min_factor : float in [0, 1]
     """
 
-    min_factor: float = 0.0
-
-    def __post_init__(self) -> None:
-        _fraction("min_factor", self.min_factor)
+    min_factor: float = _within(0.0, _fraction)
 
     def multiplier(self, steps: Floats, steps_per_epoch: int, epochs: float) -> Floats:
         return _anneal(1.0, self.min_factor, steps / max(epochs * steps_per_epoch, 1.0))
@@ -184,12 +182,8 @@ class CyclicCosine(Schedule):
     min_factor : float in [0, 1]
     """
 
-    cycles: int = 5
-    min_factor: float = 0.0
-
-    def __post_init__(self) -> None:
-        _validate.whole("cycles", self.cycles, 1)
-        _fraction("min_factor", self.min_factor)
+    cycles: int = _within(5, _validate.whole, 1)
+    min_factor: float = _within(0.0, _fraction)
 
     def multiplier(self, steps: Floats, steps_per_epoch: int, epochs: float) -> Floats:
         total = max(np.ceil(epochs * steps_per_epoch), 1.0)
@@ -206,16 +200,15 @@ class WarmUp(Schedule):
     Parameters
     ----------
     epochs : float
-        Length of the warm-up.
     then : str, Schedule or callable
         What follows, over the rest of the run; as `get` takes it.
     """
 
-    epochs: float = 1.0
+    epochs: float = _within(1.0, _validate.real, 0)
     then: Schedule = field(default_factory=Constant)
 
     def __post_init__(self) -> None:
-        _validate.real("epochs", self.epochs, 0)
+        super().__post_init__()
         object.__setattr__(self, "then", get(self.then))
 
     def lr(
@@ -254,14 +247,9 @@ class OneCycle(Schedule):
     div, div_final : float, at least 1
     """
 
-    pct_start: float = 0.25
-    div: float = 25.0
-    div_final: float = 1e5
-
-    def __post_init__(self) -> None:
-        _fraction("pct_start", self.pct_start, below_1=True)
-        _validate.real("div", self.div, 1)
-        _validate.real("div_final", self.div_final, 1)
+    pct_start: float = _within(0.25, _fraction, below_1=True)
+    div: float = _within(25.0, _validate.real, 1)
+    div_final: float = _within(1e5, _validate.real, 1)
 
     def multiplier(self, steps: Floats, steps_per_epoch: int, epochs: float) -> Floats:
         total = epochs * steps_per_epoch
@@ -289,35 +277,28 @@ class Plateau(Schedule):
     cooldown : int
         Epochs after a cut that do not count.
     min_lr : float
-        The lowest rate.
     mode : {"auto", "min", "max"}
         Which way is better; "auto" goes by the name.
     """
 
     monitor: str = "val_loss"
-    factor: float = 0.1
-    patience: int = 10
+    factor: float = _within(0.1, _fraction, above_0=True, below_1=True)
+    patience: int = _within(10, _validate.whole, 1)
     min_delta: float = 1e-4
-    cooldown: int = 0
-    min_lr: float = 0.0
+    cooldown: int = _within(0, _validate.whole, 0)
+    min_lr: float = _within(0.0, _validate.real, 0)
     mode: str = "auto"
-    _scale: float = field(default=1.0, init=False, repr=False)
-    _best: float | None = field(default=None, init=False, repr=False)
-    _bad_epochs: int = field(default=0, init=False, repr=False)
-    _cooling: int = field(default=0, init=False, repr=False)
 
     def __post_init__(self) -> None:
         self.watched = Monitor(self.monitor, self.mode, self.min_delta)
-        _fraction("factor", self.factor, above_0=True, below_1=True)
-        _validate.whole("patience", self.patience, 1)
-        _validate.whole("cooldown", self.cooldown, 0)
-        _validate.real("min_lr", self.min_lr, 0)
+        super().__post_init__()
+        self._scale, self._bad_epochs, self._cooling = 1.0, 0, 0
+        self._best: float | None = None
 
     def lr(
         self, base_lr: float, first_step: int, n_steps: int, steps_per_epoch: int, epochs: float
     ) -> Floats:
-        floor = min(self.min_lr, base_lr)
-        return np.full(n_steps, max(base_lr * self._scale, floor))
+        return np.full(n_steps, max(base_lr * self._scale, min(self.min_lr, base_lr)))
 
     def on_epoch_end(self, logs: Mapping[str, float] | None = None) -> None:
         value = self.watched.value(logs)
@@ -334,21 +315,16 @@ class Plateau(Schedule):
             self._cooling, self._bad_epochs = self.cooldown, 0
 
     def state_dict(self) -> dict[str, Any]:
-        return {
-            "scale": self._scale,
-            "best": self._best,
-            "bad_epochs": self._bad_epochs,
-            "cooling": self._cooling,
-        }
+        values = (self._scale, self._best, self._bad_epochs, self._cooling)
+        return dict(zip(_STATE, values, strict=True))
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        if set(state) != set(self.state_dict()):
-            known = ", ".join(self.state_dict())
-            raise ValueError(f"state: expected the keys {known}, got {', '.join(state) or 'none'}")
-        best = state["best"]
-        self._scale = float(state["scale"])
-        self._best = None if best is None else float(best)
-        self._bad_epochs, self._cooling = int(state["bad_epochs"]), int(state["cooling"])
+        if set(state) != set(_STATE):
+            given = ", ".join(state) or "none"
+            raise ValueError(f"state: expected the keys {', '.join(_STATE)}, got {given}")
+        scale, best, bad_epochs, cooling = (state[key] for key in _STATE)
+        self._scale, self._best = float(scale), None if best is None else float(best)
+        self._bad_epochs, self._cooling = int(bad_epochs), int(cooling)
 
 
 @dataclass(frozen=True)
@@ -363,13 +339,11 @@ class Function(Schedule):
     function: Callable[[int], float]
 
     def multiplier(self, steps: Floats, steps_per_epoch: int, epochs: float) -> Floats:
-        factors = np.array([float(self.function(int(s))) for s in steps], dtype=np.float64)
-        bad = ~(np.isfinite(factors) & (factors >= 0))
-        if bad.any():
-            i = int(np.argmax(bad))
-            raise ValueError(
-                f"schedule: expected finite factors >= 0, got {factors[i]} at step {int(steps[i])}"
-            )
+        factors = np.array([float(self.function(int(s))) for s in steps])
+        for step, factor in zip(steps, factors, strict=True):
+            if not (np.isfinite(factor) and factor >= 0):
+                got = f"{factor} at step {int(step)}"
+                raise ValueError(f"schedule: expected finite factors >= 0, got {got}")
         return factors
 
 
@@ -399,25 +373,15 @@ def get(schedule: str | Schedule | Callable[[int], float] | None) -> Schedule:
     >>> get("cosine")
     Cosine(min_factor=0.0)
     """
-    if schedule is None:
-        return Constant()
+    schedule = Constant() if schedule is None else schedule
     if isinstance(schedule, Schedule):
         return schedule
     if isinstance(schedule, str):
         return _KINDS[_validate.one_of("schedule", schedule, _KINDS)]()
     if isinstance(schedule, type) or not callable(schedule):
-        raise TypeError(
-            "schedule: expected a name, a Schedule object, a function of the step or None, "
-            f"got {schedule!r}"
-        )
+        expected = "a name, a Schedule object, a function of the step or None"
+        raise TypeError(f"schedule: expected {expected}, got {schedule!r}")
     return Function(schedule)
-
-
-def _fraction(name: str, value: float, *, above_0: bool = False, below_1: bool = False) -> None:
-    """Refuses what is not a number from 0 to 1; ``above_0``, ``below_1`` exclude the ends."""
-    number = _validate.real(name, value, 0, above=above_0)
-    if number > 1 or (below_1 and number == 1):
-        raise ValueError(f"{name}: expected {'below' if below_1 else 'at most'} 1, got {value!r}")
 
 
 def _map(name: str, x: Floats) -> Floats:

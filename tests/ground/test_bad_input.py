@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import fanin
-from fanin import layers
+from fanin import _core, layers
 
 CASES = {
     **{f"dense: {k}": v for k, v in DENSE.items()},
@@ -156,3 +156,30 @@ def test_labels_of_any_kind_are_a_value_or_a_named_error(labels: np.ndarray) -> 
     net = fanin.MLP([4, 3])
     result = outcome(lambda: net.evaluate(np.ones((5, 4), np.float32), labels), "y")
     assert result is None or np.isfinite(result["loss"])
+
+
+NO_MASK = (1.0, 0, 0, 0)
+ACTIVATION_CODES = {
+    "dense": lambda code: _core.dense_forward(x, W, b, code, *NO_MASK, None, False, 1),
+    "drop_connect": lambda code: _core.drop_connect_forward(x, W, b, code, *NO_MASK, False, 1),
+    "activation": lambda code: _core.activation_forward(x, code, 1.0, *NO_MASK, None, False, 1),
+    "gaussian": lambda code: _core.gaussian_activation(x, x, code, 1.0, 1),
+    "random_dense": lambda code: _core.random_dense(x, H, True, 0, 0, 0, 0.0, 1.0, code, 1),
+}
+
+
+@pytest.mark.parametrize("code", [-1, 7])
+@pytest.mark.parametrize("name", ACTIVATION_CODES)
+def test_the_core_refuses_a_code_of_no_activation(name: str, code: int) -> None:
+    ACTIVATION_CODES[name](6)
+    expected = f"activation: expected a code in 0 .. 6 ({ACTIVATIONS}), got {code}"
+    with pytest.raises(ValueError, match=re.escape(expected)):
+        ACTIVATION_CODES[name](code)
+
+
+@pytest.mark.parametrize("code", [-1, 3])
+def test_the_core_refuses_a_code_of_no_loss(code: int) -> None:
+    labels = np.zeros(N, np.int32)
+    expected = f"loss: expected a code in 0 .. 2 (softmax, svm, mse), got {code}"
+    with pytest.raises(ValueError, match=re.escape(expected)):
+        _core.loss_rows(code, x, labels, None, None, 1.0, True, 1)

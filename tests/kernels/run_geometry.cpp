@@ -57,7 +57,7 @@ struct Resize {
   index filled;
 };
 
-/// In one call, and in calls of five rows that hand the room on.
+/// In one call, and in calls of five rows that hand the workspace on.
 template <class S>
 void resize(const ImageKernels& k, Shape s, Resize how) {
   const auto data = numbers<S>(s.size(), 0, 250, 1);
@@ -67,8 +67,8 @@ void resize(const ImageKernels& k, Shape s, Resize how) {
   const index n = how.height * how.width;
   Aligned<float> out(s.channels * n), parts(s.channels * n);
   ResizeImage args{image(data, s), rows.axis, columns.axis, fills[0], affine, {}, nullptr};
-  Aligned<float> room(resize_room(args));
-  args.room = room.data();
+  Aligned<float> workspace(resize_workspace_size(args));
+  args.workspace = workspace.data();
   const auto go = [&] {
     args.out = {out.data(), n, how.width};
     k.resize_image(args, {0, how.height});
@@ -81,8 +81,6 @@ void resize(const ImageKernels& k, Shape s, Resize how) {
                  std::to_string(how.width) + " by " + std::to_string(how.taps),
              go, written(out), written(parts));
 }
-
-constexpr const char* border_names[] = {"constant", "edge", "reflect", "symmetric"};
 
 /// A turn and a shrink about a window one pixel inside the source where that is large enough.
 WarpStage turn(Shape s, Border border, bool lens) {
@@ -110,14 +108,14 @@ void warp(const ImageKernels& k, Shape s, const std::vector<WarpStage>& stages, 
   const index height = s.height + 2, width = s.width + 5;
   Aligned<float> out(s.channels * height * width);
   const Image source = image(data, s);
-  Aligned<std::uint8_t> room(warp_room(source));
+  Aligned<std::uint8_t> workspace(warp_workspace_size(source));
   const WarpImage args{
-      source, stages.data(), static_cast<int>(stages.size()),     fills[0],   nearest,
-      affine, width,         {out.data(), height * width, width}, room.data()};
+      source, stages.data(), static_cast<int>(stages.size()),     fills[0],        nearest,
+      affine, width,         {out.data(), height * width, width}, workspace.data()};
   const auto prepare = [&] { k.prepare_warp(args); };
   const std::string name = s.text<S>() + " " + how;
   if (how == "constant" || how == "edge") {
-    run<float>("prepare_warp " + name, prepare, written(room));
+    run<float>("prepare_warp " + name, prepare, written(workspace));
   } else {
     prepare();
   }
@@ -129,14 +127,14 @@ void warps(const ImageKernels& k, Shape s) {
   for (int b = 0; b < 4; ++b) {
     const Border border = static_cast<Border>(b);
     for (const bool lens : {false, true}) {
-      const std::string how = border_names[b] + std::string(lens ? " lens" : "");
+      const std::string how = names<Border>[b] + std::string(lens ? " lens" : "");
       warp<S>(k, s, {turn(s, border, lens)}, false, how);
     }
     WarpStage inner = turn(s, border, false);
     inner.fill = 2;
     inner.matrix[2] = -1.5f;
     warp<S>(k, s, {inner, turn(s, Border::edge, true)}, false,
-            border_names[b] + std::string(", edge"));
+            names<Border>[b] + std::string(", edge"));
   }
   warp<S>(k, s, {turn(s, Border::constant, false)}, true, "nearest");
   WarpStage far = turn(s, Border::reflect, true);

@@ -46,6 +46,7 @@ void dense(const Kernels<T>& k, Shape s) {
   const auto dz = numbers<T>(s.rows * s.out, -1, 1, 5);
   const auto slope = numbers<T>(s.rows * s.in, -1, 1, 6);
   Aligned<T> y(s.rows * s.out), dx(s.rows * s.in), dw(s.in * s.out), db(s.out);
+  Aligned<T> room(product_room<T>);
 
   DenseForward<T> forward{};
   forward.x = x.data();
@@ -55,7 +56,7 @@ void dense(const Kernels<T>& k, Shape s) {
   forward.in = forward.x_stride = s.in;
   forward.out = forward.y_stride = s.out;
   forward.epilogue.activation = Activation::relu;
-  const auto go_forward = [&] { k.dense_forward(forward, {0, s.rows}, {0, s.out}); };
+  const auto go_forward = [&] { k.dense_forward(forward, {0, s.rows}, {0, s.out}, room.data()); };
   run<T>("dense_forward " + s.text(), go_forward, written(y));
 
   DenseBackwardInput<T> backward{};
@@ -65,7 +66,9 @@ void dense(const Kernels<T>& k, Shape s) {
   backward.in = backward.dx_stride = s.in;
   backward.out = backward.dz_stride = s.out;
   backward.derivative.slope = slope.data();
-  const auto go_backward = [&] { k.dense_backward_input(backward, {0, s.rows}, {0, s.in}); };
+  const auto go_backward = [&] {
+    k.dense_backward_input(backward, {0, s.rows}, {0, s.in}, room.data());
+  };
   run<T>("dense_backward_input " + s.text(), go_backward, written(dx));
 
   WeightGradient<T> weights{};
@@ -76,7 +79,7 @@ void dense(const Kernels<T>& k, Shape s) {
   weights.x_stride = s.in;
   for (const bool accumulate : {false, true}) {
     weights.accumulate = accumulate;
-    const auto go = [&] { k.weight_gradient(weights, {0, s.in}, dw.data()); };
+    const auto go = [&] { k.weight_gradient(weights, {0, s.in}, dw.data(), room.data()); };
     run<T>((accumulate ? "weight_gradient+= " : "weight_gradient ") + s.text(), go, written(dw));
   }
 
@@ -299,7 +302,7 @@ void covariance(const Kernels<T>& k, Shape s) {
   const index panels = (s.in + block_columns - 1) / block_columns;
   const index panel_stride = s.rows * block_columns;
   Aligned<T> centred(panels * panel_stride), out(s.rows * s.out);
-  Aligned<T> chains(block_columns * block_columns), room(project_rows * project_cols);
+  Aligned<T> chains(block_columns * block_columns), scratch(project_rows * project_cols);
   const CentreRows<T> centre{data.data(),    DType::u8, shift.data(),  nullptr,      scale.data(),
                              centred.data(), s.in,      block_columns, panel_stride, block_columns};
   run<T>("centre_rows " + s.text(), [&] { k.centre_rows(centre, {0, s.rows}); }, written(centred));
@@ -308,7 +311,7 @@ void covariance(const Kernels<T>& k, Shape s) {
   const Range whole{0, s.in < scatter_cols ? s.in : scatter_cols};
   run<T>("scatter " + s.text(), [&] { k.scatter(scatter, whole, whole); }, written(total));
   const Project<T> project{scale.data(), 0,          s.in,  directions.data(), nullptr,
-                           add.data(),   out.data(), s.out, room.data()};
+                           add.data(),   out.data(), s.out, scratch.data()};
   const Range columns{0, s.out < block_columns ? s.out : block_columns};
   run<T>("project " + s.text(), [&] { k.project(project, {0, s.rows}, columns); }, written(out));
 }

@@ -15,16 +15,26 @@ from augmentation_cases import (
     JITTER,
     MEAN,
     MODES,
+    NOISE,
     NORMALIZE,
     PIPELINES,
     STD,
     Operation,
+    boxes,
+    choose,
+    corner_crop,
     crop,
+    cutout,
     digest,
     draw,
+    erase,
+    flip,
+    gate,
     noise_images,
+    resize,
     resized_crop,
     run,
+    sized,
 )
 from hypothesis import given
 from hypothesis import strategies as st
@@ -42,11 +52,11 @@ def padded(image: np.ndarray, padding: int, mode: int) -> np.ndarray:
 
 
 def cropped_by_hand(
-    image: np.ndarray, values: np.ndarray, flip: bool, padding: int, mode: int
+    image: np.ndarray, box: np.ndarray, flipped: bool, padding: int, mode: int
 ) -> np.ndarray:
-    top, left, height, width = values[:4].astype(int)
+    top, left, height, width = box
     window = padded(image, padding, mode)[top : top + height, left : left + width]
-    return window[:, ::-1] if flip else window
+    return window[:, ::-1] if flipped else window
 
 
 @pytest.mark.parametrize("mode", range(4), ids=MODES)
@@ -55,12 +65,12 @@ def cropped_by_hand(
 def test_crops_and_flips_are_numpys_slices(mode: int, channels: int, dtype: Any) -> None:
     images = noise_images(24, 21, 18, channels).astype(dtype)
     ops = [crop(17, 5, mode), FLIP]
-    applied, values = draw(ops, len(images), 21, 18)
+    window, flipped = draw(ops, len(images), 21, 18)
     out = run(ops, images)
     planes = run(ops, images, planar=True)
-    assert 0 < applied[:, 1].sum() < len(images)
+    assert 0 < flipped["applied"].sum() < len(images)
     for i, image in enumerate(images):
-        expected = cropped_by_hand(image, values[i, 0], applied[i, 1], 5, mode)
+        expected = cropped_by_hand(image, boxes(window)[i], flipped["applied"][i], 5, mode)
         np.testing.assert_array_equal(out[i], expected)
         np.testing.assert_array_equal(planes[i], expected.transpose(2, 0, 1))
 
@@ -78,12 +88,12 @@ def test_any_crop_is_a_slice(
 ) -> None:
     image = noise_images(1, height, width, channels)[0]
     size = min(height, width, 33) + 2 * padding
-    ops = [crop(size, padding, mode), ("vflip", 1, [0]), FLIP]
+    ops = [crop(size, padding, mode), flip("vflip"), FLIP]
     aug = _core.Augmentation(ops, 3)
     at = np.array([sample])
-    applied, values = aug.draw(at, 5, np.array([height]), np.array([width]))
+    window, _, flipped = aug.draw(at, 5, np.array([height]), np.array([width]))
     out = run(ops, [image], seed=3, epoch=5, indices=at)[0]
-    expected = cropped_by_hand(image, values[0, 0], applied[0, 2], padding, mode)[::-1]
+    expected = cropped_by_hand(image, boxes(window)[0], flipped["applied"][0], padding, mode)[::-1]
     np.testing.assert_array_equal(out, expected)
 
 
@@ -91,17 +101,17 @@ def test_any_crop_is_a_slice(
 def test_two_crops_compose(n: int) -> None:
     """The later border wins where both are beyond the image."""
     images = noise_images(n, 16, 16, 3)
-    first = ("crop", 1, [16, 16, 4, 4, 4, 4, 0, 1, 1, 1, 1])
-    second = ("crop", 1, [20, 20, 3, 3, 3, 3, 0, 2, 2, 2, 2])
-    applied, values = draw([first, FLIP, second], n, 16, 16)
+    first = crop(16, 4, fill=[1, 1, 1, 1])
+    second = crop(20, 3, fill=[2, 2, 2, 2])
+    before, flipped, after = draw([first, FLIP, second], n, 16, 16)
     out = run([first, FLIP, second], images) if n else np.zeros((0, 20, 20, 3), np.uint8)
     for i in range(n):
         middle = np.pad(images[i], ((4, 4), (4, 4), (0, 0)), constant_values=1)
-        top, left = values[i, 0, :2].astype(int)
+        top, left = boxes(before)[i, :2]
         middle = middle[top : top + 16, left : left + 16]
-        middle = middle[:, ::-1] if applied[i, 1] else middle
+        middle = middle[:, ::-1] if flipped["applied"][i] else middle
         middle = np.pad(middle, ((3, 3), (3, 3), (0, 0)), constant_values=2)
-        top, left = values[i, 2, :2].astype(int)
+        top, left = boxes(after)[i, :2]
         np.testing.assert_array_equal(out[i], middle[top : top + 20, left : left + 20])
 
 
@@ -112,7 +122,7 @@ def test_normalize_is_the_last_store(planar: bool, dtype: Any) -> None:
     ops = [crop(32, 4), FLIP]
     pixels = run(ops, images).astype(np.float64) / 255
     if dtype == np.float32:
-        ops = [("crop", 1, [32, 32, 4, 4, 4, 4, 0, 10 / 255, 20 / 255, 30 / 255, 0]), FLIP]
+        ops = [crop(32, 4, fill=[10 / 255, 20 / 255, 30 / 255, 0]), FLIP]
         images = (images / 255).astype(np.float32)
     out = run([*ops, NORMALIZE], images, planar=planar)
     expected = (pixels - MEAN[:3]) / STD[:3]
@@ -123,9 +133,9 @@ def test_normalize_is_the_last_store(planar: bool, dtype: Any) -> None:
 
 def test_bytes_become_floats_of_one() -> None:
     images = noise_images(3, 9, 33, 3)
-    out = run([("hflip", 1, [0])], images, dtype=np.float32)
+    out = run([flip("hflip")], images, dtype=np.float32)
     np.testing.assert_allclose(out, images[:, :, ::-1] / 255, rtol=1e-6)
-    assert run([("hflip", 1, [0])], np.full_like(images, 255), dtype=np.float32).max() == 1
+    assert run([flip("hflip")], np.full_like(images, 255), dtype=np.float32).max() == 1
 
 
 def test_a_mask_moves_with_its_image() -> None:
@@ -136,19 +146,19 @@ def test_a_mask_moves_with_its_image() -> None:
     mask = run(ops, image, mask=True)
     assert mask.dtype == np.uint8
     assert set(np.unique(mask)) == {0, 255}
-    soft = run([resized_crop(20), ("affine", 1, [*AFFINE[2][:12], 0, 0, 0, 0])], image)
+    soft = run([resized_crop(20), ("affine", 1, {**AFFINE[2], "fill": [0, 0, 0, 0]})], image)
     assert ((soft > 127) == (mask == 255)).mean() > 0.97
 
 
 def test_five_and_ten_crops() -> None:
     images = noise_images(2, 9, 12, 3)
     corners = [(0, 0), (0, 7), (5, 0), (5, 7), (2, 4)]  # the middle: 2.0, and 3.5 to even
-    five = run([("corner_crop", 1, [4, 5, 0])], images)
+    five = run([corner_crop(4, 5, "none")], images)
     assert five.shape == (2, 5, 4, 5, 3)
     for v, (top, left) in enumerate(corners):
         np.testing.assert_array_equal(five[:, v], images[:, top : top + 4, left : left + 5])
-    for flip, mirrored in [(1, images[:, :, ::-1]), (2, images[:, ::-1])]:
-        ten = run([("corner_crop", 1, [4, 5, flip])], images)
+    for axis, mirrored in [("columns", images[:, :, ::-1]), ("rows", images[:, ::-1])]:
+        ten = run([corner_crop(4, 5, axis)], images)
         np.testing.assert_array_equal(ten[:, :5], five)
         for v, (top, left) in enumerate(corners):
             expected = mirrored[:, top : top + 4, left : left + 5]
@@ -157,12 +167,12 @@ def test_five_and_ten_crops() -> None:
 
 def test_rectangles_stand_in_the_units_of_their_place() -> None:
     images = np.full((4, 16, 16, 3), 51, np.uint8)
-    box = ("cutout", 1, [4, 6, 1, 102, 51, 0, 0])
+    box = cutout(4, 6, True, [102, 51, 0, 0])
     before = run([box, NORMALIZE], images)
     after = run([NORMALIZE, box], images)
     raw = run([box], images)
-    _, values = draw([box], 4, 16, 16)
-    for i, (top, left, height, width) in enumerate(values[:, 0, :4].astype(int)):
+    (drawn,) = draw([box], 4, 16, 16)
+    for i, (top, left, height, width) in enumerate(boxes(drawn)):
         inside = np.zeros((16, 16), bool)
         inside[top : top + height, left : left + width] = True
         assert inside.sum() == 24
@@ -170,17 +180,17 @@ def test_rectangles_stand_in_the_units_of_their_place() -> None:
         assert (raw[i][~inside] == 51).all()
         expected = (np.array([0.4, 0.2, 0]) - MEAN[:3]) / STD[:3]
         np.testing.assert_allclose(before[i][inside], np.tile(expected, (24, 1)), atol=1e-5)
-    _, values = draw([NORMALIZE, box], 4, 16, 16)
-    top, left = values[0, 1, :2].astype(int)
+    _, drawn = draw([NORMALIZE, box], 4, 16, 16)
+    top, left = boxes(drawn)[0, :2]
     np.testing.assert_array_equal(after[0, top, left], [102, 51, 0])
 
 
 def test_random_rectangles_are_normal_deviates() -> None:
-    ops = [NORMALIZE, ("erase", 1, [0.5, 0.9, 0.9, 1.1, 1, 0, 0, 0, 0])]
+    ops = [NORMALIZE, erase(1, (0.5, 0.9), (0.9, 1.1))]
     images = np.zeros((3, 200, 200, 3), np.uint8)
     out = run(ops, images)
-    _, values = draw(ops, 3, 200, 200)
-    for i, (top, left, height, width) in enumerate(values[:, 1, :4].astype(int)):
+    _, drawn = draw(ops, 3, 200, 200)
+    for i, (top, left, height, width) in enumerate(boxes(drawn)):
         box = out[i, top : top + height, left : left + width]
         assert abs(box.mean()) < 0.02
         assert abs(box.std() - 1) < 0.02
@@ -222,23 +232,23 @@ def test_a_sample_does_not_depend_on_its_batch(name: str) -> None:
     np.testing.assert_array_equal(one[0], whole[7])
 
 
-@pytest.mark.parametrize("flip", ["hflip", "vflip"])
-def test_a_flip_after_colours_is_the_colours_flipped(flip: str) -> None:
+@pytest.mark.parametrize("kind", ["hflip", "vflip"])
+def test_a_flip_after_colours_is_the_colours_flipped(kind: str) -> None:
     images = noise_images(5, 20, 33, 3)
     coloured = run([resized_crop(18), JITTER], images)
-    out = run([resized_crop(18), JITTER, (flip, 1, [0])], images)
-    mirrored = coloured[:, :, ::-1] if flip == "hflip" else coloured[:, ::-1]
+    out = run([resized_crop(18), JITTER, flip(kind)], images)
+    mirrored = coloured[:, :, ::-1] if kind == "hflip" else coloured[:, ::-1]
     assert np.abs(out.astype(int) - mirrored).max() <= 1  # contrast's mean, summed from the end
-    noisy: list[Operation] = [("noise", 1, [0, 0.1, 1])]
-    out = run([*noisy, (flip, 1, [0])], images)
-    mirrored = images[:, :, ::-1] if flip == "hflip" else images[:, ::-1]
+    noisy: list[Operation] = [("noise", 1, NOISE[2])]
+    out = run([*noisy, flip(kind)], images)
+    mirrored = images[:, :, ::-1] if kind == "hflip" else images[:, ::-1]
     change = np.abs(out.astype(int) - run(noisy, mirrored.copy()))
     assert change.max() > 1  # noise stays where it fell
 
 
 def test_images_of_many_sizes_become_one() -> None:
     images = [noise_images(1, 20 + 3 * i, 50 - 2 * i, 3)[0] for i in range(9)]
-    ops = [("resize", 1, [24, 24, 1]), FLIP]
+    ops = [resize(24, 24), FLIP]
     together = run(ops, images)
     for i, image in enumerate(images):
         np.testing.assert_array_equal(run(ops, [image], indices=np.array([i]))[0], together[i])
@@ -250,10 +260,10 @@ def test_sizes() -> None:
 
     assert size() == (48, 65)
     assert size(FLIP, AFFINE, JITTER) == (48, 65)
-    assert size(("resize", 1, [16, 0, 1])) == (16, 21)
-    assert size(("resize", 1, [16, 30, 1]), crop(20, 4)) == (20, 20)
-    assert size(("gate", 0, [1]), crop(20)) == (48, 65)
-    assert size(("choose", 1, [2, 1, 1]), crop(20), resized_crop(20)) == (20, 20)
+    assert size(resize(16, 0)) == (16, 21)
+    assert size(resize(16, 30), crop(20, 4)) == (20, 20)
+    assert size(gate(0, 1), crop(20)) == (48, 65)
+    assert size(choose(1, 1), crop(20), resized_crop(20)) == (20, 20)
 
 
 @pytest.mark.parametrize(
@@ -261,11 +271,14 @@ def test_sizes() -> None:
     [
         ([crop(32)], r"RandomCrop: expected .* 32 x 32 after padding, got 28 x 28; pass padding=2"),
         ([crop(40, 1)], r"got 30 x 30; pass padding=6 or more, or Resize first"),
-        ([("centre_crop", 1, [29, 5])], r"CenterCrop: expected .* 29 x 5, got 28 x 28; Resize"),
-        ([("corner_crop", 1, [5, 29, 1])], r"expected an image of at least 5 x 29, got 28 x 28"),
-        ([("cutout", 1, [29, 29, 1, 0, 0, 0, 0])], r"Cutout: .* 29 x 29, got 28 x 28; border"),
-        ([("gate", 0.5, [1]), crop(20)], r"RandomApply: .* 28 x 28 without and 20 x 20 with"),
-        ([("choose", 1, [2, 1, 1]), crop(20), FLIP], r"OneOf: .* got 20 x 20 and 28 x 28"),
+        (
+            [("centre_crop", 1, sized(29, 5))],
+            r"CenterCrop: expected .* 29 x 5, got 28 x 28; Resize",
+        ),
+        ([corner_crop(5, 29, "columns")], r"expected an image of at least 5 x 29, got 28 x 28"),
+        ([cutout(29, 29, True, [0, 0, 0, 0])], r"Cutout: .* 29 x 29, got 28 x 28; border"),
+        ([gate(0.5, 1), crop(20)], r"RandomApply: .* 28 x 28 without and 20 x 20 with"),
+        ([choose(1, 1), crop(20), FLIP], r"OneOf: .* got 20 x 20 and 28 x 28"),
     ],
 )
 def test_what_does_not_fit_is_refused(ops: list[Operation], message: str) -> None:
@@ -276,3 +289,19 @@ def test_what_does_not_fit_is_refused(ops: list[Operation], message: str) -> Non
     with pytest.raises(ValueError, match=message):
         aug.run(np.zeros((1, 28, 28, 1), np.uint8), np.arange(1), 0, out, False, False, 1)
     assert out[0, 0, 0, 0] == 7
+
+
+@pytest.mark.parametrize(
+    ("operation", "error", "message"),
+    [
+        (("blur", 1, {}), ValueError, r"kind: expected one of gate, choose, .*; got 'blur'"),
+        (("centre_crop", 1, {"height": 3}), ValueError, r"CenterCrop: width: expected a whole"),
+        (("centre_crop", 1, sized(3, 2.5)), TypeError, r"CenterCrop: width: .*, got 2.5"),
+        (("grayscale", 1, sized(3, 3)), ValueError, r"RandomGrayscale: expected the fields ; got"),
+        (corner_crop(5, 5, "both"), ValueError, r"FiveCrop: mirrored: .* none, columns, rows; got"),
+        (cutout(5, 5, True, [0, 0, np.nan, 0]), ValueError, r"Cutout: value: .* finite numbers"),
+    ],
+)
+def test_fields_are_checked(operation: Any, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        _core.Augmentation([operation], 0)

@@ -282,10 +282,10 @@ def test_interrupt(transformer: str, call: str, native: str, inside: bool) -> No
     setup = f"""
     from fanin.preprocessing import PCA, Normalize, ZeroCenter
     transformer = {transformer}
-    X = np.ones((1500, 1500), np.float32)
-    X[:, 0] = np.arange(1500)
+    X = np.ones((1000, 1000), np.float32)
+    X[:, 0] = np.arange(1000)
     {"transformer.fit(X)" if call == "transform" else ""}
-    X = np.ones((60_000, 1500), np.float32)
+    X = np.ones((90_000, 1000), np.float32)
     """
     work = f"""
         while True:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import textwrap
 from typing import Any
 
@@ -91,7 +92,9 @@ def interrupted(
         for name, text in parts.items()
     }
     code = CHILD.format(**blocks, native=native, call=call, hang=HANG)
-    result: dict[str, Any] = json.loads(printed_by(code))
+    # On a busy machine the threads of NumPy's LAPACK spend seconds waiting for each other.
+    environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
+    result: dict[str, Any] = json.loads(printed_by(code, env=environment))
     assert "calls" in result, "the work ended before the signal, or swallowed it"
     assert result["calls"] == result["sent in"] >= call, "another call began after the signal"
     if inside:

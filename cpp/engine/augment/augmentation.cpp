@@ -4,7 +4,7 @@
 #include <stdexcept>
 
 #include "engine/augment/augmentation_plan.hpp"
-#include "engine/augment/augmentation_room.hpp"
+#include "engine/augment/augmentation_workspace.hpp"
 
 namespace fanin {
 
@@ -14,33 +14,36 @@ std::string text(Extent e) { return std::to_string(e.height) + " x " + std::to_s
 
 bool same(Extent a, Extent b) { return a.height == b.height && a.width == b.width; }
 
-void require(bool fits, AugmentKind kind, Extent least, Extent got, const std::string& way_out) {
-  if (fits) return;
-  refuse(kind, "expected an image of at least " + text(least) + ", got " + text(got) + way_out);
+bool holds(Extent outer, Extent inner) {
+  return outer.height >= inner.height && outer.width >= inner.width;
+}
+
+void require(const PlannedOp& op, Extent least, Extent got, const std::string& way_out) {
+  if (holds(got, least)) return;
+  refuse(op.traits,
+         "expected an image of at least " + text(least) + ", got " + text(got) + way_out);
 }
 
 /// What must hold of an operation's input.
 void check_fits(const PlannedOp& op, Extent in) {
-  const auto number = [&](int i) { return static_cast<index>(op.number[i]); };
-  const auto holds = [](Extent outer, Extent inner) {
-    return outer.height >= inner.height && outer.width >= inner.width;
-  };
   const Extent size = op.result(in);
-  if (op.kind == AugmentKind::cutout && op.number[2] != 0) {
-    const Extent box{number(0), number(1)};
-    require(holds(in, box), op.kind, box, in, "; border=\"clip\" takes any");
-  }
-  if (op.kind == AugmentKind::centre_crop || op.kind == AugmentKind::corner_crop) {
-    require(holds(in, size), op.kind, size, in, "; Resize first");
-  }
-  if (op.kind == AugmentKind::crop) {
-    const Extent padded{in.height + number(3) + number(5), in.width + number(2) + number(4)};
-    const index missing = std::max(size.height - in.height, size.width - in.width);
-    if (holds(padded, size)) return;
-    refuse(op.kind, "expected an image of at least " + text(size) + " after padding, got " +
-                        text(padded) + "; pass padding=" + std::to_string((missing + 1) / 2) +
-                        " or more, or Resize first");
-  }
+  std::visit(Cases{[&](const Cutout& o) {
+                     if (o.inside)
+                       require(op, {o.height, o.width}, in, "; border=\"clip\" takes any");
+                   },
+                   [&](const CentreCrop&) { require(op, size, in, "; Resize first"); },
+                   [&](const CornerCrop&) { require(op, size, in, "; Resize first"); },
+                   [&](const Crop& o) {
+                     const Extent padded = o.padded(in);
+                     const index missing = std::max(size.height - in.height, size.width - in.width);
+                     if (holds(padded, size)) return;
+                     refuse(op.traits, "expected an image of at least " + text(size) +
+                                           " after padding, got " + text(padded) +
+                                           "; pass padding=" + std::to_string((missing + 1) / 2) +
+                                           " or more, or Resize first");
+                   },
+                   [](const auto&) {}},
+             op.operation);
 }
 
 using Ops = std::vector<PlannedOp>;
@@ -51,14 +54,16 @@ Extent size_after(const Ops& ops, index begin, index end, Extent in);
 Extent size_after_groups(const Ops& ops, index& o, Extent in) {
   const PlannedOp& op = ops[static_cast<std::size_t>(o)];
   Extent size = in;
-  for (index g = 0; g < op.groups(); ++g) {
-    const index begin = o + 1, end = begin + op.group_size(g);
+  bool first = true;
+  for (const index operations : op.groups) {
+    const index begin = o + 1, end = begin + operations;
     const Extent one = size_after(ops, begin, end, in);
-    if (g > 0 && !same(one, size)) {
-      refuse(op.kind,
+    if (!first && !same(one, size)) {
+      refuse(op.traits,
              "expected transforms that give one size, got " + text(size) + " and " + text(one));
     }
     size = one;
+    first = false;
     o = end - 1;
   }
   return size;
@@ -73,8 +78,8 @@ Extent size_after(const Ops& ops, index begin, index end, Extent in) {
     const Extent out = op.begins_group() ? size_after_groups(ops, o, in) : op.result(in);
     if (never) continue;
     if (!op.sure() && !same(in, out)) {
-      refuse(op.kind, "expected transforms that keep the size where p is below 1, got " + text(in) +
-                          " without and " + text(out) + " with them");
+      refuse(op.traits, "expected transforms that keep the size where p is below 1, got " +
+                            text(in) + " without and " + text(out) + " with them");
     }
     in = out;
   }
@@ -83,12 +88,12 @@ Extent size_after(const Ops& ops, index begin, index end, Extent in) {
 
 }  // namespace
 
-Augmentation::Augmentation(std::vector<AugmentOp> ops, std::uint64_t seed)
-    : plan_(std::make_unique<Plan>(std::move(ops), seed)) {}
+Augmentation::Augmentation(std::vector<Step> steps, std::uint64_t seed)
+    : plan_(std::make_unique<Plan>(std::move(steps), seed)) {}
 
 Augmentation::~Augmentation() = default;
 
-const std::vector<AugmentOp>& Augmentation::ops() const { return plan_->ops; }
+const std::vector<Step>& Augmentation::steps() const { return plan_->steps; }
 int Augmentation::variants() const { return plan_->variants; }
 bool Augmentation::normalizes() const { return plan_->normalizes; }
 
@@ -104,13 +109,15 @@ Extent Augmentation::output(Extent input) const {
   return size_after(plan_->planned, 0, plan_->size(), input);
 }
 
-Augmentation::RoomPointer Augmentation::room() const { return RoomPointer(new Room(*plan_)); }
-void Augmentation::RoomDeleter::operator()(Room* room) const { delete room; }
+Augmentation::WorkspacePointer Augmentation::workspace() const {
+  return WorkspacePointer(new Workspace(*plan_));
+}
+void Augmentation::WorkspaceDeleter::operator()(Workspace* workspace) const { delete workspace; }
 
 void Augmentation::apply(const Image& image, std::uint64_t sample, std::uint64_t epoch, int variant,
-                         const Output& out, Room& room) const {
-  draw(sample, epoch, {image.height, image.width}, room.drawn());
-  room.run(image, sample, epoch, variant, out);
+                         const Output& out, Workspace& workspace) const {
+  draw(sample, epoch, {image.height, image.width}, workspace.drawn());
+  workspace.run(image, sample, epoch, variant, out);
 }
 
 }  // namespace fanin

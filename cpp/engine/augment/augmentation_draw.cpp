@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cmath>
+#include <concepts>
 
 #include "engine/augment/augmentation_plan.hpp"
 #include "isa/dispatch.hpp"
@@ -24,10 +25,11 @@ class Words {
     return block_.word[word];
   }
 
-  /// Uniform in [low, high); nothing is drawn where they are equal.
-  double uniform(int block, int word, double low, double high) {
-    if (low == high) return low;
-    return low + (high - low) * (static_cast<double>((*this)(block, word)) * 0x1p-32);
+  /// Uniform in the range, its end excluded; nothing is drawn where they are equal.
+  double uniform(int block, int word, Interval range) {
+    if (range.low == range.high) return range.low;
+    const double share = static_cast<double>((*this)(block, word)) * 0x1p-32;
+    return range.low + (range.high - range.low) * share;
   }
 
   /// Uniform in 0 ... most.
@@ -50,17 +52,6 @@ double exp_of(double x) {
   return y;
 }
 
-struct Box {
-  index top = 0, left = 0, height = 0, width = 0;
-};
-
-void put(const Box& box, double* value) {
-  value[0] = static_cast<double>(box.top);
-  value[1] = static_cast<double>(box.left);
-  value[2] = static_cast<double>(box.height);
-  value[3] = static_cast<double>(box.width);
-}
-
 /// Edges of a rectangle with that area, `wide` times as wide as high, rounded.
 Box rectangle(double area, double wide) {
   const double height = std::nearbyint(std::sqrt(area / wide));
@@ -68,35 +59,81 @@ Box rectangle(double area, double wide) {
   return {0, 0, static_cast<index>(height), static_cast<index>(width)};
 }
 
-/// The share of the area is number[0 ... 1], the ratio's range number[2 ... 3] of `number`.
-Box draw_resized_crop(const PlannedOp& op, Extent in, Words& words) {
-  const double *n = op.number + 2, height = static_cast<double>(in.height),
-               width = static_cast<double>(in.width);
+// What each kind draws from its own words.
+
+Choose::Drawn draw_values(const Choose& o, const PlannedOp&, Extent, Words& words) {
+  return {words.whole(0, 1, static_cast<index>(o.counts.size()) - 1)};
+}
+
+Box draw_values(const Crop& o, const PlannedOp&, Extent in, Words& words) {
+  const Extent padded = o.padded(in);
+  return {words.whole(0, 1, padded.height - o.height), words.whole(0, 2, padded.width - o.width),
+          o.height, o.width};
+}
+
+Box draw_values(const CentreCrop& o, const PlannedOp&, Extent in, Words&) {
+  return middle_box(in, {o.height, o.width});
+}
+
+Extent draw_values(const Resize&, const PlannedOp& op, Extent in, Words&) { return op.result(in); }
+
+Box draw_values(const ResizedCrop& o, const PlannedOp& op, Extent in, Words& words) {
+  const double height = static_cast<double>(in.height), width = static_cast<double>(in.width);
   for (int t = 0; t < most_tries; ++t) {
-    const double area = height * width * words.uniform(1 + t, 0, n[0], n[1]);
-    Box box = rectangle(area, exp_of(words.uniform(1 + t, 1, op.log_low, op.log_high)));
+    const double area = height * width * words.uniform(1 + t, 0, o.scale);
+    Box box = rectangle(area, exp_of(words.uniform(1 + t, 1, op.log)));
     if (box.height < 1 || box.height > in.height || box.width < 1 || box.width > in.width) continue;
     box.top = words.whole(1 + t, 2, in.height - box.height);
     box.left = words.whole(1 + t, 3, in.width - box.width);
     return box;
   }
   Box box{0, 0, in.height, in.width};
-  if (width / height < n[2]) {
-    box.height = std::max<index>(1, static_cast<index>(std::nearbyint(width / n[2])));
-  } else if (width / height > n[3]) {
-    box.width = std::max<index>(1, static_cast<index>(std::nearbyint(height * n[3])));
+  if (width / height < o.ratio.low) {
+    box.height = std::max<index>(1, static_cast<index>(std::nearbyint(width / o.ratio.low)));
+  } else if (width / height > o.ratio.high) {
+    box.width = std::max<index>(1, static_cast<index>(std::nearbyint(height * o.ratio.high)));
   }
   box.top = (in.height - box.height) / 2;
   box.left = (in.width - box.width) / 2;
   return box;
 }
 
-Box draw_erase(const PlannedOp& op, Extent in, Words& words) {
-  const double *n = op.number,
-               whole = static_cast<double>(in.height) * static_cast<double>(in.width);
+Affine::Drawn draw_values(const Affine& o, const PlannedOp& op, Extent in, Words& words) {
+  const double x = o.translate_x * static_cast<double>(in.width);
+  const double y = o.translate_y * static_cast<double>(in.height);
+  const auto whole = [](double v) { return static_cast<index>(std::nearbyint(v)); };
+  const bool stretches = o.stretch.low != o.stretch.high;
+  return {.degrees = words.uniform(1, 0, o.degrees),
+          .translate_x = whole(words.uniform(1, 1, {-x, x})),
+          .translate_y = whole(words.uniform(1, 2, {-y, y})),
+          .scale = words.uniform(1, 3, o.scale),
+          .stretch = stretches ? exp_of(words.uniform(2, 0, op.log)) : o.stretch.low,
+          .shear_x = words.uniform(2, 1, o.shear_x),
+          .shear_y = words.uniform(2, 2, o.shear_y)};
+}
+
+Lens::Drawn draw_values(const Lens& o, const PlannedOp&, Extent, Words& words) {
+  return {.k1 = words.uniform(0, 1, o.k1), .k2 = words.uniform(0, 2, o.k2)};
+}
+
+Jitter::Drawn draw_values(const Jitter& o, const PlannedOp&, Extent, Words& words) {
+  Jitter::Drawn d{.brightness = words.uniform(1, 0, o.brightness),
+                  .contrast = words.uniform(1, 1, o.contrast),
+                  .saturation = words.uniform(1, 2, o.saturation),
+                  .hue = words.uniform(1, 3, o.hue),
+                  .order = {Colour::brightness, Colour::contrast, Colour::saturation, Colour::hue}};
+  for (int i = 3; i > 0; --i) {
+    const index other = words.whole(0, 4 - i, i);
+    std::swap(d.order[static_cast<std::size_t>(i)], d.order[static_cast<std::size_t>(other)]);
+  }
+  return d;
+}
+
+Box draw_values(const Erase& o, const PlannedOp& op, Extent in, Words& words) {
+  const double whole = static_cast<double>(in.height) * static_cast<double>(in.width);
   for (int t = 0; t < most_tries; ++t) {
-    const double area = whole * words.uniform(1 + t, 0, n[0], n[1]);
-    Box box = rectangle(area, 1 / exp_of(words.uniform(1 + t, 1, op.log_low, op.log_high)));
+    const double area = whole * words.uniform(1 + t, 0, o.scale);
+    Box box = rectangle(area, 1 / exp_of(words.uniform(1 + t, 1, op.log)));
     if (box.height >= in.height || box.width >= in.width) continue;
     box.top = words.whole(1 + t, 2, in.height - box.height);
     box.left = words.whole(1 + t, 3, in.width - box.width);
@@ -105,89 +142,16 @@ Box draw_erase(const PlannedOp& op, Extent in, Words& words) {
   return {};
 }
 
-Box draw_cutout(const PlannedOp& op, Extent in, Words& words) {
-  const Extent size{static_cast<index>(op.number[0]), static_cast<index>(op.number[1])};
-  if (op.number[2] != 0) {
-    return {words.whole(0, 1, in.height - size.height), words.whole(0, 2, in.width - size.width),
-            size.height, size.width};
+Box draw_values(const Cutout& o, const PlannedOp&, Extent in, Words& words) {
+  if (o.inside) {
+    return {words.whole(0, 1, in.height - o.height), words.whole(0, 2, in.width - o.width),
+            o.height, o.width};
   }
-  const index top = words.whole(0, 1, in.height - 1) - size.height / 2;
-  const index left = words.whole(0, 2, in.width - 1) - size.width / 2;
+  const index top = words.whole(0, 1, in.height - 1) - o.height / 2;
+  const index left = words.whole(0, 2, in.width - 1) - o.width / 2;
   const Box box{std::max<index>(top, 0), std::max<index>(left, 0), 0, 0};
-  return {box.top, box.left, std::min(top + size.height, in.height) - box.top,
-          std::min(left + size.width, in.width) - box.left};
-}
-
-/// Half of what is too much, ties to even.
-index middle(index excess) { return excess / 2 + (excess % 4 == 3 ? 1 : 0); }
-
-void draw_affine(const PlannedOp& op, Extent in, Words& words, double* value) {
-  const double* n = op.number;
-  value[0] = words.uniform(1, 0, n[0], n[1]);
-  const double x = n[2] * static_cast<double>(in.width), y = n[3] * static_cast<double>(in.height);
-  value[1] = std::nearbyint(words.uniform(1, 1, -x, x));
-  value[2] = std::nearbyint(words.uniform(1, 2, -y, y));
-  value[3] = words.uniform(1, 3, n[4], n[5]);
-  value[4] = n[6] == n[7] ? n[6] : exp_of(words.uniform(2, 0, op.log_low, op.log_high));
-  value[5] = words.uniform(2, 1, n[8], n[9]);
-  value[6] = words.uniform(2, 2, n[10], n[11]);
-}
-
-void draw_jitter(const PlannedOp& op, Words& words, double* value) {
-  for (int i = 0; i < 4; ++i) {
-    value[i] = words.uniform(1, i, op.number[2 * i], op.number[2 * i + 1]);
-    value[4 + i] = i;
-  }
-  for (int i = 3; i > 0; --i) {
-    std::swap(value[4 + i], value[4 + words.whole(0, 4 - i, i)]);
-  }
-}
-
-/// crop, centre_crop, corner_crop, resized_crop: top, left (in the padded image), height, width.
-/// erase, cutout: the same of the rectangle; height 0: none was found.
-/// resize: height, width. affine: degrees, translation x, y in pixels, scale, stretch, shear x, y
-/// in degrees. lens: k1, k2. jitter: brightness, contrast, saturation, hue, then these numbers 0
-/// ... 3 in the order of application. choose: the group. Others: nothing.
-void draw_values(const PlannedOp& op, const Extent& in, Words& words, double* value) {
-  const double* n = op.number;
-  const Extent out = op.result(in);
-  switch (op.kind) {
-    case AugmentKind::choose:
-      value[0] = static_cast<double>(words.whole(0, 1, static_cast<index>(n[0]) - 1));
-      return;
-    case AugmentKind::crop: {
-      const index height = in.height + static_cast<index>(n[3]) + static_cast<index>(n[5]);
-      const index width = in.width + static_cast<index>(n[2]) + static_cast<index>(n[4]);
-      return put({words.whole(0, 1, height - out.height), words.whole(0, 2, width - out.width),
-                  out.height, out.width},
-                 value);
-    }
-    case AugmentKind::centre_crop:
-    case AugmentKind::corner_crop:
-      return put(
-          {middle(in.height - out.height), middle(in.width - out.width), out.height, out.width},
-          value);
-    case AugmentKind::resize:
-      value[0] = static_cast<double>(out.height);
-      value[1] = static_cast<double>(out.width);
-      return;
-    case AugmentKind::resized_crop:
-      return put(draw_resized_crop(op, in, words), value);
-    case AugmentKind::affine:
-      return draw_affine(op, in, words, value);
-    case AugmentKind::lens:
-      value[0] = words.uniform(0, 1, n[0], n[1]);
-      value[1] = words.uniform(0, 2, n[2], n[3]);
-      return;
-    case AugmentKind::jitter:
-      return draw_jitter(op, words, value);
-    case AugmentKind::erase:
-      return put(draw_erase(op, in, words), value);
-    case AugmentKind::cutout:
-      return put(draw_cutout(op, in, words), value);
-    default:
-      return;
-  }
+  return {box.top, box.left, std::min(top + o.height, in.height) - box.top,
+          std::min(left + o.width, in.width) - box.left};
 }
 
 PhiloxKey key_of(std::uint64_t seed, const PlannedOp& op, std::uint64_t epoch) {
@@ -220,20 +184,26 @@ struct Drawing {
     Words words(key_of(seed, op, epoch), sample);
     d.applied = op.sure() || (op.threshold > 0 && words(0, 0) < op.threshold);
     if (!d.applied) return;
-    if (op.kind == AugmentKind::hflip || op.kind == AugmentKind::vflip) {
-      d.applied = op.number[0] == 0 || alternates(seed, op, sample, epoch);
-      return;
-    }
-    draw_values(op, size, words, d.value);
-    if (op.sets_size()) size = op.result(size);
+    std::visit(
+        [&]<class O>(const O& o) {
+          if constexpr (O::traits.flips) {
+            d.applied = !o.alternating || alternates(seed, op, sample, epoch);
+          } else if constexpr (!std::same_as<typename O::Drawn, NothingDrawn>) {
+            d.values = draw_values(o, op, size, words);
+          }
+        },
+        op.operation);
+    if (op.traits.sets_size) size = op.result(size);
   }
 
   /// Of groups that begin after o, the one that was drawn; returns the last operation of all.
   index groups(const PlannedOp& op, index o) {
-    const Drawn& d = drawn[o];
-    for (index g = 0; g < op.groups(); ++g) {
-      const index begin = o + 1, end = begin + op.group_size(g);
-      if (d.applied && g == static_cast<index>(d.value[0])) {
+    const bool applied = drawn[o].applied;
+    const auto* choice = std::get_if<Choose::Drawn>(&drawn[o].values);
+    index chosen = choice ? choice->group : 0;
+    for (const index operations : op.groups) {
+      const index begin = o + 1, end = begin + operations;
+      if (applied && chosen-- == 0) {
         range(begin, end);
       } else {
         for (index i = begin; i < end; ++i) drawn[i].applied = false;

@@ -8,31 +8,25 @@ namespace fanin {
 
 /// An operation with what is known of it before any sample is.
 struct PlannedOp {
-  AugmentKind kind;
+  const Operation& operation;
+  const Traits& traits;
   index position;
-  std::uint64_t threshold;  // p * 2^32
-  const double* number;
-  double log_low, log_high;  // of the ratio (resized_crop, erase) or the stretch (affine)
+  std::uint64_t threshold;      // p * 2^32
+  Extent size{};                // where it sets it
+  Interval log{};               // of the ratio (ResizedCrop, Erase) or the stretch (Affine)
+  std::vector<index> groups{};  // sizes of the groups of operations after it; a Gate has one
 
   bool sure() const { return threshold > 0xffffffffull; }
-  bool begins_group() const { return kind <= AugmentKind::choose; }
-  bool sets_size() const { return kind >= AugmentKind::crop && kind <= AugmentKind::resized_crop; }
-  bool is_geometric() const { return kind >= AugmentKind::hflip && kind <= AugmentKind::lens; }
-
-  /// Groups of the operations after it: a gate has one.
-  index groups() const { return kind == AugmentKind::gate ? 1 : static_cast<index>(number[0]); }
-  index group_size(index group) const {
-    return static_cast<index>(number[kind == AugmentKind::gate ? 0 : group + 1]);
-  }
+  bool begins_group() const { return !groups.empty(); }
 
   /// The size of its result where it happens.
   Extent result(Extent input) const;
 };
 
 struct Augmentation::Plan {
-  Plan(std::vector<AugmentOp> given, std::uint64_t seed);
+  Plan(std::vector<Step> given, std::uint64_t seed);
 
-  std::vector<AugmentOp> ops;
+  std::vector<Step> steps;
   std::vector<PlannedOp> planned;
   std::uint64_t seed;
   int variants = 1;
@@ -45,14 +39,14 @@ struct Augmentation::Plan {
   const PlannedOp& op(index o) const { return planned[static_cast<std::size_t>(o)]; }
 
  private:
-  void add(const AugmentOp& op);
+  template <class O>
+  void add(const O& operation, PlannedOp op);
+  void add_groups(PlannedOp& op, const std::vector<index>& sizes);
+
   index ungrouped_ = 0;  // where the groups that have begun are over
 };
 
-/// Where a kind's numbers have its fill[4] or value[4], -1: nowhere.
-int fill_position(AugmentKind);
-
 /// Throws std::invalid_argument with the class's name in Python.
-[[noreturn]] void refuse(AugmentKind, const std::string& why);
+[[noreturn]] void refuse(const Traits&, const std::string& why);
 
 }  // namespace fanin

@@ -1,6 +1,6 @@
 #include <algorithm>
 
-#include "engine/augment/augmentation_room.hpp"
+#include "engine/augment/augmentation_workspace.hpp"
 #include "isa/dispatch.hpp"
 #include "kernels/image_layout.hpp"
 
@@ -12,15 +12,15 @@ constexpr index block_values = 16384;  // of planes that stay in the caches near
 
 }  // namespace
 
-Augmentation::Room::Room(const Plan& plan)
+Augmentation::Workspace::Workspace(const Plan& plan)
     : plan_(plan), drawn_(static_cast<std::size_t>(plan.size())) {
   geometry_.reserve(2 * drawn_.size());
   items_.reserve(4 * drawn_.size());
   steps_.reserve(4 * drawn_.size());
 }
 
-void Augmentation::Room::run(const Image& image, std::uint64_t sample, std::uint64_t epoch,
-                             int variant, const Output& out) {
+void Augmentation::Workspace::run(const Image& image, std::uint64_t sample, std::uint64_t epoch,
+                                  int variant, const Output& out) {
   sample_ = sample;
   epoch_ = epoch;
   variant_ = variant;
@@ -39,7 +39,7 @@ void Augmentation::Room::run(const Image& image, std::uint64_t sample, std::uint
 }
 
 /// The last resampling that the geometric operations need; those before it are done.
-void Augmentation::Room::plan_resampling() {
+void Augmentation::Workspace::plan_resampling() {
   const Geometry* ops = geometry_.data();
   auto left = static_cast<index>(geometry_.size());
   for (;;) {
@@ -51,7 +51,7 @@ void Augmentation::Room::plan_resampling() {
   }
 }
 
-Sink Augmentation::Room::last_sink(const Output& out) const {
+Sink Augmentation::Workspace::last_sink(const Output& out) const {
   const bool bytes = image_.dtype == DType::u8;
   Sink sink{out.data, out.dtype, out.planar, {}, true};
   if (!mask_ && (plan_.normalizes || (bytes && out.dtype == DType::f32))) {
@@ -62,19 +62,19 @@ Sink Augmentation::Room::last_sink(const Output& out) const {
 }
 
 /// The result of the resampling and the items is the image from then on.
-void Augmentation::Room::render_image(Items items) {
+void Augmentation::Workspace::render_image(Items items) {
   const auto [height, width] = resampling_.out;
   const bool copies = resampling_.kind == Resampling::copy && items.empty();
   const DType dtype = copies ? image_.dtype : DType::f32;
-  Aligned<std::uint8_t>& room = images_[next_image_];
+  Aligned<std::uint8_t>& memory = images_[next_image_];
   next_image_ = 1 - next_image_;
-  room.reserve(height * width * image_.channels * (dtype == DType::u8 ? 1 : 4));
-  render({room.data(), dtype, false, {}, true}, items);
-  image_ = {room.data(), dtype, height, width, image_.channels};
+  memory.reserve(height * width * image_.channels * (dtype == DType::u8 ? 1 : 4));
+  render({memory.data(), dtype, false, {}, true}, items);
+  image_ = {memory.data(), dtype, height, width, image_.channels};
 }
 
 /// Rectangles that come last are erased in the output itself.
-void Augmentation::Room::render_last(const Sink& sink) {
+void Augmentation::Workspace::render_last(const Sink& sink) {
   std::size_t others = items_.size();
   while (others > 0 && items_[others - 1].kind == Item::box) --others;
   const Items items(items_);
@@ -84,13 +84,13 @@ void Augmentation::Room::render_last(const Sink& sink) {
   const Elements all = sink.planar ? Elements{sink.data, sink.dtype, height * width, width, 1}
                                    : Elements{sink.data, sink.dtype, 1, width * channels, channels};
   for (const Item& item : items.subspan(others)) {
-    erase_box(box_of(item), all, channels, {0, height},
-              item.normalized ? ChannelAffine{} : sink.affine, row_room_);
+    erase_box(item.erased, all, channels, {0, height},
+              item.normalized ? ChannelAffine{} : sink.affine, row_);
   }
 }
 
 /// Straight to where the pixels go, if nothing happens on the way that a store cannot do.
-void Augmentation::Room::render(const Sink& sink, Items items) {
+void Augmentation::Workspace::render(const Sink& sink, Items items) {
   const auto [height, width] = resampling_.out;
   const Range rows{0, height};
   const bool planar = sink.planar || image_.channels == 1;
@@ -106,15 +106,15 @@ void Augmentation::Room::render(const Sink& sink, Items items) {
   }
 }
 
-PixelMap Augmentation::Room::pixel_map() const {
+PixelMap Augmentation::Workspace::pixel_map() const {
   return {image_, resampling_.row_map, resampling_.column_map, fills()};
 }
 
-const float* Augmentation::Room::fills() const {
+const float* Augmentation::Workspace::fills() const {
   return (mask_ ? plan_.no_fills : plan_.fills).data();
 }
 
-WarpImage Augmentation::Room::warp_of(const Planes& planes, const ChannelAffine& affine) {
+WarpImage Augmentation::Workspace::warp_of(const Planes& planes, const ChannelAffine& affine) {
   const std::vector<WarpStage>& stages = resampling_.stages;
   return {.source = image_,
           .stages = stages.data(),
@@ -124,15 +124,16 @@ WarpImage Augmentation::Room::warp_of(const Planes& planes, const ChannelAffine&
           .affine = affine,
           .width = resampling_.out.width,
           .out = planes,
-          .room = warp_room_.data()};
+          .workspace = warp_workspace_.data()};
 }
 
-void Augmentation::Room::prepare_warp() {
-  warp_room_.reserve(warp_room(image_));
+void Augmentation::Workspace::prepare_warp() {
+  warp_workspace_.reserve(warp_workspace_size(image_));
   image_kernels().prepare_warp(warp_of({}, {}));
 }
 
-void Augmentation::Room::resample(const Planes& planes, const ChannelAffine& affine, Range rows) {
+void Augmentation::Workspace::resample(const Planes& planes, const ChannelAffine& affine,
+                                       Range rows) {
   const Resampling& r = resampling_;
   if (r.kind == Resampling::copy) {
     image_kernels().unpack_pixels({pixel_map(), affine, planes}, rows);
@@ -140,15 +141,15 @@ void Augmentation::Room::resample(const Planes& planes, const ChannelAffine& aff
     image_kernels().warp_image(warp_of(planes, affine), rows);
   } else {
     ResizeImage resize{image_, r.row_weights, r.column_weights, fills(), affine, planes, nullptr};
-    resize_room_.reserve(resize_room(resize));
-    resize.room = resize_room_.data();
+    resize_workspace_.reserve(resize_workspace_size(resize));
+    resize.workspace = resize_workspace_.data();
     image_kernels().resize_image(resize, rows);
   }
 }
 
 /// Through planes of floats: blocks of rows go through everything while they are in cache. A step
 /// that needs a mean of the whole image begins another pass over all rows.
-void Augmentation::Room::make_passes(const Sink& sink, Items items) {
+void Augmentation::Workspace::make_passes(const Sink& sink, Items items) {
   const index height = resampling_.out.height, width = resampling_.out.width,
               channels = image_.channels, stride = (width + 15) / 16 * 16;
   const bool whole = std::ranges::any_of(items, &Item::needs_mean);
@@ -181,7 +182,7 @@ void Augmentation::Room::make_passes(const Sink& sink, Items items) {
 }
 
 /// With `luma`, its sums of the rows as they are then.
-void Augmentation::Room::run_items(Items items, const Planes& planes, Range rows, bool luma) {
+void Augmentation::Workspace::run_items(Items items, const Planes& planes, Range rows, bool luma) {
   const index height = resampling_.out.height, width = resampling_.out.width,
               channels = image_.channels;
   luma_.reserve(height);
@@ -195,34 +196,21 @@ void Augmentation::Room::run_items(Items items, const Planes& planes, Range rows
       colour(steps_.data() + item.first_step, item.steps, luma && at_end);
       luma &= !at_end;
     } else if (item.kind == Item::noise) {
-      const double* n = item.op->number;
-      image_kernels().noise_rows(
-          {planes, width, height, channels, key_of(*item.op), first_group(),
-           static_cast<float>(n[0]) * top_, static_cast<float>(n[1]) * top_, top_, n[2] != 0},
-          rows);
+      const auto& noise = std::get<Noise>(item.op->operation);
+      image_kernels().noise_rows({planes, width, height, channels, key_of(*item.op), first_group(),
+                                  static_cast<float>(noise.mean) * top_,
+                                  static_cast<float>(noise.sigma) * top_, top_, noise.clip},
+                                 rows);
     } else {
       const Elements all{planes.data, DType::f32, planes.plane_stride, planes.row_stride, 1};
-      erase_box(box_of(item), all, channels, rows, {}, row_room_);
+      erase_box(item.erased, all, channels, rows, {}, row_);
     }
   }
   if (luma) colour(nullptr, 0, true);
 }
 
-PhiloxKey Augmentation::Room::key_of(const PlannedOp& op) const {
+PhiloxKey Augmentation::Workspace::key_of(const PlannedOp& op) const {
   return {plan_.seed, stream_of(Purpose::augment, static_cast<std::uint64_t>(op.position), epoch_)};
-}
-
-ErasedBox Augmentation::Room::box_of(const Item& item) const {
-  const double* at = drawn_[static_cast<std::size_t>(item.op->position)].value;
-  const double* value = item.op->number + fill_position(item.op->kind);
-  const bool random = item.op->kind == AugmentKind::erase && item.op->number[4] != 0;
-  return {.top = static_cast<index>(at[0]),
-          .left = static_cast<index>(at[1]),
-          .height = static_cast<index>(at[2]),
-          .width = static_cast<index>(at[3]),
-          .value = random ? nullptr : value,
-          .key = key_of(*item.op),
-          .first_group = first_group()};
 }
 
 }  // namespace fanin

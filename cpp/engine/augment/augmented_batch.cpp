@@ -30,10 +30,10 @@ void AugmentedBatch<T>::begin(const BatchAugmentation& how, const Data<T>& data,
   outputs_ = outputs;
   size_ = how.output();
   bytes_ = how.output_size() * item_size(data.dtype);
-  rooms_.clear();
+  workspaces_.clear();
   batch_ = data;
   if (how.augmentation) {
-    for (int m = 0; m < members; ++m) rooms_.push_back(how.augmentation->room());
+    for (int m = 0; m < members; ++m) workspaces_.push_back(how.augmentation->workspace());
     images_.reserve(rows * bytes_);
     batch_.x = images_.data();
   }
@@ -72,7 +72,7 @@ void AugmentedBatch<T>::augment(index i, int member) {
   const Image image{data_row(i), from_->dtype, how_.height, how_.width, how_.channels};
   const Augmentation::Output out{images_.data() + i * bytes_, from_->dtype, false};
   how_.augmentation->apply(image, static_cast<std::uint64_t>(rows_[i]), how_.epoch, 0, out,
-                           *rooms_[static_cast<std::size_t>(member)]);
+                           *workspaces_[static_cast<std::size_t>(member)]);
 }
 
 /// A row's target for an output: its soft one, or 1 at its label.

@@ -23,7 +23,7 @@ struct BatchAugmentation {
 template <class T>
 class AugmentedBatch {
  public:
-  /// Makes room for minibatches of `rows` of the data; all that is given must outlive them.
+  /// Reserves memory for minibatches of `rows` of the data; all that is given must outlive them.
   void begin(const BatchAugmentation& how, const Data<T>& data, index rows, index outputs,
              int members);
 
@@ -45,7 +45,7 @@ class AugmentedBatch {
   const std::int64_t* rows_ = nullptr;  // of this minibatch
   Extent size_{};
   index outputs_ = 0, bytes_ = 0;  // of an image as it leaves
-  std::vector<Augmentation::RoomPointer> rooms_;
+  std::vector<Augmentation::WorkspacePointer> workspaces_;
   Aligned<std::uint8_t> images_, mixed_;
   Aligned<std::int32_t> labels_;
   Aligned<T> soft_, weights_;

@@ -22,14 +22,15 @@ index folded(index i, index n, Border border) {
 /// padded axis, which is the same for all images of a size.
 class AxisMapper {
  public:
-  AxisMapper(index n, AxisRoom& room) : room_(room), axis_(n), n_(n), run_{0, n} {}
+  AxisMapper(index n, AxisWorkspace& workspace)
+      : workspace_(workspace), axis_(n), n_(n), run_{0, n} {}
 
   void crop(index begin, index n, Border border, std::int32_t fill) {
     const Range inside{std::clamp<index>(-begin, 0, n), std::clamp<index>(n_ - begin, 0, n)};
     if (!from_) {
       const index beyond = std::max(-begin, begin + n - n_);
-      room_.padded.prepare(axis_, std::max<index>(beyond, 0), border, fill);
-      from_ = room_.padded.forward() + begin;
+      workspace_.padded.prepare(axis_, std::max<index>(beyond, 0), border, fill);
+      from_ = workspace_.padded.forward() + begin;
       in_table_ = true;
     } else {
       std::int32_t* out = fresh(n);
@@ -49,7 +50,7 @@ class AxisMapper {
   void flip() {
     start();
     if (in_table_) {
-      from_ = room_.padded.mirrored(from_, n_);
+      from_ = workspace_.padded.mirrored(from_, n_);
     } else {
       std::int32_t* out = fresh(n_);
       std::reverse_copy(from_, from_ + n_, out);
@@ -66,19 +67,19 @@ class AxisMapper {
 
  private:
   void start() {
-    if (!from_) crop(0, n_, room_.padded.border, room_.padded.fill);
+    if (!from_) crop(0, n_, workspace_.padded.border, workspace_.padded.fill);
   }
   std::int32_t* fresh(index n) {
-    room_.spare.reserve(n);
-    return room_.spare.data();
+    workspace_.spare.reserve(n);
+    return workspace_.spare.data();
   }
   void keep(const std::int32_t* out) {
-    std::swap(room_.from, room_.spare);
+    std::swap(workspace_.from, workspace_.spare);
     from_ = out;
     in_table_ = false;
   }
 
-  AxisRoom& room_;
+  AxisWorkspace& workspace_;
   const std::int32_t* from_ = nullptr;  // null: nothing has happened yet
   bool in_table_ = false;
   index axis_, n_;
@@ -132,16 +133,17 @@ struct AxisScale {
 
 /// A triangle of half width `support` about each centre, cut at the window, its sum 1: bilinear
 /// interpolation where the support is 1.
-AxisWeights triangle_weights(const AxisScale& s, const AxisMap& map, index length, AxisRoom& room) {
+AxisWeights triangle_weights(const AxisScale& s, const AxisMap& map, index length,
+                             AxisWorkspace& workspace) {
   const index taps = std::min(static_cast<index>(std::ceil(2 * s.support)), length);
-  room.first.reserve(map.n);
-  room.weights.reserve(map.n * taps);
-  room.exact.reserve(taps);
-  double* exact = room.exact.data();
+  workspace.first.reserve(map.n);
+  workspace.weights.reserve(map.n * taps);
+  workspace.exact.reserve(taps);
+  double* exact = workspace.exact.data();
   for (index i = 0; i < map.n; ++i) {
-    float* weights = room.weights.data() + i * taps;
+    float* weights = workspace.weights.data() + i * taps;
     if (map.from[i] < 0) {
-      room.first.data()[i] = map.from[i];
+      workspace.first.data()[i] = map.from[i];
       std::fill_n(weights, taps, 0.0f);
       continue;
     }
@@ -157,15 +159,15 @@ AxisWeights triangle_weights(const AxisScale& s, const AxisMap& map, index lengt
       sum += exact[t];
     }
     for (index t = 0; t < taps; ++t) weights[t] = static_cast<float>(exact[t] / sum);
-    room.first.data()[i] = narrow(first);
+    workspace.first.data()[i] = narrow(first);
   }
-  return {room.first.data(), room.weights.data(), map.n, taps};
+  return {workspace.first.data(), workspace.weights.data(), map.n, taps};
 }
 
 /// The nearest pixel of each of the map's.
-AxisMap nearest_map(const AxisScale& s, const AxisMap& map, AxisRoom& room) {
-  room.first.reserve(map.n);
-  std::int32_t* nearest = room.first.data();
+AxisMap nearest_map(const AxisScale& s, const AxisMap& map, AxisWorkspace& workspace) {
+  workspace.first.reserve(map.n);
+  std::int32_t* nearest = workspace.first.data();
   for (index i = 0; i < map.n; ++i) {
     const std::int32_t from = map.from[i];
     const auto at = static_cast<index>(s.centre(from));

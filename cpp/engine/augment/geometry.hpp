@@ -48,7 +48,7 @@ struct PaddedAxis {
 };
 
 /// What one axis needs while its map is made.
-struct AxisRoom {
+struct AxisWorkspace {
   PaddedAxis padded;
   Aligned<std::int32_t> from, spare, first;
   Aligned<float> weights;
@@ -73,7 +73,7 @@ struct Resampling {
  private:
   void scale_axes(const Geometry* ops, index n, Extent source, bool nearest);
 
-  AxisRoom rows_, columns_;  // the maps' arrays
+  AxisWorkspace rows_, columns_;  // the maps' arrays
 };
 
 }  // namespace fanin

@@ -1,12 +1,15 @@
 #pragma once
 #include <cstdint>
 
+#include "core/names.hpp"
 #include "kernels/image.hpp"
 #include "kernels/random.hpp"
 
 namespace fanin {
 
 enum class MixKind : int { mixup, cutmix };
+template <>
+inline constexpr const char* names<MixKind>[] = {"mixup", "cutmix"};
 
 /// Mixup (Zhang et al. 2018) and CutMix (Yun et al. 2019): sample i of a batch with sample i - 1,
 /// the first with the last.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/aligned.hpp"
 #include "core/copy.hpp"
 
 namespace fanin {
@@ -80,7 +81,7 @@ void FirstLayers<T>::forward(const T* x, index x_stride, index rows, T* const* s
     d.in = in_;
     d.out = width(p);
     d.epilogue.dropout.scale = T(1);
-    kernels<T>().dense_forward(d, {0, rows}, {0, d.out});
+    kernels<T>().dense_forward(d, {0, rows}, {0, d.out}, thread_scratch<T>(product_scratch<T>));
   }
   for (std::size_t n = 0; n < networks_.size(); ++n) {
     if (!sums[n]) continue;
@@ -114,7 +115,8 @@ void FirstLayers<T>::weight_gradients(const T* x, index x_stride, index rows, Ra
   for (index p = 0; p < panels(); ++p) {
     const WeightGradient<T> w{
         x, dz_.data() + p * rows * block_columns, rows, width(p), x_stride, block_columns, false};
-    kernels<T>().weight_gradient(w, in, gradients_.data() + p * n * block_columns);
+    kernels<T>().weight_gradient(w, in, gradients_.data() + p * n * block_columns,
+                                 thread_scratch<T>(product_scratch<T>));
   }
 }
 

@@ -10,8 +10,8 @@ namespace fanin {
 
 /// What a network needs of its own while it trains, and a step's part of it.
 template <class T>
-struct Many<T>::Room {
-  Room(Network<T>& network, index batch)
+struct Many<T>::State {
+  State(Network<T>& network, index batch)
       : items(network), pass(network, items, batch, /*inputs=*/false) {}
 
   ParameterItems<T> items;
@@ -28,8 +28,8 @@ Many<T>::Many(std::vector<Network<T>*> networks, index batch)
       first_(networks_),
       coefficients_(networks_.size()) {
   for (Network<T>* network : networks_) {
-    rooms_.push_back(std::make_unique<Room>(*network, batch));
-    scratch_.reserve(rooms_.back()->items.largest());
+    states_.push_back(std::make_unique<State>(*network, batch));
+    scratch_.reserve(states_.back()->items.largest());
   }
   x_.reserve(std::max(batch, evaluation_rows) * x_stride_);
 }
@@ -57,28 +57,28 @@ void Many<T>::forward_and_back(const ManyJob<T>& job, const Batch<T>& batch, ind
   std::vector<T*> sums(size());
   std::vector<const T*> dz(size());
   for (std::size_t n = 0; n < size(); ++n) {
-    if (rooms_[n]->live) sums[n] = rooms_[n]->pass.first().y;
+    if (states_[n]->live) sums[n] = states_[n]->pass.first().y;
   }
-  const index stride = rooms_.front()->pass.first().stride;
+  const index stride = states_.front()->pass.first().stride;
   first_.forward(x_.data(), x_stride_, batch.rows, sums.data(), stride);
   for (std::size_t n = 0; n < size(); ++n) {
-    Room& room = *rooms_[n];
+    State& state = *states_[n];
     Learner<T>& learner = learners[n];
-    if (!room.live) continue;
+    if (!state.live) continue;
     Batch<T> own = batch;
     own.scale = T(1 / total);
-    own.dropout = &room.key;
-    room.pass.run_from_sums(own);
+    own.dropout = &state.key;
+    state.pass.run_from_sums(own);
     index correct = 0;
-    const double loss = room.pass.loss(own, &correct) / total;
+    const double loss = state.pass.loss(own, &correct) / total;
     if (!std::isfinite(loss)) {
       learner.diverged = true;
-      room.live = false;
+      state.live = false;
       continue;
     }
     learner.losses[done] = loss;
     learner.correct[done] = correct;
-    dz[n] = room.pass.first().dz;
+    dz[n] = state.pass.first().dz;
   }
   first_.load_gradients(batch.rows, dz.data(), stride);
 }
@@ -86,18 +86,18 @@ void Many<T>::forward_and_back(const ManyJob<T>& job, const Batch<T>& batch, ind
 template <class T>
 void Many<T>::update_first_weights(index rows, const std::vector<Learner<T>>& learners) {
   // All have the same items of the first layer, and these come first.
-  for (const ParameterItem& item : rooms_.front()->items.all()) {
+  for (const ParameterItem& item : states_.front()->items.all()) {
     if (item.bias) break;
     const index count = item.rows.end - item.rows.begin;
     first_.weight_gradients(x_.data(), x_stride_, rows, item.rows);
     for (std::size_t n = 0; n < size(); ++n) {
-      Room& room = *rooms_[n];
-      if (!room.live) continue;
+      State& state = *states_[n];
+      if (!state.live) continue;
       const Learner<T>& own = learners[n];
       const ParameterUpdate<T> u{coefficients_[n], own.rule.rule, own.states, own.l2, 1.0};
-      room.items.prefetch(item, u);
+      state.items.prefetch(item, u);
       first_.take_gradient(n, count, scratch_.data());
-      room.items.update(item, u, scratch_.data());
+      state.items.update(item, u, scratch_.data());
       first_.load_rows(n, item.rows);
     }
   }
@@ -105,13 +105,13 @@ void Many<T>::update_first_weights(index rows, const std::vector<Learner<T>>& le
 
 template <class T>
 void Many<T>::update_others(std::size_t n, const Batch<T>& batch, const Learner<T>& learner) {
-  Room& room = *rooms_[n];
+  State& state = *states_[n];
   const ParameterUpdate<T> u{coefficients_[n], learner.rule.rule, learner.states, learner.l2, 1.0};
-  for (const ParameterItem& item : room.items.all()) {
+  for (const ParameterItem& item : state.items.all()) {
     if (item.layer == 0 && !item.bias) continue;
-    room.pass.gradient(item, batch, scratch_.data());
-    room.items.update(item, u, scratch_.data());
-    room.items.prepare(item, nullptr);
+    state.pass.gradient(item, batch, scratch_.data());
+    state.items.update(item, u, scratch_.data());
+    state.items.prepare(item, nullptr);
   }
   first_.load_biases(n);
 }
@@ -123,20 +123,20 @@ void Many<T>::step(const ManyJob<T>& job, index number, std::vector<Learner<T>>&
   const std::uint64_t stream = job.first_stream + static_cast<std::uint64_t>(number);
   const Batch<T> batch{&job.data, job.order + begin, 0, rows, false, true, T(1), nullptr};
   networks_.front()->load_inputs(job.data, batch.indices, 0, x_.data(), x_stride_, {0, rows});
-  for (auto& room : rooms_) room->key = room->items.key_of(job.seed, stream, 0);
+  for (auto& state : states_) state->key = state->items.key_of(job.seed, stream, 0);
   forward_and_back(job, batch, done, learners);
   for (std::size_t n = 0; n < size(); ++n) {
-    if (!rooms_[n]->live) continue;
+    if (!states_[n]->live) continue;
     Learner<T>& learner = learners[n];
     coefficients_[n] = advance<T>(learner.rule, learner.clock, learner.lr[done]);
     update_others(n, batch, learner);
   }
   update_first_weights(rows, learners);
   for (std::size_t n = 0; n < size(); ++n) {
-    if (!rooms_[n]->live) continue;
+    if (!states_[n]->live) continue;
     Learner<T>& learner = learners[n];
     if (learner.l2 > 0) {
-      learner.losses[done] += 0.5 * learner.l2 * rooms_[n]->items.total_squares(false);
+      learner.losses[done] += 0.5 * learner.l2 * states_[n]->items.total_squares(false);
     }
     ++learner.steps;
   }
@@ -150,12 +150,13 @@ index Many<T>::train(const ManyJob<T>& job, std::vector<Learner<T>>& learners,
   parallel_team(1, [&](Team& team) {
     Poller poller(poll);
     for (std::size_t n = 0; n < size(); ++n) {
-      rooms_[n]->live = !learners[n].diverged;
-      rooms_[n]->items.prepare_all(team, nullptr);
+      states_[n]->live = !learners[n].diverged;
+      states_[n]->items.prepare_all(team, nullptr);
       first_.load(n);
     }
     const auto alive = [&] {
-      return std::any_of(rooms_.begin(), rooms_.end(), [](const auto& room) { return room->live; });
+      return std::any_of(states_.begin(), states_.end(),
+                         [](const auto& state) { return state->live; });
     };
     for (index i = job.first_step; i < job.last_step && alive(); ++i) {
       if (done > 0 && watch.seconds() > job.budget) break;
@@ -169,13 +170,14 @@ index Many<T>::train(const ManyJob<T>& job, std::vector<Learner<T>>& learners,
 
 template <class T>
 std::vector<Evaluation> Many<T>::evaluate(const Data<T>& data, FunctionRef<void()> poll) {
-  std::vector<Workspace<T>> rooms;
+  std::vector<Workspace<T>> workspaces;
   std::vector<Aligned<T>> losses(size());
   std::vector<Aligned<std::int32_t>> predicted(size());
   std::vector<T*> sums;
   for (std::size_t n = 0; n < size(); ++n) {
-    rooms.emplace_back(networks_[n]->layers(), std::min(data.n, evaluation_rows), false, false);
-    sums.push_back(rooms.back().layers.front().y);
+    workspaces.emplace_back(networks_[n]->layers(), std::min(data.n, evaluation_rows), false,
+                            false);
+    sums.push_back(workspaces.back().layers.front().y);
     losses[n].reserve(data.n);
     predicted[n].reserve(data.n);
   }
@@ -186,9 +188,9 @@ std::vector<Evaluation> Many<T>::evaluate(const Data<T>& data, FunctionRef<void(
       const Range rows{0, std::min(evaluation_rows, data.n - begin)};
       team.share(1, [&](index, int) {
         networks_.front()->load_inputs(data, nullptr, begin, x_.data(), x_stride_, rows);
-        first_.forward(x_.data(), x_stride_, rows.end, sums.data(), rooms[0].layers[0].stride);
+        first_.forward(x_.data(), x_stride_, rows.end, sums.data(), workspaces[0].layers[0].stride);
         for (std::size_t n = 0; n < size(); ++n) {
-          Workspace<T>& w = rooms[n];
+          Workspace<T>& w = workspaces[n];
           networks_[n]->load_targets(data, nullptr, begin, w, rows);
           networks_[n]->finish_layer(0, w, rows, nullptr);
           for (std::size_t l = 1; l < networks_[n]->layers().size(); ++l) {

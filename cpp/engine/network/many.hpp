@@ -49,7 +49,7 @@ class Many {
   std::vector<Evaluation> evaluate(const Data<T>& data, FunctionRef<void()> poll);
 
  private:
-  struct Room;
+  struct State;
 
   void step(const ManyJob<T>& job, index number, std::vector<Learner<T>>& learners);
   void forward_and_back(const ManyJob<T>& job, const Batch<T>& batch, index done,
@@ -60,7 +60,7 @@ class Many {
   std::vector<Network<T>*> networks_;
   index batch_, x_stride_;
   FirstLayers<T> first_;
-  std::vector<std::unique_ptr<Room>> rooms_;
+  std::vector<std::unique_ptr<State>> states_;
   std::vector<StepCoefficients<T>> coefficients_;
   Aligned<T> x_, scratch_;
 };

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "core/aligned.hpp"
 #include "core/clock.hpp"
 
 namespace fanin {
@@ -127,7 +128,7 @@ void Network<T>::forward_layer(std::size_t l, Workspace<T>& w, Range rows, Range
     return kernels<T>().drop_connect_forward(d, masks, rows, cols);
   }
   if (dropout && shares_weight_mask(l)) d.w = dropout->masked + weight_offset(l);
-  kernels<T>().dense_forward(d, rows, cols);
+  kernels<T>().dense_forward(d, rows, cols, thread_scratch<T>(product_scratch<T>));
 }
 
 template <class T>
@@ -138,7 +139,7 @@ void Network<T>::finish_layer(std::size_t l, Workspace<T>& w, Range rows,
       {y, y, epilogue(l, w, dropout), layers_[l].out, w.layers[l].stride}, rows);
 }
 
-/// Room for one member's squares of a layer's inputs and variances of its sums.
+/// One member's squares of a layer's inputs and variances of its sums.
 template <class T>
 struct Network<T>::Moments {
   Aligned<T> squared, variance;
@@ -163,19 +164,20 @@ void Network<T>::square_weights(std::size_t l, T* squares) const {
 /// Layer l at test time: its sums have mean x W + b and variance (1 - p) / p * x^2 W^2.
 template <class T>
 void Network<T>::forward_moments(std::size_t l, Workspace<T>& w, Range rows, const T* squares,
-                                 Moments& room) const {
+                                 Moments& moments) const {
   const LayerSpec& spec = layers_[l];
   const DenseForward<T> mean = layer_product(l, w);
-  kernels<T>().dense_forward(mean, rows, {0, spec.out});
-  room.squared.reserve(w.rows * mean.x_stride);
-  room.variance.reserve(w.rows * mean.y_stride);
-  square(mean.x, room.squared.data(), spec.in, mean.x_stride, rows);
+  T* const panels = thread_scratch<T>(product_scratch<T>);
+  kernels<T>().dense_forward(mean, rows, {0, spec.out}, panels);
+  moments.squared.reserve(w.rows * mean.x_stride);
+  moments.variance.reserve(w.rows * mean.y_stride);
+  square(mean.x, moments.squared.data(), spec.in, mean.x_stride, rows);
   DenseForward<T> variance = mean;
-  variance.x = room.squared.data();
+  variance.x = moments.squared.data();
   variance.w = squares + weight_offset(l);
   variance.b = nullptr;
-  variance.y = room.variance.data();
-  kernels<T>().dense_forward(variance, rows, {0, spec.out});
+  variance.y = moments.variance.data();
+  kernels<T>().dense_forward(variance, rows, {0, spec.out}, panels);
   const GaussianActivation<T> activation{mean.y,
                                          variance.y,
                                          mean.y,
@@ -258,13 +260,13 @@ void Network<T>::for_row_blocks(const Data<T>& data, int threads, FunctionRef<vo
     square_weights(l, squares.data());
   }
   parallel_team(team_size, [&](Team& team) {
-    std::vector<std::optional<Workspace<T>>> rooms(static_cast<std::size_t>(team.size()));
+    std::vector<std::optional<Workspace<T>>> workspaces(static_cast<std::size_t>(team.size()));
     std::vector<Moments> moments(static_cast<std::size_t>(team.size()));
     Poller poller(poll);
     team.share(blocks, [&](index b, int member) {
-      auto& room = rooms[static_cast<std::size_t>(member)];
-      if (!room) room.emplace(layers_, std::min(data.n, evaluation_rows), false);
-      Workspace<T>& w = *room;
+      auto& own = workspaces[static_cast<std::size_t>(member)];
+      if (!own) own.emplace(layers_, std::min(data.n, evaluation_rows), false);
+      Workspace<T>& w = *own;
       const Range block{data.n * b / blocks, data.n * (b + 1) / blocks};
       const Range rows{0, block.end - block.begin};
       load_rows(data, nullptr, block.begin, w, rows);

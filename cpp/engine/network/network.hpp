@@ -152,7 +152,7 @@ class Network {
   Epilogue<T> epilogue(std::size_t l, const Workspace<T>& w, const DropoutKey* dropout) const;
   void square_weights(std::size_t l, T* squares) const;
   void forward_moments(std::size_t l, Workspace<T>& w, Range rows, const T* squares,
-                       Moments& room) const;
+                       Moments& moments) const;
   template <class F>
   void for_row_blocks(const Data<T>& data, int threads, FunctionRef<void()> poll, F&& use) const;
 

@@ -2,15 +2,16 @@
 
 #include <algorithm>
 
+#include "core/aligned.hpp"
 #include "kernels/gemm.hpp"
 
 namespace fanin {
 
 namespace {
 
-constexpr index few_rows = 12;    // for each thread: fewer, and weights weigh more than rows
-constexpr index piece_rows = 96;  // rows that one thread takes at a time
-constexpr index drawn_rows = 8;   // the same where each row has masks to draw
+constexpr index thread_rows = 12;  // fewer for each thread, and weights weigh more than rows
+constexpr index piece_rows = 96;   // rows that one thread takes at a time
+constexpr index drawn_rows = 8;    // the same where each row has masks to draw
 
 }  // namespace
 
@@ -41,7 +42,7 @@ void RowPass<T>::backward_layer(std::size_t l, const Batch<T>& b, Range rows, Ra
     const RowMasks<T> masks{network_.weight_mask(l, *b.dropout, b.dropout->first_row), spec.in};
     return kernels<T>().drop_connect_backward_input(d, masks, rows, cols);
   }
-  kernels<T>().dense_backward_input(d, rows, cols);
+  kernels<T>().dense_backward_input(d, rows, cols, thread_scratch<T>(product_scratch<T>));
 }
 
 /// Rows of a batch all the way forward and back: no thread waits for another.
@@ -104,7 +105,7 @@ void RowPass<T>::run_columns(Team& team, const Batch<T>& b, Poller& poll) {
 
 template <class T>
 void RowPass<T>::run(Team& team, const Batch<T>& b, Poller& poll) {
-  if (team.size() > 1 && b.rows < few_rows * team.size()) return run_columns(team, b, poll);
+  if (team.size() > 1 && b.rows < thread_rows * team.size()) return run_columns(team, b, poll);
   const index most = b.dropout && network_.dropping().row_masks ? drawn_rows : piece_rows;
   const index rounds = (b.rows + team.size() * most - 1) / (team.size() * most);
   const index pieces = std::min<index>(b.rows, team.size() * rounds);
@@ -144,7 +145,7 @@ void RowPass<T>::gradient(const ParameterItem& item, const Batch<T>& b, T* gradi
     const Dropout<T> draws = network_.weight_mask(item.layer, *b.dropout, b.dropout->first_row);
     return kernels<T>().drop_connect_weight_gradient(w, {draws, spec.in}, item.rows, gradient);
   }
-  kernels<T>().weight_gradient(w, item.rows, gradient);
+  kernels<T>().weight_gradient(w, item.rows, gradient, thread_scratch<T>(product_scratch<T>));
   if (b.last && b.dropout && network_.shares_weight_mask(item.layer)) {
     items_.mask_weights(item, *b.dropout, gradient, gradient);
   }

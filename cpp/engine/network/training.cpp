@@ -36,10 +36,10 @@ struct Trainer<T>::Step {
 
 template <class T>
 Trainer<T>::Trainer(Network<T>& network, index batch)
-    : network_(network), items_(network), pass_(network, items_, std::min(batch, most_rows)) {}
+    : network_(network), items_(network), pass_(network, items_, std::min(batch, workspace_rows)) {}
 
-/// Room for minibatches' images, for whole gradients where a step cannot use them up item by item,
-/// and for an item's.
+/// Memory for minibatches' images, for whole gradients where a step cannot use them up item by
+/// item, and for an item's.
 template <class T>
 void Trainer<T>::reserve(const TrainingJob<T>& job, int members) {
   const index rows = std::min(job.batch, job.n_order);
@@ -51,7 +51,7 @@ void Trainer<T>::reserve(const TrainingJob<T>& job, int members) {
     gradient_.reserve(network_.size());
   }
   scratch_.resize(static_cast<std::size_t>(members));
-  for (Aligned<T>& room : scratch_) room.reserve(items_.largest());
+  for (Aligned<T>& own : scratch_) own.reserve(items_.largest());
 }
 
 template <class T>

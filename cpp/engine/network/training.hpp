@@ -5,7 +5,7 @@
 namespace fanin {
 
 /// Rows of a workspace: larger minibatches go through in parts.
-inline constexpr index most_rows = 1024;
+inline constexpr index workspace_rows = 1024;
 
 /// What one call of the native loop is to do.
 template <class T>

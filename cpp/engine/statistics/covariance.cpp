@@ -98,17 +98,17 @@ std::vector<Block> upper_blocks(index size) {
 /// Moves a block from sums about the shift to sums about the mean, and mirrors it.
 template <class T>
 void finish_block(const Block& b, const double* mean, const T* shift, index n, double* total,
-                  index d, double* room) {
+                  index d, double* scratch) {
   const auto rest = [&](index j) { return mean[j] - static_cast<double>(shift[j]); };
   for (index i = b.rows.begin; i < b.rows.end; ++i) {
     const double moved = static_cast<double>(n) * rest(i);
     for (index j = std::max(i, b.cols.begin); j < b.cols.end; ++j) {
       total[i * d + j] -= moved * rest(j);
-      room[(i - b.rows.begin) * scatter_cols + j - b.cols.begin] = total[i * d + j];
+      scratch[(i - b.rows.begin) * scatter_cols + j - b.cols.begin] = total[i * d + j];
     }
   }
   for (index j = b.cols.begin; j < b.cols.end; ++j) {
-    const double* from = room + j - b.cols.begin;
+    const double* from = scratch + j - b.cols.begin;
     double* to = total + j * d + b.rows.begin;
     const index above = std::min(b.rows.end, j) - b.rows.begin;
     for (index i = 0; i < above; ++i) to[i] = from[i * scatter_cols];
@@ -149,16 +149,16 @@ void scatter(const Rows& x, const double* mean, double* total, int n_threads,
   const index block = std::min(scatter_block, x.n), panel_stride = block * block_columns;
   const Shift<T> s(mean, d, x.dtype == DType::u8);
   Aligned<T> centred(panels * panel_stride);
-  struct Room {
+  struct Workspace {
     Aligned<T> chains{block_columns * block_columns};
     Aligned<double> sums{scatter_rows * scatter_cols};
   };
   const std::vector<Block> blocks = upper_blocks(d);
   with_crew(n_threads, work_of(x.n, d, d), poll, [&](Crew& crew) {
-    std::vector<Room> rooms(static_cast<std::size_t>(crew.size()));
+    std::vector<Workspace> workspaces(static_cast<std::size_t>(crew.size()));
     const auto each_block = [&](auto&& use) {
       crew.share(static_cast<index>(blocks.size()), [&](index i, int member) {
-        use(blocks[static_cast<std::size_t>(i)], rooms[static_cast<std::size_t>(member)]);
+        use(blocks[static_cast<std::size_t>(i)], workspaces[static_cast<std::size_t>(member)]);
       });
     };
     for (index begin = 0; begin < x.n; begin += block) {
@@ -166,14 +166,14 @@ void scatter(const Rows& x, const double* mean, double* total, int n_threads,
       const CentreRows<T> c{x.row(begin),   x.dtype, s.shift.data(), nullptr,      nullptr,
                             centred.data(), d,       block_columns,  panel_stride, block_columns};
       crew.share_steps(rows, 32, [&](Range r) { kernels<T>().centre_rows(c, r); });
-      each_block([&](const Block& b, Room& room) {
-        const Scatter<T> product{centred.data(),  rows, panel_stride, total, d, room.chains.data(),
-                                 room.sums.data()};
+      each_block([&](const Block& b, Workspace& w) {
+        const Scatter<T> product{centred.data(),  rows,         panel_stride, total, d,
+                                 w.chains.data(), w.sums.data()};
         kernels<T>().scatter(product, b.rows, b.cols);
       });
     }
-    each_block([&](const Block& b, Room& room) {
-      finish_block(b, mean, s.shift.data(), x.n, total, d, room.sums.data());
+    each_block([&](const Block& b, Workspace& w) {
+      finish_block(b, mean, s.shift.data(), x.n, total, d, w.sums.data());
     });
   });
 }
@@ -190,8 +190,8 @@ void project(const Rows& x, const double* mean, const T* vectors, index m, const
   const Aligned<T> factors = converted<T>(scale, m), terms = converted<T>(add, m);
   Aligned<T> centred(block * stride), panels(m * d);
   with_crew(n_threads, 2 * work_of(x.n, d, m), poll, [&](Crew& crew) {
-    std::vector<Aligned<T>> rooms;
-    for (int i = 0; i < crew.size(); ++i) rooms.emplace_back(project_rows * project_cols);
+    std::vector<Aligned<T>> scratch;
+    for (int i = 0; i < crew.size(); ++i) scratch.emplace_back(project_rows * project_cols);
     crew.share_steps(m, block_columns, [&](Range r) {
       const index n = r.end - r.begin, at = r.begin * d;
       kernels<T>().transpose({vectors + at, panels.data() + at, n, d}, {0, n});
@@ -212,7 +212,7 @@ void project(const Rows& x, const double* mean, const T* vectors, index m, const
                            terms.data(),
                            out + begin * m,
                            m,
-                           rooms[static_cast<std::size_t>(member)].data()};
+                           scratch[static_cast<std::size_t>(member)].data()};
         const index row = i / parts * project_rows, col = i % parts * width;
         kernels<T>().project(p, {row, std::min(row + project_rows, rows)},
                              {col, std::min(col + width, m)});

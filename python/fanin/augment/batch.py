@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fanin._typing import Array
-from fanin._validate import describe, plain_array
+from fanin._validate import check_memory, describe, plain_array
 
 _DTYPES = (np.dtype(np.uint8), np.dtype(np.float32))
 _CHANNELS = (1, 3, 4)
@@ -38,15 +38,16 @@ class Images:
     def size(self) -> tuple[int, int]:
         """(height, width) of an array's images."""
         assert isinstance(self.pixels, np.ndarray)
-        return self.pixels.shape[1], self.pixels.shape[2]
+        return self.pixels.shape[1:3]
 
-    def sizes(self) -> tuple[Array, Array]:
-        """Heights and widths (N,), int64."""
-        if isinstance(self.pixels, np.ndarray):
-            height, width = self.size
-            return np.full(self.n, height, np.int64), np.full(self.n, width, np.int64)
-        shapes = np.array([image.shape[:2] for image in self.pixels], np.int64).reshape(-1, 2)
-        return shapes[:, 0].copy(), shapes[:, 1].copy()
+    def sizes(self) -> Array:
+        """Heights and widths (2, N), int64."""
+        shapes = [image.shape[:2] for image in self.pixels]
+        return np.array(shapes, np.int64).reshape(-1, 2).T.copy()
+
+    def check_labels(self, y: Array | None) -> None:
+        if y is not None and len(y) != self.n:
+            raise ValueError(f"y: expected {self.n} labels, one for each image, got {len(y)}")
 
 
 def image_batch(name: str, images: object) -> Images:
@@ -95,13 +96,7 @@ def _check(name: str, array: Array, lead: str) -> None:
         planar = array.shape[axes] in _CHANNELS
         way = f"; np.moveaxis puts channels last: {name} is NHWC" if planar else ""
         raise ValueError(f"{expected} with 1, 3 or 4 channels, got {describe(array)}{way}")
-    if not array.flags.c_contiguous:
-        raise ValueError(
-            f"{expected} C-contiguous, got strides {array.strides}; "
-            f"np.ascontiguousarray({name}) makes a copy that fits"
-        )
-    if not array.flags.aligned:
-        raise ValueError(f"{expected} aligned to its items, got an unaligned array")
+    check_memory(expected, name, array)
 
 
 def mask_batch(masks: object, images: Images) -> Images:
@@ -109,13 +104,10 @@ def mask_batch(masks: object, images: Images) -> Images:
     batch = image_batch("masks", masks)
     if batch.n != images.n:
         raise ValueError(f"masks: expected {images.n}, one for each image, got {batch.n}")
-    for i, (mine, theirs) in enumerate(zip(batch.pixels, images.pixels, strict=True)):
-        if mine.shape[:2] != theirs.shape[:2]:
-            raise ValueError(
-                f"masks[{i}]: expected the image's size {theirs.shape[:2]}, got {mine.shape[:2]}"
-            )
-        if not (batch.ragged or images.ragged):
-            break
+    for i, (image, mask) in enumerate(zip(images.pixels, batch.pixels, strict=True)):
+        size, given = image.shape[:2], mask.shape[:2]
+        if given != size:
+            raise ValueError(f"masks[{i}]: expected the image's size {size}, got {given}")
     return batch
 
 
@@ -123,7 +115,9 @@ def sample_numbers(indices: npt.ArrayLike | None, n: int) -> npt.NDArray[np.int6
     """The samples' numbers (n,), int64."""
     if indices is None:
         return np.arange(n)
-    array = plain_array("indices", indices if isinstance(indices, np.ndarray) else _list(indices))
+    if not isinstance(indices, (np.ndarray, list, tuple, range)):
+        raise TypeError(f"indices: expected an array of whole numbers, got {describe(indices)}")
+    array = plain_array("indices", np.asanyarray(indices))
     if array.shape != (n,):
         raise ValueError(
             f"indices: expected shape ({n},), the number of each image's sample, "
@@ -136,9 +130,3 @@ def sample_numbers(indices: npt.ArrayLike | None, n: int) -> npt.NDArray[np.int6
             f"indices: expected numbers in 0 .. 2**40 - 1, got {array.min()} .. {array.max()}"
         )
     return np.ascontiguousarray(array, dtype=np.int64)
-
-
-def _list(indices: Any) -> Array:
-    if not isinstance(indices, (list, tuple, range)):
-        raise TypeError(f"indices: expected an array of whole numbers, got {describe(indices)}")
-    return np.asarray(indices)

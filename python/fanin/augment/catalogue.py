@@ -17,30 +17,26 @@ TRANSFORMS: dict[str, type[Transform]] = {
 
 def check_order(steps: Sequence[Transform], mix: mixing.Mix | None) -> None:
     """Raises where a transform comes before or after one that it must not."""
-    normalized: Transform | None = None
-    corners: Transform | None = None
     for step in steps:
         if isinstance(step, mixing.Mix):
-            after = f" before {mix!r}" if mix else ""
             raise ValueError(
                 f"transforms: expected {type(step).__name__} to be the last, "
-                f"got {step!r}{after or ' before others'}"
+                f"got {step!r} before {mix or 'others'}"
             )
-        for leaf in step._leaves():
-            if normalized is not None and not leaf._after_normalize:
-                raise ValueError(
-                    "transforms: expected only RandomErasing, Cutout, Mixup or CutMix after "
-                    f"{normalized!r}, got {leaf!r}; put Normalize behind it"
-                )
-            if isinstance(leaf, colour.Normalize):
-                normalized = leaf
-            if isinstance(leaf, (crops.FiveCrop, crops.TenCrop)):
-                if corners is not None:
-                    raise ValueError(
-                        f"transforms: expected one of FiveCrop and TenCrop, "
-                        f"got {corners!r} and {leaf!r}"
-                    )
-                corners = leaf
+    leaves = [leaf for step in steps for leaf in step._leaves()]
+    normalized: Transform | None = None
+    for leaf in leaves:
+        if normalized and not leaf._after_normalize:
+            raise ValueError(
+                "transforms: expected only RandomErasing, Cutout, Mixup or CutMix after "
+                f"{normalized!r}, got {leaf!r}; put Normalize behind it"
+            )
+        if isinstance(leaf, colour.Normalize):
+            normalized = leaf
+    corners = [repr(leaf) for leaf in leaves if isinstance(leaf, (crops.FiveCrop, crops.TenCrop))]
+    if len(corners) > 1:
+        got = " and ".join(corners[:2])
+        raise ValueError(f"transforms: expected one of FiveCrop and TenCrop, got {got}")
 
 
 def transform_from_dict(values: Any) -> Transform:

@@ -9,40 +9,37 @@ torchvision's steps, which truncate (two for a saturation below 0.5, where it tr
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from fanin._validate import real
-from fanin.augment.transform import (
-    Fill,
-    Range,
-    Transform,
-    channels,
-    flag,
-    four,
-    number_pair,
-    probability,
-    span,
-)
+from fanin.augment.transform import Fill, Range, Transform, four, number_pair, single, span
 
 __all__ = ["ColorJitter", "GaussianNoise", "Normalize", "RandomGrayscale"]
 
 
-def _factor(name: str, value: Any) -> tuple[float, float]:
-    """Torchvision's rule: v is (max(0, 1 - v), 1 + v)."""
-    if not isinstance(value, Sequence) and np.ndim(value) == 0:
+_FACTORS = ("brightness", "contrast", "saturation")
+
+
+def _factor(name: str, value: Any) -> float | tuple[float, float]:
+    """Torchvision's rule: v is (max(0, 1 - v), 1 + v); 0 where that changes nothing."""
+    if single(value):
         v = real(name, value, 0.0)
-        return max(0.0, 1 - v), 1 + v
-    low, high = number_pair(name, value)
+        low, high = max(0.0, 1 - v), 1 + v
+    else:
+        low, high = number_pair(name, value)
     if low < 0:
         raise ValueError(f"{name}: expected factors of at least 0, got ({low}, {high})")
-    return low, high
+    return 0.0 if low == high == 1 else (low, high)
 
 
-@dataclass(frozen=True, repr=False)
+def _hue(name: str, value: Any) -> float | tuple[float, float]:
+    low, high = span(name, value, -0.5, 0.5)
+    return 0.0 if low == high == 0 else (low, high)
+
+
 class ColorJitter(Transform):
     """Brightness, contrast, saturation and hue by random factors, in a random order.
 
@@ -58,13 +55,11 @@ class ColorJitter(Transform):
     hue : float or (float, float), default 0
         Uniform; one number v is (-v, v). Within [-0.5, 0.5].
     p : float, default 1.0
-        Of doing it at all, for each sample.
 
     Notes
     -----
-    torchvision's ``ColorJitter``, factors and order drawn for each sample. The same words mean
-    other things elsewhere: Keras adds brightness and takes each channel's mean for contrast, DALI's
-    contrast is about 0.5, OpenCV's and PIL's hue has 8 bits, DALI's and FFCV's order is fixed.
+    torchvision's, factors and order drawn for each sample. Elsewhere the words mean other things:
+    Keras adds brightness and takes each channel's mean for contrast, DALI's contrast is about 0.5.
 
     Examples
     --------
@@ -75,6 +70,7 @@ class ColorJitter(Transform):
     """
 
     _kind = "jitter"
+    _checks = Transform._checks | dict.fromkeys(_FACTORS, _factor) | {"hue": _hue}
 
     brightness: Range = 0.0
     contrast: Range = 0.0
@@ -82,30 +78,17 @@ class ColorJitter(Transform):
     hue: Range = 0.0
     p: float = 1.0
 
-    def __post_init__(self) -> None:
-        for name in ("brightness", "contrast", "saturation"):
-            value = getattr(self, name)
-            factor = _factor(name, value)
-            self._set(**{name: 0.0 if factor == (1.0, 1.0) else factor})
-        hue = span("hue", self.hue, -0.5, 0.5)
-        self._set(hue=0.0 if hue == (0.0, 0.0) else hue, p=probability(self.p))
-
-    def _numbers(self) -> list[float]:
-        factors = [_factor("factor", v) for v in (self.brightness, self.contrast, self.saturation)]
-        return [*factors[0], *factors[1], *factors[2], *span("hue", self.hue, -0.5, 0.5)]
+    def _fields(self) -> dict[str, Any]:
+        unchanged = dict.fromkeys(_FACTORS, (1.0, 1.0)) | {"hue": (0.0, 0.0)}
+        return {name: value or unchanged[name] for name, value in super()._fields().items()}
 
 
-@dataclass(frozen=True, repr=False)
 class RandomGrayscale(Transform):
-    """L in all three channels, with probability p for each sample.
+    """L in all three channels, with probability p for each sample; as in torchvision.
 
     Parameters
     ----------
     p : float, default 0.1
-
-    Notes
-    -----
-    torchvision's; the number of channels stays.
 
     Examples
     --------
@@ -118,13 +101,9 @@ class RandomGrayscale(Transform):
 
     p: float = 0.1
 
-    def __post_init__(self) -> None:
-        self._set(p=probability(self.p))
 
-
-@dataclass(frozen=True, repr=False)
 class GaussianNoise(Transform):
-    """Adds normal deviates, one for each pixel and channel.
+    """Adds normal deviates, one for each pixel and channel; as in torchvision.
 
     Parameters
     ----------
@@ -133,11 +112,6 @@ class GaussianNoise(Transform):
     clip : bool, default True
         To [0, 1], or [0, 255] of uint8.
     p : float, default 1.0
-        Of doing it at all, for each sample.
-
-    Notes
-    -----
-    torchvision's ``GaussianNoise``.
 
     Examples
     --------
@@ -148,31 +122,22 @@ class GaussianNoise(Transform):
     """
 
     _kind = "noise"
+    _checks = Transform._checks | {
+        "mean": partial(real, low=-np.inf),
+        "sigma": partial(real, low=0.0),
+    }
 
     mean: float = 0.0
     sigma: float = 0.1
     clip: bool = True
     p: float = 1.0
 
-    def __post_init__(self) -> None:
-        self._set(
-            mean=real("mean", self.mean, -np.inf),
-            sigma=real("sigma", self.sigma, 0.0),
-            clip=flag("clip", self.clip),
-            p=probability(self.p),
-        )
 
-    def _numbers(self) -> list[float]:
-        return [self.mean, self.sigma, float(self.clip)]
-
-
-@dataclass(frozen=True, repr=False)
 class Normalize(Transform):
     """``(x - mean) / std`` of values in [0, 1], in float32.
 
     uint8 images are divided by 255 first, so that mean and std are those that are published: for
-    CIFAR-10 (0.4914, 0.4822, 0.4465) and (0.2470, 0.2435, 0.2616), for ImageNet (0.485, 0.456,
-    0.406) and (0.229, 0.224, 0.225).
+    ImageNet (0.485, 0.456, 0.406) and (0.229, 0.224, 0.225); CIFAR-10's are in `fanin.augment`.
 
     Parameters
     ----------
@@ -198,9 +163,6 @@ class Normalize(Transform):
     std: Fill
 
     def __post_init__(self) -> None:
-        self._set(mean=channels("mean", self.mean), std=channels("std", self.std))
+        super().__post_init__()
         if min(four(self.std)) <= 0:
             raise ValueError(f"std: expected numbers above 0, got {self.std!r}")
-
-    def _numbers(self) -> list[float]:
-        return [*four(self.mean), *four(self.std)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
@@ -12,14 +13,13 @@ import numpy.typing as npt
 
 from fanin import _core
 from fanin._typing import Array
-from fanin._validate import describe, one_of, plain_array, sequence, threads, whole
-from fanin.augment import draws, mixing
+from fanin._validate import describe, known_dtype, one_of, plain_array, sequence, threads, whole
+from fanin.augment import mixing
 from fanin.augment.batch import Images, image_batch, mask_batch, sample_numbers
 from fanin.augment.catalogue import check_order, transform_from_dict
-from fanin.augment.transform import Operation, Transform
+from fanin.augment.transform import PER_CHANNEL, Operation, Transform
 
 __all__ = ["Compose"]
-
 
 VERSION = 1
 
@@ -29,21 +29,19 @@ class Compose:
 
     Every sample has parameters of its own, a pure function of (seed, epoch, number of the sample,
     place of the transform): they depend neither on the batch it comes in nor on threads or worker
-    processes. So a run that passes `indices` and `epoch` can be repeated, and no worker repeats
-    another. All geometry becomes one resampling, whatever the number of transforms.
+    processes. All geometry becomes one resampling, whatever the number of transforms.
 
     Parameters
     ----------
     transforms : sequence of transforms
-        A `Mixup` or `CutMix` may be the last one. After a `Normalize` only `RandomErasing`,
-        `Cutout`, `Mixup` and `CutMix` may come.
+        A `Mixup` or `CutMix` may be the last one; `Normalize` says what may follow it.
     seed : int, default 0
         From 0 to 2**64 - 1.
 
     Attributes
     ----------
-    transforms : tuple of transforms
-    seed : int
+    transforms, seed
+        As given; the transforms are a tuple.
     mix : Mixup, CutMix or None
         The last transform, where it is one of these.
     variants : int
@@ -67,10 +65,6 @@ class Compose:
     True
     """
 
-    transforms: tuple[Transform, ...]
-    seed: int
-    mix: mixing.Mix | None
-
     def __init__(self, transforms: Sequence[Transform], seed: int = 0) -> None:
         given = sequence("transforms", transforms, "a list of transforms")
         for transform in given:
@@ -79,10 +73,9 @@ class Compose:
                     "transforms: expected transforms of fanin.augment, got "
                     f"{transform if isinstance(transform, type) else describe(transform)}"
                 )
-        self.transforms = tuple(given)
+        self.transforms: tuple[Transform, ...] = tuple(given)
         self.seed = whole("seed", seed, 0, 2**64 - 1)
-        last = given[-1] if given else None
-        self.mix = last if isinstance(last, mixing.Mix) else None
+        self.mix = given[-1] if given and isinstance(given[-1], mixing.Mix) else None
         self._steps = self.transforms[:-1] if self.mix else self.transforms
         check_order(self._steps, self.mix)
         # Transforms as they run, those within a group one by one; and compiled.
@@ -114,8 +107,7 @@ class Compose:
         ----------
         images : (N, H, W, C) or (N, H, W) uint8 or float32, or a list of (H, W[, C])
             C is 1, 3 or 4; C-contiguous; floats within [0, 1] where colours change. Images of a
-            list may differ in size where the pipeline gives them one size (a crop, a resize to
-            (height, width)).
+            list may differ in size where a crop or a resize to (height, width) gives them one.
         y : (N, ...), optional
             Labels; returned as they are, or mixed as (N, C) float32 by `Mixup` and `CutMix`.
         indices : (N,) whole numbers, optional
@@ -146,23 +138,28 @@ class Compose:
         planar = one_of("layout", layout, ["NHWC", "NCHW"]) == "NCHW"
         n = _threads(n_threads)
         self.check_channels(batch.channels)
-        if y is not None and len(y) != batch.n:
-            raise ValueError(f"y: expected {batch.n} labels, one for each image, got {len(y)}")
+        batch.check_labels(y)
         if self.mix and masks is not None:
             raise ValueError(f"masks: expected none with {self.mix!r}, which mixes labels")
         labels = None if self.mix is None or y is None else self.mix.checked_labels(y, batch.n)
         result_dtype = self._dtype(dtype, batch.dtype)
         mask = None if masks is None else mask_batch(masks, batch)
         result, full = self._target(batch, planar, result_dtype, out)
-        if self.mix is None:
-            self.engine.run(batch.pixels, samples, at, full, planar, False, n)
+        run = partial(self.engine.run, indices=samples, epoch=at, planar=planar, n_threads=n)
+        ready = batch.pixels
+        if not self.mix:
+            run(ready, out=full, mask=False)
         else:
-            lambdas = self._mixed(self.mix, batch, samples, at, full, planar, n)
+            if self._steps or planar or isinstance(ready, list) or full.dtype != batch.dtype:
+                ready = np.empty_like(full)
+                run(batch.pixels, out=ready, mask=False)
+            options = self.mix.core_options(self.seed)
+            lambdas, _ = _core.mix_images(*options, ready, planar, samples, at, full, n)
             y = y if labels is None else self.mix.mix_labels(labels, lambdas)
         results = [result] if y is None else [result, y]
         if mask is not None:
             moved, full = self._target(mask, planar, mask.dtype, None)
-            self.engine.run(mask.pixels, samples, at, full, planar, True, n)
+            run(mask.pixels, out=full, mask=True)
             results.append(moved)
         return results[0] if len(results) == 1 else tuple(results)
 
@@ -181,10 +178,9 @@ class Compose:
         -------
         list of dict
             In the order of the transforms, those within `RandomApply` and `OneOf` in their place:
-            "transform", its name; "applied" (N,) bool; and arrays (N,) of what it has drawn: "top",
-            "left", "height" and "width" in pixels (of a padded image from its own corner, as in
-            torchvision), "degrees", "brightness", "lambda", ... They mean something where applied
-            is True.
+            "transform", its name; "applied" (N,) bool; and arrays (N,) of what it has drawn, which
+            counts where applied: "top", "left", "height" and "width" in pixels (of a padded image
+            from its own corner, as in torchvision), "degrees", "brightness", "lambda", ...
 
         Examples
         --------
@@ -196,18 +192,18 @@ class Compose:
         >>> flip["applied"]
         array([False, False, False])
         """
-        heights, widths = _sizes(images)
-        samples = sample_numbers(indices, len(heights))
+        sizes = _sizes(images)
+        samples = sample_numbers(indices, sizes.shape[1])
         at = whole("epoch", epoch, 0, 2**40 - 1)
-        applied, values = self.engine.draw(samples, at, heights, widths)
-        drawn = []
-        places = [i for i, op in enumerate(self._program) if op[0] not in ("gate", "choose")]
-        for place, leaf in zip(places, self.leaves, strict=True):
-            named = draws.named(leaf._kind, applied[:, place], values[:, place])
-            drawn.append({"transform": type(leaf).__name__, **leaf._drawn(named)})
+        of_operations = self.engine.draw(samples, at, *sizes)
+        groups = [kind in ("gate", "choose") for kind, _, _ in self._program]
+        of_leaves = [v for v, group in zip(of_operations, groups, strict=True) if not group]
+        drawn = [
+            {"transform": type(leaf).__name__, **leaf._drawn(values)}
+            for leaf, values in zip(self.leaves, of_leaves, strict=True)
+        ]
         if self.mix:
-            height, width = self._one_size(heights, widths)
-            mixed = draws.mixed(self.mix, self.seed, samples, at, height, width)
+            mixed = self.mix.draw(self.seed, samples, at, *self._one_size(sizes))
             drawn.append({"transform": type(self.mix).__name__, **mixed})
         return drawn
 
@@ -217,8 +213,7 @@ class Compose:
         >>> fanin.augment.Compose([fanin.augment.Resize(16)]).output_size(48, 64)
         (16, 21)
         """
-        height, width = whole("height", height, 1), whole("width", width, 1)
-        return self.engine.output(height, width)
+        return self.engine.output(whole("height", height, 1), whole("width", width, 1))
 
     def to_dict(self) -> dict[str, Any]:
         """The whole pipeline as JSON values; `from_dict` makes it again.
@@ -288,80 +283,50 @@ class Compose:
     def check_channels(self, n: int) -> None:
         """Raises where an option has one number for each of other than n channels."""
         for leaf in self.leaves:
-            for name, values in leaf._per_channel():
-                if len(values) not in (1, n):
-                    raise ValueError(
-                        f"images: expected {len(values)} channels, as {name} of {leaf!r} has; "
-                        f"got {n}"
-                    )
+            for name in PER_CHANNEL:
+                values = getattr(leaf, name, None)
+                if isinstance(values, tuple) and len(values) not in (1, n):
+                    expected = f"{len(values)} channels, as {name} of {leaf!r} has"
+                    raise ValueError(f"images: expected {expected}; got {n}")
 
     def _dtype(self, dtype: npt.DTypeLike | None, own: np.dtype[Any]) -> np.dtype[Any]:
         normal = self.engine.normalizes
         if dtype is None:
             return np.dtype(np.float32) if normal else own
-        try:
-            result = np.dtype(dtype)
-        except TypeError:
-            raise TypeError(f"dtype: expected uint8 or float32, got {dtype!r}") from None
-        if result not in (np.dtype(np.uint8), np.dtype(np.float32)):
-            raise ValueError(f"dtype: expected uint8 or float32, got {result}")
+        result = known_dtype("dtype", dtype, "uint8", "float32")
         if result == np.uint8 and (normal or own != np.uint8):
             reason = "after Normalize" if normal else "of float32 images"
             raise ValueError(f"dtype: expected float32 {reason}, got uint8")
         return result
 
-    def _one_size(self, heights: Array, widths: Array) -> tuple[int, int]:
+    def _one_size(self, sizes: Array) -> tuple[int, int]:
         """The one size that all images become."""
-        pairs = sorted(set(zip(heights.tolist(), widths.tolist(), strict=True)))
-        sizes = {self.engine.output(*pair): pair for pair in pairs}
-        if len(sizes) > 1:
-            (a, of_a), (b, of_b) = list(sizes.items())[:2]
+        pairs = sorted(set(zip(*sizes.tolist(), strict=True)))
+        outputs = {self.engine.output(*pair): pair for pair in pairs}
+        if len(outputs) > 1:
+            (a, of_a), (b, of_b) = list(outputs.items())[:2]
             raise ValueError(
                 f"images: expected sizes that become one size, but {of_a} becomes {a} and {of_b} "
                 f"becomes {b}; add a Resize or a crop to (height, width)"
             )
-        return next(iter(sizes)) if sizes else (0, 0)
+        return next(iter(outputs), (0, 0))
 
     def _target(
         self, batch: Images, planar: bool, dtype: np.dtype[Any], out: Array | None
     ) -> tuple[Array, Array]:
         """The result as the caller sees it, and as the core does, with an axis of channels."""
-        height, width = (
-            self._one_size(*batch.sizes()) if batch.ragged else self.engine.output(*batch.size)
-        )
+        size = self._one_size(batch.sizes()) if batch.ragged else self.engine.output(*batch.size)
         variants = (self.variants,) if self.variants > 1 else ()
-        image = (batch.channels, height, width) if planar else (height, width, batch.channels)
+        image = (batch.channels, *size) if planar else (*size, batch.channels)
         shape = (batch.n, *variants, *image)
-        seen = shape if batch.has_channels else (batch.n, *variants, height, width)
-        if out is None:
-            full = np.empty(shape, dtype)
-            return full.reshape(seen), full
-        given = plain_array("out", out)
+        seen = shape if batch.has_channels else (batch.n, *variants, *size)
+        given = np.empty(seen, dtype) if out is None else plain_array("out", out)
         if given.shape != seen or given.dtype != dtype:
             raise ValueError(f"out: expected shape {seen} {dtype}, got {describe(given)}")
         if not given.flags.c_contiguous or not given.flags.writeable:
             kind = "a C-contiguous" if given.flags.writeable else "a writable"
             raise ValueError(f"out: expected {kind} array, got another")
         return given, given.reshape(shape)
-
-    def _mixed(
-        self,
-        mix: mixing.Mix,
-        batch: Images,
-        samples: Array,
-        epoch: int,
-        full: Array,
-        planar: bool,
-        n_threads: int,
-    ) -> Array:
-        """Runs the transforms, if any, then mixes; returns the lambdas."""
-        ready = batch.pixels
-        if self._steps or planar or not isinstance(ready, np.ndarray) or full.dtype != ready.dtype:
-            ready = np.empty_like(full)
-            self.engine.run(batch.pixels, samples, epoch, ready, planar, False, n_threads)
-        options = (mix.kind, mix.alpha, mix.p, mix.per_sample, self.seed)
-        lambdas, _ = _core.mix_images(*options, ready, planar, samples, epoch, full, n_threads)
-        return lambdas
 
 
 def _threads(n_threads: int | None) -> int:
@@ -373,12 +338,11 @@ def _threads(n_threads: int | None) -> int:
     return threads(n_threads)
 
 
-def _sizes(images: Any) -> tuple[Array, Array]:
-    """Heights and widths of images, or of a shape."""
+def _sizes(images: Any) -> Array:
+    """Heights and widths (2, N) of images, or of a shape."""
     if isinstance(images, tuple) and all(isinstance(v, (int, np.integer)) for v in images):
         if len(images) not in (3, 4):
             raise ValueError(f"images: expected a shape (N, H, W) or (N, H, W, C), got {images}")
         n = whole("images", images[0], 0)
-        height, width = (whole("images", v, 1) for v in images[1:3])
-        return np.full(n, height, np.int64), np.full(n, width, np.int64)
+        return np.full((2, n), [[whole("images", v, 1)] for v in images[1:3]], np.int64)
     return image_batch("images", images).sizes()

@@ -3,35 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from typing import Any
 
 from fanin._validate import describe, sequence
-from fanin.augment.transform import Operation, Transform, probability
+from fanin.augment.transform import Operation, Transform
 
 __all__ = ["OneOf", "RandomApply"]
 
 
-@dataclass(frozen=True, repr=False)
+def _transforms(name: str, value: Any) -> tuple[Transform, ...]:
+    given = sequence(name, value, "a list of transforms")
+    if not given:
+        raise ValueError(f"{name}: expected at least one transform, got an empty list")
+    for transform in given:
+        if not isinstance(transform, Transform):
+            raise TypeError(f"{name}: expected transforms, got {describe(transform)}")
+    return tuple(given)
+
+
 class _Group(Transform):
+    _checks = Transform._checks | {"transforms": _transforms}
+
     transforms: Sequence[Transform]
 
     def __post_init__(self) -> None:
-        given = sequence("transforms", self.transforms, "a list of transforms")
-        if not given:
-            raise ValueError("transforms: expected at least one transform, got an empty list")
-        for transform in given:
-            self._check(transform)
-        self._set(transforms=tuple(given))
-
-    def _check(self, transform: object) -> None:
-        name = type(self).__name__
-        if not isinstance(transform, Transform):
-            raise TypeError(f"transforms: expected transforms, got {describe(transform)}")
-        for leaf in transform._leaves():
+        super().__post_init__()
+        for leaf in self._leaves():
             if leaf._kind in ("corner_crop", "normalize", ""):
                 raise ValueError(
                     f"transforms: expected transforms that can be left out, got {leaf!r} in "
-                    f"{name}; put it into the Compose itself"
+                    f"{type(self).__name__}; put it into the Compose itself"
                 )
 
     def _leaves(self) -> Iterator[Transform]:
@@ -39,19 +40,16 @@ class _Group(Transform):
             yield from transform._leaves()
 
 
-@dataclass(frozen=True, repr=False)
 class RandomApply(_Group):
     """All of some transforms, in order, with probability p for each sample, else none.
+
+    As in torchvision; the transforms' own p count within.
 
     Parameters
     ----------
     transforms : sequence of transforms
         With and without them the result's size must be the same.
     p : float, default 0.5
-
-    Notes
-    -----
-    torchvision's. The transforms' own p count within.
 
     Examples
     --------
@@ -63,16 +61,11 @@ class RandomApply(_Group):
 
     p: float = 0.5
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self._set(p=probability(self.p))
-
     def _program(self) -> list[Operation]:
         inner = [operation for t in self.transforms for operation in t._program()]
-        return [("gate", self.p, [float(len(inner))]), *inner]
+        return [("gate", self.p, {"count": len(inner)}), *inner]
 
 
-@dataclass(frozen=True, repr=False)
 class OneOf(_Group):
     """One of some transforms for each sample, each as likely as the others.
 
@@ -96,6 +89,5 @@ class OneOf(_Group):
 
     def _program(self) -> list[Operation]:
         groups = [t._program() for t in self.transforms]
-        counts = [float(len(g)) for g in groups]
         inner = [operation for group in groups for operation in group]
-        return [("choose", 1.0, [float(len(groups)), *counts]), *inner]
+        return [("choose", 1.0, {"counts": [len(g) for g in groups]}), *inner]

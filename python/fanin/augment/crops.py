@@ -9,61 +9,47 @@ resized in one way and are tested in another.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-import numpy as np
-
 from fanin._validate import one_of, sequence, whole
-from fanin.augment.transform import (
-    LARGEST,
-    Fill,
-    Size,
-    Transform,
-    channels,
-    flag,
-    four,
-    positive_pair,
-    size_pair,
-)
+from fanin.augment.transform import LARGEST, Fill, Size, Transform, share_pair, single, size_pair
 
 __all__ = ["CenterCrop", "FiveCrop", "RandomCrop", "RandomResizedCrop", "Resize", "TenCrop"]
 
-PADDING_MODES = ("constant", "edge", "reflect", "symmetric")
 
-
-def _padding(value: Any) -> int | tuple[int, ...]:
-    """Torchvision's forms: one number, (left and right, top and bottom), or all four."""
-    if not isinstance(value, Sequence) and np.ndim(value) == 0:
-        return whole("padding", value, 0, LARGEST)
+def _padding(name: str, value: Any) -> int | tuple[int, ...]:
+    if single(value):
+        return whole(name, value, 0, LARGEST)
     expected = "a whole number, (left-right, top-bottom) or (left, top, right, bottom)"
-    values = sequence("padding", value, expected)
+    values = sequence(name, value, expected)
     if len(values) not in (2, 4):
-        raise ValueError(f"padding: expected {expected}, got {len(values)} numbers")
-    return tuple(whole("padding", v, 0, LARGEST) for v in values)
+        raise ValueError(f"{name}: expected {expected}, got {len(values)} numbers")
+    return tuple(whole(name, v, 0, LARGEST) for v in values)
 
 
-@dataclass(frozen=True, repr=False)
+def _edge_or_size(name: str, value: Any) -> int | tuple[int, int]:
+    size = size_pair(name, value)
+    return size[0] if single(value) else size
+
+
 class RandomCrop(Transform):
     """A window of the image, padded first where asked, at a random place for each sample.
 
     Parameters
     ----------
     size : int or (height, width)
-        Pixels.
     padding : int, (left-right, top-bottom) or (left, top, right, bottom)
         Pixels to add before the crop; 4 with ``size=32`` is the usual choice for CIFAR-10.
     padding_mode : {"constant", "edge", "reflect", "symmetric"}
-        What they hold: `fill`, the nearest pixel, or the mirrored image without ("reflect") or with
-        ("symmetric") the outermost pixel repeated, as in `numpy.pad`. Keras calls "symmetric"
-        reflect.
+        What they hold, as in `numpy.pad`: `fill`, the nearest pixel, or the mirrored image without
+        or with its outermost pixel repeated. Keras calls "symmetric" reflect.
     fill : float or one for each channel
         In the image's own units: 0 to 255 for uint8, also where `Normalize` follows.
 
     Notes
     -----
-    torchvision's ``RandomCrop``; the place is uniform over all whole-pixel places. An image that is
-    smaller than the crop after padding is refused.
+    torchvision's; the place is uniform, in whole pixels. Images that stay too small are refused.
 
     Examples
     --------
@@ -74,39 +60,32 @@ class RandomCrop(Transform):
     """
 
     _kind = "crop"
-    _resizes = True
+    _checks = Transform._checks | {
+        "padding": _padding,
+        "padding_mode": partial(one_of, known=["constant", "edge", "reflect", "symmetric"]),
+    }
 
     size: Size
     padding: int | Sequence[int] = 0
     padding_mode: str = "constant"
     fill: Fill = 0.0
 
-    def __post_init__(self) -> None:
-        self._set(
-            size=size_pair("size", self.size),
-            padding=_padding(self.padding),
-            padding_mode=one_of("padding_mode", self.padding_mode, PADDING_MODES),
-            fill=channels("fill", self.fill),
-        )
-
-    def _numbers(self) -> list[float]:
-        padding = [self.padding] if isinstance(self.padding, int) else list(self.padding)
-        border = (padding * 4)[:4]  # (a, b) stands for (a, b, a, b)
-        mode = PADDING_MODES.index(self.padding_mode)
-        return [*size_pair("size", self.size), *border, mode, *four(self.fill)]
+    def _fields(self) -> dict[str, Any]:
+        fields = super()._fields()
+        padding, border = fields.pop("padding"), fields.pop("padding_mode")
+        widths = [padding] * 4 if isinstance(padding, int) else padding * 2  # (a, b): (a, b, a, b)
+        sides = dict(zip(("left", "top", "right", "bottom"), widths[:4], strict=True))
+        return fields | sides | {"border": border}
 
 
-@dataclass(frozen=True, repr=False)
 class CenterCrop(Transform):
     """The window in the middle: its top is ``round((H - height) / 2)``, ties to even.
+
+    torchvision's, which pads smaller images with zeros; here they are refused.
 
     Parameters
     ----------
     size : int or (height, width)
-
-    Notes
-    -----
-    torchvision's, but for images that are smaller: it pads them with zeros, here they are refused.
 
     Examples
     --------
@@ -116,18 +95,10 @@ class CenterCrop(Transform):
     """
 
     _kind = "centre_crop"
-    _resizes = True
 
     size: Size
 
-    def __post_init__(self) -> None:
-        self._set(size=size_pair("size", self.size))
 
-    def _numbers(self) -> list[float]:
-        return [float(v) for v in size_pair("size", self.size)]
-
-
-@dataclass(frozen=True, repr=False)
 class Resize(Transform):
     """Resamples to a size, bilinearly.
 
@@ -151,29 +122,22 @@ class Resize(Transform):
     """
 
     _kind = "resize"
-    _resizes = True
+    _checks = Transform._checks | {"size": _edge_or_size}
 
     size: Size
     antialias: bool = True
 
-    def __post_init__(self) -> None:
-        single = not isinstance(self.size, Sequence) and np.ndim(self.size) == 0
-        size = size_pair("size", self.size)
-        self._set(size=size[0] if single else size, antialias=flag("antialias", self.antialias))
-
-    def _numbers(self) -> list[float]:
-        size = (self.size, 0) if isinstance(self.size, int) else tuple(self.size)
-        return [*size, float(self.antialias)]
+    def _fields(self) -> dict[str, Any]:
+        height, width = (self.size, 0) if isinstance(self.size, int) else self.size
+        return {"height": height, "width": width, "antialias": self.antialias}
 
 
-@dataclass(frozen=True, repr=False)
 class RandomResizedCrop(Transform):
     """A window of random area and proportion at a random place, resized: the "Inception crop".
 
     Parameters
     ----------
     size : int or (height, width)
-        Of the result.
     scale : (float, float), default (0.08, 1.0)
         The window's share of the image's area, uniform.
     ratio : (float, float), default (3/4, 4/3)
@@ -184,8 +148,7 @@ class RandomResizedCrop(Transform):
     Notes
     -----
     torchvision's (Szegedy et al. 2015): up to ten draws of area and ratio until a window fits, then
-    the largest one in the middle whose ratio is allowed. timm, DALI and FFCV draw alike;
-    Albumentations and OpenCV users resample without `antialias`, kornia with aligned corners.
+    the largest one in the middle whose ratio is allowed. timm, DALI and FFCV draw alike.
 
     Examples
     --------
@@ -195,31 +158,16 @@ class RandomResizedCrop(Transform):
     """
 
     _kind = "resized_crop"
-    _resizes = True
+    _checks = Transform._checks | {"scale": share_pair}
 
     size: Size
     scale: Sequence[float] = (0.08, 1.0)
     ratio: Sequence[float] = (3 / 4, 4 / 3)
     antialias: bool = True
 
-    def __post_init__(self) -> None:
-        self._set(
-            size=size_pair("size", self.size),
-            scale=positive_pair("scale", self.scale, 1.0),
-            ratio=positive_pair("ratio", self.ratio),
-            antialias=flag("antialias", self.antialias),
-        )
 
-    def _numbers(self) -> list[float]:
-        size = size_pair("size", self.size)
-        return [*size, *self.scale, *self.ratio, float(self.antialias)]
-
-
-@dataclass(frozen=True, repr=False)
 class FiveCrop(Transform):
     """The four corners and the middle: a batch (N, H, W, C) becomes (N, 5, height, width, C).
-
-    For test-time augmentation; see the ``tta`` of `fanin.MLP.predict_proba`.
 
     Parameters
     ----------
@@ -227,8 +175,8 @@ class FiveCrop(Transform):
 
     Notes
     -----
-    torchvision's order: top left, top right, bottom left, bottom right, centre. Random transforms
-    beside it draw once for a sample, the same for its five crops.
+    For the ``tta`` of `fanin.MLP.predict_proba`. torchvision's order: top left, top right, bottom
+    left, bottom right, centre. Random transforms beside it draw once for a sample's five crops.
 
     Examples
     --------
@@ -238,18 +186,13 @@ class FiveCrop(Transform):
     """
 
     _kind = "corner_crop"
-    _resizes = True
 
     size: Size
 
-    def __post_init__(self) -> None:
-        self._set(size=size_pair("size", self.size))
-
-    def _numbers(self) -> list[float]:
-        return [*size_pair("size", self.size), 0.0]
+    def _fields(self) -> dict[str, Any]:
+        return super()._fields() | {"mirrored": "none"}
 
 
-@dataclass(frozen=True, repr=False)
 class TenCrop(Transform):
     """`FiveCrop` of the image, then of its mirror image: (N, 10, height, width, C).
 
@@ -267,14 +210,10 @@ class TenCrop(Transform):
     """
 
     _kind = "corner_crop"
-    _resizes = True
 
     size: Size
     vertical_flip: bool = False
 
-    def __post_init__(self) -> None:
-        size = size_pair("size", self.size)
-        self._set(size=size, vertical_flip=flag("vertical_flip", self.vertical_flip))
-
-    def _numbers(self) -> list[float]:
-        return [*size_pair("size", self.size), 2.0 if self.vertical_flip else 1.0]
+    def _fields(self) -> dict[str, Any]:
+        fields = super()._fields()
+        return fields | {"mirrored": "rows" if fields.pop("vertical_flip") else "columns"}

@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 from fanin._validate import one_of
-from fanin.augment.transform import (
-    Fill,
-    Size,
-    Transform,
-    channels,
-    four,
-    positive_pair,
-    probability,
-    size_pair,
-)
+from fanin.augment.transform import Fill, Size, Transform, channels, four, share_pair
 
 __all__ = ["Cutout", "RandomErasing"]
 
 
-@dataclass(frozen=True, repr=False)
+def _value(name: str, value: Any) -> Any:
+    if isinstance(value, str):
+        return one_of(name, value, ["random", "a number", "one for each channel"])
+    return channels(name, value)
+
+
 class RandomErasing(Transform):
     """A rectangle of random area and proportion at a random place, with probability p.
 
@@ -30,12 +27,10 @@ class RandomErasing(Transform):
     scale : (float, float), default (0.02, 0.33)
         The rectangle's share of the image's area, uniform.
     ratio : (float, float), default (0.3, 3.3)
-        Its height / width, uniform in the logarithm. (`RandomResizedCrop` has width / height, and
-        so has Albumentations' ``Erasing``.)
+        Its height / width, uniform in the logarithm; Albumentations has width / height.
     value : float, one for each channel, or "random"
         What it holds, in the image's units as it stands: 0 to 255 for uint8, normalised ones after
-        `Normalize`. "random" draws normal deviates of mean 0 and standard deviation 1 for each
-        pixel, which is made for normalised images.
+        `Normalize`. "random" draws standard normal deviates, made for normalised images.
 
     Notes
     -----
@@ -52,29 +47,22 @@ class RandomErasing(Transform):
 
     _kind = "erase"
     _after_normalize = True
+    _checks = Transform._checks | {"scale": share_pair, "value": _value}
 
     p: float = 0.5
     scale: Sequence[float] = (0.02, 0.33)
     ratio: Sequence[float] = (0.3, 3.3)
     value: Fill | str = 0.0
 
-    def __post_init__(self) -> None:
-        value = self.value
-        self._set(
-            p=probability(self.p),
-            scale=positive_pair("scale", self.scale, 1.0),
-            ratio=positive_pair("ratio", self.ratio),
-            value=one_of("value", value, ["random", "a number", "one for each channel"])
-            if isinstance(value, str)
-            else channels("value", value),
-        )
-
-    def _numbers(self) -> list[float]:
+    def _fields(self) -> dict[str, Any]:
         random = self.value == "random"
-        return [*self.scale, *self.ratio, float(random), *four(0.0 if random else self.value)]
+        value = four(0.0 if random else self.value)
+        return super()._fields() | {"random": random, "value": value}
+
+    def _drawn(self, values: dict[str, Any]) -> dict[str, Any]:
+        return values | {"applied": values["applied"] & (values["height"] > 0)}
 
 
-@dataclass(frozen=True, repr=False)
 class Cutout(Transform):
     """A rectangle of fixed size at a random place.
 
@@ -87,10 +75,8 @@ class Cutout(Transform):
         is lost, so that on average less than its area is erased; the paper's. "inside": its place
         is uniform over those where all of it fits, as FFCV, airbench and Albumentations have it.
     value : float or one for each channel
-        In the image's units as it stands: 0 to 255 for uint8, normalised ones after `Normalize`,
-        where the paper's zero is the mean colour.
+        As for `RandomErasing`; after `Normalize` the paper's zero is the mean colour.
     p : float, default 1.0
-        Of doing it at all, for each sample.
 
     Notes
     -----
@@ -107,20 +93,13 @@ class Cutout(Transform):
 
     _kind = "cutout"
     _after_normalize = True
+    _checks = Transform._checks | {"border": partial(one_of, known=["clip", "inside"])}
 
     size: Size
     border: str = "clip"
     value: Fill = 0.0
     p: float = 1.0
 
-    def __post_init__(self) -> None:
-        self._set(
-            size=size_pair("size", self.size),
-            border=one_of("border", self.border, ["clip", "inside"]),
-            value=channels("value", self.value),
-            p=probability(self.p),
-        )
-
-    def _numbers(self) -> list[float]:
-        inside = self.border == "inside"
-        return [*size_pair("size", self.size), float(inside), *four(self.value)]
+    def _fields(self) -> dict[str, Any]:
+        fields = super()._fields()
+        return fields | {"inside": fields.pop("border") == "inside"}

@@ -2,31 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from fanin.augment.transform import Transform, flag, probability
+from fanin.augment.transform import Operation, Transform
 
 __all__ = ["HorizontalFlip", "VerticalFlip"]
 
 
-@dataclass(frozen=True, repr=False)
 class _Flip(Transform):
     p: float = 0.5
     alternating: bool = False
 
     def __post_init__(self) -> None:
-        self._set(p=probability(self.p), alternating=flag("alternating", self.alternating))
+        super().__post_init__()
         if self.alternating and self.p != 0.5:
             raise ValueError(
-                f"p: expected its default 0.5 with alternating=True, which flips in every other "
+                "p: expected its default 0.5 with alternating=True, which flips in every other "
                 f"epoch; got {self.p}"
             )
 
-    def _numbers(self) -> list[float]:
-        return [float(self.alternating)]
-
-    def _program(self) -> list[tuple[str, float, list[float]]]:
-        return [(self._kind, 1.0 if self.alternating else self.p, self._numbers())]
+    def _program(self) -> list[Operation]:
+        return [(self._kind, 1.0 if self.alternating else self.p, self._fields())]
 
 
 class HorizontalFlip(_Flip):
@@ -36,8 +30,7 @@ class HorizontalFlip(_Flip):
     ----------
     p : float, default 0.5
     alternating : bool
-        Each sample is flipped or not at random in epoch 0, and then in every other epoch: it is
-        seen both ways within any two epochs, which independent coins do not promise. After
+        At random in epoch 0, then in every other epoch, so that any two epochs show both sides:
         airbench's "alternating flip" (Jordan 2024, "94% on CIFAR-10 in 3.29 seconds").
 
     Notes

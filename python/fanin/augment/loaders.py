@@ -44,8 +44,7 @@ def batches(
     Parameters
     ----------
     X : (N, H, W[, C]) uint8 or float32, or a list of images
-    y : (N, ...), or None
-        Labels.
+    y : labels (N, ...), or None
     aug : Compose
     batch_size : int
     epoch : int
@@ -82,8 +81,7 @@ def batches(
     size = whole("batch_size", batch_size, 1)
     at, seed = whole("epoch", epoch, 0, 2**40 - 1), whole("seed", seed, 0, 2**64 - 1)
     one_of("layout", layout, ["NHWC", "NCHW"])
-    if y is not None and len(y) != images.n:
-        raise ValueError(f"y: expected {images.n} labels, one for each image, got {len(y)}")
+    images.check_labels(y)
     labels = None if y is None else np.asarray(y)
     order = np.arange(images.n)
     if flag("shuffle", shuffle):
@@ -94,15 +92,8 @@ def batches(
         for begin in range(0, end, size):
             rows = order[begin : begin + size]
             batch = X[rows] if isinstance(X, np.ndarray) else [X[row] for row in rows]
-            yield pipeline(
-                batch,
-                None if labels is None else labels[rows],
-                indices=rows,
-                epoch=at,
-                layout=layout,
-                dtype=dtype,
-                n_threads=n_threads,
-            )
+            given = (batch, None if labels is None else labels[rows], rows, at)
+            yield pipeline(*given, layout=layout, dtype=dtype, n_threads=n_threads)
 
     return each()
 
@@ -117,9 +108,8 @@ class Indexed:
     """
 
     def __init__(self, dataset: Any) -> None:
-        for name in ("__len__", "__getitem__"):
-            if not hasattr(dataset, name):
-                raise TypeError(f"dataset: expected len() and [index], got {describe(dataset)}")
+        if not (hasattr(dataset, "__len__") and hasattr(dataset, "__getitem__")):
+            raise TypeError(f"dataset: expected len() and [index], got {describe(dataset)}")
         self.dataset = dataset
 
     def __len__(self) -> int:
@@ -133,11 +123,10 @@ class Indexed:
 class _Collate:
     """What `torch_collate` returns. The epoch lies in memory shared with the workers."""
 
-    def __init__(
-        self, aug: Compose, epoch: int, layout: str, dtype: npt.DTypeLike | None, shared: Any
-    ) -> None:
+    def __init__(self, aug: Compose, epoch: int, layout: str, dtype: npt.DTypeLike | None) -> None:
         self.aug, self._layout, self._dtype = aug, layout, dtype
-        self._epoch = shared
+        torch = _torch()
+        self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()
         self.epoch = epoch
 
     @property
@@ -156,14 +145,10 @@ class _Collate:
     def __call__(self, samples: Sequence[Any]) -> Any:
         torch = _torch()
         indices, images, labels = _columns(samples)
-        results = self.aug(
-            _stacked(images),
-            None if labels is None else np.asarray(labels),
-            indices=indices,
-            epoch=self.epoch,
-            layout=self._layout,
-            dtype=self._dtype,
-        )
+        arrays = [np.ascontiguousarray(image) for image in images]
+        X = np.stack(arrays) if len({(a.shape, a.dtype) for a in arrays}) == 1 else arrays
+        y = None if labels is None else np.asarray(labels)
+        results = self.aug(X, y, indices, self.epoch, layout=self._layout, dtype=self._dtype)
         if isinstance(results, tuple):
             return tuple(torch.from_numpy(r) for r in results)
         return torch.from_numpy(results)
@@ -174,8 +159,7 @@ def torch_collate(
 ) -> Callable[[Sequence[Any]], Any]:
     """A ``collate_fn`` for PyTorch's DataLoader that augments whole batches.
 
-    Draws are keyed by the numbers of the samples, so that no worker repeats another and no epoch
-    the one before::
+    No worker repeats another, and no epoch the one before::
 
         collate = fanin.augment.torch_collate(aug)
         loader = DataLoader(fanin.augment.Indexed(dataset), 128, shuffle=True, num_workers=4,
@@ -198,14 +182,11 @@ def torch_collate(
     Returns
     -------
     callable
-        Takes a list of (index, image, label) or (index, image), which `Indexed` makes of any data
-        set. Images are arrays, PIL images or tensors, (H, W) or (H, W, C), of one size or of any
-        that the pipeline gives one size. Returns tensors: (x, y), or x alone.
+        Takes a list of (index, image, label) or (index, image), as of `Indexed`; images are
+        arrays, PIL images or tensors, (H, W) or (H, W, C). Returns tensors: (x, y), or x alone.
     """
-    pipeline = _pipeline(aug)
     one_of("layout", layout, ["NHWC", "NCHW"])
-    shared = _torch().zeros((), dtype=_torch().int64).share_memory_()
-    return _Collate(pipeline, epoch, layout, dtype, shared)
+    return _Collate(_pipeline(aug), epoch, layout, dtype)
 
 
 def _torch() -> Any:
@@ -218,10 +199,11 @@ def _torch() -> Any:
 def _columns(samples: Sequence[Any]) -> tuple[list[int], list[Any], list[Any] | None]:
     """Indices, images and labels of a list of samples."""
     for sample in samples:
-        if not isinstance(sample, (tuple, list)) or len(sample) not in (2, 3):
-            what = f"{len(sample)} values" if isinstance(sample, (tuple, list)) else "another"
+        many = isinstance(sample, (tuple, list))
+        if not many or len(sample) not in (2, 3):
             raise TypeError(
-                f"samples: expected (index, image, label) or (index, image), got {what}; "
+                "samples: expected (index, image, label) or (index, image), got "
+                f"{f'{len(sample)} values' if many else 'another'}; "
                 "fanin.augment.Indexed(dataset) adds the index"
             )
     columns = [list(column) for column in zip(*samples, strict=True)]
@@ -230,12 +212,3 @@ def _columns(samples: Sequence[Any]) -> tuple[list[int], list[Any], list[Any] | 
     except TypeError as error:
         raise TypeError(f"samples: {error}; fanin.augment.Indexed(dataset) adds it") from None
     return indices, columns[1], columns[2] if len(columns) == 3 else None
-
-
-def _stacked(images: list[Any]) -> Array | list[Array]:
-    """One array of images of one size, else a list."""
-    arrays = [np.ascontiguousarray(image) for image in images]
-    first = arrays[0]
-    if all((a.shape, a.dtype) == (first.shape, first.dtype) for a in arrays):
-        return np.stack(arrays)
-    return arrays

@@ -6,46 +6,48 @@ these are random pairs. Unlike all other transforms, the result depends on the b
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
+from fanin import _core
 from fanin._typing import Array
-from fanin._validate import describe, one_of, plain_array, real, whole
-from fanin.augment.transform import Transform, probability
+from fanin._validate import describe, labels, one_of, plain_array, real, whole
+from fanin.augment.transform import Transform, optional
 
 __all__ = ["CutMix", "Mixup"]
 
 
-@dataclass(frozen=True, repr=False)
 class Mix(Transform):
     """What `Mixup` and `CutMix` share."""
 
     _after_normalize = True
+    _checks = Transform._checks | {
+        "alpha": partial(real, low=0.0),
+        "mode": partial(one_of, known=["batch", "sample"]),
+        "num_classes": optional(partial(whole, low=1, high=2**31 - 1)),
+    }
 
     alpha: float = 1.0
     p: float = 1.0
     mode: str = "batch"
     num_classes: int | None = None
 
-    def __post_init__(self) -> None:
-        classes = self.num_classes
-        self._set(
-            alpha=real("alpha", self.alpha, 0.0),
-            p=probability(self.p),
-            mode=one_of("mode", self.mode, ["batch", "sample"]),
-            num_classes=None if classes is None else whole("num_classes", classes, 1, 2**31 - 1),
-        )
+    def core_options(self, seed: int) -> tuple[str, float, float, bool, int]:
+        """Kind, alpha, p, whether each sample draws its own lambda, and seed, for the core."""
+        return type(self).__name__.lower(), self.alpha, self.p, self.mode == "sample", seed
 
-    @property
-    def kind(self) -> str:
-        """Its name in the core."""
-        return type(self).__name__.lower()
-
-    @property
-    def per_sample(self) -> bool:
-        """Whether each sample draws its own lambda."""
-        return self.mode == "sample"
+    def draw(
+        self, seed: int, samples: Array, epoch: int, height: int, width: int
+    ) -> dict[str, Array]:
+        """Lambdas, partners within the batch, and what of cutmix's rectangle is left."""
+        options = self.core_options(seed)
+        lambdas, boxes = _core.draw_mix(*options, samples, epoch, height, width)
+        partner = np.roll(np.arange(len(samples)), 1)
+        drawn = {"applied": lambdas < 1, "lambda": lambdas, "partner": partner}
+        if isinstance(self, CutMix):
+            drawn |= dict(zip(("top", "left", "bottom", "right"), boxes.T.copy(), strict=True))
+        return drawn
 
     def checked_labels(self, y: Array, n: int) -> Array:
         """Labels that can be mixed: (n,) whole numbers, or soft ones (n, C), float32."""
@@ -69,25 +71,13 @@ class Mix(Transform):
                 f"num_classes: expected the number of classes for whole numbers as labels; "
                 f"write {name}(..., num_classes=C) or give soft labels (N, C)"
             )
-        outside = (y < 0) | (y >= self.num_classes)
-        if outside.any():
-            row = int(np.argmax(outside))
-            raise ValueError(
-                f"y: expected labels in 0 .. {self.num_classes - 1}, got {y[row]} in row {row}"
-            )
-        return y
+        return labels("y", y, n, self.num_classes) if n else y
 
     def mix_labels(self, y: Array, lambdas: Array) -> Array:
         """``lambda y[i] + (1 - lambda) y[i - 1]`` of checked labels, (N, C) float32."""
-        rows = np.arange(len(y))
-        if y.ndim == 1:
-            mixed = np.zeros((len(y), self.num_classes or 0))
-            mixed[rows, y] = lambdas
-            mixed[rows, y[rows - 1]] += 1 - lambdas
-        else:
-            share = lambdas[:, None]
-            mixed = share * y + (1 - share) * y[rows - 1]
-        return mixed.astype(np.float32)
+        soft = y if y.ndim == 2 else y[:, None] == np.arange(self.num_classes or 0)
+        share = lambdas[:, None]
+        return np.asarray(share * soft + (1 - share) * np.roll(soft, 1, axis=0), np.float32)
 
 
 class Mixup(Mix):
@@ -132,12 +122,8 @@ class CutMix(Mix):
     ----------
     alpha : float, default 1.0
         lambda ~ Beta(alpha, alpha) before the clipping; 0 mixes nothing.
-    p : float, default 1.0
-        Of mixing at all: the batch, or each sample with ``mode="sample"``.
-    mode : {"batch", "sample"}
-        One rectangle for the batch, drawn as its first sample's, or one for each sample.
-    num_classes : int, optional
-        C, where labels are whole numbers; soft labels (N, C) have it.
+    p, mode, num_classes
+        As for `Mixup`, with one rectangle for each lambda.
 
     Notes
     -----

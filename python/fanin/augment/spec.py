@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import NamedTuple
 
 from fanin._validate import whole
@@ -33,12 +33,9 @@ class _Images(NamedTuple):
             raise ValueError(f"size: expected the images' (height, width) for {word!r}, got None")
         return self.size
 
-    def shares(self, word: str, text: str) -> tuple[int, int]:
-        """The size that is given, or 7/8 of the images'."""
-        if text:
-            return _size(text)
-        height, width = self.edges(word)
-        return max(1, height * 7 // 8), max(1, width * 7 // 8)
+    def most(self, word: str) -> tuple[int, ...]:
+        """7/8 of the images'."""
+        return tuple(max(1, edge * 7 // 8) for edge in self.edges(word))
 
 
 def _whole(text: str) -> int:
@@ -82,8 +79,7 @@ def _normalize(text: str) -> Transform:
     if text in _STATISTICS:
         return Normalize(*_STATISTICS[text])
     if text and "/" not in text:
-        known = ", ".join(_STATISTICS)
-        raise ValueError(f"expected {known} or MEAN/STD")
+        raise ValueError(f"expected {', '.join(_STATISTICS)} or MEAN/STD")
     mean, _, std = (text or ".5/.5").partition("/")
     return Normalize(_number(mean), _number(std))
 
@@ -92,8 +88,8 @@ _WORDS: dict[str, Callable[[str, _Images], Transform]] = {
     "crop": lambda t, of: RandomCrop(of.edges("crop"), padding=_whole(t or "4")),
     "rrc": lambda t, of: RandomResizedCrop(_size(t) if t else of.edges("rrc")),
     "resize": lambda t, of: _resize(t) if t else Resize(of.edges("resize")),
-    "five": lambda t, of: FiveCrop(of.shares("five", t)),
-    "ten": lambda t, of: TenCrop(of.shares("ten", t)),
+    "five": lambda t, of: FiveCrop(_size(t) if t else of.most("five")),
+    "ten": lambda t, of: TenCrop(_size(t) if t else of.most("ten")),
     "flip": lambda t, _: HorizontalFlip(_number(t, 0.5)),
     "vflip": lambda t, _: VerticalFlip(_number(t, 0.5)),
     "rotate": lambda t, _: RandomRotation(_number(t, 15.0)),
@@ -159,14 +155,10 @@ def parse(spec: str, size: Size | None = None, num_classes: int | None = None) -
         None if size is None else size_pair("size", size),
         None if num_classes is None else whole("num_classes", num_classes, 1),
     )
-    return [_transform(part.strip(), images) for part in _parts(spec)]
-
-
-def _parts(spec: str) -> Sequence[str]:
-    parts = spec.split(",") if spec.strip() else []
-    if any(not part.strip() for part in parts):
+    parts = [part.strip() for part in spec.split(",")] if spec.strip() else []
+    if not all(parts):
         raise ValueError(f"spec: expected a word between any two commas, got {spec!r}")
-    return parts
+    return [_transform(part, images) for part in parts]
 
 
 def _transform(part: str, images: _Images) -> Transform:

@@ -7,73 +7,54 @@ bilinear resampling, so that combining transforms costs neither sharpness nor ti
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-import numpy as np
-
 from fanin._validate import pair, real, sequence
-from fanin.augment.transform import (
-    Fill,
-    Range,
-    Transform,
-    channels,
-    four,
-    positive_pair,
-    probability,
-    span,
-)
+from fanin.augment.transform import Fill, Range, Transform, optional, positive_pair, span
 
 __all__ = ["LensDistortion", "RandomAffine", "RandomRotation"]
 
 
-def _translate(value: Any) -> tuple[float, float]:
-    horizontal, vertical = (real("translate", v, 0.0) for v in pair("translate", value, "(x, y)"))
+def _translate(name: str, value: Any) -> tuple[float, float]:
+    horizontal, vertical = (real(name, v, 0.0) for v in pair(name, value, "(x, y)"))
     if max(horizontal, vertical) > 1:
         raise ValueError(
-            f"translate: expected shares of width and height in [0, 1], got {value!r}; "
+            f"{name}: expected shares of width and height in [0, 1], got {value!r}; "
             "pixels / width makes a share"
         )
     return horizontal, vertical
 
 
-def _shear(value: Any) -> tuple[float, ...]:
+def _shear(name: str, value: Any) -> tuple[float, ...]:
     """(x low, x high, y low, y high), torchvision's forms."""
-    if isinstance(value, Sequence) and len(sequence("shear", value, "degrees")) == 4:
-        x, y = value[:2], value[2:]
-    else:
-        x, y = value, (0.0, 0.0)
-    least, most = -89.0, 89.0
-    return (*span("shear", x, least, most), *span("shear", y, least, most))
+    both = isinstance(value, Sequence) and len(sequence(name, value, "degrees")) == 4
+    x, y = (value[:2], value[2:]) if both else (value, (0.0, 0.0))
+    return span(name, x, -89.0, 89.0) + span(name, y, -89.0, 89.0)
 
 
-@dataclass(frozen=True, repr=False)
 class RandomAffine(Transform):
     """Rotation, translation, scaling, stretching and shearing about the image's middle.
 
-    The map is ``T(translation) R(angle) S(scale) Sh(shear)`` of pixels relative to the middle, the
-    result of the image's size, bilinear.
+    The map is ``T(translation) R(angle) S(scale) Sh(shear)`` of pixels relative to the middle; the
+    image keeps its size.
 
     Parameters
     ----------
     degrees : float or (float, float)
-        The angle, uniform, clockwise (`RandomRotation` turns the other way, as torchvision's);
-        one number d is (-d, d).
+        Uniform, clockwise (`RandomRotation` turns the other way); one number d is (-d, d).
     translate : (float, float), optional
-        The largest share of width and of height to move by, to either side; the draws are uniform
-        and rounded to whole pixels.
+        The largest share of width and of height to move by: uniform, in whole pixels.
     scale : (float, float), optional
         The factor of both edges, uniform.
     stretch : (float, float), optional
-        The width's further factor, uniform in its logarithm: (0.8, 1.25) changes the proportion to
-        either side alike. torchvision has none; Albumentations' ``Affine(scale=)`` draws x and y
-        apart.
+        The width's further factor, uniform in its logarithm: (0.8, 1.25) is even. torchvision has
+        none; Albumentations' ``Affine(scale=)`` draws x and y apart.
     shear : float, (float, float) or four floats, optional
         Degrees: along x from -s to s, or a range; four numbers are the ranges along x and y.
     fill : float or one for each channel
         Where the result looks beyond the image; in the image's own units.
     p : float, default 1.0
-        Of doing it at all, for each sample.
 
     Notes
     -----
@@ -88,6 +69,11 @@ class RandomAffine(Transform):
     """
 
     _kind = "affine"
+    _checks = Transform._checks | {
+        **dict.fromkeys(("scale", "stretch"), optional(positive_pair)),
+        "translate": optional(_translate),
+        "shear": optional(_shear),
+    }
 
     degrees: Range
     translate: Sequence[float] | None = None
@@ -97,40 +83,24 @@ class RandomAffine(Transform):
     fill: Fill = 0.0
     p: float = 1.0
 
-    def __post_init__(self) -> None:
-        self._set(
-            degrees=span("degrees", self.degrees, -np.inf),
-            translate=None if self.translate is None else _translate(self.translate),
-            scale=None if self.scale is None else positive_pair("scale", self.scale),
-            stretch=None if self.stretch is None else positive_pair("stretch", self.stretch),
-            shear=None if self.shear is None else _shear(self.shear),
-            fill=channels("fill", self.fill),
-            p=probability(self.p),
-        )
-
-    def _numbers(self) -> list[float]:
-        return [
-            *span("degrees", self.degrees, -np.inf),
-            *(self.translate or (0.0, 0.0)),
-            *(self.scale or (1.0, 1.0)),
-            *(self.stretch or (1.0, 1.0)),
-            *(_shear(self.shear or 0.0)),
-            *four(self.fill),
-        ]
+    def _fields(self) -> dict[str, Any]:
+        fields = super()._fields()
+        x, y = fields.pop("translate") or (0.0, 0.0)
+        shear = fields.pop("shear") or (0.0,) * 4
+        factors = {name: fields[name] or (1.0, 1.0) for name in ("scale", "stretch")}
+        shifts = {"translate_x": x, "translate_y": y}
+        return fields | factors | shifts | {"shear_x": shear[:2], "shear_y": shear[2:]}
 
 
-@dataclass(frozen=True, repr=False)
 class RandomRotation(Transform):
-    """Rotation about the image's middle, the result of the image's size, bilinear.
+    """Rotation about the image's middle; the image keeps its size.
 
     Parameters
     ----------
     degrees : float or (float, float)
-        The angle, uniform, counter-clockwise, as torchvision's; one number d is (-d, d).
-    fill : float or one for each channel
-        Where the result looks beyond the image; in the image's own units.
-    p : float, default 1.0
-        Of doing it at all, for each sample.
+        Uniform, counter-clockwise, as torchvision's; one number d is (-d, d).
+    fill, p
+        As for `RandomAffine`.
 
     Notes
     -----
@@ -150,22 +120,14 @@ class RandomRotation(Transform):
     fill: Fill = 0.0
     p: float = 1.0
 
-    def __post_init__(self) -> None:
-        self._set(
-            degrees=span("degrees", self.degrees, -np.inf),
-            fill=channels("fill", self.fill),
-            p=probability(self.p),
-        )
-
-    def _numbers(self) -> list[float]:
-        low, high = span("degrees", self.degrees, -np.inf)
-        return RandomAffine((-high, -low), fill=self.fill)._numbers()
+    def _fields(self) -> dict[str, Any]:
+        low, high = super()._fields()["degrees"]
+        return RandomAffine((-high, -low), fill=self.fill)._fields()
 
     def _drawn(self, values: dict[str, Any]) -> dict[str, Any]:
         return {"applied": values["applied"], "degrees": -values["degrees"]}
 
 
-@dataclass(frozen=True, repr=False)
 class LensDistortion(Transform):
     """The radial distortion of a lens, after Brown (1966): barrel or pincushion.
 
@@ -177,10 +139,8 @@ class LensDistortion(Transform):
     ----------
     k1, k2 : float or (float, float)
         Uniform; one number k is (-k, k).
-    fill : float or one for each channel
-        Where the result looks beyond the image; in the image's own units.
-    p : float, default 1.0
-        Of doing it at all, for each sample.
+    fill, p
+        As for `RandomAffine`.
 
     Notes
     -----
@@ -196,19 +156,16 @@ class LensDistortion(Transform):
     """
 
     _kind = "lens"
+    _checks = Transform._checks | {
+        "k1": partial(span, low=-1.0),
+        "k2": lambda name, value: span(name, value, -1.0) if value != 0 else 0.0,
+    }
 
     k1: Range = 0.2
     k2: Range = 0.0
     fill: Fill = 0.0
     p: float = 1.0
 
-    def __post_init__(self) -> None:
-        self._set(
-            k1=span("k1", self.k1, -1.0),
-            k2=span("k2", self.k2, -1.0) if self.k2 != 0 else 0.0,
-            fill=channels("fill", self.fill),
-            p=probability(self.p),
-        )
-
-    def _numbers(self) -> list[float]:
-        return [*span("k1", self.k1, -1), *span("k2", self.k2, -1), *four(self.fill)]
+    def _fields(self) -> dict[str, Any]:
+        fields = super()._fields()
+        return fields | {"k2": fields["k2"] or (0.0, 0.0)}

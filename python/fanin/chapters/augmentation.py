@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from fanin import MLP, datasets, optim, plots
+from fanin import datasets, plots
 from fanin._typing import Array
 from fanin.augment import (
     ColorJitter,
@@ -26,11 +26,11 @@ from fanin.augment import (
     RandomResizedCrop,
     Transform,
 )
-from fanin.chapters.story import Data, final, percent, train
+from fanin.chapters.story import Data, overfitting, tell
 from fanin.datasets import named
-from fanin.document.blocks import Block, Chapter, Heading, Lines, Table
+from fanin.document.blocks import Block, Chapter, Heading, Lines, Picture
 from fanin.plots.images import mixed_labels
-from fanin.plots.picture import picture
+from fanin.plots.style import picture
 from fanin.random import Generator
 
 CIFAR = "FANIN_CIFAR10"
@@ -62,21 +62,8 @@ class Images:
         order = Generator(seed).permutation(len(y))
         _, first = np.unique(y[order], return_index=True)
         chosen = order[np.sort(first)]
-        images = X[chosen]
-        if images.dtype == np.float64:
-            images = images.astype(np.float32)
-        return cls(source, images, [names[i] if names else str(i) for i in y[chosen]])
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """Height and width."""
-        return self.X.shape[1], self.X.shape[2]
-
-    @property
-    def medium_brightness(self) -> int:
-        """The index of the image whose brightness can change most either way."""
-        means = self.X.reshape(len(self.X), -1).mean(axis=1)
-        return int(np.abs(means - 0.5 * self.X.max()).argmin())
+        images = X[chosen].astype(np.uint8 if X.dtype == np.uint8 else np.float32)
+        return cls(source, images, [names[i] for i in y[chosen]])
 
     def one(self, i: int, *transforms: Transform, seed: int = 0) -> Array:
         """The i-th image through a pipeline."""
@@ -107,105 +94,89 @@ def _on_this_machine() -> tuple[tuple[Array, Array, tuple[str, ...]], str] | Non
 def chapter(data: Data, seed: int) -> Chapter:
     """Each transformation of the lecture on images, and training with and without."""
     images = Images.of(data, seed)
-    return Chapter(
+    return tell(
         "Data augmentation",
-        [
-            (
-                "**Data augmentation** is a trick that makes much of little data: the input is "
-                "changed a little each time that it comes, within what *could really happen*. A "
-                "cat in a mirror is a cat; a mirrored 3 is none."
-            ),
-            (
-                "In `fanin.augment` a pipeline takes a whole batch, each image with draws of its "
-                "own: the same for one seed, epoch and image, whatever the batch, the threads or "
-                f"the worker. The images below are of {images.source}, one of each class."
-            ),
-            *_flips(images),
-            *_crops(images, seed),
-            *_colours(images),
-            *_others(images, seed),
-            *_erased_and_mixed(images, seed),
-            *_in_training(data, seed),
-        ],
+        """**Data augmentation** is a trick that makes much of little data: the input is
+        changed a little each time that it comes, within what *could really happen*. A cat
+        in a mirror is a cat; a mirrored 3 is none.""",
+        f"""In `fanin.augment` a pipeline takes a whole batch, each image with draws of its
+        own: the same for one seed, epoch and image, whatever the batch, the threads or the
+        worker. The images below are of {images.source}, one of each class.""",
+        *_flips(images),
+        *_crops(images, seed),
+        *_colours(images),
+        *_others(images, seed),
+        *_erased_and_mixed(images, seed),
+        *_in_training(data, seed),
     )
+
+
+def _grid(
+    name: str, alt: str, caption: str, rows: Sequence[Sequence[Array]], **texts: Any
+) -> Picture:
+    """A picture of images in rows, with labels, titles and captions."""
+    file = f"augmentation-{name}.png"
+    return picture(file, alt, caption, lambda: plots.image_grid(rows, **texts))
 
 
 def _flips(images: Images) -> list[Block]:
     few = range(min(6, len(images.X)))
-
-    def figure() -> Any:
-        mirrored = [images.one(i, HorizontalFlip(p=1)) for i in few]
-        return plots.image_grid(
-            [[images.X[i] for i in few], mirrored],
-            labels=["original", "flipped"],
-            titles=[images.labels[i] for i in few],
-        )
-
     return [
         Heading("Horizontal flips"),
-        picture(
-            "augmentation-flips.png",
+        _grid(
+            "flips",
             "Images in the upper row, their mirror images in the lower one.",
             "`HorizontalFlip`: of each image one half of all epochs sees the mirror image.",
-            figure,
+            [list(images.X[:6]), [images.one(i, HorizontalFlip(p=1)) for i in few]],
+            labels=["original", "flipped"],
+            titles=images.labels[:6],
         ),
     ]
 
 
 def _crops(images: Images, seed: int) -> list[Block]:
-    height, width = images.size
+    height, width = images.X.shape[1:3]
     corner = max(1, height * 5 // 8), max(1, width * 5 // 8)
-
-    def figure() -> Any:
-        crop, five = RandomResizedCrop(images.size), FiveCrop(corner)
-        drawn = [images.one(0, crop, seed=seed + k) for k in range(5)]
-        return plots.image_grid(
-            [[images.X[0], *drawn], [images.X[0], *images.one(0, five)]],
-            labels=["crops\nand scales", "five crops"],
-            titles=["original", *(f"draw {k + 1}" for k in range(5))],
-            captions=[[""] * 6, ["", "top left", "top right", "bottom left", "bottom right",
-                                 "centre"]],
-        )  # fmt: skip
-
+    crop = RandomResizedCrop((height, width))
+    drawn = [images.one(0, crop, seed=seed + k) for k in range(5)]
     return [
         Heading("Random crops and scales"),
-        picture(
-            "augmentation-crops.png",
+        _grid(
+            "crops",
             "An image, five random parts of it in the size of the whole, and its five crops.",
             "Above, `RandomResizedCrop`: a part of random place, area and proportion, scaled to "
             "the size of the whole. Below, `FiveCrop`: as a rule an image is cut into five, the "
             f"corners and the middle, here of {corner[0]} × {corner[1]} pixels.",
-            figure,
+            [[images.X[0], *drawn], [images.X[0], *images.one(0, FiveCrop(corner))]],
+            labels=["crops\nand scales", "five crops"],
+            titles=["original", *(f"draw {k + 1}" for k in range(5))],
+            captions=[[""] * 6, ["", "top left", "top right", "bottom left", "bottom right",
+                                 "centre"]],
         ),
-    ]
+    ]  # fmt: skip
 
 
 def _colours(images: Images) -> list[Block]:
     factors = (0.4, 0.7, 1.0, 1.3, 1.6)
-
-    def figure() -> Any:
-        which = images.medium_brightness
-        rows = [
-            [images.one(which, ColorJitter(brightness=(f, f))) for f in factors],
-            [images.one(which, ColorJitter(contrast=(f, f))) for f in factors],
-        ]
-        return plots.image_grid(
-            rows, labels=["brightness", "contrast"], titles=[f"{f:g}" for f in factors]
-        )
-
+    # the image whose brightness can change most either way
+    means = images.X.reshape(len(images.X), -1).mean(axis=1)
+    which = int(np.abs(means - 0.5 * images.X.max()).argmin())
     return [
         Heading("Colour jitter"),
-        (
-            "Brightness and contrast can be changed, and of coloured images saturation and hue. "
-            "`ColorJitter(0.4, 0.4)` draws a factor from 0.6 to 1.4 for each image and each of "
-            "the two, and their order."
-        ),
-        picture(
-            "augmentation-colour.png",
+        """Brightness and contrast can be changed, and of coloured images saturation and hue.
+        `ColorJitter(0.4, 0.4)` draws a factor from 0.6 to 1.4 for each image and each of the
+        two, and their order.""",
+        _grid(
+            "colour",
             "An image at five factors of brightness and five of contrast.",
             "Brightness multiplies each value; contrast moves it away from the mean of the image, "
             "or towards it. A factor of 1 changes nothing.",
-            figure,
+            [
+                [images.one(which, ColorJitter(brightness=(f, f))) for f in factors],
+                [images.one(which, ColorJitter(contrast=(f, f))) for f in factors],
+            ],
+            labels=["brightness", "contrast"],
+            titles=[f"{f:g}" for f in factors],
         ),
     ]
 
@@ -224,75 +195,59 @@ def _others(images: Images, seed: int) -> list[Block]:
             ColorJitter(0.3, 0.3),
         ),
     }
-
-    def figure() -> Any:
-        few = range(min(3, len(images.X)))
-        rows = [[images.X[i], *(images.one(i, *way, seed=seed) for way in ways.values())]
-                for i in few]  # fmt: skip
-        labels = [images.labels[i] for i in few]
-        return plots.image_grid(rows, labels=labels, titles=["original", *ways])
-
     return [
         Heading("And others"),
-        (
-            "Translation, rotation, stretching, shearing, lens distortion, and all of them "
-            "together: any of these can be combined to an augmentation of one's own. All "
-            "movements of a pipeline become one map and one resampling, so that five of them blur "
-            "no more than one."
-        ),
-        picture(
-            "augmentation-others.png",
+        """Translation, rotation, stretching, shearing, lens distortion, and all of them
+        together: any of these can be combined to an augmentation of one's own. All movements of
+        a pipeline become one map and one resampling, so that five of them blur no more than
+        one.""",
+        _grid(
+            "others",
             "Images translated, rotated, stretched, sheared, seen through a lens, and all at once.",
             "`RandomAffine` and `LensDistortion`, each alone, then a pipeline of flip, affine map, "
             "lens and colours.",
-            figure,
+            [[image, *(images.one(i, *way, seed=seed) for way in ways.values())]
+             for i, image in enumerate(images.X[:3])],
+            labels=images.labels[:3],
+            titles=["original", *ways],
         ),
-    ]
+    ]  # fmt: skip
 
 
 def _erased_and_mixed(images: Images, seed: int) -> list[Block]:
-    few = min(4, len(images.X))
-    half = tuple(max(1, edge // 2) for edge in images.size)
-
-    def cutout() -> Any:
-        cut = [images.one(i, Cutout(half), seed=seed) for i in range(few)]
-        return plots.image_grid(
-            [list(images.X[:few]), cut], labels=["original", "cutout"], titles=images.labels[:few]
-        )
-
-    def mixed() -> Any:
-        steps = {"Mixup": Mixup(4.0, mode="sample"), "CutMix": CutMix(4.0, mode="sample")}
-        rows, captions = [list(images.X[:few])], [list(images.labels[:few])]
-        for step in steps.values():
-            aug = Compose([step], seed=seed)
-            rows.append(list(aug(images.X[:few])))
-            captions.append(mixed_labels(aug, images.X[:few], images.labels[:few]))
-        return plots.image_grid(rows, labels=["original", *steps], captions=captions)
-
+    few, labels = list(images.X[:4]), images.labels[:4]
+    half = tuple(max(1, edge // 2) for edge in images.X.shape[1:3])
+    rows, captions = [few], [labels]
+    for step in (Mixup(4.0, mode="sample"), CutMix(4.0, mode="sample")):
+        aug = Compose([step], seed=seed)
+        rows.append(list(aug(images.X[:4])))
+        captions.append(mixed_labels(aug, images.X[:4], labels))
     return [
         Heading("Cutout"),
         Lines("Training: Set random image regions to zero\nTesting: Use full image"),
-        picture(
-            "augmentation-cutout.png",
+        _grid(
+            "cutout",
             "Images, and below them the same with a square set to zero.",
             f"`Cutout`, {half[0]} × {half[1]} pixels. Its centre may be any pixel, and at the "
             "border a part of the square lies outside.",
-            cutout,
+            [few, [images.one(i, Cutout(half), seed=seed) for i in range(len(few))]],
+            labels=["original", "cutout"],
+            titles=labels,
         ),
         Heading("Mixup and CutMix"),
         Lines("Training: Train on random blends of images\nTesting: Use original images"),
-        (
-            "**Mixup** blends two images, and the target label is defined by their shares. "
-            "**CutMix** cuts two images and puts parts together; the shares are those of the "
-            "areas. `fanin.augment` mixes each image of a batch with the one before it, the first "
-            "with the last, and gives soft labels (N, C)."
-        ),
-        picture(
-            "augmentation-mixed.png",
+        """**Mixup** blends two images, and the target label is defined by their shares.
+        **CutMix** cuts two images and puts parts together; the shares are those of the areas.
+        `fanin.augment` mixes each image of a batch with the one before it, the first with the
+        last, and gives soft labels (N, C).""",
+        _grid(
+            "mixed",
             "Images, blends of two of them, and pastings of one into another, with labels.",
             "The batch, the same through `Mixup` and through `CutMix`, and the labels that "
             "training sees; with alpha = 4, so that most shares are near one half.",
-            mixed,
+            rows,
+            labels=["original", "Mixup", "CutMix"],
+            captions=captions,
         ),
     ]
 
@@ -310,34 +265,19 @@ def _in_training(data: Data, seed: int) -> list[Block]:
         name: {"augment": aug},
         f"{name}, Mixup": {"augment": aug, "mix": Mixup(0.2)},
     }
-    runs, rows = {}, []
-    for name, options in ways.items():
-        net = MLP([data.dim, HIDDEN, data.n_classes], seed=seed)
-        history = runs[name] = train(
-            net, data.X, data.y, validation_data=(data.X_test, data.y_test), epochs=EPOCHS,
-            batch_size=64, optimizer=optim.Adam(), schedule="cosine",
-            preprocess=data.preprocess, **options,
-        )  # fmt: skip
-        seen, test = net.evaluate(data.X, data.y)["accuracy"], final(history, "val_accuracy")
-        rows.append((name, percent(seen), percent(test), percent(seen - test)))
-
     return [
         Heading(f"What it does to training on {data.name}"),
-        (
-            "With augmentation hardly any image comes twice, so that a network cannot learn its "
-            "rows by heart: on those its accuracy falls. What that gains on others, and how many "
-            "epochs it takes, differs from data to data; the numbers tell."
-        ),
-        picture(
+        """With augmentation hardly any image comes twice, so that a network cannot learn its
+        rows by heart: on those its accuracy falls. What that gains on others, and how many
+        epochs it takes, differs from data to data; the numbers tell.""",
+        *overfitting(
+            data,
             "augmentation-training.png",
             "Accuracy on test rows by epoch, with augmentation and without.",
             f"{len(data.y)} rows of {data.name}, a hidden layer of {HIDDEN} units, {EPOCHS} epochs "
             "of Adam with a cosine schedule: accuracy on test rows, epoch by epoch.",
-            lambda: plots.compare(runs, "val_accuracy"),
+            "augmentation",
+            {name: (data.net(HIDDEN, seed=seed), own) for name, own in ways.items()},
+            epochs=EPOCHS, batch_size=64, schedule="cosine",
         ),
-        Table(
-            f"After {EPOCHS} epochs",
-            ("augmentation", "accuracy on its training rows", "on test rows", "gap"),
-            rows,
-        ),
-    ]
+    ]  # fmt: skip

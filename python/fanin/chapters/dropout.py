@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from fanin import MLP, layers, optim, plots
-from fanin.chapters.story import Data, final, percent, train
+from fanin import layers, plots
+from fanin.chapters.story import Data, overfitting, subsample, tell
 from fanin.document.blocks import Block, Chapter, Heading, Lines, Table
-from fanin.plots.picture import picture
+from fanin.plots.style import picture
 from fanin.random import Generator
 
 KEEP = 0.5
@@ -19,40 +20,30 @@ MASKS, DRAWS = 20_000, 1_000_000
 
 def chapter(data: Data, seed: int) -> Chapter:
     """What dropout is, what it does to overfitting, its two forms, and DropConnect."""
-    return Chapter(
+    return tell(
         "Regularisation: dropout",
-        [
-            (
-                "In each forward pass of training, **dropout** sets some units to 0 at random; the "
-                "probability is a hyperparameter, 0.5 as a rule."
-            ),
-            picture(
-                "dropout-thinning.png",
-                "A small network, and the same with dropped units crossed out.",
-                "A network, and what one mask leaves of it for one step. The mask is drawn by "
-                "`fanin.layers.dropout_forward`.",
-                lambda: plots.dropout_thinning(keep=KEEP, seed=seed),
-            ),
-            (
-                "Why should that help? Let a network tell cats by pointed ears, a long tail and "
-                "fur. A Scottish Fold has folded ears, a Sphynx no fur: a network that insists "
-                "on all three has overfitted. If units are missing at random, it learns to say: "
-                "the ears are flat, but there are a long tail and fur, so it is a cat. Dropout "
-                "is also an *ensemble*: each mask is one model, and all of them share their "
-                "parameters."
-            ),
-            *_on_data(data, seed),
-            *_two_forms(seed),
-            *_the_mask(seed),
-        ],
+        """In each forward pass of training, **dropout** sets some units to 0 at random; the
+        probability is a hyperparameter, 0.5 as a rule.""",
+        picture(
+            "dropout-thinning.png",
+            "A small network, and the same with dropped units crossed out.",
+            "A network, and what one mask leaves of it for one step. The mask is drawn by "
+            "`fanin.layers.dropout_forward`.",
+            lambda: plots.dropout_thinning(keep=KEEP, seed=seed),
+        ),
+        """Why should that help? Let a network tell cats by pointed ears, a long tail and
+        fur. A Scottish Fold has folded ears, a Sphynx no fur: a network that insists on all
+        three has overfitted. If units are missing at random, it learns to say: the ears are
+        flat, but there are a long tail and fur, so it is a cat. Dropout is also an
+        *ensemble*: each mask is one model, and all of them share their parameters.""",
+        *_on_data(data, seed),
+        *_two_forms(seed),
+        *_the_mask(seed),
     )
 
 
 def _on_data(data: Data, seed: int) -> list[Block]:
-    X, y = data.X[:ROWS], data.y[:ROWS]
-    if len(data.y) > ROWS:
-        chosen = Generator(seed, 1).permutation(len(data.y))[:ROWS]
-        X, y = data.X[chosen], data.y[chosen]
+    X, y = subsample(data.X, data.y, ROWS, Generator(seed, 1))
     rng = Generator(seed, 2)
     noisy = y.copy()
     wrong = rng.permutation(len(y))[: round(WRONG * len(y))]
@@ -62,37 +53,22 @@ def _on_data(data: Data, seed: int) -> list[Block]:
         f"dropout, keep {KEEP:g}": {"keep": KEEP},
         f"DropConnect, keep {KEEP:g}": {"drop_connect": KEEP},
     }
-    runs, rows = {}, []
-    for name, options in nets.items():
-        net = MLP([data.dim, WIDTH, WIDTH, data.n_classes], seed=seed, **options)
-        history = runs[name] = train(
-            net, X, noisy, validation_data=(data.X_test, data.y_test), epochs=EPOCHS,
-            batch_size=50, optimizer=optim.Adam(), preprocess=data.preprocess,
-        )  # fmt: skip
-        accuracy = net.evaluate(X, noisy)["accuracy"]
-        validation = final(history, "val_accuracy")
-        rows.append((name, percent(accuracy), percent(validation), percent(accuracy - validation)))
-
     return [
         Heading("With and without"),
-        (
-            f"Overfitting needs little data and some noise: {len(y)} rows of {data.name}, of "
-            f"which {WRONG:.0%} had their labels drawn at random, and two hidden layers of "
-            f"{WIDTH} units, {EPOCHS} epochs. A network that gets all of its training rows right "
-            "has learned the wrong labels too."
-        ),
-        picture(
+        f"""Overfitting needs little data and some noise: {len(y)} rows of {data.name}, of which
+        {WRONG:.0%} had their labels drawn at random, and two hidden layers of {WIDTH} units,
+        {EPOCHS} epochs. A network that gets all of its training rows right has learned the
+        wrong labels too.""",
+        *overfitting(
+            replace(data, X=X, y=noisy),
             "dropout-curves.png",
             "Accuracy on test rows by epoch with and without dropout.",
             "Accuracy on test rows with right labels, epoch by epoch.",
-            lambda: plots.compare(runs, "val_accuracy"),
+            "network",
+            {name: (data.net(WIDTH, WIDTH, seed=seed, **own), {}) for name, own in nets.items()},
+            epochs=EPOCHS, batch_size=50, preprocess=data.preprocess,
         ),
-        Table(
-            f"After {EPOCHS} epochs",
-            ("network", "accuracy on its training rows", "on test rows", "gap"),
-            rows,
-        ),
-    ]
+    ]  # fmt: skip
 
 
 def _two_forms(seed: int) -> list[Block]:
@@ -108,12 +84,10 @@ def _two_forms(seed: int) -> list[Block]:
     ]
     return [
         Heading("Vanilla and inverted"),
-        (
-            "At test time all units are there, more than in any step of training. *Vanilla* "
-            "dropout makes up for it then, and multiplies each layer by p, the probability of "
-            "keeping a unit. *Inverted* dropout divides by p in training already, and prediction "
-            "stays as it is: that is what fanin does by default."
-        ),
+        """At test time all units are there, more than in any step of training. *Vanilla*
+        dropout makes up for it then, and multiplies each layer by p, the probability of keeping
+        a unit. *Inverted* dropout divides by p in training already, and prediction stays as it
+        is: that is what fanin does by default.""",
         Table(
             f"Mean of 8 units over {MASKS:,} masks in training, and what prediction gives: the "
             "same in expectation, for both",
@@ -127,12 +101,9 @@ def _the_mask(seed: int) -> list[Block]:
     normal = Generator(seed, 6).standard_normal(DRAWS)
     uniform = Generator(seed, 7).random(DRAWS)
     return [
-        (
-            "A word on the listing: `U1 = np.random.randn(*H1.shape) < p` draws *normal* "
-            "deviates, of which at p = 0.5 69 % are below p, not 50 %. The mask that keeps a "
-            "share p of the units is `np.random.rand(*H1.shape) < p`, a uniform one, and fanin's "
-            "`keep=` means that."
-        ),
+        """A word on the listing: `U1 = np.random.randn(*H1.shape) < p` draws *normal* deviates,
+        of which at p = 0.5 69 % are below p, not 50 %. The mask that keeps a share p of the
+        units is `np.random.rand(*H1.shape) < p`, a uniform one, and fanin's `keep=` means that.""",
         Lines(
             f"share of {DRAWS:,} draws below {KEEP:g}:  "
             f"randn {np.mean(normal < KEEP):.4f}   rand {np.mean(uniform < KEEP):.4f}"

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from fanin import MLP, initializers, optim, plots
-from fanin.chapters.story import Data, curve, final, number, percent, train
+from fanin import initializers, optim, plots
+from fanin.chapters.story import Data, curve, final, number, percent, tell
 from fanin.diagnostics import ActivationReport, activation_statistics
 from fanin.document.blocks import Block, Chapter, Heading, Lines, Table
-from fanin.plots.picture import picture
+from fanin.plots.style import picture
 
 WIDTH, DEPTH, ROWS = 4096, 6, 16
 SMALL_WIDTH, EPOCHS = 256, 10
@@ -29,13 +29,6 @@ class Case:
     text: str
     init: str = "xavier"
     std: float | None = None
-
-    def report(self, seed: int) -> ActivationReport:
-        """The lecture's experiment."""
-        return activation_statistics(
-            [WIDTH] * (DEPTH + 1), n=ROWS, init=self.init, std=self.std,
-            activation=self.activation, seed=seed, gradients=True,
-        )  # fmt: skip
 
 
 CASES = (
@@ -81,15 +74,20 @@ CASES = (
 
 def chapter(data: Data, seed: int) -> Chapter:
     """The five cases, then what they mean for training on real data."""
-    reports = [case.report(seed) for case in CASES]
-    blocks: list[Block] = [
-        (
-            "Training goes round: feed forward, loss, backpropagation, update. Where should the "
-            "parameters *begin*? The answer depends on the activation function, and the deeper the "
-            f"network, the more it matters. A network of {DEPTH} layers of {WIDTH} units shows it, "
-            f"with {ROWS} rows of standard normal input. Each layer is `x = tanh(x.dot(W))` or "
-            "`x = maximum(0, x.dot(W))`; only `W` differs from case to case."
+    reports = [
+        activation_statistics(
+            [WIDTH] * (DEPTH + 1), n=ROWS, init=case.init, std=case.std,
+            activation=case.activation, seed=seed, gradients=True,
         )
+        for case in CASES
+    ]  # fmt: skip
+    names = [f"layer {i}" for i in range(1, DEPTH + 1)]
+    blocks: list[Block] = [
+        f"""Training goes round: feed forward, loss, backpropagation, update. Where should the
+        parameters *begin*? The answer depends on the activation function, and the deeper the
+        network, the more it matters. A network of {DEPTH} layers of {WIDTH} units shows it,
+        with {ROWS} rows of standard normal input. Each layer is `x = tanh(x.dot(W))` or `x =
+        maximum(0, x.dot(W))`; only `W` differs from case to case."""
     ]
     for case, report in zip(CASES, reports, strict=True):
         blocks += [
@@ -109,36 +107,30 @@ def chapter(data: Data, seed: int) -> Chapter:
             "Standard deviation of each layer's activations in this run; in the last column the "
             "largest difference from what the lecture printed. A batch of 16 rows moves each "
             "number by a few hundredths.",
-            ("case", *(f"layer {i}" for i in range(1, DEPTH + 1)), "verdict", "from the lecture"),
+            ("case", *names, "verdict", "from the lecture"),
             [_row(case, report) for case, report in zip(CASES, reports, strict=True)],
         ),
         Table(
             "What the lecture argues but does not print: the standard deviation of the gradient "
             "that reaches each layer's output, of a random one of 1 at the last.",
-            ("case", *(f"layer {i}" for i in range(1, DEPTH + 1))),
+            ("case", *names),
             [
-                (case.title, *_gradients(report))
+                (case.title, *(f"{layer.gradient:.1e}" for layer in report.layers))
                 for case, report in zip(CASES, reports, strict=True)
             ],
         ),
-        (
-            "Where outputs go to 0, the gradient goes with them. The second case is less simple: "
-            f"up to {max(layer.saturated for layer in reports[1].layers):.0%} of a layer's outputs "
-            "are saturated and let hardly anything pass, but the rest pass it on through weights "
-            "five times as large as the first case's, and the gradient *grows* on its way down."
-        ),
+        f"""Where outputs go to 0, the gradient goes with them. The second case is less simple:
+        up to {max(layer.saturated for layer in reports[1].layers):.0%} of a layer's outputs are
+        saturated and let hardly anything pass, but the rest pass it on through weights five
+        times as large as the first case's, and the gradient *grows* on its way down.""",
     ]
-    return Chapter("Weight initialisation", [*blocks, *_on_data(data, seed)])
+    return tell("Weight initialisation", *blocks, *_on_data(data, seed))
 
 
 def _row(case: Case, report: ActivationReport) -> tuple[str, ...]:
     stds = [layer.std for layer in report.layers]
     difference = np.abs(np.subtract(stds, case.printed)).max()
     return case.title, *(f"{std:.2f}" for std in stds), report.verdict, f"{difference:.3f}"
-
-
-def _gradients(report: ActivationReport) -> list[str]:
-    return [f"{layer.gradient:.1e}" for layer in report.layers]
 
 
 def _on_data(data: Data, seed: int) -> list[Block]:
@@ -149,40 +141,25 @@ def _on_data(data: Data, seed: int) -> list[Block]:
         init: Any = case.init
         if std is not None:
             init = functools.partial(initializers.small_random, std=std)
-        net = MLP(
-            [data.dim, *[SMALL_WIDTH] * DEPTH, data.n_classes],
-            activation=case.activation, init=init, output_init="xavier", seed=seed,
+        net = data.net(
+            *[SMALL_WIDTH] * DEPTH, activation=case.activation, init=init, output_init="xavier",
+            seed=seed,
         )  # fmt: skip
-        history = train(
-            net, data.X, data.y, validation_data=(data.X_test, data.y_test), epochs=EPOCHS,
-            batch_size=32, optimizer=optim.SGD(0.01), preprocess=data.preprocess,
-        )  # fmt: skip
-        losses = curve(history, "loss")
-        rows.append(
-            (
-                case.title,
-                number(losses[0]),
-                number(final(history, "loss")),
-                percent(final(history, "accuracy")),
-                percent(final(history, "val_accuracy")),
-            )
-        )
+        history = data.train(net, epochs=EPOCHS, batch_size=32, optimizer=optim.SGD(0.01))
+        losses = number(curve(history, "loss")[0]), number(final(history, "loss"))
+        seen, test = (percent(final(history, name)) for name in ("accuracy", "val_accuracy"))
+        rows.append((case.title, *losses, seen, test))
     return [
         Heading(f"What it means for training on {data.name}"),
-        (
-            f"The same five beginnings for {DEPTH} layers of {SMALL_WIDTH} units, trained for "
-            f"{EPOCHS} epochs on {len(data.y)} rows of {data.name} by plain SGD at a rate of "
-            "0.01. (The fixed standard deviations are multiplied by "
-            f"{(WIDTH / SMALL_WIDTH) ** 0.5:g}, since what counts is their product with the "
-            "square root of the width.)"
-        ),
+        f"""The same five beginnings for {DEPTH} layers of {SMALL_WIDTH} units, trained for
+        {EPOCHS} epochs on {len(data.y)} rows of {data.name} by plain SGD at a rate of 0.01.
+        (The fixed standard deviations are multiplied by {(WIDTH / SMALL_WIDTH) ** 0.5:g}, since
+        what counts is their product with the square root of the width.)""",
         Table(
             f"Five beginnings, {EPOCHS} epochs",
             ("case", "loss, first epoch", "last epoch", "training accuracy", "test accuracy"),
             rows,
         ),
-        (
-            "Six layers are few enough for a bad beginning to be overcome in the end: compare "
-            "how far each has come in the same number of epochs."
-        ),
+        """Six layers are few enough for a bad beginning to be overcome in the end: compare how
+        far each has come in the same number of epochs.""",
     ]

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from functools import partial
 
-from fanin import MLP, optim, plots
-from fanin.chapters.story import Data, best_of, curve, final, number, percent, train
+from fanin import optim, plots
+from fanin.chapters.story import Data, Rule, curve, final, number, percent, tell
 from fanin.document.blocks import Block, Chapter, Heading, Lines, Picture, Remark, Table
 from fanin.plots import surfaces
-from fanin.plots.picture import picture
+from fanin.plots.style import picture
 
 RATES = (1.0, 1e-1, 1e-2, 1e-3, 1e-4)
 EPOCHS = 15
-RULES: tuple[tuple[str, Callable[[float], optim.Optimizer]], ...] = (
+RULES: tuple[tuple[str, Rule], ...] = (
     ("SGD", optim.SGD),
     ("Momentum 0.9", optim.Momentum),
     ("Momentum 0.99", lambda lr: optim.Momentum(lr, rho=0.99)),
@@ -26,66 +26,48 @@ RULES: tuple[tuple[str, Callable[[float], optim.Optimizer]], ...] = (
 
 def chapter(data: Data, seed: int) -> Chapter:
     """The rules, their paths, and their training curves."""
-    return Chapter("Fancier optimizers", [*_rules(), *_paths(), *_on_data(data, seed)])
+    return tell("Fancier optimizers", *_rules(), *_paths(), *_on_data(data, seed))
 
 
 def _rules() -> list[Block]:
     return [
-        (
-            "SGD follows the gradient, and where the gradient is 0 it stops: in a local minimum, "
-            "or on a saddle, which is a minimum one way and a maximum another. Many optimizers "
-            "were proposed to get past such places."
-        ),
+        """SGD follows the gradient, and where the gradient is 0 it stops: in a local minimum,
+        or on a saddle, which is a minimum one way and a maximum another. Many optimizers were
+        proposed to get past such places.""",
         Heading("SGD with momentum"),
-        (
-            "Momentum keeps going the way it goes: few things in nature change at once. The "
-            "velocity `v` is a running sum of gradients, and ρ, 0.9 or 0.99 as a rule, says how "
-            "much of it is kept."
-        ),
+        """Momentum keeps going the way it goes: few things in nature change at once. The
+        velocity `v` is a running sum of gradients, and ρ, 0.9 or 0.99 as a rule, says how much
+        of it is kept.""",
         Lines("v ← ρ v + ∇f(x)\nx ← x − α v"),
         Heading("AdaGrad"),
-        (
-            "A rate too small takes too long, and one too large diverges. AdaGrad supposes that "
-            "the optimum comes nearer with time, and lowers the rate as it goes: it adds up the "
-            "squares of the gradients in `h`, and divides by the root, for each parameter by "
-            "itself."
-        ),
+        """A rate too small takes too long, and one too large diverges. AdaGrad supposes that
+        the optimum comes nearer with time, and lowers the rate as it goes: it adds up the
+        squares of the gradients in `h`, and divides by the root, for each parameter by itself.""",
         Lines("h ← h + ∇f(x)²\nx ← x − α ∇f(x) / √h"),
         Heading("The others"),
-        (
-            "Nesterov looks ahead along its momentum. RMSProp forgets old squares, so that the "
-            "rate can recover, and AdaDelta does without a rate of its own. Adam joins momentum "
-            "with RMSProp, and Nadam looks ahead as Nesterov does."
-        ),
+        """Nesterov looks ahead along its momentum. RMSProp forgets old squares, so that the
+        rate can recover, and AdaDelta does without a rate of its own. Adam joins momentum with
+        RMSProp, and Nadam looks ahead as Nesterov does.""",
         Remark("If in doubt, take Adam."),
     ]
 
 
 def _paths() -> list[Block]:
-    arrivals = {
-        surface.name: {
-            rule: (rate, surface.arrival(surface.path(optim.get(rule, rate))))
-            for rule, rate in surface.rates.items()
-        }
-        for surface in (surfaces.SADDLE, surfaces.BEALE)
-    }
     rows = []
     for rule in surfaces.SADDLE.rates:
         cells = [type(optim.get(rule)).__name__]
         for surface in (surfaces.SADDLE, surfaces.BEALE):
-            rate, steps = arrivals[surface.name][rule]
+            rate = surface.rates[rule]
+            steps = surface.arrival(surface.path(optim.get(rule, rate)))
             cells += [f"{rate:g}", f"over {surface.steps}" if steps is None else str(steps)]
         rows.append(cells)
     alt = "Paths of eleven optimizers over the contours of a saddle and of Beale's function."
     return [
         Heading("A saddle and a bent valley"),
-        (
-            "All begin at the same point (the ring). On the saddle that point lies a thousandth "
-            "beside the ridge, so that the way down is there but hardly to be felt. SGD slides "
-            "towards the saddle first and lingers; rules that divide by the size of the gradient "
-            "go both ways at once. Beale's function has a flat, bent valley; the star is its "
-            "minimum."
-        ),
+        """All begin at the same point (the ring). On the saddle that point lies a thousandth
+        beside the ridge, so that the way down is there but hardly to be felt. SGD slides
+        towards the saddle first and lingers; rules that divide by the size of the gradient go
+        both ways at once. Beale's function has a flat, bent valley; the star is its minimum.""",
         picture(
             "optimizers-paths.png",
             alt,
@@ -111,32 +93,16 @@ def _paths() -> list[Block]:
 def _on_data(data: Data, seed: int) -> list[Block]:
     runs, rows = {}, []
     for name, rule in RULES:
-        tried = []
-        for rate in RATES:
-            net = MLP([data.dim, 64, data.n_classes], seed=seed)
-            history = train(
-                net, data.X, data.y, validation_data=(data.X_test, data.y_test), epochs=EPOCHS,
-                batch_size=64, optimizer=rule(rate), preprocess=data.preprocess,
-            )  # fmt: skip
-            tried.append((rate, net, history))
-        rate, _, history = best_of(tried)
+        net = partial(data.net, 64, seed=seed)
+        rate, history = data.train_at_best(RATES, rule, net, epochs=EPOCHS, batch_size=64)
         runs[name] = history
-        rows.append(
-            (
-                name,
-                f"{rate:g}",
-                number(curve(history, "loss")[0]),
-                number(final(history, "loss"), 2),
-                percent(final(history, "val_accuracy")),
-            )
-        )
+        first, last = number(curve(history, "loss")[0]), number(final(history, "loss"), 2)
+        rows.append((name, f"{rate:g}", first, last, percent(final(history, "val_accuracy"))))
 
     return [
         Heading(f"Training on {data.name}"),
-        (
-            f"A network of 64 hidden units, {EPOCHS} epochs in steps of 64 rows; each rule at the "
-            f"best of the rates {', '.join(f'{rate:g}' for rate in RATES)}, by its training loss."
-        ),
+        f"""A network of 64 hidden units, {EPOCHS} epochs in steps of 64 rows; each rule at the
+        best of the rates {", ".join(f"{rate:g}" for rate in RATES)}, by its training loss.""",
         picture(
             "optimizers-curves.png",
             "Training loss by epoch of eight optimizers.",

@@ -4,71 +4,46 @@ from __future__ import annotations
 
 import numpy as np
 
-from fanin import MLP, optim, plots
-from fanin.callbacks.base import Callback, Logs
-from fanin.chapters.story import Data, curve, final, number, percent, train
+from fanin import optim, plots
+from fanin.callbacks import LambdaCallback
+from fanin.chapters.story import Data, curve, final, number, percent, tell
 from fanin.document.blocks import Block, Chapter, Heading, Lines, Remark, Table
-from fanin.plots.picture import picture
+from fanin.plots.style import picture
 
 RATES = (("too small", 1e-4), ("right", 0.1), ("too large", 30.0))
 EPOCHS = 15
 BATCHES: tuple[int | None, ...] = (1, 32, 64, 128, None)
 
 
-class _StepCounter(Callback):
-    def __init__(self) -> None:
-        self.steps = 0
-
-    def on_train_batch_end(self, step: int, logs: Logs | None = None) -> None:  # noqa: ARG002
-        self.steps += 1
-
-
 def chapter(data: Data, seed: int) -> Chapter:
     """Learning rates, where SGD comes from, epochs and batches, the loop."""
-    return Chapter(
+    return tell(
         "Stochastic gradient descent",
-        [
-            *_rates(data, seed),
-            *_from_one_to_many(),
-            *_epochs_and_batches(data, seed),
-            *_paths(data, seed),
-        ],
+        *_rates(data, seed),
+        *_from_one_to_many(),
+        *_epochs_and_batches(data, seed),
+        *_paths(data, seed),
     )
 
 
-def _net(data: Data, seed: int) -> MLP:
-    return MLP([data.dim, 64, data.n_classes], seed=seed)
-
-
 def _rates(data: Data, seed: int) -> list[Block]:
-    runs = {}
-    rows = []
+    runs, rows = {}, []
     for name, rate in RATES:
-        history = runs[f"{rate:g}: {name}"] = train(
-            _net(data, seed), data.X, data.y, validation_data=(data.X_test, data.y_test),
-            epochs=EPOCHS, batch_size=64, optimizer=optim.SGD(rate), preprocess=data.preprocess,
-        )  # fmt: skip
-        losses = curve(history, "loss")
-        rows.append(
-            (
-                f"{rate:g} ({name})",
-                number(losses[0]),
-                number(losses[-1]),
-                percent(final(history, "val_accuracy")),
-                history.stop_reason or "",
-            )
-        )
+        net = data.net(64, seed=seed)
+        history = data.train(net, epochs=EPOCHS, batch_size=64, optimizer=optim.SGD(rate))
+        runs[f"{rate:g}: {name}"] = history
+        losses, test = curve(history, "loss"), percent(final(history, "val_accuracy"))
+        ends = number(losses[0]), number(losses[-1])
+        rows.append((f"{rate:g} ({name})", *ends, test, history.stop_reason or ""))
 
     return [
         Heading("Gradient steps"),
         "A network learns by going down its loss, one step against the gradient at a time:",
         Lines("x' = x − α ∇f(x)      α: learning rate, ∇: gradient"),
-        (
-            "The best point of all is the *global optimum*; a point that is only the best around "
-            "it is a *local* one. With a small rate each step is short, and the way to the "
-            "optimum long. With a large one the steps are too coarse to find it, and with a "
-            "larger one still they lead further away each time: the descent *diverges*."
-        ),
+        """The best point of all is the *global optimum*; a point that is only the best around
+        it is a *local* one. With a small rate each step is short, and the way to the optimum
+        long. With a large one the steps are too coarse to find it, and with a larger one still
+        they lead further away each time: the descent *diverges*.""",
         picture(
             "sgd-learning-rates.png",
             "Gradient descent on a parabola at three rates, and the losses of three real runs.",
@@ -87,44 +62,35 @@ def _rates(data: Data, seed: int) -> list[Block]:
 def _from_one_to_many() -> list[Block]:
     return [
         Heading("Where SGD comes from"),
-        (
-            "For a *single* training sample the step is `θ ← θ − α ∇L(θ, x, y)`. For *n* samples "
-            "the cost is the mean of their losses, and its gradient the mean of their gradients: "
-            "O(n) work for one step. With too many samples that is too much. But the mean over "
-            "all samples is an expectation, and an expectation can be estimated from a few: from "
-            "a random subset, the **minibatch**. That is stochastic gradient descent."
-        ),
+        """For a *single* training sample the step is `θ ← θ − α ∇L(θ, x, y)`. For *n* samples
+        the cost is the mean of their losses, and its gradient the mean of their gradients: O(n)
+        work for one step. With too many samples that is too much. But the mean over all samples
+        is an expectation, and an expectation can be estimated from a few: from a random subset,
+        the **minibatch**. That is stochastic gradient descent.""",
     ]
 
 
 def _epochs_and_batches(data: Data, seed: int) -> list[Block]:
     n = len(data.y)
-    rows = []
+    rows, steps = [], list[int]()
+    counter = LambdaCallback(on_train_batch_end=lambda step, _: steps.append(step))
     for size in BATCHES:
-        counter = _StepCounter()
-        history = train(
-            _net(data, seed), data.X, data.y, epochs=1, batch_size=size,
-            optimizer=optim.SGD(0.01), preprocess=data.preprocess, callbacks=[counter],
+        steps.clear()
+        history = data.train(
+            data.net(64, seed=seed), epochs=1, batch_size=size, optimizer=optim.SGD(0.01),
+            callbacks=[counter],
         )  # fmt: skip
         batch = history.params["batch_size"]
-        rows.append(
-            (
-                f"{batch} (all)" if size is None else str(batch),
-                f"{n}/{batch} = {n / batch:g}"
-                if n % batch == 0
-                else f"{n}/{batch} = {n / batch:.2f}",
-                str(counter.steps),
-                f"{curve(history, 'loss')[-1]:.3f}",
-            )
-        )
+        name = f"{batch} (all)" if size is None else str(batch)
+        ratio = f"{n / batch:g}" if n % batch == 0 else f"{n / batch:.2f}"
+        loss = curve(history, "loss")[-1]
+        rows.append((name, f"{n}/{batch} = {ratio}", str(len(steps)), f"{loss:.3f}"))
     return [
         Heading("Epoch, batch, iteration"),
-        (
-            "An **epoch** is one pass over the whole data set, forward and backward. A **batch** "
-            "(or minibatch) is the part of it that one step looks at: 32, 64 or 128 rows as a "
-            "rule. An **iteration** is one such step. With N rows and batches of n, an epoch "
-            "takes N/n of them (rounded up: the last batch has what is left)."
-        ),
+        """An **epoch** is one pass over the whole data set, forward and backward. A **batch**
+        (or minibatch) is the part of it that one step looks at: 32, 64 or 128 rows as a rule.
+        An **iteration** is one such step. With N rows and batches of n, an epoch takes N/n of
+        them (rounded up: the last batch has what is left).""",
         Table(
             f"One epoch over the N = {n} rows of {data.name} at a rate of 0.01",
             ("batch size n", "N/n", "iterations counted", "mean loss in the epoch"),
@@ -136,9 +102,7 @@ def _epochs_and_batches(data: Data, seed: int) -> list[Block]:
 def _paths(data: Data, seed: int) -> list[Block]:
     points, names = data.two_features()
     x, y = ((column - column.mean()) / (column.std() or 1.0) for column in points.T)
-    x = 2 * np.ascontiguousarray(x)
-    y = np.ascontiguousarray(y)
-
+    x, y = 2 * np.ascontiguousarray(x), np.ascontiguousarray(y)
     return [
         Heading("The loop"),
         Lines(
@@ -148,11 +112,9 @@ def _paths(data: Data, seed: int) -> list[Block]:
             "  3. Backprop to calculate the gradients\n"
             "  4. Update the parameters using the gradient"
         ),
-        (
-            "Gradient descent takes each step in exactly the right direction. A stochastic step "
-            "is less exact, and yet it wins on large data, because it is cheap: in the time that "
-            "gradient descent takes to work out its one best step, SGD has taken many."
-        ),
+        """Gradient descent takes each step in exactly the right direction. A stochastic step is
+        less exact, and yet it wins on large data, because it is cheap: in the time that
+        gradient descent takes to work out its one best step, SGD has taken many.""",
         picture(
             "sgd-paths.png",
             "Paths of gradient descent, minibatch SGD and single-sample SGD on contours of a loss, "

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from fanin import MLP, DivergenceWarning, datasets
+from fanin import MLP, DivergenceWarning, datasets, optim, plots
 from fanin._typing import Array
 from fanin.callbacks.history import History
+from fanin.document.blocks import Block, Chapter, Table
+from fanin.plots.style import picture
 from fanin.random import Generator
 
+Rule = Callable[[float], optim.Optimizer]
 MOST_ROWS, MOST_TEST_ROWS = 3000, 2000  # so that the whole lecture takes a minute
 
 
@@ -26,17 +29,19 @@ class Data:
     y: Array
     X_test: Array
     y_test: Array
-    n_classes: int
-    class_names: tuple[str, ...] = ()
+    class_names: tuple[str, ...]
 
     @classmethod
     def load(cls, name: str, seed: int) -> Data:
         """Any data that `fanin.datasets.load` reads."""
         train, test, info = datasets.load(name, seed=seed, return_info=True)
-        X, y = _subsample(train, MOST_ROWS, seed)
-        X_test, y_test = _subsample(test, MOST_TEST_ROWS, seed)
-        names = info.class_names
-        return cls(info.name, X, y, X_test, y_test, len(names), names)
+        train = subsample(*train, MOST_ROWS, Generator(seed))
+        test = subsample(*test, MOST_TEST_ROWS, Generator(seed))
+        return cls(info.name, *train, *test, info.class_names)
+
+    @property
+    def n_classes(self) -> int:
+        return len(self.class_names)
 
     @property
     def dim(self) -> int:
@@ -50,6 +55,30 @@ class Data:
             return "standardize"
         return self.X.mean(), 1 / (self.X.std() or 1.0)
 
+    def net(self, *hidden: int, seed: int, **options: Any) -> MLP:
+        """A network of these hidden layers for the data."""
+        return MLP([self.dim, *hidden, self.n_classes], seed=seed, **options)
+
+    def train(self, net: MLP, **options: Any) -> History:
+        """`MLP.fit`, validated on the test rows; a run that diverges is part of the story.
+
+        A batch of more rows than there are has all of them.
+        """
+        if options.get("batch_size") is not None:
+            options["batch_size"] = min(options["batch_size"], len(self.y))
+        given = {"preprocess": self.preprocess, "progress": False}
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DivergenceWarning)
+            test = self.X_test, self.y_test
+            return net.fit(self.X, self.y, validation_data=test, **given | options)
+
+    def train_at_best(
+        self, rates: Sequence[float], rule: Rule, net: Callable[[], MLP], **options: Any
+    ) -> tuple[float, History]:
+        """Rate and history of the run, of one at each rate, of the lowest final training loss."""
+        runs = [(rate, self.train(net(), optimizer=rule(rate), **options)) for rate in rates]
+        return min(runs, key=lambda run: np.nan_to_num(final(run[1], "loss"), nan=np.inf))
+
     def two_features(self) -> tuple[Array, str]:
         """Two features that everybody can picture, (N, 2) float64, and their names."""
         if self.X.ndim > 2:
@@ -62,36 +91,36 @@ class Data:
         if len(spread) < 2:
             raise ValueError(f"data: expected two features that vary, got {len(spread)}")
         related = np.triu(np.abs(np.corrcoef(X[:, spread], rowvar=False)), 1)
-        a, b = np.unravel_index(related.argmax(), related.shape)
-        return np.ascontiguousarray(
-            X[:, spread[[a, b]]]
-        ), f"columns {spread[a] + 1} and {spread[b] + 1}"
+        pair = spread[list(np.unravel_index(related.argmax(), related.shape))]
+        return np.ascontiguousarray(X[:, pair]), f"columns {pair[0] + 1} and {pair[1] + 1}"
 
 
-def _subsample(part: tuple[Array, Array], at_most: int, seed: int) -> tuple[Array, Array]:
-    """At most so many rows, chosen by the seed."""
-    X, y = part
+def subsample(X: Array, y: Array, at_most: int, rng: Generator) -> tuple[Array, Array]:
+    """At most so many rows, drawn from all."""
     if len(y) <= at_most:
         return X, y
-    chosen = Generator(seed).permutation(len(y))[:at_most]
+    chosen = rng.permutation(len(y))[:at_most]
     return X[chosen], y[chosen]
 
 
-def train(net: MLP, X: Array, y: Array, **options: Any) -> History:
-    """`MLP.fit` without a progress bar; a run that diverges is part of the story.
+def overfitting(
+    data: Data, file: str, alt: str, caption: str, what: str,
+    ways: Mapping[str, tuple[MLP, Mapping[str, Any]]], *, epochs: int, **options: Any,
+) -> Iterator[Block]:  # fmt: skip
+    """Networks, each fitted in its own way, on the rows they learn and on those for the test."""
+    runs, rows = {}, []
+    for name, (net, own) in ways.items():
+        runs[name] = data.train(net, epochs=epochs, optimizer=optim.Adam(), **options, **own)
+        seen, test = net.evaluate(data.X, data.y)["accuracy"], final(runs[name], "val_accuracy")
+        rows.append((name, percent(seen), percent(test), percent(seen - test)))
+    yield picture(file, alt, caption, lambda: plots.compare(runs, "val_accuracy"))
+    header = (what, "accuracy on its training rows", "on test rows", "gap")
+    yield Table(f"After {epochs} epochs", header, rows)
 
-    A batch of more rows than there are has all of them.
-    """
-    if options.get("batch_size") is not None:
-        options["batch_size"] = min(options["batch_size"], len(y))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DivergenceWarning)
-        return net.fit(X, y, **{"progress": False, **options})
 
-
-def best_of(runs: Sequence[tuple[float, MLP, History]]) -> tuple[float, MLP, History]:
-    """The rate, network and history of the run that ended with the lowest training loss."""
-    return min(runs, key=lambda run: np.nan_to_num(final(run[2], "loss"), nan=np.inf))
+def tell(title: str, *blocks: Block) -> Chapter:
+    """A chapter, of paragraphs that are spread over lines and indented in the source."""
+    return Chapter(title, [" ".join(b.split()) if isinstance(b, str) else b for b in blocks])
 
 
 def curve(history: History, name: str) -> list[float]:

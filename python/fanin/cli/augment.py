@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import itertools
+from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from fanin import datasets, plots
-from fanin._files import atomic_write
+from fanin._files import write_text
 from fanin._typing import Array
 from fanin.augment import Compose, parse
 from fanin.cli.options import UsageError, whole
@@ -33,59 +36,47 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    given = _read_pipeline(args.pipeline)
+    _pipeline(args.pipeline, (64, 64), None)  # a wrong word fails before any data are read
     images, labels = _images(args.data, args.rows, args.seed or 0)
-    aug = _compose(given, images, args.seed)
-    axes = plots.augmentations(
-        images, aug, n=len(images), variants=args.variants, labels=[_short(t) for t in labels]
-    )
-    plots.save(axes[0, 0].figure, args.out)
-    saved = [str(args.out)]
-    if args.json is not None:
-        with atomic_write(args.json) as file:
-            file.write(aug.to_json(indent=1).encode() + b"\n")
-        saved.append(str(args.json))
-    print(aug)
-    print(f"{len(axes)} images, {axes.shape[1] - 1} variants of each; saved {', '.join(saved)}")
-    return 0
-
-
-def _read_pipeline(text: str) -> Compose | str:
-    """The words of a pipeline as they are, or the pipeline of a .json file."""
-    if not text.endswith(".json"):
-        _parse(text, (64, 64))  # a wrong word fails before any data are read
-        return text
+    sizes = {image.shape[:2] for image in images}
     try:
-        return Compose.from_json(Path(text).read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{text}: {error}") from None
-
-
-def _parse(text: str, size: tuple[int, int] | None) -> list[Any]:
-    try:
-        return list(parse(text, size=size))
-    except ValueError as error:
-        raise UsageError(str(error).replace("spec", "--pipeline", 1)) from None
-
-
-def _compose(given: Compose | str, images: Array | list[Array], seed: int | None) -> Compose:
-    if isinstance(given, Compose):
-        return given if seed is None else Compose(given.transforms, seed=seed)
-    sizes = sorted({image.shape[:2] for image in images})
-    try:
-        return Compose(_parse(given, sizes[0] if len(sizes) == 1 else None), seed=seed or 0)
+        aug = _pipeline(args.pipeline, min(sizes) if len(sizes) == 1 else None, args.seed)
     except UsageError as error:
         if len(sizes) == 1:
             raise
         raise UsageError(
             f"{error}; the images are of {len(sizes)} sizes: begin with rrc:224 or resize:224x224"
         ) from None
+    axes = plots.augmentations(
+        images, aug, n=len(images), variants=args.variants, labels=[_short(t) for t in labels]
+    )
+    plots.save(axes[0, 0].figure, args.out)
+    saved = str(args.out)
+    if args.json is not None:
+        write_text(args.json, aug.to_json(indent=1) + "\n")
+        saved += f", {args.json}"
+    print(aug)
+    print(f"{len(axes)} images, {axes.shape[1] - 1} variants of each; saved {saved}")
+    return 0
+
+
+def _pipeline(text: str, size: tuple[int, int] | None, seed: int | None) -> Compose:
+    """That of a .json file, or of words for images of that size."""
+    if not text.endswith(".json"):
+        try:
+            transforms = parse(text, size=size)
+        except ValueError as error:
+            raise UsageError(str(error).replace("spec", "--pipeline", 1)) from None
+        return Compose(transforms, seed=seed or 0)
+    try:
+        given = Compose.from_json(Path(text).read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{text}: {error}") from None
+    return given if seed is None else Compose(given.transforms, seed=seed)
 
 
 def _images(data: str, count: int, seed: int) -> tuple[Array | list[Array], list[str]]:
-    """Some images and their labels, of anything that `train` takes, or of a folder with images of
-    any size. Each class comes once before any comes again.
-    """
+    """Images, each class once before any comes again, and labels; a folder's are of any size."""
     path = Path(data)
     if data not in datasets.NAMES and path.is_dir():
         return _from_folder(path, count, seed)
@@ -104,15 +95,11 @@ def _from_folder(path: Path, count: int, seed: int) -> tuple[Array | list[Array]
     if not found:
         raise ValueError(f"{path}: expected images in that folder or below, got none")
     folders = [file.parent.name for file in found]
-    _, classes = np.unique(folders, return_inverse=True)
     names = folders if len(set(folders)) > 1 else [file.stem for file in found]
-    chosen = _of_all_classes(classes, count, seed)
+    chosen = _of_all_classes(np.array(folders), count, seed)
     images = [files.read_images([found[i]])[0] for i in chosen]
     if len({image.ndim for image in images}) > 1:  # grey ones beside coloured ones
-        images = [
-            image if image.ndim == 3 else np.repeat(image[:, :, None], 3, axis=2)
-            for image in images
-        ]
+        images = [np.stack([i] * 3, axis=2) if i.ndim == 2 else i for i in images]
     alike = len({image.shape for image in images}) == 1
     return np.stack(images) if alike else images, [names[i] for i in chosen]
 
@@ -120,10 +107,8 @@ def _from_folder(path: Path, count: int, seed: int) -> tuple[Array | list[Array]
 def _of_all_classes(classes: Array, count: int, seed: int) -> Array:
     """Positions in random order, the first of every class before the second of any."""
     order = Generator(seed).permutation(len(classes))
-    turn = np.empty(len(classes), dtype=np.int64)
-    for one in np.unique(classes):
-        mine = classes[order] == one
-        turn[mine] = np.arange(mine.sum())
+    turns: defaultdict[Any, Iterator[int]] = defaultdict(itertools.count)
+    turn = [next(turns[label]) for label in classes[order].tolist()]
     chosen: Array = order[np.argsort(turn, kind="stable")[:count]]
     return chosen
 

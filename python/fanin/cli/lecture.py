@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import itertools
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 from fanin._core import __version__
-from fanin._files import atomic_write
+from fanin._files import write_text
 from fanin.chapters import CHAPTERS
 from fanin.chapters.story import Data
 from fanin.cli.options import whole
-from fanin.cli.shared import check_writable, new_folder
+from fanin.cli.shared import results_folder
 from fanin.document.blocks import Chapter, Picture
 from fanin.document.html import page
 from fanin.document.text import chapter_lines
 
 PAGE = "lecture.html"
 TITLE = "Training neural networks, idea by idea"
+OPENING = (
+    "Each idea of a lecture on training neural networks, run on real data: every number and "
+    "picture below comes from this run."
+)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -31,8 +36,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    out = new_folder("lecture") if args.out is None else args.out
-    check_writable(out)
+    out = results_folder(args.out, "lecture")
     data = Data.load(args.data, args.seed)
     chapters = {}
     for name in CHAPTERS if args.chapter == "all" else (args.chapter,):
@@ -41,32 +45,21 @@ def run(args: argparse.Namespace) -> int:
             print(line, flush=True)
     out.mkdir(parents=True, exist_ok=True)
     images = _write_pictures(chapters, out)
-    opening = (
-        (
-            "Each idea of a lecture on training neural networks, run on real data: every number "
-            "and picture below comes from this run."
-        ),
-        (
-            f"Data: {data.name}, {len(data.y)} rows to train on and {len(data.y_test)} to test, "
-            f"{data.dim} features, {data.n_classes} classes. Seed: {args.seed}."
-        ),
+    facts = (
+        f"Data: {data.name}, {len(data.y)} rows to train on and {len(data.y_test)} to test, "
+        f"{data.dim} features, {data.n_classes} classes. Seed: {args.seed}."
     )
     again = f"fanin lecture {args.chapter} --data {args.data} --seed {args.seed}"
     closing = f"Made by fanin {__version__}: `{again}` makes it again."
-    with atomic_write(out / PAGE) as file:
-        file.write(page(TITLE, opening, chapters, images, closing).encode())
+    write_text(out / PAGE, page(TITLE, (OPENING, facts), chapters, images, closing))
     print(f"saved in {out}: {', '.join([*images, PAGE])}")
     return 0
 
 
 def _write_pictures(chapters: Mapping[str, Chapter], out: Path) -> dict[str, bytes]:
     """Writes all pictures; without matplotlib none, and says so."""
-    pictures = [
-        block
-        for chapter in chapters.values()
-        for block in chapter.blocks
-        if isinstance(block, Picture)
-    ]
+    blocks = itertools.chain.from_iterable(chapter.blocks for chapter in chapters.values())
+    pictures = [block for block in blocks if isinstance(block, Picture)]
     images = {}
     try:
         for picture in pictures:

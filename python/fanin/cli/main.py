@@ -12,8 +12,6 @@ from typing import NoReturn
 from fanin._core import __version__
 from fanin.cli.options import UsageError
 
-__all__ = ["main"]
-
 # Each is a module beside this one, with `configure(parser)` and `run(args)`.
 COMMANDS = {
     "train": "train a network on a data set",
@@ -61,10 +59,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader has seen enough, as in `fanin predict ... | head`
         sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115  or Python complains at its exit
         return 1
-    except UsageError as error:
-        return _fail(error, 2)
-    except (ValueError, TypeError, OSError, ImportError, MemoryError) as error:
-        return _fail(error, 1)
+    except (UsageError, ValueError, TypeError, OSError, ImportError, MemoryError) as error:
+        return _fail(error, 2 if isinstance(error, UsageError) else 1)
     except KeyboardInterrupt as stop:
         return _fail(str(stop) or "interrupted", 130)
 

@@ -5,44 +5,43 @@ from __future__ import annotations
 import argparse
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
+
+Number = TypeVar("Number", int, float)
 
 
 class UsageError(Exception):
     """Options that do not make sense: exit code 2."""
 
 
-def whole(least: int) -> Callable[[str], int]:
-    def parse(text: str) -> int:
+def number(
+    convert: Callable[[str], Number], good: Callable[[Number], bool], expected: str
+) -> Callable[[str], Number]:
+    """A number that is good, or an error that says what was expected."""
+
+    def parse(text: str) -> Number:
         try:
-            number = int(text)
+            if good(value := convert(text)):
+                return value
         except ValueError:
-            number = least - 1
-        if number < least:
-            raise argparse.ArgumentTypeError(
-                f"expected a whole number of at least {least}, got {text!r}"
-            )
-        return number
+            pass
+        raise argparse.ArgumentTypeError(f"expected {expected}, got {text!r}")
 
     return parse
+
+
+def whole(least: int) -> Callable[[str], int]:
+    return number(int, lambda value: value >= least, f"a whole number of at least {least}")
 
 
 def real(low: float, high: float = math.inf, *, above: bool = False) -> Callable[[str], float]:
     """From `low`, or above it, to `high`."""
 
-    def parse(text: str) -> float:
-        try:
-            number = float(text)
-        except ValueError:
-            number = math.nan
-        if not (low < number if above else low <= number) or number > high or math.isinf(number):
-            bounds = f"{'above' if above else 'at least'} {low:g}"
-            if high < math.inf:
-                bounds += f" and at most {high:g}"
-            raise argparse.ArgumentTypeError(f"expected a number {bounds}, got {text!r}")
-        return number
+    def good(value: float) -> bool:
+        return (low < value if above else low <= value) and value <= high and value < math.inf
 
-    return parse
+    most = f" and at most {high:g}" if high < math.inf else ""
+    return number(float, good, f"a number {'above' if above else 'at least'} {low:g}{most}")
 
 
 def list_of(parse: Callable[[str], Any]) -> Callable[[str], list[Any]]:

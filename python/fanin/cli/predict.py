@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from fanin import datasets
-from fanin._files import atomic_write
+from fanin._files import write_text
 from fanin.cli.options import whole
 from fanin.cli.shared import CONFIG, NETWORK
 from fanin.network import MLP
@@ -28,11 +28,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     folder = args.network if args.network.is_dir() else None
     net = MLP.load(args.network if folder is None else folder / NETWORK)
-    classes, columns = _class_and_column_names(folder, net.dims[-1])
+    classes, columns = _names(folder, net.dims[-1])
     X = datasets.features(args.data, feature_names=columns)
     soft = net.loss_name == "softmax"
-    compute = net.predict_proba if soft else net.scores
-    values = compute(X, n_threads=args.threads)
+    values = (net.predict_proba if soft else net.scores)(X, n_threads=args.threads)
     labels = [classes[i] for i in values.argmax(axis=1)]
     text = io.StringIO()
     if args.json:
@@ -47,15 +46,12 @@ def run(args: argparse.Namespace) -> int:
     if args.out is None:
         sys.stdout.write(text.getvalue())
     else:
-        with atomic_write(args.out) as file:
-            file.write(text.getvalue().encode())
+        write_text(args.out, text.getvalue())
     return 0
 
 
-def _class_and_column_names(
-    folder: Path | None, n_classes: int
-) -> tuple[list[str], list[str] | None]:
-    """Those of the run in that folder; numbers, and no names of columns, where there is none."""
+def _names(folder: Path | None, n_classes: int) -> tuple[list[str], list[str] | None]:
+    """Of classes and columns, as the run in that folder has them; else numbers, and no columns."""
     if folder is None:
         return [str(i) for i in range(n_classes)], None
     path = folder / CONFIG

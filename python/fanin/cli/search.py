@@ -3,31 +3,22 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import sys
 from pathlib import Path
 from typing import Any
 
 from fanin import datasets, plots
-from fanin.callbacks.history import History
+from fanin.cli import shared
 from fanin.cli.options import UsageError, real, whole
-from fanin.cli.shared import (
-    auto_preprocess,
-    check_writable,
-    data_config,
-    load_data,
-    new_folder,
-    options_config,
-    printer,
-    save_network,
-    without_nan,
-)
 from fanin.tuning import Parameter, SearchResult, choice, integers, loguniform, uniform
 from fanin.tuning import search as run_search
 from fanin.tuning.search.objective import PARAMETERS
 from fanin.tuning.space import plain
 
 TRIALS, PICTURE = "trials.jsonl", "search.png"
+SEARCH = ("strategy", "epochs", "prune", "seed")  # as its arguments are called
 WHOLE = ("hidden", "depth", "batch_size", "epochs", "seed")
 FINE_EPOCHS = 4  # times as many, in the second stage
 
@@ -40,9 +31,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     add = parser.add_argument
     add("data", metavar="DATA", help="as for train")
-    add(
-        "params", metavar="NAME=VALUE", nargs="*", help="(default: lr=1e-4:1e-1:log reg=1e-6:1:log)"
-    )
+    default = "(default: lr=1e-4:1e-1:log reg=1e-6:1:log)"
+    add("params", metavar="NAME=VALUE", nargs="*", help=default)
     add("--trials", type=whole(1), default=50, metavar="N", help="(default: 50)")
     add("--epochs", type=whole(1), default=5, metavar="N", help="of each trial (default: 5)")
     add("--strategy", default="random", metavar="NAME", help="random, grid, sobol")
@@ -61,48 +51,40 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     space, fixed = _space(args.params)
-    out = new_folder(f"search-{Path(args.data).stem}") if args.out is None else args.out
-    check_writable(out)
-
-    say = printer(args)
-    (X, y), (X_test, y_test), info = load_data(args)
+    out = shared.results_folder(args.out, f"search-{Path(args.data).stem}")
+    say = shared.printer(args)
+    (X, y), test, info = shared.load_data(args)
     (X, y), validation = datasets.split(X, y, test_size=args.val_size, seed=args.seed)
     if "preprocess" not in {*space, *fixed}:
-        fixed["preprocess"] = auto_preprocess(X.reshape(len(X), -1))
+        fixed["preprocess"] = shared.auto_preprocess(X.reshape(len(X), -1))
     say(f"{info.name}: {len(y)} rows to train on, {len(validation[1])} to judge by")
     say("space: " + ", ".join(f"{name} {parameter}" for name, parameter in space.items()))
-    stages = []
-    if args.fine:
-        stages.append({"n_trials": args.fine, "epochs": FINE_EPOCHS * args.epochs})
+    fine = {"n_trials": args.fine, "epochs": FINE_EPOCHS * args.epochs}
     out.mkdir(parents=True, exist_ok=True)
     try:
         result = run_search(
             space,
             (X, y),
             args.trials,
-            strategy=args.strategy,
-            epochs=args.epochs,
-            prune=args.prune,
-            stages=stages,
+            stages=[fine] if args.fine else [],
             validation_data=validation,
             log=out / TRIALS,
-            seed=args.seed,
             n_threads=args.threads,
             progress=not (args.json or args.no_progress),
             verbose=not (args.json or args.no_progress or sys.stderr.isatty()),
+            **{name: getattr(args, name) for name in SEARCH},
             **fixed,
         )
     except (ValueError, TypeError) as error:
         raise (UsageError(str(error)) if _about_options(str(error)) else error) from None
-    config = {**data_config(args, info, X), "options": options_config(args)}
-    summary = {"out": str(out), **_results(result, (X_test, y_test), args.threads)}
-    files = _save(out, result, config | {"results": summary["results"]})
+    config = {**shared.data_config(args, info, X), "options": shared.options_config(args)}
+    summary = _save(out, result, config, test, args.threads)
     say(str(result))
     for name, value in summary["results"].items():
         say(f"the best network's {name} accuracy: {100 * value['accuracy']:.2f} %")
-    say(f"saved in {out}: {', '.join(files)}")
+    say(f"saved in {out}: {', '.join(summary['files'])}")
     if args.json:
-        print(json.dumps(without_nan({**summary, "files": files})))
+        print(json.dumps(shared.without_nan(summary)))
     if result.interrupted:
         raise KeyboardInterrupt(f"interrupted; the same command with --out {out} goes on")
     return 0 if result.best is not None else 1
@@ -110,9 +92,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _about_options(text: str) -> bool:
     """Whether an error speaks of what the user wrote on the command line."""
-    return text.partition(":")[0].partition("[")[0] in (
-        *PARAMETERS, "space", "search", "strategy", "prune", "n_trials",
-    )  # fmt: skip
+    name = text.partition(":")[0].partition("[")[0]
+    return name in (*PARAMETERS, "space", "search", "strategy", "prune", "n_trials")
 
 
 def _space(params: list[str]) -> tuple[dict[str, Parameter], dict[str, Any]]:
@@ -129,14 +110,11 @@ def _space(params: list[str]) -> tuple[dict[str, Parameter], dict[str, Any]]:
             parsed = _parameter(name, value)
         except (ValueError, TypeError) as error:
             raise UsageError(f"{text}: {error}") from None
-        if isinstance(parsed, Parameter):
-            space[name] = parsed
-        else:
-            fixed[name] = parsed
-    if not space:
-        default = {"lr": loguniform(1e-4, 1e-1), "reg": loguniform(1e-6, 1)}
-        space = {name: parameter for name, parameter in default.items() if name not in fixed}
-    return space, fixed
+        (space if isinstance(parsed, Parameter) else fixed)[name] = parsed
+    if space:
+        return space, fixed
+    default = {"lr": loguniform(1e-4, 1e-1), "reg": loguniform(1e-6, 1)}
+    return {name: p for name, p in default.items() if name not in fixed}, fixed
 
 
 def _parameter(name: str, text: str) -> Any:
@@ -156,46 +134,32 @@ def _parameter(name: str, text: str) -> Any:
 def _value(text: str) -> Any:
     """A number, a list of widths like 100-50, none, or a name."""
     for parse in (int, float):
-        try:
+        with contextlib.suppress(ValueError):
             return parse(text)
-        except ValueError:
-            pass
     widths = text.split("-")
     if len(widths) > 1 and all(width.isdigit() for width in widths):
         return [int(width) for width in widths]
     return None if text == "none" else text
 
 
-def _results(result: SearchResult, test: Any, n_threads: int | None) -> dict[str, Any]:
-    best = result.best
+def _save(
+    out: Path, result: SearchResult, config: dict[str, Any], test: Any, n_threads: int | None
+) -> dict[str, Any]:
+    """Writes what `fanin predict` reads, a picture, and the history of the best trial."""
     facts: dict[str, Any] = {
+        "out": str(out),
         "trials": {s: result.count(s) for s in ("done", "pruned", "diverged", "failed")},
         "edges": [str(edge) for edge in result.edges()],
         "best": None,
         "results": {},
     }
-    if best is not None and best.network is not None:
-        facts["best"] = {
-            "trial": best.number, "params": plain(best.params), result.monitor: best.score,
-        }  # fmt: skip
-        facts["results"] = {"test": best.network.evaluate(*test, n_threads=n_threads)}
-    return facts
-
-
-def _save(out: Path, result: SearchResult, config: dict[str, Any]) -> list[str]:
-    """Writes what `fanin predict` reads, a picture, and the history of the best trial."""
-    files = [TRIALS]
-    if result.earlier:
-        files.append("trials-2.jsonl")
+    files = [TRIALS, "trials-2.jsonl"] if result.earlier else [TRIALS]
     best = result.best
-    if best is not None and best.network is not None:
-        history = best.network.history or History()
-        files += save_network(out, best.network, history, config, curves=False)
-    if not result.trials:
-        return files
-    try:
-        plots.save(plots.search(result)[0].figure, out / PICTURE)
-        files.append(PICTURE)
-    except ImportError as error:
-        print(f"fanin: note: no {PICTURE}: {error}", file=sys.stderr)
-    return files
+    if best is not None and (net := best.network) is not None:
+        params = plain(best.params)
+        facts["best"] = {"trial": best.number, "params": params, result.monitor: best.score}
+        config["results"] = facts["results"] = {"test": net.evaluate(*test, n_threads=n_threads)}
+        files += shared.save_network(out, net, net.history, config, curves=False)
+    if result.trials:
+        files += shared.save_picture(out / PICTURE, lambda: plots.search(result))
+    return {**facts, "files": files}

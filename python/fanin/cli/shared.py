@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
+import itertools
 import json
 import math
 import sys
@@ -17,7 +19,7 @@ import numpy as np
 
 from fanin import datasets, plots
 from fanin._core import __version__
-from fanin._files import atomic_write
+from fanin._files import write_text
 from fanin._typing import Array
 from fanin.callbacks.history import History
 from fanin.network import MLP
@@ -42,12 +44,7 @@ def warnings_as_lines() -> Iterator[None]:
 
 def printer(args: argparse.Namespace) -> Callable[[object], None]:
     """Prints a line at once; nothing where stdout is for JSON alone."""
-
-    def say(text: object) -> None:
-        if not args.json:
-            print(text, flush=True)
-
-    return say
+    return (lambda text: None) if args.json else functools.partial(print, flush=True)  # noqa: ARG005
 
 
 def load_data(args: argparse.Namespace) -> Any:
@@ -65,18 +62,15 @@ def auto_preprocess(rows: Array) -> Any:
     return "standardize"
 
 
-def new_folder(name: str) -> Path:
-    """runs/<name>, or runs/<name>-2, ... where that is taken: no run is overwritten unasked."""
+def results_folder(given: Path | None, name: str) -> Path:
+    """The given one; else runs/<name>, or runs/<name>-2, ...: no run is overwritten unasked.
+
+    One that cannot be written fails here, before the training. Nothing is made yet.
+    """
     base = Path("runs") / (Path(name).stem or "data")
-    candidates = (base if n == 1 else base.with_name(f"{base.name}-{n}") for n in range(1, 10**6))
-    return next(folder for folder in candidates if not folder.exists())
-
-
-def check_writable(folder: Path) -> None:
-    """Fails before the training, not after it; leaves nothing."""
-    place = folder.absolute()
-    while not place.exists():
-        place = place.parent
+    later = (base.with_name(f"{base.name}-{n}") for n in itertools.count(2))
+    folder = given or next(path for path in itertools.chain([base], later) if not path.exists())
+    place = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
     if not place.is_dir():
         raise NotADirectoryError(f"{place}: expected a folder for the results, got a file")
     try:
@@ -84,6 +78,7 @@ def check_writable(folder: Path) -> None:
             pass
     except OSError as error:
         raise OSError(f"{place}: cannot write the results here ({error.strerror})") from None
+    return folder
 
 
 def data_config(args: argparse.Namespace, info: Any, X: Array) -> dict[str, Any]:
@@ -104,23 +99,27 @@ def options_config(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def save_network(
-    folder: Path, net: MLP, history: History, config: dict[str, Any], *, curves: bool = True
+    folder: Path, net: MLP, history: History | None, config: dict[str, Any], *, curves: bool = True
 ) -> list[str]:
     """Writes a run's files, each whole or not at all, the network last; returns their names."""
     folder.mkdir(parents=True, exist_ok=True)
-    files = [NETWORK, HISTORY, CONFIG]
+    history = history or History()
     history.save(folder / HISTORY)
-    with atomic_write(folder / CONFIG) as file:
-        file.write(json.dumps(without_nan(config), indent=1).encode() + b"\n")
-    if curves:
-        try:
-            plots.save(plots.history(history)[0].figure, folder / CURVES)
-            files.append(CURVES)
-        except ImportError as error:
-            (folder / CURVES).unlink(missing_ok=True)  # of an earlier run
-            print(f"fanin: note: no {CURVES}: {error}", file=sys.stderr)
+    write_text(folder / CONFIG, json.dumps(without_nan(config), indent=1) + "\n")
+    picture = save_picture(folder / CURVES, lambda: plots.history(history)) if curves else []
     net.save(folder / NETWORK)
-    return files
+    return [NETWORK, HISTORY, CONFIG, *picture]
+
+
+def save_picture(path: Path, draw: Callable[[], Array]) -> list[str]:
+    """Writes the figure of the drawn axes; returns its name, or without matplotlib says so."""
+    try:
+        plots.save(draw()[0].figure, path)
+    except ImportError as error:
+        path.unlink(missing_ok=True)  # of an earlier run
+        print(f"fanin: note: no {path.name}: {error}", file=sys.stderr)
+        return []
+    return [path.name]
 
 
 def without_nan(value: Any) -> Any:

@@ -11,22 +11,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from fanin import datasets, initializers, losses, optim, preprocessing, schedules
+from fanin import _validate, datasets, initializers, losses, optim, preprocessing, schedules
 from fanin._typing import Array
 from fanin.callbacks.history import History
+from fanin.cli import shared
 from fanin.cli.options import UsageError, list_of, real, whole
-from fanin.cli.shared import (
-    auto_preprocess,
-    check_writable,
-    data_config,
-    load_data,
-    new_folder,
-    options_config,
-    printer,
-    save_network,
-    warnings_as_lines,
-    without_nan,
-)
 from fanin.layers.dense import activation_code
 from fanin.network import MLP, inputs
 from fanin.network.options import FitOptions
@@ -34,28 +23,12 @@ from fanin.preprocessing.base import Transformer
 from fanin.tuning import loss_curve
 
 # Options that are arguments of MLP and of its fit, and have their defaults from there.
-NETWORK = {
-    "activation": "activation",
-    "init": "init",
-    "loss": "loss",
-    "keep": "keep",
-    "dtype": "dtype",
-    "seed": "seed",
-}
-FIT = {
-    "optimizer": "optimizer",
-    "schedule": "schedule",
-    "reg": "reg",
-    "augment": "augment",
-    "mix": "mix",
-    "epochs": "epochs",
-    "batch_size": "batch_size",
-    "threads": "n_threads",
-}
+NETWORK = ("activation", "init", "loss", "keep", "dtype", "seed")
+FIT = ("optimizer", "schedule", "reg", "augment", "mix", "epochs", "batch_size")
 _ARGUMENTS = inspect.signature(MLP).parameters
 DEFAULTS: dict[str, Any] = {
-    **{option: _ARGUMENTS[name].default for option, name in NETWORK.items()},
-    **{option: getattr(FitOptions, name) for option, name in FIT.items()},
+    **{name: _ARGUMENTS[name].default for name in NETWORK},
+    **{name: getattr(FitOptions, name) for name in FIT},
     "keep": f"{_ARGUMENTS['keep'].default:g}",  # as on the command line: it becomes a list
     # Those of the command.
     "hidden": "256",
@@ -84,13 +57,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "data", metavar="DATA", help=f"{', '.join(datasets.NAMES)}, a .npz, a .csv or a folder"
     )
 
-    def add(name: str, metavar: str, parse: Callable[[str], Any], text: str) -> None:
+    def add(
+        name: str, metavar: str | None, parse: Callable[[str], Any], text: str, **more: Any
+    ) -> None:
         default = DEFAULTS.get(name.replace("-", "_"))
         if isinstance(default, float) and default.is_integer():
             default = int(default)  # 1 is shown, not 1.0
         if default is not None:
             text += f" (default: {default})"
-        parser.add_argument(f"--{name}", metavar=metavar, default=default, type=parse, help=text)
+        more |= {"metavar": metavar, "default": default, "type": parse, "help": text}
+        parser.add_argument(f"--{name}", **more)
 
     add("hidden", "H,H", list_of(whole(1)), 'widths of the hidden layers, or "none"')
     add("activation", "NAME", str, "of the hidden layers")
@@ -112,29 +88,22 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("seed", "N", whole(0), "of everything random")
     add("threads", "N", whole(1), "results do not depend on it (default: all there are)")
     add("out", "RUN", Path, "folder of the results (default: a new one, runs/<data>)")
-    dtype = DEFAULTS["dtype"]
-    parser.add_argument(
-        "--dtype", default=dtype, choices=("float32", "float64"), help=f"(default: {dtype})"
-    )
-    add(
-        "preprocess",
-        "NAME,NAME",
-        str,
-        "none, or of center, standardize, pca, whiten, zca, some like pca:50 or pca:0.9; auto: "
-        "standardize, but all features alike where they are uint8",
-    )
+    add("dtype", None, str, "", choices=("float32", "float64"))
+    add("preprocess", "NAME,NAME", str, f"none, or of {', '.join(STEPS)}, some like pca:50 or "
+        "pca:0.9; auto: standardize, but all features alike where they are uint8")  # fmt: skip
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout, only that")
     parser.add_argument("--no-progress", action="store_true", help="no progress bar")
 
 
 def run(args: argparse.Namespace) -> int:
     optimizer = _checked_options(args)
-    out = new_folder(args.data) if args.out is None else args.out
-    check_writable(out)
-
-    say = printer(args)
-    data, test, info = load_data(args)
-    parts = _parts(args, data, test)
+    out = shared.results_folder(args.out, args.data)
+    say = shared.printer(args)
+    data, test, info = shared.load_data(args)
+    parts: Parts = {"train": data, "test": test}
+    if args.val_size:
+        train, validation = datasets.split(*data, test_size=args.val_size, seed=args.seed)
+        parts = {"train": train, "validation": validation, "test": test}
     X, y = parts["train"]
     net = _network(args, X, len(info.class_names))
     say(_summary(info.name, parts, net))
@@ -142,19 +111,19 @@ def run(args: argparse.Namespace) -> int:
     initial = net.evaluate(X, y, n_threads=args.threads)["loss"]
     expected = losses.expected_initial_loss(net.loss_name, net.dims[-1])
     say(f"initial loss {initial:.4f}" + ("" if expected is None else f", expected {expected:.4f}"))
-    config = {**data_config(args, info, X), "options": options_config(args)}
-    with warnings_as_lines():
+    config = {**shared.data_config(args, info, X), "options": shared.options_config(args)}
+    with shared.warnings_as_lines():
         try:
             history = _fit(args, net, parts, optimizer)
         except KeyboardInterrupt:
-            save_network(out, net, net.history or History(), config)
+            shared.save_network(out, net, net.history, config)
             raise KeyboardInterrupt(
                 f"interrupted; the network after its last whole step is in {out}"
             ) from None
     results = {name: net.evaluate(*part, n_threads=args.threads) for name, part in parts.items()}
     history.initial_loss = initial  # over all training rows, where fit takes the first minibatch's
     verdict = loss_curve(history)
-    files = save_network(out, net, history, config | {"results": results})
+    files = shared.save_network(out, net, history, config | {"results": results})
     say(f"trained {len(history.epoch)} epochs in {history.seconds:.1f} s")
     say("accuracy: " + ", ".join(f"{n} {100 * r['accuracy']:.2f} %" for n, r in results.items()))
     say("\n  ".join(["verdict", *str(verdict).splitlines()]))
@@ -171,16 +140,8 @@ def run(args: argparse.Namespace) -> int:
             "verdict": verdict.to_dict(),
             "history": history.to_dict(),
         }
-        print(json.dumps(without_nan(config | summary)))
+        print(json.dumps(shared.without_nan(config | summary)))
     return 1 if history.stop_reason == "diverged" else 0
-
-
-def _parts(args: argparse.Namespace, data: tuple[Array, Array], test: tuple[Array, Array]) -> Parts:
-    """The rows to train on, to validate on (unless there are to be none) and to test on."""
-    if not args.val_size:
-        return {"train": data, "test": test}
-    train, validation = datasets.split(*data, test_size=args.val_size, seed=args.seed)
-    return {"train": train, "validation": validation, "test": test}
 
 
 def _summary(name: str, parts: Parts, net: MLP) -> str:
@@ -192,15 +153,10 @@ def _summary(name: str, parts: Parts, net: MLP) -> str:
 def _fit(args: argparse.Namespace, net: MLP, parts: Parts, optimizer: optim.Optimizer) -> History:
     X, y = parts["train"]
     given = {**vars(args), "optimizer": optimizer, **_augmentation(args, X.shape[1:3])}
-    if args.batch_size is None:
-        given["batch_size"] = FitOptions.batch_size
-    return net.fit(
-        X,
-        y,
-        validation_data=parts.get("validation"),
-        progress=not (args.json or args.no_progress),
-        **{name: given[option] for option, name in FIT.items()},
-    )
+    given["batch_size"] = args.batch_size or FitOptions.batch_size
+    options = {name: given[name] for name in FIT}
+    bar, judge = not (args.json or args.no_progress), parts.get("validation")
+    return net.fit(X, y, validation_data=judge, progress=bar, n_threads=args.threads, **options)
 
 
 def _checked_options(args: argparse.Namespace) -> optim.Optimizer:
@@ -212,8 +168,7 @@ def _checked_options(args: argparse.Namespace) -> optim.Optimizer:
         if args.preprocess not in ("auto", "none"):
             _transformers(args.preprocess)
         _augmentation(args, (32, 32))
-        if args.loss not in losses.NAMES:
-            raise ValueError(f"loss: expected one of {', '.join(losses.NAMES)}; got {args.loss!r}")
+        _validate.one_of("loss", args.loss, losses.NAMES)
         if len(args.keep) not in (1, len(args.hidden)):
             raise ValueError(
                 f"keep: expected one value or one for each of {len(args.hidden)} hidden layers, "
@@ -226,23 +181,22 @@ def _checked_options(args: argparse.Namespace) -> optim.Optimizer:
 
 def _augmentation(args: argparse.Namespace, size: tuple[int, ...]) -> dict[str, Any]:
     """The arguments of fit that `--augment` and `--mix` stand for, for images of that size."""
-    given = {name: text for name in ("augment", "mix") if (text := getattr(args, name)) is not None}
-    if not given:
-        return {}
-    from fanin.augment import Compose, CutMix, Mixup, parse
-
     found: dict[str, Any] = {}
-    for name, text in given.items():
+    for name, text in (("augment", args.augment), ("mix", args.mix)):
+        if text is None:
+            continue
+        from fanin.augment import Compose, CutMix, Mixup, parse
+
         try:  # rows are no images: fit says so
-            found[name] = parse(text, size if len(size) == 2 else (32, 32))
+            transforms = parse(text, size if len(size) == 2 else (32, 32))
         except ValueError as error:
             raise ValueError(str(error).replace("spec", f"--{name}", 1)) from None
-    if "augment" in found:
-        found["augment"] = Compose(found["augment"], seed=args.seed)
-    if "mix" in found:
-        if len(found["mix"]) != 1 or not isinstance(found["mix"][0], (Mixup, CutMix)):
-            raise ValueError(f"--mix: expected mixup:ALPHA or cutmix:ALPHA, got {given['mix']!r}")
-        found["mix"] = found["mix"][0]
+        if name == "augment":
+            found[name] = Compose(transforms, seed=args.seed)
+        elif len(transforms) == 1 and isinstance(transforms[0], (Mixup, CutMix)):
+            found[name] = transforms[0]
+        else:
+            raise ValueError(f"--mix: expected mixup:ALPHA or cutmix:ALPHA, got {text!r}")
     return found
 
 
@@ -250,15 +204,12 @@ def _network(args: argparse.Namespace, X: Array, n_classes: int) -> MLP:
     rows = X.reshape(len(X), -1)
     width, preprocess = rows.shape[1], args.preprocess
     if preprocess == "auto":
-        preprocess = auto_preprocess(rows)
+        preprocess = shared.auto_preprocess(rows)
     elif preprocess != "none":
         steps, _ = inputs.fitted(_transformers(preprocess), rows, args.threads)
         width, preprocess = steps[-1].n_features_out_, steps
     given = {**vars(args), "keep": args.keep[0] if len(args.keep) == 1 else args.keep}
-    net = MLP(
-        [width, *args.hidden, n_classes],
-        **{name: given[option] for option, name in NETWORK.items()},
-    )
+    net = MLP([width, *args.hidden, n_classes], **{name: given[name] for name in NETWORK})
     if preprocess != "none":
         net.set_preprocess(preprocess, rows)
     return net
@@ -270,7 +221,7 @@ def _transformers(text: str) -> list[Transformer]:
     for item in text.split(","):
         name, _, count = item.partition(":")
         if name not in STEPS or (count and name in ("center", "standardize")):
-            known = "auto, none, or of center, standardize, pca, whiten, zca, some like pca:50"
+            known = f"auto, none, or of {', '.join(STEPS)}, some like pca:50"
             raise UsageError(f"--preprocess: expected {known}, got {item!r}")
         steps.append(STEPS[name]())
         if count:

@@ -8,24 +8,20 @@ from pathlib import Path
 
 
 @dataclass(frozen=True)
-class Heading:
+class _Text:
+    text: str
+
+
+class Heading(_Text):
     """The title of a section."""
 
-    text: str
 
-
-@dataclass(frozen=True)
-class Lines:
+class Lines(_Text):
     """What a program prints, as it stands."""
 
-    text: str
 
-
-@dataclass(frozen=True)
-class Remark:
+class Remark(_Text):
     """A remark of the lecture."""
-
-    text: str
 
 
 @dataclass(frozen=True)

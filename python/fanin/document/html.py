@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from fanin.document.blocks import Block, Chapter, Heading, Lines, Picture, Remark, Table
 
 MARKS = ((r"`(.+?)`", "code"), (r"\*\*(.+?)\*\*", "strong"), (r"\*(.+?)\*", "em"))
+NEWLINE = "\n"
 UNBROKEN = 20  # characters of a table's cell that is never broken into lines
-TYPES = {"png": "image/png", "gif": "image/gif"}
 
 STYLE = """
 :root { color-scheme: light dark; --ink: #1c1c1c; --soft: #5c5c5c; --paper: #fdfdfb;
@@ -59,16 +59,12 @@ def page(
     closing: str,
 ) -> str:
     """The whole page; pictures that are not among `images` are left out."""
-    contents = "\n".join(
-        f'<li><a href="#{name}">{_inline(chapter.title)}</a></li>'
-        for name, chapter in chapters.items()
-    )
-    body = "\n".join(
-        f'<section id="{name}">\n<h2>{_inline(chapter.title)}</h2>\n'
-        + "\n".join(_block(block, images) for block in chapter.blocks)
-        + "\n</section>"
-        for name, chapter in chapters.items()
-    )
+    contents, body = [], []
+    for name, chapter in chapters.items():
+        heading = _inline(chapter.title)
+        contents.append(f'<li><a href="#{name}">{heading}</a></li>')
+        blocks = NEWLINE.join(_block(block, images) for block in chapter.blocks)
+        body.append(f'<section id="{name}">\n<h2>{heading}</h2>\n{blocks}\n</section>')
     return f"""<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -82,11 +78,11 @@ def page(
 <h1>{html.escape(title)}</h1>
 {"".join(f"<p>{_inline(text)}</p>" for text in opening)}
 <nav aria-label="Contents"><ol>
-{contents}
+{NEWLINE.join(contents)}
 </ol></nav>
 </header>
 <main>
-{body}
+{NEWLINE.join(body)}
 </main>
 <footer><p>{_inline(closing)}</p></footer>
 </body>
@@ -118,8 +114,8 @@ def _block(block: Block, images: Mapping[str, bytes]) -> str:
 
 
 def _figure(picture: Picture, image: bytes) -> str:
-    kind = TYPES[picture.file.rsplit(".", 1)[1]]
-    source = f"data:{kind};base64,{base64.b64encode(image).decode()}"
+    kind = picture.file.rsplit(".", 1)[1]  # png or gif
+    source = f"data:image/{kind};base64,{base64.b64encode(image).decode()}"
     return (
         f'<figure><img alt="{html.escape(picture.alt)}" src="{source}">\n'
         f"<figcaption>{_inline(picture.caption)}</figcaption></figure>"

@@ -14,31 +14,17 @@ WIDTH = 96  # of wrapped lines
 def aligned(
     rows: Sequence[Sequence[str]], *, left: int = 1, gap: int = 2, widths: Sequence[int] = ()
 ) -> list[str]:
-    """The lines of a table.
+    """The lines of a table, of which a header is a row.
 
-    Parameters
-    ----------
-    rows : sequence of sequence of str
-        The cells; a header is a row.
-    left : int
-        Columns that are flush left; the others are flush right.
-    gap : int
-        Spaces between columns.
-    widths : sequence of int
-        Least widths of the columns, by default those of their longest cells.
+    The first `left` columns are flush left, the others flush right, with `gap` spaces between and
+    of at least the given widths.
     """
     needed = [max(map(len, column)) for column in zip(*rows, strict=True)]
     if widths:
         needed = [max(pair) for pair in zip(needed, widths, strict=True)]
-    return [
-        (" " * gap)
-        .join(
-            cell.ljust(width) if i < left else cell.rjust(width)
-            for i, (cell, width) in enumerate(zip(row, needed, strict=True))
-        )
-        .rstrip()
-        for row in rows
-    ]
+    sides = "<" * left + ">" * (len(needed) - left)
+    line = (" " * gap).join(f"{{:{s}{n}}}" for s, n in zip(sides, needed, strict=False))
+    return [line.format(*row).rstrip() for row in rows]
 
 
 def plain(text: str) -> str:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
 from fanin import _validate
 from fanin._typing import Array
 from fanin.callbacks.base import Callback, Logs
+from fanin.ensemble.members import check_networks
 from fanin.network import MLP
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 
 class ParameterAverage(Callback):
@@ -24,13 +22,11 @@ class ParameterAverage(Callback):
     decay : float or None
         None: the equal average of the parameters at each epoch's end (stochastic weight averaging,
         Izmailov et al. 2018; Polyak & Juditsky 1992). A number such as 0.999: the exponential
-        moving average ``average = d * average + (1 - d) * parameters`` after every step, which
-        begins as a copy; step t, from 0, takes ``d = min(decay, (1 + t) / (10 + t))``, so that the
-        first steps do not weigh for long.
+        moving average ``average = d * average + (1 - d) * parameters`` after every step, from a
+        copy on; ``d = min(decay, (1 + t) / (10 + t))`` at step t, so that early steps fade soon.
     start : int or float, optional
         The first epoch (from 0) that counts, or as a float below 1 the share of the run before it.
-        By default 0 with a decay and 0.5 without: Izmailov et al. begin at 0.75 of a run with a
-        high, constant learning rate.
+        By default 0 with a decay and 0.5 without (Izmailov et al.: 0.75, at a high, constant rate).
 
     Attributes
     ----------
@@ -59,10 +55,10 @@ class ParameterAverage(Callback):
         self.decay = decay
         if start is None:
             start = 0.5 if decay is None else 0
-        fraction = isinstance(start, float) and start < 1
-        self.start = (
-            _validate.real("start", start, 0) if fraction else _validate.whole("start", start, 0)
-        )
+        if isinstance(start, float) and start < 1:
+            self.start = _validate.real("start", start, 0)
+        else:
+            self.start = _validate.whole("start", start, 0)
         self._trained: MLP | None = None
         self._average: Array | None = None
         self.n_averaged = 0
@@ -89,23 +85,18 @@ class ParameterAverage(Callback):
     def on_train_begin(self, logs: Logs | None = None) -> None:  # noqa: ARG002
         """Forgets an earlier run."""
         self._average, self.n_averaged = None, 0
-        epochs = int(self.params["epochs"])
-        early = isinstance(self.start, float)
-        self._first = int(self.start * epochs) if early else int(self.start)
-        self._epoch = 0
+        share = isinstance(self.start, float)
+        self._first = int(self.start * self.params["epochs"] if share else self.start)
 
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:  # noqa: ARG002
-        """Notes the epoch."""
         self._epoch = epoch
 
     def on_train_batch_end(self, step: int, logs: Logs | None = None) -> None:  # noqa: ARG002
-        """Adds a step to the exponential average."""
         if self.decay is not None and self._epoch >= self._first:
             t = self.n_averaged - 1
             self._update(1 - min(self.decay, (1 + t) / (10 + t)))
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:  # noqa: ARG002
-        """Adds an epoch to the equal average."""
         if self.decay is None and epoch >= self._first:
             self._update(1 / (self.n_averaged + 1))
 
@@ -136,16 +127,14 @@ class ParameterAverage(Callback):
 def average_parameters(networks: Sequence[MLP]) -> MLP:
     """The network with the mean of all parameters, for points of one run (Izmailov et al. 2018).
 
-    Only points of the same run lie in one valley of the loss. Networks of different runs have
-    their hidden units in different orders, and the mean of their parameters predicts nothing: put
-    those into an `Ensemble`, which averages their predictions.
+    Only points of one run lie in one valley of the loss. Networks of different runs have their
+    hidden units in different orders: average their predictions, in an `Ensemble`.
 
     Parameters
     ----------
     networks : sequence of MLP
-        Copies of one network at different times. They are taken for one run where everything that
-        names a run is the same (the arguments of the constructor with the seed, and the
-        preprocessing), and no two stand at the same step with different parameters.
+        Copies of one network at different times: the same arguments of the constructor and the
+        same preprocessing, and no two at the same step with different parameters.
 
     Raises
     ------
@@ -159,12 +148,8 @@ def average_parameters(networks: Sequence[MLP]) -> MLP:
     Traceback (most recent call last):
     ValueError: networks: expected points of one run, got seed=1 at 1 and seed=0 at 0; ...
     """
-    networks = _validate.sequence("networks", networks, "a list of MLP")
-    if not networks:
-        raise ValueError("networks: expected at least one, got none")
-    for i, net in enumerate(networks):
-        if not isinstance(net, MLP):
-            raise TypeError(f"networks: expected MLP, got {type(net).__name__} at {i}")
+    networks = check_networks("networks", networks)
+    for i in range(len(networks)):
         for j in range(i):
             _require_one_run(networks, j, i)
     total = np.zeros(networks[0].get_parameters().shape)
@@ -177,18 +162,15 @@ def average_parameters(networks: Sequence[MLP]) -> MLP:
 
 def _require_one_run(networks: Sequence[MLP], i: int, j: int) -> None:
     first, second = networks[i], networks[j]
-    configs = first.config(), second.config()
-    states = first.__getstate__()["arrays"], second.__getstate__()["arrays"]
-    parameters = [state.pop("parameters") for state in states]
-    different = [name for name in configs[0] if configs[0][name] != configs[1].get(name)]
-    if different:
+    a, b = first.config(), second.config()
+    arrays, others = first.__getstate__()["arrays"], second.__getstate__()["arrays"]
+    changed = [name for name in arrays if not np.array_equal(arrays[name], others.get(name))]
+    if different := [name for name in a if a[name] != b.get(name)]:
         name = different[-1]
-        tells = f"{name}={configs[1].get(name)!r} at {j} and {name}={configs[0][name]!r} at {i}"
-    elif states[0].keys() != states[1].keys() or any(
-        not np.array_equal(states[0][name], states[1][name]) for name in states[0]
-    ):
+        tells = f"{name}={b.get(name)!r} at {j} and {name}={a[name]!r} at {i}"
+    elif arrays.keys() != others.keys() or changed not in ([], ["parameters"]):
         tells = f"different preprocessing at {j} and {i}"
-    elif first.steps_done == second.steps_done and not np.array_equal(*parameters):
+    elif changed and first.steps_done == second.steps_done:
         tells = f"different parameters after the same {first.steps_done} steps at {j} and {i}"
     else:
         return

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from fanin import _validate
 from fanin._typing import Array
-from fanin.callbacks.base import Callback, Logs
+from fanin.callbacks.standard import LambdaCallback
 from fanin.ensemble.members import SEED_STREAM, Failure, Member, Rows, check, train_all
 from fanin.ensemble.model import Ensemble
 from fanin.executors import as_executor
@@ -55,23 +56,21 @@ def from_initializations(
         As `MLP.fit` takes them.
     n_members : int
     seed : int
-        Of the ensemble: the members' own seeds are drawn from it. Member i does not depend on how
-        many there are.
+        The members' seeds are drawn from it; member i does not depend on how many there are.
     network : dict, optional
         Further options of `MLP`: activation, init, loss, keep, dtype...
     executor : concurrent.futures.Executor or Dask client, optional
-        Where the members train; the bits are the same everywhere. By default as many threads as
-        there are cores, which share the data. The processes of this machine map it from files in a
-        temporary folder (set TMPDIR where they are to lie elsewhere), Dask's workers are sent it
-        once each. A `ProcessPoolExecutor` is best made with
+        Where the members train, to the same bits: by default as many threads as there are cores.
+        Threads share the data, processes of this machine map it from files (in TMPDIR), Dask's
+        workers are sent it once each. A `ProcessPoolExecutor` is best made with
         ``mp_context=multiprocessing.get_context("spawn")``.
     combine : {"probability", "logits", "vote"}
         As in `Ensemble`.
     progress : bool
         A bar of members on stderr.
     **fit_options
-        Of `MLP.fit`. Every member trains with a copy of its own of optimizer, schedule and
-        callbacks, and with ``n_threads``, if that is not given, such that all cores are used.
+        Of `MLP.fit`. Each member has its own copy of optimizer, schedule and callbacks, and by
+        default its share of the cores as ``n_threads``.
 
     Returns
     -------
@@ -98,7 +97,7 @@ def from_initializations(
         Member(f"member {i}", {"dims": dims, **network, "seed": own}, fit_options)
         for i, own in enumerate(_seeds(seed, n_members))
     ]
-    return _train(members[:1], members, X, y, executor, combine, progress, fit_options)
+    return _train(members, 1, X, y, executor, combine, progress, fit_options)
 
 
 def from_objectives(
@@ -119,9 +118,8 @@ def from_objectives(
     Parameters
     ----------
     variants : sequence of dict
-        What each member changes: any option of `MLP` or `MLP.fit`, and ``dims`` and ``seed``, such
-        as ``{"loss": "svm"}`` or ``{"optimizer": fanin.optim.SGD(lr=0.1), "reg": 1e-3}``. Members
-        have seeds of their own, as in `from_initializations`, unless a variant names one.
+        What each member changes: any option of `MLP` or `MLP.fit`, ``dims`` or ``seed``, such as
+        ``{"optimizer": fanin.optim.SGD(lr=0.1), "reg": 1e-3}``.
     dims, X, y, seed, network, executor, combine, progress, **fit_options
         As in `from_initializations`.
 
@@ -146,7 +144,7 @@ def from_objectives(
         name = ", ".join(f"{k}={v!r}" for k, v in variant.items())
         options = {"dims": dims, "seed": own, **network, **net}
         members.append(Member(f"member {i} ({name})", options, {**fit_options, **fit}))
-    return _train(members, members, X, y, executor, combine, progress, fit_options)
+    return _train(members, len(members), X, y, executor, combine, progress, fit_options)
 
 
 def from_datasets(
@@ -169,9 +167,8 @@ def from_datasets(
     ----------
     method : {"bootstrap", "folds"}
         "bootstrap": each member trains on N rows drawn with replacement (bagging, Breiman 1996),
-        some 63 % of them different. "folds": the rows are dealt into n_members folds, and member i
-        trains without fold i, as in cross-validation. Each member gathers its rows into an array
-        of its own while it trains.
+        some 63 % of them different. "folds": member i trains without fold i of n_members, as in
+        cross-validation. Each member copies its rows while it trains.
     dims, X, y, n_members, seed, network, executor, combine, progress, **fit_options
         As in `from_initializations`.
 
@@ -184,19 +181,14 @@ def from_datasets(
     """
     network = _network_options("network", network)
     _validate.one_of("method", method, ["bootstrap", "folds"])
-    seeds = _seeds(seed, n_members)
+    networks = [{"dims": dims, **network, "seed": own} for own in _seeds(seed, n_members)]
     if method == "folds":
         _validate.whole("n_members", n_members, 2, len(_validate.plain_array("X", X)))
     members = [
-        Member(
-            f"member {i}",
-            {"dims": dims, **network, "seed": own},
-            fit_options,
-            Rows(method, seed, i, n_members),
-        )
-        for i, own in enumerate(seeds)
+        Member(f"member {i}", options, fit_options, Rows(method, seed, i, n_members))
+        for i, options in enumerate(networks)
     ]
-    return _train(members[:1], members, X, y, executor, combine, progress, fit_options)
+    return _train(members, 1, X, y, executor, combine, progress, fit_options)
 
 
 def from_checkpoints(
@@ -239,38 +231,28 @@ def from_checkpoints(
     _validate.one_of("combine", combine, ["probability", "logits", "vote"])
     _known("fit_options", fit_options, _without(MEMBER_FIT_OPTIONS, ("epochs", "schedule")))
     net = MLP(dims, **network, seed=seed)
-    snapshots = _Snapshots(epochs_per_cycle)
-    options = fit_options | {"callbacks": [*fit_options.get("callbacks", ()), snapshots]}
-    history = net.fit(
-        X,
-        y,
-        epochs=n_cycles * epochs_per_cycle,
-        schedule=CyclicCosine(n_cycles),
-        progress=progress,
-        **options,
-    )
+    networks: list[MLP] = []
+
+    def snapshot(epoch: int, _: object) -> None:
+        if (epoch + 1) % epochs_per_cycle == 0:
+            networks.append(net.copy())
+
+    callbacks = [*fit_options.get("callbacks", ()), LambdaCallback(on_epoch_end=snapshot)]
+    options = {**fit_options, "callbacks": callbacks, "progress": progress}
+    n_epochs, schedule = n_cycles * epochs_per_cycle, CyclicCosine(n_cycles)
+    reason = net.fit(X, y, epochs=n_epochs, schedule=schedule, **options).stop_reason
+    if not networks:
+        raise RuntimeError(f"ensemble: the run ended in its first cycle: {reason}")
     failures = [
-        Failure(i, f"cycle {i}", f"the run ended before it ({history.stop_reason})")
-        for i in range(len(snapshots.networks), n_cycles)
+        Failure(i, f"cycle {i}", f"the run ended before it ({reason})")
+        for i in range(len(networks), n_cycles)
     ]
-    if not snapshots.networks:
-        raise RuntimeError(f"ensemble: the run ended in its first cycle: {history.stop_reason}")
-    return Ensemble(snapshots.networks, combine=combine, failures=failures)
-
-
-class _Snapshots(Callback):
-    def __init__(self, every: int) -> None:
-        self.every = every
-        self.networks: list[MLP] = []
-
-    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:  # noqa: ARG002
-        if (epoch + 1) % self.every == 0:
-            self.networks.append(self.network.copy())
+    return Ensemble(networks, combine=combine, failures=failures)
 
 
 def _train(
-    distinct: Sequence[Member],
     members: Sequence[Member],
+    distinct: int,
     X: Array,
     y: Array,
     executor: Any,
@@ -288,21 +270,17 @@ def _train(
     if (validation := fit_options.get("validation_data")) is not None:
         pair = _validate.pair("validation_data", validation, "(X, y)")
         arrays["validation_X"], arrays["validation_y"] = pair
-    members, distinct = ([_without_data(m) for m in some] for some in (members, distinct))
-    for member in distinct:
+    fits = [{k: v for k, v in m.fit.items() if k not in DATA_OPTIONS} for m in members]
+    members = [replace(member, fit=fit) for member, fit in zip(members, fits, strict=True)]
+    for member in members[:distinct]:
         try:
             check(member, arrays)
         except (TypeError, ValueError) as error:
-            if len(distinct) == 1:
+            if distinct == 1:
                 raise
             raise type(error)(f"{member.name}: {error}") from error
     networks, failures = train_all(members, arrays, runner, progress)
     return Ensemble(networks, combine=combine, failures=failures)
-
-
-def _without_data(member: Member) -> Member:
-    fit = {k: v for k, v in member.fit.items() if k not in DATA_OPTIONS}
-    return Member(member.name, member.network, fit, member.rows)
 
 
 def _seeds(seed: int, n_members: int) -> list[int]:

@@ -6,6 +6,7 @@ import copy
 import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,8 +21,6 @@ from fanin.callbacks.progress import open_bar
 from fanin.executors import Arrays, InMemory, OnDisk, Pool, StopOnEvent, failure_reason
 from fanin.network import MLP
 from fanin.random import package_generator
-
-Outcome = tuple[MLP, History] | Exception
 
 # Layers of the purpose "search" that are reserved for ensembles.
 SEED_STREAM, ROW_STREAM = 0xFFFF, 0xFFFE
@@ -46,11 +45,7 @@ class Failure:
 
 @dataclass(frozen=True)
 class Rows:
-    """Which rows a member trains on: a pure function of these numbers, so that no indices travel.
-
-    "bootstrap" draws as many rows as there are, with replacement (Breiman 1996); "folds" leaves out
-    the member's own part of a permutation that all members share.
-    """
+    """Which rows a member trains on: a pure function of these numbers, so no indices travel."""
 
     method: str
     seed: int
@@ -75,6 +70,17 @@ class Member:
     network: Mapping[str, Any]
     fit: Mapping[str, Any] = field(default_factory=dict)
     rows: Rows | None = None
+
+
+def check_networks(name: str, networks: Sequence[MLP]) -> list[MLP]:
+    """`networks` as a list, where they are at least one MLP."""
+    given = list(_validate.sequence(name, networks, "a list of MLP"))
+    if not given:
+        raise ValueError(f"{name}: expected at least one, got none")
+    for i, net in enumerate(given):
+        if not isinstance(net, MLP):
+            raise TypeError(f"{name}: expected MLP, got {type(net).__name__} at {i}")
+    return given
 
 
 def train(
@@ -123,37 +129,25 @@ def train_all(
         with ThreadPoolExecutor(min(len(members), get_num_threads())) as threads:
             return train_all(members, arrays, threads, progress)
     bar = open_bar(total=len(members), unit="member") if progress else None
-    outcomes: dict[int, Outcome] = {}
-    try:
-        with Pool(executor, arrays, "members") as pool:
-            for done in pool.outcomes(train, enumerate(members)):
-                outcomes.update(done)
-                if bar is not None:
-                    bar.update(len(done))
-    finally:
-        if bar is not None:
-            bar.close()
-    return _networks_and_failures(members, outcomes)
-
-
-def _networks_and_failures(
-    members: Sequence[Member], outcomes: Mapping[int, Outcome]
-) -> tuple[list[MLP], list[Failure]]:
+    outcomes: dict[int, tuple[MLP, History] | Exception] = {}
+    with bar or nullcontext(), Pool(executor, arrays, "members") as pool:
+        for done in pool.outcomes(train, enumerate(members)):
+            outcomes.update(done)
+            if bar is not None:
+                bar.update(len(done))
     networks: list[MLP] = []
-    failures: list[Failure] = []
-    first: Exception | None = None
-    for i, member in enumerate(members):
-        outcome = outcomes[i]
+    errors: dict[int, Exception] = {}
+    for i, outcome in sorted(outcomes.items()):
         if isinstance(outcome, Exception):
-            first = first or outcome
-            failures.append(Failure(i, member.name, failure_reason(outcome)))
+            errors[i] = outcome
         else:
             net, history = outcome
             net.history = history
             networks.append(net)
+    failures = [Failure(i, members[i].name, failure_reason(error)) for i, error in errors.items()]
     if not networks:
         raise RuntimeError(
             f"ensemble: all {len(members)} members failed to train; "
             f"the first, {failures[0].name}: {failures[0].reason}"
-        ) from first
+        ) from errors[0]
     return networks, failures

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
@@ -12,7 +13,7 @@ import numpy.typing as npt
 
 from fanin import _core, _validate, checkpoint, losses
 from fanin._typing import Array, Floats, PathLike
-from fanin.ensemble.members import Failure
+from fanin.ensemble.members import Failure, check_networks
 from fanin.network import MLP
 
 COMBINATIONS = ("probability", "logits", "vote")
@@ -28,8 +29,8 @@ class Ensemble:
     combine : {"probability", "logits", "vote"}
         The mean of the members' probabilities (the lecture's "average their results"), the mean of
         their scores, or the majority of their labels; a tie goes to the label with the highest mean
-        probability. A member with loss "svm" has no probabilities: the softmax of its scores
-        stands in for them; one with loss "mse" on labels: its scores from 0 up, scaled to sum 1.
+        probability. In place of probabilities a member with loss "svm" has the softmax of its
+        scores; one with loss "mse" on labels its scores from 0 up, scaled to sum 1.
     weights : sequence of float, optional
         Of the members in the mean or the vote, at least 0; equal by default.
     failures : sequence of Failure
@@ -70,17 +71,13 @@ class Ensemble:
         weights: Sequence[float] | None = None,
         failures: Sequence[Failure] = (),
     ) -> None:
-        self.members: list[MLP] = list(_validate.sequence("members", members, "a list of MLP"))
-        if not self.members:
-            raise ValueError("members: expected at least one, got none")
+        self.members = check_networks("members", members)
+        first = self.members[0].dims
         for i, net in enumerate(self.members):
-            if not isinstance(net, MLP):
-                raise TypeError(f"members: expected MLP, got {type(net).__name__} at {i}")
-            ends = net.dims[0], net.dims[-1]
-            if ends != (self.members[0].dims[0], self.members[0].dims[-1]):
+            if (net.dims[0], net.dims[-1]) != (first[0], first[-1]):
                 raise ValueError(
-                    f"members: expected the inputs and outputs of the first, "
-                    f"{self.members[0].dims}, got {net.dims} at {i}"
+                    f"members: expected the inputs and outputs of the first, {first}, "
+                    f"got {net.dims} at {i}"
                 )
         self.combine = _validate.one_of("combine", combine, COMBINATIONS)
         self.weights = _mean_weights(weights, len(self.members))
@@ -113,17 +110,15 @@ class Ensemble:
 
     def predict_proba(self, X: Array, *, n_threads: int | None = None) -> Array:
         """Probabilities (N, C): their mean, softmax of the mean scores, or shares of the votes."""
-        self._require_classes("predict_proba")
-        return self._as_dtype(
-            self._probabilities(self._combine_scores(self._member_scores(X, n_threads)))
-        )
+        if self._regression:
+            raise ValueError(
+                "predict_proba: expected a member with loss 'softmax' or 'svm', got 'mse'"
+            )
+        combined = self._combine_scores(self._member_scores(X, n_threads))
+        return self._as_dtype(losses.softmax(combined) if self.combine == "logits" else combined)
 
     def _member_scores(self, X: Array, n_threads: int | None) -> list[Array]:
         return [net.scores(X, n_threads=n_threads) for net in self.members]
-
-    def _require_classes(self, what: str) -> None:
-        if self._regression:
-            raise ValueError(f"{what}: expected a member with loss 'softmax' or 'svm', got 'mse'")
 
     def _as_dtype(self, result: Floats) -> Array:
         return result.astype(np.result_type(*(net.dtype for net in self.members)), copy=False)
@@ -142,9 +137,6 @@ class Ensemble:
             most = combined >= combined.max(axis=1, keepdims=True) - 1e-9
             combined = np.where(most, self._combine_scores(scores, "probability"), -1.0)
         return np.asarray(combined.argmax(axis=1))
-
-    def _probabilities(self, combined: Floats) -> Floats:
-        return losses.softmax(combined) if self.combine == "logits" else combined
 
     # Evaluation
 
@@ -169,55 +161,49 @@ class Ensemble:
         """
         scores = self._member_scores(X, n_threads)
         combined = self._combine_scores(scores)
-        labels = [s.argmax(axis=1) for s in scores]
         members = [
-            _evaluate(net.loss_name, s, y, own, n_threads)
-            for net, s, own in zip(self.members, scores, labels, strict=True)
+            _evaluate(net.loss_name, own, y, own.argmax(axis=1), n_threads)
+            for net, own in zip(self.members, scores, strict=True)
         ]
-        names = {net.loss_name for net in self.members}
         predicted = self._labels(scores, combined)
         if self.combine == "logits" or self._regression:
+            names = {net.loss_name for net in self.members}
             own_loss = names.pop() if len(names) == 1 else "softmax"
             result = _evaluate(own_loss, combined, y, predicted, n_threads)
         elif self.combine == "vote":
-            votes = np.eye(combined.shape[1])[predicted]
             result = _evaluate("softmax", combined, y, predicted, n_threads)
-            result["loss"] = 1.0 - _expectation(votes, y)
+            hard, soft = _targets(y, combined, "softmax")
+            right = predicted == hard if soft is None else soft[np.arange(len(soft)), predicted]
+            result["loss"] = 1.0 - float(np.mean(right))
         else:
             # Floored at the smallest float32, where a probability has been rounded to 0.
             logs = _core.map("log", np.maximum(combined, np.finfo(np.float32).tiny))
             result = _evaluate("softmax", logs, y, predicted, n_threads)
-        return {**result, "members": members, "disagreement": self._disagreement(scores, labels)}
+        return {**result, "members": members, "disagreement": self._disagreement(scores)}
 
     def disagreement(self, X: Array, *, n_threads: int | None = None) -> Floats:
         """How much each pair of members differs, (M, M), symmetric with zeros on the diagonal.
 
         The share of rows to which they give different labels; where every member has loss "mse",
-        the root of the mean square between their outputs. Members that never disagree gain nothing
-        together.
+        the root of the mean square between their outputs.
         """
-        scores = self._member_scores(X, n_threads)
-        return self._disagreement(scores, [s.argmax(axis=1) for s in scores])
+        return self._disagreement(self._member_scores(X, n_threads))
 
-    def _disagreement(self, scores: Sequence[Array], labels: Sequence[Array]) -> Floats:
+    def _disagreement(self, scores: Sequence[Array]) -> Floats:
+        labels = [own.argmax(axis=1) for own in scores]
         result = np.zeros((len(self), len(self)))
-        for i in range(len(self)):
-            for j in range(i):
-                if self._regression:
-                    between = np.sqrt(np.mean(np.square(scores[i] - scores[j], dtype=float)))
-                else:
-                    between = np.mean(labels[i] != labels[j])
-                result[i, j] = result[j, i] = between
+        for i, j in itertools.combinations(range(len(self)), 2):
+            if self._regression:
+                between = np.sqrt(np.mean(np.square(scores[i] - scores[j], dtype=float)))
+            else:
+                between = np.mean(labels[i] != labels[j])
+            result[i, j] = result[j, i] = between
         return result
 
     # Files
 
     def save(self, path: PathLike) -> None:
-        """Writes all members to one file, or leaves the old one.
-
-        The file is an ``.npz`` archive, whatever its extension, with a JSON header and a checksum
-        of each array, as of `MLP.save`.
-        """
+        """Writes all members to one file, as `MLP.save` does, or leaves the old one."""
         states, arrays = [], {"weights": self.weights}
         for i, net in enumerate(self.members):
             state = net.__getstate__()
@@ -268,15 +254,13 @@ class Ensemble:
 
 
 def _mean_weights(weights: Sequence[float] | None, n: int) -> Floats:
-    if weights is None:
-        return np.full(n, 1 / n)
+    weights = [1.0] * n if weights is None else weights
     if len(weights) != n:
         raise ValueError(f"weights: expected {n}, one for each member, got {len(weights)}")
-    values = np.array([_validate.real("weights", w, 0) for w in weights])
-    total = sum(values.tolist())
-    if total == 0:
+    values = [_validate.real("weights", w, 0) for w in weights]
+    if not any(values):
         raise ValueError("weights: expected one above 0, got only zeros")
-    return np.asarray(values / total)
+    return np.array(values) / sum(values)
 
 
 def output(net: MLP, scores: Array, combine: str) -> Floats:
@@ -295,21 +279,11 @@ def output(net: MLP, scores: Array, combine: str) -> Floats:
 def _evaluate(
     loss: str, scores: Array, y: Array, labels: Array, n_threads: int | None
 ) -> dict[str, float]:
-    value, _ = losses.get(loss)(scores, y, n_threads=n_threads)
-    result = {"loss": value}
-    hard, _ = _targets(y, scores, loss)
-    if hard is not None:
+    result = {"loss": losses.get(loss)(scores, y, n_threads=n_threads)[0]}
+    if (hard := _targets(y, scores, loss)[0]) is not None:
         result["accuracy"] = float(np.mean(labels == hard))
     return result
 
 
 def _targets(y: Array, scores: Array, loss: str) -> losses.Targets:
-    n_rows, n_outputs = scores.shape
-    return losses.targets("y", y, n_rows, n_outputs, loss, scores.dtype)
-
-
-def _expectation(values: Floats, y: Array) -> float:
-    """The mean of each row's value at its label."""
-    hard, soft = _targets(y, values, "softmax")
-    right = values[np.arange(len(values)), hard] if soft is None else (values * soft).sum(axis=1)
-    return float(np.mean(right))
+    return losses.targets("y", y, len(scores), scores.shape[1], loss, scores.dtype)

@@ -44,16 +44,14 @@ def from_search(
         The score is one of validation, larger is better. Candidates without one are scored by
         their accuracy on X_val; those whose score is not finite are left out as failures.
     X_val, y_val : ndarray, optional
-        Validation rows and labels (N,), which no candidate was trained on. Needed for greedy, and
-        where scores are missing.
+        Rows and labels (N,) that no candidate was trained on: for greedy, and for missing scores.
     k : int
         The size of the ensemble; with greedy the rounds of selection.
     greedy : bool
-        Begin with nothing and add, round by round, the candidate with which the ensemble is best
-        on X_val, the same one again if that is best (Caruana et al. 2004, "Ensemble selection
-        from libraries of models"). The ensemble of the best round is returned, each member with
-        the share of rounds it won as its weight. Judged by accuracy, and among equals by the
-        probability of the right class.
+        Add, round by round, the candidate (again) with which the ensemble is best on X_val
+        (Caruana et al. 2004, "Ensemble selection from libraries of models"), by accuracy and then
+        by the probability of the right class. Returns the ensemble of the best round, each member
+        weighted by the rounds it won.
     combine : {"probability", "logits", "vote"}
 
     Examples
@@ -82,34 +80,29 @@ def from_search(
     good = [i for i, score in enumerate(scores) if math.isfinite(score)]
     if not good:
         raise ValueError("candidates: expected a finite score, got none")
-    good.sort(key=lambda i: -scores[i])
     failures = [
         Failure(i, f"candidate {i}", f"its validation score is {score}")
         for i, score in enumerate(scores)
-        if not math.isfinite(score)
+        if i not in good
     ]
+    best = [networks[i] for i in sorted(good, key=lambda i: -scores[i])]
     if not greedy:
-        return Ensemble([networks[i] for i in good[:k]], combine=combine, failures=failures)
+        return Ensemble(best[:k], combine=combine, failures=failures)
     assert X_val is not None
     assert y_val is not None
-    counts = _greedy([networks[i] for i in good], X_val, y_val, k, combine)
-    chosen = [(networks[i], count) for i, count in zip(good, counts, strict=True) if count]
-    return Ensemble(
-        [net for net, _ in chosen],
-        combine=combine,
-        weights=[count for _, count in chosen],
-        failures=failures,
-    )
+    counts = _greedy(best, X_val, y_val, k, combine)
+    members = [net for net, count in zip(best, counts, strict=True) if count]
+    weights = [count for count in counts if count]
+    return Ensemble(members, combine=combine, weights=weights, failures=failures)
 
 
 def _pair(candidate: Any) -> tuple[MLP, float]:
     if hasattr(candidate, "merit"):
-        net = candidate.network
-        if net is None:
+        if candidate.network is None:
             raise TypeError(
                 f"candidates: expected a trained network in trial {candidate.number}, got none"
             )
-        return net, candidate.merit
+        return candidate.network, candidate.merit
     net, score = _validate.pair("candidates", candidate, "MLP or (MLP, score)")
     try:
         return net, float(score)

@@ -1,9 +1,9 @@
 """Dense layers as functions: the fused one, and the lecture's course-style pairs.
 
 Every ``*_forward`` returns ``(out, cache)`` and the matching ``*_backward(dout, cache)`` returns
-the gradients, as in the course's assignments. x is (N, D), W is (D, H), b is (H,), all float32 or
-all float64. `keep` is the probability of keeping: masks are ``uniform < keep``. (The lecture's
-listing draws ``randn < p``, which keeps 69 % of the units at p = 0.5.)
+the gradients, as in the course's assignments. x is (N, D), W is (D, H), b is (H,), out (N, H), all
+float32 or all float64; a wrong shape, dtype or layout is a ValueError or TypeError, never a silent
+copy. `keep` is the probability of keeping: masks are ``uniform < keep``.
 """
 
 from fanin.layers.dense import (
@@ -35,29 +35,10 @@ from fanin.layers.dropout import dropout_backward, dropout_forward
 from fanin.losses import softmax_loss, svm_loss
 
 __all__ = [
-    "ACTIVATIONS",
-    "affine_backward",
-    "affine_forward",
-    "dense",
-    "dense_backward",
-    "dense_forward",
-    "dropconnect_backward",
-    "dropconnect_forward",
-    "dropconnect_inference",
-    "dropout_backward",
-    "dropout_forward",
-    "elu_backward",
-    "elu_forward",
-    "gelu_backward",
-    "gelu_forward",
-    "leaky_relu_backward",
-    "leaky_relu_forward",
-    "relu_backward",
-    "relu_forward",
-    "sigmoid_backward",
-    "sigmoid_forward",
-    "softmax_loss",
-    "svm_loss",
-    "tanh_backward",
+    "ACTIVATIONS", "affine_backward", "affine_forward", "dense", "dense_backward", "dense_forward",
+    "dropconnect_backward", "dropconnect_forward", "dropconnect_inference", "dropout_backward",
+    "dropout_forward", "elu_backward", "elu_forward", "gelu_backward", "gelu_forward",
+    "leaky_relu_backward", "leaky_relu_forward", "relu_backward", "relu_forward",
+    "sigmoid_backward", "sigmoid_forward", "softmax_loss", "svm_loss", "tanh_backward",
     "tanh_forward",
-]
+]  # fmt: skip

@@ -9,10 +9,9 @@ from fanin import _core
 from fanin._typing import Array
 from fanin._validate import describe, keep_probability, one_of, plain_array, threads
 from fanin.layers.dropout import Mask, checked_gradient
-from fanin.random import Generator
+from fanin.random import Rng
 
 ACTIVATIONS: tuple[str, ...] = _core.activations
-_CODES = {name: code for code, name in enumerate(ACTIVATIONS)}
 
 
 class DenseCache(NamedTuple):
@@ -33,10 +32,7 @@ class SlopeCache(NamedTuple):
 
 def activation_code(name: str, value: str) -> int:
     """The number of an activation in the core."""
-    try:
-        return _CODES[value]
-    except (KeyError, TypeError):
-        return _CODES[one_of(name, value, ACTIVATIONS)]
+    return ACTIVATIONS.index(one_of(name, value, ACTIVATIONS))
 
 
 def _dense(
@@ -45,15 +41,13 @@ def _dense(
     b: Array | None,
     activation: str,
     keep: float,
-    rng: Generator | int | None,
+    rng: Rng,
     out: Array | None,
     slope: bool,
     n_threads: int | None,
 ) -> tuple[Array, Array | None]:
-    code = activation_code("activation", activation)
-    keep = keep_probability("keep", keep)
-    x, W = plain_array("x", x), plain_array("W", W)
-    n = threads(n_threads)
+    code, keep = activation_code("activation", activation), keep_probability("keep", keep)
+    x, W, n = plain_array("x", x), plain_array("W", W), threads(n_threads)
     if keep == 1:
         return _core.dense_forward(x, W, b, code, 1.0, 0, 0, 0, out, slope, n)
     mask = Mask(keep, rng, x.shape[0] if x.ndim else 0, W.shape[-1] if W.ndim else 0)
@@ -69,7 +63,7 @@ def dense(
     *,
     activation: str = "relu",
     keep: float = 1.0,
-    rng: Generator | int | None = None,
+    rng: Rng = None,
     out: Array | None = None,
     n_threads: int | None = None,
 ) -> Array:
@@ -88,21 +82,11 @@ def dense(
         leaky_relu has slope 0.01, elu alpha 1, gelu is the exact one (erf).
     keep : float in (0, 1]
         Probability of keeping a unit; kept ones are divided by it (inverted dropout).
-    rng : Generator, int or None
+    rng : Generator, int, NumPy's generator or None
         Where the mask is drawn; None takes fresh entropy.
     out : ndarray of shape (N, H), optional
         Written in place of a fresh array; it may not share memory with an input.
     n_threads : int, optional
-        The result does not depend on it.
-
-    Returns
-    -------
-    ndarray of shape (N, H)
-
-    Raises
-    ------
-    ValueError, TypeError
-        For a wrong shape, dtype or layout; arrays are never copied silently.
 
     Examples
     --------
@@ -123,7 +107,7 @@ def dense_forward(
     *,
     activation: str = "relu",
     keep: float = 1.0,
-    rng: Generator | int | None = None,
+    rng: Rng = None,
     n_threads: int | None = None,
 ) -> tuple[Array, DenseCache]:
     """`dense` with the cache that `dense_backward` needs.
@@ -132,11 +116,6 @@ def dense_forward(
     ----------
     x, W, b, activation, keep, rng, n_threads
         As of `dense`.
-
-    Returns
-    -------
-    y : ndarray of shape (N, H)
-    cache : DenseCache
 
     Examples
     --------
@@ -163,27 +142,22 @@ def dense_backward(
     ----------
     dout : ndarray of shape (N, H), dtype of x
     cache : DenseCache
-        The second result of `dense_forward`.
+        The second result of the forward function.
     need_dx : bool
         False for a first layer, whose dx nobody needs: it is None then.
     n_threads : int, optional
     """
-    dout = plain_array("dout", dout)
-    return _core.dense_backward(
-        dout, cache.x, cache.W, cache.slope, cache.gate, cache.factor, need_dx, threads(n_threads)
-    )
+    return _core.dense_backward(plain_array("dout", dout), *cache, need_dx, threads(n_threads))
 
 
-def _rows(name: str, x: Array) -> Array:
+def _rows(x: Array) -> Array:
     """An array of shape (N, d1, ..., dk) as (N, D), without a copy."""
-    x = plain_array(name, x)
+    x = plain_array("x", x)
     if x.ndim < 1:
-        raise ValueError(f"{name}: expected shape (N, ...), got {describe(x)}")
+        raise ValueError(f"x: expected shape (N, ...), got {describe(x)}")
     if not x.flags.c_contiguous:
-        raise ValueError(
-            f"{name}: expected a C-contiguous array, got strides {x.strides}; "
-            f"np.ascontiguousarray({name}) makes a copy that fits"
-        )
+        got = f"strides {x.strides}; np.ascontiguousarray(x) makes a copy that fits"
+        raise ValueError(f"x: expected a C-contiguous array, got {got}")
     return x.reshape(x.shape[0], math.prod(x.shape[1:]))
 
 
@@ -195,14 +169,8 @@ def affine_forward(x: Array, w: Array, b: Array) -> tuple[Array, DenseCache]:
     x : ndarray of shape (N, d1, ..., dk), float32 or float64
     w : ndarray of shape (d1 * ... * dk, H), dtype of x
     b : ndarray of shape (H,), dtype of x
-
-    Returns
-    -------
-    out : ndarray of shape (N, H)
-    cache : DenseCache
-        For `affine_backward`.
     """
-    y, cache = dense_forward(_rows("x", x), w, b, activation="identity")
+    y, cache = dense_forward(_rows(x), w, b, activation="identity")
     return y, cache._replace(x=x)
 
 
@@ -211,39 +179,36 @@ def affine_backward(dout: Array, cache: DenseCache) -> tuple[Array, Array, Array
 
     Parameters
     ----------
-    dout : ndarray of shape (N, H), dtype of x
-    cache : DenseCache
-        The second result of `affine_forward`.
+    dout, cache
+        As of `dense_backward`.
     """
-    dx, dw, db = dense_backward(dout, cache._replace(x=_rows("x", cache.x)))
+    dx, dw, db = dense_backward(dout, cache._replace(x=_rows(cache.x)))
     assert dx is not None
     return dx.reshape(cache.x.shape), dw, db
 
 
 class ActivationForward(Protocol):
-    """``relu_forward`` and its like."""
+    """``relu_forward`` and its like: (activation of x, cache)."""
 
-    def __call__(self, x: Array) -> tuple[Array, SlopeCache]:
-        """(activation of x, cache)."""
+    def __call__(self, x: Array) -> tuple[Array, SlopeCache]: ...
 
 
 class ActivationBackward(Protocol):
-    """``relu_backward`` and its like."""
+    """``relu_backward`` and its like: the gradient dx."""
 
-    def __call__(self, dout: Array, cache: SlopeCache) -> Array:
-        """The gradient dx."""
+    def __call__(self, dout: Array, cache: SlopeCache) -> Array: ...
 
 
-def _pair(
-    activation: str, formula: str, examples: str = ""
-) -> tuple[ActivationForward, ActivationBackward]:
+_Pair = tuple[ActivationForward, ActivationBackward]
+
+
+def _pair(activation: str, formula: str, examples: str = "") -> _Pair:
     """The two functions of an elementwise activation, named and described as if written out."""
     code = ACTIVATIONS.index(activation)
 
     def forward(x: Array) -> tuple[Array, SlopeCache]:
-        y, slope = _core.activation_forward(
-            plain_array("x", x), code, 1.0, 1.0, 0, 0, 0, None, True, 0
-        )
+        x = plain_array("x", x)
+        y, slope = _core.activation_forward(x, code, 1.0, 1.0, 0, 0, 0, None, True, 0)
         assert slope is not None
         return y, SlopeCache(slope)
 
@@ -254,26 +219,14 @@ def _pair(
 
     Parameters
     ----------
-    x : ndarray, float32 or float64
-
-    Returns
-    -------
-    out : ndarray, of the shape and dtype of x
-    cache : SlopeCache
-        For `{activation}_backward`.
+    x : ndarray of any shape, float32 or float64
     {examples}"""
     backward.__doc__ = f"""The gradient dx of `{activation}_forward`.
 
     Parameters
     ----------
-    dout : ndarray
-        The gradient of what `{activation}_forward` returned, of its shape and dtype.
+    dout : ndarray, of the shape and dtype of x
     cache : SlopeCache
-        Its second result.
-
-    Returns
-    -------
-    ndarray
     """
     for function, direction in ((forward, "forward"), (backward, "backward")):
         function.__name__ = function.__qualname__ = f"{activation}_{direction}"

@@ -10,7 +10,7 @@ from fanin._validate import describe, keep_probability, one_of, plain_array, thr
 from fanin.layers.dense import activation_code
 from fanin.layers.dropout import Key, Mask, masked
 from fanin.layers.options import INFERENCES, MASKS
-from fanin.random import Generator
+from fanin.random import Rng
 
 
 class DropConnectCache(NamedTuple):
@@ -33,33 +33,22 @@ def dropconnect_forward(
     keep: float,
     activation: str = "relu",
     mask: str = "batch",
-    rng: Generator | int | None = None,
+    rng: Rng = None,
     n_threads: int | None = None,
 ) -> tuple[Array, DropConnectCache]:
     """``activation(x @ (W * M) / keep + b)``: a dense layer in training that drops weights.
 
     Parameters
     ----------
-    x : ndarray of shape (N, D), float32 or float64
-    W : ndarray of shape (D, H), dtype of x
-    b : ndarray of shape (H,), dtype of x, or None
-        Biases are not dropped.
+    x, W, b, activation, n_threads
+        As of `dense`. Biases are not dropped.
     keep : float in (0, 1]
         Probability of keeping a weight.
-    activation : str
-        As of `dense`.
     mask : {"batch", "example"}
         One mask for all rows, or one for each, as in the paper. The latter draws N * D * H numbers
         (none for inputs that are zero); they are never stored.
-    rng : Generator, int or None
+    rng : Generator, int, NumPy's generator or None
         Where masks are drawn; None takes fresh entropy.
-    n_threads : int, optional
-
-    Returns
-    -------
-    y : ndarray of shape (N, H)
-    cache : DropConnectCache
-        For `dropconnect_backward`.
 
     Examples
     --------
@@ -83,7 +72,7 @@ def dropconnect_forward(
     if kind == "example" and keep < 1:
         y, slope = _core.drop_connect_forward(x, W, b, code, keep, *draws.key, needs_slope, n)
     else:
-        W = masked(W, keep, 1 / keep, _of_weights(draws.key, W), None, n_threads)
+        W = _weights_masked(W, keep, draws.key, None, n_threads)
         y, slope = _core.dense_forward(x, W, b, code, 1.0, 0, 0, 0, None, needs_slope, n)
     draws.used()
     return y, DropConnectCache(x, W, slope, y if gated else None, keep, kind, draws.key)
@@ -96,19 +85,15 @@ def dropconnect_backward(
 
     Parameters
     ----------
-    dout : ndarray of shape (N, H), dtype of x
-    cache : DropConnectCache
-        The second result of `dropconnect_forward`.
-    need_dx : bool
-        False for a first layer, whose dx nobody needs: it is None then.
-    n_threads : int, optional
+    dout, cache, need_dx, n_threads
+        As of `dense_backward`.
     """
     dout, n = plain_array("dout", dout), threads(n_threads)
     x, W, slope, gate, keep, kind, key = cache
     if kind == "example" and keep < 1:
         return _core.drop_connect_backward(dout, x, W, slope, gate, keep, *key, need_dx, n)
     dx, dW, db = _core.dense_backward(dout, x, W, slope, gate, 1.0, need_dx, n)
-    return dx, masked(dW, keep, 1 / keep, _of_weights(key, W), dW, n_threads), db
+    return dx, _weights_masked(dW, keep, key, dW, n_threads), db
 
 
 def dropconnect_inference(
@@ -135,10 +120,6 @@ def dropconnect_inference(
         As of `dropconnect_forward`.
     inference : {"mean", "moments"}
 
-    Returns
-    -------
-    ndarray of shape (N, H)
-
     Examples
     --------
     >>> import numpy as np, fanin
@@ -150,10 +131,10 @@ def dropconnect_inference(
     array([[0.5642]])
     """
     keep, code = keep_probability("keep", keep), activation_code("activation", activation)
-    by_moments = one_of("inference", inference, INFERENCES) == "moments"
+    one_of("inference", inference, INFERENCES)
     x, W, n = plain_array("x", x), _weights(W), threads(n_threads)
     plain = 1.0, 0, 0, 0, None, False, n
-    if not by_moments:
+    if inference == "mean":
         return _core.dense_forward(x, W, b, code, *plain)[0]
     identity = activation_code("activation", "identity")
     mean, _ = _core.dense_forward(x, W, b, identity, *plain)
@@ -164,13 +145,11 @@ def dropconnect_inference(
 def _weights(W: object) -> Array:
     array = plain_array("W", W)
     if array.ndim != 2 or array.dtype.char not in "fd" or not array.flags.c_contiguous:
-        raise ValueError(
-            f"W: expected shape (D, H) float32 or float64, C-contiguous, got {describe(array)}"
-        )
+        expected = "shape (D, H) float32 or float64, C-contiguous"
+        raise ValueError(f"W: expected {expected}, got {describe(array)}")
     return array
 
 
-def _of_weights(key: Key, W: Array) -> Key:
-    """The key of a mask of W in rows of W."""
+def _weights_masked(W: Array, keep: float, key: Key, out: Array | None, n: int | None) -> Array:
     seed, stream, first = key
-    return seed, stream, first * len(W)
+    return masked(W, keep, 1 / keep, (seed, stream, first * len(W)), out, n)

@@ -10,7 +10,7 @@ from fanin import _core
 from fanin._typing import Array
 from fanin._validate import keep_probability, one_of, plain_array, threads
 from fanin.layers.options import MODES
-from fanin.random import Generator, as_generator
+from fanin.random import Rng, as_generator
 
 Key = tuple[int, int, int]  # seed, stream, first row
 
@@ -28,12 +28,11 @@ class DropoutCache(NamedTuple):
 class Mask:
     """The mask of one call. `used` moves the generator on, once nothing can fail any more."""
 
-    def __init__(self, keep: float, rng: Generator | int | None, rows: int, cols: int) -> None:
+    def __init__(self, keep: float, rng: Rng, rows: int, cols: int) -> None:
         self.key: Key = (0, 0, 0)
-        self._rng: Generator | None = None
-        if keep == 1:
+        self._rng = None if keep == 1 else as_generator(rng)
+        if self._rng is None:
             return
-        self._rng = as_generator(rng)
         blocks_per_row = max(1, -(-cols // 64))
         first_row = -(-self._rng.position // blocks_per_row)
         self._end = (first_row + rows) * blocks_per_row
@@ -45,12 +44,7 @@ class Mask:
 
 
 def masked(
-    x: Array,
-    keep: float,
-    scale: float,
-    key: Key,
-    out: Array | None = None,
-    n_threads: int | None = None,
+    x: Array, keep: float, scale: float, key: Key, out: Array | None, n_threads: int | None
 ) -> Array:
     """``x * scale`` times a mask; with keep 1 there is no mask."""
     code, n = _core.activations.index("identity"), threads(n_threads)
@@ -70,7 +64,7 @@ def dropout_forward(
     *,
     keep: float,
     mode: str = "inverted",
-    rng: Generator | int | None = None,
+    rng: Rng = None,
     train: bool = True,
     out: Array | None = None,
     n_threads: int | None = None,
@@ -78,10 +72,8 @@ def dropout_forward(
     """Dropout. Inverted: x * mask / keep in training, x itself otherwise.
 
     Vanilla: x * mask in training, x * keep otherwise. Either way the mean is the same in training
-    as at test time; inverted, there is nothing to do at test time, and nothing to forget.
-
-    The mask is ``uniform < keep``. The lecture's listing draws ``randn < p``, which keeps 69 % of
-    the units at p = 0.5, since a normal deviate is below 0.5 that often.
+    as at test time. The mask is ``uniform < keep``; the lecture's listing draws ``randn < p``,
+    which keeps 69 % of the units at p = 0.5, since a normal deviate is below 0.5 that often.
 
     Parameters
     ----------
@@ -89,19 +81,13 @@ def dropout_forward(
     keep : float in (0, 1]
         Probability of keeping a unit (the lecture's p).
     mode : {"inverted", "vanilla"}
-    rng : Generator, int or None
+    rng : Generator, int, NumPy's generator or None
         Where the mask is drawn; None takes fresh entropy.
     train : bool
         Whether to drop, or to give what the layer gives at test time.
     out : ndarray of the shape and dtype of x, optional
         Written in place of a fresh array; it may be x itself.
     n_threads : int, optional
-
-    Returns
-    -------
-    out : ndarray of the shape and dtype of x
-    cache : DropoutCache
-        For `dropout_backward`.
 
     Examples
     --------
@@ -134,8 +120,6 @@ def dropout_backward(dout: Array, cache: DropoutCache) -> Array:
     ----------
     dout : ndarray of the shape and dtype of x
     cache : DropoutCache
-        The second result of `dropout_forward`.
     """
-    return masked(
-        checked_gradient(dout, cache.shape, cache.dtype), cache.keep, cache.scale, cache.key
-    )
+    dout = checked_gradient(dout, cache.shape, cache.dtype)
+    return masked(dout, cache.keep, cache.scale, cache.key, None, None)

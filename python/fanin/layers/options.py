@@ -28,11 +28,11 @@ class DropoutOptions(NamedTuple):
     def checked(
         cls,
         n_hidden: int,
-        keep: float | Sequence[float] = 1.0,
-        dropout_mode: str = "inverted",
-        drop_connect: float | Sequence[float] = 1.0,
-        drop_connect_mask: str = "batch",
-        drop_connect_inference: str = "mean",
+        keep: float | Sequence[float],
+        dropout_mode: str,
+        drop_connect: float | Sequence[float],
+        drop_connect_mask: str,
+        drop_connect_inference: str,
     ) -> DropoutOptions:
         """The options as `MLP` takes them, checked."""
         return cls(

@@ -1,7 +1,6 @@
 """The lecture's own names: its trainer, its two-layer net, and its listings as they run here.
 
-The random search: a few epochs at each of many rates and strengths, drawn in the exponent (at
-ranges that suit the digits).
+The random search: a few epochs at each of many rates and strengths, drawn in the exponent.
 
 >>> from numpy.random import seed, uniform
 >>> from fanin import ClassifierTrainer, init_two_layer_model, two_layer_net

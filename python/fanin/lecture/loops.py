@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +13,7 @@ import numpy as np
 from fanin import _core, _validate, optim
 from fanin._core import TrainingData
 from fanin._typing import Array
+from fanin._validate import describe
 from fanin.lecture.names import Model, check_model, two_layers
 from fanin.network import MLP
 from fanin.training.fit import CHUNK_SECONDS
@@ -19,15 +21,6 @@ from fanin.training.images import TrainingImages
 
 if TYPE_CHECKING:
     from fanin.augment import Compose
-
-
-def check_trainable(model: object) -> Model:
-    """`model`, where it can be updated in place."""
-    model = check_model(model)
-    for key, p in model.items():
-        if not p.flags.writeable:
-            raise ValueError(f"model[{key!r}]: expected a writable array, got a read-only one")
-    return model
 
 
 def pipeline_of(augment_fn: object) -> Compose | None:
@@ -48,55 +41,41 @@ def pipeline_of(augment_fn: object) -> Compose | None:
 def native_pipeline(augment_fn: object, X: Any) -> Compose | None:
     """The pipeline, where the native loop can run it: it leaves images X their size and units."""
     pipeline = pipeline_of(augment_fn)
-    if (
-        pipeline is None
-        or type(pipeline).__call__ is not sys.modules["fanin.augment"].Compose.__call__
-    ):
+    if pipeline is None or not isinstance(X, np.ndarray) or X.ndim not in (3, 4):
         return None
-    if not isinstance(X, np.ndarray) or X.ndim not in (3, 4) or pipeline.engine.normalizes:
-        return None
-    if X.dtype not in (np.dtype(np.uint8), np.dtype(np.float32)) or min(X.shape[1:]) == 0:
-        return None
-    return pipeline if pipeline.output_size(*X.shape[1:3]) == X.shape[1:3] else None
+    native = (
+        type(pipeline).__call__ is sys.modules["fanin.augment"].Compose.__call__
+        and not pipeline.engine.normalizes
+        and X.dtype in (np.uint8, np.float32)
+        and min(X.shape[1:]) > 0
+        and pipeline.output_size(*X.shape[1:3]) == X.shape[1:3]
+    )
+    return pipeline if native else None
 
 
-def _by_row(
-    augment_fn: Callable[[Array], Array] | None,
-) -> Callable[[Array, Array, int], Array] | None:
-    """Any function of a batch; a pipeline of `fanin.augment` is told the rows and the epoch."""
-    pipeline = pipeline_of(augment_fn)
-    if pipeline is not None:
-        return lambda X, rows, epoch: pipeline(X, indices=rows, epoch=epoch)
-    if augment_fn is None:
-        return None
-    return lambda X, rows, epoch: augment_fn(X)  # noqa: ARG005
-
-
+@dataclass
 class CallableLoop:
     """Steps through any ``loss_function(X, model[, y, reg])``."""
 
-    def __init__(
-        self,
-        loss_function: Callable[..., Any],
-        model: Model,
-        optimizer: optim.Optimizer,
-        reg: float,
-        augment_fn: Callable[[Array], Array] | None,
-        n_threads: int | None,
-    ) -> None:
-        self.params = check_trainable(model)
-        self._loss_function, self._augment = loss_function, _by_row(augment_fn)
-        self._optimizer, self._reg, self._threads = optimizer, reg, n_threads
+    loss_function: Callable[..., Any]
+    params: Model
+    optimizer: optim.Optimizer
+    reg: float
+    augment_fn: Callable[[Array], Array] | None
+    n_threads: int | None
+
+    def __post_init__(self) -> None:
+        check_model(self.params, trained=True)
+        self._pipeline = pipeline_of(self.augment_fn)
 
     def data(self, X: Array, y: Array, names: tuple[str, str]) -> tuple[Array, Array]:
         """The arrays, where they are rows with labels."""
         X, y = _validate.plain_array(names[0], X), _validate.plain_array(names[1], y)
         if X.ndim == 0 or len(X) == 0:
-            raise ValueError(f"{names[0]}: expected at least one row, got {_validate.describe(X)}")
+            raise ValueError(f"{names[0]}: expected at least one row, got {describe(X)}")
         if y.shape != X.shape[:1] or y.dtype.kind not in "iu":
             raise ValueError(
-                f"{names[1]}: expected ({len(X)},) whole numbers as labels, "
-                f"got {_validate.describe(y)}"
+                f"{names[1]}: expected ({len(X)},) whole numbers as labels, got {describe(y)}"
             )
         return X, y
 
@@ -107,23 +86,24 @@ class CallableLoop:
         for step in range(first, last):
             rows = order[step * batch : (step + 1) * batch]
             X_batch = X[rows]
-            if self._augment is not None:
-                X_batch = self._augment(X_batch, rows, epoch)
-            result = self._loss_function(X_batch, self.params, y[rows], self._reg)
+            if self._pipeline is not None:
+                X_batch = self._pipeline(X_batch, indices=rows, epoch=epoch)
+            elif self.augment_fn is not None:
+                X_batch = self.augment_fn(X_batch)
+            result = self.loss_function(X_batch, self.params, y[rows], self.reg)
             try:
                 cost, grads = result
                 cost = float(cost)
             except (TypeError, ValueError):
                 raise TypeError(
-                    "loss_function: expected (loss, grads) for labels, "
-                    f"got {_validate.describe(result)}"
+                    f"loss_function: expected (loss, grads) for labels, got {describe(result)}"
                 ) from None
             yield cost
-            self._optimizer.step(self.params, self._checked(grads), n_threads=self._threads)
+            self.optimizer.step(self.params, self._checked(grads), n_threads=self.n_threads)
 
     def _checked(self, grads: object) -> Model:
         if not isinstance(grads, Mapping):
-            raise TypeError(f"loss_function: expected grads, got {_validate.describe(grads)}")
+            raise TypeError(f"loss_function: expected grads, got {describe(grads)}")
         if grads.keys() != self.params.keys():
             raise ValueError(
                 f"loss_function: expected grads for {', '.join(self.params)}, "
@@ -131,20 +111,19 @@ class CallableLoop:
             )
         checked = {k: np.asarray(grads[k], p.dtype, order="C") for k, p in self.params.items()}
         for key, p in self.params.items():
-            if checked[key].shape != p.shape:
+            if (shape := checked[key].shape) != p.shape:
                 raise ValueError(
-                    f"loss_function: expected grads[{key!r}] of shape {p.shape}, "
-                    f"got {checked[key].shape}"
+                    f"loss_function: expected grads[{key!r}] of shape {p.shape}, got {shape}"
                 )
         return checked
 
     def correct(self, X: Array, y: Array) -> int:
         """Rows whose label has the largest score."""
-        scores = self._loss_function(X, self.params)
+        scores = self.loss_function(X, self.params)
         if not isinstance(scores, np.ndarray) or scores.ndim != 2 or len(scores) != len(X):
             raise ValueError(
                 f"loss_function: expected scores of shape ({len(X)}, C) without labels, "
-                f"got {_validate.describe(scores)}"
+                f"got {describe(scores)}"
             )
         return int(np.count_nonzero(scores.argmax(axis=1) == y))
 
@@ -160,7 +139,7 @@ class NativeLoop:
         augment: Compose | None,
         n_threads: int | None,
     ) -> None:
-        W1, b1, W2, _ = two_layers(check_trainable(model))
+        W1, b1, W2, _ = two_layers(model, trained=True)
         self._net = MLP([len(W1), len(b1), W2.shape[1]], dtype=W1.dtype)
         self.params = self._net.params
         for name, p in self.params.items():

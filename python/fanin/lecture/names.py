@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from fanin import _core, _validate, initializers, optim
 from fanin._typing import Array
+from fanin._validate import describe
 from fanin.layers import dense_backward, dense_forward, softmax_loss
 from fanin.random import as_generator, package_generator
 
@@ -20,38 +21,37 @@ def seed_of(seed: int | None) -> int:
     return as_generator(None if seed is None else _validate.whole("seed", seed, 0, 2**64 - 1)).seed
 
 
-def check_model(model: object) -> Model:
-    """`model`, where it is a dict of arrays of floats."""
+def check_model(model: object, *, trained: bool = False) -> Model:
+    """`model`, where it is a dict of arrays of floats, and can be trained in place."""
     if not isinstance(model, dict) or not model:
-        raise TypeError(f"model: expected a dict of arrays, got {_validate.describe(model)}")
+        raise TypeError(f"model: expected a dict of arrays, got {describe(model)}")
     for key, value in model.items():
         p = _validate.plain_array(f"model[{key!r}]", value)
         if p.dtype not in (np.float32, np.float64) or not p.flags.c_contiguous:
             raise ValueError(
                 f"model[{key!r}]: expected a C-contiguous float32 or float64 array, "
-                f"got {_validate.describe(p)}"
+                f"got {describe(p)}"
             )
+        if trained and not p.flags.writeable:
+            raise ValueError(f"model[{key!r}]: expected a writable array, got a read-only one")
     return model
 
 
-def two_layers(model: object) -> tuple[Array, Array, Array, Array]:
+def two_layers(model: object, *, trained: bool = False) -> tuple[Array, Array, Array, Array]:
     """W1 (D, H), b1 (H,), W2 (H, C), b2 (C,) of one dtype."""
-    model = check_model(model)
-    names = ("W1", "b1", "W2", "b2")
-    if set(model) != set(names):
+    model = check_model(model, trained=trained)
+    if model.keys() != {"W1", "b1", "W2", "b2"}:
         raise ValueError(f"model: expected W1, b1, W2, b2, got {', '.join(map(str, model))}")
-    W1, b1, W2, b2 = (model[name] for name in names)
+    parts = W1, b1, W2, b2 = model["W1"], model["b1"], model["W2"], model["b2"]
     fits = W1.ndim == W2.ndim == 2 and min(W1.shape + W2.shape) > 0
     if not fits or b1.shape != W1.shape[1:] or W2.shape[:1] != b1.shape or b2.shape != W2.shape[1:]:
         raise ValueError(
             "model: expected W1 (D, H), b1 (H,), W2 (H, C), b2 (C,), "
-            f"got {', '.join(str(model[name].shape) for name in names)}"
+            f"got {', '.join(str(p.shape) for p in parts)}"
         )
-    if len({p.dtype for p in model.values()}) > 1:
-        raise ValueError(
-            f"model: expected one dtype, got {', '.join(str(model[name].dtype) for name in names)}"
-        )
-    return W1, b1, W2, b2
+    if len({p.dtype for p in parts}) > 1:
+        raise ValueError(f"model: expected one dtype, got {', '.join(str(p.dtype) for p in parts)}")
+    return parts
 
 
 def init_two_layer_model(
@@ -74,8 +74,8 @@ def init_two_layer_model(
         reg 1e3 for 3072-50-10.
     dtype : {"float32", "float64"}
     seed : int, optional
-        The weights are a pure function of it, those of an `MLP` with this seed and this std; None
-        takes fresh entropy, as the course's code does.
+        The weights are those of an `MLP` with this seed and std; None takes fresh entropy, as the
+        course's code does.
 
     Returns
     -------
@@ -88,9 +88,8 @@ def init_two_layer_model(
     >>> {name: p.shape for name, p in model.items()}
     {'W1': (3072, 50), 'b1': (50,), 'W2': (50, 10), 'b2': (10,)}
     """
-    names = ("input_size", "hidden_size", "output_size")
-    values = (input_size, hidden_size, output_size)
-    sizes = [_validate.whole(n, v, 1, 2**31 - 1) for n, v in zip(names, values, strict=True)]
+    given = {"input_size": input_size, "hidden_size": hidden_size, "output_size": output_size}
+    sizes = [_validate.whole(name, value, 1, 2**31 - 1) for name, value in given.items()]
     std = _validate.real("std", std, 0)
     dtype = _validate.float_dtype("dtype", dtype)
     key = seed_of(seed)

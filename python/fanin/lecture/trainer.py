@@ -11,6 +11,7 @@ import numpy as np
 
 from fanin import _core, _validate, optim
 from fanin._typing import Array, takes
+from fanin._validate import describe
 from fanin.lecture.loops import CallableLoop, NativeLoop, native_pipeline
 from fanin.lecture.names import Model, seed_of, two_layer_net
 from fanin.random import package_generator
@@ -140,18 +141,16 @@ class ClassifierTrainer:
             A copy; of the model as it was given, where validation never got one row right.
         stats : dict
             loss_history: the cost of each iteration. train_acc_history (on at most 1000 drawn
-            rows), val_acc_history, lr_history (after decay), acc_iterations: one value for each
-            evaluation, which come after the first iteration and at the end of each epoch.
-            iterations_per_epoch, best_val_acc. stop_reason: "all epochs done", or "diverged: ..."
-            where the cost was not finite or over `stop_ratio` times the first; the model is then
-            put back to the last evaluation's.
+            rows), val_acc_history, lr_history (after decay), acc_iterations: a value for each
+            evaluation, after the first iteration and each epoch. iterations_per_epoch,
+            best_val_acc. stop_reason: "all epochs done", or "diverged: ..." where the cost was not
+            finite or over `stop_ratio` times the first; the model is then the last evaluation's.
 
         Notes
         -----
-        After CS231n's ``classifier_trainer.py`` (2015), with these differences. Momentum keeps the
-        rate outside the velocity, see `fanin.optim.Momentum`. The state of the update rule belongs
-        to the call, so that one trainer trains models of any shapes. The only iteration of an epoch
-        ends it, the first one too. Fewer rows than `batch_size` still make one iteration.
+        After CS231n's ``classifier_trainer.py`` (2015), but: Momentum keeps the rate outside the
+        velocity, see `fanin.optim.Momentum`. The state of the update rule belongs to the call. The
+        only iteration of an epoch ends it. Fewer rows than `batch_size` still make one iteration.
 
         Examples
         --------
@@ -189,22 +188,28 @@ class ClassifierRun:
     ) -> None:
         self.decay = _validate.real("learning_rate_decay", options.learning_rate_decay, 0)
         self.epochs = _validate.whole("num_epochs", options.num_epochs, 0)
-        self.acc_frequency = options.acc_frequency
-        if self.acc_frequency is not None:
-            self.acc_frequency = _validate.whole("acc_frequency", self.acc_frequency, 1)
-        self.stop_ratio = options.stop_ratio
-        if self.stop_ratio is not None:
-            self.stop_ratio = _validate.real("stop_ratio", self.stop_ratio, 1)
-        check_function("loss_function", loss_function)
-        for name in ("augment_fn", "predict_fn"):
-            if (hook := getattr(options, name)) is not None:
-                check_function(name, hook)
+        every, ratio = options.acc_frequency, options.stop_ratio
+        self.acc_frequency = None if every is None else _validate.whole("acc_frequency", every, 1)
+        self.stop_ratio = math.inf if ratio is None else _validate.real("stop_ratio", ratio, 1)
+        augment_fn, self.predict_fn = options.augment_fn, options.predict_fn
+        hooks: dict[str, object] = {"augment_fn": augment_fn, "predict_fn": self.predict_fn}
+        for name, function in {"loss_function": loss_function, **hooks}.items():
+            if not callable(function) and (function is not None or name not in hooks):
+                raise TypeError(f"{name}: expected a function, got {describe(function)}")
         _validate.threads(options.n_threads)
-        self.seed = seed_of(options.seed)
-        self.predict_fn, self.verbose = options.predict_fn, options.verbose
+        self.seed, self.verbose = seed_of(options.seed), options.verbose
         reg = _validate.real("reg", options.reg, 0)
-        self.optimizer = update_rule(options.update, options.learning_rate, options.momentum)
-        self.loop = self._loop(model, loss_function, reg, X, options)
+        lr = _validate.real("learning_rate", options.learning_rate, 0)
+        rho = _validate.real("momentum", options.momentum, 0)
+        rule = self.optimizer = optim.get(options.update, lr, argument="update")
+        if isinstance(options.update, str) and isinstance(rule, optim.Momentum):
+            rule = self.optimizer = type(rule)(lr, rho=rho)
+        pipeline = native_pipeline(augment_fn, X)
+        self.loop: CallableLoop | NativeLoop
+        if loss_function is two_layer_net and (augment_fn is None or pipeline is not None):
+            self.loop = NativeLoop(model, rule, reg, pipeline, options.n_threads)
+        else:
+            self.loop = CallableLoop(loss_function, model, rule, reg, augment_fn, options.n_threads)
         self.model = model
         self.X, self.y = self.loop.data(X, y, ("X", "y"))
         self.X_val, self.y_val = self.loop.data(X_val, y_val, ("X_val", "y_val"))
@@ -223,51 +228,33 @@ class ClassifierRun:
             "stop_reason": "interrupted",
         }
 
-    def _loop(
-        self,
-        model: Model,
-        loss_function: Callable[..., Any],
-        reg: float,
-        X: Array,
-        options: TrainerOptions,
-    ) -> CallableLoop | NativeLoop:
-        """Native steps, where function and augmentation have them."""
-        augment_fn, threads = options.augment_fn, options.n_threads
-        pipeline = native_pipeline(augment_fn, X)
-        if loss_function is two_layer_net and (augment_fn is None or pipeline is not None):
-            return NativeLoop(model, self.optimizer, reg, pipeline, threads)
-        return CallableLoop(loss_function, model, self.optimizer, reg, augment_fn, threads)
-
     def snapshot(self) -> Model:
         return {name: p.copy() for name, p in self.loop.params.items()}
 
     def run(self) -> None:
         """All epochs, or those before the run diverges."""
+        params = self.loop.params
         try:
-            self.stats["stop_reason"] = self._epochs() or "all epochs done"
-            self._finish()
+            diverged = self._epochs()
+            self.stats["stop_reason"] = diverged or "all epochs done"
+            if diverged:
+                for name, p in params.items():
+                    np.copyto(p, self.last_model[name])
         finally:
-            for name, p in self.loop.params.items():
+            for name, p in params.items():
                 np.copyto(self.model[name], p)
-
-    def _finish(self) -> None:
-        if self.stats["stop_reason"] != "all epochs done":
-            for name, p in self.loop.params.items():
-                np.copyto(p, self.last_model[name])
-            if self.verbose:
-                print(f"stopped early: {self.stats['stop_reason']}")
         if self.verbose:
+            if diverged:
+                print(f"stopped early: {diverged}")
             best = self.stats["best_val_acc"]
             print(f"finished optimization. best validation accuracy: {best:f}")
 
     def _epochs(self) -> str:
         """Why the run ended before its time, or nothing."""
         for epoch in range(self.epochs):
-            order = self.batches.order(epoch)
-            first = 0
+            order, first = self.batches.order(epoch), 0
             for stop in self._stops(epoch):
-                reason = self._steps(epoch, order, first, stop)
-                if reason:
+                if reason := self._steps(epoch, order, first, stop):
                     return reason
                 ended = stop == self.batches.per_epoch
                 if ended:
@@ -279,24 +266,20 @@ class ClassifierRun:
     def _stops(self, epoch: int) -> list[int]:
         """Steps of this epoch after which there is an evaluation."""
         per_epoch = self.batches.per_epoch
-        stops = {per_epoch}
-        if epoch == 0:
-            stops.add(1)
+        stops = {1, per_epoch} if epoch == 0 else {per_epoch}
         if self.acc_frequency is not None:
-            before = epoch * per_epoch
-            first = -before % self.acc_frequency
+            first = -epoch * per_epoch % self.acc_frequency
             stops.update(range(first + 1, per_epoch + 1, self.acc_frequency))
         return sorted(stops)
 
     def _steps(self, epoch: int, order: Array, first: int, last: int) -> str:
-        history = self.stats["loss_history"]
-        size = self.batches.size
+        history, size = self.stats["loss_history"], self.batches.size
         for cost in self.loop.costs(self.X, self.y, order, size, first, last, epoch):
             history.append(cost if math.isfinite(cost) else math.nan)
             began, where = history[0], f"iteration {len(history)}"
             if not math.isfinite(cost):
                 return f"diverged: the cost is not finite in {where}"
-            if self.stop_ratio is not None and began > 0 and cost > self.stop_ratio * began:
+            if began > 0 and cost > self.stop_ratio * began:
                 return f"diverged: the cost is {cost:g} in {where}, it began at {began:g}"
         # No later cost would speak of an overflow in the last update.
         model = self.snapshot()
@@ -307,12 +290,10 @@ class ClassifierRun:
         return ""
 
     def _evaluate(self, epochs_done: int) -> None:
-        stats = self.stats
-        X, y = self.X, self.y
+        stats, X, y = self.stats, self.X, self.y
         if len(X) > EVALUATED_ROWS:
-            draws = package_generator(
-                self.seed, "replacement", layer=1, step=len(stats["acc_iterations"])
-            )
+            step = len(stats["acc_iterations"])
+            draws = package_generator(self.seed, "replacement", layer=1, step=step)
             rows = draws.integers(0, len(X), size=EVALUATED_ROWS)
             X, y = X[rows], y[rows]
         train_acc, val_acc = self._accuracy(X, y), self._accuracy(self.X_val, self.y_val)
@@ -333,10 +314,9 @@ class ClassifierRun:
         """In parts, so that a user's function need not hold all of a large validation set."""
         correct = 0
         for begin in range(0, len(X), EVALUATED_ROWS):
-            part = X[begin : begin + EVALUATED_ROWS]
-            if self.predict_fn is not None:
-                part = self.predict_fn(part)
-            correct += self.loop.correct(part, y[begin : begin + EVALUATED_ROWS])
+            rows = slice(begin, begin + EVALUATED_ROWS)
+            part = X[rows] if self.predict_fn is None else self.predict_fn(X[rows])
+            correct += self.loop.correct(part, y[rows])
         return correct / len(X)
 
 
@@ -345,11 +325,9 @@ class Minibatches:
 
     def __init__(self, n: int, batch_size: int | None, sampling: str, seed: int) -> None:
         _validate.one_of("sampling", sampling, ["replacement", "epoch"])
-        if batch_size is not None:
-            batch_size = _validate.whole("batch_size", batch_size, 1)
-        self._n, self._seed = n, seed
+        self.size = n if batch_size is None else _validate.whole("batch_size", batch_size, 1)
         self._sampling = "all" if batch_size is None else sampling
-        self.size = n if batch_size is None else batch_size
+        self._n, self._seed = n, seed
         # The course's floor for draws; a permutation has every row once, the last step short.
         draws = self._sampling == "replacement"
         self.per_epoch = max(n // self.size, 1) if draws else -(-n // self.size)
@@ -364,21 +342,3 @@ class Minibatches:
             stream = _core.stream_of("replacement", 0, epoch)
             _core.random_integers(self._order, self._seed, stream, 0, 0, self._n)
         return self._order
-
-
-def check_function(name: str, function: object) -> None:
-    """Refuses what cannot be called."""
-    if not callable(function):
-        raise TypeError(f"{name}: expected a function, got {_validate.describe(function)}")
-
-
-def update_rule(
-    update: str | optim.Optimizer, learning_rate: float, momentum: float
-) -> optim.Optimizer:
-    """The optimizer of that name; those with momentum take it."""
-    lr = _validate.real("learning_rate", learning_rate, 0)
-    rho = _validate.real("momentum", momentum, 0)
-    optimizer = optim.get(update, lr, argument="update")
-    if isinstance(update, str) and isinstance(optimizer, optim.Momentum):
-        return type(optimizer)(lr, rho=rho)
-    return optimizer

@@ -34,18 +34,6 @@ from fanin.optim.rules import (
 )
 
 __all__ = [
-    "SGD",
-    "AMSGrad",
-    "AdaDelta",
-    "AdaGrad",
-    "Adam",
-    "AdamW",
-    "Lion",
-    "Momentum",
-    "Nadam",
-    "Nesterov",
-    "Optimizer",
-    "RMSProp",
-    "clip_grad_norm",
-    "get",
-]
+    "SGD", "AMSGrad", "AdaDelta", "AdaGrad", "Adam", "AdamW", "Lion", "Momentum", "Nadam",
+    "Nesterov", "Optimizer", "RMSProp", "clip_grad_norm", "get",
+]  # fmt: skip

@@ -38,6 +38,10 @@ class Optimizer:
 
     name: ClassVar[str]
 
+    def __init_subclass__(cls, name: str | None = None) -> None:
+        if name is not None:
+            cls.name = name
+
     def __init__(self, lr: float, **hyperparameters: float | None) -> None:
         if type(self) is Optimizer:
             raise TypeError("Optimizer: expected one of its subclasses, such as optim.Adam")
@@ -47,14 +51,11 @@ class Optimizer:
         self.rule = self._new_rule()
 
     def _new_rule(self) -> _core.Rule:
-        values: dict[str, Any] = dict(self._hyperparameters)
-        if "alpha" in values:
-            values["rho"] = values.pop("alpha")
-        return _core.Rule(self.name, **values)
+        values: dict[str, Any] = self._hyperparameters
+        return _core.Rule(self.name, **{"rho" if k == "alpha" else k: values[k] for k in values})
 
     @property
     def lr(self) -> float:
-        """The learning rate."""
         return self._lr
 
     @lr.setter
@@ -63,17 +64,14 @@ class Optimizer:
 
     @property
     def t(self) -> int:
-        """Steps taken."""
         return self.rule.t
 
     @property
     def n_states(self) -> int:
-        """Arrays of state kept for each array of parameters."""
         return self.rule.n_states
 
     @property
     def hyperparameters(self) -> dict[str, float | None]:
-        """All but the learning rate."""
         return dict(self._hyperparameters)
 
     def __repr__(self) -> str:
@@ -81,17 +79,16 @@ class Optimizer:
         return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in values.items())})"
 
     def step(self, params: Arrays, grads: Arrays, *, n_threads: int | None = None) -> None:
-        """Takes one step: changes `params` in place.
+        """Takes one step: changes `params` in place, to the same bits with any number of threads.
 
         Parameters
         ----------
         params : ndarray or dict of str to ndarray
-            float32 or float64, C-contiguous, writable. Keys, shapes and dtypes must be the same in
-            all calls, since the states belong to them.
+            float32 or float64, C-contiguous, writable; keys, shapes and dtypes the same in all
+            calls, since the states belong to them.
         grads : ndarray or dict of str to ndarray
-            The gradients, with the same keys, shapes and dtypes. They are not changed.
+            With the same keys, shapes and dtypes. They are not changed.
         n_threads : int, optional
-            The result does not depend on it.
 
         Raises
         ------
@@ -113,22 +110,17 @@ class Optimizer:
     def _states_for(self, layouts: Mapping[str, Layout], name: str) -> dict[str, list[Array]]:
         """The states of arrays of these layouts: those held, or zeros where none are held yet."""
         if not self._states or self.n_states == 0:
-            return {
-                k: [np.zeros(shape, dtype) for _ in range(self.n_states)]
-                for k, (shape, dtype) in layouts.items()
-            }
+            n = self.n_states
+            return {k: [np.zeros(*one) for _ in range(n)] for k, one in layouts.items()}
+        hint = "another model needs an optimizer of its own"
         if layouts.keys() != self._states.keys():
-            raise ValueError(
-                f"{name}: expected the keys of earlier steps ({_keys(self._states)}), "
-                f"got {_keys(layouts)}; another model needs an optimizer of its own"
-            )
+            expected = f"the keys of earlier steps ({_keys(self._states)})"
+            raise ValueError(f"{name}: expected {expected}, got {_keys(layouts)}; {hint}")
         for k, (shape, dtype) in layouts.items():
             held = self._states[k][0]
             if held.shape != shape or held.dtype != dtype:
-                raise ValueError(
-                    f"{name}{label(k)}: expected {describe(held)} as in earlier steps, "
-                    f"got {shape} {dtype}; another model needs an optimizer of its own"
-                )
+                expected = f"{describe(held)} as in earlier steps, got {shape} {dtype}"
+                raise ValueError(f"{name}{label(k)}: expected {expected}; {hint}")
         return self._states
 
     def arena_states(self, size: int, dtype: np.dtype[Any]) -> list[Array]:
@@ -152,19 +144,14 @@ class Optimizer:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Takes back what `state_dict` gave: all later steps are the same, bit for bit."""
-        expected = ("name", "lr", "hyperparameters", "clock", "states")
-        missing = [k for k in expected if k not in state]
-        if missing:
-            raise ValueError(
-                f"state: expected the keys {', '.join(expected)}; {missing[0]} is missing"
-            )
+        keys = ("name", "lr", "hyperparameters", "clock", "states")
+        if missing := [k for k in keys if k not in state]:
+            raise ValueError(f"state: expected the keys {', '.join(keys)}; {missing[0]} is missing")
         if state["name"] != self.name:
             raise ValueError(f"state: expected that of {self.name!r}, got {state['name']!r}")
-        if state["hyperparameters"].keys() != self._hyperparameters.keys():
-            raise ValueError(
-                f"state: expected the hyperparameters {_keys(self._hyperparameters)}, "
-                f"got {_keys(state['hyperparameters'])}"
-            )
+        new, own = state["hyperparameters"], self._hyperparameters
+        if new.keys() != own.keys():
+            raise ValueError(f"state: expected the hyperparameters {_keys(own)}, got {_keys(new)}")
         states = {
             k: [np.array(plain_array(f"state{label(k)}", s), order="C") for s in held]
             for k, held in state["states"].items()
@@ -172,7 +159,7 @@ class Optimizer:
         if any(len(held) != self.n_states for held in states.values()):
             raise ValueError(f"state: expected {self.n_states} arrays for each key of states")
         self.lr = state["lr"]
-        self._hyperparameters = {k: _checked(k, v) for k, v in state["hyperparameters"].items()}
+        self._hyperparameters = {k: _checked(k, v) for k, v in new.items()}
         self.rule = self._new_rule()
         self.rule.state = dict(state["clock"])
         self._states = states

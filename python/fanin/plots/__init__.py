@@ -1,7 +1,8 @@
 """Pictures. They need matplotlib, ``pip install fanin[plot]``, and never touch pyplot's state.
 
-Every function draws on the axes given as ``ax``, or on a new figure, and returns its axes;
-``axes.flat[0].figure`` is the figure, which `save` writes.
+Every function draws on the axes given as ``ax``, by default on a new figure, and returns its axes;
+``axes.flat[0].figure`` is the figure, which `save` writes. Without matplotlib it raises
+ImportError; for a bad argument ValueError or TypeError, which name it.
 """
 
 from fanin.plots.descent import gd_vs_sgd, learning_rates

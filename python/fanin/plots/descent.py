@@ -3,38 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
+from itertools import cycle, pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from fanin import _validate, optim
 from fanin._typing import Array, Floats
-from fanin.callbacks.base import Callback, Logs
+from fanin.callbacks import LambdaCallback
 from fanin.network import MLP
 from fanin.plots.runs import HistoryLike, compare
-from fanin.plots.style import (
-    BLACK,
-    BLUE,
-    FAINT,
-    GREEN,
-    INK,
-    SKY,
-    VERMILION,
-    Panels,
-    panels,
-    tidy,
-    title,
-)
+from fanin.plots.style import FAINT, FIVE, INK, LEGEND, Panels, arrow, panels, tidy, tiles
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["gd_vs_sgd", "learning_rates"]
-
 
 START = -2.0  # of descent on x**2 / 2
-COLOURS = (BLUE, GREEN, VERMILION, BLACK, SKY)
 
 
 def learning_rates(
@@ -58,19 +43,12 @@ def learning_rates(
     steps : int
         Of `fanin.optim.SGD`, from x = -2.
     ax : matplotlib Axes, optional
-        As many as panels; by default on a new figure.
+        As many as panels.
 
     Returns
     -------
     axes : ndarray of Axes
         One for each rate, and one for the runs.
-
-    Raises
-    ------
-    ImportError
-        Without matplotlib.
-    ValueError, TypeError
-        Naming the argument, what was expected and what came.
 
     Examples
     --------
@@ -82,23 +60,16 @@ def learning_rates(
     rates = [_validate.real("rates", rate, 0, above=True) for rate in rates]
     steps = _validate.whole("steps", steps, 1)
     count = len(rates) + (runs is not None)
-    if ax is None:
-        columns = 2 if count == 4 else min(max(count, 1), 3)
-        rows = -(-count // columns)
-        axes = panels(None, rows, columns, 0.4 + 2.6 * rows).reshape(-1)
-        for panel in axes[count:]:
-            panel.remove()
-    else:
-        axes = panels(ax, 1, count, 0)[0]
-    for panel, rate, colour in zip(axes, rates, COLOURS * len(rates), strict=False):
+    axes = tiles(ax, count, 2 if count == 4 else min(max(count, 1), 3), 2.6, 0.4)
+    for panel, rate, colour in zip(axes, rates, cycle(FIVE), strict=False):
         _descend(panel, rate, steps, colour)
     if runs is not None:
-        compare(runs, ax=axes[count - 1])
-        for line, colour in zip(axes[count - 1].get_lines(), COLOURS, strict=False):
+        compare(runs, ax=axes[-1])
+        for line, colour in zip(axes[-1].get_lines(), FIVE, strict=False):
             line.set_color(colour)
-        axes[count - 1].legend(frameon=False, fontsize=9.5, labelcolor=INK)
-        title(axes[count - 1], "real runs")
-    return axes[:count]
+        tidy(axes[-1], "real runs", legend=False)
+        axes[-1].legend(**LEGEND | {"fontsize": 9.5})
+    return axes
 
 
 def _descend(panel: Axes, rate: float, steps: int, colour: str) -> None:
@@ -112,37 +83,14 @@ def _descend(panel: Axes, rate: float, steps: int, colour: str) -> None:
     x = np.linspace(-reach, reach, 200)
     panel.plot(x, x**2 / 2, color=FAINT, linewidth=1.5, zorder=1)
     for a, b in pairwise(path):
-        panel.annotate(
-            "", (b, b**2 / 2), (a, a**2 / 2),
-            arrowprops={"arrowstyle": "->", "color": colour, "linewidth": 1.1,
-                        "shrinkA": 0, "shrinkB": 0},
-        )  # fmt: skip
+        arrow(panel, (a, a**2 / 2), (b, b**2 / 2), colour, 1.1)
     panel.plot(path, path**2 / 2, "o", color=colour, markersize=4.5, zorder=3)
     left = abs(path[-1] / START)
     outcome = "converges" if left < 0.05 else "crawls" if left < 1 else "diverges"
-    title(panel, f"{rate:g}: {outcome}")
     panel.set(xlabel="x", ylabel="loss", xlim=(-reach, reach))
     panel.set_ylim(-0.06 * reach**2 / 2, reach**2 / 2)
     panel.locator_params(nbins=5)
-    tidy(panel)
-
-
-class _PathRecorder(Callback):
-    """Records slope and intercept after each step."""
-
-    def __init__(self, net: MLP) -> None:
-        self.path = [_point(net)]
-
-    def on_train_batch_end(self, step: int, logs: Logs | None = None) -> None:  # noqa: ARG002
-        self.path.append(_point(self.network))
-
-
-def _point(net: MLP) -> Floats:
-    return np.array([net.params["W1"][0, 0], net.params["b1"][0]])
-
-
-def _set_point(net: MLP, point: Sequence[float] | Floats) -> None:
-    net.params["W1"][0, 0], net.params["b1"][0] = point
+    tidy(panel, f"{rate:g}: {outcome}")
 
 
 def gd_vs_sgd(
@@ -173,20 +121,12 @@ def gd_vs_sgd(
     seed : int
         Of the order of the rows.
     ax : pair of matplotlib Axes, optional
-        Where to draw; by default on a new figure.
 
     Returns
     -------
     axes : ndarray of two Axes
         Paths over the contours of the loss, and the loss over all rows against the number of rows
         seen.
-
-    Raises
-    ------
-    ImportError
-        Without matplotlib.
-    ValueError, TypeError
-        Naming the argument, what was expected and what came.
 
     Examples
     --------
@@ -197,8 +137,8 @@ def gd_vs_sgd(
     """
     x = _validate.data_rows("x", x, 1, np.dtype(np.float64)).astype(np.float64)
     y = _validate.data_rows("y", y, 1, np.dtype(np.float64)).astype(np.float64)
-    if not 1 <= len(_validate.sequence("batch_sizes", batch_sizes, "a list")) <= len(COLOURS):
-        raise ValueError(f"batch_sizes: expected 1 to {len(COLOURS)}, got {len(batch_sizes)}")
+    if not 1 <= len(_validate.sequence("batch_sizes", batch_sizes, "a list")) <= len(FIVE):
+        raise ValueError(f"batch_sizes: expected 1 to {len(FIVE)}, got {len(batch_sizes)}")
     steps = _validate.whole("steps", steps, 1)
     best = np.linalg.lstsq(np.hstack([x, np.ones_like(x)]), y, rcond=None)[0].ravel()
     if start is None:
@@ -207,59 +147,59 @@ def gd_vs_sgd(
     axes: Panels = panels(ax, 1, 2, 3.7)[0]
     net = MLP([1, 1], loss="mse", dtype="float64", seed=seed)
     drawn = [best[None]]
-    for size, colour, style in zip(batch_sizes, COLOURS, ("-", "-", "-", "--", ":"), strict=False):
+    for size, colour, style in zip(batch_sizes, FIVE, ("-", "-", "-", "--", ":"), strict=False):
         rows = len(x) if size is None else size
         _set_point(net, start)
         path = _sgd_path(net, x, y, rows, steps, lr)
         name = f"all {len(x)} rows" if size is None else f"{size} row{'s' * (size > 1)}"
         look = {"color": colour, "linestyle": style, "linewidth": 1.6, "label": name}
-        order = 3 + rows / len(x)
-        axes[0].plot(*path.T, marker="o", markersize=2.6, zorder=order, **look)
+        axes[0].plot(*path.T, marker="o", markersize=2.6, zorder=3 + rows / len(x), **look)
         axes[1].plot(rows * np.arange(1, len(path)), _losses(net, path[1:], x, y), **look)
         drawn.append(path)
     axes[0].plot(*best, "*", color=INK, markersize=13, zorder=4)
     _contours(axes[0], net, np.concatenate(drawn), x, y)
     axes[0].set(xlabel="w", ylabel="b")
     axes[1].set(xscale="log", yscale="log", xlabel="rows looked at", ylabel="loss")
-    tidy(axes[0], grid=None, legend=False)
-    tidy(axes[1], legend=False)
-    if ax is None:
-        axes[0].figure.legend(
-            handles=axes[1].get_lines(), loc="outside lower center", ncols=len(batch_sizes),
-            frameon=False, fontsize=10, labelcolor=INK,
-        )  # fmt: skip
-    else:
-        axes[0].legend(frameon=False, fontsize=10, labelcolor=INK)
-    title(axes[0], f"{steps} steps each")
-    title(axes[1], "and what they cost")
+    new = ax is None
+    tidy(axes[0], f"{steps} steps each", grid=None, legend=not new)
+    tidy(axes[1], "and what they cost", legend=new, below=len(batch_sizes))
     return axes
+
+
+def _point(net: MLP) -> Floats:
+    return np.array([net.params["W1"][0, 0], net.params["b1"][0]])
+
+
+def _set_point(net: MLP, point: Sequence[float] | Floats) -> None:
+    net.params["W1"][0, 0], net.params["b1"][0] = point
 
 
 def _sgd_path(net: MLP, x: Floats, y: Floats, rows: int, steps: int, lr: float) -> Floats:
     """The points (w, b) of so many steps of that many rows, from where the network stands."""
-    recorder = _PathRecorder(net)
+    path = [_point(net)]
+    recorder = LambdaCallback(on_train_batch_end=lambda *_: path.append(_point(net)))
     net.fit(
         x, y, batch_size=rows, epochs=-(-steps * rows // len(x)), optimizer=optim.SGD(lr),
         callbacks=[recorder], progress=False,
     )  # fmt: skip
-    return np.array(recorder.path[: steps + 1])  # the last epoch may have more
+    return np.array(path[: steps + 1])  # the last epoch may have more
 
 
-def _losses(net: MLP, points: Floats, x: Floats, y: Floats) -> Floats:
+def _losses(net: MLP, points: Floats, x: Floats, y: Floats) -> list[float]:
     """The loss over all rows at each (w, b)."""
-    losses = np.empty(len(points))
-    for i, point in enumerate(points):
+    losses = []
+    for point in points:
         _set_point(net, point)
-        losses[i] = net.evaluate(x, y)["loss"]
+        losses.append(net.evaluate(x, y)["loss"])
     return losses
 
 
 def _contours(panel: Axes, net: MLP, points: Floats, x: Floats, y: Floats) -> None:
     low, high = points.min(axis=0), points.max(axis=0)
     margin = 0.12 * (high - low)
-    w, b = (np.linspace(lo - m, hi + m, 48) for lo, hi, m in zip(low, high, margin, strict=True))
+    w, b = np.linspace(low - margin, high + margin, 48, axis=1)
     grid = np.stack(np.meshgrid(w, b), axis=-1)
-    values = _losses(net, grid.reshape(-1, 2), x, y).reshape(48, 48)
+    values = np.reshape(_losses(net, grid.reshape(-1, 2), x, y), (48, 48))
     levels = np.geomspace(values.min() * 1.02 + 1e-12, values.max(), 12)
     panel.contour(w, b, values, levels=levels, colors="#BBBBBB", linewidths=0.8, zorder=1)
     panel.set(xlim=(w[0], w[-1]), ylim=(b[0], b[-1]))

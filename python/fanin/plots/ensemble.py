@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fanin.plots.style import BLUE, FAINT, INK, VERMILION, Panels, panels, tidy, title
+from fanin._typing import Floats
+from fanin.plots.style import BLUE, FAINT, VERMILION, Panels, panels, tidy
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-__all__ = ["ensemble"]
 
 
 def ensemble(evaluation: Mapping[str, Any], ax: Any = None) -> Panels:
@@ -25,7 +24,6 @@ def ensemble(evaluation: Mapping[str, Any], ax: Any = None) -> Panels:
         dicts with "accuracy") and "disagreement" (M, M), the share of rows to which two members
         give different labels.
     ax : pair of matplotlib Axes, optional
-        Where to draw; by default on a new figure.
 
     Returns
     -------
@@ -33,8 +31,6 @@ def ensemble(evaluation: Mapping[str, Any], ax: Any = None) -> Panels:
 
     Raises
     ------
-    ImportError
-        Without matplotlib.
     ValueError
         Where something is missing from the evaluation, or shapes do not fit.
 
@@ -68,46 +64,40 @@ def ensemble(evaluation: Mapping[str, Any], ax: Any = None) -> Panels:
     return axes
 
 
-def _accuracies(panel: Axes, members: Any, whole: float) -> None:
-    rows = np.arange(len(members))
+def _accuracies(panel: Axes, members: Floats, whole: float) -> None:
+    count = len(members)
     panel.axvline(members.mean(), color=FAINT, linestyle="--", linewidth=1.2, zorder=1)
-    panel.plot(
-        members, rows, "o", color=BLUE, markersize=8, linestyle="none", label="member", zorder=3
-    )
-    panel.plot(
-        [whole], [len(members)], "D", color=VERMILION, markersize=8, linestyle="none",
-        label="ensemble", zorder=3,
-    )  # fmt: skip
-    panel.set_yticks([*rows, len(members)], [*map(str, rows + 1), "ensemble"])
-    panel.set_ylim(-0.6, len(members) + 0.6)
-    panel.set_xlabel("accuracy, %")
-    title(panel, f"{whole:.1f} %, mean member {members.mean():.1f} %")
+    for x, y, marker, colour, label in (
+        (members, range(count), "o", BLUE, "member"),
+        ([whole], [count], "D", VERMILION, "ensemble"),
+    ):
+        panel.plot(
+            x, y, marker, color=colour, markersize=8, linestyle="none", label=label, zorder=3
+        )
+    panel.set_yticks(range(count + 1), [*map(str, range(1, count + 1)), "ensemble"])
+    panel.set(ylim=(-0.6, count + 0.6), xlabel="accuracy, %")
     panel.margins(x=0.12)
     panel.locator_params(axis="x", nbins=5)
-    tidy(panel, grid="x", legend=False)
+    tidy(panel, f"{whole:.1f} %, mean member {members.mean():.1f} %", grid="x", legend=False)
 
 
-def _disagreement(panel: Axes, differ: Any) -> None:
+def _disagreement(panel: Axes, differ: Floats) -> None:
     from matplotlib.ticker import MaxNLocator
 
     count = len(differ)
     image = panel.imshow(differ, cmap="cividis", vmin=0, vmax=max(differ.max(), 1e-9))
     if count <= 8:
-        for i in range(count):
-            for j in range(count):
-                dark = differ[i, j] < 0.5 * differ.max()
-                panel.text(
-                    j, i, "" if i == j else f"{differ[i, j]:.1f}", ha="center", va="center",
-                    fontsize=9.5, color="white" if dark else "black",
-                )  # fmt: skip
-        ticks = range(count)
-        panel.set_xticks(ticks, [str(i + 1) for i in ticks])
-        panel.set_yticks(ticks, [str(i + 1) for i in ticks])
+        for (i, j), share in np.ndenumerate(differ):
+            panel.text(
+                j, i, "" if i == j else f"{share:.1f}", ha="center", va="center", fontsize=9.5,
+                color="white" if share < 0.5 * differ.max() else "black",
+            )  # fmt: skip
+        for axis in (panel.xaxis, panel.yaxis):
+            axis.set_ticks(range(count), [str(i + 1) for i in range(count)])
     else:
         panel.xaxis.set_major_locator(MaxNLocator(integer=True))
         panel.figure.colorbar(image, ax=panel, shrink=0.8)
-    title(panel, "rows on which two differ, %")
-    panel.set_xlabel("member", color=INK, fontsize=11)
-    panel.set_ylabel("member", color=INK, fontsize=11)
-    panel.tick_params(colors=INK, labelsize=10, length=0)
+    panel.set(xlabel="member", ylabel="member")
+    tidy(panel, "rows on which two differ, %", grid=None)
+    panel.tick_params(length=0)
     panel.spines[:].set_visible(False)

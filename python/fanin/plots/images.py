@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Sequence
+from itertools import chain
+from typing import Any
 
 import numpy as np
 
@@ -11,12 +12,6 @@ from fanin import _validate
 from fanin._typing import Array
 from fanin.augment import Compose, Normalize
 from fanin.plots.style import FAINT, INK, WIDTH, Panels, panels
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
-__all__ = ["augmentations", "image_grid"]
-
 
 LINE = 0.17  # inches of a line of 9 points
 CORNERS = ("top\nleft", "top\nright", "bottom\nleft", "bottom\nright", "centre")
@@ -49,7 +44,6 @@ def augmentations(
     labels : sequence of str, optional
         Beside the rows; their numbers where not given.
     ax : matplotlib Axes, (n, 1 + variants), optional
-        Where to draw; by default on a new figure.
 
     Returns
     -------
@@ -57,8 +51,6 @@ def augmentations(
 
     Raises
     ------
-    ImportError
-        Without matplotlib.
     ValueError, TypeError
         Where X does not hold images, or does not fit the pipeline.
 
@@ -80,28 +72,22 @@ def augmentations(
     names = [str(i) for i in range(n)] if labels is None else list(map(str, labels))[:n]
     if len(names) != n:
         raise ValueError(f"labels: expected one for each of {n} rows, got {len(names)}")
-    made, heads = _variants(shown, aug, variants)
-    rows = [[shown[i], *(batch[i] for batch in made)] for i in range(n)]
-    if any(np.shape(image)[:2] != np.shape(rows[0][0])[:2] for row in rows for image in row):
-        heads = [f"{head}\n{_size(column)}" for head, column in zip(heads, zip(*rows, strict=True),
-                                                                  strict=True)]  # fmt: skip
+    if aug.variants > 1:
+        crops = _shown(aug(shown), aug)
+        made = [crops[:, v] for v in range(aug.variants)]
+        heads = [*CORNERS, *(f"{name}\nflipped" for name in CORNERS)][: aug.variants]
+    else:
+        made = [_shown(aug(shown, epoch=epoch), aug) for epoch in range(variants)]
+        heads = [f"epoch {epoch}" for epoch in range(variants)]
+    columns, heads = [shown, *made], ["original", *heads]
+    if len({np.shape(image)[:2] for image in chain(*columns)}) > 1:
+        heads = [f"{head}\n{_size(x)}" for head, x in zip(heads, columns, strict=True)]
     captions = None
     if aug.mix:
         epochs = (mixed_labels(aug, shown, names, epoch) for epoch in range(variants))
         captions = list(zip([""] * n, *epochs, strict=True))
+    rows = list(zip(*columns, strict=True))
     return image_grid(rows, labels=names, titles=heads, captions=captions, ax=ax)
-
-
-def _variants(
-    X: Array | Sequence[Array], aug: Compose, count: int
-) -> tuple[list[Array], list[str]]:
-    """Batches as images that can be drawn, and titles of all columns."""
-    if aug.variants > 1:
-        crops = _shown(aug(X), aug)
-        names = [*CORNERS, *(f"{name}\nflipped" for name in CORNERS)][: aug.variants]
-        return [crops[:, v] for v in range(aug.variants)], ["original", *names]
-    batches = [_shown(aug(X, epoch=epoch), aug) for epoch in range(count)]
-    return batches, ["original", *(f"epoch {epoch}" for epoch in range(count))]
 
 
 def _shown(images: Array, aug: Compose) -> Array:
@@ -112,7 +98,7 @@ def _shown(images: Array, aug: Compose) -> Array:
     return images
 
 
-def _size(images: Sequence[Array]) -> str:
+def _size(images: Array | Sequence[Array]) -> str:
     """Height by width, where all images of a column have the same."""
     sizes = {np.shape(image)[:2] for image in images}
     return "×".join(map(str, sizes.pop())) if len(sizes) == 1 else "any size"
@@ -168,22 +154,21 @@ def image_grid(
     if not rows or not rows[0] or len({len(row) for row in rows}) > 1:
         lengths = ", ".join(str(len(row)) for row in rows) or "none"
         raise ValueError(f"images: expected rows of one length, at least 1, got {lengths}")
-    present = [image for row in rows for image in row if image is not None]
-    grey = [image.max() for image in present if image.ndim == 2]
-    brightest = max((float(v) for v in grey), default=1.0) or 1.0
+    grey = [image.max() for image in chain(*rows) if image is not None and image.ndim == 2]
+    brightest = max(map(float, grey), default=1.0) or 1.0
     axes = panels(ax, len(rows), len(rows[0]), _height(rows, labels, titles, captions))
     points = min(9.0, max(5.0, 80 / len(rows[0])))  # side by side without touching
-    for i, row in enumerate(rows):
-        for j, image in enumerate(row):
-            _image(axes[i, j], image, brightest)
-            if titles and i == 0:
-                axes[i, j].set_title(titles[j], fontsize=points, color=INK)
-            if captions and captions[i][j]:
-                axes[i, j].set_xlabel(captions[i][j], fontsize=8.5, color=INK)
-        if labels:
-            axes[i, 0].set_ylabel(
-                labels[i], rotation=0, ha="right", va="center", fontsize=9, color=INK
-            )
+    for panel, image in zip(axes.ravel(), chain(*rows), strict=True):
+        panel.set(xticks=[], yticks=[])
+        panel.spines[:].set(color=FAINT, linewidth=0.6, visible=image is not None)
+        if image is not None:
+            panel.imshow(image, cmap="gray", vmin=0, vmax=brightest)
+    for panel, text in zip(axes[0], titles or (), strict=False):
+        panel.set_title(text, fontsize=points, color=INK)
+    for panel, text in zip(axes.ravel(), chain(*(captions or ())), strict=False):
+        panel.set_xlabel(text, fontsize=8.5, color=INK)
+    for panel, text in zip(axes[:, 0], labels or (), strict=False):
+        panel.set_ylabel(text, rotation=0, ha="right", va="center", fontsize=9, color=INK)
     return axes
 
 
@@ -205,26 +190,12 @@ def _height(
     captions: Sequence[Sequence[str]] | None,
 ) -> float:
     """Inches that fit the figure's width: every cell is as high as the highest image."""
-    most = 0.075 * max((len(label) for label in labels), default=0) if labels else 0.0
-    width = (WIDTH - most) / len(rows[0]) - 0.06
-    tallest = max(
-        (image.shape[0] / image.shape[1] for row in rows for image in row if image is not None),
-        default=1.0,
-    )
-    below = _lines([text for row in captions for text in row]) if captions else 0
-    above = _lines(titles) if titles else 0
+    width = (WIDTH - 0.075 * max(map(len, labels or ("",)))) / len(rows[0]) - 0.06
+    shapes = [image.shape for row in rows for image in row if image is not None]
+    tallest = max((height / width for height, width, *_ in shapes), default=1.0)
+    below, above = _lines(chain(*(captions or ()))), _lines(titles or ())
     return len(rows) * (width * min(tallest, 4.0) + 0.06 + LINE * below) + LINE * above + 0.1
 
 
-def _lines(texts: Sequence[str]) -> int:
+def _lines(texts: Iterable[str]) -> int:
     return max((text.count("\n") + 1 for text in texts), default=0)
-
-
-def _image(panel: Axes, image: Array | None, brightest: float) -> None:
-    panel.set(xticks=[], yticks=[])
-    for side in panel.spines.values():
-        side.set(color=FAINT, linewidth=0.6)
-    if image is None:
-        panel.spines[:].set_visible(False)
-        return
-    panel.imshow(image, cmap="gray", vmin=0, vmax=brightest)

@@ -11,42 +11,25 @@ from numpy.typing import NDArray
 from fanin import _validate, optim
 from fanin._files import atomic_write
 from fanin._typing import PathLike
-from fanin.plots.style import (
-    BLACK,
-    BLUE,
-    GREEN,
-    INK,
-    ORANGE,
-    PURPLE,
-    SKY,
-    VERMILION,
-    Panels,
-    panels,
-    tidy,
-    title,
-)
+from fanin.plots import style
 from fanin.plots.surfaces import SURFACES, Surface
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.lines import Line2D
-
-__all__ = ["animate_optimizers", "optimizer_paths"]
 
 # A family has a colour, its members differ by their dashes.
-DASHES, DOTS, BOTH = (0, (5, 1.5)), (0, (1.2, 1.2)), (0, (5, 1.2, 1.2, 1.2))
 LOOKS: dict[str, tuple[str, Any]] = {
-    "sgd": (BLACK, "-"),
-    "momentum": (BLUE, "-"),
-    "nesterov": (BLUE, DASHES),
-    "adagrad": (GREEN, "-"),
-    "rmsprop": (ORANGE, "-"),
-    "adadelta": (SKY, "-"),
-    "adam": (VERMILION, "-"),
-    "adamw": (VERMILION, DASHES),
-    "nadam": (VERMILION, DOTS),
-    "amsgrad": (VERMILION, BOTH),
-    "lion": (PURPLE, "-"),
+    "sgd": (style.BLACK, "-"),
+    "momentum": (style.BLUE, "-"),
+    "nesterov": (style.BLUE, (0, (5, 1.5))),
+    "adagrad": (style.GREEN, "-"),
+    "rmsprop": (style.ORANGE, "-"),
+    "adadelta": (style.SKY, "-"),
+    "adam": (style.VERMILION, "-"),
+    "adamw": (style.VERMILION, (0, (5, 1.5))),
+    "nadam": (style.VERMILION, style.DOTS),
+    "amsgrad": (style.VERMILION, (0, (5, 1.2, 1.2, 1.2))),
+    "lion": (style.PURPLE, "-"),
 }
 WIDTHS = {"adagrad": 3.4, "adam": 3.4}  # they show under others that go almost the same way
 FRAMES = 60
@@ -58,7 +41,7 @@ def optimizer_paths(
     *,
     surfaces: Sequence[str] = ("saddle", "beale"),
     ax: Any = None,
-) -> Panels:
+) -> style.Panels:
     """Draw where real steps of the optimizers of `fanin.optim` lead on functions of two variables.
 
     On the saddle ``x**2 - y**2`` they begin beside the ridge, where the gradient nearly vanishes,
@@ -72,18 +55,11 @@ def optimizer_paths(
         it and the function.
     surfaces : sequence of {"saddle", "beale"}
     ax : matplotlib Axes, optional
-        One for each function; by default on a new figure.
+        One for each function.
 
     Returns
     -------
     axes : ndarray of Axes
-
-    Raises
-    ------
-    ImportError
-        Without matplotlib.
-    ValueError, TypeError
-        Naming the argument, what was expected and what came.
 
     Examples
     --------
@@ -91,7 +67,18 @@ def optimizer_paths(
     >>> [line.get_label() for line in panel.get_lines()]
     ['SGD', 'Adam']
     """
-    axes, _ = _draw(rates, surfaces, ax)
+    chosen = [
+        SURFACES[_validate.one_of("surfaces", name, SURFACES)]
+        for name in _validate.sequence("surfaces", surfaces, "a list of saddle and beale")
+    ]
+    if not chosen:
+        raise ValueError("surfaces: expected at least one of saddle, beale; got none")
+    axes = style.panels(ax, len(chosen), 1, 1.2 + 3.8 * len(chosen))[:, 0]
+    for panel, surface in zip(axes, chosen, strict=True):
+        _draw_paths(panel, surface, surface.rates if rates is None else rates)
+        _draw_contours(panel, surface)
+        title = TITLES[surface.name].format(surface.formula)
+        style.tidy(panel, title, grid=None, legend=ax is None and panel is axes[0], below=4)
     return axes
 
 
@@ -119,12 +106,12 @@ def animate_optimizers(
     OSError
         Where the file cannot be written.
     """
-    axes, lines = _draw(rates, surfaces, None)
+    axes = optimizer_paths(rates, surfaces=surfaces)
     try:
         from PIL import Image
     except ImportError:
         raise ImportError("animations need Pillow: pip install fanin[plot,image]") from None
-    frames = [Image.fromarray(frame) for frame in _frames(axes, lines)]
+    frames = [Image.fromarray(frame) for frame in _frames(axes)]
     palette = Image.new("P", (1, 1))
     palette.putpalette(_palette())
     first, *rest = (frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames)
@@ -146,20 +133,23 @@ def _palette() -> bytes:
     return (255 * np.array(greys + blends)).round().astype(np.uint8).tobytes()
 
 
-def _frames(axes: Panels, lines: list[list[Line2D]]) -> Iterator[NDArray[np.uint8]]:
+def _frames(axes: style.Panels) -> Iterator[NDArray[np.uint8]]:
     """Frames (H, W, 3) of the paths as they grow; the background is drawn once."""
     figure = axes[0].figure
     figure.set_dpi(100)
-    tracks = [[np.array(line.get_xydata()) for line in panel] for panel in lines]
-    for line in (line for panel in lines for line in panel):
+    tracks = [
+        (panel, [(line, np.array(line.get_xydata())) for line in panel.get_lines()])
+        for panel in axes
+    ]
+    for line in (line for _, lines in tracks for line, _ in lines):
         line.set_animated(True)
     figure.canvas.draw()
     still = figure.canvas.copy_from_bbox(figure.bbox)
     for frame in range(1, FRAMES + 1):
         figure.canvas.restore_region(still)
-        for panel, panel_lines, panel_tracks in zip(axes, lines, tracks, strict=True):
-            shown = -(-max(map(len, panel_tracks)) * frame // FRAMES)
-            for line, track in zip(panel_lines, panel_tracks, strict=True):
+        for panel, lines in tracks:
+            shown = -(-max(len(track) for _, track in lines) * frame // FRAMES)
+            for line, track in lines:
                 points = track[: max(shown, 2)]
                 line.set_data(*points.T)
                 line.set_markevery([len(points) - 1])
@@ -167,51 +157,30 @@ def _frames(axes: Panels, lines: list[list[Line2D]]) -> Iterator[NDArray[np.uint
         yield np.asarray(figure.canvas.buffer_rgba())[..., :3].copy()
 
 
-def _draw(
-    rates: Mapping[str, float] | None, surfaces: Sequence[str], ax: Any
-) -> tuple[Panels, list[list[Line2D]]]:
-    chosen = [
-        SURFACES[_validate.one_of("surfaces", name, SURFACES)]
-        for name in _validate.sequence("surfaces", surfaces, "a list of saddle and beale")
-    ]
-    if not chosen:
-        raise ValueError("surfaces: expected at least one of saddle, beale; got none")
-    axes = panels(ax, len(chosen), 1, 1.2 + 3.8 * len(chosen))[:, 0]
-    lines = [
-        _paths(panel, surface, surface.rates if rates is None else rates)
-        for panel, surface in zip(axes, chosen, strict=True)
-    ]
-    if ax is None:
-        axes[0].figure.legend(
-            handles=lines[0], loc="outside lower center", ncols=4, frameon=False, fontsize=10,
-            labelcolor=INK,
-        )  # fmt: skip
-    return axes, lines
-
-
-def _paths(panel: Axes, surface: Surface, rates: Mapping[str, float]) -> list[Line2D]:
-    lines: list[Line2D] = []
+def _draw_paths(panel: Axes, surface: Surface, rates: Mapping[str, float]) -> None:
     for rule, rate in rates.items():
         optimizer = optim.get(rule, rate)
-        colour, style = LOOKS[optimizer.name]
+        colour, dashes = LOOKS[optimizer.name]
         path = surface.path(optimizer)
-        lines += panel.plot(
-            *path.T, color=colour, linestyle=style, linewidth=WIDTHS.get(optimizer.name, 1.7),
+        panel.plot(
+            *path.T, color=colour, linestyle=dashes, linewidth=WIDTHS.get(optimizer.name, 1.7),
             marker="o", markersize=5.5, markevery=[len(path) - 1],
             label=type(optimizer).__name__, zorder=3,
         )  # fmt: skip
+
+
+def _draw_contours(panel: Axes, surface: Surface) -> None:
     x, y = (np.linspace(*limits, 200) for limits in surface.limits)
     heights = surface.function(*np.meshgrid(x, y))
     if surface.minimum is None:
         levels = np.linspace(heights.min(), heights.max(), 16)
     else:
         levels = np.geomspace(0.02, heights.max(), 16)
-        panel.scatter(*surface.minimum, marker="*", s=130, color=INK, zorder=5)
+        panel.scatter(*surface.minimum, marker="*", s=130, color=style.INK, zorder=5)
     panel.contourf(x, y, heights, levels=levels, cmap="Greys", alpha=0.18, extend="both")
     panel.contour(x, y, heights, levels=levels, colors="#B5B5B5", linewidths=0.6)
-    panel.scatter(*surface.start, s=45, facecolor="white", edgecolor=INK, linewidth=1.4, zorder=4)
+    panel.scatter(
+        *surface.start, s=45, facecolor="white", edgecolor=style.INK, linewidth=1.4, zorder=4
+    )
     panel.set(xlabel="x", ylabel="y", xlim=surface.limits[0], ylim=surface.limits[1])
-    title(panel, TITLES[surface.name].format(surface.formula))
     panel.locator_params(nbins=6)
-    tidy(panel, grid=None, legend=False)
-    return lines

@@ -9,12 +9,11 @@ import numpy as np
 from fanin import _validate
 from fanin import preprocessing as steps
 from fanin._typing import Array, Floats
-from fanin.plots.style import BLUE, FAINT, INK, VERMILION, Panels, panels, tidy, title
+from fanin.plots.style import BLUE, FAINT, VERMILION, Panels, arrow, panels, tidy
+from fanin.preprocessing.base import Transformer
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-__all__ = ["preprocessing"]
 
 
 def preprocessing(X: Array, ax: Any = None) -> Panels:
@@ -28,7 +27,6 @@ def preprocessing(X: Array, ax: Any = None) -> Panels:
     ----------
     X : ndarray of shape (N, 2), uint8, float32 or float64
     ax : six matplotlib Axes, optional
-        Where to draw; by default on a new figure.
 
     Returns
     -------
@@ -36,8 +34,6 @@ def preprocessing(X: Array, ax: Any = None) -> Panels:
 
     Raises
     ------
-    ImportError
-        Without matplotlib.
     ValueError, TypeError
         Where X is not finite data of two features, or ``ax`` not six axes.
 
@@ -50,29 +46,22 @@ def preprocessing(X: Array, ax: Any = None) -> Panels:
     """
     rows = _validate.data_rows("X", X, 2, np.dtype(np.float64)).astype(np.float64)
     axes = panels(ax, 2, 3, 5.0)
-    pca = steps.PCA().fit(rows)
-    upper = (
-        ("original", rows),
-        ("zero-centred", steps.ZeroCenter().fit_transform(rows)),
-        ("normalised", steps.Normalize().fit_transform(rows)),
+    pca = steps.PCA()
+    ways: tuple[dict[str, Transformer], ...] = (
+        {"zero-centred": steps.ZeroCenter(), "normalised": steps.Normalize()},
+        {"decorrelated": pca, "whitened": steps.Whiten()},
     )
-    lower = (
-        ("original", rows),
-        ("decorrelated", _two_columns(pca.transform(rows))),
-        ("whitened", _two_columns(steps.Whiten().fit_transform(rows))),
-    )
-    for line, versions in zip(axes, (upper, lower), strict=True):
-        wide = max(np.abs(points).max() for _, points in versions[:2])
-        for panel, (name, points) in zip(line, versions, strict=True):
-            reach = np.abs(points).max() if points is versions[2][1] else wide
+    for line, way in zip(axes, ways, strict=True):
+        drawn = [rows, *(_two_columns(step.fit_transform(rows)) for step in way.values())]
+        reaches = [np.abs(points).max() for points in drawn]
+        reaches[:2] = [max(reaches[:2])] * 2
+        for panel, name, points, reach in zip(
+            line, ("original", *way), drawn, reaches, strict=True
+        ):
             _scatter(panel, name, points, reach or 1.0)
     deviations = np.sqrt(pca.explained_variance_)
     for deviation, direction in zip(deviations, pca.components_, strict=True):
-        axes[1, 0].annotate(
-            "", pca.mean_ + 3 * deviation * direction, pca.mean_,
-            arrowprops={"arrowstyle": "->", "color": VERMILION, "linewidth": 2,
-                        "shrinkA": 0, "shrinkB": 0},
-        )  # fmt: skip
+        arrow(axes[1, 0], pca.mean_, pca.mean_ + 3 * deviation * direction, VERMILION, 2)
     return axes
 
 
@@ -85,14 +74,13 @@ def _scatter(panel: Axes, name: str, points: Floats, reach: float) -> None:
     panel.axhline(0, color=FAINT, linewidth=0.8, zorder=1)
     panel.axvline(0, color=FAINT, linewidth=0.8, zorder=1)
     panel.scatter(points[:, 0], points[:, 1], s=5, color=BLUE, alpha=0.35, linewidths=0, zorder=2)
-    panel.set(xlim=(-1.08 * reach, 1.08 * reach), ylim=(-1.08 * reach, 1.08 * reach))
-    panel.set_aspect("equal")
+    limits = -1.08 * reach, 1.08 * reach
+    panel.set(xlim=limits, ylim=limits, aspect="equal")
     panel.locator_params(nbins=4)
     (a, b), (s, t) = points.mean(axis=0) + 0.0, points.std(axis=0)
-    title(panel, name)
     panel.set_xlabel(f"mean {_short(a)}, {_short(b)}\nstd {_short(s)}, {_short(t)}")
-    tidy(panel, grid=None)
-    panel.xaxis.label.set(fontsize=9.5, color=INK)
+    tidy(panel, name, grid=None)
+    panel.xaxis.label.set_fontsize(9.5)
     panel.tick_params(labelsize=9)
 
 

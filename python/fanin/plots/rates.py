@@ -14,8 +14,6 @@ from fanin.plots.style import BLUE, FAINT, INK, LINES, VERMILION, panels, tidy
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["rates"]
-
 WINDOW = 0.06  # share of the steps that a line is smoothed over
 
 
@@ -69,18 +67,10 @@ def rates(found: RateProbeLike | RateRangeLike, ax: Any = None) -> Axes:
         Of a probe, the loss of each step, a line for each rate (strong: its moving average); of a
         range test, the loss against the rate, and the suggested rate.
     ax : matplotlib Axes, optional
-        Where to draw; by default on a new figure.
 
     Returns
     -------
     Axes
-
-    Raises
-    ------
-    ImportError
-        Without matplotlib.
-    TypeError
-        For anything else.
 
     Examples
     --------
@@ -101,12 +91,7 @@ def rates(found: RateProbeLike | RateRangeLike, ax: Any = None) -> Axes:
     else:
         _range(panel, found)
     panel.set_ylabel("loss of the minibatch")
-    below = probed and ax is None  # no room among so many lines
-    tidy(panel, legend=not below)
-    if below:
-        panel.figure.legend(
-            loc="outside lower center", ncols=2, frameon=False, fontsize=10, labelcolor=INK
-        )
+    tidy(panel, below=2 * (probed and ax is None))  # no room among so many lines
     return panel
 
 
@@ -128,8 +113,7 @@ def _probe(panel: Axes, probe: RateProbeLike) -> None:
             steps[len(steps) - len(means) :], means, color=colour, linestyle=style, linewidth=1.8,
             label=f"{trial.rate:g}: {trial.verdict}{note}",
         )  # fmt: skip
-    panel.set_ylim(0, top)
-    panel.set_xlabel("step")
+    panel.set(ylim=(0, top), xlabel="step")
 
 
 def _range(panel: Axes, found: RateRangeLike) -> None:
@@ -140,11 +124,8 @@ def _range(panel: Axes, found: RateRangeLike) -> None:
     except ValueError:
         panel.text(0.02, 0.03, found.reason, transform=panel.transAxes, color=INK, fontsize=9)
     else:
-        panel.axvline(
-            suggestion, color=VERMILION, linestyle="--", linewidth=1.5,
-            label=f"steepest: {suggestion:.1e}",
-        )  # fmt: skip
+        label = f"steepest: {suggestion:.1e}"
+        panel.axvline(suggestion, color=VERMILION, linestyle="--", linewidth=1.5, label=label)
     if len(found.losses):
         panel.set_ylim(0, 1.6 * float(found.losses[: max(len(found.losses) // 10, 1)].max()))
-    panel.set_xscale("log")
-    panel.set_xlabel("learning rate")
+    panel.set(xscale="log", xlabel="learning rate")

@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from fanin._typing import Floats
+from fanin._typing import Array, Floats
 from fanin.plots.style import FAINT, INK, LINES, TRAIN, VALIDATION, Panels, panels, tidy
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["compare", "history"]
-
+SIDES: dict[str, tuple[str, str, Any]] = {
+    "": ("training", TRAIN, "-"),
+    "val_": ("validation", VALIDATION, (0, (5, 1.5))),
+}
 LOG_RATIO = 30.0  # of largest to smallest loss, from which the axis is logarithmic
 
 
@@ -33,19 +35,11 @@ def history(history: HistoryLike, ax: Any = None) -> Panels:
     history : History
         As `MLP.fit` returns it. A dashed line marks the expected initial loss where it is known.
     ax : pair of matplotlib Axes, optional
-        Where to draw; by default on a new figure.
 
     Returns
     -------
     axes : ndarray of two Axes
         The figure is ``axes[0].figure``.
-
-    Raises
-    ------
-    ImportError
-        Without matplotlib.
-    ValueError
-        Where ``ax`` is not two axes.
 
     Examples
     --------
@@ -59,7 +53,7 @@ def history(history: HistoryLike, ax: Any = None) -> Panels:
     _losses(axes[0], history)
     _accuracies(axes[1], history)
     for panel in axes:
-        _tidy(panel)
+        _by_epoch(panel)
     return axes
 
 
@@ -69,24 +63,16 @@ def compare(runs: Mapping[str, HistoryLike], name: str = "loss", ax: Any = None)
     Parameters
     ----------
     runs : dict of str to History
-        By the label of each run; at most eleven can be told apart.
+        By the label of each run; one at least, and eleven at most can be told apart.
     name : str
         What to draw: "loss", "accuracy", "val_loss", "val_accuracy". Losses are on a logarithmic
         axis where they span over a factor of 10. Runs that lack it are left out; those that
         diverged before there was anything to draw are named.
     ax : matplotlib Axes, optional
-        Where to draw; by default on a new figure.
 
     Returns
     -------
     Axes
-
-    Raises
-    ------
-    ImportError
-        Without matplotlib.
-    ValueError
-        For no run, or too many.
 
     Examples
     --------
@@ -102,47 +88,40 @@ def compare(runs: Mapping[str, HistoryLike], name: str = "loss", ax: Any = None)
         raise ValueError(f"runs: expected 1 to {len(LINES)} of them, got {len(runs)}")
     panel: Axes = panels(ax, 1, 1, 3.9)[0, 0]
     for (label, run), (colour, style) in zip(runs.items(), LINES, strict=False):
-        values = _curve(run, name)
-        if values is not None:
-            epochs = np.asarray(run.epoch[: len(values)]) + 1
-            panel.plot(epochs, values, color=colour, linestyle=style, linewidth=1.8, label=label)
+        if curve := _curve(run, name):
+            panel.plot(*curve, color=colour, linestyle=style, linewidth=1.8, label=label)
         elif getattr(run, "stop_reason", None) == "diverged":
             panel.plot([], [], color=colour, linestyle=style, label=f"{label} (diverged)")
     if name.endswith("loss"):
         _loss_axis(panel, 10.0)
     panel.set_ylabel(name.replace("val_", "validation ").replace("_", " "))
     many = len(runs) > 4 and ax is None  # too many to find room among the curves
-    _tidy(panel, legend=not many)
-    if many:
-        panel.figure.legend(
-            loc="outside lower center", ncols=4, frameon=False, fontsize=10, labelcolor=INK
-        )
+    _by_epoch(panel, below=4 * many)
     return panel
 
 
-def _curve(history: HistoryLike, name: str) -> Floats | None:
-    """A curve with gaps where it is not finite; None where there is no point to draw."""
+def _curve(history: HistoryLike, name: str) -> tuple[Array, Floats] | None:
+    """Epochs from 1, and values with gaps where they are not finite; None without any point."""
     values = np.asarray(history.history.get(name, ()), dtype=np.float64)
     values = np.where(np.isfinite(values), values, np.nan)
-    return None if np.isnan(values).all() else values
+    if np.isnan(values).all():
+        return None
+    return np.asarray(history.epoch[: len(values)]) + 1, values
 
 
-def _draw(panel: Axes, history: HistoryLike, name: str, colour: str, label: str) -> None:
-    values = _curve(history, name)
-    if values is None:
-        return
-    marks = "o" if len(values) <= 30 else None
-    style: Any = "-" if colour == TRAIN else (0, (5, 1.5))
-    epochs = np.asarray(history.epoch[: len(values)]) + 1
-    panel.plot(
-        epochs, values, color=colour, linestyle=style, linewidth=2, label=label,
-        marker=marks, markersize=3.5,
-    )  # fmt: skip
+def _draw(panel: Axes, history: HistoryLike, name: str) -> None:
+    """The curves of training and validation."""
+    panel.set_ylabel(name)
+    for prefix, (label, colour, style) in SIDES.items():
+        if curve := _curve(history, prefix + name):
+            panel.plot(
+                *curve, color=colour, linestyle=style, linewidth=2, label=label,
+                marker="o" if len(curve[1]) <= 30 else None, markersize=3.5,
+            )  # fmt: skip
 
 
 def _losses(panel: Axes, history: HistoryLike) -> None:
-    _draw(panel, history, "loss", TRAIN, "training")
-    _draw(panel, history, "val_loss", VALIDATION, "validation")
+    _draw(panel, history, "loss")
     expected = getattr(history, "expected_initial_loss", None)
     if expected is not None and np.isfinite(expected):
         panel.axhline(expected, color=FAINT, linestyle="--", linewidth=1.2, zorder=1)
@@ -153,16 +132,14 @@ def _losses(panel: Axes, history: HistoryLike) -> None:
         )  # fmt: skip
     initial = getattr(history, "initial_loss", None)
     if initial is not None and np.isfinite(initial):
-        panel.plot(
-            [0], [initial], "D", color=INK, markersize=5, label=f"initial loss: {initial:.2f}"
-        )
-    _loss_axis(panel)
-    panel.set_ylabel("loss")
+        label = f"initial loss: {initial:.2f}"
+        panel.plot([0], [initial], "D", color=INK, markersize=5, label=label)
+    _loss_axis(panel, LOG_RATIO)
 
 
-def _loss_axis(panel: Axes, log_ratio: float = LOG_RATIO) -> None:
+def _loss_axis(panel: Axes, log_ratio: float) -> None:
     drawn = [np.asarray(line.get_ydata(), dtype=np.float64) for line in panel.get_lines()]
-    values = np.concatenate(drawn) if drawn else np.empty(0)
+    values = np.concatenate([np.empty(0), *drawn])
     values = values[np.isfinite(values)]
     if values.size and values.min() > 0 and values.max() > log_ratio * values.min():
         panel.set_yscale("log")
@@ -172,27 +149,23 @@ def _loss_axis(panel: Axes, log_ratio: float = LOG_RATIO) -> None:
 
 
 def _accuracies(panel: Axes, history: HistoryLike) -> None:
-    _draw(panel, history, "accuracy", TRAIN, "training")
-    _draw(panel, history, "val_accuracy", VALIDATION, "validation")
-    panel.set_ylabel("accuracy")
-    name = "val_accuracy" if _curve(history, "val_accuracy") is not None else "accuracy"
-    values = _curve(history, name)
-    if values is None:
+    _draw(panel, history, "accuracy")
+    validation = _curve(history, "val_accuracy")
+    curve = validation or _curve(history, "accuracy")
+    if curve is None:
         panel.text(0.5, 0.5, "no accuracy", transform=panel.transAxes, ha="center", color=FAINT)
         return
-    best = int(np.nanargmax(values))
-    epoch = history.epoch[best] + 1
-    colour = VALIDATION if name == "val_accuracy" else TRAIN
+    epoch, value = (values[np.nanargmax(curve[1])] for values in curve)
     panel.plot(
-        [epoch], [values[best]], "o", color=colour, markerfacecolor="white", markersize=8,
-        markeredgewidth=2, zorder=5,
-        label=f"best: {100 * values[best]:.1f} % in epoch {epoch}",
+        [epoch], [value], "o", color=VALIDATION if validation else TRAIN, markerfacecolor="white",
+        markersize=8, markeredgewidth=2, zorder=5,
+        label=f"best: {100 * value:.1f} % in epoch {epoch}",
     )  # fmt: skip
 
 
-def _tidy(panel: Axes, *, legend: bool = True) -> None:
+def _by_epoch(panel: Axes, below: int = 0) -> None:
     from matplotlib.ticker import MaxNLocator
 
     panel.set_xlabel("epoch")
     panel.xaxis.set_major_locator(MaxNLocator(integer=True))
-    tidy(panel, legend=legend)
+    tidy(panel, below=below)

@@ -8,22 +8,20 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 import numpy as np
 
 from fanin._typing import Floats
-from fanin.plots.style import BLUE, FAINT, GRID, INK, VERMILION, Panels, panels, tidy, title
+from fanin.plots.style import BLUE, FAINT, GRID, INK, VERMILION, Panels, panels, tidy
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-__all__ = ["grid_vs_random", "parallel_coordinates", "search"]
+    from matplotlib.collections import PathCollection
 
 COLORMAP = "cividis"
 MOST_LINES = 300  # trials in parallel coordinates, the best ones: more cannot be told apart
 
 
 class ParameterLike(Protocol):
-    """A parameter of a space; what is drawn of it is that of a range or of a choice."""
+    """A parameter of a space, a range or a choice; the position of a value lies in [0, 1]."""
 
-    def position(self, value: Any) -> float:
-        """Where in [0, 1] a value lies."""
+    def position(self, value: Any) -> float: ...
 
 
 @runtime_checkable
@@ -40,13 +38,10 @@ class RangeLike(Protocol):
 
 @runtime_checkable
 class ChoiceLike(Protocol):
-    """One of several options."""
+    """One of several options: each as text, and which of them a value is."""
 
-    def labels(self) -> Sequence[str]:
-        """Each option as text."""
-
-    def index(self, value: Any) -> int:
-        """Which option a value is."""
+    def labels(self) -> Sequence[str]: ...
+    def index(self, value: Any) -> int: ...
 
 
 class TrialLike(Protocol):
@@ -98,21 +93,14 @@ def search(result: SearchResultLike, ax: Any = None) -> Panels:
     Parameters
     ----------
     result : SearchResult
-        As `fanin.tuning.search` returns it.
+        As `fanin.tuning.search` returns it, with one trial at least.
     ax : matplotlib Axes, optional
-        One for each parameter; by default on a new figure.
+        One for each parameter.
 
     Returns
     -------
     axes : ndarray of Axes
         In the order of ``result.space``.
-
-    Raises
-    ------
-    ImportError
-        Without matplotlib.
-    ValueError
-        For a result without trials, or too few axes.
 
     Examples
     --------
@@ -124,17 +112,18 @@ def search(result: SearchResultLike, ax: Any = None) -> Panels:
     """
     _require_trials(result)
     axes: Panels = panels(ax, 1, len(result.space), 3.6, width=max(6.4, 3.2 * len(result.space)))[0]
-    good = [t for t in result.trials if t.ended_well]
-    foot, top = _limits([t.score for t in good])
+    scores = [t.score for t in result.trials if t.ended_well]
+    foot, top = _extent(scores)
+    if scores:  # trials without one stand below all others
+        foot -= 0.12 * ((top - foot) or max(abs(top), 1.0) * 0.1)
+    ends = {edge.name: "lower" if edge.side == "low" else "upper" for edge in result.edges()}
     for panel, (name, parameter) in zip(axes, result.space.items(), strict=True):
         _scatter(panel, name, parameter, result, foot)
         panel.set_ylim(foot - 0.06 * (top - foot), top + 0.06 * (top - foot))
         _scale(panel, name, parameter)
-        tidy(panel, legend=panel is axes[0])
+        title = f"best at the {ends[name]} end" if name in ends else ""
+        tidy(panel, title, legend=panel is axes[0])
     axes[0].set_ylabel(result.monitor)
-    for edge in result.edges():
-        panel = axes[list(result.space).index(edge.name)]
-        title(panel, f"best at the {'lower' if edge.side == 'low' else 'upper'} end")
     return axes
 
 
@@ -143,33 +132,27 @@ def _require_trials(result: SearchResultLike) -> None:
         raise ValueError("result: expected at least one trial, got none")
 
 
-def _limits(scores: Sequence[float]) -> tuple[float, float]:
-    """The height of trials without a score, below all others, and the top of the panels."""
-    if not scores:
-        return 0.0, 1.0
-    low, high = min(scores), max(scores)
-    room = (high - low) or max(abs(high), 1.0) * 0.1
-    return low - 0.12 * room, high
+def _extent(scores: Sequence[float]) -> tuple[float, float]:
+    return min(scores, default=0.0), max(scores, default=1.0)
 
 
 def _scatter(
     panel: Axes, name: str, parameter: ParameterLike, result: SearchResultLike, foot: float
 ) -> None:
-    def draw(trials: Sequence[TrialLike], marker: str, label: str, **style: Any) -> None:
+    def draw(trials: Sequence[TrialLike], marker: str, label: str, **look: Any) -> None:
         if trials:
             x = [_coordinate(parameter, t.params[name]) for t in trials]
             y = [t.score if t.ended_well else foot for t in trials]
-            panel.plot(x, y, marker, linestyle="none", label=label, **style)
+            panel.plot(x, y, marker, linestyle="none", label=label, **look)
 
-    done = [t for t in result.trials if t.status == "done" and t.ended_well]
-    pruned = [t for t in result.trials if t.status == "pruned" and t.ended_well]
+    well = [t for t in result.trials if t.ended_well]
     bad = [t for t in result.trials if not t.ended_well]
+    kinds = " or ".join(s for s in ("diverged", "failed") if any(t.status == s for t in bad))
+    pruned, done = ([t for t in well if t.status == status] for status in ("pruned", "done"))
     draw(pruned, "o", "pruned", markersize=5, mfc="none", mec=FAINT)
     draw(done, "o", "done", markersize=5, color=BLUE, alpha=0.75, mec="none")
-    kinds = " or ".join(s for s in ("diverged", "failed") if any(t.status == s for t in bad))
     draw(bad, "x", kinds, markersize=6, color=VERMILION)
-    if result.best is not None:
-        draw([result.best], "D", "best", markersize=8, color="black")
+    draw([result.best] if result.best else [], "D", "best", markersize=8, color="black")
 
 
 def _coordinate(parameter: ParameterLike, value: Any) -> float:
@@ -195,19 +178,13 @@ def parallel_coordinates(result: SearchResultLike, ax: Any = None) -> Axes:
     Parameters
     ----------
     result : SearchResult
-        Its 300 best trials are drawn, bright where the score is high; those that diverged or failed
-        are dashed and end before the score.
+        With one trial at least. Its 300 best are drawn, bright where the score is high; those that
+        diverged or failed are dashed and end before the score.
     ax : matplotlib Axes, optional
-        Where to draw; by default on a new figure.
 
     Returns
     -------
     ax : matplotlib Axes
-
-    Raises
-    ------
-    ImportError, ValueError
-        As `search`.
 
     Examples
     --------
@@ -220,45 +197,22 @@ def parallel_coordinates(result: SearchResultLike, ax: Any = None) -> Axes:
     """
     _require_trials(result)
     panel: Axes = panels(ax, 1, 1, 4.0, width=max(6.4, 1.8 * len(result.space)))[0, 0]
-    import matplotlib as mpl
+    from matplotlib import colormaps
 
     ranked = result.ranked[:MOST_LINES]
-    scores = [t.score for t in ranked] or [0.0, 1.0]
-    low, high = min(scores), max(scores)
-    room = (high - low) or 1.0
-    shades = mpl.colormaps[COLORMAP]
+    low, high = _extent([t.score for t in ranked])
     for trial in [t for t in result.trials if not t.ended_well][:MOST_LINES]:
         panel.plot(_positions(result, trial), color=VERMILION, linewidth=0.7, linestyle="--")
     for trial in ranked[::-1]:
-        share = (trial.score - low) / room
-        share = share if result.larger_is_better else 1 - share
+        height = (trial.score - low) / ((high - low) or 1.0)
+        share = height if result.larger_is_better else 1 - height
         best = trial is ranked[0]
         panel.plot(
-            [*_positions(result, trial), (trial.score - low) / room],
-            color="black" if best else shades(share),
+            [*_positions(result, trial), height],
+            color="black" if best else colormaps[COLORMAP](share),
             linewidth=2.2 if best else 0.9,
             alpha=1 if best else 0.35 + 0.5 * share,
         )
-    _vertical_axes(panel, result, low, high)
-    return panel
-
-
-def _positions(result: SearchResultLike, trial: TrialLike) -> list[float]:
-    return [_unit(p, trial.params[name]) for name, p in result.space.items()]
-
-
-def _unit(parameter: ParameterLike, value: Any) -> float:
-    """The position on an axis from 0 to 1."""
-    if isinstance(parameter, ChoiceLike):
-        return _evenly(parameter.index(value), parameter)
-    return parameter.position(value)
-
-
-def _evenly(option: int, choice: ChoiceLike) -> float:
-    return option / max(len(choice.labels()) - 1, 1)
-
-
-def _vertical_axes(panel: Axes, result: SearchResultLike, low: float, high: float) -> None:
     names = [*result.space, result.monitor]
     for x, parameter in enumerate([*result.space.values(), None]):
         panel.axvline(x, color=GRID, linewidth=1.2, zorder=0)
@@ -268,21 +222,30 @@ def _vertical_axes(panel: Axes, result: SearchResultLike, low: float, high: floa
                 fontsize=8.5, color=INK,
             )  # fmt: skip
     panel.set_xticks(range(len(names)), names)
-    panel.set_xlim(-0.1, len(names) - 0.55)
-    panel.set_ylim(-0.06, 1.06)
-    panel.set_yticks([])
+    panel.set(xlim=(-0.1, len(names) - 0.55), ylim=(-0.06, 1.06), yticks=[])
     tidy(panel, grid=None, legend=False)
     panel.spines[:].set_visible(False)
+    return panel
+
+
+def _positions(result: SearchResultLike, trial: TrialLike) -> list[float]:
+    """Where a trial's parameters are on their axes, each from 0 to 1."""
+    return [
+        parameter.index(trial.params[name]) / max(len(parameter.labels()) - 1, 1)
+        if isinstance(parameter, ChoiceLike)
+        else parameter.position(trial.params[name])
+        for name, parameter in result.space.items()
+    ]
 
 
 def _marks(parameter: ParameterLike | None, low: float, high: float) -> list[tuple[float, str]]:
     """Labels along an axis: both ends, or all options."""
-    if parameter is None:
-        return [(0.0, f"{low:.3g}"), (1.0, f"{high:.3g}")]
-    if isinstance(parameter, ChoiceLike):
-        return [(_evenly(i, parameter), label) for i, label in enumerate(parameter.labels())]
-    assert isinstance(parameter, RangeLike)
-    return [(0.0, f"{parameter.low:.3g}"), (1.0, f"{parameter.high:.3g}")]
+    if parameter is not None and isinstance(parameter, ChoiceLike):
+        labels = parameter.labels()
+        return [(i / max(len(labels) - 1, 1), label) for i, label in enumerate(labels)]
+    if parameter is not None and isinstance(parameter, RangeLike):
+        low, high = parameter.low, parameter.high
+    return [(0.0, f"{low:.3g}"), (1.0, f"{high:.3g}")]
 
 
 def grid_vs_random(grid: SearchResultLike, random: SearchResultLike, ax: Any = None) -> Panels:
@@ -297,7 +260,6 @@ def grid_vs_random(grid: SearchResultLike, random: SearchResultLike, ax: Any = N
     grid, random : SearchResult
         Of the same space of two parameters or more, of which the first two are drawn.
     ax : pair of matplotlib Axes, optional
-        Where to draw; by default on a new figure.
 
     Returns
     -------
@@ -305,8 +267,6 @@ def grid_vs_random(grid: SearchResultLike, random: SearchResultLike, ax: Any = N
 
     Raises
     ------
-    ImportError
-        Without matplotlib.
     ValueError
         For results without trials, or of different spaces, or of one parameter.
 
@@ -330,20 +290,21 @@ def grid_vs_random(grid: SearchResultLike, random: SearchResultLike, ax: Any = N
         raise ValueError("grid, random: expected at least two parameters, got one")
     axes: Panels = panels(ax, 1, 2, 4.2, width=9.0)[0]
     scores = [t.score for r in (grid, random) for t in r.trials if t.ended_well]
-    limits = (min(scores), max(scores)) if scores else (0.0, 1.0)
     for panel, name, result in zip(axes, ("grid", "random"), (grid, random), strict=True):
-        points = _layout(panel, result, limits)
         first = next(iter(result.space))
         count = len({str(t.params[first]) for t in result.trials})
         best = "none" if result.best is None else f"{result.best.score:.4f}"
-        title(panel, f"{name}: {count} values of {first}, best {best}")
+        title = f"{name}: {count} values of {first}, best {best}"
+        points = _layout(panel, result, title, _extent(scores))
     if scores:
         bar = axes[1].figure.colorbar(points, ax=list(axes), shrink=0.8)
         bar.set_label(grid.monitor, color=INK)
     return axes
 
 
-def _layout(panel: Axes, result: SearchResultLike, limits: tuple[float, float]) -> Any:
+def _layout(
+    panel: Axes, result: SearchResultLike, title: str, limits: tuple[float, float]
+) -> PathCollection:
     """The trials in the plane of the first two parameters, ticks for the values along its edges."""
     (x_name, x_kind), (y_name, y_kind) = list(result.space.items())[:2]
 
@@ -361,23 +322,17 @@ def _layout(panel: Axes, result: SearchResultLike, limits: tuple[float, float]) 
         panel.plot(*points(bad), "x", color=VERMILION, linestyle="none", label="diverged", zorder=3)
     _scale(panel, x_name, x_kind)
     panel.set_ylabel(y_name)
-    if isinstance(y_kind, RangeLike) and y_kind.log:
-        panel.set_yscale("log")
     if isinstance(x_kind, RangeLike):
-        panel.set_xlim(*_wider(x_kind))
+        panel.set_xlim(_wider(x_kind))
     if isinstance(y_kind, RangeLike):
-        panel.set_ylim(*_wider(y_kind))
+        panel.set(yscale="log" if y_kind.log else "linear", ylim=_wider(y_kind))
     x, y = points(result.trials)
     ends: dict[str, Any] = {
-        "color": BLUE,
-        "markersize": 9,
-        "linestyle": "none",
-        "clip_on": False,
-        "zorder": 4,
-    }
+        "color": BLUE, "markersize": 9, "linestyle": "none", "clip_on": False, "zorder": 4
+    }  # fmt: skip
     panel.plot(x, np.zeros(len(x)), "|", transform=panel.get_xaxis_transform(), **ends)
     panel.plot(np.zeros(len(y)), y, "_", transform=panel.get_yaxis_transform(), **ends)
-    tidy(panel, grid=None, legend=bool(bad))
+    tidy(panel, title, grid=None, legend=bool(bad))
     return drawn
 
 

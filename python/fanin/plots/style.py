@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -10,6 +12,7 @@ from numpy.typing import NDArray
 
 from fanin._files import atomic_write
 from fanin._typing import PathLike
+from fanin.document.blocks import Picture
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,57 +24,53 @@ Panels = NDArray[np.object_]
 BLUE, VERMILION, GREEN, ORANGE = "#0072B2", "#D55E00", "#009E73", "#E69F00"
 SKY, PURPLE, BLACK = "#56B4E9", "#CC79A7", "#000000"
 TRAIN, VALIDATION = BLUE, VERMILION
+DASHES, DOTS = (0, (4, 1.5)), (0, (1.2, 1.2))
 INK, FAINT, GRID = "#333333", "#8A8A8A", "#E6E6E6"
 # Of lines that are compared: they differ by more than colour.
 LINES: tuple[tuple[str, Any], ...] = (
-    (BLACK, "-"),
-    (BLUE, "-"),
-    (BLUE, (0, (4, 1.5))),
-    (GREEN, "-"),
-    (ORANGE, "-"),
-    (SKY, (0, (4, 1.5))),
-    (VERMILION, "-"),
-    (VERMILION, (0, (1.2, 1.2))),
-    (PURPLE, "-"),
-    (PURPLE, (0, (4, 1.5))),
-    (GREEN, (0, (1.2, 1.2))),
-)
+    (BLACK, "-"), (BLUE, "-"), (BLUE, DASHES), (GREEN, "-"), (ORANGE, "-"), (SKY, DASHES),
+    (VERMILION, "-"), (VERMILION, DOTS), (PURPLE, "-"), (PURPLE, DASHES), (GREEN, DOTS),
+)  # fmt: skip
+FIVE = (BLUE, GREEN, VERMILION, BLACK, SKY)  # of a few lines, which colour alone tells apart
+LEGEND: dict[str, Any] = {"frameon": False, "fontsize": 10, "labelcolor": INK}
 WIDTH = 6.4  # inches; text of 10 points on it can be read on a phone
-
-
-def new_figure(width: float = WIDTH, height: float = 3.8) -> Figure:
-    """An empty figure that needs no display.
-
-    Raises
-    ------
-    ImportError
-        Without matplotlib.
-    """
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise ImportError("pictures need matplotlib: pip install fanin[plot]") from None
-    figure = Figure(figsize=(width, height), dpi=150, layout="constrained", facecolor="white")
-    FigureCanvasAgg(figure)
-    return figure
 
 
 def panels(ax: Any, rows: int, columns: int, height: float, width: float = WIDTH) -> Panels:
     """The axes given, which must be as many as needed, or those of a new figure."""
-    shape = rows, columns
     if ax is None:
-        figure = new_figure(width, height)
-        return np.asarray(figure.subplots(*shape, squeeze=False), dtype=object)
+        try:
+            from matplotlib.backends.backend_agg import FigureCanvasAgg
+            from matplotlib.figure import Figure
+        except ImportError:
+            raise ImportError("pictures need matplotlib: pip install fanin[plot]") from None
+        figure = Figure(figsize=(width, height), dpi=150, layout="constrained", facecolor="white")
+        FigureCanvasAgg(figure)  # needs no display
+        return np.asarray(figure.subplots(rows, columns, squeeze=False), dtype=object)
     axes = np.asarray(ax, dtype=object)
     if axes.size != rows * columns:
         expected = {1: "one Axes", 2: "two axes"}.get(rows * columns, f"{rows * columns} axes")
         raise ValueError(f"ax: expected {expected}, got {axes.size}")
-    return axes.reshape(shape)
+    return axes.reshape(rows, columns)
 
 
-def tidy(panel: Axes, *, grid: Literal["x", "y", "both"] | None = "y", legend: bool = True) -> None:
-    """The common look: no frame, a faint grid, a legend where something is named."""
+def tiles(ax: Any, count: int, columns: int, height: float, margin: float) -> Panels:
+    """The axes given, or so many on a new figure, in rows of so many columns and that height."""
+    rows = -(-count // columns)
+    fresh = ax is None
+    axes = panels(ax, rows, columns, margin + height * rows) if fresh else panels(ax, 1, count, 0)
+    for panel in axes.flat[count:]:
+        panel.remove()
+    return axes.reshape(-1)[:count]
+
+
+def tidy(
+    panel: Axes, title: str = "", *, grid: Literal["x", "y", "both"] | None = "y",
+    legend: bool = True, below: int = 0,
+) -> None:  # fmt: skip
+    """The common look, and a legend of what is named: inside, or `below` it in so many columns."""
+    if title:
+        panel.set_title(title, fontsize=11, loc="left", color=INK)
     panel.spines[["top", "right"]].set_visible(False)
     panel.spines[["left", "bottom"]].set_color(FAINT)
     panel.tick_params(colors=INK, labelsize=10)
@@ -80,13 +79,16 @@ def tidy(panel: Axes, *, grid: Literal["x", "y", "both"] | None = "y", legend: b
     panel.set_axisbelow(True)
     for text in (panel.xaxis.label, panel.yaxis.label):
         text.set(color=INK, fontsize=11)
-    if legend and panel.get_legend_handles_labels()[0]:
-        panel.legend(frameon=False, fontsize=10, labelcolor=INK)
+    named = panel.get_legend_handles_labels()[0]
+    if legend and named and below:
+        panel.figure.legend(handles=named, loc="outside lower center", ncols=below, **LEGEND)
+    elif legend and named:
+        panel.legend(**LEGEND)
 
 
-def title(panel: Axes, text: str) -> None:
-    """A title in the common look, at the left."""
-    panel.set_title(text, fontsize=11, loc="left", color=INK)
+def arrow(panel: Axes, start: Any, end: Any, colour: str, width: float) -> None:
+    look = {"arrowstyle": "->", "color": colour, "linewidth": width, "shrinkA": 0, "shrinkB": 0}
+    panel.annotate("", end, start, arrowprops=look)
 
 
 def save(fig: Figure, path: PathLike) -> None:
@@ -100,10 +102,8 @@ def save(fig: Figure, path: PathLike) -> None:
 
     Raises
     ------
-    ValueError
-        For a suffix that matplotlib does not know.
-    OSError
-        Where the file cannot be written.
+    ValueError, OSError
+        For a suffix that matplotlib does not know; where the file cannot be written.
     """
     suffix = os.path.splitext(path)[1].lstrip(".").lower() or "png"  # noqa: PTH122
     known = fig.canvas.get_supported_filetypes()
@@ -111,3 +111,12 @@ def save(fig: Figure, path: PathLike) -> None:
         raise ValueError(f"path: expected a suffix of {', '.join(known)}; got {os.fspath(path)!r}")
     with atomic_write(path) as file:
         fig.savefig(file, format=suffix)
+
+
+def picture(file: str, alt: str, caption: str, draw: Callable[[], Any]) -> Picture:
+    """A picture of a document: the figure of the axes that `draw` returns, drawn when written."""
+
+    def write(path: Path) -> None:
+        save(np.asarray(draw(), dtype=object).flat[0].figure, path)
+
+    return Picture(file, alt, caption, write)

@@ -18,35 +18,18 @@ Range = tuple[float, float]
 
 @dataclass(frozen=True, eq=False)
 class Surface:
-    """A function f of x and y, and where and how far optimizers run on it.
-
-    Attributes
-    ----------
-    name, formula : str
-    function, gradient : callable
-        Of x and y, numbers or arrays; the gradient gives a pair.
-    start : (float, float)
-    minimum : (float, float) or None
-    limits : ((float, float), (float, float))
-        Of x and y; a path ends where it leaves them.
-    low : float
-        An optimizer has arrived where f is below this.
-    steps : int
-        The most that an optimizer takes.
-    rates : dict of str to float
-        A learning rate that suits each rule of `fanin.optim`; one for all would compare rates, not
-        rules.
-    """
+    """A function f of x and y, and where and how far optimizers run on it."""
 
     name: str
     formula: str
-    function: Function
-    gradient: Function
+    function: Function  # of numbers or arrays
+    gradient: Function  # gives a pair
     start: tuple[float, float]
     minimum: tuple[float, float] | None
-    limits: tuple[Range, Range]
-    low: float
-    steps: int
+    limits: tuple[Range, Range]  # of x and y; a path ends where it leaves them
+    low: float  # an optimizer has arrived where f is below this
+    steps: int  # the most that an optimizer takes
+    # A rate that suits each rule of `fanin.optim`: one for all would compare rates, not rules.
     rates: Mapping[str, float]
 
     def path(self, optimizer: optim.Optimizer) -> Floats:

@@ -8,15 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fanin import _validate, layers
-from fanin.plots.style import BLUE, FAINT, INK, VERMILION, Panels, panels, tidy, title
+from fanin.plots.style import BLUE, FAINT, INK, VERMILION, Panels, panels, tidy, tiles
 from fanin.random import Generator
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from fanin.diagnostics import ActivationReport, LayerStatistics
-
-__all__ = ["activations", "dropout_thinning"]
+    from fanin.diagnostics import ActivationReport
 
 
 def activations(report: ActivationReport, ax: Any = None) -> Panels:
@@ -34,13 +32,6 @@ def activations(report: ActivationReport, ax: Any = None) -> Panels:
     -------
     axes : ndarray of Axes, one for each layer
 
-    Raises
-    ------
-    ImportError
-        Without matplotlib.
-    ValueError
-        Where ``ax`` has not one for each layer.
-
     Examples
     --------
     >>> report = fanin.diagnostics.activation_statistics([64] * 4, n=16, std=0.01)
@@ -51,38 +42,28 @@ def activations(report: ActivationReport, ax: Any = None) -> Panels:
     'vanishing'
     """
     count = len(report.layers)
+    axes = tiles(ax, count, min(count, 3), 1.85, 0.7)
     if ax is None:
-        columns = min(count, 3)
-        rows = -(-count // columns)
-        axes = panels(None, rows, columns, 0.7 + 1.85 * rows).reshape(-1)
-        for panel in axes[count:]:
-            panel.remove()
         axes[0].figure.suptitle(
             f"{report.verdict}: {report.reason}", fontsize=10.5, color=INK, wrap=True
         )
-    else:
-        axes = panels(ax, 1, count, 0)[0]
     low = min(layer.edges[0] for layer in report.layers)
     high = max(layer.edges[-1] for layer in report.layers)
-    tallest = max(_shares(layer).max() for layer in report.layers)
-    for number, (panel, layer) in enumerate(zip(axes, report.layers, strict=False), 1):
+    shares = [layer.counts / max(layer.counts.sum(), 1) for layer in report.layers]
+    tallest = np.max(shares)
+    for number, (panel, layer) in enumerate(zip(axes, report.layers, strict=True), 1):
         panel.bar(
-            layer.edges[:-1], _shares(layer), width=np.diff(layer.edges), align="edge",
+            layer.edges[:-1], shares[number - 1], width=np.diff(layer.edges), align="edge",
             color=BLUE, edgecolor="white", linewidth=0.3,
         )  # fmt: skip
         panel.set(xlim=(low, high), ylim=(0, 1.08 * tallest or 1))
         panel.locator_params(axis="y", nbins=4)
         panel.yaxis.set_major_formatter(lambda share, _: f"{100 * share:.0f} %")
-        title(panel, f"layer {number}")
         panel.set_xlabel(f"mean {layer.mean:.2f}, std {layer.std:.2f}".replace("-0.00", "0.00"))
-        tidy(panel)
-        panel.xaxis.label.set(fontsize=10)
+        tidy(panel, f"layer {number}")
+        panel.xaxis.label.set_fontsize(10)
         panel.tick_params(labelsize=9)
-    return axes[:count]
-
-
-def _shares(layer: LayerStatistics) -> Any:
-    return layer.counts / max(layer.counts.sum(), 1)
+    return axes
 
 
 def dropout_thinning(
@@ -99,19 +80,11 @@ def dropout_thinning(
     seed : int
         Decides which units go: they are drawn by `fanin.layers.dropout_forward`.
     ax : pair of matplotlib Axes, optional
-        Where to draw; by default on a new figure.
 
     Returns
     -------
     axes : ndarray of two Axes
         A dropped unit is crossed, and none of its connections is drawn.
-
-    Raises
-    ------
-    ImportError
-        Without matplotlib.
-    ValueError, TypeError
-        Naming the argument, what was expected and what came.
 
     Examples
     --------
@@ -128,14 +101,16 @@ def dropout_thinning(
     _validate.keep_probability("keep", keep)
     axes: Panels = panels(ax, 1, 2, 3.6)[0]
     whole = [np.ones(width, bool) for width in widths]
-    thinned = list(whole)
-    for layer in range(1, len(widths) - 1):
-        rng = Generator(seed, stream=layer + 1)
-        thinned[layer] = layers.dropout_forward(np.ones(widths[layer]), keep=keep, rng=rng)[0] > 0
-    _draw_network(axes[0], whole)
-    _draw_network(axes[1], thinned)
-    axes[0].set_title("the network", fontsize=11, color=INK)
-    axes[1].set_title(f"one step of training, keep = {keep:g}", fontsize=11, color=INK)
+    thinned = [
+        layers.dropout_forward(np.ones(width), keep=keep, rng=Generator(seed, stream=i))[0] > 0
+        for i, width in enumerate(widths[1:-1], 2)
+    ]
+    titles = "the network", f"one step of training, keep = {keep:g}"
+    for panel, kept, title in zip(
+        axes, (whole, [whole[0], *thinned, whole[-1]]), titles, strict=True
+    ):
+        _draw_network(panel, kept)
+        panel.set_title(title, fontsize=11, color=INK)
     names = ["input", *(f"hidden {i}" for i in range(1, len(widths) - 1)), "output"]
     for level, name in enumerate(names):
         axes[0].text(
@@ -156,20 +131,13 @@ def _draw_network(panel: Axes, kept: list[Any]) -> None:
         for z in places[level + 1][kept[level + 1]]
     ]
     panel.add_collection(LineCollection(edges, colors=FAINT, linewidths=0.8, zorder=1))
-    for level, units in enumerate(kept):
-        x, y = places[level], np.full(len(units), level)
-        panel.plot(
-            x[units], y[units], "o", markersize=15, color="#CFE3F1", markeredgecolor=BLUE,
-            markeredgewidth=1.6, linestyle="none", zorder=2,
-        )  # fmt: skip
-        panel.plot(
-            x[~units], y[~units], "o", markersize=15, color="white", markeredgecolor=FAINT,
-            markeredgewidth=1.2, linestyle="none", zorder=2,
-        )  # fmt: skip
-        panel.plot(
-            x[~units], y[~units], "x", markersize=13, color=VERMILION, markeredgewidth=2.2,
-            linestyle="none", zorder=3, label="dropped" if level == 1 else None,
-        )  # fmt: skip
+    circle: dict[str, Any] = {"marker": "o", "markersize": 15, "linestyle": "none", "zorder": 2}
+    cross: dict[str, Any] = {"marker": "x", "markersize": 13, "linestyle": "none", "zorder": 3}
+    for level, (x, units) in enumerate(zip(places, kept, strict=True)):
+        y = np.full(len(units), level)
+        panel.plot(x[units], y[units], color="#CFE3F1", mec=BLUE, mew=1.6, **circle)
+        panel.plot(x[~units], y[~units], color="white", mec=FAINT, mew=1.2, **circle)
+        panel.plot(x[~units], y[~units], color=VERMILION, mew=2.2, **cross)
     widest = max(map(len, kept))
     panel.set(xlim=(-widest / 2 - 0.1, widest / 2 + 0.1), ylim=(-0.4, len(kept) - 0.6))
     panel.set_axis_off()

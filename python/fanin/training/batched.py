@@ -112,7 +112,8 @@ def _run_epochs(fits: Sequence[Fit]) -> None:
 def _many(fits: Sequence[Fit]) -> Many:
     """The native networks side by side."""
     kind = _core.Many32 if fits[0].net.dtype == np.float32 else _core.Many64
-    return kind([fit.net.engine for fit in fits], fits[0].batch)
+    engines: list[Any] = [fit.net.engine for fit in fits]  # all of one dtype
+    return kind(engines, fits[0].batch)
 
 
 def _run_epoch(epoch: int, fits: Sequence[Fit], many: Many) -> list[Fit]:

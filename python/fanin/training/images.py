@@ -104,7 +104,7 @@ class TrainingImages:
         """As the core takes it; the draws are those of the pipeline that ends with it."""
         if self.pipeline is not None:
             seed = self.pipeline.seed
-        return mix.kind, mix.alpha, mix.p, mix.per_sample, seed
+        return mix.core_options(seed)
 
     @property
     def columns(self) -> int:

@@ -1,17 +1,16 @@
 """A learning rate that makes the loss go down: step 3 of the lecture, and the range test.
 
-Both train copies: the network, the optimizer and every generator are afterwards what they were,
-bit for bit.
+Both train copies: network, optimizer and generators stay what they were, bit for bit.
 """
 
 from __future__ import annotations
 
 import copy
 import math
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Self
+from warnings import catch_warnings
 
 import numpy as np
 
@@ -111,8 +110,7 @@ class RateProbe:
     def reason(self) -> str:
         """Why that rate, or why none."""
         rates = [trial.rate for trial in self.trials]
-        if self.best is not None:
-            best = self.best
+        if (best := self.best) is not None:
             reason = f"the loss falls most, by {best.drop:.1%} in {self.iterations} steps"
             if best.rate in (rates[0], rates[-1]) and len(rates) > 1:
                 side = "larger" if best.rate == rates[0] else "smaller"
@@ -133,20 +131,18 @@ class RateProbe:
         trials: list[dict[str, Any]] = [asdict(trial) for trial in self.trials]
         for trial in trials:
             trial["losses"] = [json_number(loss) for loss in trial["losses"]]
-            for name in FINAL_VALUES:
-                trial[name] = json_number(trial[name])
+            trial |= {name: json_number(trial[name]) for name in FINAL_VALUES}
         return {"iterations": self.iterations, "trials": trials}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
         """The inverse of `to_dict`."""
-        trials = []
-        for trial in data["trials"]:
+
+        def read(trial: Mapping[str, Any]) -> RateTrial:
             final = {n: None if trial[n] is None else float(trial[n]) for n in FINAL_VALUES}
-            trials.append(
-                RateTrial(**trial | final | {"losses": tuple(map(float, trial["losses"]))})
-            )
-        return cls(tuple(trials), data["iterations"])
+            return RateTrial(**{**trial, **final, "losses": tuple(map(float, trial["losses"]))})
+
+        return cls(tuple(map(read, data["trials"])), data["iterations"])
 
     def __str__(self) -> str:
         end = f"-> {self.best.rate:g}: " if self.best else "-> none: "
@@ -184,10 +180,8 @@ class RateRange:
 
     def __str__(self) -> str:
         found = "none" if self._suggestion is None else f"{self._suggestion:.1e}"
-        return (
-            f"{len(self.rates)} rates from {self.rates[0]:.0e} to {self.rates[-1]:.0e}\n"
-            f"-> {found}: {self.reason}"
-        )
+        rates = f"{len(self.rates)} rates from {self.rates[0]:.0e} to {self.rates[-1]:.0e}"
+        return f"{rates}\n-> {found}: {self.reason}"
 
 
 def lr_probe(
@@ -238,35 +232,34 @@ def lr_probe(
     >>> probe.suggestion
     0.01
     """
-    listed = _validate.sequence("rates", rates, "a list of learning rates")
-    if not listed:
-        raise ValueError("rates: expected at least one learning rate, got none")
-    tried = sorted({_validate.real("rates", rate, 0, above=True) for rate in listed}, reverse=True)
+    tried = sorted(set(check_rates(rates)), reverse=True)
     iterations = _validate.whole("iterations", iterations, 1)
     start = _prepared(net, X, y, preprocess)
-    options = {"batch_size": batch_size, "reg": reg, "n_threads": n_threads}
+    options: dict[str, Any] = {"batch_size": batch_size, "reg": reg, "n_threads": n_threads}
     rows = Generator(net.seed).permutation(len(X))[:JUDGED_ROWS]
     judge = X[rows], y[rows]
     before = start.evaluate(*judge, n_threads=n_threads)
+    first, accuracy = before["loss"], before.get("accuracy")
     trials = []
     for rate in tried:
-        twin, rule = start.copy(), _copied(optimizer, rate)
-        losses = _losses(twin, X, y, iterations, math.inf, optimizer=rule, **options)
+        twin = start.copy()
+        losses = _losses(twin, X, y, iterations, optimizer=_copied(optimizer, rate), **options)
         after = {"loss": math.nan, "accuracy": math.nan}
         if np.isfinite(losses).all():
             after = twin.evaluate(*judge, n_threads=n_threads)
-        trials.append(
-            RateTrial(
-                rate,
-                tuple(losses.tolist()),
-                before["loss"],
-                after["loss"],
-                before.get("accuracy"),
-                after["accuracy"] if "accuracy" in before else None,
-                _verdict(before, after, len(rows)),
-            )
-        )
+        loss, learnt = after["loss"], None if accuracy is None else after["accuracy"]
+        verdict = _verdict(first, loss, accuracy, learnt, len(rows))
+        curve = tuple(losses.tolist())
+        trials.append(RateTrial(rate, curve, first, loss, accuracy, learnt, verdict))
     return RateProbe(tuple(trials), iterations)
+
+
+def check_rates(rates: Sequence[float]) -> list[float]:
+    """The learning rates, at least one of them, each above 0."""
+    listed = _validate.sequence("rates", rates, "a list of learning rates")
+    if not listed:
+        raise ValueError("rates: expected at least one learning rate, got none")
+    return [_validate.real("rates", rate, 0, above=True) for rate in listed]
 
 
 def lr_range(
@@ -319,44 +312,33 @@ def lr_range(
     >>> 1e-3 < found.suggestion < 1e-1
     True
     """
-    low = _validate.real("low", low, 0, above=True)
-    high = _validate.real("high", high, 0, above=True)
+    low, high = (_validate.real(n, v, 0, above=True) for n, v in (("low", low), ("high", high)))
     if not low < high:
         raise ValueError(f"high: expected above low ({low:g}), got {high:g}")
     iterations = _validate.whole("iterations", iterations, 20)
     first_log, last_log = _core.map("log", np.array([low, high]))
     logs = np.linspace(first_log, last_log, iterations)
     rates: Floats = _core.map("exp", logs)
-    losses = _losses(
-        _prepared(net, X, y, preprocess),
-        X,
-        y,
-        iterations,
-        STOP_RATIO,
-        optimizer=_copied(optimizer, low),
-        schedule=_GivenRates(rates),
-        batch_size=batch_size,
-        reg=reg,
-        n_threads=n_threads,
-    )
+    twin, rule = _prepared(net, X, y, preprocess), _copied(optimizer, low)
+    options = {"batch_size": batch_size, "reg": reg, "n_threads": n_threads}
+    how = {"optimizer": rule, "schedule": _GivenRates(rates), **options}
+    losses = _losses(twin, X, y, iterations, STOP_RATIO, **how)
     losses = losses[np.isfinite(losses)]
     rates = rates[: len(losses)]
     if len(losses) < 3:
-        nothing = np.zeros(len(losses))
-        return RateRange(rates, losses, losses, nothing, f"the loss diverges at {low:g}", None)
+        reason = f"the loss diverges at {low:g}"
+        return RateRange(rates, losses, losses, np.zeros(len(losses)), reason, None)
     smoothed = _smooth(losses, SMOOTHED_SHARE * iterations)
     slopes = np.gradient(smoothed, logs[: len(losses)])
     first, lowest = int(SKIPPED_SHARE * iterations), int(smoothed.argmin())
-    start = float(smoothed[: first + 1].mean())
+    start, suggestion = float(smoothed[: first + 1].mean()), None
     if lowest <= first or smoothed[lowest] > (1 - LEAST_FALL) * start:
         reason = f"the loss falls nowhere by {LEAST_FALL:.0%}: it begins at {start:.4f}"
-        return RateRange(rates, losses, smoothed, slopes, reason, None)
-    steepest = first + int(slopes[first : lowest + 1].argmin())
-    reason = (
-        f"the loss falls most steeply there; it is least at {rates[lowest]:.1e}, "
-        f"{smoothed[lowest]:.4f} after {start:.4f}"
-    )
-    return RateRange(rates, losses, smoothed, slopes, reason, float(rates[steepest]))
+    else:
+        suggestion = float(rates[first + int(slopes[first : lowest + 1].argmin())])
+        least = f"it is least at {rates[lowest]:.1e}, {smoothed[lowest]:.4f} after {start:.4f}"
+        reason = f"the loss falls most steeply there; {least}"
+    return RateRange(rates, losses, smoothed, slopes, reason, suggestion)
 
 
 def _prepared(net: MLP, X: Array, y: Array, preprocess: Preprocess | None) -> MLP:
@@ -372,15 +354,14 @@ def _copied(optimizer: str | optim.Optimizer, rate: float) -> optim.Optimizer:
     return optim.get(copy.deepcopy(optimizer), rate)
 
 
-def _verdict(before: Mapping[str, float], after: Mapping[str, float], n: int) -> str:
-    loss, first = after["loss"], before["loss"]
+def _verdict(first: float, loss: float, p: float | None, learnt: float | None, n: int) -> str:
+    """Of the losses and accuracies before and after, over n rows."""
     if not math.isfinite(loss) or loss > DIVERGED * first:
         return "diverged"
     if loss > (1 + MOVED) * first:
         return "rising"
-    p = before.get("accuracy")
-    learnt = p is not None and after["accuracy"] > p + 2 * math.sqrt(p * (1 - p) / n)
-    return "goes down" if loss < (1 - MOVED) * first or (learnt and loss < first) else "flat"
+    better = p is not None and learnt is not None and learnt > p + 2 * math.sqrt(p * (1 - p) / n)
+    return "goes down" if loss < (1 - MOVED) * first or (better and loss < first) else "flat"
 
 
 @dataclass(frozen=True)
@@ -390,13 +371,9 @@ class _GivenRates(Schedule):
     rates: Floats
 
     def lr(
-        self,
-        base_lr: float,  # noqa: ARG002
-        first_step: int,
-        n_steps: int,
-        steps_per_epoch: int,  # noqa: ARG002
-        epochs: float,  # noqa: ARG002
+        self, base_lr: float, first_step: int, n_steps: int, steps_per_epoch: int, epochs: float
     ) -> Floats:
+        del base_lr, steps_per_epoch, epochs
         steps = np.arange(first_step, first_step + n_steps)
         return self.rates[np.minimum(steps, len(self.rates) - 1)]
 
@@ -422,23 +399,22 @@ class _StepLosses(Callback):
         total = logs["loss"] * rows
         self.losses.append((total - self.total) / (rows - self.rows))
         self.rows, self.total = rows, total
-        self.mean = self._mean(self.losses[-1])
+        loss = self.losses[-1]
+        self.mean = loss if math.isnan(self.mean) else 0.8 * self.mean + 0.2 * loss
         self.best = self.mean if math.isnan(self.best) else min(self.best, self.mean)
         if len(self.losses) == self.iterations or self.mean > self.limit * self.best:
             raise _EnoughError
 
-    def _mean(self, loss: float) -> float:
-        return loss if math.isnan(self.mean) else 0.8 * self.mean + 0.2 * loss
 
-
-def _losses(net: MLP, X: Array, y: Array, iterations: int, limit: float, **options: Any) -> Floats:
+def _losses(
+    net: MLP, X: Array, y: Array, iterations: int, limit: float = math.inf, **options: Any
+) -> Floats:
     """The losses of so many steps, fewer where their mean is over `limit` times its least.
 
     A last one of NaN stands for those after the loss stopped being finite.
     """
     steps = _StepLosses(iterations, limit)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DivergenceWarning)
+    with catch_warnings(action="ignore", category=DivergenceWarning):
         try:
             net.fit(X, y, epochs=iterations, callbacks=[steps], progress=False, **options)
         except _EnoughError:

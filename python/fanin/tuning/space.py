@@ -18,13 +18,14 @@ import hashlib
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
 
 from fanin import _validate
 from fanin._files import json_number
+from fanin._typing import Floats
 from fanin.random import package_generator
 
 __all__ = ["Parameter", "Space", "choice", "integers", "loguniform", "uniform"]
@@ -60,24 +61,17 @@ Space = Mapping[str, Parameter]
 
 def parameter_from_dict(data: Mapping[str, Any]) -> Parameter:
     """The inverse of `Parameter.to_dict`."""
-    kinds: dict[str, type[Range | Choice]] = {
-        "range": Range,
-        "integers": Integers,
-        "choice": Choice,
-    }
-    values = {k: v for k, v in data.items() if k != "kind"}
     if data["kind"] == "choice":
-        values["options"] = tuple(values["options"])
-    return kinds[data["kind"]](**values)
+        return Choice(tuple(data["options"]))
+    kinds = {"range": Range, "integers": Integers}
+    return kinds[data["kind"]](**{k: v for k, v in data.items() if k != "kind"})
 
 
 def space_to_dict(space: Space) -> dict[str, Any]:
-    """A space as JSON values."""
     return {name: parameter.to_dict() for name, parameter in space.items()}
 
 
 def space_from_dict(data: Mapping[str, Any]) -> dict[str, Parameter]:
-    """The inverse of `space_to_dict`."""
     return {name: parameter_from_dict(values) for name, values in data.items()}
 
 
@@ -101,11 +95,9 @@ class Range(Parameter):
 
     def position(self, value: Any) -> float:
         low, high = self._ends()
-        if self.log:
-            if value <= 0:
-                return -math.inf
-            return math.log(value / low) / math.log(high / low)
-        return float((value - low) / (high - low))
+        if not self.log:
+            return float((value - low) / (high - low))
+        return math.log(value / low) / math.log(high / low) if value > 0 else -math.inf
 
     def _ends(self) -> tuple[float, float]:
         return self.low, self.high
@@ -114,10 +106,11 @@ class Range(Parameter):
         points = np.linspace(0, 1, n).tolist() if n > 1 else [0.5]
         return list(dict.fromkeys(self.at(u) for u in points))
 
-    def narrowed(self, low: float, high: float) -> Range:
-        """The part between two positions of the unit interval, which may lie beyond it."""
-        bounds = self._rounded(self._between(low), self._between(high))
-        return type(self)(*bounds, log=self.log, natural=self.natural)
+    def narrowed(self, low: float, high: float, name: str = "") -> Range:
+        """The part between two positions, which may lie beyond [0, 1], within natural bounds."""
+        low, high = self._rounded(self._between(low), self._between(high))
+        low = max(low, NATURAL_LOW.get(name, low))
+        return replace(self, low=low, high=min(high, NATURAL_HIGH.get(name, high)))
 
     def _rounded(self, low: float, high: float) -> tuple[float, float]:
         """Bounds that a person would write."""
@@ -126,11 +119,9 @@ class Range(Parameter):
 
     def has_natural_end(self, side: str, name: str) -> bool:
         """Whether a parameter of that name could not go on beyond this side."""
-        if self.natural in (side, "both"):
-            return True
-        if side == "low":
-            return self.low <= NATURAL_LOW.get(name, -math.inf)
-        return self.high >= NATURAL_HIGH.get(name, math.inf)
+        low, high = NATURAL_LOW.get(name, -math.inf), NATURAL_HIGH.get(name, math.inf)
+        known = self.low <= low if side == "low" else self.high >= high
+        return known or self.natural in (side, "both")
 
     def __str__(self) -> str:
         kind = "loguniform" if self.log else "uniform"
@@ -156,10 +147,8 @@ class Integers(Range):
         return [math.floor(v + 0.5) for v in Range(self.low, self.high, self.log).grid(n)]
 
     def _rounded(self, low: float, high: float) -> tuple[float, float]:
-        first, last = math.ceil(low - 1e-9), math.floor(high + 1e-9)
-        if self.log:
-            first = max(first, 1)
-        return first, max(first, last)
+        first = max(math.ceil(low - 1e-9), 1 if self.log else -math.inf)
+        return first, max(first, math.floor(high + 1e-9))
 
     def __str__(self) -> str:
         return f"integers({self.low}, {self.high}{', log=True' if self.log else ''})"
@@ -194,10 +183,11 @@ class Choice(Parameter):
     @property
     def ordered(self) -> bool:
         """Whether the options are different numbers, from low to high or back."""
-        values = self.options
+        values = list(self.options)
         if any(isinstance(v, bool) or not isinstance(v, (int, float)) for v in values):
             return False
-        return list(values) in (sorted(set(values)), sorted(set(values), reverse=True))
+        rising = sorted(set(values))
+        return values in (rising, rising[::-1])
 
     def __str__(self) -> str:
         return f"choice([{', '.join(map(repr, self.options))}])"
@@ -260,10 +250,8 @@ def integers(low: int, high: int, *, log: bool = False, natural: str = "") -> In
     >>> fanin.tuning.integers(1, 4).grid(10)
     [1, 2, 3, 4]
     """
-    low, high = (
-        _validate.whole("low", low, -(2**53)),
-        _validate.whole("high", high, -(2**53), 2**53),
-    )
+    low = _validate.whole("low", low, -(2**53))
+    high = _validate.whole("high", high, -(2**53), 2**53)
     if low > high:
         raise ValueError(f"low, high: expected low <= high, got {low}, {high}")
     if log and low < 1:
@@ -285,43 +273,46 @@ def choice(options: Sequence[Any]) -> Choice:
     >>> fanin.tuning.choice(["relu", "tanh"]).at(0)
     'relu'
     """
-    given = _validate.sequence("options", options, "a list of options")
+    given = tuple(_validate.sequence("options", options, "a list of options"))
     if not given:
         raise ValueError("options: expected at least one, got none")
     texts = [repr(plain(option)) for option in given]
-    if len(set(texts)) < len(texts):
-        twice = next(text for text in texts if texts.count(text) > 1)
-        raise ValueError(f"options: expected different ones, got {twice} twice")
-    return Choice(tuple(given))
+    if twice := [text for text in texts if texts.count(text) > 1]:
+        raise ValueError(f"options: expected different ones, got {twice[0]} twice")
+    return Choice(given)
 
 
 def check_space(space: Any) -> dict[str, Parameter]:
     """The space, by name, in the order of the names: that in which a trial's numbers are drawn."""
     if not isinstance(space, Mapping):
-        raise TypeError(
-            f"space: expected a dict of names and parameters, got {_validate.describe(space)}"
-        )
+        got = _validate.describe(space)
+        raise TypeError(f"space: expected a dict of names and parameters, got {got}")
     if not space:
         raise ValueError("space: expected at least one parameter, got none")
     for name, parameter in space.items():
         if not isinstance(name, str):
             raise TypeError(f"space: expected names, got {name!r}")
         if not isinstance(parameter, Parameter):
-            hint = ""
+            got = _validate.describe(parameter)
             if isinstance(parameter, (list, tuple)):
-                hint = f"; choice({list(parameter)!r}) tries each"
+                got += f"; choice({list(parameter)!r}) tries each"
             elif isinstance(parameter, (int, float, str)):
-                hint = f"; search(..., {name}={parameter!r}) fixes it"
+                got += f"; search(..., {name}={parameter!r}) fixes it"
             raise TypeError(
                 f"space[{name!r}]: expected uniform, loguniform, integers or choice of "
-                f"fanin.tuning, got {_validate.describe(parameter)}{hint}"
+                f"fanin.tuning, got {got}"
             )
     return {name: space[name] for name in sorted(space)}
 
 
 def draw(space: Space, seed: int, trial: int) -> dict[str, Any]:
     """The values of a trial: a pure function of seed and number."""
-    units = package_generator(seed, "search", step=trial).random(len(space), dtype=np.float64)
+    rng = package_generator(seed, "search", step=trial)
+    return at_units(space, rng.random(len(space), dtype=np.float64))
+
+
+def at_units(space: Space, units: Floats) -> dict[str, Any]:
+    """Each parameter's value at a position of its own in [0, 1]."""
     return {name: p.at(u) for (name, p), u in zip(space.items(), units.tolist(), strict=True)}
 
 
@@ -339,8 +330,8 @@ def plain(value: Any) -> Any:
         return {str(k): plain(v) for k, v in value.items()}
     if isinstance(value, np.ndarray):
         values = np.ascontiguousarray(value).reshape(-1).view(np.uint8)
-        digest = hashlib.sha256(values.data).hexdigest()
-        return {"shape": list(value.shape), "dtype": str(value.dtype), "sha256": digest}
+        sha256 = hashlib.sha256(values.data).hexdigest()
+        return {"shape": list(value.shape), "dtype": str(value.dtype), "sha256": sha256}
     if hasattr(value, "__qualname__"):
         return f"{value.__module__}.{value.__qualname__}"
     text = repr(value)

@@ -75,6 +75,10 @@ def test_every_number_of_the_steps_is_on_the_page(report, tmp_path):
     first = report.step(1).facts
     assert f"{first['initial_loss']:.4f}" in text
     assert f"{first['expected_loss']:.4f}" in text
+    header, *layers = first["layers"]
+    assert header[0] == "layer"
+    assert len(layers) == len(first["dims"]) - 1
+    assert all(f">{cell}<" in text for row in layers for cell in row)
     for trial in report.step(3).facts["probe"]["trials"]:
         assert f"{trial['initial_loss']:.4f} → {trial['final_loss']:.4f}" in text
     for step in report.steps:

@@ -84,9 +84,8 @@ class Curves:
         slope = float(t @ y / (t @ t))
         residuals = y - y.mean() - slope * t
         scatter = math.sqrt(float(residuals @ residuals) / max(len(y) - 2, 1))
-        return Trend(
-            slope * (len(y) - 1), scatter / math.sqrt(float(t @ t)) * (len(y) - 1), scatter
-        )
+        error = scatter / math.sqrt(float(t @ t)) * (len(y) - 1)
+        return Trend(slope * (len(y) - 1), error, scatter)
 
     def levels_off(self, values: Floats) -> bool:
         """Whether a rise over the last epochs was over before their end."""

@@ -38,17 +38,15 @@ def diverged(curves: Curves) -> Iterator[Finding]:
     evidence = _lost(curves)
     if evidence is None:
         return
-    yield Finding(
-        "diverged",
-        evidence,
-        "lower the learning rate 3 to 10 times; look at the scale of inputs and initial weights",
+    action = (
+        "lower the learning rate 3 to 10 times; look at the scale of inputs and initial weights"
     )
+    yield Finding("diverged", evidence, action)
     if _began_well(curves):
-        yield Finding(
-            "learning-rate-too-high",
+        yield _too_high(
+            curves,
             f"the loss began at {curves.initial_loss:.4f}, as expected, so that inputs and initial "
-            f"weights were well; then it diverged{_at_rate(curves)}",
-            LOWER,
+            "weights were well; then it diverged",
         )
 
 
@@ -72,24 +70,21 @@ def rate_too_high(curves: Curves) -> Finding | None:
     worst = int(loss.argmax())
     if _began_well(curves) and loss[worst] > EXPECTED * first:
         evidence = f"the loss went up from {first:.4f} to {loss[worst]:.4g} in epoch {worst + 1}"
-        return Finding("learning-rate-too-high", evidence + _at_rate(curves), LOWER)
-    rise = last - float(loss[least])
-    trend = curves.trend(loss)
-    worth = max(ROSE * float(loss[least]), WORTH * first, 2 * trend.scatter)
-    if rise > worth and least < len(loss) - 3:
-        evidence = (
-            f"the training loss rose again, from {loss[least]:.4f} in epoch {least + 1} to "
-            f"{last:.4f}"
-        )
-        return Finding("learning-rate-too-high", evidence + _at_rate(curves), LOWER)
-    level = float(loss[-curves.window :].mean())
-    if trend.scatter > max(ROUGH * level, WORTH * first):
-        evidence = (
-            f"the training loss jumps by {trend.scatter:.4f} from epoch to epoch, "
-            f"{percent(trend.scatter / level)} of its level"
-        )
-        return Finding("learning-rate-too-high", evidence + _at_rate(curves), LOWER)
+        return _too_high(curves, evidence)
+    low = float(loss[least])
+    scatter, level = curves.trend(loss).scatter, float(loss[-curves.window :].mean())
+    if last - low > max(ROSE * low, WORTH * first, 2 * scatter) and least < len(loss) - 3:
+        where = f"from {low:.4f} in epoch {least + 1} to {last:.4f}"
+        return _too_high(curves, f"the training loss rose again, {where}")
+    if scatter > max(ROUGH * level, WORTH * first):
+        share = f"{percent(scatter / level)} of its level"
+        evidence = f"the training loss jumps by {scatter:.4f} from epoch to epoch, {share}"
+        return _too_high(curves, evidence)
     return None
+
+
+def _too_high(curves: Curves, evidence: str) -> Finding:
+    return Finding("learning-rate-too-high", evidence + _at_rate(curves), LOWER)
 
 
 def stuck(curves: Curves) -> Finding | None:
@@ -119,9 +114,8 @@ def rate_too_low(curves: Curves) -> Finding | None:
         return None  # a warm-up begins slowly by design
     middle = len(loss) // 2
     early, late = loss[0] - loss[middle], loss[middle] - loss[-1]
-    if not FLAT * first < early < SLOW_HALF * first:
-        return None
-    if not LINEAR * early < late < early / LINEAR:
+    slow = FLAT * first < early < SLOW_HALF * first
+    if not (slow and LINEAR * early < late < early / LINEAR):
         return None
     evidence = (
         f"the loss falls slowly and along a line: by {percent((first - loss[0]) / first)} of "

@@ -1,25 +1,15 @@
 """What the curves of a training run say: step 6 of the lecture, "look at loss curves".
 
-The lecture tells three cases apart: both accuracies still rise (train longer), training accuracy
-rises while validation accuracy falls (overfitting), and hardly a gap between them (underfitting).
-Here each is a test with numbers, beside those for the learning rate and the initial weights. Trends
-are least-squares lines over the last third of the epochs and count from two standard errors on; the
-gap between the accuracies is held against its binomial standard error, ``sqrt(p (1 - p) / n)``.
-Where the data cannot tell, the verdict says so.
+Trends are least-squares lines over the last third of the epochs and count from two standard errors
+on; the gap between the accuracies is held against its binomial one, ``sqrt(p (1 - p) / n)``.
 """
 
 from __future__ import annotations
 
 from fanin._typing import Floats
 from fanin.diagnostics.findings import Finding, Verdict
+from fanin.tuning.curves import rate_findings as rates
 from fanin.tuning.curves.curves import Curves, Gap, HistoryLike, percent, points
-from fanin.tuning.curves.rate_findings import (
-    diverged,
-    plateau_first,
-    rate_too_high,
-    rate_too_low,
-    stuck,
-)
 
 __all__ = ["Finding", "Verdict", "loss_curve"]
 
@@ -74,52 +64,45 @@ def loss_curve(history: HistoryLike, *, n_val: int | None = None) -> Verdict:
       -> lower the learning rate 3 to 10 times; look at the scale of inputs and initial weights
     """
     curves = Curves(history, n_val)
-    if found := tuple(diverged(curves)):
+    if found := tuple(rates.diverged(curves)):
         return Verdict(found)
     if len(curves.loss) < MIN_EPOCHS:
         evidence = f"{len(curves.loss)} epochs are too few for a trend"
         return Verdict((Finding("inconclusive", evidence, f"train for {MIN_EPOCHS} or more"),))
-    if finding := stuck(curves):
+    if finding := rates.stuck(curves):
         return Verdict((finding,))
-    checks = (_overfitting, _needs_more_training, rate_too_high, rate_too_low, plateau_first)
+    of_rates = rates.rate_too_high, rates.rate_too_low, rates.plateau_first
+    checks = (_overfitting, _needs_more_training, *of_rates)
     findings = [finding for check in checks if (finding := check(curves))]
     if not curves.validated:
-        findings.append(
-            Finding(
-                "inconclusive",
-                "without validation data nothing is known about over- and underfitting",
-                "give fit validation_data",
-            )
-        )
+        evidence = "without validation data nothing is known about over- and underfitting"
+        findings.append(Finding("inconclusive", evidence, "give fit validation_data"))
     elif not findings:
         findings.append(_unclear(curves) or _underfitting(curves) or _healthy(curves))
     return Verdict(tuple(findings))
 
 
 def _needs_more_training(curves: Curves) -> Finding | None:
-    action = "train for more epochs"
-    epochs = f"over the last {curves.window} epochs"
-    score = curves.val_accuracy if curves.validated else curves.accuracy
-    part = "validation" if curves.validated else "training"
+    validation = "validation", curves.val_accuracy, curves.val_loss
+    training = "training", curves.accuracy, curves.loss
+    part, score, loss = validation if curves.validated else training
+    change = ""
     if score is not None:
         rise = curves.trend(score)
         row = 1 / curves.n_val if curves.validated and curves.n_val else 0
         least = max(RISE, RISE_OF_ERROR * (1 - float(score[-1])), row)
         if rise.exceeds(least) and not curves.levels_off(score):
-            evidence = (
-                f"{part} accuracy still rises, by {points(rise.change)} {epochs} "
-                f"(standard error {100 * rise.error:.1f})"
-            )
-            return Finding("needs-more-training", evidence, action)
-    loss = curves.val_loss if curves.validated else curves.loss
-    if loss is None or not _falls(curves, loss):
+            change, error = f"accuracy still rises, by {points(rise.change)}", 100 * rise.error
+    if not change and loss is not None and _falls(curves, loss):
+        fall, level = curves.trend(-loss), float(abs(loss[-curves.window :]).mean())
+        change, error = (
+            f"loss still falls, by {percent(fall.change / level)}",
+            100 * fall.error / level,
+        )
+    if not change:
         return None
-    fall, level = curves.trend(-loss), float(abs(loss[-curves.window :]).mean())
-    evidence = (
-        f"{part} loss still falls, by {percent(fall.change / level)} {epochs} "
-        f"(standard error {100 * fall.error / level:.1f})"
-    )
-    return Finding("needs-more-training", evidence, action)
+    evidence = f"{part} {change} over the last {curves.window} epochs (standard error {error:.1f})"
+    return Finding("needs-more-training", evidence, "train for more epochs")
 
 
 def _falls(curves: Curves, loss: Floats) -> bool:
@@ -129,11 +112,10 @@ def _falls(curves: Curves, loss: Floats) -> bool:
 
 
 def _overfitting(curves: Curves) -> Finding | None:
-    reasons = [r for r in (_wide_gap(curves), _rising_loss(curves), _falling_accuracy(curves)) if r]
-    if not reasons:
-        return None
+    reasons = filter(None, (_wide_gap(curves), _rising_loss(curves), _falling_accuracy(curves)))
     action = "regularise more (L2, dropout), get or augment data, or stop at the best epoch"
-    return Finding("overfitting", "; ".join(reasons), action)
+    evidence = "; ".join(reasons)
+    return Finding("overfitting", evidence, action) if evidence else None
 
 
 def _wide_gap(curves: Curves) -> str | None:
@@ -153,9 +135,8 @@ def _rising_loss(curves: Curves) -> str | None:
     least, last = float(curves.val_loss[best]), float(curves.val_loss[-3:].mean())
     noise = 3 * curves.trend(curves.val_loss).scatter
     worth = max(WORSE * abs(least), WORSE * abs(curves.first_loss), noise)
-    if len(curves.loss) - 1 - best < 3 or last - least <= worth:
-        return None
-    if curves.loss[-1] >= curves.loss[best]:
+    recent = len(curves.loss) - 1 - best < 3
+    if recent or last - least <= worth or curves.loss[-1] >= curves.loss[best]:
         return None
     return (
         f"validation loss rose from {least:.4f} in epoch {best + 1} to {last:.4f} while the "
@@ -196,32 +177,23 @@ def _underfitting(curves: Curves) -> Finding | None:
         return None
     if found.gap >= max(SMALL_GAP, 2 * found.error, SHARE * (1 - found.val)):
         return None
-    train, val = percent(found.train), percent(found.val)
-    evidence = (
-        f"training accuracy stays at {train}, validation's {val} is hardly below it"
-        if found.gap > 0
-        else f"training accuracy stays at {train}, no higher than validation's {val}"
-    )
+    val = f"validation's {percent(found.val)}"
+    beside = f"{val} is hardly below it" if found.gap > 0 else f"no higher than {val}"
+    evidence = f"training accuracy stays at {percent(found.train)}, {beside}"
     start = curves.initial_loss
     if start is not None and curves.loss[-1] > 0.98 * start:
         action = f"find a learning rate that moves the loss: it began at {start:.4f}"
         return Finding("underfitting", f"{evidence}; the loss hardly moved", action)
-    return Finding(
-        "underfitting",
-        evidence + _error(found),
-        "take a bigger model, train longer or regularise less",
-    )
+    action = "take a bigger model, train longer or regularise less"
+    return Finding("underfitting", evidence + _error(found), action)
 
 
 def _healthy(curves: Curves) -> Finding:
-    found = curves.gap()
-    if found is None:
-        evidence = f"both losses are level over the last {curves.window} epochs"
-    else:
-        evidence = (
-            f"training accuracy {percent(found.train)} and validation accuracy "
-            f"{percent(found.val)} are level over the last {curves.window} epochs{_error(found)}"
-        )
+    what, error = "both losses", ""
+    if (found := curves.gap()) is not None:
+        train, val, error = percent(found.train), percent(found.val), _error(found)
+        what = f"training accuracy {train} and validation accuracy {val}"
+    evidence = f"{what} are level over the last {curves.window} epochs{error}"
     return Finding("healthy", evidence, "keep it, or refine learning rate and L2 around it")
 
 

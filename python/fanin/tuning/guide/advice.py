@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from fanin.tuning.guide.facts import Facts
+from fanin.tuning.guide.settings import text
 from fanin.tuning.search.edges import Edge
 from fanin.tuning.space import Parameter, Range, choice, loguniform
 
@@ -17,60 +19,38 @@ NEAR = 3.0  # times the best rate, either way
 
 @dataclass
 class Advice:
-    """What the next round tries.
+    """What the next round tries."""
 
-    Attributes
-    ----------
-    candidates : list of dict
-        What to try first, the most promising first; missing settings are those of the best.
-    fixed : dict
-        Settings that change for all its trials.
-    epochs : float
-        By how much longer it trains.
-    rates : Range
-        Where further trials draw their rates from.
-    reasons : list of str
-        Sentences for the reader.
-    """
-
-    rates: Range
+    rates: Range  # of trials beyond the candidates
+    # What to try first, the most promising first; missing settings are those of the best.
     candidates: list[dict[str, Any]] = field(default_factory=lambda: [{}])
-    fixed: dict[str, Any] = field(default_factory=dict)
-    epochs: float = 1.0
-    reasons: list[str] = field(default_factory=list)
+    fixed: dict[str, Any] = field(default_factory=dict)  # settings of all its trials
+    epochs: float = 1.0  # how many times as long it trains
+    reasons: list[str] = field(default_factory=list)  # sentences for the reader
 
-    def space(self, settings: Mapping[str, Any]) -> dict[str, Parameter]:
+    def space(self, settings: Facts) -> dict[str, Parameter]:
         """All that the candidates differ in; trials beyond them are drawn from it."""
-        options: dict[str, list[Any]] = {}
-        for candidate in self.candidates:
-            for name in ("hidden", "keep", "reg"):
-                value = candidate.get(name, settings[name])
-                if value not in options.setdefault(name, []):
-                    options[name].append(value)
-        space: dict[str, Parameter] = {
-            name: choice(sorted(values, key=_size)) for name, values in options.items()
-        }
+        space: dict[str, Parameter] = {}
+        for name in ("hidden", "keep", "reg"):
+            options: list[Any] = []
+            for value in (candidate.get(name, settings[name]) for candidate in self.candidates):
+                options += [] if value in options else [value]
+            space[name] = choice(sorted(options, key=_size))
         return space | {"lr": self.rates}
 
-    def starts(self, settings: Mapping[str, Any]) -> list[dict[str, Any]]:
+    def starts(self, settings: Facts) -> list[dict[str, Any]]:
         """The candidates with all their settings."""
         names = self.space(settings)
         return [{name: c.get(name, settings[name]) for name in names} for c in self.candidates]
 
 
-SizeCheck = Callable[[list[int]], bool]
+SizeCheck = Callable[[list[int]], bool]  # whether hidden layers suit the amount of data
 
 
 def advise(
-    names: Sequence[str],
-    settings: Mapping[str, Any],
-    edges: Sequence[Edge],
-    small_enough: SizeCheck,
+    names: Sequence[str], settings: Facts, edges: Sequence[Edge], small_enough: SizeCheck
 ) -> Advice:
-    """The next round's search round the best settings so far.
-
-    `small_enough` tells whether hidden layers of these widths suit the amount of data.
-    """
+    """The next round's search round the best settings so far."""
     lr = float(settings["lr"])
     advice = Advice(_range(lr / NEAR, lr * NEAR))
     if settings.get("schedule") is None:
@@ -79,12 +59,13 @@ def advise(
             "From here on the rate falls to 0 along a cosine: step 5 trains without decay, which "
             "leaves the end of a run restless."
         )
+    wider = _wider(settings["hidden"], small_enough)
     if "overfitting" in names:
-        _regularise(advice, settings, small_enough)
+        _regularise(advice, settings, wider)
     elif "underfitting" in names:
-        _enlarge(advice, settings, small_enough)
+        _enlarge(advice, settings, wider, _wider(wider, small_enough))
     else:
-        _look_round(advice, settings, small_enough)
+        _look_round(advice, settings, wider)
     if not advice.fixed:  # then the best as it is would be the same run again
         advice.candidates = [*advice.candidates[1:], {}]
     if "needs-more-training" in names:
@@ -104,8 +85,8 @@ def advise(
     return advice
 
 
-def _regularise(advice: Advice, settings: Mapping[str, Any], small_enough: SizeCheck) -> None:
-    keep, wider = _keep(settings), _wider(settings, small_enough)
+def _regularise(advice: Advice, settings: Facts, wider: list[int]) -> None:
+    keep = _keep(settings)
     mild, strong = _less(keep, 0.2), _less(keep, 0.35)
     more = {"hidden": wider} if wider else {}
     advice.candidates += [
@@ -117,36 +98,30 @@ def _regularise(advice: Advice, settings: Mapping[str, Any], small_enough: SizeC
         {"keep": mild, "reg": max(10 * float(settings["reg"]), 1e-4)},
     ]
     advice.epochs = 1.5
-    beside = (
-        f", also with {_text(wider)} units beside {_text(settings['hidden'])}, since dropout thins "
-        "a network out"
-        if wider
-        else ""
-    )
+    beside = f", also with {text(wider)} units beside {text(settings['hidden'])}"
+    beside = f"{beside}, since dropout thins a network out" if wider else ""
     advice.reasons.append(
         f"It overfits: dropout that keeps {mild:g}, {strong:g} or {_less(keep, 0.5):g} of the units"
         f"{beside}; regularised runs take longer."
     )
 
 
-def _enlarge(advice: Advice, settings: Mapping[str, Any], small_enough: SizeCheck) -> None:
-    keep, wider = _keep(settings), _wider(settings, small_enough)
-    lr = float(settings["lr"])
+def _enlarge(advice: Advice, settings: Facts, wider: list[int], widest: list[int]) -> None:
+    keep, more = _keep(settings), {"hidden": wider} if wider else {}
     if wider:
-        advice.candidates += [{"hidden": wider}, {"hidden": wider, "lr": lr / 2}]
-        if far := _wider({"hidden": wider}, small_enough):
-            advice.candidates.append({"hidden": far})
+        advice.candidates += [more, more | {"lr": float(settings["lr"]) / 2}]
+    if widest:
+        advice.candidates.append({"hidden": widest})
     if keep < 1:
-        less = {"keep": min(round(keep + 0.2, 2), 1.0)}
-        advice.candidates.insert(1, less | ({"hidden": wider} if wider else {}))
+        advice.candidates.insert(1, {"keep": min(round(keep + 0.2, 2), 1.0), **more})
     if float(settings["reg"]) > 0:
-        advice.candidates.append({"reg": 0.0, **({"hidden": wider} if wider else {})})
-    what = f"{_text(wider)} units beside {_text(settings['hidden'])}, " if wider else ""
+        advice.candidates.append({"reg": 0.0, **more})
+    what = f"{text(wider)} units beside {text(settings['hidden'])}, " if wider else ""
     advice.reasons.append(f"It underfits: {what}less regularisation.")
 
 
-def _look_round(advice: Advice, settings: Mapping[str, Any], small_enough: SizeCheck) -> None:
-    keep, wider, lr = _keep(settings), _wider(settings, small_enough), float(settings["lr"])
+def _look_round(advice: Advice, settings: Facts, wider: list[int]) -> None:
+    keep, lr = _keep(settings), float(settings["lr"])
     if wider:
         advice.candidates += [
             {"hidden": wider, "keep": _less(keep, 0.15)},
@@ -160,7 +135,7 @@ def _look_round(advice: Advice, settings: Mapping[str, Any], small_enough: SizeC
     ]
     if keep < 1:
         advice.candidates.append({"keep": min(round(keep + 0.1, 2), 1.0)})
-    larger = f", and {_text(wider)} units" if wider else ""
+    larger = f", and {text(wider)} units" if wider else ""
     advice.reasons.append(
         "Nothing is wrong with the curves: a look round the best settings, at rates, dropout and "
         f"L2 beside theirs{larger}."
@@ -169,21 +144,20 @@ def _look_round(advice: Advice, settings: Mapping[str, Any], small_enough: SizeC
 
 def _move(advice: Advice, lr: float, reason: str) -> None:
     """The candidates at another rate, beside the best as it is."""
-    lr = float(f"{lr:.3g}")
+    lr = rounded(lr)
     advice.candidates = [{}, {"lr": lr}, *({"lr": lr, **c} for c in advice.candidates if c)]
     advice.reasons.append(reason)
 
 
-def _wider(settings: Mapping[str, Any], small_enough: SizeCheck) -> list[int]:
+def _wider(hidden: Sequence[int], small_enough: SizeCheck) -> list[int]:
     """Twice as wide, with a second layer where there is one; nothing where that is too large."""
-    hidden = list(settings["hidden"])
     if not hidden:
         return []
     wider = [2 * hidden[0], hidden[0]] if len(hidden) == 1 else [2 * width for width in hidden]
     return wider if wider[0] <= WIDEST and small_enough(wider) else []
 
 
-def _keep(settings: Mapping[str, Any]) -> float:
+def _keep(settings: Facts) -> float:
     """A single probability where layers have their own."""
     keep = settings["keep"]
     return float(min(keep)) if isinstance(keep, Sequence) else float(keep)
@@ -193,14 +167,14 @@ def _less(keep: float, by: float) -> float:
     return max(round(keep - by, 2), LEAST_KEEP)
 
 
+def rounded(value: float) -> float:
+    """Three digits."""
+    return float(f"{value:.3g}")
+
+
 def _range(low: float, high: float) -> Range:
-    low, high = max(low, LEAST_LR), min(high, MOST_LR)
-    return loguniform(float(f"{low:.3g}"), float(f"{high:.3g}"))
+    return loguniform(rounded(max(low, LEAST_LR)), rounded(min(high, MOST_LR)))
 
 
 def _size(value: Any) -> Any:
     return sum(value) if isinstance(value, list) else value
-
-
-def _text(hidden: Sequence[int]) -> str:
-    return "-".join(map(str, hidden))

@@ -11,31 +11,27 @@ from fanin.tuning.guide.state import State
 SearchSize = tuple[int, int]  # trials, epochs
 Sizes = Sequence[SearchSize]
 
-# What a search would like, the best first; the lecture's 1 to 5 and 10 to 20 epochs.
-COARSE: Sizes = ((12, 5), (12, 4), (12, 3), (10, 3), (10, 2), (8, 2), (8, 1), (6, 1))
-REFINE: Sizes = ((8, 20), (8, 15), (6, 15), (6, 12), (6, 10), (4, 10), (2, 10))
-AGAIN: Sizes = ((10, 40), (8, 40), (8, 30), (6, 30), (6, 25), (4, 25), (4, 20), (4, 15), (2, 20),
-                (2, 10))  # fmt: skip
-# Shares of all the time, and of what is left, that they may take.
-COARSE_SHARE, REFINE_SHARE, AGAIN_SHARE = 0.12, 0.25, 0.6
+# Of each search its share of the time that is left; its size without a budget (the lecture's 1 to 5
+# and 10 to 20 epochs); and with one what it would like, the best first.
+SEARCHES: dict[str, tuple[float, SearchSize, Sizes]] = {
+    "coarse": (0.12, (12, 3), (
+        (12, 5), (12, 4), (12, 3), (10, 3), (10, 2), (8, 2), (8, 1), (6, 1))),
+    "refine": (0.25, (8, 15), (
+        (8, 20), (8, 15), (6, 15), (6, 12), (6, 10), (4, 10), (2, 10))),
+    "again": (0.6, (8, 30), (
+        (10, 40), (8, 40), (8, 30), (6, 30), (6, 25), (4, 25), (4, 20), (4, 15), (2, 20), (2, 10))),
+}  # fmt: skip
 OVERHEAD = 1.2  # of an epoch, for validation and for what threads cost each other
 FEW_STEPS = 300  # of the lecture's epochs; where there are fewer in an epoch, it takes more epochs
 MOST_EPOCHS_FOR_ONE = 3
-UNLIMITED: dict[str, SearchSize] = {"coarse": (12, 3), "refine": (8, 15), "again": (8, 30)}
 
 
 class Budget:
-    """Time that is left, and what it is enough for.
-
-    Attributes
-    ----------
-    speed : float
-        Parameters times rows that one thread trains in a second, as measured so far.
-    """
+    """Time that is left, and what it is enough for."""
 
     def __init__(self, seconds: float | None, state: State, workers: int) -> None:
         self.total, self.state, self.workers = seconds, state, workers
-        self.speed = 1e9
+        self.speed = 1e9  # parameters times rows that a thread trains in a second, as measured
 
     @property
     def left(self) -> float:
@@ -52,10 +48,8 @@ class Budget:
         if seconds > 0.05 and work > 0:
             self.speed = work * OVERHEAD / seconds
 
-    def choose(self, kind: str, sizes: Sizes, seconds: float, work: float) -> SearchSize | None:
+    def choose(self, sizes: Sizes, seconds: float, work: float) -> SearchSize | None:
         """The first size that takes no longer than so many seconds."""
-        if math.isinf(seconds):
-            return UNLIMITED[kind]
         return next((size for size in sizes if self.cost(size, work) <= seconds), None)
 
 
@@ -65,9 +59,7 @@ def stretch(steps: int) -> float:
 
 
 def stretched(sizes: Sizes, steps: int) -> list[SearchSize]:
-    """The sizes for a small data set."""
-    factor = stretch(steps)
-    return [(trials, round(epochs * factor)) for trials, epochs in sizes]
+    return [(trials, round(epochs * stretch(steps))) for trials, epochs in sizes]
 
 
 class Deadline:

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from typing import Any
-
-import numpy as np
 
 from fanin import _runtime, _validate
 from fanin._typing import Array, PathLike
@@ -20,7 +17,7 @@ from fanin.tuning.guide.run import GuideRun
 from fanin.tuning.guide.settings import build_network, check_settings, default_settings, settings_of
 from fanin.tuning.guide.state import State
 from fanin.tuning.guide.steps import take_steps
-from fanin.tuning.lr_finder import RATES
+from fanin.tuning.lr_finder import RATES, check_rates
 from fanin.tuning.space import plain
 
 __all__ = ["Report", "Step", "guide"]
@@ -135,12 +132,9 @@ def guide(
     if rounds is None:
         rounds = ROUNDS if time_budget is None else ROUNDS_IN_TIME
     rounds = _validate.whole("rounds", rounds, 1)
-    tried = [_validate.real("rates", r, 0, above=True) for r in _validate.sequence(
-        "rates", rates, "a list of learning rates")]  # fmt: skip
-    if not tried:
-        raise ValueError("rates: expected at least one learning rate, got none")
+    tried = check_rates(rates)
     as_executor(executor)
-    threads = _validate.threads(n_threads)
+    threads = _validate.threads(n_threads) or _runtime.get_num_threads()
     problem = make_problem(
         X, y, X_val, y_val, preprocess=preprocess, batch_size=batch_size, seed=seed
     )
@@ -149,10 +143,15 @@ def guide(
     settings = default_settings(problem) | given
     settings["batch_size"] = min(int(settings["batch_size"]), len(problem.X))
     start = network if isinstance(network, MLP) else build_network(settings, problem, seed)
-    _check_width(start, problem)
+    if (start.dims[0], start.dims[-1]) != (problem.width, problem.n_classes):
+        raise ValueError(
+            f"network: expected {problem.width} inputs and {problem.n_classes} outputs for these "
+            f"data, got {start.dims[0]} and {start.dims[-1]}"
+        )
     if "lr" in given:
         tried = sorted({*tried, float(given["lr"])}, reverse=True)
     kept = State(state, _key(problem, settings, tried, start, seed), resume)
+    budget, refits = Budget(time_budget, kept, threads), refit and problem.split_off
     run = GuideRun(
         problem=problem,
         start=start,
@@ -160,15 +159,15 @@ def guide(
         given=given,
         rates=tried,
         state=kept,
-        budget=Budget(time_budget, kept, threads or _runtime.get_num_threads()),
+        budget=budget,
         rounds=rounds,
         until=until,
-        refits=refit and problem.split_off,
+        refits=refits,
         seed=seed,
         executor=executor,
         n_threads=n_threads,
         progress=progress,
-        callbacks=[partial(_tell, call) for call in callbacks],
+        callbacks=callbacks,
     )
     stopped = take_steps(run)
     net, history = run.best_network()
@@ -179,27 +178,14 @@ def guide(
     if test is not None and net is not None:
         result = net.evaluate(*test, n_threads=n_threads) | {"rows": len(test[1])}
     best = run.best_search()
-    return Report(
-        tuple(Step(facts) for facts in kept.steps),
-        net,
-        history,
-        dict(plain(best["settings"] if best else run.settings)),
-        stopped,
-        kept.seconds,
-        result,
-        {"seed": seed, "time_budget": time_budget},
-    )
-
-
-def _tell(callback: Callable[[Step], object], facts: dict[str, Any]) -> None:
-    callback(Step(facts))
+    found = dict(plain(best["settings"] if best else run.settings))
+    options, steps = {"seed": seed, "time_budget": time_budget}, tuple(map(Step, kept.steps))
+    return Report(steps, net, history, found, stopped, kept.seconds, result, options)
 
 
 def _given_settings(start_from: Any, network: Any) -> dict[str, Any]:
     """The settings that the user gives, one way or the other."""
-    settings: dict[str, Any] = {}
-    if start_from is not None:
-        settings = _settings_from(start_from)
+    settings = {} if start_from is None else _settings_from(start_from)
     if isinstance(network, MLP):
         settings |= settings_of(network)
     elif network is not None:
@@ -235,20 +221,11 @@ def _settings_from(start_from: Any) -> dict[str, Any]:
     return settings_of(MLP.load(path))
 
 
-def _check_width(net: MLP, problem: Problem) -> None:
-    expected = problem.width, problem.n_classes
-    if (net.dims[0], net.dims[-1]) != expected:
-        raise ValueError(
-            f"network: expected {expected[0]} inputs and {expected[1]} outputs for these data, "
-            f"got {net.dims[0]} and {net.dims[-1]}"
-        )
-
-
 def _key(
     problem: Problem, settings: Mapping[str, Any], rates: Sequence[float], net: MLP, seed: int
 ) -> dict[str, Any]:
     """What tells one guide from another."""
     arrays = {name: getattr(problem, name) for name in ("X", "y", "X_val", "y_val")}
-    weights: Array = np.asarray(net.get_parameters())
-    given = {"seed": seed, "settings": settings, "rates": rates}
-    return dict(plain(given | arrays | {"preprocess": problem.preprocess, "network": weights}))
+    given = {"seed": seed, "settings": settings, "rates": rates} | arrays
+    start = {"preprocess": problem.preprocess, "network": net.get_parameters()}
+    return dict(plain(given | start))

@@ -18,36 +18,18 @@ MOST_HELD_OUT, LEAST_HELD_OUT, ENOUGH_HELD_OUT = 0.25, 0.1, 1000  # shares, and 
 
 @dataclass(frozen=True, eq=False)
 class Problem:
-    """Rows to train on and rows to judge by.
+    """Rows to train on and rows to judge by."""
 
-    Attributes
-    ----------
-    X, X_val : ndarray of shape (N, D)
-        uint8, float32 or float64.
-    y, y_val : ndarray of shape (N,)
-        Labels from 0 on.
-    n_classes : int
-    preprocess : object
-        What `MLP.fit` takes.
-    width : int
-        Features that enter the network.
-    batch_size : int
-    split_off : bool
-        Whether the validation rows were held out of the user's training rows.
-    notes : tuple of str
-        What was done unasked.
-    """
-
-    X: Array
-    y: Array
+    X: Array  # of shape (N, D), uint8, float32 or float64
+    y: Array  # of shape (N,), labels from 0 on
     X_val: Array
     y_val: Array
     n_classes: int
-    preprocess: Any
-    width: int
+    preprocess: Any  # as `MLP.fit` takes it
+    width: int  # features that enter the network
     batch_size: int
-    split_off: bool
-    notes: tuple[str, ...]
+    split_off: bool  # whether the validation rows were held out of the user's training rows
+    notes: tuple[str, ...]  # what was done unasked
 
     @property
     def steps(self) -> int:
@@ -93,8 +75,7 @@ def make_problem(
         raise ValueError(f"y: expected at least two classes, got only class {y[0]}")
     how, width, note = _fitted_preprocess(preprocess, X)
     if batch_size is None:
-        batch_size = 128 if len(X) >= 10_000 else 64 if len(X) >= 4000 else 32
-        batch_size = min(batch_size, len(X))
+        batch_size = min(128 if len(X) >= 10_000 else 64 if len(X) >= 4000 else 32, len(X))
     batch = _validate.whole("batch_size", batch_size, 1, len(X))
     notes += [note] if note else []
     return Problem(X, y, X_val, y_val, n_classes, how, width, batch, split_off, tuple(notes))
@@ -124,26 +105,22 @@ def _checked(suffix: str, X: Any, y: Any, columns: int | None) -> tuple[Array, A
 
 def _fitted_preprocess(preprocess: Any, X: Array) -> tuple[Any, int, str]:
     """How data enter, fitted once; the width behind it; what to say of it."""
-    if isinstance(preprocess, str) and preprocess == "auto":
-        if X.dtype == np.uint8:
-            pair = float(X.mean()), 1 / (float(X.std()) or 1.0)
-            return (
-                pair,
-                X.shape[1],
-                (
-                    f"The inputs are bytes: one mean ({pair[0]:.1f}) and one scale "
-                    f"(1 / {1 / pair[1]:.1f}) for all, so that they enter with a spread of 1."
-                ),
-            )
-        return standardization(X), X.shape[1], "Each feature was standardised: mean 0, spread 1."
-    if preprocess is None or (isinstance(preprocess, str) and preprocess == "none"):
-        return None, X.shape[1], "The inputs enter as they are."
     if isinstance(preprocess, str):
-        known = ("auto", "none", "standardize")
-        _validate.one_of("preprocess", preprocess, known)
-        return standardization(X), X.shape[1], "Each feature was standardised: mean 0, spread 1."
-    steps = inputs.transformers(preprocess)
-    if steps:
+        _validate.one_of("preprocess", preprocess, ("auto", "none", "standardize"))
+        if preprocess == "auto" and X.dtype == np.uint8:
+            pair = float(X.mean()), 1 / (float(X.std()) or 1.0)
+            note = (
+                f"The inputs are bytes: one mean ({pair[0]:.1f}) and one scale "
+                f"(1 / {1 / pair[1]:.1f}) for all, so that they enter with a spread of 1."
+            )
+            return pair, X.shape[1], note
+        if preprocess != "none":
+            note = "Each feature was standardised: mean 0, spread 1."
+            return standardization(X), X.shape[1], note
+        preprocess = None
+    if preprocess is None:
+        return None, X.shape[1], "The inputs enter as they are."
+    if steps := inputs.transformers(preprocess):
         fitted, _ = inputs.fitted(steps, X)
         return fitted, fitted[-1].n_features_out_, ""
     return preprocess, X.shape[1], ""

@@ -1,7 +1,4 @@
-"""What a guide found: for programs, for the terminal, and as one page.
-
-The page's module is imported when it is needed, since its pictures take a while to import.
-"""
+"""What a guide found: for programs, for the terminal, and as one page."""
 
 from __future__ import annotations
 
@@ -21,6 +18,7 @@ from fanin.network import MLP
 from fanin.tuning.guide.facts import TITLES, Facts, best_score, findings
 
 FORMAT = 1
+PLAIN = ("settings", "stopped", "seconds", "test", "options")  # fields that are JSON values
 _DATA = re.compile(r'<script type="application/json" id="fanin-report">(.*?)</script>', re.DOTALL)
 
 
@@ -63,7 +61,7 @@ class Step:
         return float(self.facts["seconds"])
 
     def __str__(self) -> str:
-        from fanin.tuning.guide.report_page import terminal
+        from fanin.tuning.guide.report_page import terminal  # pictures take a while to import
 
         return terminal(self.facts)
 
@@ -119,32 +117,20 @@ class Report:
 
     def to_dict(self) -> dict[str, Any]:
         """All but the network, as JSON values."""
-        return {
-            "format": FORMAT,
-            "steps": [step.facts for step in self.steps],
-            "history": None if self.history is None else self.history.to_dict(),
-            "settings": self.settings,
-            "stopped": self.stopped,
-            "seconds": self.seconds,
-            "test": self.test,
-            "options": self.options,
-        }
+        history = None if self.history is None else self.history.to_dict()
+        rest = {name: getattr(self, name) for name in PLAIN}
+        steps = [step.facts for step in self.steps]
+        return {"format": FORMAT, "steps": steps, "history": history, **rest}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any], network: MLP | None = None) -> Self:
         """The inverse of `to_dict`."""
         try:
-            history = data["history"]
-            return cls(
-                tuple(Step(dict(facts)) for facts in data["steps"]),
-                network,
-                None if history is None else History.from_dict(history),
-                dict(data["settings"]),
-                str(data["stopped"]),
-                float(data["seconds"]),
-                data["test"],
-                dict(data["options"]),
-            )
+            steps = tuple(Step(dict(facts)) for facts in data["steps"])
+            history = None if data["history"] is None else History.from_dict(data["history"])
+            settings, options = dict(data["settings"]), dict(data["options"])
+            stopped, seconds = str(data["stopped"]), float(data["seconds"])
+            return cls(steps, network, history, settings, stopped, seconds, data["test"], options)
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"report: expected what Report.to_dict gives ({error!r})") from error
 
@@ -177,9 +163,8 @@ class Report:
         try:
             return cls.from_dict(json.loads(text))
         except (ValueError, RecursionError) as error:
-            raise ValueError(
-                f"{os.fspath(path)}: expected a report of a guide ({error})"
-            ) from error
+            what = f"{os.fspath(path)}: expected a report of a guide"
+            raise ValueError(f"{what} ({error})") from error
 
     def __str__(self) -> str:
         from fanin.tuning.guide.report_page import summary

@@ -11,14 +11,14 @@ import numpy as np
 from fanin import plots
 from fanin.callbacks.history import History
 from fanin.document.blocks import Block, Remark, Table
-from fanin.plots.picture import picture
-from fanin.plots.style import LINES, panels, tidy
+from fanin.plots.style import LINES, panels, picture, tidy
 from fanin.tuning.guide.budget import stretch
 from fanin.tuning.guide.facts import Facts, findings
+from fanin.tuning.guide.settings import text
 from fanin.tuning.lr_finder import RateProbe
-from fanin.tuning.search.result import SearchResult
+from fanin.tuning.search.result import SearchResult, counts
 from fanin.tuning.search.trial import Trial
-from fanin.tuning.space import space_from_dict
+from fanin.tuning.space import Space, space_from_dict
 
 TOP = 5  # trials that are shown
 NARROW = 30.0  # times, up to which a logarithmic axis has ticks of its own
@@ -28,46 +28,42 @@ def percent(share: float) -> str:
     return f"{100 * float(share):.2f} %"
 
 
-LESSONS = {
-    1: (
-        "Before any training, without regularisation: small weights give all classes about the "
-        "same score, and the loss is that of guessing, log C. Another value speaks of the last "
-        "layer, the inputs or the loss function."
-    ),
-    2: (
-        "Overfitting is no worry yet: first the network must be able to learn a small sample by "
-        "heart. A loss that does not go down speaks of a rate too low or bad initial weights; one "
-        "that explodes, of a rate too high or bad initial weights."
-    ),
-    3: (
-        "With all data and a little weight decay, which rate makes the loss go down within some "
-        "100 steps? 1e-1, 1e-2, 1e-3 and 1e-4 are the rates to try."
-    ),
-    4: (
-        "A few rates and weight decays round the last step's, a few models, 1 to 5 epochs each: "
-        "only to see which region is worth more time."
-    ),
-    5: (
-        "The best of the coarse search and what lies between them, for 10 to 20 epochs, without "
-        "decay of the rate."
-    ),
-    6: (
-        "Accuracies that still rise ask for more training; a training accuracy that runs away from "
-        "the validation one for regularisation or more data; no gap at all for a larger network or "
-        "more training."
-    ),
-    7: (
-        "What the curves ask for is tried in the next round, until a round gains no more than the "
-        "validation rows can tell."
-    ),
-}
+_LESSONS = """
+Before any training, without regularisation: small weights give all classes about the same score,
+and the loss is that of guessing, log C. Another value speaks of the last layer, the inputs or the
+loss function.
+
+Overfitting is no worry yet: first the network must be able to learn a small sample by heart. A loss
+that does not go down speaks of a rate too low or bad initial weights; one that explodes, of a rate
+too high or bad initial weights.
+
+With all data and a little weight decay, which rate makes the loss go down within some 100 steps?
+1e-1, 1e-2, 1e-3 and 1e-4 are the rates to try.
+
+A few rates and weight decays round the last step's, a few models, 1 to 5 epochs each: only to see
+which region is worth more time.
+
+The best of the coarse search and what lies between them, for 10 to 20 epochs, without decay of the
+rate.
+
+Accuracies that still rise ask for more training; a training accuracy that runs away from the
+validation one for regularisation or more data; no gap at all for a larger network or more training.
+
+What the curves ask for is tried in the next round, until a round gains no more than the validation
+rows can tell.
+"""
+LESSONS = {number: " ".join(one.split()) for number, one in enumerate(_LESSONS.split("\n\n"), 1)}
 
 
-def blocks(step: Facts) -> list[Block]:
+def blocks(step: Facts) -> Iterator[Block]:
     """All that is said and shown of a step; why it is taken, the first time."""
-    number, first = step["number"], step["round"] <= 1
-    lesson = [Remark(LESSONS[number])] if first and number in LESSONS else []
-    return [*lesson, *measurements(step), *_findings(step)]
+    if step["round"] <= 1 and step["number"] in LESSONS:
+        yield Remark(LESSONS[step["number"]])
+    yield from measurements(step)
+    for finding in findings(step):
+        action = finding.action[:1].upper() + finding.action[1:]
+        end = "" if action.endswith((".", "?")) else "."
+        yield f"**{finding.name}**: {finding.evidence}. *{action}{end}*"
 
 
 def measurements(step: Facts) -> Iterator[Block]:
@@ -75,73 +71,49 @@ def measurements(step: Facts) -> Iterator[Block]:
     return _STEPS[step["number"]](step)
 
 
-def _findings(step: Facts) -> Iterator[Block]:
-    for finding in findings(step):
-        yield f"**{finding.name}**: {finding.evidence}. *{_sentence(finding.action)}*"
-
-
-def _sentence(text: str) -> str:
-    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "?")) else ".")
-
-
-# Steps 1 to 3
-
-
 def _look(f: Facts) -> Iterator[Block]:
-    *lines, verdict = f["spread"].splitlines()  # a table as it is printed
-    header, *layers = (tuple(line.split()) for line in lines)
     yield (
         f"{f['n_train']} rows to train on, {f['n_val']} to validate on; {f['width']} features, "
         f"{f['n_classes']} classes, the commonest of which is {percent(f['chance'])} of the "
         f"validation rows. Network {'-'.join(map(str, f['dims']))}, {f['n_params']} parameters."
     )
     yield from f["notes"]
-    rows = [("expected, log C for softmax", "0", _loss(f["expected_loss"]))]
-    rows += [("measured", f"{reg:g}", _loss(loss)) for reg, loss in f["with_reg"]]
+    measured = [("measured", f"{reg:g}", _loss(loss)) for reg, loss in f["with_reg"]]
     yield Table(
         "The loss before training must be that of guessing, and rise with L2: neither holds "
         "where the last layer or the loss is wrong.",
         ("", "L2", "loss"),
-        rows,
+        [("expected, log C for softmax", "0", _loss(f["expected_loss"])), *measured],
     )
     yield (
         f"What enters the first layer has a root mean square of {f['entering']:.3g} (1 is well). "
-        f"The spread from layer to layer is {verdict}."
+        f"The spread from layer to layer is {f['spread'].splitlines()[-1]}."
     )
+    header, *rows = f["layers"]
     yield Table(
         "Means and standard deviations of what leaves each layer and of the gradients, and the "
         "shares of units that are saturated, zero or dead.",
         header,
-        layers,
+        rows,
     )
 
 
 def _overfit(f: Facts) -> Iterator[Block]:
-    what = (
-        "so that the network, the rate and the initial weights work"
-        if f["reached"]
-        else "which no attempt did"
-    )
+    works = "so that the network, the rate and the initial weights work"
     yield (
         f"Without regularisation, {f['rows']} rows are to be learnt by heart in at most "
-        f"{f['steps']} steps, {what}."
+        f"{f['steps']} steps, {works if f['reached'] else 'which no attempt did'}."
     )
+    rows = []
+    for a in f["attempts"]:
+        losses = f"{_loss(a['initial_loss'])} → {_loss(a['loss'])}"
+        shares = percent(a["accuracy"]), percent(a["val_accuracy"])
+        rows.append((a["what"], f"{a['lr']:g}", a["outcome"], losses, str(a["epochs"]), *shares))
     yield Table(
         "Attempts on the sample. The last column is how the memorised rows do on the validation "
         f"rows, where guessing is right in {percent(f['chance'])}.",
         ("attempt", "lr", "outcome", "loss", "epochs", "accuracy", "validation"),
-        [
-            (
-                a["what"],
-                f"{a['lr']:g}",
-                a["outcome"],
-                f"{_loss(a['initial_loss'])} → {_loss(a['loss'])}",
-                str(a["epochs"]),
-                percent(a["accuracy"]),
-                percent(a["val_accuracy"]),
-            )
-            for a in f["attempts"]
-        ],
+        rows,
     )
     yield picture(
         f"step-{f['number']}.png",
@@ -171,19 +143,13 @@ def _probe(f: Facts) -> Iterator[Block]:
         f"All data, L2 of {f['reg']:g}, {probe.iterations} steps at each rate from the same "
         "initial weights."
     )
-    yield Table(
-        "What each rate does to the loss over the same rows (2000 at most).",
-        ("lr", "loss", "accuracy", ""),
-        [
-            (
-                f"{t.rate:g}",
-                f"{t.initial_loss:.4f} → {_loss(t.final_loss)}",
-                "—" if t.final_accuracy is None else _percent(t.final_accuracy),
-                t.verdict + (f" by {t.drop:.1%}" if t.verdict == "goes down" else ""),
-            )
-            for t in probe.trials
-        ],
-    )
+    rows = []
+    for t in probe.trials:
+        losses = f"{t.initial_loss:.4f} → {_loss(t.final_loss)}"
+        verdict = t.verdict + (f" by {t.drop:.1%}" if t.verdict == "goes down" else "")
+        rows.append((f"{t.rate:g}", losses, _percent(t.final_accuracy), verdict))
+    caption = "What each rate does to the loss over the same rows (2000 at most)."
+    yield Table(caption, ("lr", "loss", "accuracy", ""), rows)
     if probe.best is not None:
         yield f"**{f['suggestion']:g}**: {probe.reason}."
     yield picture(
@@ -194,38 +160,25 @@ def _probe(f: Facts) -> Iterator[Block]:
     )
 
 
-# Steps 4 to 8
-
-
 def _search(f: Facts) -> Iterator[Block]:
     result = result_of(f)
-    ranges = ", ".join(f"`{name}` {parameter}" for name, parameter in result.space.items())
     fixed = "".join(f", {name} {value}" for name, value in f["fixed"].items())
     yield (
-        f"{len(result)} trials of {f['epochs']} epochs on {f['rows']} rows: {ranges}{fixed}."
+        f"{len(result)} trials of {f['epochs']} epochs on {f['rows']} rows: "
+        f"{_ranges(result.space)}{fixed}."
         + (" The time was over before the others." if f["cut_short"] else "")
         + _few_steps(f)
     )
     if result.best is None:
         return
-    counts = ", ".join(
-        f"{result.count(status)} {status}" for status in ("diverged", "failed")
-        if result.count(status)
-    )  # fmt: skip
-    yield Table(
-        "The best trials, by the validation accuracy of their best epoch"
-        + (f"; {counts}." if counts else "."),
-        ("trial", "validation", "epoch", *result.space),
-        [
-            (
-                str(t.number),
-                percent(t.score),
-                str((t.epoch or 0) + 1),
-                *(_value(t.params[name]) for name in result.space),
-            )
-            for t in result.top(TOP)
-        ],
-    )
+    rows = []
+    for t in result.top(TOP):
+        values = (text(t.params[name]) for name in result.space)
+        rows.append((str(t.number), percent(t.score), str((t.epoch or 0) + 1), *values))
+    lost = counts(result, ("diverged", "failed"))
+    caption = "The best trials, by the validation accuracy of their best epoch"
+    caption += f"; {lost}." if lost else "."
+    yield Table(caption, ("trial", "validation", "epoch", *result.space), rows)
     yield picture(
         f"step-{f['number']}-{f['round']}.png",
         "Validation accuracy of each trial against each parameter.",
@@ -234,15 +187,15 @@ def _search(f: Facts) -> Iterator[Block]:
     )
 
 
+def _ranges(space: Space) -> str:
+    return ", ".join(f"`{name}` {parameter}" for name, parameter in space.items())
+
+
 def _few_steps(f: Facts) -> str:
     steps = -(-f["rows"] // f["settings"]["batch_size"])
     factor = stretch(steps)
-    if factor < 1.5:
-        return ""
-    return (
-        f" An epoch has only {steps} steps here, so that there are {factor:.1f} times as many "
-        "epochs as usual."
-    )
+    few = f" An epoch has only {steps} steps here, so that there are {factor:.1f} times as many "
+    return "" if factor < 1.5 else f"{few}epochs as usual."
 
 
 def result_of(facts: Facts) -> SearchResult:
@@ -251,13 +204,9 @@ def result_of(facts: Facts) -> SearchResult:
         Trial(t["number"], t["params"], t["status"], float(t["score"]), t["epoch"])
         for t in facts["trials"]
     ]
-    return SearchResult(
-        space_from_dict(facts["space"]),
-        trials,
-        facts["monitor"],
-        strategy=facts["strategy"],
-        n_val=facts.get("n_val"),
-    )
+    space, strategy = space_from_dict(facts["space"]), facts["strategy"]
+    n_val = facts.get("n_val")
+    return SearchResult(space, trials, facts["monitor"], strategy=strategy, n_val=n_val)
 
 
 def _draw_trials(result: SearchResult) -> Any:
@@ -271,18 +220,13 @@ def _draw_trials(result: SearchResult) -> Any:
     plots.search(result, ax=list(axes))
     for panel in axes:
         low, high = panel.get_xlim()
-        if panel.get_xscale() == "log" and high < NARROW * low:
-            _label_all(panel)
+        if panel.get_xscale() == "log" and high < NARROW * low:  # else no tick could be read
+            from matplotlib.ticker import LogLocator, NullLocator
+
+            panel.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+            panel.xaxis.set_minor_locator(NullLocator())
+            panel.xaxis.set_major_formatter("{x:g}")
     return axes
-
-
-def _label_all(panel: Any) -> None:
-    """Ticks that can be read on a logarithmic axis of hardly a decade."""
-    from matplotlib.ticker import LogLocator, NullLocator
-
-    panel.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-    panel.xaxis.set_minor_locator(NullLocator())
-    panel.xaxis.set_major_formatter("{x:g}")
 
 
 def _judge(f: Facts) -> Iterator[Block]:
@@ -312,8 +256,7 @@ def _decide(f: Facts) -> Iterator[Block]:
         yield f"The guide ends here: {f['end']}. The best was round {f['best_round']}."
         return
     yield from f["reasons"]
-    ranges = space_from_dict(f["next_space"])
-    yield "Next: " + ", ".join(f"`{name}` {parameter}" for name, parameter in ranges.items()) + "."
+    yield f"Next: {_ranges(space_from_dict(f['next_space']))}."
 
 
 def _again(f: Facts) -> Iterator[Block]:
@@ -326,30 +269,16 @@ def _again(f: Facts) -> Iterator[Block]:
         yield f"The network of the best round is the one to use ({f['why']})."
 
 
-_STEPS: dict[int, Callable[[Facts], Iterator[Block]]] = {
-    1: _look,
-    2: _overfit,
-    3: _probe,
-    4: _search,
-    5: _search,
-    6: _judge,
-    7: _decide,
-    8: _again,
-}
+_STEPS: dict[int, Callable[[Facts], Iterator[Block]]] = dict(
+    enumerate((_look, _overfit, _probe, _search, _search, _judge, _decide, _again), 1)
+)
 
 
 def _loss(value: Any) -> str:
     if value is None:
         return "—"
-    number = float(value)
-    return f"{number:.4f}" if abs(number) < 1000 else f"{number:.3g}"
+    return f"{float(value):.4f}" if abs(float(value)) < 1000 else f"{float(value):.3g}"
 
 
-def _percent(share: float) -> str:
-    return "—" if math.isnan(share) else percent(share)
-
-
-def _value(value: Any) -> str:
-    if isinstance(value, float):
-        return f"{value:.3g}"
-    return "-".join(map(str, value)) if isinstance(value, list) else str(value)
+def _percent(share: float | None) -> str:
+    return "—" if share is None or math.isnan(share) else percent(share)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from fanin._core import __version__
@@ -26,12 +27,10 @@ def heading(step: Facts) -> str:
 
 def closing(report: Facts) -> list[str]:
     """What came of it, in sentences."""
-    text = []
+    text = ["No network has been trained to its end yet."]
     if (score := best_score(report["steps"])) is not None:
-        text.append(f"Best validation accuracy **{percent(score)}** with "
-                    f"{describe(report['settings'])}.")  # fmt: skip
-    else:
-        text.append("No network has been trained to its end yet.")
+        best = f"Best validation accuracy **{percent(score)}**"
+        text = [f"{best} with {describe(report['settings'])}."]
     if (test := report["test"]) is not None:
         text.append(
             f"Test accuracy **{percent(test['accuracy'])}** on {test['rows']} rows "
@@ -42,31 +41,24 @@ def closing(report: Facts) -> list[str]:
     return text
 
 
-def rounds(steps: Sequence[Facts]) -> Table | None:
-    """A line for each search."""
+def rounds(steps: Sequence[Facts]) -> list[Block]:
+    """A table with a line for each search, if there was one."""
     taken = {(step["number"], step["round"]): step for step in steps}
     rows = []
     for step in steps:
         if step["number"] not in (4, 5) or not step.get("best"):
             continue
         round = step["round"]
-        verdict, decided = taken.get((6, round)), taken.get((7, round))
-        gain = ""
-        if decided is not None:
+        name = f"round {round}" if round else "coarse"
+        size, score = f"{len(step['trials'])} × {step['epochs']}", percent(step["best"]["score"])
+        gain = verdict = ""
+        if (found := taken.get((6, round))) is not None:
+            verdict = ", ".join(finding.name for finding in findings(found))
+        if (decided := taken.get((7, round))) is not None:
             gain = f"{100 * decided['gain']:+.2f} ± {100 * decided['noise']:.2f}"
-        rows.append(
-            (
-                "coarse" if step["number"] == 4 else f"round {round}",
-                f"{len(step['trials'])} × {step['epochs']}",
-                percent(step["best"]["score"]),
-                gain,
-                ", ".join(found.name for found in findings(verdict)) if verdict else "",
-            )
-        )
-    if not rows:
-        return None
+        rows.append((name, size, score, gain, verdict))
     header = ("", "trials × epochs", "validation", "gain, points", "verdict")
-    return Table("The searches, and what each brought.", header, rows)
+    return [Table("The searches, and what each brought.", header, rows)] if rows else []
 
 
 def terminal(step: Facts) -> str:
@@ -83,29 +75,26 @@ def terminal(step: Facts) -> str:
 
 def summary(report: Facts) -> str:
     """The end of `print(report)`."""
-    table = rounds(report["steps"])
-    lines = [] if table is None else block_lines(table)
+    lines = [line for block in rounds(report["steps"]) for line in block_lines(block)]
     return "\n".join([*lines, *(plain(text) for text in closing(report))])
 
 
 def html(report: Facts) -> str:
     """The page, with the report's numbers in it."""
-    chapters: dict[str, Chapter] = {}
-    table = rounds(report["steps"])
-    overview: list[Block] = [] if table is None else [table]
-    found = [f for step in report["steps"] for f in findings(step) if f.name not in QUIET]
-    overview += [f"**{f.name}**: {f.evidence}." for f in found] or ["Nothing was found amiss."]
-    chapters["overview"] = Chapter("The way in short", overview)
-    for step in report["steps"]:
-        chapters[f"step-{step['number']}-{step['round']}"] = Chapter(heading(step), blocks(step))
+    steps = report["steps"]
+    found = [f for step in steps for f in findings(step) if f.name not in QUIET]
+    told = [f"**{f.name}**: {f.evidence}." for f in found] or ["Nothing was found amiss."]
+    chapters = {"overview": Chapter("The way in short", [*rounds(steps), *told])}
+    for step in steps:
+        chapter = Chapter(heading(step), list(blocks(step)))
+        chapters[f"step-{step['number']}-{step['round']}"] = chapter
     end = (
         f"Made by fanin {__version__} with seed {report['options'].get('seed', 0)}. The numbers of "
         "this page are in it as JSON: `fanin.tuning.Report.load` reads them, and "
         "`guide(start_from=...)` begins from them."
     )
-    text = page(
-        "The seven steps, and what they found", closing(report), chapters, _images(chapters), end
-    )
+    title = "The seven steps, and what they found"
+    text = page(title, closing(report), chapters, _images(chapters), end)
     data = json.dumps(report, allow_nan=False).replace("<", "\\u003c")
     script = f'<script type="application/json" id="fanin-report">{data}</script>\n'
     return text.replace("</body>", f"{script}</body>", 1)
@@ -115,12 +104,9 @@ def _images(chapters: Mapping[str, Chapter]) -> dict[str, bytes]:
     """All pictures; none without matplotlib."""
     images = {}
     found = [b for chapter in chapters.values() for b in chapter.blocks if isinstance(b, Picture)]
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, suppress(ImportError):
         for one in found:
             path = Path(folder) / one.file
-            try:
-                one.write(path)
-            except ImportError:
-                return {}
+            one.write(path)
             images[one.file] = path.read_bytes()
     return images

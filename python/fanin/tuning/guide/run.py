@@ -11,6 +11,7 @@ from fanin.network import MLP
 from fanin.tuning.guide.budget import Budget
 from fanin.tuning.guide.facts import Facts
 from fanin.tuning.guide.problem import Problem
+from fanin.tuning.guide.report import Step
 from fanin.tuning.guide.settings import count_parameters
 from fanin.tuning.guide.state import State
 
@@ -21,43 +22,24 @@ SECOND_THREAD = 0.5  # what every thread but the first brings to a single run
 
 @dataclass
 class GuideRun:
-    """What was asked for, and what has been found so far.
-
-    Attributes
-    ----------
-    start : MLP
-        The network to begin with.
-    settings : dict
-        The hyperparameters that the next step begins from.
-    given : dict
-        Those that the user gave.
-    rates : sequence of float
-        What step 3 tries first.
-    state : State
-        The facts of the steps that have been taken.
-    rounds, until, refits
-        How far to go.
-    networks : dict of int to (MLP, History)
-        The best of each round, of this process.
-    refitted : MLP or None
-        The best settings trained on all rows, by this process.
-    """
+    """What was asked for, and what has been found so far."""
 
     problem: Problem
-    start: MLP
-    settings: Facts
-    given: Mapping[str, Any]
-    rates: Sequence[float]
-    state: State
+    start: MLP  # the network to begin with
+    settings: Facts  # hyperparameters that the next step begins from
+    given: Mapping[str, Any]  # those that the user gave
+    rates: Sequence[float]  # what step 3 tries first
+    state: State  # the facts of the steps that have been taken
     budget: Budget
-    rounds: int
+    rounds: int  # how far to go
     until: int
     refits: bool
     seed: int
     executor: Any
     n_threads: int | None
     progress: bool
-    callbacks: Sequence[Callable[[Facts], object]]
+    callbacks: Sequence[Callable[[Step], object]]
+    # Of this process: the best of each round, and the best settings trained on all rows.
     networks: dict[int, tuple[MLP, History]] = field(default_factory=dict)
     refitted: MLP | None = None
 
@@ -72,11 +54,6 @@ class GuideRun:
         found = [s for s in self.state.steps if s["number"] == 5 and s["best"] is not None]
         return max(found, key=lambda s: (float(s["best"]["score"]), s["round"]), default=None)
 
-    def best_round(self) -> int:
-        """The round with the best score, of equals the last; 0 where none has ended."""
-        best = self.best_search()
-        return 0 if best is None else int(best["round"])
-
     def network_of(self, round: int) -> tuple[MLP, History] | None:
         """The best network of a round: of this process, or kept by an earlier one."""
         if round not in self.networks:
@@ -89,9 +66,8 @@ class GuideRun:
 
     def best_network(self) -> tuple[MLP | None, History | None]:
         """The network to use, and the history of the best run that was validated."""
-        round = self.best_round()
-        network, history = (self.network_of(round) if round else None) or (None, None)
-        last = self.state.find(LAST, 0)
+        best, last = self.best_search(), self.state.find(LAST, 0)
+        network, history = (best and self.network_of(best["round"])) or (None, None)
         if last is not None and last["refit"]:
             network = self.refitted or self.state.load_network("network.fanin") or network
         return network, history

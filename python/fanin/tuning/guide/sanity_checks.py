@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
+from warnings import catch_warnings
 
 import numpy as np
 
@@ -35,11 +35,8 @@ OTHER_RATES = (1e-2, 1e-3, 1e-4, 1e-1, 1e-5)
 RELU_LIKE = ("relu", "leaky_relu", "elu", "gelu")
 
 
-# Step 1
-
-
 def check_initial_loss(run: GuideRun) -> Facts:
-    """The data, the initial loss against its expectation, and that L2 raises it."""
+    """Step 1: the data, the initial loss against its expectation, and that L2 raises it."""
     net, problem, n_threads = run.start, run.problem, run.n_threads
     rows = Generator(net.seed).permutation(len(problem.X))[:LOOKED_AT]
     X, y = problem.X[rows], problem.y[rows]
@@ -69,14 +66,12 @@ def check_initial_loss(run: GuideRun) -> Facts:
         "with_reg": with_reg,
         "entering": float(np.sqrt(np.mean(entering**2))),
         "spread": report.table(),
+        "layers": report.rows(),
         "spread_verdict": report.verdict,
         "notes": list(problem.notes),
     }
-    findings = [
-        *_data_findings(problem, facts, X, y),
-        *_start_findings(facts, report.verdict, report.reason),
-    ]
-    return facts | {"findings": [finding.to_dict() for finding in findings]}
+    start = _start_findings(facts, report.verdict, report.reason)
+    return facts | {"findings": [*_data_findings(problem, facts, X, y), *start]}
 
 
 def _data_findings(problem: Problem, facts: Facts, X: Array, y: Array) -> Iterator[Finding]:
@@ -88,14 +83,13 @@ def _data_findings(problem: Problem, facts: Facts, X: Array, y: Array) -> Iterat
             f"{X.min():.3g} to {X.max():.3g} before preprocessing; about 1 is well",
             "scale the inputs: preprocess='auto' (the default of guide) or 'standardize'",
         )
-    if found := _uneven_classes(problem):
-        yield found
+    yield from _uneven_classes(problem)
     for one in data_report(X, y).findings:
         if one.name in ("class-balance", "duplicate-rows", "outliers"):
             yield one
 
 
-def _uneven_classes(problem: Problem) -> Finding | None:
+def _uneven_classes(problem: Problem) -> Iterator[Finding]:
     """A two-sample chi-squared test of the classes' shares."""
     counts = [np.bincount(y, minlength=problem.n_classes) for y in (problem.y, problem.y_val)]
     n, m = (int(c.sum()) for c in counts)
@@ -107,10 +101,10 @@ def _uneven_classes(problem: Problem) -> Finding | None:
     difference = b / m - a / n
     apart = float(np.abs(difference).sum() / 2)
     if sigmas < UNEVEN_SIGMAS or apart < UNEVEN:
-        return None
+        return
     worst = int(np.abs(difference).argmax())
     label = int(np.flatnonzero(seen)[worst])
-    return Finding(
+    yield Finding(
         "validation-balance",
         f"the validation rows have another class balance: class {label} is {a[worst] / n:.1%} of "
         f"the training rows and {b[worst] / m:.1%} of the validation rows; {apart:.1%} of the rows "
@@ -123,18 +117,14 @@ def _uneven_classes(problem: Problem) -> Finding | None:
 def _start_findings(facts: Facts, verdict: str, reason: str) -> Iterator[Finding]:
     loss, expected = float(facts["initial_loss"]), facts["expected_loss"]
     if expected is not None and not TOO_LITTLE * expected <= loss <= TOO_MUCH * expected:
-        if loss > expected:
-            why = (
-                "make the last layer's weights smaller (output_init='small_random'), look at the "
-                "scale of the inputs"
-            )
-        else:
-            why = "the network knows the labels already: is it trained, do the inputs hold them?"
         yield Finding(
             "initial-loss",
             f"the loss begins at {loss:.4g}, {loss / expected:.2g} times the {expected:.4f} of a "
             "network that knows nothing",
-            why,
+            "make the last layer's weights smaller (output_init='small_random'), look at the scale "
+            "of the inputs"
+            if loss > expected
+            else "the network knows the labels already: is it trained, do the inputs hold them?",
         )
     if verdict != "healthy":
         yield Finding(
@@ -142,9 +132,6 @@ def _start_findings(facts: Facts, verdict: str, reason: str) -> Iterator[Finding
             f"{verdict}: {reason}",
             "init='kaiming' for relu, 'xavier' for tanh; fewer layers; inputs with a spread of 1",
         )
-
-
-# Step 2
 
 
 class _UntilPerfect(Callback):
@@ -161,7 +148,7 @@ class _UntilPerfect(Callback):
 
 
 def overfit_small_sample(run: GuideRun) -> Facts:
-    """A small sample learnt by heart, and what had to be changed for it."""
+    """Step 2: a small sample learnt by heart, and what had to be changed for it."""
     problem = run.problem
     rows = Generator(run.seed).permutation(len(problem.X))[: min(SAMPLE, len(problem.X))]
     X, y = problem.X[rows], problem.y[rows]
@@ -170,16 +157,15 @@ def overfit_small_sample(run: GuideRun) -> Facts:
         attempts.append({"what": what, "changes": changes} | _attempt(run, start, X, y, lr))
         if attempts[-1]["accuracy"] == 1.0:
             break
-    reached = attempts[-1]["accuracy"] == 1.0
-    best = attempts[-1] if reached else max(attempts, key=lambda a: a["accuracy"])
-    findings = _what_was_wrong(attempts, best, reached, "lr" in run.given, X, y)
+    best = max(attempts, key=lambda a: a["accuracy"])
+    reached = best["accuracy"] == 1.0
     return {
         "rows": len(X),
         "steps": SAMPLE_STEPS,
         "attempts": attempts,
         "reached": reached,
         "chance": problem.chance,
-        "findings": [finding.to_dict() for finding in findings],
+        "findings": list(_what_was_wrong(attempts, best, "lr" in run.given, X, y)),
         "settings": run.settings | best["changes"] if reached else run.settings,
     }
 
@@ -214,15 +200,14 @@ def _attempt(run: GuideRun, start: MLP, X: Array, y: Array, lr: float) -> Facts:
     """What came of it, with the rate `lr`."""
     net, problem, n_threads = start.copy(), run.problem, run.n_threads
     watch = _UntilPerfect(X, y, n_threads)
-    optimizer = optim.get(run.settings["optimizer"], lr)
-    with warnings.catch_warnings(), np.errstate(over="ignore", invalid="ignore"):
-        warnings.simplefilter("ignore", DivergenceWarning)
+    quiet = catch_warnings(action="ignore", category=DivergenceWarning)
+    with quiet, np.errstate(over="ignore", invalid="ignore"):
         history = net.fit(
             X,
             y,
             epochs=-(-SAMPLE_STEPS // -(-len(X) // SAMPLE_BATCH)),
             batch_size=min(SAMPLE_BATCH, len(X)),
-            optimizer=optimizer,
+            optimizer=optim.get(run.settings["optimizer"], lr),
             preprocess=problem.preprocess,
             callbacks=[watch],
             progress=False,
@@ -230,20 +215,18 @@ def _attempt(run: GuideRun, start: MLP, X: Array, y: Array, lr: float) -> Facts:
         )
         after = net.evaluate(X, y, n_threads=n_threads)
         validation = net.evaluate(problem.X_val, problem.y_val, n_threads=n_threads)
-    first, last = history.initial_loss, after["loss"]
-    accuracy = after["accuracy"]
-    if history.stop_reason == "diverged" or (first is not None and last > DIVERGED * first):
+    first = math.nan if history.initial_loss is None else history.initial_loss
+    last, accuracy = after["loss"], after["accuracy"]
+    if history.stop_reason == "diverged" or last > DIVERGED * first:
         outcome = "diverged"
     elif accuracy == 1.0:
         outcome = "learnt by heart"
-    elif first is not None and abs(last - first) < MOVED * first:
-        outcome = "flat"
     else:
-        outcome = "not all learnt"
+        outcome = "flat" if abs(last - first) < MOVED * first else "not all learnt"
     return {
         "lr": lr,
         "epochs": len(history.epoch),
-        "initial_loss": json_number(math.nan if first is None else first),
+        "initial_loss": json_number(first),
         "loss": json_number(last),
         "accuracy": accuracy,
         "val_accuracy": validation["accuracy"],
@@ -253,17 +236,12 @@ def _attempt(run: GuideRun, start: MLP, X: Array, y: Array, lr: float) -> Facts:
 
 
 def _what_was_wrong(
-    attempts: list[Facts],
-    best: Mapping[str, Any],
-    reached: bool,
-    rate_was_given: bool,
-    X: Array,
-    y: Array,
+    attempts: list[Facts], best: Facts, rate_was_given: bool, X: Array, y: Array
 ) -> Iterator[Finding]:
     """What kept the sample from being learnt by heart at once."""
     first = attempts[0]
     told = f"{first['outcome']} at lr {first['lr']:g} ({first['accuracy']:.1%} in the end)"
-    if not reached:
+    if best["accuracy"] < 1.0:
         twins = _contradictions(X, y)
         because = f"; {twins} of its rows equal another with a different label" if twins else ""
         yield Finding(
@@ -300,7 +278,6 @@ def _what_was_wrong(
 
 
 def _contradictions(X: Array, y: Array) -> int:
-    seen: dict[bytes, int] = {}
-    return sum(
-        seen.setdefault(row.tobytes(), int(label)) != label for row, label in zip(X, y, strict=True)
-    )
+    first: dict[bytes, int] = {}
+    pairs = zip(X, y, strict=True)
+    return sum(first.setdefault(row.tobytes(), int(label)) != label for row, label in pairs)

@@ -3,44 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any
-
-import numpy as np
 
 from fanin import _validate
 from fanin.network import MLP
 from fanin.network.options import NETWORK_OPTIONS
 from fanin.tuning.guide.problem import Problem
+from fanin.tuning.search.objective import OPTIONS
 
-HIDDEN = [256]
-# All that a search may vary, but what has a place of its own (depth, seed) or belongs to the data.
-KNOWN = (
-    "activation",
-    "augment",
-    "batch_size",
-    "clip_norm",
-    "drop_connect",
-    "drop_connect_inference",
-    "drop_connect_mask",
-    "dropout_mode",
-    "dtype",
-    "hidden",
-    "init",
-    "keep",
-    "loss",
-    "lr",
-    "mix",
-    "optimizer",
-    "output_init",
-    "reg",
-    "schedule",
-)
+# All that a search may vary, but what has a place of its own or belongs to the data.
+KNOWN = [name for name in OPTIONS if name not in ("depth", "preprocess", "sampling", "seed")]
 
 
 def default_settings(problem: Problem) -> dict[str, Any]:
     """Where a guide begins that knows nothing."""
     return {
-        "hidden": list(HIDDEN),
+        "hidden": [256],
         "activation": "relu",
         "init": "kaiming",
         "loss": "softmax",
@@ -54,16 +33,13 @@ def default_settings(problem: Problem) -> dict[str, Any]:
 def settings_of(net: MLP) -> dict[str, Any]:
     """The settings that a network has: all but those of its training."""
     config = net.config()
-    hidden = config["dims"][1:-1]
-    settings: dict[str, Any] = {"hidden": list(hidden)}
+    settings: dict[str, Any] = {"hidden": list(config.pop("dims")[1:-1])}
+    del config["seed"]
     for name, value in config.items():
-        if name in ("dims", "seed"):
-            continue
-        if isinstance(value, list):  # one for each layer
-            if not value:
-                continue
-            value = value[0] if len(set(value)) == 1 else value
-        settings[name] = value
+        if isinstance(value, list) and len(set(value)) == 1:  # one for each layer
+            value = value[0]
+        if value != []:
+            settings[name] = value
     return settings
 
 
@@ -71,37 +47,39 @@ def check_settings(name: str, settings: Any) -> dict[str, Any]:
     """A dict of known settings."""
     if not isinstance(settings, Mapping):
         raise TypeError(f"{name}: expected a dict, got {_validate.describe(settings)}")
-    for key in settings:
-        if key not in KNOWN:
-            raise ValueError(f"{name}: expected options among {', '.join(KNOWN)}; got {key!r}")
+    if unknown := [key for key in settings if key not in KNOWN]:
+        raise ValueError(f"{name}: expected options among {', '.join(KNOWN)}; got {unknown[0]!r}")
     return dict(settings)
 
 
 def build_network(settings: Mapping[str, Any], problem: Problem, seed: int, **changes: Any) -> MLP:
     """A fresh network of these settings."""
     options = {**settings, **changes}
-    hidden = options["hidden"]
-    widths = [hidden] if isinstance(hidden, int) else list(hidden)
     given = {k: v for k, v in options.items() if k in NETWORK_OPTIONS}
-    return MLP([problem.width, *widths, problem.n_classes], seed=seed, **given)
+    return MLP(_dims(options, problem), seed=seed, **given)
 
 
 def count_parameters(settings: Mapping[str, Any], problem: Problem) -> int:
     """Weights and biases of such a network."""
+    return sum((before + 1) * width for before, width in pairwise(_dims(settings, problem)))
+
+
+def _dims(settings: Mapping[str, Any], problem: Problem) -> list[int]:
     hidden = settings["hidden"]
-    widths = [hidden] if isinstance(hidden, int) else list(hidden)
-    dims = np.array([problem.width, *widths, problem.n_classes], dtype=np.int64)
-    return int(((dims[:-1] + 1) * dims[1:]).sum())
+    widths = [hidden] if isinstance(hidden, int) else hidden
+    return [problem.width, *widths, problem.n_classes]
 
 
 def describe(settings: Mapping[str, Any]) -> str:
     """``hidden 256-128, lr 0.001, keep 0.8``: what a person wants to read of them."""
-    parts = []
-    for name in ("hidden", "activation", "init", "optimizer", "lr", "reg", "keep", "schedule"):
-        value = settings.get(name)
-        if value is None or (name in ("reg", "keep") and value == {"reg": 0.0, "keep": 1.0}[name]):
-            continue
-        if isinstance(value, list):
-            value = "-".join(map(str, value))
-        parts.append(f"{name} {value:.3g}" if isinstance(value, float) else f"{name} {value}")
-    return ", ".join(parts)
+    unsaid = ("reg", 0.0), ("keep", 1.0)
+    names = "hidden", "activation", "init", "optimizer", "lr", "reg", "keep", "schedule"
+    found = ((name, settings.get(name)) for name in names)
+    return ", ".join(f"{n} {text(v)}" for n, v in found if v is not None and (n, v) not in unsaid)
+
+
+def text(value: Any) -> str:
+    """A setting in few characters."""
+    if isinstance(value, float):
+        return f"{value:.3g}"
+    return "-".join(map(str, value)) if isinstance(value, list) else str(value)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from fanin._files import atomic_write
+from fanin._typing import PathLike
 from fanin.network import MLP
 
 FORMAT = 1
@@ -19,26 +19,16 @@ FILE = "guide.json"
 class State:
     """Facts of the finished steps, in order; with a folder on the disk after each of them.
 
-    Parameters
-    ----------
-    folder : path or None
-    key : dict
-        What must be the same for a guide to go on: data, seed, where it began.
-    resume : bool
-        False refuses a folder that holds a guide already.
+    The key is what must be the same for a guide to go on: data, seed, where it began.
     """
 
     clock = staticmethod(time.monotonic)  # whatever a guide times, it times by this
 
-    def __init__(
-        self, folder: str | os.PathLike[str] | None, key: Mapping[str, Any], resume: bool
-    ) -> None:
+    def __init__(self, folder: PathLike | None, key: Mapping[str, Any], resume: bool) -> None:
         self.folder = None if folder is None else Path(folder)
-        self.key = dict(key)
+        self.key, self.spent_before = dict(key), 0.0
         self.steps: list[dict[str, Any]] = []
         self.plans: dict[str, Any] = {}
-        self.resumed = 0
-        self.spent_before = 0.0
         self._began = self.clock()
         if self.folder is not None:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -52,8 +42,7 @@ class State:
         try:
             data = json.loads(path.read_bytes())
             known, steps, plans = data["key"], list(data["steps"]), dict(data["plans"])
-            spent = float(data["seconds"])
-            written = int(data["format"])
+            spent, written = float(data["seconds"]), int(data["format"])
         except (ValueError, KeyError, TypeError) as error:
             raise ValueError(f"state: {path} is no state of a guide ({error!r})") from error
         if written > FORMAT:
@@ -65,7 +54,6 @@ class State:
                     f"{_short(known.get(name))} there, {_short(value)} here"
                 )
         self.steps, self.plans, self.spent_before = steps, plans, spent
-        self.resumed = len(steps)
 
     @property
     def seconds(self) -> float:
@@ -98,13 +86,8 @@ class State:
         """All of it, whole or not at all."""
         if self.folder is None:
             return
-        data = {
-            "format": FORMAT,
-            "key": self.key,
-            "steps": self.steps,
-            "plans": self.plans,
-            "seconds": self.seconds,
-        }
+        names = "key", "steps", "plans", "seconds"
+        data = {"format": FORMAT} | {name: getattr(self, name) for name in names}
         text = json.dumps(data, indent=1, allow_nan=False)
         with atomic_write(self.folder / FILE) as file:
             file.write(text.encode() + b"\n")
@@ -114,7 +97,6 @@ class State:
         return None if self.folder is None else self.folder / name
 
     def save_network(self, name: str, net: MLP) -> None:
-        """Saves a network."""
         if (path := self.path(name)) is not None:
             net.save(path)
 

@@ -8,16 +8,9 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from fanin.tuning.search.trial import Trial
-from fanin.tuning.space import (
-    NATURAL_HIGH,
-    NATURAL_LOW,
-    Choice,
-    Integers,
-    Parameter,
-    Range,
-    Space,
-    parameter_from_dict,
-)
+from fanin.tuning.space import Choice, Integers, Parameter, Range, Space, parameter_from_dict
+
+Trials = Sequence[Trial]
 
 BEST_WITHIN = 0.15  # of the range's width: where the best lies
 TOP_WITHIN = 0.25  # and most of the top ones
@@ -55,80 +48,62 @@ class Edge:
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON values."""
-        suggestion = self.suggestion
-        return vars(self) | {"suggestion": None if suggestion is None else suggestion.to_dict()}
+        return vars(self) | {"suggestion": self.suggestion and self.suggestion.to_dict()}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
         """The inverse of `to_dict`."""
-        suggestion = data["suggestion"]
-        parameter = None if suggestion is None else parameter_from_dict(suggestion)
-        return cls(**{**data, "suggestion": parameter})
+        suggestion = data["suggestion"] and parameter_from_dict(data["suggestion"])
+        return cls(**{**data, "suggestion": suggestion})
 
     def __str__(self) -> str:
         return f"{self.name}: {self.evidence}; {self.advice}"
 
 
-def find_edges(space: Space, trials: Sequence[Trial], grid: bool, noise: float) -> list[Edge]:
-    """The edges that the trials speak of.
-
-    The best trial must lie in the outer 15 % of the range, three of the top five in the outer
-    quarter (of fewer than 20 trials the top three), and no trial in the rest may be as good but for
-    the noise, a score's standard error. On a grid the best must be the first or last value. Silent
-    where the end is natural, where the trials at it, from the best on, mostly diverged (that is the
-    limit of what trains at all), and with a single value.
-    """
+def find_edges(space: Space, trials: Trials, grid: bool, noise: float) -> list[Edge]:
+    """The edges that the trials speak of: see `SearchResult.edges`; noise is a standard error."""
     ranked = sorted((t for t in trials if t.ended_well), key=lambda t: -t.merit)
     if len(ranked) < TOP:
         return []
-    found: list[Edge] = []
+    found = []
     for name, parameter in space.items():
-        positions = _positions(name, parameter, trials)
-        if not positions:
+        if not (positions := _positions(name, parameter, trials)):
             continue
-        found += [
-            _edge(name, parameter, side, ranked)
-            for side in ("low", "high")
-            if _at_edge(name, parameter, side, ranked, trials, positions, grid, noise)
-        ]
+        stepped = grid or isinstance(parameter, (Choice, Integers))
+        for side in ("low", "high"):
+            distance = {n: u if side == "low" else 1 - u for n, u in positions.items()}
+            natural = _range(parameter).has_natural_end(side, name)
+            if not natural and _at_edge(ranked, trials, distance, stepped, noise):
+                found.append(_edge(name, parameter, side, ranked))
     return found
 
 
-def _positions(name: str, parameter: Parameter, trials: Sequence[Trial]) -> dict[int, float]:
+def _positions(name: str, parameter: Parameter, trials: Trials) -> dict[int, float]:
     """Where in the range each trial lies; empty where there is no range to speak of."""
     if isinstance(parameter, Choice) and not parameter.ordered:
         return {}
     values = {t.number: t.params[name] for t in trials}
     if len({float(v) for v in values.values()}) < 2:
         return {}
-    if isinstance(parameter, Choice):
+    if isinstance(parameter, Choice):  # its least option is at 0, its largest at 1
         options = sorted(parameter.options)
-        return {n: _rank(options, v) for n, v in values.items()}
+        ranks = {option: i / (len(options) - 1) for i, option in enumerate(options)}
+        return {n: ranks.get(v, math.nan) for n, v in values.items()}
     return {n: parameter.position(v) for n, v in values.items()}
 
 
-def _rank(options: Sequence[float], value: float) -> float:
-    """The position of one of several numbers, of which the first is at 0 and the last at 1."""
-    return options.index(value) / (len(options) - 1) if value in options else math.nan
+def _range(parameter: Parameter) -> Range:
+    if isinstance(parameter, Choice):
+        return Range(min(parameter.options), max(parameter.options))
+    assert isinstance(parameter, Range)
+    return parameter
 
 
 def _at_edge(
-    name: str,
-    parameter: Parameter,
-    side: str,
-    ranked: Sequence[Trial],
-    trials: Sequence[Trial],
-    positions: dict[int, float],
-    grid: bool,
-    noise: float,
+    ranked: Trials, trials: Trials, distance: Mapping[int, float], stepped: bool, noise: float
 ) -> bool:
-    if _is_natural(name, parameter, side):
-        return False
-    # From here on 0 is the edge.
-    distance = {n: u if side == "low" else 1 - u for n, u in positions.items()}
-    best = distance[ranked[0].number]
-    nearest = min(distance.values())
-    stepped = grid or isinstance(parameter, (Choice, Integers))
+    """Whether the best trials are there, by each trial's distance from the edge."""
+    best, nearest = distance[ranked[0].number], min(distance.values())
     if best > (nearest if stepped else BEST_WITHIN) + 1e-9:
         return False
     outer = max(TOP_WITHIN, nearest)
@@ -146,22 +121,11 @@ def _at_edge(
     return 2 * diverged <= len(beyond)
 
 
-def _is_natural(name: str, parameter: Parameter, side: str) -> bool:
-    if isinstance(parameter, Choice):
-        low, high = min(parameter.options), max(parameter.options)
-        parameter = Range(low, high)
-    assert isinstance(parameter, Range)
-    return parameter.has_natural_end(side, name)
-
-
-def _edge(name: str, parameter: Parameter, side: str, ranked: Sequence[Trial]) -> Edge:
-    best = ranked[0].params[name]
-    suggestion = None
-    if isinstance(parameter, Choice):
-        ends = f"{min(parameter.options)} ... {max(parameter.options)}"
-    else:
-        assert isinstance(parameter, Range)
-        ends = f"{parameter.low:.6g} ... {parameter.high:.6g}"
+def _edge(name: str, parameter: Parameter, side: str, ranked: Trials) -> Edge:
+    best, bounds, suggestion = ranked[0].params[name], _range(parameter), None
+    ends = f"{bounds.low} ... {bounds.high}"
+    if isinstance(parameter, Range):
+        ends = f"{bounds.low:.6g} ... {bounds.high:.6g}"
         suggestion = beyond(name, parameter, side)
     where = "lower" if side == "low" else "upper"
     value = f"{best:.4g}" if isinstance(best, float) else str(best)
@@ -171,11 +135,4 @@ def _edge(name: str, parameter: Parameter, side: str, ranked: Sequence[Trial]) -
 def beyond(name: str, parameter: Range, side: str) -> Range:
     """A range that keeps some of this one and goes on beyond one end, to a natural one at most."""
     low, high = (-BEYOND, KEPT) if side == "low" else (1 - KEPT, 1 + BEYOND)
-    wider = parameter.narrowed(low, high)
-    a, b = within_natural_bounds(name, wider.low, wider.high)
-    return type(wider)(a, b, log=wider.log, natural=wider.natural)
-
-
-def within_natural_bounds(name: str, low: float, high: float) -> tuple[float, float]:
-    """The bounds, where no natural one lies between."""
-    return max(low, NATURAL_LOW.get(name, low)), min(high, NATURAL_HIGH.get(name, high))
+    return parameter.narrowed(low, high, name)

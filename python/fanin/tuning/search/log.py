@@ -1,9 +1,7 @@
-"""The log that outlives the process: one JSON line for each trial that has finished.
+"""The log that outlives the process: a line that says which search it is, then one of each trial.
 
-The first line says which search this is, so that no other goes on with it. A line is in the file
-once its trial has finished, in whatever order they do, and on the disk some 50 ms later; when the
-search is complete, the lines are put in the trials' order. There are no times in it: the same
-search leaves the same bytes, wherever it ran and however often it was interrupted.
+The lines are in the order in which trials end, when all have, in the trials'. There are no times:
+the same search leaves the same bytes, wherever it ran and however often it was interrupted.
 """
 
 from __future__ import annotations
@@ -12,7 +10,7 @@ import contextlib
 import json
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -23,36 +21,25 @@ from fanin.tuning.space import plain
 
 FORMAT = 1
 SYNC_SECONDS = 0.05
+EXTRA = ("epoch", "curves", "metrics", "error")  # in a line only where there is something
 
 Key = tuple[int, int]  # rung, trial
 
 
 def to_line(result: TrialResult, rung: int, params: Mapping[str, Any]) -> dict[str, Any]:
     """What the log says of a trial's result."""
-    line: dict[str, Any] = {"trial": result.trial}
-    if rung:
-        line["rung"] = rung
+    line: dict[str, Any] = {"trial": result.trial} | ({"rung": rung} if rung else {})
     line |= {"params": plain(params), "status": result.status, "score": plain(result.score)}
-    extra = {
-        "epoch": result.epoch,
-        "curves": plain(result.curves),
-        "metrics": plain(result.metrics),
-        "error": result.error,
-    }
+    extra = {name: plain(getattr(result, name)) for name in EXTRA}
     return line | {name: value for name, value in extra.items() if value not in (None, {})}
 
 
 def from_line(line: Mapping[str, Any]) -> TrialResult:
     """The result that a line was made of, but for its network."""
-    return TrialResult(
-        int(line["trial"]),
-        str(line["status"]),
-        float(line["score"]),
-        line.get("epoch"),
-        {str(k): [float(v) for v in values] for k, values in line.get("curves", {}).items()},
-        dict(line.get("metrics", {})),
-        line.get("error"),
-    )
+    trial, status, score = int(line["trial"]), str(line["status"]), float(line["score"])
+    curves = {str(k): [float(v) for v in values] for k, values in line.get("curves", {}).items()}
+    metrics, error = dict(line.get("metrics", {})), line.get("error")
+    return TrialResult(trial, status, score, line.get("epoch"), curves, metrics, error)
 
 
 class TrialLog:
@@ -62,8 +49,7 @@ class TrialLog:
         self.path = None if path is None else Path(path)
         self.header = {"fanin": "search", "format": FORMAT, **plain(header)}
         self._file: BinaryIO | None = None
-        self._keys: list[Key] = []
-        self._lines: dict[Key, bytes] = {}
+        self._lines: list[tuple[Key, bytes]] = []
         self._synced = 0.0
         self._dirty = False
 
@@ -96,19 +82,21 @@ class TrialLog:
             self._file.write(_json(self.header))
             self.sync()
             return {}
-        self._check_header(self._parsed(1, lines[0]))
+        header = self._parsed(1, lines[0])
+        if header.get("fanin") != "search":
+            raise ValueError(f"log: expected the log of a search, got another file: {self.path}")
+        if differences := "; ".join(_differences(header, self.header)):
+            raise ValueError(f"log: {self.path} was written by another search: {differences}")
         found: dict[Key, dict[str, Any]] = {}
         for number, line in enumerate(lines[1:], 2):
-            parsed = self._parsed(number, line)
+            parsed, where = self._parsed(number, line), f"log: {self.path}, line {number}"
             try:
                 from_line(parsed)
                 key = int(parsed.get("rung", 0)), int(parsed["trial"])
             except (KeyError, TypeError, ValueError, AttributeError) as error:
-                raise ValueError(
-                    f"log: {self.path}, line {number}: expected a trial ({error!r})"
-                ) from None
+                raise ValueError(f"{where}: expected a trial ({error!r})") from None
             found.setdefault(key, parsed)
-            self._remember(key, line + b"\n")
+            self._lines.append((key, line + b"\n"))
         return found
 
     def _parsed(self, number: int, line: bytes) -> dict[str, Any]:
@@ -120,27 +108,12 @@ class TrialLog:
             raise ValueError(f"log: {self.path}, line {number}: expected a JSON object")
         return parsed
 
-    def _check_header(self, found: Mapping[str, Any]) -> None:
-        if found.get("fanin") != "search":
-            raise ValueError(f"log: expected the log of a search, got another file: {self.path}")
-        differences = list(_differences(found, self.header))
-        if differences:
-            raise ValueError(
-                f"log: {self.path} was written by another search: {'; '.join(differences)}"
-            )
-
-    def _remember(self, key: Key, line: bytes) -> None:
-        self._keys.append(key)
-        self._lines.setdefault(key, line)
-
     def append(self, key: Key, line: Mapping[str, Any]) -> None:
         """Hands a line to the system; `sync` brings it to the disk."""
-        if self._file is None:
-            return
-        text = _json(line)
-        self._file.write(text)
-        self._remember(key, text)
-        self._dirty = True
+        if self._file is not None:
+            self._lines.append((key, _json(line)))
+            self._file.write(self._lines[-1][1])
+            self._dirty = True
 
     def tick(self) -> None:
         """Syncs where there is something to, and the last time is 50 ms ago."""
@@ -162,10 +135,11 @@ class TrialLog:
             return
         try:
             self.sync()
-            if complete and self._keys != sorted(self._lines):
+            ordered = sorted(dict(reversed(self._lines)).items())  # of two of a key the first
+            if complete and self._lines != ordered:
                 with atomic_write(self.path) as file:
                     file.write(_json(self.header))
-                    file.writelines(self._lines[key] for key in sorted(self._lines))
+                    file.writelines(line for _, line in ordered)
         finally:
             self._file.close()
             self._file = None
@@ -175,22 +149,16 @@ def _json(line: Mapping[str, Any]) -> bytes:
     return json.dumps(line, allow_nan=False, ensure_ascii=False).encode() + b"\n"
 
 
-def _differences(found: Any, expected: Any, name: str = "") -> Sequence[str]:
+def _differences(found: Any, expected: Any, name: str = "") -> Iterator[str]:
     """Where two JSON values differ, in words."""
     if isinstance(found, Mapping) and isinstance(expected, Mapping):
-        keys = dict.fromkeys([*found, *expected])
-        return [
-            text
-            for key in keys
-            for text in _differences(
-                found.get(key, "nothing"),
-                expected.get(key, "nothing"),
-                f"{name}.{key}" if name else key,
-            )
-        ]
-    if found != expected and name.endswith(".sha256"):
-        return [f"{name.removesuffix('.sha256')} has other values"]
-    return [] if found == expected else [f"{name} is {found!r} there, {expected!r} here"]
+        for key in dict.fromkeys([*found, *expected]):
+            there, here = found.get(key, "nothing"), expected.get(key, "nothing")
+            yield from _differences(there, here, f"{name}.{key}" if name else key)
+    elif found != expected and name.endswith(".sha256"):
+        yield f"{name.removesuffix('.sha256')} has other values"
+    elif found != expected:
+        yield f"{name} is {found!r} there, {expected!r} here"
 
 
 def _lock(file: BinaryIO, path: Path) -> None:

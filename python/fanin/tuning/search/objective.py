@@ -6,11 +6,11 @@ import copy
 import inspect
 import math
 import threading
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
+from warnings import catch_warnings
 
 from fanin import _validate, optim, schedules
 from fanin._typing import Array, Floats
@@ -86,18 +86,12 @@ class TrialResult:
     checkpoint: TrialCheckpoint | None = None
 
 
-def failed_result(trial: int, error: str) -> TrialResult:
-    """An error in place of a score."""
-    return TrialResult(trial, "failed", error=error)
-
-
 class _TrialCallback(Callback):
     """Keeps the best epoch; stops where the loss has grown too much or the trial is a poor one."""
 
     def __init__(self, objective: TrainingObjective, job: Job) -> None:
         self.monitor, self.stop_ratio = objective.monitor, objective.stop_ratio
-        self.limits = job.limits
-        before = job.checkpoint
+        self.job, before = job, job.checkpoint
         self.best = BestEpoch() if before is None else before.best
         self.first_loss = None if before is None else before.history.initial_loss
         self.diverged = ""
@@ -112,8 +106,8 @@ class _TrialCallback(Callback):
         first = net.history.initial_loss if self.first_loss is None else self.first_loss
         if first > 0 and loss > self.stop_ratio * first:
             self.diverged = f"the loss is {loss:.4g} in epoch {number + 1}, it began at {first:.4g}"
-        elif number < len(self.limits):
-            self.pruned = self.monitor.better(self.limits[number], self.best.score)
+        elif number < len(self.job.limits):
+            self.pruned = self.monitor.better(self.job.limits[number], self.best.score)
         if self.diverged or self.pruned:
             net.stop_training = True
 
@@ -126,13 +120,9 @@ class _ResumedSchedule(schedules.Schedule):
         self.watched = getattr(whole, "watched", None)
 
     def lr(
-        self,
-        base_lr: float,
-        first_step: int,
-        n_steps: int,
-        steps_per_epoch: int,
-        epochs: float,  # noqa: ARG002  of this part
+        self, base_lr: float, first_step: int, n_steps: int, steps_per_epoch: int, epochs: float
     ) -> Floats:
+        del epochs  # of this part
         begin = self.first * steps_per_epoch + first_step
         return self.whole.lr(base_lr, begin, n_steps, steps_per_epoch, self.total)
 
@@ -142,7 +132,7 @@ class _ResumedSchedule(schedules.Schedule):
 
 @dataclass(frozen=True)
 class TrainingObjective:
-    """Trials that train a network on the data, with these options beside their own parameters."""
+    """Jobs that train networks on the data, with these options beside their own parameters."""
 
     options: Options
     monitor: Monitor
@@ -152,76 +142,71 @@ class TrainingObjective:
     keeps_checkpoint: bool = False
 
     def __call__(
-        self, arrays: Mapping[str, Array], job: Job, n_threads: int, stop: Any = None
-    ) -> TrialResult:
-        trial = self.start(arrays, job, n_threads, stop)
-        trial.fit.run()
-        return self.result(trial)
+        self, arrays: Mapping[str, Array], jobs: Sequence[Job], n_threads: int, stop: Any = None
+    ) -> list[TrialResult]:
+        trials = [self.start(arrays, job, n_threads, stop) for job in jobs]
+        fits = [fit for fit, _ in trials]
+        if len(fits) > 1 and all(can_join(fits[0], fit) for fit in fits):
+            fit_together(fits)
+        else:
+            for fit in fits:
+                fit.run()
+        return [self.result(*trial) for trial in trials]
 
     def start(
-        self, arrays: Mapping[str, Array], job: Job, n_threads: int, stop: Any = None
-    ) -> StartedTrial:
-        """The fit that a job is, ready to run."""
+        self, arrays: Mapping[str, Array], job: Job, n_threads: int, stop: Any
+    ) -> tuple[Fit, _TrialCallback]:
+        """The fit that a job is, ready to run, and its callback."""
         net, options = self.network(job.params, arrays["X"], n_threads)
         if job.checkpoint is not None:
             net = job.checkpoint.network.copy()  # the caller's serves again if a worker is lost
             options.pop("preprocess", None)
             options["optimizer"].load_state_dict(job.checkpoint.optimizer)
             options["schedule"].load_state_dict(job.checkpoint.schedule)
-        schedule, first = options["schedule"], net.epochs_done
-        callback = _TrialCallback(self, job)
-        own = {
+        first, callback = net.epochs_done, _TrialCallback(self, job)
+        options |= {
             "validation_data": (arrays["validation_X"], arrays["validation_y"]),
             "epochs": job.epochs - first,
-            "schedule": _ResumedSchedule(schedule, first, job.total_epochs),
+            "schedule": _ResumedSchedule(options["schedule"], first, job.total_epochs),
             "callbacks": [callback, *([] if stop is None else [StopOnEvent(stop)])],
             "progress": False,
             "n_threads": n_threads,
         }
-        fit = Fit(net, arrays["X"], arrays["y"], FitOptions(**{**options, **own}))
-        return StartedTrial(job, fit, schedule, callback)
+        return Fit(net, arrays["X"], arrays["y"], FitOptions(**options)), callback
 
-    def result(self, trial: StartedTrial) -> TrialResult:
+    def result(self, fit: Fit, trial: _TrialCallback) -> TrialResult:
         """What came of a fit that has run."""
-        job, net, history = trial.job, trial.fit.net, trial.fit.history
-        best, diverged = trial.callback.best, trial.callback.diverged
+        job, net, history, best = trial.job, fit.net, fit.history, trial.best
         if job.checkpoint is not None:
-            whole = History()
-            whole.extend(job.checkpoint.history)
-            whole.extend(history)
-            history = whole
-        status, error = "done", None
-        if history.stop_reason == "diverged" or diverged:
-            epoch = len(history.epoch) + 1
-            status, error = "diverged", diverged or f"the loss is not finite in epoch {epoch}"
-        elif trial.callback.pruned:
-            status = "pruned"
+            history = History()
+            history.extend(job.checkpoint.history)
+            history.extend(fit.history)
+        status, error = "pruned" if trial.pruned else "done", None
+        if history.stop_reason == "diverged" or trial.diverged:
+            status, error = "diverged", trial.diverged
+            error = error or f"the loss is not finite in epoch {len(history.epoch) + 1}"
         checkpoint = None
         if self.keeps_checkpoint and status == "done":
-            optimizer, schedule = trial.fit.optimizer.state_dict(), trial.schedule.state_dict()
-            checkpoint = TrialCheckpoint(net.copy(), optimizer, schedule, history, best)
+            assert isinstance(fit.schedule, _ResumedSchedule)
+            states = fit.optimizer.state_dict(), fit.schedule.whole.state_dict()
+            checkpoint = TrialCheckpoint(net.copy(), *states, history, best)
         if best.parameters is not None:
             net.set_parameters(best.parameters)
         net.history = history
-        scored = best.epoch >= 0
+        epoch, network = (best.epoch, net) if best.epoch >= 0 else (None, None)
+        curves = dict(history.history)
         return TrialResult(
-            job.trial,
-            status,
-            best.score,
-            best.epoch if scored else None,
-            dict(history.history),
-            error=error,
-            network=net if scored else None,
-            checkpoint=checkpoint,
+            job.trial, status, best.score, epoch, curves, {}, error, network, checkpoint
         )
 
     def batch_key(self, job: Job) -> str | None:
         """What jobs of one batch have in common; None where this one trains alone."""
         options = {**self.options, **job.params}
-        if any(options.get(name, usual) != usual for name, usual in BATCHED_ONLY_WITH.items()):
-            return None
         widths = hidden_widths(options.get("hidden", 100), options.get("depth"))
-        if not widths or widths[0] > NARROW:
+        unusual = any(
+            options.get(name, usual) != usual for name, usual in BATCHED_ONLY_WITH.items()
+        )
+        if unusual or not widths or widths[0] > NARROW:
             return None
         same = [plain(options.get(name)) for name in SHARED]
         return repr((widths[0], job.epochs, job.checkpoint is None, same))
@@ -236,31 +221,18 @@ class TrainingObjective:
     ) -> tuple[MLP, dict[str, Any]]:
         """A trial's network as it begins, and the rest of what fit needs."""
         # Copies, since optimizers and schedules keep state, and threads would share it.
-        options = copy.deepcopy({**self.options, **params})
+        options = {"seed": self.seed, **copy.deepcopy({**self.options, **params})}
         options.pop("epochs", None)
         rate = options.pop("lr", None)
         fit = {name: options.pop(name) for name in SEARCHABLE_FIT_OPTIONS if name in options}
         fit["optimizer"] = optim.get(fit.get("optimizer", "adam"), rate)
         fit["schedule"] = schedules.get(fit.get("schedule"))
         width = math.prod(X.shape[1:])
-        steps = inputs.transformers(fit.get("preprocess"))
-        if steps:
-            rows = X.reshape(len(X), -1)
-            fit["preprocess"], _ = inputs.fitted(steps, rows, n_threads)
+        if steps := inputs.transformers(fit.get("preprocess")):
+            fit["preprocess"], _ = inputs.fitted(steps, X.reshape(len(X), -1), n_threads)
             width = fit["preprocess"][-1].n_features_out_
         widths = hidden_widths(options.pop("hidden", 100), options.pop("depth", None))
-        seed = options.pop("seed", self.seed)
-        return MLP([width, *widths, self.n_outputs], seed=seed, **options), fit
-
-
-@dataclass(frozen=True)
-class StartedTrial:
-    """A job on its way."""
-
-    job: Job
-    fit: Fit
-    schedule: schedules.Schedule
-    callback: _TrialCallback
+        return MLP([width, *widths, self.n_outputs], **options), fit
 
 
 def hidden_widths(hidden: Any, depth: Any) -> list[int]:
@@ -275,16 +247,19 @@ def hidden_widths(hidden: Any, depth: Any) -> list[int]:
 
 @dataclass(frozen=True)
 class FunctionObjective:
-    """Trials that call the user's function."""
+    """Jobs that call the user's function."""
 
     function: Callable[..., Any]
     monitor: Monitor
     takes_budget: bool
 
     def __call__(
-        self, arrays: Mapping[str, Array], job: Job, n_threads: int, stop: Any = None
-    ) -> TrialResult:
+        self, arrays: Mapping[str, Array], jobs: Sequence[Job], n_threads: int, stop: Any = None
+    ) -> list[TrialResult]:
         del arrays, n_threads, stop
+        return [self.called(job) for job in jobs]
+
+    def called(self, job: Job) -> TrialResult:
         params = copy.deepcopy(dict(job.params))
         value = self.function(params, job.epochs) if self.takes_budget else self.function(params)
         metrics: dict[str, Any] = {}
@@ -298,70 +273,38 @@ class FunctionObjective:
                 f"objective: expected a number or a dict with {self.monitor.name!r}, "
                 f"got {_validate.describe(value)}"
             ) from None
-        if not math.isfinite(score):
-            return TrialResult(
-                job.trial, "diverged", metrics=metrics, error=f"the score is {score}"
-            )
-        return TrialResult(job.trial, "done", score, metrics=metrics)
+        if math.isfinite(score):
+            return TrialResult(job.trial, "done", score, metrics=metrics)
+        error = f"the score is {score}"
+        return TrialResult(job.trial, "diverged", metrics=metrics, error=error)
 
 
 Objective = TrainingObjective | FunctionObjective
 
 
-@dataclass(frozen=True)
-class JobBatch:
-    """Jobs that go to a worker together."""
-
-    objective: Objective
-    jobs: Sequence[Job]
-
-
 def run_batch(
-    data: InMemory | OnDisk, batch: JobBatch, n_threads: int, stop: threading.Event | None = None
+    objective: Objective,
+    data: InMemory | OnDisk,
+    jobs: Sequence[Job],
+    n_threads: int,
+    stop: threading.Event | None = None,
 ) -> list[TrialResult]:
     """The call of every executor: each job's result; what it raises is in it."""
     with ExitStack() as stack:
         if stop is None:  # another process, whose warnings nobody reads
-            stack.enter_context(warnings.catch_warnings())
-            warnings.simplefilter("ignore", DivergenceWarning)
+            stack.enter_context(catch_warnings(action="ignore", category=DivergenceWarning))
         elif stop.is_set():
             raise StoppedError
-        if len(batch.jobs) > 1 and isinstance(batch.objective, TrainingObjective):
-            try:
-                return _run_together(data.open(), batch.objective, batch.jobs, n_threads, stop)
-            except StoppedError:
-                raise
-            except Exception:  # whoever raised it: each alone will tell
-                pass
-        return [_run_alone(data, batch.objective, job, n_threads, stop) for job in batch.jobs]
-
-
-def _run_together(
-    arrays: Mapping[str, Array],
-    objective: TrainingObjective,
-    jobs: Sequence[Job],
-    n_threads: int,
-    stop: Any,
-) -> list[TrialResult]:
-    trials = [objective.start(arrays, job, n_threads, stop) for job in jobs]
-    fits = [trial.fit for trial in trials]
-    if all(can_join(fits[0], fit) for fit in fits):
-        fit_together(fits)
-    else:
-        for fit in fits:
-            fit.run()
-    return [objective.result(trial) for trial in trials]
-
-
-def _run_alone(
-    data: InMemory | OnDisk, objective: Objective, job: Job, n_threads: int, stop: Any
-) -> TrialResult:
-    try:
-        return objective(data.open(), job, n_threads, stop)
-    except StoppedError:
-        raise
-    except Exception as error:
-        return failed_result(job.trial, f"{type(error).__name__}: {error}")
+        try:
+            return objective(data.open(), jobs, n_threads, stop)
+        except StoppedError:
+            raise
+        except Exception as error:
+            if len(jobs) == 1:
+                reason = f"{type(error).__name__}: {error}"
+                return [TrialResult(jobs[0].trial, "failed", error=reason)]
+        # Whoever raised it: each alone will tell.
+        return [run_batch(objective, data, [job], n_threads, stop)[0] for job in jobs]
 
 
 def takes_budget(function: Callable[..., Any]) -> bool:

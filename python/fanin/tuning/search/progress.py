@@ -46,10 +46,9 @@ class Progress:
         self.drawn = time.monotonic()
         if not self.best:
             return
-        best = self.best[0]
-        self.bar.set_postfix_str(
-            f"best {self.monitor} {best.score:.4f} (trial {best.number})", refresh=False
-        )
+        score, number = self.best[0].score, self.best[0].number
+        text = f"best {self.monitor} {score:.4f} (trial {number})"
+        self.bar.set_postfix_str(text, refresh=False)
         lines = table(self.best, self.names, self.monitor)
         for bar, line in zip(self.table, lines, strict=False):
             bar.set_description_str(line)

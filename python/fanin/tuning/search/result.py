@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,9 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from fanin import _validate
-from fanin.callbacks.monitor import Monitor
 from fanin.document.text import aligned
-from fanin.tuning.search.edges import Edge, beyond, find_edges, within_natural_bounds
+from fanin.tuning.search.edges import Edge, beyond, find_edges
 from fanin.tuning.search.trial import Trial
 from fanin.tuning.space import Choice, Integers, Parameter, Range, plain
 
@@ -67,23 +67,15 @@ class SearchResult:
         return next(iter(self.ranked), None)
 
     def top(self, k: int = 5) -> list[Trial]:
-        """The k best trials, or as many as ended well.
-
-        ``fanin.ensemble.from_search(result.top(5))`` makes them an ensemble.
-        """
+        """The k best trials, or as many as ended well; `ensemble.from_search` joins them."""
         return self.ranked[: _validate.whole("k", k, 1)]
 
     def count(self, status: str) -> int:
         """How many trials ended so."""
         return sum(t.status == _validate.one_of("status", status, STATUSES) for t in self.trials)
 
-    # Tables
-
     def to_dict(self) -> dict[str, list[Any]]:
-        """Columns of JSON values: trial, status, score and each parameter.
-
-        ``pandas.DataFrame(result.to_dict())`` makes a table of them.
-        """
+        """Trial, status, score and each parameter: columns as ``pandas.DataFrame`` takes them."""
         rows = self.trials
         columns: dict[str, list[Any]] = {
             "trial": [t.number for t in rows],
@@ -99,17 +91,13 @@ class SearchResult:
         """
         columns: dict[str, npt.NDArray[Any]] = {}
         for name, values in self.to_dict().items():
-            if name == "score":
-                values = [math.nan if v is None else v for v in values]
-            elif any(not isinstance(v, (int, float)) for v in values):
-                values = [str(v) for v in values]
-            columns[name] = np.array(values)
+            numbers = name == "score" or all(isinstance(v, (int, float)) for v in values)
+            dtype = np.float64 if name == "score" else None  # of None it makes NaN
+            columns[name] = np.array(values if numbers else list(map(str, values)), dtype)
         table = np.empty(len(self), [(n, c.dtype) for n, c in columns.items()])
-        for name, column in columns.items():
-            table[name] = column
+        for name in columns:
+            table[name] = columns[name]
         return table
-
-    # What to do next
 
     def edges(self) -> list[Edge]:
         """Parameters whose best values lie at an end of their range, with a range that goes on.
@@ -126,13 +114,10 @@ class SearchResult:
         >>> print(far.edges()[0])
         x: the best, 0.9608, is at the upper end of 0 ... 1; try uniform(0.7, 1.7)
         """
-        return find_edges(self.space, self.trials, self.strategy == "grid", self._noise())
-
-    def _noise(self) -> float:
-        best = self.best
-        if best is None or not self.n_val or "accuracy" not in self.monitor:
-            return 0.0
-        return math.sqrt(max(best.score * (1 - best.score), 0.0) / self.n_val)
+        best, noise = self.best, 0.0
+        if best is not None and self.n_val and "accuracy" in self.monitor:
+            noise = math.sqrt(max(best.score * (1 - best.score), 0.0) / self.n_val)
+        return find_edges(self.space, self.trials, self.strategy == "grid", noise)
 
     def refine(self, k: int | None = None, margin: float = 0.1) -> dict[str, Parameter]:
         """Ranges round the top trials: from coarse to fine.
@@ -163,14 +148,11 @@ class SearchResult:
         if not ranked:
             raise ValueError(f"refine: expected trials that ended well; {self._trouble()}")
         count = max(3, len(ranked) // 10) if k is None else _validate.whole("k", k, 1)
-        top = ranked[:count]
-        edges = {edge.name: edge for edge in self.edges()}
+        top, edges = ranked[:count], {edge.name: edge for edge in self.edges()}
         return {
             name: _around(name, p, [t.params[name] for t in top], margin, edges.get(name))
             for name, p in self.space.items()
         }
-
-    # For people
 
     def __repr__(self) -> str:
         best = self.best
@@ -178,10 +160,8 @@ class SearchResult:
         return f"SearchResult({len(self)} trials, {text})"
 
     def __str__(self) -> str:
-        counts = {s: self.count(s) for s in STATUSES if self.count(s)}
-        parts = ", ".join(f"{n} {status}" for status, n in counts.items()) or "none"
-        head = f"{len(self)} trials: {parts}" + ("; interrupted" if self.interrupted else "")
-        lines = [head, *self.notes]
+        head = f"{len(self)} trials: {counts(self, STATUSES) or 'none'}"
+        lines = [head + ("; interrupted" if self.interrupted else ""), *self.notes]
         if self.best is None:
             return "\n".join([*lines, self._trouble()])
         lines += table(self.top(5), list(self.space), self.monitor)
@@ -191,10 +171,11 @@ class SearchResult:
         """Why no trial ended well, and what to do."""
         if not self.trials:
             return "no trial has finished"
-        failed = [t for t in self.trials if t.status == "failed"]
-        if failed and len(failed) == len(self.trials):
+        failed, diverged = (
+            [t for t in self.trials if t.status == status] for status in ("failed", "diverged")
+        )
+        if len(failed) == len(self.trials):
             return f"all {len(failed)} trials failed; the first: {failed[0].error}"
-        diverged = [t for t in self.trials if t.status == "diverged"]
         text = f"{len(diverged)} of {len(self.trials)} trials diverged"
         if failed:
             text += f", {len(failed)} failed (the first: {failed[0].error})"
@@ -212,12 +193,11 @@ def _around(
 ) -> Parameter:
     """The part of a parameter's values that the top trials lie in."""
     if isinstance(parameter, Choice):
-        kept = {parameter.index(v) for v in values if _is_option(parameter, v)}
-        return (
-            Choice(tuple(o for i, o in enumerate(parameter.options) if i in kept))
-            if kept
-            else (parameter)
-        )
+        kept = set()
+        for value in values:
+            with suppress(ValueError):  # start_from may bring others
+                kept.add(parameter.index(value))
+        return Choice(tuple(parameter.options[i] for i in sorted(kept))) if kept else parameter
     assert isinstance(parameter, Range)
     positions = [parameter.position(v) for v in values]
     low, high = min(positions) - margin, max(positions) + margin
@@ -231,26 +211,18 @@ def _around(
             low = min(low, parameter.position(further.low))
         else:
             high = max(high, parameter.position(further.high))
-    narrow = parameter.narrowed(low, high)
-    a, b = within_natural_bounds(name, narrow.low, narrow.high)
-    return type(narrow)(a, b, log=narrow.log, natural=narrow.natural)
+    return parameter.narrowed(low, high, name)
 
 
-def _is_option(parameter: Choice, value: Any) -> bool:
-    try:
-        parameter.index(value)
-    except ValueError:
-        return False
-    return True
+def counts(result: SearchResult, statuses: Sequence[str]) -> str:
+    """How many trials ended in these ways, in words."""
+    return ", ".join(f"{n} {status}" for status in statuses if (n := result.count(status)))
 
 
 def table(trials: Sequence[Trial], names: Sequence[str], monitor: str) -> list[str]:
     """Lines of a table of trials, for a terminal."""
-    rows = [["trial", monitor, *names]]
-    rows += [
-        [str(t.number), number(t.score), *(number(t.params[n]) for n in names)] for t in trials
-    ]
-    return aligned(rows, left=0)
+    rows = [map(number, (t.number, t.score, *(t.params[n] for n in names))) for t in trials]
+    return aligned([["trial", monitor, *names], *map(list, rows)], left=0)
 
 
 def number(value: Any) -> str:
@@ -260,15 +232,11 @@ def number(value: Any) -> str:
     return str(plain(value))
 
 
-def line_printer(monitor: Monitor) -> Callable[[Trial, int, int], str]:
+def trial_line(trial: Trial, monitor: str, count: int, total: int) -> str:
     """The lecture's line for a trial: ``val_acc: %f, lr: %e, reg: %e, (%d / %d)``."""
-    label = monitor.name.replace("accuracy", "acc")
-
-    def line(trial: Trial, count: int, total: int) -> str:
-        params = ", ".join(
-            f"{name}: {value:e}" if isinstance(value, float) else f"{name}: {plain(value)}"
-            for name, value in trial.params.items()
-        )
-        return f"{label}: {trial.score:f}, {params}, ({count} / {total})"
-
-    return line
+    params = ", ".join(
+        f"{name}: {value:e}" if isinstance(value, float) else f"{name}: {plain(value)}"
+        for name, value in trial.params.items()
+    )
+    label = monitor.replace("accuracy", "acc")
+    return f"{label}: {trial.score:f}, {params}, ({count} / {total})"

@@ -4,36 +4,36 @@ from __future__ import annotations
 
 import itertools
 import math
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import Any
+from warnings import catch_warnings
 
 import numpy as np
 
 from fanin import _validate
 from fanin._runtime import get_num_threads
 from fanin._typing import PathLike
-from fanin.executors import InMemory, Pool, failure_reason
+from fanin.executors import InMemory, Pool, as_executor, failure_reason
 from fanin.network import MLP
 from fanin.training import DivergenceWarning
 from fanin.tuning.search.config import SearchConfig
 from fanin.tuning.search.log import Key, TrialLog, from_line, to_line
 from fanin.tuning.search.objective import (
     Job,
-    JobBatch,
     TrainingObjective,
     TrialCheckpoint,
     TrialResult,
-    failed_result,
     run_batch,
 )
 from fanin.tuning.search.progress import Progress
-from fanin.tuning.search.result import SearchResult, line_printer
-from fanin.tuning.search.strategies import GENERATION, halving_rungs, same_params
+from fanin.tuning.search.result import SearchResult, trial_line
+from fanin.tuning.search.strategies import GENERATION, halving_rungs
 from fanin.tuning.search.trial import Trial
+from fanin.tuning.space import plain
 
 KEPT_NETWORKS = 10  # of the best trials; others are trained again when they are asked for
 
@@ -44,33 +44,29 @@ class SearchRunner:
     def __init__(
         self,
         config: SearchConfig,
-        executor: Executor | None,
+        executor: Any,
         n_threads: int | None,
-        *,
         callbacks: Sequence[Callable[[Trial], object]],
         progress: bool,
         verbose: bool,
     ) -> None:
-        self.config, self.executor = config, executor
-        _validate.threads(n_threads)
-        self.cores = get_num_threads() if n_threads is None else n_threads
+        self.config, self.executor = config, as_executor(executor)
+        self.cores = _validate.threads(n_threads) or get_num_threads()
         self.callbacks, self.progress, self.verbose = callbacks, progress, verbose
         self.rungs = [(config.n_trials, config.epochs)]
         if config.prune == "halving":
-            self.rungs = list(halving_rungs(config.n_trials, config.epochs))
+            self.rungs = halving_rungs(config.n_trials, config.epochs)
         self.total = sum(n for n, _ in self.rungs)
         self.params: list[dict[str, Any]] = []
         self.results: dict[Key, TrialResult] = {}
-        self.logged: dict[Key, dict[str, Any]] = {}
         self.networks: dict[int, tuple[float, MLP]] = {}
         self.checkpoints: dict[int, TrialCheckpoint] = {}
-        self.finished = 0
+        self.finished, self.larger = 0, config.monitor.larger_is_better
 
     def run(self, log: PathLike | None, resume: bool) -> SearchResult:
         """All trials that the log does not know, or those before Ctrl-C."""
         config, complete = self.config, False
         self.log = TrialLog(log, config.header())
-        self.line = line_printer(config.monitor)
         self.logged = self.log.open(resume)
         self.bar = None
         if self.progress:
@@ -97,12 +93,10 @@ class SearchRunner:
             if executor is None:
                 workers = min(self.cores, self.config.n_trials)
                 executor = stack.enter_context(ThreadPoolExecutor(workers))
-            stack.enter_context(warnings.catch_warnings())
-            warnings.simplefilter("ignore", DivergenceWarning)  # the result tells of them
+            # The result tells of them.
+            stack.enter_context(catch_warnings(action="ignore", category=DivergenceWarning))
             pool = Pool(executor, self.config.arrays, "trials", self.cores)
             yield stack.enter_context(pool)
-
-    # Which trials
 
     def generations(self, pool: Pool) -> None:
         """Trials that know only of those of earlier generations, one generation after the other."""
@@ -124,8 +118,8 @@ class SearchRunner:
             self.draw(trial)
         survivors = list(range(config.n_trials))
         for rung, (count, epochs) in enumerate(self.rungs):
-            done = [self.trial(rung - 1, i) for i in survivors] if rung else []
             if rung:
+                done = [self.trial(rung - 1, i) for i in survivors]
                 good = sorted((t for t in done if t.status == "done"), key=lambda t: -t.merit)
                 survivors = sorted(t.number for t in good[:count])
             self.checkpoints = {i: s for i, s in self.checkpoints.items() if i in survivors}
@@ -135,55 +129,53 @@ class SearchRunner:
         """The trial's parameters, which the log must have too."""
         params = self.config.params(trial)
         self.params.append(params)
-        for (_, number), line in self.logged_of(trial):
-            if not same_params(line["params"], params):
+        for rung in range(len(self.rungs)):
+            line = self.logged.get((rung, trial))
+            if line is not None and plain(line["params"]) != plain(params):
                 raise ValueError(
-                    f"log: expected {params!r} in trial {number} of {self.log.path}, "
+                    f"log: expected {params!r} in trial {trial} of {self.log.path}, "
                     f"got {line['params']!r}"
                 )
 
-    def logged_of(self, trial: int) -> Iterable[tuple[Key, dict[str, Any]]]:
-        keys = ((rung, trial) for rung in range(len(self.rungs)))
-        return ((key, self.logged[key]) for key in keys if key in self.logged)
-
     def job(self, trial: int, epochs: int, limits: Sequence[float] = ()) -> Job:
         params = self.params[trial]
-        epochs = params.get("epochs", epochs)
-        total = params.get("epochs", self.config.epochs)
+        epochs, total = (params.get("epochs", n) for n in (epochs, self.config.epochs))
         return Job(trial, params, epochs, total, limits, self.checkpoints.get(trial))
 
     def medians(self, n: int) -> list[float]:
         """Of the score at each epoch, over the first n trials that came that far."""
         curves = [self.results[0, i].curves.get(self.config.monitor.name, ()) for i in range(n)]
-        longest = max(map(len, curves), default=0)
-        return [
-            float(np.median([c[epoch] for c in curves if len(c) > epoch]))
-            for epoch in range(longest)
-        ]
-
-    # Running them
+        scores = itertools.zip_longest(*curves)
+        return [float(np.median([s for s in epoch if s is not None])) for epoch in scores]
 
     def run_jobs(self, pool: Pool, rung: int, jobs: Sequence[Job]) -> None:
         """Those that the log does not have; the others' results are taken from it."""
         for job in jobs:
             if (line := self.logged.get((rung, job.trial))) is not None:
-                self.results[rung, job.trial] = result = from_line(line)
-                self.finished += 1
-                if self.bar is not None:
-                    self.bar.update(self.trial_of(result))
+                self.count((rung, job.trial), from_line(line))
         waiting = [job for job in jobs if (rung, job.trial) not in self.results]
-        batches = {
-            jobs[0].trial: JobBatch(self.config.objective, jobs)
-            for jobs in self.batches(pool, waiting)
-        }
-        for outcomes in pool.outcomes(run_batch, batches.items()):
+        batches = {batch[0].trial: batch for batch in self.batches(pool, waiting)}
+        run = partial(run_batch, self.config.objective)
+        for outcomes in pool.outcomes(run, batches.items()):
             for number, outcome in outcomes:
                 if isinstance(outcome, Exception):
-                    reason = failure_reason(outcome)
-                    outcome = [failed_result(j.trial, reason) for j in batches[number].jobs]
+                    error = failure_reason(outcome)
+                    outcome = [TrialResult(j.trial, "failed", error=error) for j in batches[number]]
                 for result in outcome:
                     self.record(rung, result)
             self.log.tick()
+
+    def count(self, key: Key, result: TrialResult, verbose: bool = False) -> Trial:
+        """Takes in what came of a trial, and shows it."""
+        self.results[key] = replace(result, network=None, checkpoint=None)
+        self.finished += 1
+        trial = self.trial_of(result)
+        if verbose:
+            line = trial_line(trial, self.config.monitor.name, self.finished, self.total)
+            print(line, flush=True)
+        if self.bar is not None:
+            self.bar.update(trial)
+        return trial
 
     def batches(self, pool: Pool, jobs: Sequence[Job]) -> Iterable[Sequence[Job]]:
         """Jobs that go to one worker together, since they can share products of matrices."""
@@ -193,31 +185,19 @@ class SearchRunner:
         alike: dict[str, list[Job]] = {}
         for job in jobs:
             alike.setdefault(objective.batch_key(job) or f"alone: {job.trial}", []).append(job)
-        return itertools.chain.from_iterable(
-            self.even_parts(pool, jobs, objective) for jobs in alike.values()
-        )
-
-    def even_parts(
-        self, pool: Pool, jobs: Sequence[Job], objective: TrainingObjective
-    ) -> Iterator[Sequence[Job]]:
-        """Parts of one size, as many for each worker."""
-        most = objective.max_batch(jobs[0], math.prod(self.config.arrays["X"].shape[1:]))
-        workers = pool.workers or 1
-        rounds = math.ceil(len(jobs) / (most * workers))
-        size = math.ceil(len(jobs) / (rounds * workers))
-        return (jobs[i : i + size] for i in range(0, len(jobs), size))
+        features, workers = math.prod(self.config.arrays["X"].shape[1:]), pool.workers or 1
+        parts: list[Sequence[Job]] = []
+        for group in alike.values():  # in parts of one size, as many for each worker
+            rounds = math.ceil(len(group) / (objective.max_batch(group[0], features) * workers))
+            size = math.ceil(len(group) / (rounds * workers))
+            parts += (group[i : i + size] for i in range(0, len(group), size))
+        return parts
 
     def record(self, rung: int, result: TrialResult) -> None:
         key = rung, result.trial
         self.log.append(key, to_line(result, rung, self.params[result.trial]))
         self.keep(result)
-        self.results[key] = replace(result, network=None, checkpoint=None)
-        self.finished += 1
-        trial = self.trial_of(result)
-        if self.verbose:
-            print(self.line(trial, self.finished, self.total), flush=True)
-        if self.bar is not None:
-            self.bar.update(trial)
+        trial = self.count(key, result, self.verbose)
         stops = [callback(trial) for callback in self.callbacks]
         if any(stops):
             raise KeyboardInterrupt
@@ -231,55 +211,34 @@ class SearchRunner:
             if len(self.networks) > KEPT_NETWORKS:
                 del self.networks[min(self.networks, key=lambda i: self.networks[i][0])]
 
-    # What came of it
-
     def trial(self, rung: int, number: int) -> Trial:
         return self.trial_of(self.results[rung, number])
 
     def trial_of(self, result: TrialResult) -> Trial:
-        trains = isinstance(self.config.objective, TrainingObjective)
-        kept = self.networks.get(result.trial)
-        return Trial(
-            result.trial,
-            self.params[result.trial],
-            result.status,
-            result.score,
-            result.epoch,
-            {name: list(values) for name, values in result.curves.items()},
-            dict(result.metrics),
-            result.error,
-            self.config.monitor.larger_is_better,
-            None if kept is None else kept[1],
-            self.train_again if trains else None,
-        )
+        number, error, metrics = result.trial, result.error, dict(result.metrics)
+        curves = {name: list(values) for name, values in result.curves.items()}
+        outcome = result.status, result.score, result.epoch, curves, metrics, error
+        _, network = self.networks.get(number, (0, None))
+        train = self.train_again if isinstance(self.config.objective, TrainingObjective) else None
+        return Trial(number, self.params[number], *outcome, self.larger, network, train)
 
     def train_again(self, trial: Trial) -> MLP | None:
         """The trial's network, to the same bits, as far as it came."""
         total = trial.params.get("epochs", self.config.epochs)
         job = Job(trial.number, trial.params, len(trial.curves["loss"]), total)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DivergenceWarning)
+        with catch_warnings(action="ignore", category=DivergenceWarning):
             objective = self.config.objective
-            return objective(InMemory(self.config.arrays).open(), job, self.cores).network
+            return objective(InMemory(self.config.arrays).open(), [job], self.cores)[0].network
 
     def result(self, interrupted: bool) -> SearchResult:
         config = self.config
         trials = []
         for number in range(len(self.params)):
-            rungs = [r for r in range(len(self.rungs)) if (r, number) in self.results]
-            if rungs:
+            if rungs := [r for r in range(len(self.rungs)) if (r, number) in self.results]:
                 trial = self.trial(rungs[-1], number)
                 if trial.status == "done" and rungs[-1] < len(self.rungs) - 1:
                     trial.status = "pruned"
                 trials.append(trial)
-        validation = config.arrays.get("validation_y")
-        return SearchResult(
-            dict(config.space),
-            trials,
-            config.monitor.name,
-            config.monitor.larger_is_better,
-            config.strategy_name,
-            None if validation is None else len(validation),
-            interrupted,
-            list(config.notes),
-        )
+        n_val = len(config.arrays["validation_y"]) if config.arrays else None
+        how = config.monitor.name, self.larger, config.strategy_name, n_val
+        return SearchResult(dict(config.space), trials, *how, interrupted, list(config.notes))

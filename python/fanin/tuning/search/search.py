@@ -1,8 +1,7 @@
 """Search for hyperparameters: random, grid or quasi-random, on threads, processes or a cluster.
 
-Trial i depends on the seed and on i alone, so that neither the number of workers, nor the order in
-which trials end, nor an interruption changes what is tried and what comes of it. All trials begin
-from the same seed: they differ by their parameters, not by their luck.
+Trial i hangs on the seed and on i alone, whatever the workers and interruptions. All networks
+begin from the same seed: they differ by their parameters, not by their luck.
 """
 
 from __future__ import annotations
@@ -13,7 +12,6 @@ from typing import Any
 
 from fanin import _validate
 from fanin._typing import PathLike
-from fanin.executors import as_executor
 from fanin.tuning.search.config import Data, SearchConfig
 from fanin.tuning.search.objective import OPTIONS
 from fanin.tuning.search.result import SearchResult
@@ -22,6 +20,8 @@ from fanin.tuning.search.trial import Trial
 from fanin.tuning.space import Space
 
 __all__ = ["search"]
+
+RUNNING = ("executor", "n_threads", "callbacks", "progress", "verbose")  # change no trial
 
 
 def search(
@@ -137,40 +137,18 @@ def search(
     if unknown := sorted(name for stage in given for name in set(stage) - known):
         raise ValueError(f"stages: expected arguments of search, got {unknown[0]!r}")
     result = _search_stage(**arguments)
+    stem, suffix = os.path.splitext(os.fspath(log or ""))  # noqa: PTH122  a path as given
     for number, stage in enumerate(given, 2):
         if result.interrupted or result.best is None:
             break
-        own = {"space": result.refine(), "log": _stage_log(log, number), "start_from": ()}
+        own_log = None if log is None else f"{stem}-{number}{suffix}"
+        own = {"space": result.refine(), "log": own_log, "start_from": ()}
         earlier = [*result.earlier, result]
         result = _search_stage(**{**arguments, **own, **stage})
         result.earlier = earlier
     return result
 
 
-def _search_stage(
-    *,
-    executor: Any,
-    log: PathLike | None,
-    resume: bool,
-    callbacks: Sequence[Callable[[Trial], object]],
-    n_threads: int | None,
-    progress: bool,
-    verbose: bool,
-    **config: Any,
-) -> SearchResult:
-    runner = SearchRunner(
-        SearchConfig(**config),
-        as_executor(executor),
-        n_threads,
-        callbacks=callbacks,
-        progress=progress,
-        verbose=verbose,
-    )
-    return runner.run(log, resume)
-
-
-def _stage_log(log: PathLike | None, number: int) -> str | None:
-    if log is None:
-        return None
-    stem, suffix = os.path.splitext(os.fspath(log))  # noqa: PTH122  a path as given
-    return f"{stem}-{number}{suffix}"
+def _search_stage(log: PathLike | None, resume: bool, **arguments: Any) -> SearchResult:
+    how = {name: arguments.pop(name) for name in RUNNING}
+    return SearchRunner(SearchConfig(**arguments), **how).run(log, resume)

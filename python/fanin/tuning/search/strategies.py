@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from fanin import _validate
 from fanin.random import package_generator
-from fanin.tuning.space import Choice, Integers, Parameter, Range, Space, draw, plain
+from fanin.tuning.space import Choice, Integers, Parameter, Range, Space, at_units, draw
 
-NAMES = ("random", "grid", "sobol")
 GENERATION = 8  # trials that are asked for before any of them is told
 
 SHIFT_LAYER = 1  # of the purpose "search"; trials draw from layer 0, ensembles from the last two
@@ -56,19 +55,14 @@ class Grid(Strategy):
                 f"got {n_trials}"
             )
         points = 1
-        while _size(space, points + 1) <= n_trials and _size(space, points + 1) > _size(
-            space, points
-        ):
+        while _size(space, points) < _size(space, points + 1) <= n_trials:
             points += 1
         self.axes = {name: p.grid(points) for name, p in space.items()}
         super().__init__(space, _size(space, points), seed)
 
     def params(self, trial: int) -> dict[str, Any]:
-        values = {}
-        for name, axis in reversed(self.axes.items()):
-            trial, i = divmod(trial, len(axis))
-            values[name] = axis[i]
-        return {name: values[name] for name in self.axes}
+        index = np.unravel_index(trial, [len(axis) for axis in self.axes.values()])
+        return {name: axis[i] for (name, axis), i in zip(self.axes.items(), index, strict=True)}
 
 
 def _size(space: Space, points: int) -> int:
@@ -86,14 +80,12 @@ class Sobol(Strategy):
         super().__init__(space, n_trials, seed)
         rng = package_generator(seed, "search", SHIFT_LAYER)
         shift = rng.random(len(space), dtype=np.float64)
-        points = qmc.Sobol(len(space), scramble=False).random_base2(
-            max(n_trials - 1, 1).bit_length()
-        )
+        power = max(n_trials - 1, 1).bit_length()
+        points = qmc.Sobol(len(space), scramble=False).random_base2(power)
         self.points = (points[:n_trials] + shift) % 1.0
 
     def params(self, trial: int) -> dict[str, Any]:
-        units = self.points[trial].tolist()
-        return {name: p.at(u) for (name, p), u in zip(self.space.items(), units, strict=True)}
+        return at_units(self.space, self.points[trial])
 
 
 class Optuna(Strategy):
@@ -125,22 +117,17 @@ class Optuna(Strategy):
     def tell(self, trial: int, merit: float) -> None:
         from optuna.trial import TrialState
 
-        asked = self.asked.pop(trial, None)
-        if asked is None:
-            return
-        if math.isfinite(merit):
-            self.study.tell(asked, merit)
-        else:
-            self.study.tell(asked, state=TrialState.FAIL)
+        if (asked := self.asked.pop(trial, None)) is not None:
+            failed = None if math.isfinite(merit) else TrialState.FAIL
+            self.study.tell(asked, None if failed else merit, failed)
 
 
 def _distribution(parameter: Parameter) -> Any:
     from optuna import distributions
 
     if isinstance(parameter, Integers):
-        return distributions.IntDistribution(
-            int(parameter.low), int(parameter.high), log=parameter.log
-        )
+        low, high = int(parameter.low), int(parameter.high)
+        return distributions.IntDistribution(low, high, log=parameter.log)
     if isinstance(parameter, Range):
         return distributions.FloatDistribution(parameter.low, parameter.high, log=parameter.log)
     assert isinstance(parameter, Choice)
@@ -155,14 +142,13 @@ def _suggested(parameter: Parameter, value: Any) -> Any:
 
 def make_strategy(strategy: Any, space: Space, n_trials: int, seed: int) -> Strategy:
     """The strategy of that name, or of an Optuna sampler."""
+    kinds: Mapping[str, type[Strategy]] = {"random": Random, "grid": Grid, "sobol": Sobol}
     if isinstance(strategy, str):
-        _validate.one_of("strategy", strategy, NAMES)
-        kinds: Mapping[str, type[Strategy]] = {"random": Random, "grid": Grid, "sobol": Sobol}
-        return kinds[strategy](space, n_trials, seed)
+        return kinds[_validate.one_of("strategy", strategy, kinds)](space, n_trials, seed)
     if callable(getattr(strategy, "sample_relative", None)):
         return Optuna(space, n_trials, seed, strategy)
     raise TypeError(
-        f"strategy: expected one of {', '.join(NAMES)} or an Optuna sampler, "
+        f"strategy: expected one of {', '.join(kinds)} or an Optuna sampler, "
         f"got {_validate.describe(strategy)}"
     )
 
@@ -183,24 +169,17 @@ def start_params(start_from: Sequence[Any], space: Space, seed: int) -> list[dic
                 f"start_from[{i}]: expected parameters of the space, {', '.join(space)}; "
                 f"got {unknown[0]!r}"
             )
-        drawn = draw(space, seed, i)
-        result.append({name: params.get(name, drawn[name]) for name in space})
+        result.append({n: params.get(n, drawn) for n, drawn in draw(space, seed, i).items()})
     return result
 
 
-def halving_rungs(n_trials: int, epochs: int, factor: int = 3) -> Iterator[tuple[int, int]]:
+def halving_rungs(n_trials: int, epochs: int) -> list[tuple[int, int]]:
     """(trials, epochs) of each rung: a third of the trials, three times the epochs.
 
     Jamieson and Talwalkar 2016, "Non-stochastic best arm identification"; the last rung trains to
     `epochs`.
     """
-    count = 0
-    while n_trials // factor ** (count + 1) >= 1 and epochs // factor ** (count + 1) >= 1:
-        count += 1
-    for rung in range(count + 1):
-        yield max(n_trials // factor**rung, 1), epochs // factor ** (count - rung)
-
-
-def same_params(a: Mapping[str, Any], b: Mapping[str, Any]) -> bool:
-    """Whether parameters read the same in a log."""
-    return bool(plain(a) == plain(b))
+    rungs = [(n_trials, epochs)]
+    while n_trials // 3 ** len(rungs) >= 1 and epochs // 3 ** len(rungs) >= 1:
+        rungs.append((n_trials // 3 ** len(rungs), epochs // 3 ** len(rungs)))
+    return [(trials, epochs) for (trials, _), (_, epochs) in zip(rungs, rungs[::-1], strict=True)]

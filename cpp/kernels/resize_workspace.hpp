@@ -3,11 +3,11 @@
 
 namespace fanin {
 
-/// Where things lie in the room of a ResizeImage, in floats from its start. A block is 16 pixels of
-/// an output row, whose sources begin at its base.
-struct ResizeRoom {
+/// Where things lie in the workspace of a ResizeImage, in floats from its start. A block is 16
+/// pixels of an output row, whose sources begin at its base.
+struct ResizeWorkspace {
   index blocks;
-  index plane;        // of one channel of a converted source row, with room to read beyond
+  index plane;        // of one channel of a converted source row, with space to read beyond
   index ring;         // of one channel of a resampled row
   index state;        // ResizeState
   index bases;        // std::int32_t (blocks)
@@ -32,8 +32,8 @@ struct ResizeState {
 
 inline constexpr index widest_window = 64;  // floats that a block may read from its base
 
-FANIN_INLINE ResizeRoom resize_layout(const ResizeImage& a) {
-  ResizeRoom r{};
+FANIN_INLINE ResizeWorkspace resize_layout(const ResizeImage& a) {
+  ResizeWorkspace r{};
   r.blocks = (a.columns.n + 15) / 16;
   r.plane = (a.source.width + 15) / 16 * 16 + widest_window;
   r.ring = r.blocks * 16;

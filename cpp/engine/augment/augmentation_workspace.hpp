@@ -27,21 +27,21 @@ struct Elements {
 
 /// A rectangle to be erased.
 struct ErasedBox {
-  index top, left, height, width;
-  const double* value;  // of each channel; null: normal deviates of the key from first_group on
+  Box at;
+  const PerChannel* value;  // null: normal deviates of the key from first_group on
   PhiloxKey key;
   std::uint64_t first_group;
 };
 
 /// Erases what of the box is in rows [begin, end); the value goes through the affine.
 void erase_box(const ErasedBox& box, const Elements& image, index channels, Range rows,
-               const ChannelAffine& affine, Aligned<float>& room);
+               const ChannelAffine& affine, Aligned<float>& scratch);
 
-/// One thread's scratch, and what it does to one sample: runs of geometric operations, each run
+/// One thread's memory, and what it does to one sample: runs of geometric operations, each run
 /// one resampling where it can be, and runs of operations on pixels in turn.
-struct Augmentation::Room {
+struct Augmentation::Workspace {
  public:
-  explicit Room(const Plan& plan);
+  explicit Workspace(const Plan& plan);
 
   void run(const Image& image, std::uint64_t sample, std::uint64_t epoch, int variant,
            const Output& out);
@@ -52,10 +52,11 @@ struct Augmentation::Room {
   /// Operations on pixels that one look at a row does.
   struct Item {
     enum Kind : int { colour, noise, box } kind;
-    bool needs_mean;  // of the image as it stands: all rows must be there
-    bool normalized;
-    int first_step, steps;
     const PlannedOp* op;
+    int first_step = 0, steps = 0;  // colour
+    bool needs_mean = false;        // colour: of the image as it stands, all rows must be there
+    ErasedBox erased{};             // box
+    bool normalized = false;        // box: so is its value
 
     bool is_colour() const { return kind == colour; }
   };
@@ -65,10 +66,13 @@ struct Augmentation::Room {
   index take_geometry(index o);
   index take_pixels(index o);
   void push_geometry(const PlannedOp& op, const Drawn& drawn);
+  void push_pixels(const PlannedOp& op, const Drawn& drawn);
   Geometry& push(Geometry::Kind kind, Extent out);
   void push_crop(index top, index left, Extent size);
+  void push_corner(const CornerCrop& crop, Extent out);
   void push_colour(ColourStep step, const PlannedOp& op);
-  void push_jitter(const PlannedOp& op, const double* value);
+  void push_jitter(const PlannedOp& op, const Jitter& jitter, const Jitter::Drawn& drawn);
+  void push_box(const PlannedOp& op, const Box& box, const PerChannel* value);
 
   Sink last_sink(const Output& out) const;
   void plan_resampling();
@@ -82,7 +86,6 @@ struct Augmentation::Room {
   WarpImage warp_of(const Planes& planes, const ChannelAffine& affine);
   PixelMap pixel_map() const;
   const float* fills() const;
-  ErasedBox box_of(const Item& item) const;
   PhiloxKey key_of(const PlannedOp& op) const;
   std::uint64_t first_group() const { return (sample_ << 20) + 1; }
 
@@ -99,8 +102,8 @@ struct Augmentation::Room {
   std::vector<Item> items_;
   std::vector<ColourStep> steps_;
   Resampling resampling_{};
-  Aligned<float> planes_, resize_room_, row_room_;
-  Aligned<std::uint8_t> warp_room_, images_[2];
+  Aligned<float> planes_, resize_workspace_, row_;
+  Aligned<std::uint8_t> warp_workspace_, images_[2];
   Aligned<double> luma_;
   int next_image_ = 0;
 };
