@@ -151,10 +151,8 @@ class LambdaCallback(Callback):
         on_train_batch_begin: Callable[[int, Any], object] | None = None,
         on_train_batch_end: Callable[[int, Any], object] | None = None,
     ) -> None:
-        hooks = {
-            n: hook for n, hook in locals().items() if n.startswith("on_") and hook is not None
-        }
-        for name, hook in hooks.items():
+        given = {n: f for n, f in locals().items() if n.startswith("on_") and f is not None}
+        for name, hook in given.items():
             if not callable(hook):
                 raise TypeError(f"{name}: expected a function, got {hook!r}")
             setattr(self, name, hook)
