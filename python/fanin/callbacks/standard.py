@@ -175,7 +175,7 @@ class CSVLogger(Callback):
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         self._columns = None
-        self.path.open("a" if self.append else "w").close()  # fails before the training, if at all
+        self.path.open("a" if self.append else "w").close()  # fails now, not after an epoch
         if self.append:
             with self.path.open(newline="", encoding="utf-8") as file:
                 self._columns = next(csv.reader(file), None)

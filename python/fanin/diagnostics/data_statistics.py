@@ -74,9 +74,10 @@ class FeatureStatistics:
 
     def __init__(self, data: FiniteData) -> None:
         columns = len(data.columns)
-        ends = [(block.min(axis=0), block.max(axis=0)) for block in data.blocks()]
-        low = np.min([least for least, _ in ends], axis=0).astype(np.float64)
-        high = np.max([most for _, most in ends], axis=0).astype(np.float64)
+        low, high = np.full(columns, np.inf), np.full(columns, -np.inf)
+        for block in data.blocks():
+            np.minimum(low, block.min(axis=0), out=low)
+            np.maximum(high, block.max(axis=0), out=high)
         largest = np.maximum(np.abs(low), np.abs(high))
         unit = np.ones(columns)
         if ((largest > 1e100) | ((largest < 1e-100) & (largest > 0))).any():
