@@ -164,9 +164,8 @@ def split(X: Array, y: ArrayLike, *, test_size: float = 0.2, seed: int = 0) -> t
     ----------
     X : ndarray of shape (N, ...)
     y : array_like of shape (N,), whole numbers
-    test_size : float
-        Share of rows for the second part, in (0, 1); at least one row.
-    seed : int
+    test_size, seed : float, int
+        Share of rows for the second part, in (0, 1), at least one row; and seed of the shuffle.
 
     Returns
     -------

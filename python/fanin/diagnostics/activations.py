@@ -265,7 +265,6 @@ class RunningSummary:
 
 
 def std_of(a: Array, threads: int) -> float:
-    """Standard deviation of all elements."""
     summary = RunningSummary(threads)
     summary.add(a)
     return summary.std

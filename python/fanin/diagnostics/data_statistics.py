@@ -16,10 +16,7 @@ SAMPLE = 2**24  # elements of the sample
 
 
 class FiniteData:
-    """Data in blocks of rows, without the rows, or the columns, that have NaN or infinity.
-
-    ``columns`` numbers the columns that are left, ``n`` is how many rows are.
-    """
+    """Data in blocks, less the rows or columns of NaN or infinity; ``n`` rows, ``columns`` stay."""
 
     def __init__(self, rows: Array, threads: int) -> None:
         self.rows, self.threads = rows, threads

@@ -56,7 +56,12 @@ DataFinding = Finding  # the name that findings on data had first
 
 @dataclass(frozen=True)
 class Verdict:
-    """The findings on a run, the most important first. ``str`` gives lines for a terminal."""
+    """The findings on a run. ``str`` gives lines for a terminal.
+
+    Attributes
+    ----------
+    findings : tuple of Finding, the most important first
+    """
 
     findings: tuple[Finding, ...]
 
