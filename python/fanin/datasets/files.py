@@ -50,7 +50,7 @@ def read_npz(path: Path) -> Dataset:
                 for name, keys in _NPZ_KEYS.items()
             }
             names = ", ".join(archive.files) or "nothing"
-    except OSError:
+    except (OSError, MemoryError):
         raise
     except Exception as error:  # NumPy raises a dozen kinds on damaged files
         raise ValueError(f"{path}: not a readable .npz archive of plain arrays ({error})") from None
