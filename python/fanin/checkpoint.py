@@ -69,6 +69,11 @@ def load_archive(path: PathLike, kind: str) -> tuple[dict[str, Any], dict[str, A
     kind : str
         The kind of file that is expected.
 
+    Returns
+    -------
+    header : dict
+    arrays : dict of str to ndarray
+
     Raises
     ------
     ValueError

@@ -75,6 +75,11 @@ def small_random(
     out : array of that shape, optional
         C-contiguous and writable; filled and returned.
 
+    Returns
+    -------
+    ndarray
+        The weights, of the shape asked for.
+
     Examples
     --------
     >>> small_random((3072, 50), rng=0).shape
@@ -122,6 +127,10 @@ def xavier(
     gain, distribution, rng, dtype, out
         As in `small_random`.
 
+    Returns
+    -------
+    ndarray of shape (D, H)
+
     Examples
     --------
     >>> W = xavier((400, 100), rng=0)
@@ -161,6 +170,10 @@ def kaiming(
         (D, H): inputs and outputs of the layer, the shape of the weights.
     gain, distribution, rng, dtype, out
         As in `small_random`.
+
+    Returns
+    -------
+    ndarray of shape (D, H)
 
     Examples
     --------

@@ -44,6 +44,10 @@ def softmax(scores: Array, *, out: Array | None = None, n_threads: int | None = 
         Receives the result; may be `scores` itself.
     n_threads : int, optional
 
+    Returns
+    -------
+    ndarray of shape (N, C)
+
     Examples
     --------
     >>> import numpy as np, fanin
@@ -67,6 +71,11 @@ def softmax_loss(
     sample_weight : ndarray of shape (N,), optional
         The loss becomes ``sum(w * l) / sum(w)``.
     n_threads : int, optional
+
+    Returns
+    -------
+    loss : float
+    dscores : ndarray of shape (N, C), dtype of scores
 
     Raises
     ------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Self
 
@@ -14,7 +15,7 @@ class Callback:
     Attributes
     ----------
     network : MLP
-        The network in training; ``model`` is the same.
+        In training; ``model`` is Keras's name for it.
     params : dict
         ``epochs``, ``steps`` (per epoch), ``batch_size``, ``n_train``, ``n_val``.
     """
@@ -24,7 +25,6 @@ class Callback:
 
     @property
     def model(self) -> Any:
-        """Keras's name for ``network``."""
         return self.network
 
     @property
@@ -65,9 +65,7 @@ def _each(name: str) -> Callable[..., None]:
         for callback in self.callbacks:
             getattr(callback, name)(*args)
 
-    method.__name__ = name
-    method.__doc__ = f"Calls every callback's ``{name}``."
-    return method
+    return functools.wraps(getattr(Callback, name))(method)
 
 
 class CallbackList:
@@ -76,10 +74,8 @@ class CallbackList:
     Parameters
     ----------
     callbacks : Callback, or iterable of them
-    network : MLP
-        Set as the callbacks' ``network``.
-    params : dict
-        Set as their ``params``.
+    network, params
+        What the callbacks get under these names.
     """
 
     def __init__(

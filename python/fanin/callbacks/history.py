@@ -13,8 +13,6 @@ from fanin._typing import PathLike
 from fanin.callbacks.base import Callback, Logs
 from fanin.callbacks.monitor import Monitor
 
-__all__ = ["History"]
-
 
 class History(Callback):
     """What `MLP.fit` returns: the metrics of every epoch.
@@ -29,9 +27,6 @@ class History(Callback):
     stop_reason : str or None
         Why the run ended; None while it runs.
     seconds : float
-        How long the run took.
-    params : dict
-        As in `Callback`.
     """
 
     def __init__(
@@ -54,15 +49,13 @@ class History(Callback):
         self.epoch.append(int(epoch))
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
-        """Adds the results, for a history that is one of the callbacks."""
         self.append(epoch, logs or {})
 
     def extend(self, later: History) -> None:
         """Appends a run that continued this one; its epochs are renumbered to follow."""
         first = self.epoch[-1] + 1 if self.epoch else 0
         for i, epoch in enumerate(later.epoch):
-            logs = {name: values[i] for name, values in later.history.items()}
-            self.append(first + epoch, logs)
+            self.append(first + epoch, later._logs(i))
         if self.initial_loss is None:
             self.initial_loss = later.initial_loss
             self.expected_initial_loss = later.expected_initial_loss
@@ -72,21 +65,22 @@ class History(Callback):
     def best(self, monitor: str = "val_loss", mode: str = "auto") -> tuple[int, float]:
         """The epoch (from 0) with the best value of a name, and that value."""
         watch = Monitor(monitor, mode)
-        best, best_epoch = watch.worst, -1
-        for i, epoch in enumerate(self.epoch):
-            value = watch.value({name: values[i] for name, values in self.history.items()})
-            if best_epoch < 0 or math.isnan(best) or watch.better(value, best):
-                best, best_epoch = value, epoch
-        if best_epoch < 0:
+        if not self.epoch:
             raise ValueError("history: expected at least one epoch, got none")
+        best_epoch, best = -1, math.nan
+        for i, epoch in enumerate(self.epoch):
+            value = watch.value(self._logs(i))
+            if math.isnan(best) or watch.better(value, best):
+                best_epoch, best = epoch, value
         return best_epoch, best
+
+    def _logs(self, i: int) -> Logs:
+        return {name: values[i] for name, values in self.history.items()}
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON values; NaN and infinities are strings that float() reads."""
         return {
-            "history": {
-                name: [json_number(v) for v in values] for name, values in self.history.items()
-            },
+            "history": {name: list(map(json_number, vs)) for name, vs in self.history.items()},
             "epoch": list(self.epoch),
             "initial_loss": json_number(self.initial_loss),
             "expected_initial_loss": json_number(self.expected_initial_loss),
@@ -133,9 +127,8 @@ class History(Callback):
 
     def summary(self) -> str:
         """A summary in a few lines: length, losses, best and last metrics."""
-        lines = [f"{len(self.epoch)} epochs in {self.seconds:.1f} s"]
-        if self.stop_reason:
-            lines[0] += f": {self.stop_reason}"
+        reason = f": {self.stop_reason}" if self.stop_reason else ""
+        lines = [f"{len(self.epoch)} epochs in {self.seconds:.1f} s{reason}"]
         if self.initial_loss is not None:
             lines.append(f"initial loss {self.initial_loss:.4f}")
             if self.expected_initial_loss is not None:

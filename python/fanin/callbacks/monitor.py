@@ -11,10 +11,7 @@ from fanin import _validate
 
 @dataclass(frozen=True)
 class Monitor:
-    """The name of a metric, and which way is better.
-
-    With ``mode="auto"`` larger is better for accuracies, smaller for everything else.
-    """
+    """With ``mode="auto"`` larger is better for accuracies, smaller for everything else."""
 
     name: str
     mode: str = "auto"
@@ -36,13 +33,11 @@ class Monitor:
 
     def value(self, logs: Mapping[str, float] | None) -> float:
         """The monitored value; a ValueError lists the names if the logs lack it."""
-        logs = logs or {}
-        if self.name not in logs:
-            hint = "; give fit validation_data" if self.name.startswith("val_") else ""
-            raise ValueError(
-                f"monitor: expected one of {', '.join(logs) or 'nothing'}, got {self.name!r}{hint}"
-            )
-        return float(logs[self.name])
+        if logs and self.name in logs:
+            return float(logs[self.name])
+        hint = "; give fit validation_data" if self.name.startswith("val_") else ""
+        names = ", ".join(logs or ()) or "nothing"
+        raise ValueError(f"monitor: expected one of {names}, got {self.name!r}{hint}")
 
     def better(self, value: float, best: float) -> bool:
         """Whether value beats best by more than min_delta. NaN never does."""

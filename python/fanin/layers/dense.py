@@ -88,6 +88,10 @@ def dense(
         Receives the result; may not share memory with an input.
     n_threads : int, optional
 
+    Returns
+    -------
+    ndarray of shape (N, H)
+
     Examples
     --------
     >>> import numpy as np, fanin
@@ -116,6 +120,11 @@ def dense_forward(
     ----------
     x, W, b, activation, keep, rng, n_threads
         As in `dense`.
+
+    Returns
+    -------
+    y : ndarray of shape (N, H)
+    cache : DenseCache
 
     Examples
     --------

@@ -50,6 +50,11 @@ def dropconnect_forward(
     rng : Generator, int, NumPy's generator or None
         Where masks are drawn; None takes fresh entropy.
 
+    Returns
+    -------
+    y : ndarray of shape (N, H)
+    cache : DropConnectCache
+
     Examples
     --------
     >>> import numpy as np, fanin
@@ -119,6 +124,10 @@ def dropconnect_inference(
     x, W, b, keep, activation, n_threads
         As in `dropconnect_forward`.
     inference : {"mean", "moments"}
+
+    Returns
+    -------
+    ndarray of shape (N, H)
 
     Examples
     --------

@@ -89,6 +89,11 @@ def dropout_forward(
         Receives the result; may be x itself.
     n_threads : int, optional
 
+    Returns
+    -------
+    out : ndarray of the shape and dtype of x
+    cache : DropoutCache
+
     Examples
     --------
     >>> import numpy as np, fanin

@@ -288,6 +288,11 @@ def clip_grad_norm(grads: Arrays | Sequence[Array], max_norm: float) -> float:
     max_norm : float
         Above 0.
 
+    Returns
+    -------
+    float
+        The norm before.
+
     Examples
     --------
     >>> import numpy as np
