@@ -13,7 +13,7 @@ inline constexpr index fetch_a = 16;        // steps of k between a prefetch of 
 inline constexpr index unpacked_rows = 24;  // up to so many rows, packing does not pay
 inline constexpr index far_apart = 8192;    // unless b's rows are so many bytes apart; then
 inline constexpr index short_k_block = 64;  // the rows whose next lines L2 can hold ahead of time
-inline constexpr index streams = 32;        // rows of b that one row of a takes side by side
+inline constexpr index streams = 32;        // rows of b that one row of a reads at once
 
 /// Asks for the line of p[0] in L2: L1 holds only eight lines at strides of 4 KB.
 template <class T>

@@ -78,7 +78,7 @@ def small_random(
     Returns
     -------
     ndarray
-        The weights, of the shape asked for.
+        The weights, of that shape.
 
     Examples
     --------

@@ -46,7 +46,7 @@ class LayerStatistics:
     units : int
     gradient, weight_gradient : float or None
         Standard deviation of the gradient of each row's loss with respect to the activations, and
-        of the rows' mean loss with respect to the weights; None where not asked for.
+        of the rows' mean loss with respect to the weights; None without gradients.
     """
 
     mean: float
@@ -141,7 +141,7 @@ def activation_report(
     """Statistics of the activations and gradients of a network, layer by layer, on data.
 
     As in prediction: no masks; vanilla dropout multiplies by keep; DropConnect uses the mean of its
-    masks. Rows go through in blocks, so that memory is bounded. `MLP` has it as a method.
+    masks. Rows are processed in blocks, so that memory is bounded. `MLP` has it as a method.
 
     Parameters
     ----------
