@@ -48,8 +48,8 @@ class MLP:
     dims : sequence of int
         Widths from input, after preprocessing, to output: ``[784, 256, 10]``.
     activation : str or sequence of str
-        Of all hidden layers, or of each: identity, relu, leaky_relu, elu, gelu, sigmoid, tanh. The
-        output layer is linear: its outputs are the scores.
+        Of all hidden layers, or of each: one of `fanin.layers.ACTIVATIONS`, such as "relu" or
+        "tanh". The output layer is linear: its outputs are the scores.
     init : str
         Weights' initialiser: "kaiming", "xavier", "small_random", ... (`fanin.initializers`).
         Biases begin at zero.
