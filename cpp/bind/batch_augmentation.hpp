@@ -6,7 +6,7 @@
 
 namespace fanin::bind {
 
-/// What training does to minibatches of images.
+/// The augmentation of minibatches in training.
 struct BatchAugmenter {
   index height, width, channels;
   std::shared_ptr<Augmentation> augmentation;  // or null

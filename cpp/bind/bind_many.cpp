@@ -8,7 +8,7 @@ namespace fanin::bind {
 
 namespace {
 
-/// Networks that train side by side; Python's objects live as long.
+/// A batch of networks in training, which keeps their Python objects alive.
 template <class T>
 struct ManyEngines {
   ManyEngines(const std::vector<Engine<T>*>& given, index batch)

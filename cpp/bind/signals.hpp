@@ -1,5 +1,5 @@
 #pragma once
-// Long work without the GIL that still hears Ctrl-C.
+// Long work without the GIL that Ctrl-C can interrupt.
 #include <pybind11/pybind11.h>
 
 namespace fanin::bind {

@@ -1,6 +1,6 @@
 #pragma once
-// Data and jobs as Python holds them: named fields, whose references keep the arrays alive. What
-// they hold is checked where a network takes them, since shapes and types are the network's.
+// Data and jobs as Python holds them: named fields, whose references keep the arrays alive. Values
+// are checked where a network takes them, since shapes and types are the network's.
 #include <pybind11/stl.h>
 
 #include <vector>
@@ -19,7 +19,7 @@ struct TrainingData {
   py::object mean, scale, labels, soft, weights;  // or None
 };
 
-/// What the networks of a call share: see fanin::TrainingJob.
+/// The arguments that the networks of a call share: see fanin::TrainingJob.
 struct TrainingJob {
   TrainingData data;
   py::array order;
@@ -36,7 +36,7 @@ struct TrainingJob {
   index steps() const { return (order.size() + batch - 1) / batch; }
 };
 
-/// What is each network's own: see fanin::Learner. lr, losses and correct have an item for each
+/// The arguments of each network: see fanin::Learner. lr, losses and correct have an item for each
 /// step of the epoch.
 struct Learner {
   py::object rule;
@@ -80,7 +80,7 @@ Data<T> data_of(const Network<T>& net, const TrainingData& given,
   return d;
 }
 
-/// The same with targets, which a loss is of.
+/// The same with targets, for a loss.
 template <class T>
 Data<T> targeted_data_of(const Network<T>& net, const TrainingData& given,
                          const BatchAugmenter* images = nullptr) {
@@ -89,7 +89,7 @@ Data<T> targeted_data_of(const Network<T>& net, const TrainingData& given,
   return d;
 }
 
-/// Fills what fanin::TrainingJob and fanin::ManyJob have in common, for steps [first, last).
+/// Fills the common fields of fanin::TrainingJob and fanin::ManyJob, for steps [first, last).
 template <class T, class Job>
 void fill_shared(Job& to, const Network<T>& net, const TrainingJob& job, index first, index last) {
   to.data = targeted_data_of(net, job.data, job.augmenter());

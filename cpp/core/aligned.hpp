@@ -7,7 +7,7 @@
 
 namespace fanin {
 
-/// Asks for a line that will be written soon, in the state that a write needs.
+/// Prefetches a cache line for writing.
 FANIN_INLINE void prefetch_for_write(const void* p) {
 #if defined(__x86_64__) && defined(__GNUC__)
   asm volatile("prefetchw %0" : : "m"(*static_cast<const char*>(p)));
@@ -33,7 +33,7 @@ class Aligned {
   }
   ~Aligned() { ::operator delete(data_, alignment); }
 
-  /// Allocates n elements at least; what was held is lost when it has to grow.
+  /// Allocates n elements at least; the contents are lost when it grows.
   void reserve(index n) {
     if (n <= size_) return;
     const auto bytes = static_cast<std::size_t>(n) * sizeof(T);
@@ -58,12 +58,12 @@ class Aligned {
   index size_ = 0;
 };
 
-/// Room of n elements to work in, this thread's own, kept for its next call.
+/// Uninitialised scratch memory of n elements, one per thread, reused by its next call.
 template <class T>
 T* thread_scratch(index n) {
-  thread_local Aligned<T> room;
-  room.reserve(n);
-  return room.data();
+  thread_local Aligned<T> scratch;
+  scratch.reserve(n);
+  return scratch.data();
 }
 
 }  // namespace fanin

@@ -5,7 +5,7 @@
 
 namespace fanin {
 
-/// How long compiled code runs before it looks after signals, progress and callbacks.
+/// How often compiled code checks for signals, progress and callbacks.
 inline constexpr double poll_seconds = 0.05;
 
 class Stopwatch {

@@ -5,7 +5,7 @@
 
 namespace fanin {
 
-/// n >= block bytes, a block at a time: a call of memcpy would take longer than so few.
+/// Copies n >= block bytes, a block at a time: faster than memcpy for so few.
 template <index block>
 FANIN_INLINE void copy_blocks(const void* from, void* to, index n) {
   const auto* p = static_cast<const char*>(from);

@@ -7,7 +7,7 @@
 
 namespace fanin {
 
-/// Flushes denormals to zero while it lives and then puts the thread's mode back.
+/// Flushes denormals to zero in its scope, then restores the thread's mode.
 /// A dead unit's Adam moment decays into denormals and would halve the speed for ever.
 class FlushDenormals {
  public:

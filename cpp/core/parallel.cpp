@@ -21,7 +21,7 @@ namespace fanin {
 namespace {
 
 constexpr int most_threads = 256;
-// About 0.5 ms. On a busy machine threads that sleep at each turn are put on one core together.
+// About 0.5 ms. Under load the scheduler puts threads that keep sleeping on the same core.
 constexpr int spins = 30000;
 constexpr double flops_per_thread = 5e5;  // below, waking a second thread costs more than it gains
 

@@ -6,8 +6,8 @@
 
 namespace fanin {
 
-/// Threads used where a call does not say: the least of affinity, cgroup quota, OMP_NUM_THREADS
-/// and FANIN_NUM_THREADS, or what set_num_threads() was last told.
+/// The default number of threads: the smallest of affinity, cgroup quota, OMP_NUM_THREADS and
+/// FANIN_NUM_THREADS, or that of the last set_num_threads().
 int get_num_threads();
 void set_num_threads(int n);
 

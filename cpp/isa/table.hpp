@@ -16,14 +16,14 @@
 namespace fanin {
 
 /// The kernels of one instruction set and one type. All are pure range functions: no allocation,
-/// no threads, no exceptions. A Range is of rows unless said otherwise; a room is memory to work
-/// in, of product_scratch<T> elements.
+/// no threads, no exceptions. A Range is of rows unless said otherwise; scratch is memory of
+/// product_scratch<T> elements.
 template <class T>
 struct Kernels {
-  void (*dense_forward)(const DenseForward<T>&, Range rows, Range cols, T* room) noexcept;
+  void (*dense_forward)(const DenseForward<T>&, Range rows, Range cols, T* scratch) noexcept;
   void (*dense_backward_input)(const DenseBackwardInput<T>&, Range rows, Range cols,
-                               T* room) noexcept;
-  void (*weight_gradient)(const WeightGradient<T>&, Range in, T* dw, T* room) noexcept;
+                               T* scratch) noexcept;
+  void (*weight_gradient)(const WeightGradient<T>&, Range in, T* dw, T* scratch) noexcept;
   void (*bias_gradient)(const BiasGradient<T>&, Range cols) noexcept;
   void (*drop_connect_forward)(const DenseForward<T>&, const RowMasks<T>&, Range rows,
                                Range cols) noexcept;

@@ -6,35 +6,35 @@
 namespace fanin::FANIN_ISA {
 
 template <class T>
-void dense_forward(const DenseForward<T>& d, Range rows, Range cols, T* room) noexcept {
+void dense_forward(const DenseForward<T>& d, Range rows, Range cols, T* scratch) noexcept {
   const Product<T> p{d.x, d.x_stride, 1, d.w, d.out, d.y, d.y_stride, d.in, d.b, false};
   const bool plain = d.epilogue.activation == Activation::identity &&
                      !d.epilogue.dropout.active() && d.epilogue.dropout.scale == T(1) &&
                      !d.epilogue.slope;
-  multiply(p, rows, cols, room, [&](Range r, Range c) {
+  multiply(p, rows, cols, scratch, [&](Range r, Range c) {
     if (!plain) finish_block(d.epilogue, d.y, d.y, d.y_stride, d.out, r, c);
   });
 }
 
 template <class T>
 void dense_backward_input(const DenseBackwardInput<T>& d, Range rows, Range cols,
-                          T* room) noexcept {
+                          T* scratch) noexcept {
   Product<T> p{d.dz, d.dz_stride, 1, d.wt, d.in, d.dx, d.dx_stride, d.out, nullptr, false};
   if (!d.wt) {
     p.b = d.w;
     p.b_k = 1;
     p.b_j = d.out;
   }
-  multiply(p, rows, cols, room, [&](Range r, Range c) {
+  multiply(p, rows, cols, scratch, [&](Range r, Range c) {
     apply_derivative(d.derivative, d.dx, d.dx, d.dx_stride, r, c);
   });
 }
 
 template <class T>
-void weight_gradient(const WeightGradient<T>& d, Range in, T* dw, T* room) noexcept {
+void weight_gradient(const WeightGradient<T>& d, Range in, T* dw, T* scratch) noexcept {
   const Product<T> p{d.x + in.begin, 1,      d.x_stride, d.dz,        d.dz_stride, dw,
                      d.out,          d.rows, nullptr,    d.accumulate};
-  multiply(p, Range{0, in.end - in.begin}, Range{0, d.out}, room, [](Range, Range) {});
+  multiply(p, Range{0, in.end - in.begin}, Range{0, d.out}, scratch, [](Range, Range) {});
 }
 
 /// NV Vecs of columns from j, the last with `last` lanes, summed down the rows.

@@ -3,10 +3,10 @@
 
 namespace fanin {
 
-/// Columns that a product finishes together: one Philox group of dropout draws wide.
+/// Columns that a product finishes at once: one Philox group of dropout draws wide.
 inline constexpr index block_columns = 64;
 
-/// Elements of the room, aligned to 64 bytes, in which a product packs b: two panels.
+/// Elements of the scratch memory, aligned to 64 bytes, in which a product packs b: two panels.
 template <class T>
 inline constexpr index product_scratch = (256 << 10) / static_cast<index>(sizeof(T));
 

@@ -13,7 +13,7 @@ inline constexpr index fetch_a = 16;        // steps of k between a prefetch of 
 inline constexpr index unpacked_rows = 24;  // up to so many rows, packing does not pay
 inline constexpr index far_apart = 8192;    // unless b's rows are so many bytes apart; then
 inline constexpr index short_k_block = 64;  // the rows whose next lines L2 can hold ahead of time
-inline constexpr index streams = 32;        // rows of b that one row of a takes side by side
+inline constexpr index streams = 32;        // rows of b that one row of a reads at once
 
 /// Asks for the line of p[0] in L2: L1 holds only eight lines at strides of 4 KB.
 template <class T>
@@ -156,7 +156,7 @@ void columns(const Product<T>& p, Operand<T> o, Range rows, index j, index end) 
 /// one, a Vec or two each: its loads hide behind the arithmetic.
 template <class T, int NV>
 void panel_packed(const Product<T>& p, const Panel& at, const T* packed, Range rows,
-                  const Panel& next, index fetch, T* room) noexcept {
+                  const Panel& next, index fetch, T* packed_next) noexcept {
   constexpr int MR = tile_rows(NV), L = lanes<T>;
   const index n = rows.end - rows.begin, tiles = (n + MR - 1) / MR;
   const Operand<T> o{packed, NV * L, at.k0, at.k1};
@@ -167,7 +167,7 @@ void panel_packed(const Product<T>& p, const Panel& at, const T* packed, Range r
     const index begin = rows.begin + n * t / tiles, end = rows.begin + n * (t + 1) / tiles;
     // The last element of a Vec is what is fetched: the line of the first came with the one before.
     const Ahead<T> ahead{p.b + next.k0 * p.b_k + next.j + done * L, p.b_k, fetch + L - 1,
-                         room + done * L, next.vecs * L};
+                         packed_next + done * L, next.vecs * L};
     const int left = next.vecs - done;
     if (left <= 0) {
       tile_of<T, MR, NV, false, 0>(end - begin, p, at, o, begin, ahead);
@@ -179,7 +179,7 @@ void panel_packed(const Product<T>& p, const Panel& at, const T* packed, Range r
     if (left > 0) done += copies;
   }
   const index rows_done = whole && done >= next.vecs ? at.k1 - at.k0 : 0;
-  if (rows_done < next.k1 - next.k0) pack(p, next, next.k0 + rows_done, room);
+  if (rows_done < next.k1 - next.k0) pack(p, next, next.k0 + rows_done, packed_next);
 }
 
 /// The panels of a product in order: columns within blocks of k within groups of rows.
@@ -235,10 +235,10 @@ FANIN_INLINE void multiply_row(const Product<T>& p, index i, Range cols) noexcep
 }
 
 /// The product on rows x cols (cols.begin a multiple of block_columns); finish(rows, cols) is
-/// called on each block of the result once it is complete and still in cache. The room is for
+/// called on each block of the result once it is complete and still in cache. scratch is
 /// product_scratch<T> elements, or null where no row of b is wider than block_columns.
 template <class T, class F>
-FANIN_INLINE void multiply(const Product<T>& p, Range rows, Range cols, T* room,
+FANIN_INLINE void multiply(const Product<T>& p, Range rows, Range cols, T* scratch,
                            F finish) noexcept {
   const index n = rows.end - rows.begin;
   if (n <= 0 || cols.end <= cols.begin) return;
@@ -251,7 +251,7 @@ FANIN_INLINE void multiply(const Product<T>& p, Range rows, Range cols, T* room,
   }
   constexpr index panel_size = k_block * panel_vecs * lanes<T>;
   static_assert(2 * panel_size <= product_scratch<T>);
-  const auto panel = [&](int side) { return room + side * panel_size; };
+  const auto panel = [&](int side) { return scratch + side * panel_size; };
   const bool plain = p.b_j == 1, far = p.b_k * static_cast<index>(sizeof(T)) >= far_apart;
   // A narrow b lies in the cache's order already.
   const bool in_place = plain && (n <= 6 || (n <= unpacked_rows && !far) || p.b_k <= block_columns);

@@ -23,11 +23,11 @@ struct Border {
   bool plain, missing;
   const float* values;
 
-  FANIN_INLINE Border(const PixelMap& map, Range side, bool room) {
+  FANIN_INLINE Border(const PixelMap& map, Range side, bool may_be_plain) {
     static constexpr float none[most_channels] = {};
     const index n = side.end - side.begin;
     const std::int32_t* from = map.columns.from + side.begin;
-    plain = room && n > 0 && n <= 16 && *from < 0;
+    plain = may_be_plain && n > 0 && n <= 16 && *from < 0;
     for (index j = 1; j < n && plain; ++j) plain = from[j] == *from;
     missing = n > 0 && !plain;
     values = plain ? map.fills + (-1 - *from) * most_channels : none;

@@ -121,8 +121,8 @@ FANIN_INLINE T hinge_row(const T* s, index classes, index label, T factor, T* d,
   Vec<T> loss = zero, count = zero;
   each_vec<T>(classes, [&](index j, int n) {
     // The label's own margin is 0, or NaN where its score is not finite.
-    const Vec<T> room = select(positions<T>(j) == at, zero, one);
-    const Vec<T> margin = keep_some(load_some(s + j, n) - own + room, n, zero);
+    const Vec<T> one_elsewhere = select(positions<T>(j) == at, zero, one);
+    const Vec<T> margin = keep_some(load_some(s + j, n) - own + one_elsewhere, n, zero);
     const Mask<T> violated = margin > zero;
     loss = loss + max(zero, margin);  // this order lets a NaN through
     count = count + select(violated, one, zero);

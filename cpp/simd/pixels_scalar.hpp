@@ -1,5 +1,5 @@
 #pragma once
-// Pixels of one, three or four channels side by side in memory, as one Vec a channel and back. The
+// Interleaved pixels of one, three or four channels in memory, as one Vec a channel and back. The
 // contract, in plain C++; each pixels_<isa>.hpp offers the same names with the same results.
 #include "simd/vec_scalar.hpp"
 

@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all, and numbers in JSON."""
+"""Files that are written atomically, and numbers in JSON."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from fanin._typing import PathLike
 
 @contextmanager
 def atomic_write(path: PathLike) -> Iterator[BinaryIO]:
-    """A binary file that takes the place of ``path`` when the block ends well.
+    """A binary file that replaces ``path`` if the block raises nothing.
 
     The bytes go to a temporary file in the same folder, which is flushed to disk and then renamed.
-    After an exception the temporary file is removed and ``path`` unchanged.
+    After an exception the temporary file is removed and ``path`` is unchanged.
 
     Parameters
     ----------
     path : str or path
-        Symbolic links are followed. An OSError where it cannot be written names it.
+        Symbolic links are followed. The OSError of a failed write names it.
     """
     target = Path(os.path.realpath(path))
     temporary = target.with_name(f".fanin-{os.urandom(8).hex()}.tmp")
@@ -58,11 +58,11 @@ def _named(path: PathLike) -> Iterator[None]:
 
 
 def write_text(path: PathLike, text: str) -> None:
-    """Writes text as UTF-8, whole or not at all."""
+    """Writes text as UTF-8, atomically."""
     with atomic_write(path) as file:
         file.write(text.encode())
 
 
 def json_number(value: float | None) -> float | str | None:
-    """The number for JSON, which knows no NaN and no infinity: those as "nan", "inf", "-inf"."""
+    """The number as JSON has it; NaN and infinities as "nan", "inf", "-inf"."""
     return value if value is None or math.isfinite(value) else repr(float(value))

@@ -1,4 +1,4 @@
-"""Loads the compiled core, and tells and sets what it runs on."""
+"""Loads the compiled core; its number of threads and configuration."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ def load_core() -> None:
 
 
 def get_num_threads() -> int:
-    """The number of threads used where a call does not say.
+    """The default number of threads.
 
-    At first the least of the CPU affinity, the control group's quota, ``OMP_NUM_THREADS`` and
-    ``FANIN_NUM_THREADS``. Results never depend on it.
+    Initially the smallest of the CPU affinity, the control group's quota, ``OMP_NUM_THREADS`` and
+    ``FANIN_NUM_THREADS``. Results do not depend on it.
     """
     from fanin import _core
 
@@ -35,7 +35,7 @@ def get_num_threads() -> int:
 
 
 def set_num_threads(n: SupportsIndex) -> None:
-    """Sets the number of threads used where a call does not say.
+    """Sets the default number of threads.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ def set_num_threads(n: SupportsIndex) -> None:
 
 
 def config() -> dict[str, object]:
-    """What fanin runs on, as a dictionary."""
+    """Version, instruction set, threads and runtime, as a dictionary."""
     import numpy as np
 
     from fanin import _core

@@ -1,4 +1,4 @@
-"""Checks of arguments, each failing with the argument's name, what was expected and what came."""
+"""Checks of arguments; errors name the argument, what was expected and what was given."""
 
 from __future__ import annotations
 

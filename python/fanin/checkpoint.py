@@ -1,4 +1,4 @@
-"""Archives of arrays, written whole or not at all, and checked when they are read.
+"""Archives of arrays, written atomically, and checked when they are read.
 
 An archive is an uncompressed ``.npz`` that `numpy.load` reads too: one ``.npy`` for each array,
 and ``header.npy``, the bytes of a JSON object with the format's name and version, the kind of
@@ -32,7 +32,7 @@ _PLAIN_KINDS = "biufc"
 
 
 def save_archive(path: PathLike, header: Mapping[str, Any], arrays: Mapping[str, Array]) -> None:
-    """Writes a header and arrays as one archive, whole or not at all.
+    """Writes a header and arrays as one archive, atomically.
 
     Parameters
     ----------
@@ -68,6 +68,11 @@ def load_archive(path: PathLike, kind: str) -> tuple[dict[str, Any], dict[str, A
     path : str or path
     kind : str
         The kind of file that is expected.
+
+    Returns
+    -------
+    header : dict
+    arrays : dict of str to ndarray
 
     Raises
     ------
@@ -175,5 +180,5 @@ def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Array:
     shape, fortran_order, dtype = np.lib.format.read_array_header_1_0(file)
     if dtype.kind not in _PLAIN_KINDS or fortran_order:
         raise _RefusedError(f"corrupt (member {info.filename!r} holds {dtype})")
-    # A view of the bytes: a header that lies about the shape cannot claim memory.
+    # A view of the bytes, so that a forged shape cannot allocate memory.
     return np.frombuffer(file.getbuffer()[file.tell() :], dtype).reshape(shape).copy()

@@ -121,7 +121,7 @@ def failure_reason(error: Exception) -> str:
 
 
 def workers_of(executor: Executor) -> int | None:
-    """How many calls the executor runs at once; None where it does not tell."""
+    """How many calls the executor runs at once; None if unknown."""
     client: Any = getattr(executor, "_client", None)
     if hasattr(client, "nthreads"):
         return sum(client.nthreads().values()) or None
@@ -226,7 +226,7 @@ class Pool:
                     return
                 done = _finished_calls(finished)
                 yield [(futures.pop(future), _outcome(future)) for future in done]
-        except BaseException:  # Ctrl-C, or nobody asks for more
+        except BaseException:  # Ctrl-C, or the generator is closed
             if self.stop is not None:
                 self.stop.set()
             raise

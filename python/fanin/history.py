@@ -1,4 +1,4 @@
-"""The record of a training run, under its first import path."""
+"""`History`, which is defined in `fanin.callbacks`."""
 
 from fanin.callbacks.history import History
 

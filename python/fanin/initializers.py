@@ -22,7 +22,7 @@ Shape: TypeAlias = SupportsIndex | Sequence[SupportsIndex]
 
 
 class Initializer(Protocol):
-    """What `get` returns: a function from a shape (D, H) to weights.
+    """A function from a shape (D, H) to weights, as `get` returns it.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ def small_random(
     Parameters
     ----------
     shape : int or tuple of ints
-        Of the weights that are returned.
+        Of the weights.
     std : float
         The standard deviation before `gain`.
     gain : float
@@ -74,6 +74,11 @@ def small_random(
         The type of the result where `out` is not given.
     out : array of that shape, optional
         C-contiguous and writable; filled and returned.
+
+    Returns
+    -------
+    ndarray
+        The weights, of that shape.
 
     Examples
     --------
@@ -109,8 +114,8 @@ def xavier(
 
     Glorot and Bengio, "Understanding the difficulty of training deep feedforward neural networks",
     AISTATS 2010, equations 12 and 16. PyTorch's ``xavier_normal_`` and Keras's ``GlorotNormal`` are
-    ``fan="avg"``, Keras's ``LecunNormal`` is ``fan="in"``. Keras cuts its normals at two standard
-    deviations (and rescales them); PyTorch and we do not. PyTorch's weights are (H, D).
+    ``fan="avg"``, Keras's ``LecunNormal`` is ``fan="in"``. Keras truncates its normals at two
+    standard deviations (and rescales them); PyTorch and fanin do not. PyTorch's weights are (H, D).
 
     Parameters
     ----------
@@ -121,6 +126,10 @@ def xavier(
         (D + H) / 2: Glorot's compromise between activations and gradients.
     gain, distribution, rng, dtype, out
         As in `small_random`.
+
+    Returns
+    -------
+    ndarray of shape (D, H)
 
     Examples
     --------
@@ -153,7 +162,7 @@ def kaiming(
     multiplies sqrt(2 / D); PyTorch's gain contains the sqrt(2). ``kaiming_normal_`` with
     ``nonlinearity="relu"`` is the same, but PyTorch's own ``nn.Linear`` starts from
     ``kaiming_uniform_(a=sqrt(5))``, a standard deviation of ``sqrt(1 / (3 D))``. Keras's
-    ``HeNormal`` cuts its normal at two standard deviations.
+    ``HeNormal`` truncates its normal at two standard deviations.
 
     Parameters
     ----------
@@ -161,6 +170,10 @@ def kaiming(
         (D, H): inputs and outputs of the layer, the shape of the weights.
     gain, distribution, rng, dtype, out
         As in `small_random`.
+
+    Returns
+    -------
+    ndarray of shape (D, H)
 
     Examples
     --------
@@ -193,7 +206,7 @@ def get(name: str | Callable[..., FloatArray], argument: str = "init") -> Initia
         One of "small", "small_random", "xavier", "glorot" (xavier with ``fan="avg"``), "kaiming",
         "he"; or a function with the arguments of `kaiming`.
     argument : str
-        What an error calls it.
+        Its name in error messages.
 
     Examples
     --------

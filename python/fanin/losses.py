@@ -22,7 +22,7 @@ Targets = tuple[Labels | None, Array | None]  # labels (N,), or soft targets (N,
 
 
 class Loss(Protocol):
-    """What `get` returns: a function that gives (loss, dscores)."""
+    """A function that returns (loss, dscores), as `get` returns it."""
 
     def __call__(
         self,
@@ -41,8 +41,12 @@ def softmax(scores: Array, *, out: Array | None = None, n_threads: int | None = 
     ----------
     scores : ndarray of shape (N, C), float32 or float64
     out : ndarray, optional
-        Written in place of a fresh array; it may be `scores` itself.
+        Receives the result; may be `scores` itself.
     n_threads : int, optional
+
+    Returns
+    -------
+    ndarray of shape (N, C)
 
     Examples
     --------
@@ -67,6 +71,11 @@ def softmax_loss(
     sample_weight : ndarray of shape (N,), optional
         The loss becomes ``sum(w * l) / sum(w)``.
     n_threads : int, optional
+
+    Returns
+    -------
+    loss : float
+    dscores : ndarray of shape (N, C), dtype of scores
 
     Raises
     ------
@@ -124,7 +133,7 @@ def mse_loss(
     scores, sample_weight, n_threads
         As in `softmax_loss`.
     y : ndarray of shape (N, C), or (N,)
-        Any finite values; (N,) where C is 1. Whole-number labels (N,) stand for their one-hot rows.
+        Any finite values; (N,) where C is 1. Integer labels (N,) stand for their one-hot rows.
 
     Examples
     --------
@@ -156,7 +165,7 @@ def get(name: str) -> Loss:
 
 
 def expected_initial_loss(loss: str, n_classes: int) -> float | None:
-    """The loss of scores that are all equal, as small weights give before training.
+    """The loss of all-equal scores, which small initial weights give.
 
     Parameters
     ----------

@@ -31,7 +31,7 @@ _POSITIONS = 2**60
 
 
 class GeneratorState(TypedDict):
-    """What a `Generator` needs to go on: three integers."""
+    """The state of a `Generator`: three integers."""
 
     seed: int
     stream: int
@@ -197,7 +197,7 @@ class Generator:
         endpoint: bool = False,
         out: Ints | None = None,
     ) -> Draws:
-        """Draw whole numbers uniformly from [low, high), or from [0, low) where `high` is None.
+        """Draw integers uniformly from [low, high), or from [0, low) where `high` is None.
 
         Each takes 128 random bits, so that the bias is below 2**-64.
 

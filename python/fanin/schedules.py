@@ -1,7 +1,7 @@
-"""Learning-rate schedules: the rate of every step as a function of its number.
+"""Learning-rate schedules: the learning rate as a function of the step.
 
 A schedule multiplies the optimizer's learning rate. All but `Plateau` are immutable and pure, so
-that a resumed run has the same rates as an uninterrupted one. Time is counted in epochs,
+that a resumed run has the same learning rates as an uninterrupted one. Time is counted in epochs,
 ``t = step / steps_per_epoch``, with steps from 0.
 
 >>> from fanin import schedules
@@ -55,7 +55,7 @@ class Schedule:
                 check(one.name, value, *args, **options)
 
     def multiplier(self, steps: Floats, steps_per_epoch: int, epochs: float) -> Floats:
-        """The factors of the base rate at these steps, (n,) float64."""
+        """The factors of the base learning rate at these steps, (n,) float64."""
         raise TypeError(f"{type(self).__name__}: expected a schedule with multiplier() or lr()")
 
     def lr(
@@ -63,27 +63,27 @@ class Schedule:
     ) -> Floats:
         """Learning rates of ``n_steps`` steps from ``first_step`` on, (n_steps,) float64.
 
-        ``epochs`` is the length of the whole run. Beyond it a schedule keeps its last rate.
+        ``epochs`` is the length of the whole run; after it the learning rate stays constant.
         """
         steps = np.arange(first_step, first_step + n_steps, dtype=np.float64)
         return base_lr * self.multiplier(steps, steps_per_epoch, epochs)
 
     def on_epoch_end(self, logs: Mapping[str, float] | None = None) -> None:
-        """Gets the results of each epoch; only `Plateau` uses them."""
+        """Gets the metrics of each epoch; only `Plateau` uses them."""
 
     def state_dict(self) -> dict[str, Any]:
         """What the schedule remembers of the epochs so far, as JSON values."""
         return {}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Takes back what `state_dict` gave."""
+        """Restores what `state_dict` returned."""
         if state:
             raise ValueError(f"state: expected {{}} for {self!r}, got {dict(state)!r}")
 
 
 @dataclass(frozen=True)
 class Constant(Schedule):
-    """The base rate throughout."""
+    """A constant learning rate."""
 
     def multiplier(self, steps: Floats, steps_per_epoch: int, epochs: float) -> Floats:
         return np.ones(len(steps))
@@ -91,7 +91,7 @@ class Constant(Schedule):
 
 @dataclass(frozen=True)
 class Step(Schedule):
-    """Multiply by ``factor`` at the end of so many epochs, `every` (PyTorch's StepLR).
+    """Multiply by ``factor`` every `every` epochs (PyTorch's StepLR).
 
     Parameters
     ----------
@@ -109,7 +109,7 @@ class Step(Schedule):
 
 @dataclass(frozen=True)
 class Exponential(Schedule):
-    """Multiply by ``decay`` at the end of each epoch, or fall steadily as ``exp(-rate * t)``.
+    """Multiply by ``decay`` at the end of each epoch, or decay continuously, ``exp(-rate * t)``.
 
     Parameters
     ----------
@@ -193,7 +193,7 @@ class CyclicCosine(Schedule):
 
 @dataclass(frozen=True)
 class WarmUp(Schedule):
-    """A straight line up over the first epochs, then another schedule from its start.
+    """Linear warm-up over the first epochs, then another schedule from its start.
 
     Step s of W warm-up steps has the factor (s + 1) / W (Goyal et al. 2017, section 2.2).
 
@@ -234,16 +234,16 @@ class WarmUp(Schedule):
 
 @dataclass(frozen=True)
 class OneCycle(Schedule):
-    """Half a cosine up over the first part of the run, then one down to almost nothing.
+    """Half a cosine up over the first part of the run, then one down to almost 0.
 
-    From ``1 / div`` to 1 to ``1 / div_final`` of the base rate, which is the highest (Smith 2018;
-    fastai's defaults). PyTorch's OneCycleLR, but that its ``final_div_factor`` counts from the
-    first rate: ``div_final / div``. Momentum is left alone.
+    From ``1 / div`` to 1 to ``1 / div_final`` of the base learning rate (Smith 2018;
+    fastai's defaults). As PyTorch's OneCycleLR, whose ``final_div_factor`` is relative to the
+    first learning rate: ``div_final / div``. Momentum is not changed.
 
     Parameters
     ----------
     pct_start : float in [0, 1)
-        The share of the run in which the rate rises.
+        The fraction of the run in which the learning rate rises.
     div, div_final : float, at least 1
     """
 
@@ -261,7 +261,7 @@ class OneCycle(Schedule):
 
 @dataclass(eq=False)
 class Plateau(Schedule):
-    """Multiply by ``factor`` when a result has not improved for ``patience`` epochs.
+    """Multiply by ``factor`` when a metric has not improved for ``patience`` epochs.
 
     Keras's ReduceLROnPlateau and its defaults; PyTorch's, with ``threshold_mode="abs"``, waits one
     epoch longer.
@@ -275,10 +275,10 @@ class Plateau(Schedule):
     min_delta : float
         A change of this or less is no improvement.
     cooldown : int
-        Epochs after a cut that do not count.
+        Epochs to wait after a reduction.
     min_lr : float
     mode : {"auto", "min", "max"}
-        Which way is better; "auto" goes by the name.
+        Which way is better; "auto" decides by the name.
     """
 
     monitor: str = "val_loss"
@@ -329,7 +329,7 @@ class Plateau(Schedule):
 
 @dataclass(frozen=True)
 class Function(Schedule):
-    """Any function of the step's number that gives a factor of the base rate.
+    """A function from the step's number to a factor of the base learning rate (PyTorch's LambdaLR).
 
     Parameters
     ----------
@@ -366,7 +366,7 @@ def get(schedule: str | Schedule | Callable[[int], float] | None) -> Schedule:
     Parameters
     ----------
     schedule : str, Schedule, callable or None
-        A function takes the step's number and gives a factor of the base rate; None is `Constant`.
+        A function maps the step's number to a factor of the base learning rate; None is `Constant`.
 
     Examples
     --------

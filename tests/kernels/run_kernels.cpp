@@ -35,7 +35,7 @@ void dense(const Kernels<T>& k, Shape s) {
   const auto dz = numbers<T>(s.rows * s.out, -1, 1, 5);
   const auto slope = numbers<T>(s.rows * s.in, -1, 1, 6);
   Aligned<T> y(s.rows * s.out), dx(s.rows * s.in), dw(s.in * s.out), db(s.out);
-  Aligned<T> room(product_room<T>);
+  Aligned<T> room(product_scratch<T>);
 
   DenseForward<T> forward{};
   forward.x = x.data();

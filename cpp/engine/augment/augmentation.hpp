@@ -7,7 +7,7 @@
 
 namespace fanin {
 
-/// An operation happens for a sample with probability p.
+/// An operation that is applied to a sample with probability p.
 struct Step {
   Operation operation;
   double p;
@@ -24,11 +24,11 @@ class Augmentation {
   int variants() const;     // 1, or 5 or 10 where there is a CornerCrop
   bool normalizes() const;  // then the output is f32
 
-  /// The output's size for an input's; throws std::invalid_argument, saying which operation does
-  /// not fit and the way out.
+  /// The output's size for an input's; throws std::invalid_argument, naming the operation that
+  /// does not fit and a remedy.
   Extent output(Extent input) const;
 
-  /// What one image costs, roughly, in the measure of useful_threads().
+  /// The rough cost of an image, in the units of useful_threads().
   double flops(Extent input) const;
 
   /// One Drawn for each step; values that are not applied stay as they are.

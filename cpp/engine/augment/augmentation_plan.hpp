@@ -6,20 +6,20 @@
 
 namespace fanin {
 
-/// An operation with what is known of it before any sample is.
+/// An operation with everything that does not depend on the sample.
 struct PlannedOp {
   const Operation& operation;
   const Traits& traits;
   index position;
   std::uint64_t threshold;      // p * 2^32
-  Extent size{};                // where it sets it
+  Extent size{};                // if it sets it
   Interval log{};               // of the ratio (ResizedCrop, Erase) or the stretch (Affine)
   std::vector<index> groups{};  // sizes of the groups of operations after it; a Gate has one
 
   bool sure() const { return threshold > 0xffffffffull; }
   bool begins_group() const { return !groups.empty(); }
 
-  /// The size of its result where it happens.
+  /// The size of its result if it is applied.
   Extent result(Extent input) const;
 };
 
@@ -43,7 +43,7 @@ struct Augmentation::Plan {
   void add(const O& operation, PlannedOp op);
   void add_groups(PlannedOp& op, const std::vector<index>& sizes);
 
-  index ungrouped_ = 0;  // where the groups that have begun are over
+  index ungrouped_ = 0;  // the end of the groups that are open
 };
 
 /// Throws std::invalid_argument with the class's name in Python.

@@ -147,7 +147,7 @@ void Augmentation::Workspace::resample(const Planes& planes, const ChannelAffine
   }
 }
 
-/// Through planes of floats: blocks of rows go through everything while they are in cache. A step
+/// By planes of floats: all steps run on a block of rows while it is in cache. A step
 /// that needs a mean of the whole image begins another pass over all rows.
 void Augmentation::Workspace::make_passes(const Sink& sink, Items items) {
   const index height = resampling_.out.height, width = resampling_.out.width,

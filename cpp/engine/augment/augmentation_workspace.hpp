@@ -9,7 +9,7 @@
 
 namespace fanin {
 
-/// Where finished pixels go, and what becomes of their values on the way.
+/// The destination of finished pixels, and the conversion of their values.
 struct Sink {
   void* data;
   DType dtype;
@@ -33,12 +33,12 @@ struct ErasedBox {
   std::uint64_t first_group;
 };
 
-/// Erases what of the box is in rows [begin, end); the value goes through the affine.
+/// Erases the part of the box in rows [begin, end); the affine is applied to the value.
 void erase_box(const ErasedBox& box, const Elements& image, index channels, Range rows,
                const ChannelAffine& affine, Aligned<float>& scratch);
 
-/// One thread's memory, and what it does to one sample: runs of geometric operations, each run
-/// one resampling where it can be, and runs of operations on pixels in turn.
+/// One thread's memory and its processing of a sample: runs of geometric operations, fused into one
+/// resampling where possible, alternate with runs of operations on pixels.
 struct Augmentation::Workspace {
  public:
   explicit Workspace(const Plan& plan);
@@ -49,7 +49,7 @@ struct Augmentation::Workspace {
   Drawn* drawn() { return drawn_.data(); }
 
  private:
-  /// Operations on pixels that one look at a row does.
+  /// Operations on pixels that one pass over a row does.
   struct Item {
     enum Kind : int { colour, noise, box } kind;
     const PlannedOp* op;
@@ -95,7 +95,7 @@ struct Augmentation::Workspace {
   bool mask_ = false;
   float top_ = 1;    // of the images' values: 255 or 1
   Image image_{};    // as it stands
-  Extent extent_{};  // of what the operations so far make of it
+  Extent extent_{};  // after the operations so far
   bool normalized_ = false;
   std::vector<Drawn> drawn_;
   std::vector<Geometry> geometry_;

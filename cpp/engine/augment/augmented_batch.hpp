@@ -6,11 +6,11 @@
 
 namespace fanin {
 
-/// What becomes of the rows of a minibatch, u8 or f32, before they enter a network.
+/// The augmentation of the rows of a minibatch, u8 or f32.
 struct BatchAugmentation {
   index height, width, channels;     // of the image that a row of the data is
-  const Augmentation* augmentation;  // null: rows stay as they are
-  const Mixing* mixing;              // null: so do targets
+  const Augmentation* augmentation;  // null: none
+  const Mixing* mixing;              // null: none
   std::uint64_t epoch;
 
   index row_size() const { return height * width * channels; }
@@ -23,13 +23,13 @@ struct BatchAugmentation {
 template <class T>
 class AugmentedBatch {
  public:
-  /// Reserves memory for minibatches of `rows` of the data; all that is given must outlive them.
+  /// Reserves memory for minibatches of `rows` of the data; the arguments must outlive them.
   void begin(const BatchAugmentation& how, const Data<T>& data, index rows, index outputs,
              int members);
 
   /// The minibatch of those rows of the data, valid until the next one. A row is augmented as the
   /// sample of its number and mixed with the one before it, the first with the last. With labels,
-  /// mixed ones come beside them: the label with the greater share is that of the mixture.
+  /// mixed ones come with them; the label with the larger weight is that of the mixture.
   const Data<T>& make(Team& team, const std::int64_t* rows, index n, Poller& poll);
 
  private:

@@ -14,7 +14,7 @@ struct Matrix {
 };
 inline constexpr Matrix identity_matrix{{1, 0, 0, 0, 1, 0}};
 
-/// What every geometric operation becomes, once its values are drawn.
+/// A geometric operation with its values drawn.
 struct Geometry {
   enum Kind : int { flip_columns, flip_rows, crop, resize, affine, lens } kind;
   std::int32_t fill = 0;
@@ -47,7 +47,7 @@ struct PaddedAxis {
   }
 };
 
-/// What one axis needs while its map is made.
+/// Scratch memory for the map of an axis.
 struct AxisWorkspace {
   PaddedAxis padded;
   Aligned<std::int32_t> from, spare, first;
@@ -55,7 +55,7 @@ struct AxisWorkspace {
   Aligned<double> exact;
 };
 
-/// One pass over pixels that does what several operations say.
+/// One pass over pixels that applies several operations.
 struct Resampling {
   enum Kind : int { copy, resize, warp } kind;
   Extent out;
@@ -63,7 +63,7 @@ struct Resampling {
   AxisWeights row_weights, column_weights;  // resize
   std::vector<WarpStage> stages;            // warp
 
-  /// Takes on the first operations, as many as one resampling can do, and returns their number. All
+  /// Fuses the first operations, as many as one resampling can do, and returns their number. All
   /// crops, flips and resizes are one axis-aligned map, and with affine operations and lenses one
   /// warp. An antialiased shrink is not part of a warp, whose single bilinear sample would alias;
   /// and what has a border is not part of a resize that follows. With `nearest` no values are

@@ -21,7 +21,7 @@ struct Mixing {
   std::uint64_t seed;
 };
 
-/// The share of the sample itself, and where its partner was pasted (cutmix).
+/// The weight of the sample itself, and where its partner was pasted (cutmix).
 struct Mixed {
   double lambda = 1;  // cutmix: 1 - area / (height * width), exactly
   index top = 0, left = 0, bottom = 0, right = 0;

@@ -14,15 +14,15 @@ namespace fanin {
 // The operations of a pipeline: a record for each kind, with its traits, and with what is drawn for
 // a sample. fields() gives each number with its name, the one that Python uses, to f(name, number).
 
-/// What is known of a kind.
+/// The properties of a kind.
 struct Traits {
   const char* kind;        // in a program
   const char* class_name;  // in Python
-  double flops = 0;        // of a value, roughly
+  double flops = 0;        // per value, roughly
   bool geometric = false;
   bool flips = false;
   bool sets_size = false;        // to its height and width
-  bool always = false;           // never left out: neither p nor a group may do so
+  bool always = false;           // never skipped, neither by p nor by a group
   bool after_normalize = false;  // may follow Normalize
 };
 
@@ -61,12 +61,12 @@ inline Box middle_box(Extent image, Extent size) {
           size.width};
 }
 
-/// Of an operation that draws nothing but whether it happens.
+/// For operations that draw only whether they are applied.
 struct NothingDrawn {
   static void fields(auto&, auto&&) {}
 };
 
-/// The next `count` operations happen together.
+/// The next `count` operations are applied, or none of them.
 struct Gate {
   static constexpr Traits traits{.kind = "gate", .class_name = "RandomApply"};
   using Drawn = NothingDrawn;
@@ -75,7 +75,7 @@ struct Gate {
   static void fields(auto& o, auto&& f) { f("count", o.count); }
 };
 
-/// One of the groups of the next operations happens, each as likely; counts: of their operations.
+/// One of the next groups of operations is applied, all equally likely; counts: their sizes.
 struct Choose {
   static constexpr Traits traits{.kind = "choose", .class_name = "OneOf"};
   struct Drawn {
@@ -187,7 +187,7 @@ struct Resize {
   }
 };
 
-/// scale: the window's share of the area; ratio: its width / height.
+/// scale: the window's fraction of the area; ratio: its width / height.
 struct ResizedCrop {
   static constexpr Traits traits{.kind = "resized_crop",
                                  .class_name = "RandomResizedCrop",
@@ -208,7 +208,7 @@ struct ResizedCrop {
   }
 };
 
-/// Angles in degrees, clockwise; translations are shares of width and height, drawn in pixels.
+/// Angles in degrees, clockwise; translations are fractions of width and height, drawn in pixels.
 struct Affine {
   static constexpr Traits traits{
       .kind = "affine", .class_name = "RandomAffine", .flops = 30, .geometric = true};
@@ -314,8 +314,8 @@ struct Noise {
   }
 };
 
-/// scale: the rectangle's share of the area; ratio: its height / width; random: normal deviates in
-/// place of the value. Drawn: the rectangle, of height 0 where none fitted.
+/// scale: the rectangle's fraction of the area; ratio: its height / width; random: normal deviates
+/// in place of the value. Drawn: the rectangle, of height 0 where none fitted.
 struct Erase {
   static constexpr Traits traits{
       .kind = "erase", .class_name = "RandomErasing", .flops = 1, .after_normalize = true};
@@ -332,7 +332,7 @@ struct Erase {
   }
 };
 
-/// inside: all of the rectangle lies within the image, else its centre does. Drawn: what of it is
+/// inside: all of the rectangle lies within the image, else its centre does. Drawn: the part of it
 /// within the image.
 struct Cutout {
   static constexpr Traits traits{
@@ -367,8 +367,8 @@ using Operation =
     std::variant<Gate, Choose, HorizontalFlip, VerticalFlip, Crop, CentreCrop, CornerCrop, Resize,
                  ResizedCrop, Affine, Lens, Jitter, Grayscale, Noise, Erase, Cutout, Normalize>;
 
-/// What was drawn for one operation and one sample; the values are the operation's Drawn, and mean
-/// nothing where it is not applied.
+/// The draws for one operation and one sample; the values are the operation's Drawn, and
+/// meaningless if it is not applied.
 struct Drawn {
   bool applied;
   std::variant<NothingDrawn, Choose::Drawn, Extent, Box, Affine::Drawn, Lens::Drawn, Jitter::Drawn>

@@ -4,7 +4,7 @@
 
 namespace fanin {
 
-/// The first layers of several networks of one width, side by side in panels of 64 columns: their
+/// The first layers of several networks of one width, concatenated in panels of 64 columns: their
 /// products fill all lanes, and read the inputs once for all networks. Each sum is the same chain
 /// of multiply-adds as in its own network.
 template <class T>

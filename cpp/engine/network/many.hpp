@@ -6,17 +6,17 @@
 
 namespace fanin {
 
-/// What all networks share of a call of the native loop; see TrainingJob.
+/// The arguments of the native loop that all networks share; see TrainingJob.
 template <class T>
 struct ManyJob {
   Data<T> data;
   const std::int64_t* order;
   index n_order, batch, first_step, last_step;
   std::uint64_t seed, first_stream;
-  double budget;  // seconds after which no further step begins
+  double budget;  // seconds after which no further step starts
 };
 
-/// What is each network's own.
+/// The arguments of each network.
 template <class T>
 struct Learner {
   RuleSpec rule;
@@ -27,12 +27,12 @@ struct Learner {
   double* losses;
   std::int64_t* correct;
   bool diverged = false;  // in: it does not take part; out: the next step's loss was not finite
-  index steps = 0;        // whole steps done
+  index steps = 0;        // completed steps
 };
 
-/// Networks that train side by side on one thread, on the same minibatches: what is gathered and
-/// multiplied by their first layers is gathered once. They have the first layer's shape in common,
-/// no DropConnect, and what each one learns is what it would learn alone, bit for bit.
+/// Batched training of networks on one thread, on the same minibatches: rows are gathered and
+/// multiplied by the first layers once for all. All have the first layer's shape and no
+/// DropConnect; each gets the parameters that it would get alone, bit for bit.
 template <class T>
 class Many {
  public:

@@ -17,7 +17,7 @@ struct LayerSpec {
   bool masks_weights() const { return keep_threshold(keep_weights) != 0; }
 };
 
-/// How a network drops.
+/// Options of dropout and DropConnect.
 struct Dropping {
   bool vanilla = false;    // outputs: not scaled in training, times keep at test time
   bool row_masks = false;  // weights: a mask for each row of the batch instead of one for all
@@ -30,7 +30,7 @@ struct Data {
   const void* x;  // (n, in), rows contiguous
   DType dtype;
   index n;
-  const double* mean;  // x enters as (x - mean) * scale
+  const double* mean;  // the input is (x - mean) * scale
   const double* scale;
   bool per_column;
   const std::int32_t* labels;
@@ -38,7 +38,7 @@ struct Data {
   const T* weights;
 };
 
-/// The rows of one pass through the network: what forward leaves and backward needs.
+/// The activations of one pass, which backward needs.
 template <class T>
 class Workspace {
  public:
@@ -99,7 +99,7 @@ class Network {
   index weight_offset(std::size_t l) const { return offsets_[2 * l]; }
   index bias_offset(std::size_t l) const { return offsets_[2 * l + 1]; }
 
-  /// What a layer's outputs are multiplied by, where they are kept.
+  /// The factor on a layer's kept outputs.
   T output_scale(std::size_t l, bool training) const;
 
   /// A step's masks. Those that all rows share have been applied: `masked` has the layout of the
@@ -122,7 +122,7 @@ class Network {
   void forward_layer(std::size_t l, Workspace<T>& w, Range rows, Range cols,
                      const DropoutKey* dropout) const;
 
-  /// The end of it, where the workspace holds the layer's sums already.
+  /// The rest of it, if the workspace already holds the layer's sums.
   void finish_layer(std::size_t l, Workspace<T>& w, Range rows, const DropoutKey* dropout) const;
 
   /// Copies rows of data (indices null: from `first` on) with their targets into the workspace.

@@ -13,7 +13,7 @@ struct ParameterItem {
   std::size_t square;  // of its first row, among the squares
 };
 
-/// What an update of parameters takes beside their gradient.
+/// The arguments of a parameter update beside the gradient.
 template <class T>
 struct ParameterUpdate {
   StepCoefficients<T> coefficients;
@@ -23,8 +23,8 @@ struct ParameterUpdate {
   double factor;  // of the gradient
 };
 
-/// A network's parameters, cut into items that a team shares out; as products take them, masked and
-/// transposed; and the squares of their rows.
+/// A network's parameters, split into items for the threads of a team; their masked and transposed
+/// copies for products; and the squared norms of their rows.
 template <class T>
 class ParameterItems {
  public:
@@ -58,9 +58,8 @@ class ParameterItems {
   /// The mask that all rows share, applied to an item's weights or their gradient.
   void mask_weights(const ParameterItem& item, const DropoutKey& key, const T* from, T* to) const;
 
-  /// Asks for what the update of an item will change, while its gradient is on the way: the weights
-  /// are in the other threads' caches too, and the short pieces are over before hardware sees
-  /// streams.
+  /// Prefetches what the update of an item will write, while its gradient is computed: the weights
+  /// are in other threads' caches too, and the pieces are too short for the hardware prefetcher.
   void prefetch(const ParameterItem& item, const ParameterUpdate<T>& u) const;
 
   /// One step of the rule on an item. With L2, the squares are those of the weights before it.
@@ -69,8 +68,8 @@ class ParameterItems {
   /// gradient += l2 * w over an item's weights, whose squares are taken.
   void add_l2(const ParameterItem& item, double l2, T* gradient);
 
-  /// Sums of squares by row of what lies in an arena, so that their total does not depend on how
-  /// parameters are cut to items.
+  /// Sums of squares by row of an arena, so that their total does not depend on how parameters
+  /// are split into items.
   void sum_squares(Team& team, const T* arena);
   double total_squares(bool biases) const;
 

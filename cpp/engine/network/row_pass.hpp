@@ -15,20 +15,20 @@ struct Batch {
   const typename Network<T>::DropoutKey* dropout;
 };
 
-/// Rows on their way through a network, forward and back, and the gradient that they leave.
+/// The forward and backward pass of rows, and their gradient.
 template <class T>
 class RowPass {
  public:
   RowPass(const Network<T>& network, const ParameterItems<T>& items, index rows,
           bool inputs = true);
 
-  /// The most rows of a batch.
+  /// The maximum number of rows of a batch.
   index rows() const { return work_.rows; }
 
   void run(Team& team, const Batch<T>& batch, Poller& poll);
 
-  /// The same, where the first layer's sums come from elsewhere: they are in first() as y, and what
-  /// their gradient is comes to be there as dz.
+  /// The same, where the first layer's sums are computed elsewhere: they are first()'s y, and their
+  /// gradient is written to its dz.
   void run_from_sums(const Batch<T>& batch);
   const typename Workspace<T>::Layer& first() const { return work_.layers.front(); }
 

@@ -4,10 +4,10 @@
 
 namespace fanin {
 
-/// Rows of a workspace: larger minibatches go through in parts.
+/// Rows of a workspace: larger minibatches are processed in parts.
 inline constexpr index workspace_rows = 1024;
 
-/// What one call of the native loop is to do.
+/// The arguments of a call of the native loop.
 template <class T>
 struct TrainingJob {
   Data<T> data;
@@ -15,7 +15,7 @@ struct TrainingJob {
       order;  // rows of data; step s takes order[s * batch ...], the last may be short
   index n_order, batch;
   index first_step, last_step;            // of this epoch, [first, last)
-  const BatchAugmentation* augmentation;  // null: rows enter as they are
+  const BatchAugmentation* augmentation;  // null: none
   std::uint64_t seed, first_stream;       // dropout of step s draws under stream first_stream + s
   RuleSpec rule;
   RuleClock clock;       // in and out
@@ -23,15 +23,15 @@ struct TrainingJob {
   const double* lr;      // of step first_step, first_step + 1, ...
   double l2, clip_norm;  // 0: none
   int threads;
-  double budget;  // seconds after which no further step begins
+  double budget;  // seconds after which no further step starts
 };
 
 struct TrainingProgress {
-  index steps = 0;        // whole steps done
+  index steps = 0;        // completed steps
   bool diverged = false;  // the next step's loss was not finite; it was not applied
 };
 
-/// Steps of training, and everything that lives as long as a fit.
+/// Training steps, and the state of a fit.
 template <class T>
 class Trainer {
  public:
@@ -39,7 +39,7 @@ class Trainer {
 
   /// Steps of an epoch until the budget is spent, with the loss (L2 included) and the number of
   /// right predictions of each written to losses and correct. An exception of poll leaves the
-  /// network at its last whole step.
+  /// network as after its last completed step.
   TrainingProgress run(TrainingJob<T>& job, double* losses, std::int64_t* correct,
                        FunctionRef<void()> poll);
 

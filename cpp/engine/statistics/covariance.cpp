@@ -20,10 +20,10 @@ double work_of(index a, index b, index c) {
   return static_cast<double>(a) * static_cast<double>(b) * static_cast<double>(c);
 }
 
-/// A team at work, with somebody who looks after signals.
-class Crew {
+/// A team that polls for signals while it works.
+class PolledTeam {
  public:
-  Crew(Team& team, FunctionRef<void()> poll) : team_(team), poll_(poll) {}
+  PolledTeam(Team& team, FunctionRef<void()> poll) : team_(team), poll_(poll) {}
 
   int size() const { return team_.size(); }
 
@@ -49,10 +49,10 @@ class Crew {
 };
 
 template <class F>
-void with_crew(int n_threads, double flops, FunctionRef<void()> poll, F&& work) {
+void with_polled_team(int n_threads, double flops, FunctionRef<void()> poll, F&& work) {
   parallel_team(useful_threads(n_threads, flops), [&](Team& team) {
-    Crew crew(team, poll);
-    work(crew);
+    PolledTeam polled(team, poll);
+    work(polled);
   });
 }
 
@@ -120,11 +120,11 @@ void finish_block(const Block& b, const double* mean, const T* shift, index n, d
 void column_sums(const Rows& x, const double* shift, bool squared, double* sums, int n_threads,
                  FunctionRef<void()> poll) {
   constexpr index step = 256;  // columns: whole lines of each row
-  with_crew(n_threads, 2 * work_of(x.n, x.cols, 1), poll, [&](Crew& crew) {
+  with_polled_team(n_threads, 2 * work_of(x.n, x.cols, 1), poll, [&](PolledTeam& team) {
     for (index i = 0; i < x.n; i += sums_block) {
       const index rows = std::min(sums_block, x.n - i);
       const ColumnSums c{x.row(i), x.dtype, shift, sums, rows, x.cols, squared};
-      crew.share_steps(x.cols, step, [&](Range r) { kernels<double>().column_sums(c, r); });
+      team.share_steps(x.cols, step, [&](Range r) { kernels<double>().column_sums(c, r); });
     }
   });
 }
@@ -137,8 +137,8 @@ void centre(const Rows& x, const double* mean, const double* scale, T* out, int 
   const CentreRows<T> c{x.data, x.dtype, s.shift.data(), s.rest.data(), factors.data(), out, x.cols,
                         x.cols, 0,       x.cols};
   const index step = std::max<index>(1, (1 << 16) / std::max<index>(x.cols, 1));
-  with_crew(n_threads, 4 * work_of(x.n, x.cols, 1), poll, [&](Crew& crew) {
-    crew.share_steps(x.n, step, [&](Range r) { kernels<T>().centre_rows(c, r); });
+  with_polled_team(n_threads, 4 * work_of(x.n, x.cols, 1), poll, [&](PolledTeam& team) {
+    team.share_steps(x.n, step, [&](Range r) { kernels<T>().centre_rows(c, r); });
   });
 }
 
@@ -154,10 +154,10 @@ void scatter(const Rows& x, const double* mean, double* total, int n_threads,
     Aligned<double> sums{scatter_rows * scatter_cols};
   };
   const std::vector<Block> blocks = upper_blocks(d);
-  with_crew(n_threads, work_of(x.n, d, d), poll, [&](Crew& crew) {
-    std::vector<Workspace> workspaces(static_cast<std::size_t>(crew.size()));
+  with_polled_team(n_threads, work_of(x.n, d, d), poll, [&](PolledTeam& team) {
+    std::vector<Workspace> workspaces(static_cast<std::size_t>(team.size()));
     const auto each_block = [&](auto&& use) {
-      crew.share(static_cast<index>(blocks.size()), [&](index i, int member) {
+      team.share(static_cast<index>(blocks.size()), [&](index i, int member) {
         use(blocks[static_cast<std::size_t>(i)], workspaces[static_cast<std::size_t>(member)]);
       });
     };
@@ -165,7 +165,7 @@ void scatter(const Rows& x, const double* mean, double* total, int n_threads,
       const index rows = std::min(block, x.n - begin);
       const CentreRows<T> c{x.row(begin),   x.dtype, s.shift.data(), nullptr,      nullptr,
                             centred.data(), d,       block_columns,  panel_stride, block_columns};
-      crew.share_steps(rows, 32, [&](Range r) { kernels<T>().centre_rows(c, r); });
+      team.share_steps(rows, 32, [&](Range r) { kernels<T>().centre_rows(c, r); });
       each_block([&](const Block& b, Workspace& w) {
         const Scatter<T> product{centred.data(),  rows,         panel_stride, total, d,
                                  w.chains.data(), w.sums.data()};
@@ -189,10 +189,10 @@ void project(const Rows& x, const double* mean, const T* vectors, index m, const
   const Shift<T> s(mean, d);
   const Aligned<T> factors = converted<T>(scale, m), terms = converted<T>(add, m);
   Aligned<T> centred(block * stride), panels(m * d);
-  with_crew(n_threads, 2 * work_of(x.n, d, m), poll, [&](Crew& crew) {
+  with_polled_team(n_threads, 2 * work_of(x.n, d, m), poll, [&](PolledTeam& team) {
     std::vector<Aligned<T>> scratch;
-    for (int i = 0; i < crew.size(); ++i) scratch.emplace_back(project_rows * project_cols);
-    crew.share_steps(m, block_columns, [&](Range r) {
+    for (int i = 0; i < team.size(); ++i) scratch.emplace_back(project_rows * project_cols);
+    team.share_steps(m, block_columns, [&](Range r) {
       const index n = r.end - r.begin, at = r.begin * d;
       kernels<T>().transpose({vectors + at, panels.data() + at, n, d}, {0, n});
     });
@@ -201,9 +201,9 @@ void project(const Rows& x, const double* mean, const T* vectors, index m, const
       const CentreRows<T> c{
           x.row(begin), x.dtype, s.shift.data(), s.rest.data(), nullptr, centred.data(), d, d, 0,
           stride};
-      crew.share_steps(rows, 16, [&](Range r) { kernels<T>().centre_rows(c, r); });
+      team.share_steps(rows, 16, [&](Range r) { kernels<T>().centre_rows(c, r); });
       const index groups = (rows + project_rows - 1) / project_rows;
-      crew.share(groups * parts, [&](index i, int member) {
+      team.share(groups * parts, [&](index i, int member) {
         const Project<T> p{centred.data(),
                            stride,
                            d,

@@ -16,7 +16,7 @@ struct Rows {
   }
 };
 
-// In all of these `poll` is called on the calling thread about every 50 ms; what it throws ends the
+// In all of these `poll` is called on the calling thread about every 50 ms; an exception ends the
 // work.
 
 /// sums (cols) += the sum over rows of x - shift, or of its square; shift may be null.

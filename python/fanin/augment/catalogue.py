@@ -40,7 +40,7 @@ def check_order(steps: Sequence[Transform], mix: mixing.Mix | None) -> None:
 
 
 def transform_from_dict(values: Any) -> Transform:
-    """The transform whose `to_dict` gave these values."""
+    """The inverse of `Transform.to_dict`."""
     if not isinstance(values, Mapping) or "name" not in values:
         raise ValueError(f"transforms: expected dicts with a name, got {values!r}")
     options = {str(k): v for k, v in values.items() if k != "name"}

@@ -103,7 +103,7 @@ class RandomGrayscale(Transform):
 
 
 class GaussianNoise(Transform):
-    """Adds normal deviates, one for each pixel and channel; as in torchvision.
+    """Adds Gaussian noise, independent for each pixel and channel; as in torchvision.
 
     Parameters
     ----------

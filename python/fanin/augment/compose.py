@@ -110,10 +110,10 @@ class Compose:
             list may differ in size where a crop or a resize to (height, width) gives them one.
         y : (N, ...), optional
             Labels; returned as they are, or mixed as (N, C) float32 by `Mixup` and `CutMix`.
-        indices : (N,) whole numbers, optional
+        indices : (N,) integers, optional
             The samples' numbers within the data set, below 2**40; 0 ... N - 1 where not given.
         epoch : int
-            From 0; each one brings new draws.
+            From 0; parameters are drawn anew in each.
         out : array, optional
             For the result: of its shape and dtype, C-contiguous, apart from the images.
         layout : {"NHWC", "NCHW"}
@@ -166,7 +166,7 @@ class Compose:
     def parameters(
         self, images: Array | Sequence[Any], indices: npt.ArrayLike | None = None, epoch: int = 0
     ) -> list[dict[str, Any]]:
-        """What is drawn for a batch, one dict for each transform.
+        """The parameters drawn for a batch, one dict for each transform.
 
         Parameters
         ----------
@@ -216,7 +216,7 @@ class Compose:
         return self.engine.output(whole("height", height, 1), whole("width", width, 1))
 
     def to_dict(self) -> dict[str, Any]:
-        """The whole pipeline as JSON values; `from_dict` makes it again.
+        """The pipeline as a JSON-serialisable dict, which `from_dict` reads.
 
         >>> fanin.augment.Compose([fanin.augment.VerticalFlip(p=0.1)]).to_dict()["transforms"]
         [{'name': 'VerticalFlip', 'p': 0.1, 'alternating': False}]
@@ -230,7 +230,7 @@ class Compose:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """The pipeline of which `to_dict` gave these values."""
+        """The inverse of `to_dict`."""
         given: Any = values
         if not isinstance(given, Mapping) or given.get("format") != "fanin.augment":
             raise ValueError("values: expected what Compose.to_dict() gives, got something else")
@@ -259,7 +259,7 @@ class Compose:
 
     @classmethod
     def from_json(cls, text: str) -> Self:
-        """The pipeline that `to_json` wrote."""
+        """The inverse of `to_json`."""
         try:
             values = json.loads(text)
         except (TypeError, ValueError) as error:

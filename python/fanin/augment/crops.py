@@ -34,13 +34,13 @@ def _edge_or_size(name: str, value: Any) -> int | tuple[int, int]:
 
 
 class RandomCrop(Transform):
-    """A window of the image, padded first where asked, at a random place for each sample.
+    """A window at a random place for each sample, of the image after optional padding.
 
     Parameters
     ----------
     size : int or (height, width)
     padding : int, (left-right, top-bottom) or (left, top, right, bottom)
-        Pixels to add before the crop; 4 with ``size=32`` is the usual choice for CIFAR-10.
+        Pixels to add before cropping; 4 with ``size=32`` is the usual choice for CIFAR-10.
     padding_mode : {"constant", "edge", "reflect", "symmetric"}
         What they hold, as in `numpy.pad`: `fill`, the nearest pixel, or the mirrored image without
         or with its outermost pixel repeated. Keras calls "symmetric" reflect.
@@ -105,7 +105,7 @@ class Resize(Transform):
     Parameters
     ----------
     size : int or (height, width)
-        One number is the length of the shorter edge; the longer one keeps the image's proportion,
+        One number is the length of the shorter edge; the longer one keeps the aspect ratio,
         ``floor(size * longer / shorter)``.
     antialias : bool, default True
         See `fanin.augment.crops`.
@@ -133,13 +133,13 @@ class Resize(Transform):
 
 
 class RandomResizedCrop(Transform):
-    """A window of random area and proportion at a random place, resized: the "Inception crop".
+    """A window of random area and aspect ratio at a random place, resized: the "Inception crop".
 
     Parameters
     ----------
     size : int or (height, width)
     scale : (float, float), default (0.08, 1.0)
-        The window's share of the image's area, uniform.
+        The window's fraction of the image's area, uniform.
     ratio : (float, float), default (3/4, 4/3)
         The window's width / height, uniform in its logarithm. (`RandomErasing` has height / width.)
     antialias : bool, default True

@@ -19,18 +19,18 @@ def _value(name: str, value: Any) -> Any:
 
 
 class RandomErasing(Transform):
-    """A rectangle of random area and proportion at a random place, with probability p.
+    """A rectangle of random area and aspect ratio at a random place, with probability p.
 
     Parameters
     ----------
     p : float, default 0.5
     scale : (float, float), default (0.02, 0.33)
-        The rectangle's share of the image's area, uniform.
+        The rectangle's fraction of the image's area, uniform.
     ratio : (float, float), default (0.3, 3.3)
         Its height / width, uniform in the logarithm; Albumentations has width / height.
     value : float, one for each channel, or "random"
         What it holds, in the image's units as it stands: 0 to 255 for uint8, normalised ones after
-        `Normalize`. "random" draws standard normal deviates, made for normalised images.
+        `Normalize`. "random" draws standard normal values, for normalised images.
 
     Notes
     -----

@@ -50,11 +50,11 @@ def batches(
     epoch : int
         Decides the order and every draw.
     shuffle : bool, default True
-        A fresh permutation in each epoch, that of `fanin.MLP.fit` with this seed.
+        A new permutation in each epoch, that of `fanin.MLP.fit` with this seed.
     seed : int, default 0
         Of the order; the transforms have the pipeline's.
     drop_last : bool, default False
-        Leaves out a last batch that is not full.
+        Drop the last batch if it is not full.
     layout, dtype, n_threads
         As for the pipeline's call.
 
@@ -121,7 +121,7 @@ class Indexed:
 
 
 class _Collate:
-    """What `torch_collate` returns. The epoch lies in memory shared with the workers."""
+    """What `torch_collate` returns. The epoch is in memory shared with the workers."""
 
     def __init__(self, aug: Compose, epoch: int, layout: str, dtype: npt.DTypeLike | None) -> None:
         self.aug, self._layout, self._dtype = aug, layout, dtype
@@ -182,7 +182,7 @@ def torch_collate(
     Returns
     -------
     callable
-        Takes a list of (index, image, label) or (index, image), as of `Indexed`; images are
+        Takes a list of (index, image, label) or (index, image), as in `Indexed`; images are
         arrays, PIL images or tensors, (H, W) or (H, W, C). Returns tensors: (x, y), or x alone.
     """
     one_of("layout", layout, ["NHWC", "NCHW"])

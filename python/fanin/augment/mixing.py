@@ -1,4 +1,4 @@
-"""Pairs of samples mixed, and their labels with them: Mixup and CutMix.
+"""Mixup and CutMix: pairs of samples and their labels, mixed.
 
 A sample is mixed with the one before it in the batch, the first with the last; in a shuffled batch
 these are random pairs. Unlike all other transforms, the result depends on the batch.
@@ -40,7 +40,7 @@ class Mix(Transform):
     def draw(
         self, seed: int, samples: Array, epoch: int, height: int, width: int
     ) -> dict[str, Array]:
-        """Lambdas, partners within the batch, and what of cutmix's rectangle is left."""
+        """Lambdas, partners within the batch, and CutMix's clipped rectangles."""
         options = self.core_options(seed)
         lambdas, boxes = _core.draw_mix(*options, samples, epoch, height, width)
         partner = np.roll(np.arange(len(samples)), 1)
@@ -50,7 +50,7 @@ class Mix(Transform):
         return drawn
 
     def checked_labels(self, y: Array, n: int) -> Array:
-        """Labels that can be mixed: (n,) whole numbers, or soft ones (n, C), float32."""
+        """Labels that can be mixed: (n,) integers, or soft ones (n, C), float32."""
         y = plain_array("y", y)
         name = type(self).__name__
         if y.ndim == 2 and len(y) == n and y.dtype.kind == "f":
@@ -92,7 +92,7 @@ class Mixup(Mix):
     mode : {"batch", "sample"}
         One lambda for the batch, drawn as its first sample's, or one for each sample.
     num_classes : int, optional
-        C, where labels are whole numbers; soft labels (N, C) have it.
+        C, where labels are integers; soft labels (N, C) have it.
 
     Notes
     -----

@@ -23,7 +23,7 @@ _STATISTICS: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
 
 
 class _Images(NamedTuple):
-    """What words without a value go by."""
+    """The images' size, for words without a value."""
 
     size: tuple[int, int] | None
     num_classes: int | None

@@ -109,7 +109,7 @@ def optional(check: Check) -> Check:
 class Transform:
     """One step of a pipeline; immutable, equal to another with the same options.
 
-    Its option p is the probability that it happens at all, for each sample.
+    Its option p is the probability that it is applied, for each sample.
     """
 
     _kind: ClassVar[str] = ""

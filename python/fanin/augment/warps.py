@@ -44,7 +44,7 @@ class RandomAffine(Transform):
     degrees : float or (float, float)
         Uniform, clockwise (`RandomRotation` turns the other way); one number d is (-d, d).
     translate : (float, float), optional
-        The largest share of width and of height to move by: uniform, in whole pixels.
+        Maximum shift as fractions of width and height; uniform, in whole pixels.
     scale : (float, float), optional
         The factor of both edges, uniform.
     stretch : (float, float), optional
@@ -53,13 +53,13 @@ class RandomAffine(Transform):
     shear : float, (float, float) or four floats, optional
         Degrees: along x from -s to s, or a range; four numbers are the ranges along x and y.
     fill : float or one for each channel
-        Where the result looks beyond the image; in the image's own units.
+        For pixels from outside the image; in the image's own units.
     p : float, default 1.0
 
     Notes
     -----
     torchvision's ``RandomAffine``, whose interpolation is "nearest" where nothing is said. Keras
-    gives rotation as a share of a full turn, and its zoom is positive for *out*.
+    gives rotation as a fraction of a full turn, and its zoom is positive for *out*.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Callbacks: code that runs between the steps of `MLP.fit`, with Keras's hook names.
+"""Callbacks: code that runs between the steps of `MLP.fit`, with Keras's method names.
 
 Epochs and steps are counted from 0. A callback may set ``self.network.stop_training = True``.
 """

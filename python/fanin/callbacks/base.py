@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Self
 
@@ -9,12 +10,12 @@ Logs = Mapping[str, float]
 
 
 class Callback:
-    """Base class of callbacks: override the hooks you need.
+    """Base class of callbacks: override the methods you need.
 
     Attributes
     ----------
     network : MLP
-        The network in training; ``model`` is the same.
+        In training; ``model`` is Keras's name for it.
     params : dict
         ``epochs``, ``steps`` (per epoch), ``batch_size``, ``n_train``, ``n_val``.
     """
@@ -24,15 +25,14 @@ class Callback:
 
     @property
     def model(self) -> Any:
-        """Keras's name for ``network``."""
         return self.network
 
     @property
     def uses_batches(self) -> bool:
-        """Whether a batch hook is overridden; then fit takes one step at a time."""
+        """Whether a batch method is overridden; then fit runs one step at a time."""
         return any(
-            getattr(getattr(self, hook), "__func__", None) is not getattr(Callback, hook)
-            for hook in ("on_train_batch_begin", "on_train_batch_end")
+            getattr(getattr(self, name), "__func__", None) is not getattr(Callback, name)
+            for name in ("on_train_batch_begin", "on_train_batch_end")
         )
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
@@ -57,29 +57,25 @@ class Callback:
         """Called about twenty times a second with the number of steps done in the run."""
 
     def close(self) -> None:
-        """Called last, however the run ended."""
+        """Called last, also after an error or Ctrl-C."""
 
 
 def _each(name: str) -> Callable[..., None]:
-    def hook(self: CallbackList, *args: Any) -> None:
+    def method(self: CallbackList, *args: Any) -> None:
         for callback in self.callbacks:
             getattr(callback, name)(*args)
 
-    hook.__name__ = name
-    hook.__doc__ = f"Calls every callback's ``{name}``."
-    return hook
+    return functools.wraps(getattr(Callback, name))(method)
 
 
 class CallbackList:
-    """Calls the hooks of several callbacks in order; as a context manager, closes them.
+    """Calls several callbacks in order; as a context manager, closes them.
 
     Parameters
     ----------
     callbacks : Callback, or iterable of them
-    network : MLP
-        What the callbacks get as their ``network``.
-    params : dict
-        What they get as their ``params``.
+    network, params
+        What the callbacks get under these names.
     """
 
     def __init__(

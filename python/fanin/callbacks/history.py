@@ -13,11 +13,9 @@ from fanin._typing import PathLike
 from fanin.callbacks.base import Callback, Logs
 from fanin.callbacks.monitor import Monitor
 
-__all__ = ["History"]
-
 
 class History(Callback):
-    """What `MLP.fit` returns: the results of every epoch.
+    """What `MLP.fit` returns: the metrics of every epoch.
 
     Attributes
     ----------
@@ -29,9 +27,6 @@ class History(Callback):
     stop_reason : str or None
         Why the run ended; None while it runs.
     seconds : float
-        How long the run took.
-    params : dict
-        As of `Callback`.
     """
 
     def __init__(
@@ -46,7 +41,7 @@ class History(Callback):
         self.params: Mapping[str, Any] = dict(params or {})
 
     def append(self, epoch: int, logs: Logs) -> None:
-        """Adds an epoch's results."""
+        """Adds an epoch's metrics."""
         for name in logs:
             self.history.setdefault(name, [math.nan] * len(self.epoch))
         for name, values in self.history.items():
@@ -54,15 +49,13 @@ class History(Callback):
         self.epoch.append(int(epoch))
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
-        """Adds the results, for a history that is one of the callbacks."""
         self.append(epoch, logs or {})
 
     def extend(self, later: History) -> None:
-        """Appends a run that went on from this one; its epochs go on counting."""
+        """Appends a run that continued this one; its epochs are renumbered to follow."""
         first = self.epoch[-1] + 1 if self.epoch else 0
         for i, epoch in enumerate(later.epoch):
-            logs = {name: values[i] for name, values in later.history.items()}
-            self.append(first + epoch, logs)
+            self.append(first + epoch, later._logs(i))
         if self.initial_loss is None:
             self.initial_loss = later.initial_loss
             self.expected_initial_loss = later.expected_initial_loss
@@ -72,21 +65,22 @@ class History(Callback):
     def best(self, monitor: str = "val_loss", mode: str = "auto") -> tuple[int, float]:
         """The epoch (from 0) with the best value of a name, and that value."""
         watch = Monitor(monitor, mode)
-        best, best_epoch = watch.worst, -1
-        for i, epoch in enumerate(self.epoch):
-            value = watch.value({name: values[i] for name, values in self.history.items()})
-            if best_epoch < 0 or math.isnan(best) or watch.better(value, best):
-                best, best_epoch = value, epoch
-        if best_epoch < 0:
+        if not self.epoch:
             raise ValueError("history: expected at least one epoch, got none")
+        best_epoch, best = -1, math.nan
+        for i, epoch in enumerate(self.epoch):
+            value = watch.value(self._logs(i))
+            if math.isnan(best) or watch.better(value, best):
+                best_epoch, best = epoch, value
         return best_epoch, best
 
+    def _logs(self, i: int) -> Logs:
+        return {name: values[i] for name, values in self.history.items()}
+
     def to_dict(self) -> dict[str, Any]:
-        """All of it as JSON values; NaN and infinities as the strings that float() reads."""
+        """As JSON values; NaN and infinities are strings that float() reads."""
         return {
-            "history": {
-                name: [json_number(v) for v in values] for name, values in self.history.items()
-            },
+            "history": {name: list(map(json_number, vs)) for name, vs in self.history.items()},
             "epoch": list(self.epoch),
             "initial_loss": json_number(self.initial_loss),
             "expected_initial_loss": json_number(self.expected_initial_loss),
@@ -97,7 +91,7 @@ class History(Callback):
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        """The inverse of `to_dict`; ValueError where data is no such thing."""
+        """The inverse of `to_dict`; ValueError for anything else."""
         result = cls()
         try:
             result.history = {n: [float(v) for v in vs] for n, vs in data["history"].items()}
@@ -114,7 +108,7 @@ class History(Callback):
         return result
 
     def save(self, path: PathLike) -> None:
-        """Writes `to_dict` as JSON, whole or not at all."""
+        """Writes `to_dict` as JSON, atomically."""
         import json
 
         text = json.dumps(self.to_dict(), indent=1, allow_nan=False)
@@ -123,7 +117,7 @@ class History(Callback):
 
     @classmethod
     def load(cls, path: PathLike) -> Self:
-        """Reads what `save` wrote; ValueError naming the path where it is something else."""
+        """Reads what `save` wrote; a ValueError names the path of any other file."""
         import json
 
         try:
@@ -132,10 +126,9 @@ class History(Callback):
             raise ValueError(f"{os.fspath(path)}: expected a fanin history ({error})") from error
 
     def summary(self) -> str:
-        """A few lines for people: length, losses, best and last results."""
-        lines = [f"{len(self.epoch)} epochs in {self.seconds:.1f} s"]
-        if self.stop_reason:
-            lines[0] += f": {self.stop_reason}"
+        """A summary in a few lines: length, losses, best and last metrics."""
+        reason = f": {self.stop_reason}" if self.stop_reason else ""
+        lines = [f"{len(self.epoch)} epochs in {self.seconds:.1f} s{reason}"]
         if self.initial_loss is not None:
             lines.append(f"initial loss {self.initial_loss:.4f}")
             if self.expected_initial_loss is not None:

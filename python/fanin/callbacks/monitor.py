@@ -1,4 +1,4 @@
-"""Which result of an epoch is watched, and which way is better."""
+"""The metric that a callback monitors, and which way is better."""
 
 from __future__ import annotations
 
@@ -11,10 +11,7 @@ from fanin import _validate
 
 @dataclass(frozen=True)
 class Monitor:
-    """The name of a result of an epoch, and which way is better.
-
-    With ``mode="auto"`` larger is better for accuracies, smaller for all else.
-    """
+    """With ``mode="auto"`` larger is better for accuracies, smaller for everything else."""
 
     name: str
     mode: str = "auto"
@@ -35,14 +32,12 @@ class Monitor:
         return -math.inf if self.larger_is_better else math.inf
 
     def value(self, logs: Mapping[str, float] | None) -> float:
-        """The monitored number; ValueError, with what there is, where the logs lack it."""
-        logs = logs or {}
-        if self.name not in logs:
-            hint = "; give fit validation_data" if self.name.startswith("val_") else ""
-            raise ValueError(
-                f"monitor: expected one of {', '.join(logs) or 'nothing'}, got {self.name!r}{hint}"
-            )
-        return float(logs[self.name])
+        """The monitored value; a ValueError lists the names if the logs lack it."""
+        if logs and self.name in logs:
+            return float(logs[self.name])
+        hint = "; give fit validation_data" if self.name.startswith("val_") else ""
+        names = ", ".join(logs or ()) or "nothing"
+        raise ValueError(f"monitor: expected one of {names}, got {self.name!r}{hint}")
 
     def better(self, value: float, best: float) -> bool:
         """Whether value beats best by more than min_delta. NaN never does."""

@@ -1,6 +1,6 @@
 """Progress bars: tqdm's, which stay silent in logs."""
 
-# ruff: noqa: ARG002 -- the hooks are described in Callback, and take what it passes
+# ruff: noqa: ARG002 -- the methods are described in Callback, and take what it passes
 from __future__ import annotations
 
 import sys
@@ -14,7 +14,6 @@ def open_bar(file: Any = None, **options: Any) -> Any:
     file = sys.stderr if file is None else file
     if file is None or not (file.isatty() or "ipykernel" in sys.modules):
         return None
-
     from tqdm import tqdm  # here, not above: it would double the time of our import
 
     class Bar(tqdm):  # type: ignore[misc]
@@ -29,8 +28,7 @@ class ProgressBar(Callback):
     Parameters
     ----------
     file : text file, optional
-        In place of stderr. Nothing is shown where it is neither a terminal nor in a notebook, so
-        that logs stay clean.
+        In place of stderr. Nothing is shown where it is neither a terminal nor in a notebook.
     """
 
     def __init__(self, file: Any = None) -> None:
@@ -41,12 +39,9 @@ class ProgressBar(Callback):
     def on_train_begin(self, logs: Logs | None = None) -> None:
         self.close()
         self._shown = {}
-        self._bar = open_bar(
-            self._file,
-            total=self.params["epochs"] * self.params["steps"],
-            initial=self.params.get("initial_step", 0),
-            unit="step",
-        )
+        total = self.params["epochs"] * self.params["steps"]
+        done = self.params.get("initial_step", 0)
+        self._bar = open_bar(self._file, total=total, initial=done, unit="step")
 
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
         if self._bar is not None:
@@ -65,9 +60,8 @@ class ProgressBar(Callback):
     def _show(self, logs: Logs | None) -> None:
         for name in ("loss", "accuracy", "val_accuracy"):
             if logs and name in logs:
-                self._shown[name] = f"{logs[name]:.4f}"
-        text = ", ".join(f"{name} {value}" for name, value in self._shown.items())
-        self._bar.set_postfix_str(text, refresh=False)
+                self._shown[name] = f"{name} {logs[name]:.4f}"
+        self._bar.set_postfix_str(", ".join(self._shown.values()), refresh=False)
 
     def close(self) -> None:
         if self._bar is not None:

@@ -1,6 +1,6 @@
 """Callbacks that stop a run early, save the network, log results or call functions."""
 
-# ruff: noqa: ARG002 -- the hooks are described in Callback, and take what it passes
+# ruff: noqa: ARG002 -- the methods are described in Callback, and take what it passes
 from __future__ import annotations
 
 import csv
@@ -18,9 +18,7 @@ from fanin.callbacks.monitor import Monitor
 
 
 class EarlyStopping(Callback):
-    """Stop when a result has not improved for ``patience`` epochs.
-
-    Keras's, but that it restores the best parameters unless told otherwise.
+    """Stop when a metric has not improved for ``patience`` epochs.
 
     Parameters
     ----------
@@ -29,18 +27,17 @@ class EarlyStopping(Callback):
     min_delta : float
         A change of this or less is no improvement.
     patience : int
-        How many epochs without improvement end the run.
+        Epochs without improvement after which training stops.
     mode : {"auto", "min", "max"}
-        Which way is better; "auto" goes by the name.
+        Which way is better; "auto" decides by the name.
     restore_best : bool
-        Whether to end with the parameters of the best epoch.
+        Whether to end with the parameters of the best epoch; Keras's default is not to.
     baseline : float, optional
-        Only an epoch that beats this too starts the count of ``patience`` anew.
+        Only an epoch that also beats this resets the count of ``patience``.
 
     Attributes
     ----------
     best : float
-        The best result so far.
     best_epoch, stopped_epoch : int or None
     """
 
@@ -55,15 +52,13 @@ class EarlyStopping(Callback):
     ) -> None:
         self.watched = Monitor(monitor, mode, min_delta)
         self.patience = _validate.whole("patience", patience, 0)
-        self.restore_best = restore_best
-        self.baseline = baseline
+        self.restore_best, self.baseline = restore_best, baseline
         self._reset()
 
     def _reset(self) -> None:
-        self.best = self.watched.worst
+        self.best, self._wait = self.watched.worst, 0
         self.best_epoch: int | None = None
         self.stopped_epoch: int | None = None
-        self._wait = 0
         self._best_parameters: Array | None = None
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
@@ -81,9 +76,8 @@ class EarlyStopping(Callback):
         if self._wait and self._wait >= self.patience:
             self.stopped_epoch = epoch
             self.network.stop_training = True
-            self.network.stop_reason = (
-                f"early stopping: {self.watched.name} has not improved for {self._wait} epochs"
-            )
+            reason = f"{self.watched.name} has not improved for {self._wait} epochs"
+            self.network.stop_reason = f"early stopping: {reason}"
 
     def on_train_end(self, logs: Logs | None = None) -> None:
         if self._best_parameters is not None:
@@ -97,12 +91,11 @@ class ModelCheckpoint(Callback):
     Parameters
     ----------
     path : str or path
-        May name the epoch (from 1) and the epoch's results, as in
-        ``"net-{epoch:02d}-{val_loss:.3f}.fanin"``.
+        May name the epoch (from 1) and its results: ``"net-{epoch:02d}-{val_loss:.3f}.fanin"``.
     monitor, mode
         As in `EarlyStopping`; unused where save_best_only is False.
     save_best_only : bool
-        Whether to save only where an epoch beats all before it.
+        Save only epochs that beat all earlier ones.
     """
 
     def __init__(
@@ -133,13 +126,13 @@ class ModelCheckpoint(Callback):
 
 
 class LambdaCallback(Callback):
-    """A callback made of functions, under Keras's hook names.
+    """A callback made of functions, called as the methods of `Callback`.
 
     Parameters
     ----------
     on_train_begin, on_train_end, on_epoch_begin, on_epoch_end : callable, optional
     on_train_batch_begin, on_train_batch_end : callable, optional
-        Called as the hooks of `Callback`. With one of these fit takes one step at a time.
+        With one of these fit takes one step at a time.
 
     Examples
     --------
@@ -158,24 +151,21 @@ class LambdaCallback(Callback):
         on_train_batch_begin: Callable[[int, Any], object] | None = None,
         on_train_batch_end: Callable[[int, Any], object] | None = None,
     ) -> None:
-        hooks = {name: hook for name, hook in locals().items() if name.startswith("on_")}
-        for name, hook in hooks.items():
-            if hook is not None:
-                if not callable(hook):
-                    raise TypeError(f"{name}: expected a function, got {hook!r}")
-                setattr(self, name, hook)
+        given = {n: f for n, f in locals().items() if n.startswith("on_") and f is not None}
+        for name, function in given.items():
+            if not callable(function):
+                raise TypeError(f"{name}: expected a function, got {function!r}")
+            setattr(self, name, function)
 
 
 class CSVLogger(Callback):
-    """Write the results of each epoch as a line of a CSV file.
-
-    The columns are ``epoch`` and the names that the first epoch gave.
+    """Write each epoch as a line of a CSV file: ``epoch``, and the names that the first one gave.
 
     Parameters
     ----------
     path : str or path
     append : bool
-        Whether to go on with an existing file, and its columns.
+        Append to an existing file, keeping its columns.
     """
 
     def __init__(self, path: PathLike, append: bool = False) -> None:
@@ -185,9 +175,7 @@ class CSVLogger(Callback):
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         self._columns = None
-        # Opened at once, so that a path that cannot be written fails before the training.
-        with self.path.open("a" if self.append else "w", newline="", encoding="utf-8"):
-            pass
+        self.path.open("a" if self.append else "w").close()  # fails now, not after an epoch
         if self.append:
             with self.path.open(newline="", encoding="utf-8") as file:
                 self._columns = next(csv.reader(file), None)

@@ -80,7 +80,7 @@ class Data:
         return min(runs, key=lambda run: np.nan_to_num(final(run[1], "loss"), nan=np.inf))
 
     def two_features(self) -> tuple[Array, str]:
-        """Two features that everybody can picture, (N, 2) float64, and their names."""
+        """Two features that are easy to picture, (N, 2) float64, and their names."""
         if self.X.ndim > 2:
             half = self.X.shape[2] // 2
             sides = self.X[:, :, :half], self.X[:, :, -half:]

@@ -1,4 +1,4 @@
-"""``fanin augment``: images beside what a pipeline makes of them, in one picture."""
+"""``fanin augment``: a picture of images beside their augmented variants."""
 
 from __future__ import annotations
 

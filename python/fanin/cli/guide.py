@@ -21,7 +21,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("data", metavar="DATA", help="as for train")
     time = number(_seconds, lambda t: 0 < t < math.inf, "a time above 0 such as 300 or 5m")
-    add("--time-budget", type=time, metavar="TIME", help="seconds, or 5m, 1h: of all steps")
+    add("--time-budget", type=time, metavar="TIME", help="seconds, or 5m, 1h, in total")
     add("--rounds", type=whole(1), metavar="N", help="of steps 5 to 7, at most (default: 3)")
     add("--until", type=int, choices=range(1, 8), default=7, metavar="STEP", help="1 to 7")
     add("--hidden", type=list_of(whole(1)), metavar="H,H", help="where to begin (default: 256)")
@@ -30,8 +30,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--test-size", type=real(0, 0.9, above=True), default=0.2, metavar="SHARE")
     add("--seed", type=whole(0), default=0, metavar="N", help="of everything random (default: 0)")
     add("--threads", type=whole(1), metavar="N")
-    add("--out", type=Path, metavar="RUN", help="folder of the report; one that holds an "
-        "interrupted guide goes on (default: a new one, runs/<data>)")  # fmt: skip
+    add("--out", type=Path, metavar="RUN", help="folder of the report; an interrupted "
+        "guide in it is resumed (default: a new one, runs/<data>)")  # fmt: skip
     add("--json", action="store_true", help="one JSON object on stdout, only that")
     add("--no-progress", action="store_true", help="no progress bar")
 

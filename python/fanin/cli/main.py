@@ -16,17 +16,17 @@ from fanin.cli.options import UsageError
 COMMANDS = {
     "train": "train a network on a data set",
     "predict": "labels and probabilities as CSV, by a trained network",
-    "guide": "the lecture's seven steps on a data set: a network, and a report of the way",
+    "guide": "the lecture's seven steps on a data set: a network and a report",
     "search": "search for hyperparameters, and keep the best network",
-    "augment": "a picture of images beside what a pipeline of augmentation makes of them",
-    "lecture": "each idea of the lecture, run on real data: numbers, pictures, one page",
+    "augment": "a picture of images beside their augmented variants",
+    "lecture": "the lecture's ideas on real data: numbers, pictures, one page",
     "info": "version, instruction set, threads, extras",
 }
 
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        """One line, where argparse would print the whole usage before it."""
+        """One line; argparse would print the usage first."""
         self.exit(2, f"fanin: error: {message} (see {self.prog} --help)\n")
 
 
@@ -56,7 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return code
     except SystemExit as stop:
         return int(stop.code or 0)
-    except BrokenPipeError:  # the reader has seen enough, as in `fanin predict ... | head`
+    except BrokenPipeError:  # the reader has closed the pipe, as in `fanin predict ... | head`
         sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115  or Python complains at its exit
         return 1
     except (UsageError, ValueError, TypeError, OSError, ImportError, MemoryError) as error:

@@ -1,4 +1,4 @@
-"""Types of the options, for argparse, and the error of those that do not go together."""
+"""Types of the options, for argparse, and the error for combinations that make no sense."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ Number = TypeVar("Number", int, float)
 
 
 class UsageError(Exception):
-    """Options that do not make sense: exit code 2."""
+    """Options that make no sense: exit code 2."""
 
 
 def number(
     convert: Callable[[str], Number], good: Callable[[Number], bool], expected: str
 ) -> Callable[[str], Number]:
-    """A number that is good, or an error that says what was expected."""
+    """A checked number, or an error that says what was expected."""
 
     def parse(text: str) -> Number:
         try:

@@ -18,9 +18,9 @@ from fanin.network import MLP
 
 def configure(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("network", metavar="RUN", type=Path, help="folder that train left, or a network file")
-    add("data", metavar="DATA", help="as for train; its test part where it has one, else all rows")
-    add("--out", type=Path, metavar="FILE", help="where to write; without it to stdout")
+    add("network", metavar="RUN", type=Path, help="folder of a training run, or a network file")
+    add("data", metavar="DATA", help="as for train; its test set if it has one, else all rows")
+    add("--out", type=Path, metavar="FILE", help="output file (default: stdout)")
     add("--threads", type=whole(1), metavar="N")
     add("--json", action="store_true", help="one JSON object instead of CSV")
 

@@ -37,14 +37,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--epochs", type=whole(1), default=5, metavar="N", help="of each trial (default: 5)")
     add("--strategy", default="random", metavar="NAME", help="random, grid, sobol")
     add("--prune", metavar="RULE", help="median or halving: stop poor trials (default: none)")
-    add("--fine", type=whole(1), metavar="N", help="then N trials, 4 times as long, round the best")
+    add("--fine", type=whole(1), metavar="N", help="then N longer trials around the best")
     add("--val-size", type=real(0, 0.9, above=True), default=0.2, metavar="SHARE")
     add("--test-size", type=real(0, 0.9, above=True), default=0.2, metavar="SHARE")
     add("--label", metavar="COLUMN", help="a .csv's labels")
     add("--seed", type=whole(0), default=0, metavar="N", help="of everything random (default: 0)")
     add("--threads", type=whole(1), metavar="N", help="results do not depend on it")
-    add("--out", type=Path, metavar="RUN", help="folder of the results; one that holds this search "
-        "already is gone on with (default: a new one, runs/search-<data>)")  # fmt: skip
+    add("--out", type=Path, metavar="RUN", help="folder of the results; a search "
+        "that it holds is resumed (default: a new one, runs/search-<data>)")  # fmt: skip
     add("--json", action="store_true", help="one JSON object on stdout, only that")
     add("--no-progress", action="store_true", help="no bar, table and lines")
 
@@ -91,7 +91,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _about_options(text: str) -> bool:
-    """Whether an error speaks of what the user wrote on the command line."""
+    """Whether an error is about an option of the command line."""
     name = text.partition(":")[0].partition("[")[0]
     return name in (*PARAMETERS, "space", "search", "strategy", "prune", "n_trials")
 

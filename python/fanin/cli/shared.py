@@ -48,7 +48,7 @@ def printer(args: argparse.Namespace) -> Callable[[object], None]:
 
 
 def load_data(args: argparse.Namespace) -> Any:
-    """(X, y), the test part and what is known of the data."""
+    """(X, y), the test set and the `Info` of the data."""
     return datasets.load(
         args.data, test_size=args.test_size, seed=args.seed, label=args.label, return_info=True
     )
@@ -63,9 +63,9 @@ def auto_preprocess(rows: Array) -> Any:
 
 
 def results_folder(given: Path | None, name: str) -> Path:
-    """The given one; else runs/<name>, or runs/<name>-2, ...: no run is overwritten unasked.
+    """The given one; else runs/<name>, or runs/<name>-2, ...: no run is overwritten by default.
 
-    One that cannot be written fails here, before the training. Nothing is made yet.
+    Fails before the training if it cannot be written. Creates nothing yet.
     """
     base = Path("runs") / (Path(name).stem or "data")
     later = (base.with_name(f"{base.name}-{n}") for n in itertools.count(2))
@@ -82,7 +82,7 @@ def results_folder(given: Path | None, name: str) -> Path:
 
 
 def data_config(args: argparse.Namespace, info: Any, X: Array) -> dict[str, Any]:
-    """What the config.json of every run tells of its data."""
+    """The data's part of a run's config.json."""
     return {
         "fanin": __version__,
         "data": args.data,
@@ -101,7 +101,7 @@ def options_config(args: argparse.Namespace) -> dict[str, Any]:
 def save_network(
     folder: Path, net: MLP, history: History | None, config: dict[str, Any], *, curves: bool = True
 ) -> list[str]:
-    """Writes a run's files, each whole or not at all, the network last; returns their names."""
+    """Writes a run's files atomically, the network last; returns their names."""
     folder.mkdir(parents=True, exist_ok=True)
     history = history or History()
     history.save(folder / HISTORY)
@@ -112,7 +112,7 @@ def save_network(
 
 
 def save_picture(path: Path, draw: Callable[[], Array]) -> list[str]:
-    """Writes the figure of the drawn axes; returns its name, or without matplotlib says so."""
+    """Writes the figure of the axes and returns its name; says so if matplotlib is missing."""
     try:
         plots.save(draw()[0].figure, path)
     except ImportError as error:

@@ -80,10 +80,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("augment", "WORDS", str, 'of images: "crop:4,flip", as of fanin.augment.parse')
     add("mix", "WORD", str, "of images and labels: mixup:.2 or cutmix:1")
     add("epochs", "N", whole(1), "passes over the training rows")
-    add("batch-size", "N", whole(1), "rows of a step (default: 128, or all if fewer)")
+    add("batch-size", "N", whole(1), "rows per step (default: 128, or all if fewer)")
     add("val-size", "SHARE", real(0, 0.9), "of the training rows, to validate on")
     add("test-size", "SHARE", real(0, 0.9, above=True),
-        "of all, where none are for testing")  # fmt: skip
+        "of all rows, if the data have no test set")  # fmt: skip
     add("label", "COLUMN", str, "a .csv's labels (default: label, target, class or the last)")
     add("seed", "N", whole(0), "of everything random")
     add("threads", "N", whole(1), "results do not depend on it (default: all there are)")
@@ -160,7 +160,7 @@ def _fit(args: argparse.Namespace, net: MLP, parts: Parts, optimizer: optim.Opti
 
 
 def _checked_options(args: argparse.Namespace) -> optim.Optimizer:
-    """The optimizer; a name that nobody knows fails here, before any data are read."""
+    """The optimizer; an unknown name fails here, before any data are read."""
     try:
         activation_code("activation", args.activation)
         initializers.get(args.init)
@@ -180,7 +180,7 @@ def _checked_options(args: argparse.Namespace) -> optim.Optimizer:
 
 
 def _augmentation(args: argparse.Namespace, size: tuple[int, ...]) -> dict[str, Any]:
-    """The arguments of fit that `--augment` and `--mix` stand for, for images of that size."""
+    """The arguments of fit for `--augment` and `--mix`, for images of that size."""
     found: dict[str, Any] = {}
     for name, text in (("augment", args.augment), ("mix", args.mix)):
         if text is None:

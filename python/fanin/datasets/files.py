@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
-import struct
-import tokenize
-import zipfile
-import zlib
+import math
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
@@ -18,24 +16,7 @@ import numpy as np
 from fanin._typing import Array, Bytes
 
 LABEL_NAMES = ("label", "target", "class")
-IMAGE_SUFFIXES = frozenset(
-    (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".pgm", ".ppm")
-)
-# What NumPy raises on files that are no archive, or a damaged one.
-_MALFORMED = (
-    ValueError,
-    TypeError,
-    KeyError,
-    EOFError,
-    SyntaxError,
-    RuntimeError,  # of an encrypted archive, or one of another compression
-    OverflowError,
-    MemoryError,
-    struct.error,
-    tokenize.TokenError,
-    zipfile.BadZipFile,
-    zlib.error,
-)
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".pgm", ".ppm")
 _NPZ_KEYS = {
     "X": ("X", "x", "X_train", "x_train"),
     "y": ("y", "Y", "y_train"),
@@ -58,7 +39,7 @@ class Dataset:
 
 
 def read_npz(path: Path) -> Dataset:
-    """X and y (None where there are no labels), and X_test and y_test where both are there."""
+    """X, perhaps y, and X_test and y_test where both are there."""
     try:
         with path.open("rb") as file:
             archive = np.load(file, allow_pickle=False)
@@ -69,7 +50,9 @@ def read_npz(path: Path) -> Dataset:
                 for name, keys in _NPZ_KEYS.items()
             }
             names = ", ".join(archive.files) or "nothing"
-    except _MALFORMED as error:
+    except (OSError, MemoryError):
+        raise
+    except Exception as error:  # NumPy raises a dozen kinds on damaged files
         raise ValueError(f"{path}: not a readable .npz archive of plain arrays ({error})") from None
     if found["X"] is None:
         raise ValueError(f"{path}: expected arrays X and y, got {names}")
@@ -79,10 +62,7 @@ def read_npz(path: Path) -> Dataset:
 
 
 def read_csv(path: Path, label: str | None = None, columns: Sequence[str] | None = None) -> Dataset:
-    """A table with a header line: numeric features and one column of labels.
-
-    With ``columns`` only these are read, in this order, and there are no labels.
-    """
+    """A table with a header: numeric features and a column of labels; or only ``columns``."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             return _parse_csv(path, file, label, columns)
@@ -110,92 +90,67 @@ def _parse_csv(
         at, features = None, [header.index(name) for name in columns]
     if not features:
         raise ValueError(f"{path}: expected at least one feature column, got only {header[0]!r}")
-    values = array("d")
-    labels: list[str] = []
-    for line, row in _rows(path, reader, len(header)):
-        values.extend(_numbers(path, line, row, header, features))
+    values, labels = array("d"), list[str]()
+    for row in filter(None, reader):
+        where = f"{path}, line {reader.line_num}"
+        if len(row) != len(header):
+            raise ValueError(f"{where}: expected {len(header)} values, got {len(row)}")
+        values.extend(_finite(row[i], where, header[i]) for i in features)
         if at is not None:
             if not row[at].strip():
-                raise ValueError(f"{path}, line {line}, column {header[at]!r}: no value")
+                raise ValueError(f"{where}, column {header[at]!r}: no value")
             labels.append(row[at].strip())
     X = np.frombuffer(values, dtype=np.float64).reshape(-1, len(features)).copy()
-    return Dataset(
-        X,
-        None if at is None else _label_array(path, header[at], labels),
-        feature_names=tuple(header[i] for i in features),
-        source=str(path),
-    )
+    y = None if at is None else _label_array(path, header[at], labels)
+    return Dataset(X, y, feature_names=tuple(header[i] for i in features), source=str(path))
 
 
 def _check_header(path: Path, header: list[str]) -> None:
     if not header:
         raise ValueError(f"{path}: expected a header line, got an empty file")
-    if all(_is_number(name) for name in header):
+    if None not in map(_number, header):
         raise ValueError(f"{path}: expected names in the first line, got only numbers")
     for i, name in enumerate(header):
         if not name:
-            raise ValueError(
-                f"{path}: column {i + 1} has no name; name it, or remove it where it is an index"
-            )
+            advice = "name it, or remove it where it is an index"
+            raise ValueError(f"{path}: column {i + 1} has no name; {advice}")
         if name in header[:i]:
             raise ValueError(f"{path}: expected different column names, got {name!r} twice")
 
 
 def _label_column(path: Path, header: list[str], label: str | None) -> int:
-    if label is not None:
-        if label not in header:
-            raise ValueError(f"label: expected one of {', '.join(header)}; got {label!r} ({path})")
-        return header.index(label)
-    lower = [name.lower() for name in header]
-    return next((lower.index(name) for name in LABEL_NAMES if name in lower), len(header) - 1)
+    if label is None:
+        lower = [name.lower() for name in header]
+        return next((lower.index(name) for name in LABEL_NAMES if name in lower), len(header) - 1)
+    if label not in header:
+        raise ValueError(f"label: expected one of {', '.join(header)}; got {label!r} ({path})")
+    return header.index(label)
 
 
-def _rows(path: Path, reader: Any, width: int) -> Iterator[tuple[int, list[str]]]:
-    for row in reader:
-        if not row:
-            continue
-        if len(row) != width:
-            raise ValueError(
-                f"{path}, line {reader.line_num}: expected {width} values, got {len(row)}"
-            )
-        yield reader.line_num, row
-
-
-def _numbers(
-    path: Path, line: int, row: list[str], header: list[str], features: list[int]
-) -> list[float]:
+def _number(text: str) -> float | None:
     try:
-        numbers = [float(row[i]) for i in features]
-        if np.isfinite(numbers).all():
-            return numbers
+        return float(text)
     except ValueError:
-        pass
-    at = next(i for i in features if not (_is_number(row[i]) and np.isfinite(float(row[i]))))
-    missing = row[at].strip().lower() in ("", "na", "n/a", "nan", "null", "none", "?")
-    problem = "no value" if missing else f"expected a finite number, got {row[at]!r}"
-    raise ValueError(f"{path}, line {line}, column {header[at]!r}: {problem}")
+        return None
 
 
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
+def _finite(text: str, where: str, column: str) -> float:
+    number = _number(text)
+    if number is not None and math.isfinite(number):
+        return number
+    missing = text.strip().lower() in ("", "na", "n/a", "nan", "null", "none", "?")
+    problem = "no value" if missing else f"expected a finite number, got {text!r}"
+    raise ValueError(f"{where}, column {column!r}: {problem}")
 
 
 def _label_array(path: Path, name: str, labels: list[str]) -> Array:
-    """Whole numbers where all labels are, so that 10 comes after 9; else text."""
-    try:
+    """Integers where all labels are, so that 10 comes after 9; else text."""
+    with contextlib.suppress(ValueError, OverflowError):
         return np.array([int(text) for text in labels], dtype=np.int64)
-    except (ValueError, OverflowError):
-        pass
     different = len(set(labels))
-    if all(_is_number(text) for text in labels) and different > max(20, len(labels) // 10):
-        raise ValueError(
-            f"{path}: column {name!r} has {different} different numbers in {len(labels)} rows; "
-            "expected classes: name their column with label"
-        )
+    if different > max(20, len(labels) // 10) and None not in map(_number, labels):
+        found = f"column {name!r} has {different} different numbers in {len(labels)} rows"
+        raise ValueError(f"{path}: {found}; expected classes: name their column with label")
     return np.array(labels)
 
 
@@ -209,10 +164,8 @@ def read_folder(path: Path) -> Dataset:
     if names != test_names:
         raise ValueError(f"{path}: expected the same class folders in train and test")
     if X.shape[1:] != X_test.shape[1:]:
-        raise ValueError(
-            f"{path}: expected images of one size, got {X.shape[1:]} in train, "
-            f"{X_test.shape[1:]} in test"
-        )
+        sizes = f"{X.shape[1:]} in train, {X_test.shape[1:]} in test"
+        raise ValueError(f"{path}: expected images of one size, got {sizes}")
     return Dataset(X, y, X_test, y_test, names, source=str(path))
 
 
@@ -229,11 +182,8 @@ def _read_classes(path: Path) -> tuple[Array, Array, tuple[str, ...]]:
 
 def image_files(folder: Path) -> list[Path]:
     """The images in a folder and below, sorted by path."""
-    return sorted(
-        f
-        for f in folder.rglob("*")
-        if f.suffix.lower() in IMAGE_SUFFIXES and not f.name.startswith(".") and f.is_file()
-    )
+    images = (f for f in folder.rglob("*") if f.suffix.lower() in IMAGE_SUFFIXES)
+    return sorted(f for f in images if not f.name.startswith(".") and f.is_file())
 
 
 def read_images(files: Sequence[Path]) -> Bytes:
@@ -244,20 +194,16 @@ def read_images(files: Sequence[Path]) -> Bytes:
         raise ImportError("images need Pillow: pip install fanin[image]") from None
     if not files:
         raise ValueError("expected at least one image, got none")
-    size, grey = None, True
+    width, height, grey = 0, 0, True
     for file in files:
         with _opened(Image, file) as image:
             if image.mode.startswith(("I", "F")):
                 raise ValueError(f"{file}: expected 8 bits a channel, got mode {image.mode}")
-            if size not in (None, image.size):
-                raise ValueError(
-                    f"{file}: expected {size[0]} x {size[1]} pixels as in {files[0]}, "
-                    f"got {image.size[0]} x {image.size[1]}"
-                )
-            size, grey = image.size, grey and image.mode in ("1", "L")
-    assert size is not None
-    shape = (len(files), size[1], size[0]) + (() if grey else (3,))
-    X = np.empty(shape, dtype=np.uint8)
+            if (width, height) not in ((0, 0), image.size):
+                size, got = f"{width} x {height}", " x ".join(map(str, image.size))
+                raise ValueError(f"{file}: expected {size} pixels as in {files[0]}, got {got}")
+            (width, height), grey = image.size, grey and image.mode in ("1", "L")
+    X = np.empty((len(files), height, width, *(() if grey else (3,))), dtype=np.uint8)
     for i, file in enumerate(files):
         with _opened(Image, file) as image:
             try:

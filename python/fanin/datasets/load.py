@@ -22,14 +22,12 @@ NAMES = ("digits", *named.KNOWN)
 
 @dataclass(frozen=True)
 class Info:
-    """A data set's name, source and names of classes and features.
+    """What `load` tells of a data set beside its arrays.
 
     Attributes
     ----------
-    name : str
-        As given; of a path, its last part without the suffix.
-    source : str
-        The file, or the authors of the data.
+    name, source : str
+        As given, of a path its last part without the suffix; the file, or the authors.
     class_names : tuple of str
         What the labels 0 .. C-1 stand for.
     feature_names : tuple of str or None
@@ -73,19 +71,16 @@ def load(
     Parameters
     ----------
     data : str or path
-        - ``"digits"``: 1,797 images of 8 x 8 with values 0 to 16 (E. Alpaydin, C. Kaynak, UCI
-          Machine Learning Repository, CC BY 4.0). Sorted by class, every fifth is a test image:
-          1,437 to train on, 360 to test.
-        - ``"fashion-mnist"``, ``"mnist"`` (28 x 28) and ``"cifar10"`` (32 x 32 x 3), with the
-          split of their authors.
+        - ``"digits"``: 1,437 images of 8 x 8 with values 0 to 16, and 360 to test (E. Alpaydin, C.
+          Kaynak, UCI Machine Learning Repository, CC BY 4.0);
+        - ``"fashion-mnist"``, ``"mnist"`` (28 x 28), ``"cifar10"`` (32 x 32 x 3), as their authors
+          split them;
         - a ``.npz`` file with X, y and perhaps X_test, y_test;
         - a ``.csv`` file with a header, numeric features and a column of labels;
-        - a folder with one folder of images for each class (needs Pillow), or with ``train`` and
-          ``test`` that hold such folders.
-    test_size : float
-        Share of the rows for the test part, where the data have none.
-    seed : int
-        Of that split.
+        - a folder with one folder of images for each class (needs Pillow), or two such folders,
+          ``train`` and ``test``.
+    test_size, seed : float, int
+        Fraction of the rows for the test set, if the data have none, and the seed of that split.
     label : str, optional
         The .csv's column of labels; by default "label", "target" or "class", else the last one.
     return_info : bool
@@ -97,14 +92,13 @@ def load(
         Images are uint8 (N, H, W) or (N, H, W, C); tables (N, D) float64, of an .npz also uint8 or
         float32 as stored. Labels are int64 0 .. C-1, by the sorted labels of the file.
     info : Info
-        With ``return_info=True``.
 
     Raises
     ------
     ValueError, TypeError
-        For an unknown name, or a file with wrong content, naming the place.
+        For an unknown name, or wrong content, naming the place.
     OSError
-        For a file that is not there, and for a download that failed.
+        For a file that is not there, or a download that failed.
 
     Examples
     --------
@@ -113,7 +107,7 @@ def load(
     ((1437, 8, 8), dtype('uint8'), (360, 8, 8))
     """
     found = _read(data, label)
-    where = found.source if str(data) not in NAMES else str(data)
+    where = str(data) if str(data) in NAMES else found.source
     if found.y is None:
         raise ValueError(f"{where}: expected labels y beside X")
     X = _as_data(found.X, f"{where}: X")
@@ -126,10 +120,9 @@ def load(
         train, test = split(X, y, test_size=test_size, seed=seed)
     else:
         X_test = _as_data(found.X_test, f"{where}: X_test")
-        if X_test.shape[1:] != X.shape[1:]:
-            raise ValueError(
-                f"{where}: X_test: expected rows of shape {X.shape[1:]}, got {X_test.shape[1:]}"
-            )
+        shape, got = X.shape[1:], X_test.shape[1:]
+        if got != shape:
+            raise ValueError(f"{where}: X_test: expected rows of shape {shape}, got {got}")
         values = _as_labels(found.y_test, len(X_test), f"{where}: y_test")
         train, test = (X, y), (X_test, _positions(values, classes, f"{where}: y_test"))
     if not return_info:
@@ -151,16 +144,13 @@ def features(data: PathLike, *, feature_names: Sequence[str] | None = None) -> A
 
     Returns
     -------
-    X : ndarray
-        As in `load`.
+    X : ndarray, as in `load`
     """
     path = Path(data)
     if str(data) not in NAMES and path.is_dir() and not (path / "test").is_dir():
         return files.read_images(files.image_files(path))
-    if path.suffix.lower() == ".csv" and path.is_file() and feature_names is not None:
-        found = files.read_csv(path, columns=feature_names)
-    else:
-        found = _read(data, None)
+    of_csv = feature_names is not None and path.suffix.lower() == ".csv" and path.is_file()
+    found = files.read_csv(path, columns=feature_names) if of_csv else _read(data, None)
     return _as_data(found.X if found.X_test is None else found.X_test, f"{data}: X")
 
 
@@ -173,17 +163,13 @@ def split(X: Array, y: ArrayLike, *, test_size: float = 0.2, seed: int = 0) -> t
     Parameters
     ----------
     X : ndarray of shape (N, ...)
-    y : array_like of shape (N,)
-        Whole numbers.
-    test_size : float
-        Share of rows for the second part, in (0, 1); at least one row.
-    seed : int
-        Of the shuffle.
+    y : array_like of shape (N,), integers
+    test_size, seed : float, int
+        Fraction of rows for the second part, in (0, 1), at least one row; and seed of the shuffle.
 
     Returns
     -------
     (X, y), (X_test, y_test) : pairs of ndarray
-        Copies.
 
     Examples
     --------
@@ -207,34 +193,30 @@ def split(X: Array, y: ArrayLike, *, test_size: float = 0.2, seed: int = 0) -> t
             f"y: expected rows enough for a second part of {test_size:g} of them with each class "
             f"in the first, got {len(y)} rows of {first_of_class.sum()} classes"
         )
-    chosen = np.zeros(len(y), dtype=bool)
-    chosen[candidates[(np.arange(n_test) * len(candidates) + len(candidates) // 2) // n_test]] = (
-        True
-    )
-    y = y.astype(np.int64)
+    spaced = (np.arange(n_test) * len(candidates) + len(candidates) // 2) // n_test
+    chosen, y = np.zeros(len(y), dtype=bool), y.astype(np.int64)
+    chosen[candidates[spaced]] = True
     return (X[~chosen], y[~chosen]), (X[chosen], y[chosen])
 
 
 def _read(data: PathLike, label: str | None) -> Dataset:
     name, path = str(data), Path(data)
-    if label is not None and path.suffix.lower() != ".csv":
+    suffix, kinds = path.suffix.lower(), "a .npz or .csv file or a folder of images"
+    if label is not None and suffix != ".csv":
         raise ValueError(f"label: only a .csv file has a column to name, got {name!r}")
     if name in NAMES:
         return named.read(name)
     if path.is_dir():
         return files.read_folder(path)
     if not path.exists():
-        if path.suffix or path.name != name:
+        if suffix or path.name != name:
             raise FileNotFoundError(f"{path}: no such file or folder")
-        raise ValueError(
-            f"data: expected one of {', '.join(NAMES)}, a .npz or .csv file or a folder of images; "
-            f"got {name!r}"
-        )
-    if path.suffix.lower() == ".npz":
+        raise ValueError(f"data: expected one of {', '.join(NAMES)}, {kinds}; got {name!r}")
+    if suffix == ".npz":
         return files.read_npz(path)
-    if path.suffix.lower() == ".csv":
+    if suffix == ".csv":
         return files.read_csv(path, label)
-    raise ValueError(f"data: expected a .npz or .csv file or a folder of images, got {name!r}")
+    raise ValueError(f"data: expected {kinds}, got {name!r}")
 
 
 def _as_data(X: Array, where: str) -> Array:
@@ -245,11 +227,9 @@ def _as_data(X: Array, where: str) -> Array:
         raise ValueError(f"{where}: expected shape (N, ...) with at least one row, got {X.shape}")
     kept = X.dtype == np.uint8 or X.dtype.newbyteorder("=") == np.float32
     X = np.ascontiguousarray(X, dtype=X.dtype.newbyteorder("=") if kept else np.float64)
-    if X.dtype.kind == "f":
-        good = np.isfinite(X.reshape(len(X), -1)).all(axis=1)
-        if not good.all():
-            row = int(np.argmin(good))
-            raise ValueError(f"{where}: expected finite numbers, got NaN or infinity in row {row}")
+    if X.dtype.kind == "f" and not (good := np.isfinite(X.reshape(len(X), -1)).all(axis=1)).all():
+        row = int(good.argmin())
+        raise ValueError(f"{where}: expected finite numbers, got NaN or infinity in row {row}")
     return X
 
 

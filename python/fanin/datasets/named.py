@@ -8,7 +8,7 @@ import math
 import os
 import struct
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +26,9 @@ Parts = tuple[Bytes, Ints, Bytes, Ints]  # X, y, X_test, y_test
 
 _TRAIN_X, _TRAIN_Y = "train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz"
 _TEST_X, _TEST_Y = "t10k-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz"
+_CLOTHES = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat",
+            "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")  # fmt: skip
+_DIGITS = tuple("0123456789")
 _CIFAR = "cifar-10-binary.tar.gz"
 _CIFAR_BATCHES = (*(f"data_batch_{i}.bin" for i in range(1, 6)), "test_batch.bin")
 _CIFAR_ROW = 1 + 3 * 32 * 32
@@ -51,18 +54,7 @@ KNOWN = {
             _TEST_X: "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073",
             _TEST_Y: "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
         },
-        (
-            "T-shirt/top",
-            "Trouser",
-            "Pullover",
-            "Dress",
-            "Coat",
-            "Sandal",
-            "Shirt",
-            "Sneaker",
-            "Bag",
-            "Ankle boot",
-        ),
+        _CLOTHES,
     ),
     "mnist": Known(
         "https://ossci-datasets.s3.amazonaws.com/mnist/",
@@ -72,7 +64,7 @@ KNOWN = {
             _TEST_X: "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
             _TEST_Y: "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
         },
-        tuple("0123456789"),
+        _DIGITS,
     ),
     "cifar10": Known(
         "https://www.cs.toronto.edu/~kriz/",
@@ -88,8 +80,7 @@ def digits() -> Dataset:
         X, y, source = archive["X"], archive["y"].astype(np.int64), str(archive["attribution"])
     test = np.zeros(len(y), dtype=bool)
     test[np.argsort(y, kind="stable")[::5]] = True
-    names = tuple("0123456789")
-    return Dataset(X[~test], y[~test], X[test], y[test], names, source=source)
+    return Dataset(X[~test], y[~test], X[test], y[test], _DIGITS, source=source)
 
 
 def read(name: str) -> Dataset:
@@ -103,8 +94,7 @@ def read(name: str) -> Dataset:
 
 def installed(name: str) -> Dataset | None:
     """``name``, where it is on this machine already."""
-    tried = (_read_from(name, folder) for folder in folders(name))
-    return next((found for found in tried if found is not None), None)
+    return next(filter(None, (_read_from(name, folder) for folder in folders(name))), None)
 
 
 def folders(name: str) -> Iterator[Path]:
@@ -117,8 +107,7 @@ def folders(name: str) -> Iterator[Path]:
 
 def cache_folder(name: str) -> Path:
     """Where ``name`` is downloaded to: below XDG_CACHE_HOME, else ~/.cache."""
-    root = os.environ.get("XDG_CACHE_HOME")
-    return (Path(root) if root else Path.home() / ".cache") / "fanin" / name
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "fanin", name)
 
 
 def _read_from(name: str, folder: Path) -> Dataset | None:
@@ -137,13 +126,11 @@ def _read_from(name: str, folder: Path) -> Dataset | None:
 
 
 def _idx_parts(folder: Path) -> Parts | None:
-    paths = []
-    for name in (_TRAIN_X, _TRAIN_Y, _TEST_X, _TEST_Y):
-        choices = (folder / name, folder / name.removesuffix(".gz"))
-        paths.append(next((path for path in choices if path.is_file()), None))
-    if any(path is None for path in paths):
+    packed = [folder / name for name in (_TRAIN_X, _TRAIN_Y, _TEST_X, _TEST_Y)]
+    paths = [path if path.is_file() else path.with_suffix("") for path in packed]
+    if not all(path.is_file() for path in paths):
         return None
-    X, y, X_test, y_test = (read_idx(path) for path in paths if path is not None)
+    X, y, X_test, y_test = map(read_idx, paths)
     return X, y.astype(np.int64), X_test, y_test.astype(np.int64)
 
 
@@ -158,10 +145,10 @@ def read_idx(path: Path) -> Bytes:
             if math.prod(shape) > 2**40:
                 raise EOFError(f"its header promises shape {shape}")
             result = np.empty(shape, dtype=np.uint8)
-            room = memoryview(result.reshape(-1).data)
-            while room and (count := file.readinto(room[:CHUNK])):
-                room = room[count:]
-            if room or file.read(1):
+            rest = memoryview(result.reshape(-1).data)
+            while rest and (count := file.readinto(rest[:CHUNK])):
+                rest = rest[count:]
+            if rest or file.read(1):
                 raise EOFError(f"its header promises {result.size} bytes")
             return result
     except (EOFError, struct.error, zlib.error, gzip.BadGzipFile, MemoryError) as error:
@@ -169,20 +156,18 @@ def read_idx(path: Path) -> Bytes:
 
 
 def _cifar_parts(folder: Path) -> Parts | None:
-    read_batch = _cifar_reader(folder)
-    if read_batch is None:
+    contents = _cifar_contents(folder)
+    if contents is None:
         return None
-    batches = [_cifar_batch(name, read_batch(name)) for name in _CIFAR_BATCHES]
-    X = np.ascontiguousarray(np.concatenate([X for X, _ in batches[:-1]]))
-    y = np.concatenate([y for _, y in batches[:-1]])
-    X_test, y_test = batches[-1]
+    *train, (X_test, y_test) = map(_cifar_batch, _CIFAR_BATCHES, contents)
+    X, y = (np.ascontiguousarray(np.concatenate(parts)) for parts in zip(*train, strict=True))
     return X, y, np.ascontiguousarray(X_test), y_test
 
 
-def _cifar_reader(folder: Path) -> Callable[[str], bytes] | None:
+def _cifar_contents(folder: Path) -> list[bytes] | None:
     for place in (folder, folder / "cifar-10-batches-bin"):
         if all((place / name).is_file() for name in _CIFAR_BATCHES):
-            return lambda name, place=place: (place / name).read_bytes()  # type: ignore[misc]
+            return [(place / name).read_bytes() for name in _CIFAR_BATCHES]
     path = folder / _CIFAR
     if not path.is_file():
         return None
@@ -191,11 +176,10 @@ def _cifar_reader(folder: Path) -> Callable[[str], bytes] | None:
     try:
         with tarfile.open(path) as archive:
             members = {Path(member.name).name: member for member in archive if member.isfile()}
-            files = {name: archive.extractfile(members[name]) for name in _CIFAR_BATCHES}
-            contents = {name: file.read() for name, file in files.items() if file is not None}
+            files = [archive.extractfile(members[name]) for name in _CIFAR_BATCHES]
+            return [file.read() for file in files if file is not None]
     except (tarfile.TarError, KeyError, EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise ValueError(f"{path}: damaged archive ({error})") from None
-    return contents.__getitem__
 
 
 def _cifar_batch(name: str, content: bytes) -> tuple[Bytes, Ints]:

@@ -1,4 +1,4 @@
-"""What the numbers inside a network, and those fed into it, say before training goes wrong."""
+"""Checks of data, activations, gradients and initialisation, before training goes wrong."""
 
 from fanin.diagnostics.activations import ActivationReport, LayerStatistics, activation_report
 from fanin.diagnostics.data_report import DataReport, data_report

@@ -1,4 +1,4 @@
-"""Statistics of the activations and gradients of each layer, and the verdict on all of them."""
+"""Statistics of each layer's activations and gradients, and a verdict on them."""
 
 from __future__ import annotations
 
@@ -31,30 +31,22 @@ _RANGE = {"tanh": (-1.0, 1.0), "sigmoid": (0.0, 1.0)}
 
 @dataclass(frozen=True, eq=False)
 class LayerStatistics:
-    """Statistics of one layer's activations, over all rows and units, and of their gradient.
+    """Statistics of one layer's activations and of their gradient, over all rows and units.
 
     Attributes
     ----------
     mean, std : float
-    saturated : float
-        Share of activations beyond 0.99 in magnitude (tanh), or outside 0.01 ... 0.99 (sigmoid);
-        0 for the others, which do not saturate at both ends.
-    zero : float
-        Share of activations that are exactly 0.
+    saturated, zero : float
+        Fraction of activations beyond ±0.99 (tanh) or outside 0.01 ... 0.99 (sigmoid); that are 0.
     dead : float
-        Share of units that are 0 for every row.
-    counts : ndarray of shape (bins,), int64
-        The histogram; all 0 where activations are not finite.
-    edges : ndarray of shape (bins + 1,), float64
-        From -1 to 1 for tanh, 0 to 1 for sigmoid, else from the lowest to the highest.
+        Fraction of units that are 0 for every row.
+    counts, edges : ndarray of shape (bins,), int64, and (bins + 1,), float64
+        The histogram, from -1 to 1 for tanh, 0 to 1 for sigmoid, else from the lowest to the
+        highest; counts are 0 where activations are not finite.
     units : int
-        Width of the layer.
-    gradient : float or None
-        Standard deviation, over rows and units, of the gradient of each row's loss with respect to
-        the layer's activations; None where no gradients were asked for.
-    weight_gradient : float or None
-        Standard deviation of the gradient of the rows' mean loss with respect to the layer's
-        weights: what the weights learn from.
+    gradient, weight_gradient : float or None
+        Standard deviation of the gradient of each row's loss with respect to the activations, and
+        of the rows' mean loss with respect to the weights; None without gradients.
     """
 
     mean: float
@@ -76,25 +68,21 @@ class ActivationReport:
     Attributes
     ----------
     layers : tuple of LayerStatistics
-        From the first layer to the last.
     verdict : {"healthy", "vanishing", "exploding", "saturated", "dead"}
     reason : str
         The numbers behind the verdict.
 
     Notes
     -----
-    The first that holds is the verdict. "exploding": an activation or a gradient is not finite.
+    The verdict is the first that holds. "exploding": an activation or a gradient is not finite.
     "dead": over 60 % of a layer's units (more in narrow layers, to allow for chance) are 0 for
     every row. "saturated": over 20 % of a layer's activations are; such units pass little gradient.
     "vanishing": the standard deviation of activations falls by over 20 % a layer, in the geometric
-    mean, and by a factor of 2.5 in all (10 in up to three layers, which tolerate more); the
-    gradient of the weights falls with it. "exploding": it grows by over 25 % a layer, and by that
-    factor in all. The same two tests are then made of the gradient's length on its way back, where
-    it is known: the activations of a deep sigmoid network look fine while its gradient vanishes.
-
-    The gradient need not vanish with saturation: in the lecture's second case (tanh, weights of
-    0.05) the large weights more than make up for the small slopes, and the gradient grows by 40 % a
-    layer on its way back.
+    mean, and by a factor of 2.5 in all (10 in up to three layers, which tolerate more).
+    "exploding": it grows by over 25 % a layer, and by that factor in all. The same two tests are
+    then made of the gradient's length on its way back, where it is known: the activations of a deep
+    sigmoid network look fine while its gradient vanishes. It need not vanish with saturation: it
+    grows by 40 % a layer in the lecture's second case (tanh, weights of 0.05).
     """
 
     layers: tuple[LayerStatistics, ...]
@@ -102,7 +90,6 @@ class ActivationReport:
     reason: str
 
     def __str__(self) -> str:
-        """The lecture's lines, one for each layer."""
         return "\n".join(
             f"[ {number} layers]  mean:{layer.mean:.2f} std:{layer.std:.2f}"
             for number, layer in enumerate(self.layers, 1)
@@ -110,23 +97,15 @@ class ActivationReport:
 
     def rows(self) -> list[tuple[str, ...]]:
         """All numbers but the histograms as text: a header, and a row for each layer."""
-        header = ("layer", "mean", "std", "gradient", "weights'", "saturated", "zero", "dead")
-        return [
-            header,
-            *(
-                (
-                    str(number),
-                    f"{layer.mean:.3g}",
-                    f"{layer.std:.3g}",
-                    *(
-                        "-" if gradient is None else f"{gradient:.3g}"
-                        for gradient in (layer.gradient, layer.weight_gradient)
-                    ),
-                    *(f"{share:.1%}" for share in (layer.saturated, layer.zero, layer.dead)),
-                )
-                for number, layer in enumerate(self.layers, 1)
-            ),
+        rows: list[tuple[str, ...]] = [
+            ("layer", "mean", "std", "gradient", "weights'", "saturated", "zero", "dead")
         ]
+        for number, layer in enumerate(self.layers, 1):
+            sizes = (layer.mean, layer.std, layer.gradient, layer.weight_gradient)
+            shares = (layer.saturated, layer.zero, layer.dead)
+            texts = ["-" if size is None else f"{size:.3g}" for size in sizes]
+            rows.append((str(number), *texts, *(f"{share:.1%}" for share in shares)))
+        return rows
 
     def table(self) -> str:
         """The `rows` as lines, and the verdict."""
@@ -144,16 +123,11 @@ class DenseNetwork(Protocol):
     dtype: np.dtype[Any]
 
     @property
-    def params(self) -> Mapping[str, Array]:
-        """The weights W1, W2, ... and biases b1, b2, ..."""
-
-    def config(self) -> Mapping[str, Any]:
-        """The arguments of the constructor, among them ``dropout_mode``."""
-
+    def params(self) -> Mapping[str, Array]: ...
+    def config(self) -> Mapping[str, Any]: ...
     def prepare(
         self, X: Array, y: Array | None = None, *, n_threads: int | None = None
-    ) -> _core.TrainingData:
-        """The data as the first layer and the loss take them."""
+    ) -> _core.TrainingData: ...
 
 
 def activation_report(
@@ -166,9 +140,8 @@ def activation_report(
 ) -> ActivationReport:
     """Statistics of the activations and gradients of a network, layer by layer, on data.
 
-    The same as ``net.activation_report(X, y)``. As in prediction: no masks; vanilla dropout
-    multiplies by keep; DropConnect uses the mean of its masks. Rows go through in blocks, so that
-    memory is bounded whatever their number.
+    As in prediction: no masks; vanilla dropout multiplies by keep; DropConnect uses the mean of its
+    masks. Rows are processed in blocks, so that memory is bounded. `MLP` has it as a method.
 
     Parameters
     ----------
@@ -179,7 +152,7 @@ def activation_report(
     bins : int
         Of each layer's histogram.
     n_threads : int, optional
-        Changes the time, never the numbers.
+        Does not change the result.
 
     Returns
     -------
@@ -189,7 +162,7 @@ def activation_report(
     Raises
     ------
     ValueError, TypeError
-        Naming the argument, what was expected and what came.
+        Naming the argument, what was expected and what was given.
 
     Examples
     --------
@@ -205,103 +178,86 @@ def activation_report(
     """
     data = net.prepare(X, y, n_threads=n_threads)
     bins, n = whole("bins", bins, 1), threads(n_threads)
-    kinds = [*net.activation, "identity"]
-    accumulators = [
-        LayerAccumulator(kind, units, bins, n)
-        for kind, units in zip(kinds, net.dims[1:], strict=True)
-    ]
-    gradients = [RunningMoments(n) for _ in kinds]
-    weight_gradients = [np.zeros_like(net.params[f"W{i}"]) for i in range(1, len(kinds) + 1)]
+    run = NetworkRun(net, data, n)
+    kinds = zip(run.kinds, net.dims[1:], strict=True)
+    found = [LayerAccumulator(kind, units, bins, n) for kind, units in kinds]
+    gradients = [RunningSummary(n) for _ in found]
+    weight_gradients = [np.zeros_like(net.params[f"W{i}"]) for i in range(1, len(found) + 1)]
     step = max(64, BLOCK // sum(net.dims))
     blocks = [slice(begin, begin + step) for begin in range(0, len(data), step)]
     with np.errstate(over="ignore", invalid="ignore"):
         for block in blocks:
-            outputs = _forward(net, data, block, n_threads)
-            for accumulator, (a, _) in zip(accumulators, outputs, strict=True):
-                accumulator.add(a)
+            outputs = run.forward(block)
+            for layer, (a, _) in zip(found, outputs, strict=True):
+                layer.add(a)
             if y is not None:
-                hard, soft = (None if t is None else t[block] for t in (data.labels, data.soft))
-                for layer, g, dW in _backward(net, outputs, (hard, soft), n_threads):
-                    gradients[layer].add(g)
-                    weight_gradients[layer] += dW
+                for i, g, dW in run.backward(block, outputs):
+                    gradients[i].add(g)
+                    weight_gradients[i] += dW
     for block in blocks:  # the edges of the histograms are known now
-        outputs = _forward(net, data, block, n_threads)
-        for accumulator, (a, _) in zip(accumulators, outputs, strict=True):
-            accumulator.count(a)
-    if y is None:
-        found = [accumulator.statistics() for accumulator in accumulators]
-    else:
-        found = [
-            accumulator.statistics(gradient.std, std_of(dW, n) / len(data))
-            for accumulator, gradient, dW in zip(
-                accumulators, gradients, weight_gradients, strict=True
-            )
-        ]
-    return ActivationReport(tuple(found), *verdict_of(found[:-1] or found))
+        for layer, (a, _) in zip(found, run.forward(block), strict=True):
+            layer.count(a)
+    statistics = tuple(
+        layer.statistics() if y is None else layer.statistics(g.std, std_of(dW, n) / len(data))
+        for layer, g, dW in zip(found, gradients, weight_gradients, strict=True)
+    )
+    return ActivationReport(statistics, *verdict_of(statistics[:-1] or statistics))
 
 
-def _output_factors(net: DenseNetwork) -> list[Any]:
-    """What each layer's output is multiplied by in prediction."""
-    vanilla = net.config()["dropout_mode"] == "vanilla"
-    return [net.dtype.type(keep if vanilla else 1) for keep in [*net.keep, 1.0]]
+class NetworkRun:
+    """Blocks of rows on their way through a network, as in prediction, and back."""
+
+    def __init__(self, net: DenseNetwork, data: _core.TrainingData, threads: int) -> None:
+        self.net, self.data, self.threads = net, data, threads
+        self.kinds = [*net.activation, "identity"]
+        vanilla = net.config()["dropout_mode"] == "vanilla"
+        self.factors = [net.dtype.type(keep if vanilla else 1) for keep in [*net.keep, 1.0]]
+
+    def forward(self, block: slice) -> list[tuple[Array, DenseCache]]:
+        """The output of each layer, and the cache of its product."""
+        net, data, n = self.net, self.data, self.threads
+        x = _core.gather_rows(data.X[block], None, data.mean, data.scale, net.dtype, n)
+        outputs = []
+        for i, (kind, factor) in enumerate(zip(self.kinds, self.factors, strict=True), 1):
+            W, b = net.params[f"W{i}"], net.params[f"b{i}"]
+            x, cache = layers.dense_forward(x, W, b, activation=kind, n_threads=n or None)
+            x *= factor
+            outputs.append((x, cache))
+        return outputs
+
+    def backward(
+        self, block: slice, outputs: Sequence[tuple[Array, DenseCache]]
+    ) -> Iterator[tuple[int, Array, Array]]:
+        """Of each layer, from the last: its index, and the gradients of its output and its W."""
+        code, n, scores = losses.NAMES.index(self.net.loss_name), self.threads, outputs[-1][0]
+        hard, soft = (None if t is None else t[block] for t in (self.data.labels, self.data.soft))
+        g: Array | None = _core.loss_rows(code, scores, hard, soft, None, 1.0, True, n)[1]
+        for i, (_, cache) in reversed(list(enumerate(outputs))):
+            assert g is not None
+            dz = g * self.factors[i]
+            dx, dW, _ = layers.dense_backward(dz, cache, need_dx=i > 0, n_threads=n or None)
+            yield i, g, dW
+            g = dx
 
 
-def _forward(
-    net: DenseNetwork, data: _core.TrainingData, block: slice, n_threads: int | None
-) -> list[tuple[Array, DenseCache]]:
-    """The output of each layer for some rows, as in prediction, and the cache of its product."""
-    rows, n = data.X[block], threads(n_threads)
-    x = _core.gather_rows(rows, None, data.mean, data.scale, net.dtype, n)
-    outputs = []
-    kinds = [*net.activation, "identity"]
-    for i, (kind, factor) in enumerate(zip(kinds, _output_factors(net), strict=True), 1):
-        W, b = net.params[f"W{i}"], net.params[f"b{i}"]
-        x, cache = layers.dense_forward(x, W, b, activation=kind, n_threads=n_threads)
-        x *= factor
-        outputs.append((x, cache))
-    return outputs
+class RunningSummary:
+    """Moments (by Chan's formula), extremes, zeros and what is out of limits, array by array."""
 
+    def __init__(self, threads: int, low: float = -math.inf, high: float = math.inf) -> None:
+        self.threads, self.limits, self.n = threads, (low, high), 0
+        self.mean = self.squares = self.zeros = self.outside = 0.0
+        self.lowest, self.highest = math.inf, -math.inf
 
-def _backward(
-    net: DenseNetwork,
-    outputs: Sequence[tuple[Array, DenseCache]],
-    targets: losses.Targets,
-    n_threads: int | None,
-) -> Iterator[tuple[int, Array, Array]]:
-    """For each layer, from the last on: its index, and the gradients of its output and weights.
-
-    Those of each row's own loss, and of the weights their sum.
-    """
-    code, factors = losses.NAMES.index(net.loss_name), _output_factors(net)
-    scores = outputs[-1][0]
-    g: Array | None
-    _, g, _ = _core.loss_rows(code, scores, *targets, None, 1.0, True, threads(n_threads))
-    for layer in reversed(range(len(outputs))):
-        assert g is not None
-        dx, dW, _ = layers.dense_backward(
-            g * factors[layer], outputs[layer][1], need_dx=layer > 0, n_threads=n_threads
-        )
-        yield layer, g, dW
-        g = dx
-
-
-class RunningMoments:
-    """Mean and standard deviation of arrays that come one after another, by Chan's formula."""
-
-    def __init__(self, threads: int) -> None:
-        self.threads = threads
-        self.n = 0
-        self.mean = self.squares = 0.0
-
-    def add(self, a: Array, low: float = -math.inf, high: float = math.inf) -> tuple[float, ...]:
-        """Adds an array; gives its minimum, maximum, count of zeros and of values out of limits."""
-        mean, squares, *rest = _core.summary(a, low, high, self.threads)
-        n = self.n + a.size
-        step = mean - self.mean
+    def add(self, a: Array) -> None:
+        found = _core.summary(a, *self.limits, self.threads)
+        mean, squares, lowest, highest, zeros, outside = found
+        n, step = self.n + a.size, mean - self.mean
         self.squares += squares + step * step * (self.n * (a.size / n))
         self.mean += step * (a.size / n)
         self.n = n
-        return tuple(rest)
+        self.lowest, self.highest = min(self.lowest, lowest), max(self.highest, highest)
+        self.zeros += zeros
+        self.outside += outside
 
     @property
     def std(self) -> float:
@@ -309,10 +265,9 @@ class RunningMoments:
 
 
 def std_of(a: Array, threads: int) -> float:
-    """Standard deviation of all elements."""
-    moments = RunningMoments(threads)
-    moments.add(a)
-    return moments.std
+    summary = RunningSummary(threads)
+    summary.add(a)
+    return summary.std
 
 
 class LayerAccumulator:
@@ -320,49 +275,36 @@ class LayerAccumulator:
 
     def __init__(self, activation: str, units: int, bins: int, threads: int) -> None:
         self.activation = activation
-        self.moments = RunningMoments(threads)
-        self.lowest, self.highest = math.inf, -math.inf
-        self.zeros = self.outside = 0.0
+        self.all = RunningSummary(threads, *_SATURATION.get(activation, ()))
         self.alive = np.zeros(units, bool)
         self.counts = np.zeros(bins, np.int64)
 
     def add(self, a: Array) -> None:
-        limits = _SATURATION.get(self.activation, (-math.inf, math.inf))
-        lowest, highest, zeros, outside = self.moments.add(a, *limits)
-        self.lowest, self.highest = min(self.lowest, lowest), max(self.highest, highest)
-        self.zeros += zeros
-        self.outside += outside
+        self.all.add(a)
         self.alive |= a.any(axis=0)
 
     def count(self, a: Array) -> None:
         """Adds to the histogram, whose edges are known once all rows have been added."""
-        if math.isfinite(self.moments.squares):
-            self.counts += _core.histogram(a, self.edges, self.moments.threads)
+        if math.isfinite(self.all.std):
+            self.counts += _core.histogram(a, self.edges, self.all.threads)
 
     @property
     def edges(self) -> Array:
-        low, high = _RANGE.get(self.activation, (self.lowest, self.highest))
-        if not math.isfinite(self.moments.squares):
+        low, high = _RANGE.get(self.activation, (self.all.lowest, self.all.highest))
+        if math.isnan(self.all.std):
             low, high = 0.0, 1.0
         elif not low < high:  # as NumPy has it
             low, high = low - 0.5, high + 0.5
         return np.linspace(low, high, len(self.counts) + 1)
 
     def statistics(
-        self, gradient: float | None = None, weight_gradient: float | None = None
+        self, gradient: float | None = None, weights: float | None = None
     ) -> LayerStatistics:
-        n = self.moments.n
+        n, units, mean, std = self.all.n, len(self.alive), self.all.mean, self.all.std
+        saturated = self.all.outside / n if self.activation in _SATURATION else 0.0
+        zero, dead = self.all.zeros / n, 1 - np.count_nonzero(self.alive) / units
         return LayerStatistics(
-            mean=self.moments.mean,
-            std=self.moments.std,
-            saturated=self.outside / n if self.activation in _SATURATION else 0.0,
-            zero=self.zeros / n,
-            dead=1 - np.count_nonzero(self.alive) / len(self.alive),
-            counts=self.counts,
-            edges=self.edges,
-            units=len(self.alive),
-            gradient=gradient,
-            weight_gradient=weight_gradient,
+            mean, std, saturated, zero, dead, self.counts, self.edges, units, gradient, weights
         )
 
 
@@ -371,7 +313,7 @@ def verdict_of(found: Sequence[LayerStatistics]) -> tuple[str, str]:
     for number, layer in enumerate(found, 1):
         if not math.isfinite(layer.std):
             return "exploding", f"layer {number} gives activations that are not finite"
-        if layer.gradient is not None and not math.isfinite(layer.gradient):
+        if not math.isfinite(layer.gradient or 0.0):
             return "exploding", f"the gradient at layer {number} is not finite"
     first, last = found[0], found[-1]
     verdict, trend = _trend([layer.std for layer in found])
@@ -399,9 +341,6 @@ def _trend(values: Sequence[float]) -> tuple[str, str]:
     change = values[-1] / values[0] if values[0] > 0 else 0.0
     ratio = change ** (1 / max(len(values) - 1, 1))
     far = FAR if len(values) > SHALLOW else FAR_IN_SHALLOW
-    verdict = "healthy"
-    if ratio < SHRINKS and change < 1 / far:
-        verdict = "vanishing"
-    elif ratio > GROWS and change > far:
-        verdict = "exploding"
+    vanishes, explodes = ratio < SHRINKS and change < 1 / far, ratio > GROWS and change > far
+    verdict = "vanishing" if vanishes else "exploding" if explodes else "healthy"
     return verdict, f"{'falls' if ratio < 1 else 'grows'} by {abs(ratio - 1):.0%} a layer"

@@ -3,20 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from fanin._typing import Array, Ints
-from fanin.diagnostics.data_statistics import (
-    FeatureStatistics,
-    FiniteData,
-    RobustSpread,
-    correlated_pairs,
-    equal_columns,
-    equal_rows,
-    outliers,
-)
+from fanin.diagnostics import data_statistics
+from fanin.diagnostics.data_statistics import FeatureStatistics, FiniteData, RobustSpread
 from fanin.diagnostics.findings import Finding
 
 ENOUGH = 20  # rows that tell spreads and correlations from chance
@@ -29,6 +22,7 @@ FENCE = 10.0  # interquartile ranges from the nearer quartile
 IMBALANCE = 10.0  # rows of the largest class over those of the smallest
 REPEATED = 0.01  # share of rows
 MANY_PIXELS = 0.1  # share of pixels
+STANDARDIZE = "fit(..., preprocess='standardize')"
 
 
 def find_faults(
@@ -40,11 +34,8 @@ def find_faults(
     if data.n >= 2 and len(data.columns):
         yield from FeatureChecks(data, shape, images).findings(labels)
     if data.n < ENOUGH:
-        yield Finding(
-            "few-rows",
-            f"{data.n} rows of finite values",
-            f"spreads, outliers and correlations take {ENOUGH} rows to tell from chance",
-        )
+        action = f"spreads, outliers and correlations take {ENOUGH} rows to tell from chance"
+        yield Finding("few-rows", f"{data.n} rows of finite values", action)
     if labels is not None:
         yield from _class_balance(labels)
 
@@ -60,32 +51,25 @@ class FeatureChecks:
     def findings(self, labels: Array | None) -> Iterator[Finding]:
         yield from self._constant()
         if self.data.n >= ENOUGH:
-            robust = RobustSpread.of(self.features, FENCE, pixels=self.images)
+            robust = RobustSpread(self.features, FENCE, pixels=self.images)
             yield from self._scale(robust)
             yield from self._bias(robust)
             yield from self._outliers(robust)
         yield from self._duplicate_columns()
         yield from self._duplicate_rows(labels)
 
-    def _where(self, columns: Ints) -> str:
+    def _where(self, columns: Sequence[int] | Ints | int) -> str:
         """The first few of the columns, in words; columns count among those that are left."""
-
-        def one(column: int) -> str:
-            number = int(self.data.columns[column])
-            if len(self.shape) == 1:
-                return str(number)
-            return f"({', '.join(str(int(i)) for i in np.unravel_index(number, self.shape))})"
-
-        kind = "column" if len(self.shape) == 1 else "pixel"
-        return _listed(kind, [one(int(c)) for c in columns[:5]], len(columns))
+        numbers = self.data.columns[np.atleast_1d(columns)]
+        if len(self.shape) == 1:
+            return _listed("column", numbers)
+        places = zip(*np.unravel_index(numbers, self.shape), strict=True)
+        return _listed("pixel", [f"({', '.join(map(str, place))})" for place in places])
 
     def _finding(
-        self, name: str, evidence: str, action: str, columns: Ints, rows: Ints | None = None
+        self, name: str, evidence: str, action: str, columns: Ints, *rows: Ints
     ) -> Finding:
-        columns = self.data.columns[columns]
-        if rows is None:
-            return Finding(name, evidence, action, columns)
-        return Finding(name, evidence, action, columns, rows)
+        return Finding(name, evidence, action, self.data.columns[columns], *rows)
 
     def _constant(self) -> Iterator[Finding]:
         f = self.features
@@ -93,70 +77,62 @@ class FeatureChecks:
         if self.images and len(columns) < len(f.constant):
             columns = columns[f.low[columns] != f.low.min()]
         if len(columns):
-            yield self._finding(
-                "constant",
-                f"{self._where(columns)} of {len(f.constant)}: one value in all "
-                f"{self.data.n} rows; {self._where(columns[:1])} is {f.low[columns[0]]:.3g}",
-                "drop what tells nothing; it cannot be scaled to a spread of 1",
-                columns,
-            )
+            first = f"{self._where(columns[0])} is {f.low[columns[0]]:.3g}"
+            which = f"{self._where(columns)} of {len(f.constant)}"
+            evidence = f"{which}: one value in all {self.data.n} rows; {first}"
+            action = "drop what tells nothing; it cannot be scaled to a spread of 1"
+            yield self._finding("constant", evidence, action, columns)
 
     def _scale(self, robust: RobustSpread) -> Iterator[Finding]:
-        if not len(self.varying):
+        varying = self.varying
+        if not len(varying):
             return
-        spread = robust.spread[self.varying]
-        least, most = self.varying[spread.argmin()], self.varying[spread.argmax()]
-        typical = float(np.median(spread))
+        spread = robust.spread[varying]
+        low, high, typical = spread.min(), spread.max(), float(np.median(spread))
         ends = (
-            f"standard deviations from {spread.min():.3g} ({self._where(np.array([least]))}) to "
-            f"{spread.max():.3g} ({self._where(np.array([most]))})"
+            f"standard deviations from {low:.3g} ({self._where(varying[spread.argmin()])}) to "
+            f"{high:.3g} ({self._where(varying[spread.argmax()])})"
         )
-        if not self.images and spread.max() / spread.min() >= APART:
+        if not self.images and high / low >= APART:
             middle = float(np.exp(np.median(np.log(spread))))
-            off = self.varying[(spread >= OFF * middle) | (spread <= middle / OFF)]
+            off = varying[(spread >= OFF * middle) | (spread <= middle / OFF)]
             yield self._finding(
                 "scale",
                 f"{ends}; a factor of 10 or more from the middle {middle:.3g}: {self._where(off)}",
-                "fit(..., preprocess='standardize') where the features should weigh the same, "
-                "not blindly; or take logarithms of what spans orders of magnitude",
+                f"{STANDARDIZE} where the features should weigh the same, not blindly; or take "
+                "logarithms of what spans orders of magnitude",
                 off,
             )
         elif self.data.rows.dtype != np.uint8 and not (1 / FAR_FROM_ONE <= typical <= FAR_FROM_ONE):
-            yield self._finding(
-                "scale",
-                f"{ends}, {typical:.3g} in the middle, far from 1",
-                "divide all by one number (255 for images of 0 ... 255), or "
-                "fit(..., preprocess='standardize')",
-                self.varying,
-            )
+            evidence = f"{ends}, {typical:.3g} in the middle, far from 1"
+            action = "divide all by one number (255 for images of 0 ... 255)"
+            yield self._finding("scale", evidence, f"{action}, or {STANDARDIZE}", varying)
 
     def _bias(self, robust: RobustSpread) -> Iterator[Finding]:
-        spread, middle = robust.spread[self.varying], np.abs(robust.middle[self.varying])
-        columns = self.varying[middle > BIASED * spread]
+        size, spread = np.abs(robust.middle), robust.spread
+        columns = self.varying[size[self.varying] > BIASED * spread[self.varying]]
         least = MANY_PIXELS * len(self.varying) if self.images else 1
         if len(columns) >= max(least, 1):
-            ratio = np.abs(robust.middle[columns]) / robust.spread[columns]
-            worst = columns[ratio.argmax()]
-            yield self._finding(
-                "bias",
+            worst = columns[(size[columns] / spread[columns]).argmax()]
+            evidence = (
                 f"{self._where(columns)}: mean over {BIASED:g} standard deviations from 0; "
-                f"{self._where(np.array([worst]))} has mean {robust.middle[worst]:.4g} and "
-                f"standard deviation {robust.spread[worst]:.3g}",
-                "zero-centre: preprocessing.ZeroCenter(), or fit(..., preprocess='standardize')",
-                columns,
+                f"{self._where(worst)} has mean {robust.middle[worst]:.4g} and "
+                f"standard deviation {spread[worst]:.3g}"
             )
+            action = f"zero-centre: preprocessing.ZeroCenter(), or {STANDARDIZE}"
+            yield self._finding("bias", evidence, action, columns)
 
     def _outliers(self, robust: RobustSpread) -> Iterator[Finding]:
         columns = np.flatnonzero(robust.has_outliers)
         if not len(columns):
             return
-        count, rows, (row, column, value) = outliers(self.data, robust.lower, robust.upper, columns)
         f = self.features
+        count, rows, (row, column, value) = data_statistics.outliers(self.data, robust, columns)
         yield self._finding(
             "outliers",
             f"{count} values, in {self._where(columns)}, are over {FENCE:g} interquartile ranges "
             f"outside of the quartiles; the furthest, {value:.4g} in row {row}, "
-            f"{self._where(np.array([column]))}, of {f.q1[column]:.3g} ... {f.q3[column]:.3g}",
+            f"{self._where(column)}, of {f.q1[column]:.3g} ... {f.q3[column]:.3g}",
             "look whether they are errors; else clip them, or take logarithms",
             columns,
             rows,
@@ -166,61 +142,53 @@ class FeatureChecks:
         """Equal columns; and among the others, correlated ones."""
         f = self.features
         # Pixels at the border may agree by being bright in the same one image.
-        groups = equal_columns(self.data, f, f.q3 > f.q1 if self.images else ~f.constant)
-        copies = np.array(sorted(c for group in groups for c in group[1:]), np.int64)
+        among = f.q3 > f.q1 if self.images else ~f.constant
+        groups = data_statistics.equal_columns(self.data, f, among)
+        copies = [c for group in groups for c in group[1:]]
         if groups:
+            shown = "; ".join(map(self._where, groups[:3]))
+            more = f"; and {len(groups) - 3} groups more" if len(groups) > 3 else ""
+            evidence = f"{len(copies)} equal to another: {shown}{more}"
+            action = "keep one of each group: equal features count twice"
             yield self._finding(
-                "duplicate-columns",
-                f"{len(copies)} equal to another: "
-                + "; ".join(self._where(np.array(group)) for group in groups[:3])
-                + (f"; and {len(groups) - 3} groups more" if len(groups) > 3 else ""),
-                "keep one of each group: equal features count twice",
-                np.array(sorted(c for group in groups for c in group), np.int64),
+                "duplicate-columns", evidence, action, np.sort(np.concatenate(groups))
             )
         if self.images or self.data.n < ENOUGH:
             return
-        others = np.setdiff1d(self.varying, copies)
-        total, pairs, columns = correlated_pairs(self.data, others, CORRELATED, 3)
+        others = np.setdiff1d(self.varying, np.array(copies, np.int64))
+        total, pairs, columns = data_statistics.correlated_pairs(self.data, others, CORRELATED, 3)
         if total:
-            shown = ", ".join(
-                f"{r:.3f} between {self._where(np.array([a, b]))}" for a, b, r in pairs
-            )
-            yield self._finding(
-                "correlated",
-                f"{total} of magnitude {CORRELATED} or more: {shown}",
-                "drop one of each pair, or decorrelate: preprocessing.PCA() or Whiten()",
-                columns,
-            )
+            shown = ", ".join(f"{r:.3f} between {self._where(pair)}" for *pair, r in pairs)
+            evidence = f"{total} of magnitude {CORRELATED} or more: {shown}"
+            action = "drop one of each pair, or decorrelate: preprocessing.PCA() or Whiten()"
+            yield self._finding("correlated", evidence, action, columns)
 
     def _duplicate_rows(self, labels: Array | None) -> Iterator[Finding]:
         if math.prod(self.shape) < 3:
             return
-        group = equal_rows(self.data)
+        group = data_statistics.equal_rows(self.data)
         counts = np.bincount(group)
         again = np.flatnonzero(counts[group] > 1)
         extra = len(group) - len(counts)
         if extra < REPEATED * len(group):
             return
         evidence = f"{extra} of {len(group)} rows equal an earlier one"
-        rows = np.array([self.data.number(int(row)) for row in again], np.int64)
+        rows = self.data.numbers(again)
         if labels is not None:
             kinds = np.unique(labels[rows], return_inverse=True)[1].ravel()
             pairs = np.unique(np.stack([group[again], kinds], axis=1), axis=0)
-            torn = np.count_nonzero(np.unique(pairs[:, 0], return_counts=True)[1] > 1)
+            torn = np.count_nonzero(np.bincount(pairs[:, 0]) > 1)
             evidence += f"; {torn} of {np.count_nonzero(counts > 1)} groups have different labels"
-        yield Finding(
-            "duplicate-rows",
-            evidence,
+        action = (
             "drop them, unless rows are equal by nature; copies in training and validation data "
-            "make validation too good",
-            rows=rows,
+            "make validation too good"
         )
+        yield Finding("duplicate-rows", evidence, action, rows=rows)
 
 
 def _not_finite(data: FiniteData) -> Finding:
     left = "rows" if data.kept_rows is not None else "columns"
-    where = _listed("row", [str(r) for r in data.bad_rows[:5]], len(data.bad_rows))
-    across = _listed("column", [str(c) for c in data.bad_columns[:5]], len(data.bad_columns))
+    where, across = _listed("row", data.bad_rows), _listed("column", data.bad_columns)
     return Finding(
         "not-finite",
         f"{data.nan} NaN and {data.infinite} infinite values, in {where}, {across}; "
@@ -237,27 +205,25 @@ def _class_balance(labels: Array) -> Iterator[Finding]:
     classes, counts = np.unique(labels, return_counts=True)
     if len(labels) < 2 or 2 * len(classes) > len(labels) > 2:  # values rather than classes
         return
-    name, rows = classes.tolist(), counts.tolist()
-    few, many = int(counts.argmin()), int(counts.argmax())
+    few, many = counts.min(), counts.max()
+    rare, common = classes[counts.argmin()].item(), classes[counts.argmax()].item()
     if len(classes) == 1:
-        evidence = f"all {len(labels)} rows are of class {name[0]!r}"
-    elif rows[many] >= IMBALANCE * rows[few]:
+        evidence = f"all {len(labels)} rows are of class {common!r}"
+    elif many >= IMBALANCE * few:
         evidence = (
-            f"{rows[few]} rows of class {name[few]!r}, {rows[many]} of class {name[many]!r}: "
-            f"{rows[many] / rows[few]:.0f} times as many; always answering the latter is right "
-            f"in {rows[many] / len(labels):.1%}"
+            f"{few} rows of class {rare!r}, {many} of class {common!r}: {many / few:.0f} times as "
+            f"many; always answering the latter is right in {many / len(labels):.1%}"
         )
     else:
         return
-    yield Finding(
-        "class-balance",
-        evidence,
+    action = (
         "gather more rows of the rare classes, or weigh them: fit(..., sample_weight=...); judge "
-        "by accuracy within each class",
+        "by accuracy within each class"
     )
+    yield Finding("class-balance", evidence, action)
 
 
-def _listed(kind: str, shown: list[str], total: int) -> str:
-    """``columns 1, 2, 3 and 4 more``."""
-    more = f" and {total - len(shown)} more" if total > len(shown) else ""
-    return f"{kind}{'s' if total > 1 else ''} {', '.join(shown)}{more}"
+def _listed(kind: str, names: Sequence[str] | Ints) -> str:
+    """``columns 1, 2, 3, 4, 5 and 4 more``."""
+    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+    return f"{kind}{'s' if len(names) > 1 else ''} {', '.join(map(str, names[:5]))}{more}"

@@ -1,4 +1,4 @@
-"""Faults of data that show before training, each with advice."""
+"""Faults of data, each with advice, before training."""
 
 from __future__ import annotations
 
@@ -12,8 +12,6 @@ from fanin._typing import Array
 from fanin.diagnostics.data_checks import find_faults
 from fanin.diagnostics.data_statistics import FiniteData
 from fanin.diagnostics.findings import Finding
-
-__all__ = ["DataReport", "data_report"]
 
 SCALING = (
     "Scale features only where they should weigh the same: one that is small because it matters "
@@ -35,7 +33,7 @@ class DataReport:
         Of X.
     findings : tuple of Finding
     cautions : tuple of str
-        The lecture's warnings about such data, whether or not there are faults.
+        The lecture's warnings about such data, also without faults.
     """
 
     shape: tuple[int, ...]
@@ -48,10 +46,9 @@ class DataReport:
         return tuple(finding.name for finding in self.findings)
 
     def __str__(self) -> str:
-        features = " x ".join(map(str, self.shape[1:]))
-        lines = [f"{self.shape[0]} rows of {features} features"]
-        lines += map(str, self.findings or ("no faults found",))
-        return "\n".join([*lines, *(f"note: {caution}" for caution in self.cautions)])
+        first = f"{self.shape[0]} rows of {' x '.join(map(str, self.shape[1:]))} features"
+        found = map(str, self.findings or ("no faults found",))
+        return "\n".join([first, *found, *(f"note: {caution}" for caution in self.cautions)])
 
 
 def data_report(X: Array, y: Array | None = None, *, n_threads: int | None = None) -> DataReport:
@@ -59,9 +56,8 @@ def data_report(X: Array, y: Array | None = None, *, n_threads: int | None = Non
 
     Values that are not finite; constant, equal and strongly correlated features; features whose
     scales differ by orders of magnitude, or whose mean is far from zero for their spread; outliers;
-    repeated rows; rare classes. Data are read in blocks and not copied whole (unless some values
-    are not finite); quartiles and correlations are of up to 4096 rows drawn at random, the same in
-    each call.
+    repeated rows; rare classes. Data are read in blocks, without a copy (unless some values
+    are not finite); quartiles and correlations are of up to 4096 rows, the same in each call.
 
     Parameters
     ----------
@@ -69,34 +65,32 @@ def data_report(X: Array, y: Array | None = None, *, n_threads: int | None = Non
         Three axes or more, or uint8, are taken for images, whose pixels share a scale and are
         correlated by nature.
     y : ndarray of shape (N,), optional
-        Labels: whole numbers, booleans or strings. Floats are values, not classes.
+        Labels: integers, booleans or strings. Floats are values, not classes.
     n_threads : int, optional
-        Changes the time, never the report.
+        Does not change the result.
 
     Returns
     -------
     DataReport
-        ``print(report)`` prints it.
 
     Raises
     ------
     ValueError, TypeError
-        Naming the argument, what was expected and what came.
+        Naming the argument, what was expected and what was given.
 
     Notes
     -----
     scale: standard deviations differ by a factor of 100; named are the features a factor of 10 off
     the median one. Or all are far from 1, the median by a factor of 30. bias: the mean is more than
     3 standard deviations from zero; for images, in a tenth of the pixels. outliers: more than 10
-    interquartile ranges outside of the quartiles (a normal deviate never is), and less than a
+    interquartile ranges outside the quartiles (normal data never are), and less than a
     twentieth of the feature's values on a side. correlated: magnitude of at least 0.95. constant:
     up to rounding; for images, those pixels that are not of the background. class-balance: 10 times
     as many rows in the largest class as in the smallest. duplicate-rows: 1 % of the rows, in data
-    of at least three features. Spreads and correlations are looked at from 20 rows on.
+    of at least three features. Spreads and correlations need at least 20 rows.
 
     Examples
     --------
-    >>> import numpy as np
     >>> X = fanin.random.Generator(0).standard_normal((500, 4))
     >>> X[:, 2] *= 5000
     >>> report = data_report(X)
@@ -108,10 +102,8 @@ def data_report(X: Array, y: Array | None = None, *, n_threads: int | None = Non
     """
     array = _validate.plain_array("X", X)
     if array.ndim < 2 or 0 in array.shape:
-        raise ValueError(
-            f"X: expected shape (N, D) or (N, ...), at least one row and column, "
-            f"got {_validate.describe(array)}"
-        )
+        expected = "shape (N, D) or (N, ...), at least one row and column"
+        raise ValueError(f"X: expected {expected}, got {_validate.describe(array)}")
     rows = _validate.row_view("X", array, math.prod(array.shape[1:]))
     labels = None if y is None else _labels(y, len(rows))
     images = array.ndim > 2 or array.dtype == np.uint8
@@ -123,16 +115,14 @@ def data_report(X: Array, y: Array | None = None, *, n_threads: int | None = Non
 
 def _labels(y: Array, n: int) -> Array:
     labels = _validate.plain_array("y", y)
+    described = _validate.describe(labels)
     if labels.shape != (n,):
-        raise ValueError(f"y: expected shape ({n},) of labels, got {_validate.describe(labels)}")
+        raise ValueError(f"y: expected shape ({n},) of labels, got {described}")
     if labels.dtype.kind == "O" and all(isinstance(label, str) for label in labels):
         return labels.astype(str)
     if labels.dtype.kind not in "iubUSf":
-        raise TypeError(
-            f"y: expected whole numbers, booleans, strings or values, "
-            f"got {_validate.describe(labels)}"
-        )
-    if labels.dtype.kind == "f" and not np.isfinite(labels).all():
-        row = int(np.argmin(np.isfinite(labels)))
+        raise TypeError(f"y: expected whole numbers, booleans, strings or values, got {described}")
+    if labels.dtype.kind == "f" and not (finite := np.isfinite(labels)).all():
+        row = int(finite.argmin())
         raise ValueError(f"y: expected finite values, got {labels[row]} in row {row}")
     return labels

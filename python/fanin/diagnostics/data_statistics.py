@@ -1,16 +1,14 @@
-"""Statistics of the columns of data, in blocks of rows: what `diagnostics.data_report` goes by."""
+"""Statistics of the columns of data, in blocks of rows, for `diagnostics.data_report`."""
 
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Iterator
-from typing import NamedTuple
 
 import numpy as np
 
 from fanin import _core, layers
-from fanin._typing import Array, Bools, Floats
+from fanin._typing import Array, Floats, Ints
 from fanin.random import Generator
 
 BLOCK = 2**22  # elements of a block
@@ -18,19 +16,7 @@ SAMPLE = 2**24  # elements of the sample
 
 
 class FiniteData:
-    """Data in blocks of rows, without the rows, or the columns, that have NaN or infinity.
-
-    Attributes
-    ----------
-    nan, infinite : int
-        How many such values there are.
-    bad_rows, bad_columns : ndarray of int64
-        Where they are.
-    columns : ndarray of int64
-        The columns that are left, as numbered in the data.
-    n : int
-        The number of rows that are left.
-    """
+    """Data in blocks, less the rows or columns of NaN or infinity; ``n`` rows, ``columns`` stay."""
 
     def __init__(self, rows: Array, threads: int) -> None:
         self.rows, self.threads = rows, threads
@@ -38,13 +24,10 @@ class FiniteData:
         self.nan = self.infinite = 0
         row_is_bad = np.zeros(len(rows), bool)
         column_is_bad = np.zeros(rows.shape[1], bool)
-        if rows.dtype != np.uint8:
-            for begin in range(0, len(rows), self.step):
-                block = rows[begin : begin + self.step]
-                if _core.first_nonfinite(block) == block.size:
-                    continue
-                bad = ~np.isfinite(block)
-                nan = int(np.count_nonzero(np.isnan(block)))
+        for begin in range(0, len(rows) if rows.dtype.kind == "f" else 0, self.step):
+            block = rows[begin : begin + self.step]
+            if _core.first_nonfinite(block) < block.size:
+                bad, nan = ~np.isfinite(block), int(np.count_nonzero(np.isnan(block)))
                 self.nan += nan
                 self.infinite += int(np.count_nonzero(bad)) - nan
                 row_is_bad[begin : begin + self.step] = bad.any(axis=1)
@@ -62,15 +45,15 @@ class FiniteData:
             yield self._taken(slice(begin, min(begin + self.step, self.n)))
 
     def sample(self) -> Array:
-        """Some rows, in order: all of them where they are few."""
+        """Some rows, in order; all of them if they are few."""
         most = min(max(SAMPLE // len(self.columns), 64), 4096)
         if self.n <= most:
             return self._taken(slice(0, self.n))
         return self._taken(np.unique(Generator(0).integers(0, self.n, most)))
 
-    def number(self, row: int) -> int:
-        """The number in the data of a row that is left."""
-        return row if self.kept_rows is None else int(self.kept_rows[row])
+    def numbers(self, rows: Ints) -> Ints:
+        """The numbers in the data of rows that are left."""
+        return rows if self.kept_rows is None else self.kept_rows[rows]
 
     def _taken(self, which: slice | Array) -> Array:
         rows = self.rows[which if self.kept_rows is None else self.kept_rows[which]]
@@ -97,14 +80,11 @@ class FeatureStatistics:
         if ((largest > 1e100) | ((largest < 1e-100) & (largest > 0))).any():
             unit = np.ldexp(1.0, -np.clip(np.frexp(largest)[1], -1000, 1000))
             data.unit = unit
-        mean = sum(
-            (_core.column_sums(b, None, False, data.threads) for b in data.blocks()),
-            np.zeros(columns),
-        ) / max(data.n, 1)
-        squares = sum(
-            (_core.column_sums(b, mean, True, data.threads) for b in data.blocks()),
-            np.zeros(columns),
-        )
+        zeros, n = np.zeros(columns), max(data.n, 1)
+        sums = (_core.column_sums(b, None, False, data.threads) for b in data.blocks())
+        mean = sum(sums, zeros) / n
+        sums = (_core.column_sums(b, mean, True, data.threads) for b in data.blocks())
+        squares = sum(sums, zeros)
         sample = data.sample()
         quartiles = np.quantile(sample, [0.25, 0.5, 0.75], axis=0)
         self.low_tail = np.quantile(sample, 0.05, axis=0, method="higher") / unit
@@ -112,43 +92,36 @@ class FeatureStatistics:
         eps = 0.0 if data.rows.dtype == np.uint8 else np.finfo(data.rows.dtype).eps
         self.constant = high * unit - low * unit <= 4 * eps * (largest * unit)
         self.low, self.high = low, high
-        self.mean, self.std = mean / unit, np.sqrt(squares / max(data.n, 1)) / unit
+        self.mean, self.std = mean / unit, np.sqrt(squares / n) / unit
         self.q1, self.median, self.q3 = quartiles / unit
         self.signature = np.stack([low, high, mean, squares], axis=1)
 
 
-class RobustSpread(NamedTuple):
-    """Of each column the limits of outliers, and spread and middle that these do not move."""
+class RobustSpread:
+    """Of each column the limits of outliers, and spread and middle that these do not move.
 
-    lower: Floats
-    upper: Floats
-    has_outliers: Bools
-    spread: Floats
-    middle: Floats
+    Limits lie ``fence`` interquartile ranges from the quartiles; pixels share theirs.
+    """
 
-    @classmethod
-    def of(cls, features: FeatureStatistics, fence: float, *, pixels: bool) -> RobustSpread:
-        """Limits lie ``fence`` interquartile ranges from the quartiles; pixels share theirs."""
+    def __init__(self, features: FeatureStatistics, fence: float, *, pixels: bool) -> None:
         f = features
         half_range = f.q3 / 2 - f.q1 / 2  # the whole could overflow
         if pixels:
             half_range = np.full_like(half_range, half_range.max())
         lower, upper = f.q1 - 2 * fence * half_range, f.q3 + 2 * fence * half_range
-        has_outliers = (half_range > 0) & ((f.low < lower) | (f.high > upper))
-        has_outliers &= np.isfinite(lower) & np.isfinite(upper)
+        out = (half_range > 0) & ((f.low < lower) | (f.high > upper))
+        out &= np.isfinite(lower) & np.isfinite(upper)
         # Where a twentieth of the values is out there, it is the feature's shape.
-        has_outliers &= (f.low_tail >= lower) & (f.high_tail <= upper)
-        spread = f.std.copy()
-        spread[has_outliers] = half_range[has_outliers] * (2 / 1.349)  # a normal deviate's
-        return cls(lower, upper, has_outliers, spread, np.where(has_outliers, f.median, f.mean))
+        out &= (f.low_tail >= lower) & (f.high_tail <= upper)
+        self.lower, self.upper, self.has_outliers = lower, upper, out
+        self.spread = np.where(out, half_range * (2 / 1.349), f.std)  # a normal deviate's
+        self.middle = np.where(out, f.median, f.mean)
 
 
 def equal_columns(data: FiniteData, features: FeatureStatistics, among: Array) -> list[list[int]]:
     """Groups of equal columns: values are compared, by a hash, where the statistics are equal."""
-    _, inverse, counts = np.unique(
-        features.signature, axis=0, return_inverse=True, return_counts=True
-    )
-    candidates = np.flatnonzero((counts[inverse.ravel()] > 1) & among)
+    group = np.unique(features.signature, axis=0, return_inverse=True)[1].ravel()
+    candidates = np.flatnonzero((np.bincount(group)[group] > 1) & among)
     if not len(candidates):
         return []
     hashes = [hashlib.blake2b(digest_size=16) for _ in candidates]
@@ -163,13 +136,8 @@ def equal_columns(data: FiniteData, features: FeatureStatistics, among: Array) -
 
 def equal_rows(data: FiniteData) -> Array:
     """For each row the number of its group of equal rows."""
-    hashes = np.empty(data.n, np.int64)
-    at = 0
-    for block in data.blocks():
-        for number, row in enumerate(block + 0, at):  # -0.0 is 0.0
-            hashes[number] = hash(row.tobytes())
-        at += len(block)
-    return np.unique(hashes, return_inverse=True)[1].ravel()
+    hashes = (hash(row.tobytes()) for block in data.blocks() for row in block + 0)  # -0.0 is 0.0
+    return np.unique(np.fromiter(hashes, np.int64, data.n), return_inverse=True)[1].ravel()
 
 
 def correlated_pairs(
@@ -192,12 +160,8 @@ def correlated_pairs(
     for i in range(0, len(columns), 1024):
         for j in range(i, len(columns), 1024):
             right = np.ascontiguousarray(by_rows[:, j : j + 1024])
-            R = layers.dense(
-                by_columns[i : i + 1024],
-                right,
-                activation="identity",
-                n_threads=data.threads or None,
-            )
+            left, threads = by_columns[i : i + 1024], data.threads or None
+            R = layers.dense(left, right, activation="identity", n_threads=threads)
             strong = np.abs(R) >= least
             if i == j:
                 strong = np.triu(strong, 1)
@@ -212,26 +176,25 @@ def correlated_pairs(
 
 
 def outliers(
-    data: FiniteData, low: Floats, high: Floats, columns: Array
+    data: FiniteData, robust: RobustSpread, columns: Ints
 ) -> tuple[int, Array, tuple[int, int, float]]:
     """How many values of the columns are out of their limits, in which rows, and the furthest out.
 
     The latter, (row, column, value), is measured by the distance between its column's limits.
     """
-    count, rows, worst, furthest = 0, [], -math.inf, (0, 0, 0.0)
+    count, worst, furthest, rows = 0, 0.0, (0, 0, 0.0), [np.empty(0, np.int64)]
     unit = np.ones(len(columns)) if data.unit is None else data.unit[columns]
-    low, high = low[columns] * unit, high[columns] * unit
+    low, high = robust.lower[columns] * unit, robust.upper[columns] * unit
     at = 0
     for block in data.blocks():
         part = block[:, columns].astype(np.float64)
         beyond = np.maximum(low - part, part - high) / (high - low)
-        found = np.argwhere(beyond > 0)
-        count += len(found)
-        rows += [data.number(at + row) for row in np.unique(found[:, 0]).tolist()]
-        if len(found) and beyond.max() > worst:
+        count += int(np.count_nonzero(beyond > 0))
+        rows.append(at + np.flatnonzero((beyond > 0).any(axis=1)))
+        if beyond.max() > worst:
             worst = float(beyond.max())
-            row, k = np.unravel_index(int(beyond.argmax()), beyond.shape)
-            value = float(part[row, k] / unit[k])
-            furthest = data.number(at + int(row)), int(columns[k]), value
+            row, k = divmod(int(beyond.argmax()), len(columns))
+            number = int(data.numbers(np.array(at + row)))
+            furthest = number, int(columns[k]), float(part[row, k] / unit[k])
         at += len(block)
-    return count, np.array(rows, np.int64), furthest
+    return count, data.numbers(np.concatenate(rows)), furthest

@@ -1,4 +1,4 @@
-"""What a check finds: a name, its evidence and what to do."""
+"""The result of a check: a name, evidence and advice."""
 
 from __future__ import annotations
 
@@ -11,13 +11,9 @@ import numpy as np
 from fanin._typing import Ints
 
 
-def _none() -> Ints:
-    return np.empty(0, np.int64)
-
-
 @dataclass(frozen=True)
 class Finding:
-    """What a check found in learning curves, data or a network.
+    """A fault found in learning curves, data or a network.
 
     Attributes
     ----------
@@ -26,23 +22,20 @@ class Finding:
         learning-rate-too-low, bad-initialisation, diverged, healthy or inconclusive. Of data:
         not-finite, few-rows, constant, scale, bias, outliers, duplicate-columns, correlated,
         duplicate-rows or class-balance. `tuning.guide` has more.
-    evidence : str
-        The numbers behind it, as a sentence.
-    action : str
-        What to do about it; ``advice`` is the same.
+    evidence, action : str
+        The numbers behind it, and what to do; ``advice`` is the same as action.
     columns, rows : ndarray of int64
-        Where in the data it is, if anywhere; columns are numbered within a flattened row.
+        Where in the data it is; columns are numbered within a flattened row.
     """
 
     name: str
     evidence: str
     action: str
-    columns: Ints = field(default_factory=_none, repr=False, compare=False)
-    rows: Ints = field(default_factory=_none, repr=False, compare=False)
+    columns: Ints = field(default_factory=lambda: np.empty(0, np.int64), repr=False, compare=False)
+    rows: Ints = field(default_factory=lambda: np.empty(0, np.int64), repr=False, compare=False)
 
     @property
     def advice(self) -> str:
-        """The same as ``action``."""
         return self.action
 
     def __str__(self) -> str:
@@ -58,7 +51,7 @@ class Finding:
         return cls(data["name"], data["evidence"], data["action"])
 
 
-DataFinding = Finding  # the name that findings on data had first
+DataFinding = Finding  # an alias, kept for code that imports it
 
 
 @dataclass(frozen=True)
@@ -67,19 +60,16 @@ class Verdict:
 
     Attributes
     ----------
-    findings : tuple of Finding
-        The most important first.
+    findings : tuple of Finding, the most important first
     """
 
     findings: tuple[Finding, ...]
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The names of the findings."""
         return tuple(finding.name for finding in self.findings)
 
     def to_dict(self) -> list[dict[str, str]]:
-        """The findings as JSON values."""
         return [finding.to_dict() for finding in self.findings]
 
     def __iter__(self) -> Iterator[Finding]:

@@ -1,30 +1,23 @@
-"""The lecture's experiment on initialisation: fresh weights, and what they do to activations."""
+"""The lecture's experiment on initialisation: statistics of activations under fresh weights."""
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import itertools
 import math
-import queue
 from collections.abc import Callable, Sequence
 from concurrent import futures
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from fanin import _core, _validate, initializers
 from fanin._typing import Array
-from fanin.diagnostics.activations import (
-    ActivationReport,
-    LayerAccumulator,
-    LayerStatistics,
-    std_of,
-    verdict_of,
-)
+from fanin.diagnostics import activations
+from fanin.diagnostics.activations import ActivationReport, LayerAccumulator, LayerStatistics
 from fanin.layers.dense import activation_code
-from fanin.random import Draws, Generator, Size, package_generator
+from fanin.random import Draws, Generator, package_generator
 
 _IDENTITY = activation_code("activation", "identity")
 _NO_MASK = (1.0, 0, 0, 0)  # keep, and the key of dropout
@@ -48,48 +41,41 @@ def activation_statistics(
 ) -> ActivationReport:
     """Statistics of the activations of freshly initialised dense layers, layer by layer.
 
-    The lecture's experiment (CS231n, weight initialisation): each layer is
-    ``x = activation(x.dot(W))``, without biases. The weights are drawn where the product needs them
-    and never stored, so that memory is that of the activations. They are those of the hidden layers
-    of ``fanin.MLP(dims, init=init, seed=seed)``, bit for bit.
+    The lecture's experiment (CS231n, weight initialisation): ``x = activation(x.dot(W))``, without
+    biases. The weights are drawn where the product needs them, not stored; they are those of the
+    hidden layers of ``fanin.MLP(dims, init=init, seed=seed)``, bit for bit.
 
     Parameters
     ----------
     dims : sequence of int
         Width of the input and of each layer.
     n : int
-        Rows of standard normal input to draw where `x` is not given.
-    x : ndarray of shape (N, dims[0]), optional
-        Input of your own: uint8, float32 or float64.
+        Rows of standard normal input, where `x` is not given.
+    x : ndarray of shape (N, dims[0]), uint8, float32 or float64, optional
     init : str or callable
-        The name of an initialiser, see `fanin.initializers.get`; or a function, whose weights are
-        stored, one layer at a time.
+        As in `fanin.initializers.get`; weights of a function are stored, one layer at a time.
     std : float, optional
         A fixed standard deviation of the weights, in place of `init`.
-    activation : str
-        As in `fanin.layers.dense`.
-    gain, distribution
-        As in `fanin.initializers.small_random`.
+    activation, gain, distribution
+        As in `fanin.layers.dense` and `fanin.initializers.small_random`.
     seed : int
-        Of the input and the weights.
     dtype : {"float32", "float64"}
     bins : int
         Of each layer's histogram.
     gradients : bool
-        Also send a gradient back, standard normal at the last layer's activations. It takes about
-        the same time again (weights are drawn a second time) and keeps all activations.
+        Also send a gradient back, standard normal at the last layer's activations. It doubles the
+        time (weights are drawn again) and keeps all activations.
     n_threads : int, optional
-        Changes the time, never the numbers.
+        Does not change the result.
 
     Returns
     -------
     ActivationReport
-        ``print(report)`` prints the lecture's lines.
 
     Raises
     ------
     ValueError, TypeError
-        Naming the argument, what was expected and what came.
+        Naming the argument, what was expected and what was given.
 
     Examples
     --------
@@ -139,20 +125,21 @@ def activation_statistics(
         if callable(init):
             weights = _validate.plain_array("init", draw(rng=rng))
         else:
-            recorder = DrawRecorder(rng)
+            recorder = DrawRecorder(rng, shape)
             draw(rng=recorder)
-            weights = DrawnWeights(shape, recorder.request)
+            weights = recorder.weights
         a = network.forward(a, weights, keep=gradients)
     statistics = [layer.statistics() for layer in network.layers]
     if gradients:
         top = package_generator(seed, "init", len(widths) - 1)  # where no weights are drawn
         statistics = network.backward(top.standard_normal(a.shape, dtype=float_type))
-    return ActivationReport(tuple(statistics), *verdict_of(statistics))
+    return ActivationReport(tuple(statistics), *activations.verdict_of(statistics))
 
 
-class Request(NamedTuple):
-    """What an initialiser asks of a generator, as the core takes it."""
+class DrawnWeights(NamedTuple):
+    """Weights that are drawn as a product needs them, and never stored."""
 
+    shape: tuple[int, int]
     normal: bool
     seed: int
     stream: int
@@ -160,88 +147,57 @@ class Request(NamedTuple):
     a: float  # the mean, or the lower end
     b: float  # the standard deviation, or the width
 
-
-class DrawRecorder(Generator):
-    """Records what an initialiser asks for, and draws nothing."""
-
-    request: Request
-
-    def __init__(self, rng: Generator) -> None:
-        super().__init__()
-        self.state = rng.state
-
-    def normal(
-        self,
-        loc: float = 0.0,
-        scale: float = 1.0,
-        size: Size | None = None,  # noqa: ARG002
-        *,
-        dtype: npt.DTypeLike = np.float32,
-        out: Array | None = None,  # noqa: ARG002
-    ) -> Draws:
-        self.request = Request(True, self.seed, self.stream, self.position, loc, scale)
-        return super().normal(loc, scale, 0, dtype=dtype)
-
-    def uniform(
-        self,
-        low: float = 0.0,
-        high: float = 1.0,
-        size: Size | None = None,  # noqa: ARG002
-        *,
-        dtype: npt.DTypeLike = np.float32,
-        out: Array | None = None,  # noqa: ARG002
-    ) -> Draws:
-        self.request = Request(False, self.seed, self.stream, self.position, low, high - low)
-        return super().uniform(low, high, 0, dtype=dtype)
-
-
-class DrawnWeights:
-    """Weights that are drawn where a product needs them, and never stored."""
-
-    def __init__(self, shape: tuple[int, int], request: Request) -> None:
-        self.shape = shape
-        self.request = request
-
     def forward(self, x: Array, code: int, threads: int) -> Array:
         """``activation(x · W)``."""
-        return _core.random_dense(x, self.shape[1], *self.request, code, threads)
+        return _core.random_dense(x, self.shape[1], *self[1:], code, threads)
 
     def backward(self, dz: Array, threads: int) -> Array:
-        """``dz · Wᵀ``, as W · dzᵀ for groups of rows of W.
-
-        Each thread draws its groups into its own cache and multiplies there, without waiting.
-        """
-        normal, seed, stream, first, a, b = self.request
+        """``dz · Wᵀ``, as W · dzᵀ; each thread draws groups of rows of W into its own cache."""
         inputs, outputs = self.shape
+        kind = "normal" if self.normal else "uniform"
         per_group = 64 if dz.dtype == np.float32 else 32
         step = 64 * max(1, 2**12 // outputs)  # rows: about a megabyte, from a group's beginning on
         transposed = np.ascontiguousarray(dz.T)
         dx = np.empty((inputs, len(dz)), dz.dtype)
-        parts = queue.SimpleQueue[int]()
-        for begin in range(0, inputs, step):
-            parts.put(begin)
+        begins = iter(range(0, inputs, step))  # all threads take from it
 
-        def work() -> None:
+        def work(_: int) -> None:
             W = np.empty((min(step, inputs), outputs), dz.dtype)
-            with contextlib.suppress(queue.Empty):
-                while True:
-                    begin = parts.get_nowait()
-                    to = dx[begin : begin + step]
-                    part = W[: len(to)]
-                    group = first + begin * outputs // per_group
-                    kind = "normal" if normal else "uniform"
-                    _core.random_fill(part, kind, seed, stream, group, a, b, 1)
-                    _core.dense_forward(part, transposed, None, _IDENTITY, *_NO_MASK, to, False, 1)
+            for begin in begins:
+                to = dx[begin : begin + step]
+                part, group = W[: len(to)], self.position + begin * outputs // per_group
+                _core.random_fill(part, kind, self.seed, self.stream, group, self.a, self.b, 1)
+                _core.dense_forward(part, transposed, None, _IDENTITY, *_NO_MASK, to, False, 1)
 
-        workers = min(threads or _core.get_num_threads(), parts.qsize())
+        workers = min(threads or _core.get_num_threads(), math.ceil(inputs / step))
         with futures.ThreadPoolExecutor(workers) as pool:
-            for done in [pool.submit(work) for _ in range(workers)]:
-                done.result()
+            list(pool.map(work, range(workers)))
         return np.ascontiguousarray(dx.T)
 
 
+class DrawRecorder(Generator):
+    """Records what an initialiser asks for, and draws nothing."""
+
+    weights: DrawnWeights
+
+    def __init__(self, rng: Generator, shape: tuple[int, int]) -> None:
+        super().__init__()
+        self.state, self.shape = rng.state, shape
+
+    def normal(self, loc: float = 0.0, scale: float = 1.0, *_: Any, **options: Any) -> Draws:
+        self._record(True, loc, scale)
+        return super().normal(loc, scale, 0, **options)
+
+    def uniform(self, low: float = 0.0, high: float = 1.0, *_: Any, **options: Any) -> Draws:
+        self._record(False, low, high - low)
+        return super().uniform(low, high, 0, **options)
+
+    def _record(self, normal: bool, a: float, b: float) -> None:
+        self.weights = DrawnWeights(self.shape, normal, self.seed, self.stream, self.position, a, b)
+
+
 class PlainNetwork:
-    """Dense layers without biases; of each the statistics, and what its gradient needs."""
+    """Dense layers without biases: each one's statistics, and what its gradient needs."""
 
     def __init__(self, activation: str, bins: int, threads: int) -> None:
         self.activation, self.bins, self.threads = activation, bins, threads
@@ -251,18 +207,16 @@ class PlainNetwork:
 
     def forward(self, x: Array, W: Array | DrawnWeights, *, keep: bool) -> Array:
         """The activations of the next layer; with ``keep``, `backward` can follow."""
-        code = _IDENTITY if keep else self.code
+        code, threads = _IDENTITY if keep else self.code, self.threads
         if isinstance(W, DrawnWeights):
-            a = W.forward(x, code, self.threads)
+            a = W.forward(x, code, threads)
         else:
-            a, _ = _core.dense_forward(x, W, None, code, *_NO_MASK, None, False, self.threads)
+            a = _product(x, W, threads, code)
         if keep:
-            a, slope = _core.activation_forward(
-                a, self.code, 1.0, *_NO_MASK, None, True, self.threads
-            )
+            a, slope = _core.activation_forward(a, self.code, 1.0, *_NO_MASK, None, True, threads)
             assert slope is not None
             self.caches.append((x, W, slope))
-        layer = LayerAccumulator(self.activation, a.shape[1], self.bins, self.threads)
+        layer = LayerAccumulator(self.activation, a.shape[1], self.bins, threads)
         layer.add(a)
         layer.count(a)
         self.layers.append(layer)
@@ -275,33 +229,31 @@ class PlainNetwork:
             for layer, (x, W, slope) in zip(self.layers[::-1], self.caches[::-1], strict=True):
                 dz = g * slope
                 weights = _outer_std(x, dz, self.threads) / len(x)
-                found.append(layer.statistics(std_of(g, self.threads), weights))
+                found.append(layer.statistics(activations.std_of(g, self.threads), weights))
                 if len(found) == len(self.caches):
                     break
                 if isinstance(W, DrawnWeights):
                     g = W.backward(dz, self.threads)
                 else:
-                    g = _product(dz, W.T, self.threads)
+                    g = _product(dz, np.ascontiguousarray(W.T), self.threads)
         return found[::-1]
 
 
-def _product(x: Array, W: Array, threads: int) -> Array:
-    W = np.ascontiguousarray(W)
-    return _core.dense_forward(x, W, None, _IDENTITY, *_NO_MASK, None, False, threads)[0]
+def _product(x: Array, W: Array, threads: int, code: int = _IDENTITY) -> Array:
+    return _core.dense_forward(x, W, None, code, *_NO_MASK, None, False, threads)[0]
 
 
 def _outer_std(x: Array, dz: Array, threads: int) -> float:
     """Standard deviation of the elements of ``xᵀ · dz``.
 
-    For few rows it is not formed: the sum of its squares is that of the elementwise product of
-    ``x · xᵀ`` and ``dz · dzᵀ``, N by N each.
+    For few rows by the sum of ``x · xᵀ`` times ``dz · dzᵀ``, N by N each, elementwise.
     """
-    n, inputs = x.shape
-    outputs = dz.shape[1]
-    if n > min(inputs, outputs):
-        return std_of(_product(np.ascontiguousarray(x.T), dz, threads), threads)
-    elements = inputs * outputs
-    among_x, among_dz = (_product(a, a.T, threads).astype(np.float64) for a in (x, dz))
+    elements = x.shape[1] * dz.shape[1]
+    if len(x) > min(x.shape[1], dz.shape[1]):
+        return activations.std_of(_product(np.ascontiguousarray(x.T), dz, threads), threads)
+    among_x, among_dz = (
+        _product(a, np.ascontiguousarray(a.T), threads).astype(np.float64) for a in (x, dz)
+    )
     squares = float(np.sum(among_x * among_dz)) / elements
     mean = float(x.sum(1, dtype=np.float64) @ dz.sum(1, dtype=np.float64)) / elements
     return math.sqrt(max(squares - mean * mean, 0.0)) if math.isfinite(squares) else math.nan

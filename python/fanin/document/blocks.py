@@ -1,4 +1,4 @@
-"""What a document is made of."""
+"""The blocks of a document."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Heading(_Text):
 
 
 class Lines(_Text):
-    """What a program prints, as it stands."""
+    """Preformatted output of a program."""
 
 
 class Remark(_Text):

@@ -1,4 +1,4 @@
-"""Documents as one HTML page that needs nothing beside it."""
+"""Documents as one self-contained HTML page."""
 
 from __future__ import annotations
 

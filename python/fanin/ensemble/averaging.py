@@ -1,4 +1,4 @@
-"""Averages of the parameters over a run: one network."""
+"""Averages of the parameters over a run: a single network."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ class ParameterAverage(Callback):
         moving average ``average = d * average + (1 - d) * parameters`` after every step, from a
         copy on; ``d = min(decay, (1 + t) / (10 + t))`` at step t, so that early steps fade soon.
     start : int or float, optional
-        The first epoch (from 0) that counts, or as a float below 1 the share of the run before it.
-        By default 0 with a decay and 0.5 without (Izmailov et al.: 0.75, at a high, constant rate).
+        First epoch (from 0) in the average, or as a float below 1 its place in the run. By default
+        0 with a decay, 0.5 without (Izmailov et al.: 0.75, at a constant high learning rate).
 
     Attributes
     ----------
@@ -35,8 +35,8 @@ class ParameterAverage(Callback):
 
     Notes
     -----
-    The trained network keeps its own last parameters: evaluate both. With a decay fit takes one
-    step at a time, which costs some microseconds and one pass over the parameters each.
+    The trained network keeps its own last parameters: evaluate both. With a decay, fit runs one
+    step at a time, at some microseconds and one pass over the parameters each.
 
     Examples
     --------
@@ -65,7 +65,7 @@ class ParameterAverage(Callback):
 
     @property
     def network(self) -> Callable[[], MLP]:
-        """Call it for the averaged network, which is independent of the trained one."""
+        """A method: the averaged network, independent of the trained one."""
         return self._averaged
 
     @network.setter
@@ -139,7 +139,7 @@ def average_parameters(networks: Sequence[MLP]) -> MLP:
     Raises
     ------
     ValueError
-        For networks of different runs, with what tells them apart.
+        For networks of different runs, with the difference.
 
     Examples
     --------

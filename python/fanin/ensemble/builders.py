@@ -1,4 +1,4 @@
-"""Ensembles trained from data: four ways to make members that differ."""
+"""Ensembles trained from data, by four ways to make members differ."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def from_initializations(
     Raises
     ------
     ValueError, TypeError
-        For what `MLP` or `MLP.fit` would refuse, before anything trains.
+        For what `MLP` or `MLP.fit` would reject, before anything trains.
     RuntimeError
         Where every member failed, with the first one's reason.
 
@@ -204,9 +204,9 @@ def from_checkpoints(
     progress: bool = True,
     **fit_options: Any,
 ) -> Ensemble:
-    """Snapshots of a single run, for the price of one network (Huang et al. 2017).
+    """Snapshots of a single run, at the cost of one network (Huang et al. 2017).
 
-    The learning rate falls to 0 along a cosine in every cycle and then starts anew
+    The learning rate falls to 0 along a cosine in every cycle, then restarts
     (`schedules.CyclicCosine`): a member is what the network is at a cycle's end.
 
     Parameters

@@ -55,8 +55,8 @@ class Ensemble:
     >>> networks = [fanin.MLP([64, 32, 10], seed=seed) for seed in range(3)]
     >>> for net in networks:
     ...     history = net.fit(X, y, epochs=5, preprocess="standardize", progress=False)
-    >>> together = fanin.ensemble.Ensemble(networks)
-    >>> result = together.evaluate(X_test, y_test)
+    >>> ensemble = fanin.ensemble.Ensemble(networks)
+    >>> result = ensemble.evaluate(X_test, y_test)
     >>> result["accuracy"] > sum(member["accuracy"] for member in result["members"]) / 3
     True
     >>> result["disagreement"].shape
@@ -141,7 +141,7 @@ class Ensemble:
     # Evaluation
 
     def evaluate(self, X: Array, y: Array, *, n_threads: int | None = None) -> dict[str, Any]:
-        """Loss and accuracy of the ensemble and of each member, and how much members differ.
+        """Loss and accuracy of the ensemble and its members, and how much the members disagree.
 
         Parameters
         ----------
@@ -157,7 +157,7 @@ class Ensemble:
             ``{"loss", "accuracy"}``, by its own loss; ``disagreement``, as from `disagreement`.
             The ensemble's loss is the mean of -log of the right class's probability; for
             ``combine="logits"`` its members' loss of the mean scores (softmax where they differ);
-            for a vote the share of wrong rows; for members with "mse" that of the mean output.
+            for a vote the fraction of wrong rows; for members with "mse" that of the mean output.
         """
         scores = self._member_scores(X, n_threads)
         combined = self._combine_scores(scores)
@@ -182,9 +182,9 @@ class Ensemble:
         return {**result, "members": members, "disagreement": self._disagreement(scores)}
 
     def disagreement(self, X: Array, *, n_threads: int | None = None) -> Floats:
-        """How much each pair of members differs, (M, M), symmetric with zeros on the diagonal.
+        """Pairwise disagreement of members, (M, M), symmetric with zeros on the diagonal.
 
-        The share of rows to which they give different labels; where every member has loss "mse",
+        The fraction of rows to which they give different labels; where every member has loss "mse",
         the root of the mean square between their outputs.
         """
         return self._disagreement(self._member_scores(X, n_threads))
@@ -203,7 +203,7 @@ class Ensemble:
     # Files
 
     def save(self, path: PathLike) -> None:
-        """Writes all members to one file, as `MLP.save` does, or leaves the old one."""
+        """Writes all members to one file, atomically, as `MLP.save` does."""
         states, arrays = [], {"weights": self.weights}
         for i, net in enumerate(self.members):
             state = net.__getstate__()

@@ -16,7 +16,7 @@ from fanin.network import MLP
 
 
 class TrialLike(Protocol):
-    """What is read of a trial of `fanin.tuning.search`."""
+    """The part of a `fanin.tuning.Trial` that is read here."""
 
     number: int
 
@@ -36,12 +36,12 @@ def from_search(
     greedy: bool = False,
     combine: str = "probability",
 ) -> Ensemble:
-    """The k best of networks that are trained already, or the k that are best together.
+    """The k best of several trained networks, or a greedy selection of them.
 
     Parameters
     ----------
     candidates : sequence of MLP, of (MLP, score) or of trials of a search
-        The score is one of validation, larger is better. Candidates without one are scored by
+        The score is a validation score, larger is better. Candidates without one are scored by
         their accuracy on X_val; those whose score is not finite are left out as failures.
     X_val, y_val : ndarray, optional
         Rows and labels (N,) that no candidate was trained on: for greedy, and for missing scores.

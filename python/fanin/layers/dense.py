@@ -85,8 +85,12 @@ def dense(
     rng : Generator, int, NumPy's generator or None
         Where the mask is drawn; None takes fresh entropy.
     out : ndarray of shape (N, H), optional
-        Written in place of a fresh array; it may not share memory with an input.
+        Receives the result; may not share memory with an input.
     n_threads : int, optional
+
+    Returns
+    -------
+    ndarray of shape (N, H)
 
     Examples
     --------
@@ -115,7 +119,12 @@ def dense_forward(
     Parameters
     ----------
     x, W, b, activation, keep, rng, n_threads
-        As of `dense`.
+        As in `dense`.
+
+    Returns
+    -------
+    y : ndarray of shape (N, H)
+    cache : DenseCache
 
     Examples
     --------
@@ -144,7 +153,7 @@ def dense_backward(
     cache : DenseCache
         The second result of the forward function.
     need_dx : bool
-        False for a first layer, whose dx nobody needs: it is None then.
+        False for a first layer, whose dx is not needed: dx is then None.
     n_threads : int, optional
     """
     return _core.dense_backward(plain_array("dout", dout), *cache, need_dx, threads(n_threads))
@@ -180,7 +189,7 @@ def affine_backward(dout: Array, cache: DenseCache) -> tuple[Array, Array, Array
     Parameters
     ----------
     dout, cache
-        As of `dense_backward`.
+        As in `dense_backward`.
     """
     dx, dw, db = dense_backward(dout, cache._replace(x=_rows(cache.x)))
     assert dx is not None
@@ -203,7 +212,7 @@ _Pair = tuple[ActivationForward, ActivationBackward]
 
 
 def _pair(activation: str, formula: str, examples: str = "") -> _Pair:
-    """The two functions of an elementwise activation, named and described as if written out."""
+    """The two functions of an elementwise activation, with names and docstrings."""
     code = ACTIVATIONS.index(activation)
 
     def forward(x: Array) -> tuple[Array, SlopeCache]:

@@ -41,7 +41,7 @@ def dropconnect_forward(
     Parameters
     ----------
     x, W, b, activation, n_threads
-        As of `dense`. Biases are not dropped.
+        As in `dense`. Biases are not dropped.
     keep : float in (0, 1]
         Probability of keeping a weight.
     mask : {"batch", "example"}
@@ -49,6 +49,11 @@ def dropconnect_forward(
         (none for inputs that are zero); they are never stored.
     rng : Generator, int, NumPy's generator or None
         Where masks are drawn; None takes fresh entropy.
+
+    Returns
+    -------
+    y : ndarray of shape (N, H)
+    cache : DropConnectCache
 
     Examples
     --------
@@ -86,7 +91,7 @@ def dropconnect_backward(
     Parameters
     ----------
     dout, cache, need_dx, n_threads
-        As of `dense_backward`.
+        As in `dense_backward`.
     """
     dout, n = plain_array("dout", dout), threads(n_threads)
     x, W, slope, gate, keep, kind, key = cache
@@ -117,8 +122,12 @@ def dropconnect_inference(
     Parameters
     ----------
     x, W, b, keep, activation, n_threads
-        As of `dropconnect_forward`.
+        As in `dropconnect_forward`.
     inference : {"mean", "moments"}
+
+    Returns
+    -------
+    ndarray of shape (N, H)
 
     Examples
     --------

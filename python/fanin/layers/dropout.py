@@ -26,7 +26,7 @@ class DropoutCache(NamedTuple):
 
 
 class Mask:
-    """The mask of one call. `used` moves the generator on, once nothing can fail any more."""
+    """The mask of one call. `used` advances the generator, once nothing can fail any more."""
 
     def __init__(self, keep: float, rng: Rng, rows: int, cols: int) -> None:
         self.key: Key = (0, 0, 0)
@@ -84,10 +84,15 @@ def dropout_forward(
     rng : Generator, int, NumPy's generator or None
         Where the mask is drawn; None takes fresh entropy.
     train : bool
-        Whether to drop, or to give what the layer gives at test time.
+        Training mode; False is the layer at test time.
     out : ndarray of the shape and dtype of x, optional
-        Written in place of a fresh array; it may be x itself.
+        Receives the result; may be x itself.
     n_threads : int, optional
+
+    Returns
+    -------
+    out : ndarray of the shape and dtype of x
+    cache : DropoutCache
 
     Examples
     --------

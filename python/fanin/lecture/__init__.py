@@ -1,6 +1,6 @@
 """The lecture's own names: its trainer, its two-layer net, and its listings as they run here.
 
-The random search: a few epochs at each of many rates and strengths, drawn in the exponent.
+Random search: a few epochs at each of many learning rates and L2 strengths, drawn log-uniformly.
 
 >>> from numpy.random import seed, uniform
 >>> from fanin import ClassifierTrainer, init_two_layer_model, two_layer_net
@@ -36,7 +36,7 @@ Dropout, inverted: what is kept is divided by p in training, and the test is lef
 ...     H1, U1 = layers.dropout_forward(layers.dense(X, W1, b1), keep=p, rng=rng)
 ...     H2, U2 = layers.dropout_forward(layers.dense(H1, W2, b2), keep=p, rng=rng)
 ...     out = layers.dense(H2, W3, b3, activation="identity")
-...     # layers.dropout_backward(dH2, U2), ... lead the gradient back
+...     # layers.dropout_backward(dH2, U2), ... backpropagate
 ...     return out, H1
 >>> def predict(X):
 ...     H1 = layers.dense(X, W1, b1)  # no scaling necessary

@@ -1,4 +1,4 @@
-"""The two ways the lecture's trainer takes its steps: through any function, or in native code."""
+"""The training loops of the lecture's trainer: any Python loss function, or native code."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 def pipeline_of(augment_fn: object) -> Compose | None:
     """`augment_fn`, where it is a pipeline of `fanin.augment`."""
-    package: Any = sys.modules.get("fanin.augment")  # whoever has a pipeline has imported it
+    package: Any = sys.modules.get("fanin.augment")  # without that import there is no pipeline
     if package is None or not isinstance(augment_fn, package.Compose):
         return None
     pipeline: Compose = augment_fn
@@ -39,7 +39,7 @@ def pipeline_of(augment_fn: object) -> Compose | None:
 
 
 def native_pipeline(augment_fn: object, X: Any) -> Compose | None:
-    """The pipeline, where the native loop can run it: it leaves images X their size and units."""
+    """The pipeline, if the native loop can run it: it keeps the images' size and units."""
     pipeline = pipeline_of(augment_fn)
     if pipeline is None or not isinstance(X, np.ndarray) or X.ndim not in (3, 4):
         return None
@@ -82,7 +82,7 @@ class CallableLoop:
     def costs(
         self, X: Array, y: Array, order: Array, batch: int, first: int, last: int, epoch: int
     ) -> Iterator[float]:
-        """The cost of each step; the step is taken when the next one is asked for."""
+        """Yields the cost of each step before it is applied."""
         for step in range(first, last):
             rows = order[step * batch : (step + 1) * batch]
             X_batch = X[rows]

@@ -1,4 +1,4 @@
-"""The lecture's trainer: when it steps, evaluates, decays, prints and stops."""
+"""The lecture's trainer: steps, evaluation, learning-rate decay, printing and stopping."""
 
 from __future__ import annotations
 
@@ -39,20 +39,20 @@ class TrainerOptions:
     Parameters
     ----------
     reg : float
-        Handed to `loss_function`.
+        L2 strength, passed to `loss_function`.
     learning_rate : float
     momentum : float in [0, 1), default 0.9
         rho of "momentum" and "nesterov". The course's code of 2015 had 0, which is plain SGD.
     learning_rate_decay : float
-        Multiplies the rate at the end of each epoch.
+        Multiplies the learning rate at the end of each epoch.
     update : str or Optimizer
         "sgd", "momentum", "rmsprop" or another name of `fanin.optim`. An object keeps its state
         from call to call and gets `learning_rate`.
     sample_batches : bool
-        False takes all rows in each step, one step an epoch, as does ``batch_size=None``.
+        False is full-batch training, one step per epoch, as is ``batch_size=None``.
     num_epochs : int
     batch_size : int or None
-        Rows of a step; an epoch has ``N // batch_size`` of them, at least one.
+        Rows per minibatch; an epoch has ``N // batch_size`` minibatches, at least one.
     acc_frequency : int, optional
         Evaluates also after iterations 0, acc_frequency, 2 * acc_frequency, ...
     augment_fn, predict_fn : callable, optional
@@ -60,14 +60,14 @@ class TrainerOptions:
         the steps go through Python. A `fanin.augment.Compose` draws anew for each row in each
         epoch; X is then (N, H, W, C). Where it keeps their size, `two_layer_net` stays native.
     verbose : bool
-        Prints a line at each evaluation and at the end.
+        Print a line at each evaluation and at the end.
     seed : int, optional
         Of the minibatches; None takes fresh entropy.
     sampling : {"replacement", "epoch"}
         Draws with replacement, the course's, or a permutation in each epoch, `MLP.fit`'s, whose
-        last step takes what is left.
+        last minibatch may be smaller.
     stop_ratio : float or None
-        A cost over this many times the first ends the run; None lets it go on.
+        Stop if the cost exceeds this many times the first; None never stops.
     sample_batchs : bool, optional
         `sample_batches` as the lecture's listing spells it.
     n_threads : int, optional
@@ -100,7 +100,7 @@ class ClassifierTrainer:
     Attributes
     ----------
     best_model, stats
-        What the last call of `train` returned or, after Ctrl-C or an error, had come to.
+        As the last call of `train` returned them or, after Ctrl-C or an error, as they were then.
     """
 
     best_model: Model | None = None
@@ -127,7 +127,7 @@ class ClassifierTrainer:
         X, X_val : ndarray of shape (N, ...)
             One row for each example.
         y, y_val : ndarray of shape (N,)
-            Whole numbers as labels.
+            Integers as labels.
         model : dict of str to ndarray
             float32 or float64, C-contiguous; changed in place.
         loss_function : callable
@@ -148,9 +148,9 @@ class ClassifierTrainer:
 
         Notes
         -----
-        After CS231n's ``classifier_trainer.py`` (2015), but: Momentum keeps the rate outside the
-        velocity, see `fanin.optim.Momentum`. The state of the update rule belongs to the call. The
-        only iteration of an epoch ends it. Fewer rows than `batch_size` still make one iteration.
+        After CS231n's ``classifier_trainer.py`` (2015), but: Momentum keeps the learning rate out
+        of the velocity, see `fanin.optim.Momentum`. The state of the update rule belongs to the
+        call. The only iteration of an epoch ends it. Fewer rows than `batch_size` still make one.
 
         Examples
         --------
@@ -192,9 +192,9 @@ class ClassifierRun:
         self.acc_frequency = None if every is None else _validate.whole("acc_frequency", every, 1)
         self.stop_ratio = math.inf if ratio is None else _validate.real("stop_ratio", ratio, 1)
         augment_fn, self.predict_fn = options.augment_fn, options.predict_fn
-        hooks: dict[str, object] = {"augment_fn": augment_fn, "predict_fn": self.predict_fn}
-        for name, function in {"loss_function": loss_function, **hooks}.items():
-            if not callable(function) and (function is not None or name not in hooks):
+        optional: dict[str, object] = {"augment_fn": augment_fn, "predict_fn": self.predict_fn}
+        for name, function in {"loss_function": loss_function, **optional}.items():
+            if not callable(function) and (function is not None or name not in optional):
                 raise TypeError(f"{name}: expected a function, got {describe(function)}")
         _validate.threads(options.n_threads)
         self.seed, self.verbose = seed_of(options.seed), options.verbose
@@ -281,7 +281,7 @@ class ClassifierRun:
                 return f"diverged: the cost is not finite in {where}"
             if began > 0 and cost > self.stop_ratio * began:
                 return f"diverged: the cost is {cost:g} in {where}, it began at {began:g}"
-        # No later cost would speak of an overflow in the last update.
+        # No later cost would show an overflow in the last update.
         model = self.snapshot()
         for name, p in model.items():
             if _core.first_nonfinite(p) < p.size:

@@ -1,4 +1,4 @@
-"""The multilayer perceptron: parameters in one arena, passes over data, saving and loading."""
+"""The multilayer perceptron: its parameters, forward and backward passes, saving and loading."""
 
 from fanin._core import TrainingData
 from fanin.network.mlp import MLP

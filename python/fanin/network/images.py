@@ -1,4 +1,4 @@
-"""Test-time augmentation: images that are predicted in many views."""
+"""Test-time augmentation: predictions averaged over many views of an image."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ BLOCK = 2**22  # values of views that are predicted at once
 
 
 def require_own_units(name: str, pipeline: Compose) -> None:
-    """Refuses Normalize: whatever does not go through the pipeline would miss it."""
+    """Refuses Normalize: data that skip the pipeline would not be normalised."""
     if pipeline.engine.normalizes:
         raise ValueError(
             f"{name}: expected no Normalize, which data that are not augmented would miss, got "

@@ -1,7 +1,7 @@
-"""How data enter a network: transformers first, then (mean, scale) inside the native loop.
+"""The preprocessing of a network: transformers first, then (mean, scale) inside the native loop.
 
-Data go one way: `Inputs.rows` checks them, `Inputs.fit` or `Inputs.transform` takes them through
-the transformers, and the engine takes what comes out.
+`Inputs.rows` checks the data, `Inputs.fit` or `Inputs.transform` applies the transformers, and the
+engine takes the result.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ BLOCK = 2**22  # values that are transformed at once
 
 @dataclass(frozen=True, eq=False)
 class Inputs:
-    """How data enter a network of that width and dtype.
+    """The preprocessing of a network of that width and dtype.
 
     The last transformers, which work column by column, are composed to one (mean, scale); without
     transformers these are the user's, or of "standardize".
@@ -41,17 +41,17 @@ class Inputs:
     steps: tuple[Transformer, ...] = ()
     mean: Floats | None = None  # rows enter the first layer as (x - mean) * scale
     scale: Floats | None = None
-    to_fit: tuple[Transformer, ...] = ()  # what is asked for, until `fit`
+    to_fit: tuple[Transformer, ...] = ()  # until `fit`
     standardize: bool = False  # likewise: mean and scale are to be those of the data
 
     @classmethod
     def plain(cls, width: int, dtype: np.dtype[Any]) -> Inputs:
-        """Of data as they are."""
+        """No preprocessing."""
         return cls(width, dtype, width)
 
     @classmethod
     def of(cls, steps: Sequence[Transformer], width: int, dtype: np.dtype[Any]) -> Inputs:
-        """Of fitted steps, the last of them composed in float64."""
+        """From fitted steps, the last of them composed in float64."""
         mean = scale = None
         before = _until_columnwise(steps)
         for step in steps[len(before) :]:
@@ -71,7 +71,7 @@ class Inputs:
         return replace(self, mean=mean, scale=scale)
 
     def requested(self, preprocess: Preprocess | None, X: Any) -> Inputs:
-        """What ``preprocess`` asks for, checked and yet to be fitted on X; None asks for these."""
+        """From the ``preprocess`` argument, checked, not yet fitted on X; None keeps these."""
         if preprocess is None:
             return self
         plain = Inputs.plain(self.width, self.dtype)

@@ -1,4 +1,4 @@
-"""The multilayer perceptron: parameters in one arena, passes over data, saving and loading."""
+"""The multilayer perceptron: its parameters, forward and backward passes, saving and loading."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ __all__ = ["MLP"]
 
 
 class Trainer(Protocol):
-    """What trains a network: `fanin.training`."""
+    """The function behind `MLP.fit`, in `fanin.training`."""
 
     def __call__(self, net: MLP, X: Array, y: Array, options: FitOptions) -> History:
         """As `MLP.fit`."""
@@ -48,46 +48,46 @@ class MLP:
     dims : sequence of int
         Widths from input, after preprocessing, to output: ``[784, 256, 10]``.
     activation : str or sequence of str
-        Of all hidden layers, or of each: one of `fanin.layers.ACTIVATIONS`, such as "relu" or
-        "tanh". The output layer is linear: its outputs are the scores.
+        For all hidden layers, or one for each: a name in `fanin.layers.ACTIVATIONS`, such as "relu"
+        or "tanh". The output layer is linear: its outputs are the scores.
     init : str
-        Weights' initialiser: "kaiming", "xavier", "small_random", ... (`fanin.initializers`).
-        Biases begin at zero.
+        Initialiser of the weights: "kaiming", "xavier", "small_random", ...
+        (`fanin.initializers`). Biases start at zero.
     output_init : str or None
-        The output layer's. Small, so that training begins at the loss that is to be expected of a
-        network that knows nothing (log C with softmax); None takes `init`.
+        Initialiser of the output layer. Small by default, so that the initial loss is that of
+        chance (log C with softmax); None takes `init`.
     loss : {"softmax", "svm", "mse"}
     keep : float or sequence of float
-        Probability of keeping a unit of all hidden layers, or of each, in training: dropout.
+        Dropout: probability of keeping a unit in training, for all hidden layers or one for each.
     dropout_mode : {"inverted", "vanilla"}
         Kept units are divided by `keep` in training, or all multiplied by it at test time.
     drop_connect : float or sequence of float
-        Probability of keeping a weight of all hidden layers, or of each, in training: DropConnect
-        (Wan et al. 2013). Kept weights are divided by it; biases stay.
+        DropConnect (Wan et al. 2013): probability of keeping a weight in training, for all hidden
+        layers or one for each. Kept weights are divided by it; biases are not dropped.
     drop_connect_mask : {"batch", "example"}
-        One mask a step, or one for each row, which is the paper's: exact, but every weight is drawn
-        for every row, which takes some ten times as long.
+        One mask per step, or one per row as in the paper: exact, but about ten times slower, since
+        every weight is drawn for every row.
     drop_connect_inference : {"mean", "moments"}
         At test time the plain network, or the mean of the activations over normal sums of the same
         mean and variance as the masked ones (`fanin.layers.dropconnect_inference`).
     dtype : {"float32", "float64"}
         Of parameters and computation.
     seed : int
-        Everything random about this network (weights, masks, order of the data) is a pure function
-        of it: the trained bits are the same for any number of threads and any instruction set.
+        Determines everything random (weights, masks, order of the data): the trained bits are the
+        same for any number of threads and any instruction set.
 
     Attributes
     ----------
     params : dict of str to ndarray
         W1 (D, H), b1 (H,), W2, ...: views of one flat arena; writing to them changes the network.
     dims, activation, keep, drop_connect, loss, dtype, seed
-        As given; activation, keep and drop_connect as lists, one each hidden layer.
+        As given; activation, keep and drop_connect as lists, one value per hidden layer.
     history : History or None
         Of the last `fit`.
     inputs : Inputs
-        How data enter: preprocessing, fitted; `preprocess` shows it.
+        The fitted preprocessing, which `preprocess` shows.
     engine : Engine32 or Engine64
-        The compiled network, which has the parameters and takes what `prepare` gives.
+        The compiled network, which holds the parameters and takes the result of `prepare`.
     arena : ndarray
         All parameters in one flat array, whose views are in `params`.
 
@@ -102,7 +102,7 @@ class MLP:
     True
     """
 
-    trainer: ClassVar[Trainer]  # fanin.training, which stands above and imports this, sets it
+    trainer: ClassVar[Trainer]  # set by fanin.training, which imports this module
 
     def __init__(
         self,
@@ -195,7 +195,7 @@ class MLP:
         return self.arena.copy()
 
     def set_parameters(self, parameters: Array) -> None:
-        """Puts back what `get_parameters` gave."""
+        """Restores what `get_parameters` returned."""
         parameters = _validate.plain_array("parameters", parameters)
         if parameters.shape != self.arena.shape or parameters.dtype != self.dtype:
             raise ValueError(
@@ -205,7 +205,7 @@ class MLP:
         np.copyto(self.arena, parameters)
 
     def config(self) -> dict[str, Any]:
-        """What makes a network of this shape: the arguments of the constructor."""
+        """The arguments of the constructor."""
         return {
             "dims": self.dims,
             "activation": self.activation,
@@ -221,35 +221,35 @@ class MLP:
 
     @property
     def preprocess(self) -> list[Transformer] | tuple[Array, Array] | None:
-        """How data enter: fitted transformers, or (mean, scale), or None; read only."""
+        """The fitted preprocessing: transformers, (mean, scale) or None; read-only."""
         inputs = self.inputs
         if inputs.steps:
             return list(inputs.steps)
         return None if inputs.mean is None or inputs.scale is None else (inputs.mean, inputs.scale)
 
     def set_preprocess(self, preprocess: Preprocess | None, X: Array) -> None:
-        """Fixes how data enters the network, as `fit` does with its argument of that name.
+        """Sets and fits the preprocessing, as `fit` does with its argument of that name.
 
         Parameters
         ----------
         preprocess : transformer, list of transformers, "standardize", (mean, scale) or None
-            Transformers of `fanin.preprocessing` go one after the other over the data as they are
-            (uint8: 0 to 255); ``dims[0]`` is the width after them. Copies are fitted on X, as
-            scikit-learn's GridSearchCV does it, and yours stay as they are; one that is already
-            fitted is taken as it is. "standardize" takes mean and standard deviation of X's
-            columns. (mean, scale), numbers or one value a column, gives ``(x - mean) * scale``.
-            None leaves what was set before.
+            Transformers of `fanin.preprocessing` are applied in order to the data as given (uint8:
+            0 to 255); ``dims[0]`` is the width after them. Clones are fitted on X, as in
+            scikit-learn's GridSearchCV, and yours are not changed; one that is already fitted
+            is not fitted again. "standardize" takes mean and standard deviation of X's columns.
+            (mean, scale), numbers or one value per column, gives ``(x - mean) * scale``. None
+            keeps what was set before.
         X : ndarray of shape (N, D) or (N, ...)
             The training data.
 
         Notes
         -----
         `ZeroCenter` and `Normalize`, "standardize" and (mean, scale) are one subtraction and one
-        product in the native loop, whose mean has the digits of the data's type or, with uint8, of
-        the network's: no float copy of the data is made. `PCA` and `Whiten` make one, of the width
-        after them, in each fit and evaluation; prediction goes in blocks. With steps before them,
-        they take another of the data's width while they are fitted. Their eigenvectors are LAPACK's
-        and may differ between machines; a saved network carries them, and gives the same bits.
+        product in the native loop, with the mean in the data's precision or, for uint8, the
+        network's: no float copy of the data is made. `PCA` and `Whiten` make one, of the width
+        after them, in each fit and evaluation; prediction works in blocks. After other steps,
+        fitting them takes a copy of the data's width too. Their eigenvectors are LAPACK's and may
+        differ between machines; a saved network carries them, and gives the same bits.
 
         Examples
         --------
@@ -274,7 +274,7 @@ class MLP:
         sample_weight: Array | None = None,
         n_threads: int | None = None,
     ) -> TrainingData:
-        """Data as the native loop takes them: checked, then through the transformers.
+        """Data in the form that the native loop takes: checked and transformed.
 
         Parameters
         ----------
@@ -287,8 +287,8 @@ class MLP:
         Returns
         -------
         TrainingData
-            ``X`` (N, dims[0]), ``mean`` and ``scale``, by which rows enter the first layer as
-            ``(X - mean) * scale``, ``labels`` or ``soft``, ``weights``; each None where it is not.
+            ``X`` (N, dims[0]); ``mean`` and ``scale``: the first layer's input is
+            ``(X - mean) * scale``; ``labels`` or ``soft``; ``weights``. Absent ones are None.
 
         Examples
         --------
@@ -309,7 +309,7 @@ class MLP:
         columns: int | None = None,
         names: tuple[str, str] = ("X", "y"),
     ) -> TrainingData:
-        """The first half of `prepare`: data before any transformer, of ``inputs`` or of our own."""
+        """The first half of `prepare`, before any transformer; by default with our `inputs`."""
         rows = (self.inputs if inputs is None else inputs).rows(X, names[0], columns)
         labels = soft = None
         if y is not None:
@@ -323,13 +323,13 @@ class MLP:
 
     @takes(FitOptions)
     def fit(self, X: Array, y: Array, options: FitOptions) -> History:
-        """Trains from where the network stands.
+        """Trains, starting from the current parameters.
 
         Parameters
         ----------
         X : ndarray of shape (N, D) or (N, ...), uint8, float32 or float64
             Rows are gathered, converted and normalised inside the native loop: no float copy is
-            made (but by PCA and Whiten). uint8 enters as X / 255 unless ``preprocess`` says
+            made (except by PCA and Whiten). uint8 is scaled to X / 255 unless ``preprocess`` says
             otherwise.
         y : ndarray
             Labels (N,) in 0 .. C-1, or soft labels / values (N, C).
@@ -342,21 +342,21 @@ class MLP:
         Raises
         ------
         ValueError, TypeError
-            Before anything has changed.
+            Before anything is changed.
         KeyboardInterrupt
-            On Ctrl-C, within 0.2 s; the network is at its last whole step.
+            On Ctrl-C, within 0.2 s; the network is as after its last completed step.
 
         Warns
         -----
         DivergenceWarning
-            Where the loss stops being finite: the parameters of the last good epoch are put back.
+            If the loss becomes non-finite: the parameters of the last good epoch are restored.
         """
         return type(self).trainer(self, X, y, options)
 
     # Passes
 
     def scores(self, X: Array, *, n_threads: int | None = None) -> Array:
-        """Outputs of the last layer, (N, C). Each row's bits are independent of the other rows."""
+        """Outputs of the last layer, (N, C). A row's bits do not depend on the other rows."""
         blocks = self.inputs.blocks(self.inputs.rows(X), n_threads)
         return passes.scores(self.engine, blocks, n_threads)
 
@@ -367,7 +367,7 @@ class MLP:
         tta: Compose | Transform | Sequence[Compose | Transform] | None = None,
         n_threads: int | None = None,
     ) -> Array:
-        """Labels (N,), the first of the largest scores; with loss "mse" the scores themselves.
+        """Labels (N,), the argmax of the scores; with loss "mse" the scores themselves.
 
         With `tta`, of the mean of probabilities, or of scores where the loss is not "softmax".
         """
@@ -395,7 +395,7 @@ class MLP:
             Test-time augmentation: the mean of the probabilities over all views of each image, of
             which `fanin.augment.FiveCrop` makes 5, `TenCrop` 10, any other pipeline 1. Of a list,
             pipeline i draws as for sample (row of X) in epoch i: ``[aug] * 8`` gives eight draws.
-            The image as it is, is no view unless ``Compose([])`` is in the list. Views have the
+            The original image counts only if ``Compose([])`` is in the list. Views have the
             network's size and X's units.
 
         Examples
@@ -484,7 +484,7 @@ class MLP:
     def activation_report(
         self, X: Array, y: Array | None = None, *, bins: int = 30, n_threads: int | None = None
     ) -> ActivationReport:
-        """How activations, and gradients where y is given, spread through the layers.
+        """Statistics of each layer's activations and, if y is given, gradients.
 
         See `fanin.diagnostics.activation_report`.
 
@@ -524,13 +524,13 @@ class MLP:
         self.steps_done = int(state["counters"]["steps_done"])
 
     def copy(self) -> Self:
-        """An independent network at the same point of its training."""
+        """An independent copy, at the same point of its training."""
         twin = type(self).__new__(type(self))
         twin.__setstate__(self.__getstate__())
         return twin
 
     def save(self, path: PathLike) -> None:
-        """Writes configuration, preprocessing and parameters to one file, or leaves the old one.
+        """Writes configuration, preprocessing and parameters to one file, atomically.
 
         The file is an ``.npz`` archive, whatever its extension, with a JSON header and a checksum
         of each array. It is written beside the target, synced and then renamed.
@@ -546,7 +546,7 @@ class MLP:
         Raises
         ------
         ValueError
-            For a file that is damaged, foreign or of a later format, with the path and the reason.
+            For a file that is corrupt, of another program or a later format, with path and reason.
         """
         header, arrays = checkpoint.load_archive(path, kind="network")
         net = cls.__new__(cls)
@@ -569,5 +569,5 @@ def _checked_dims(dims: Sequence[int]) -> list[int]:
 
 
 def _no_init(shape: object, *, rng: object, dtype: object, out: Array) -> Array:  # noqa: ARG001
-    """Leaves the parameters to whoever restores a network."""
+    """No initialisation, for a network that is about to be restored."""
     return out

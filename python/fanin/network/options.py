@@ -1,4 +1,4 @@
-"""What `MLP.fit` takes beside the data: spelled here, and nowhere else."""
+"""The options of `MLP.fit`: the only place that lists them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SEARCHABLE = {"searchable": True}  # what a search may vary
 
 @dataclass(frozen=True, kw_only=True)
 class FitOptions:
-    """Options of `MLP.fit`, as they were given.
+    """Options of `MLP.fit`, as given.
 
     Parameters
     ----------
@@ -30,19 +30,19 @@ class FitOptions:
         Evaluated at the end of each epoch.
     epochs : int
     batch_size : int or None
-        Rows of a step, by default 128 or all N where there are fewer; the last step of an epoch
-        takes what is left. None takes all N.
+        Rows per step, by default 128, or all N if there are fewer; the last minibatch of an epoch
+        may be smaller. None takes all N.
     optimizer : str or Optimizer
-        A name of `fanin.optim`, at its default learning rate, or an object, which keeps its
+        A name from `fanin.optim`, with its default learning rate, or an object, which keeps its
         state from fit to fit.
     reg : float
         L2: adds ``0.5 * reg * sum(W * W)`` over weights, not biases, to the loss.
     schedule : str, Schedule or None
-        Of the learning rate, `fanin.schedules`.
+        Learning-rate schedule, see `fanin.schedules`.
     sample_weight : ndarray of shape (N,), optional
-        Weighs the loss: sum(w * l) / sum(w) over each step. Accuracies count rows.
+        Weights of the loss: sum(w * l) / sum(w) in each step. Accuracies are unweighted.
     preprocess : transformer, list of transformers, "standardize", (mean, scale) or None
-        Fitted on X, kept and saved with the network and applied wherever data enters, such as
+        Fitted on X, saved with the network and applied to all data that it gets, such as
         ``[Normalize(), PCA(50)]``: see `set_preprocess`.
     augment : Compose, optional
         A pipeline of `fanin.augment`, run on the images of each minibatch inside the native
@@ -58,9 +58,9 @@ class FitOptions:
         The accuracy in training is that of the label with the greater share. Not with
         `sample_weight`.
     sampling : {"epoch", "replacement"}
-        A fresh permutation each epoch, or draws with replacement (the course's).
+        A new permutation each epoch, or draws with replacement (the course's).
     clip_norm : float, optional
-        Scales the loss's gradient (before L2) down to this norm where it is longer.
+        Clips the norm of the loss's gradient (before L2) to this.
     callbacks : sequence of Callback
     progress : bool
         A progress bar on stderr.

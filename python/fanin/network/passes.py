@@ -1,4 +1,4 @@
-"""Passes of an engine over prepared data."""
+"""Forward passes of an engine over prepared data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How data enter a network, as a file holds it: a JSON list of the steps, and arrays."""
+"""The preprocessing of a network in a file: a JSON list of the steps, and arrays."""
 
 from __future__ import annotations
 

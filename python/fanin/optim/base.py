@@ -33,7 +33,7 @@ class Optimizer:
     hyperparameters : dict
         All but the learning rate, fixed when the object is made.
     rule : _core.Rule
-        The update as the core takes it, with its clock.
+        The update rule of the core, with its step count.
     """
 
     name: ClassVar[str]
@@ -93,7 +93,7 @@ class Optimizer:
         Raises
         ------
         ValueError, TypeError
-            Where they do not fit each other, or earlier steps. Nothing has been changed then.
+            If they do not match each other or earlier steps. Nothing is changed then.
         """
         numbers = self._lr, 0.0, 1.0, threads(n_threads)
         if self.rule.step(params, grads, self._states, *numbers):
@@ -143,7 +143,7 @@ class Optimizer:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Takes back what `state_dict` gave: all later steps are the same, bit for bit."""
+        """Restores what `state_dict` returned: all later steps are the same, bit for bit."""
         keys = ("name", "lr", "hyperparameters", "clock", "states")
         if missing := [k for k in keys if k not in state]:
             raise ValueError(f"state: expected the keys {', '.join(keys)}; {missing[0]} is missing")

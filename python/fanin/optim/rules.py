@@ -56,7 +56,7 @@ class Nesterov(Momentum, name="nesterov"):
     Parameters
     ----------
     lr, rho
-        As of `Momentum`, 1e-2 and 0.9.
+        As in `Momentum`, 1e-2 and 0.9.
     """
 
 
@@ -158,7 +158,7 @@ class AdamW(Optimizer, name="adamw"):
     Parameters
     ----------
     lr, beta1, beta2, eps
-        As of `Adam`, with its defaults.
+        As in `Adam`, with its defaults.
     weight_decay : float, default 1e-2
         Of all parameters, biases included.
     """
@@ -189,7 +189,7 @@ class Nadam(Optimizer, name="nadam"):
     ----------
     lr : float, default 2e-3
     beta1, beta2, eps
-        As of `Adam`, with its defaults.
+        As in `Adam`, with its defaults.
     momentum_decay : float or None, default 4e-3
         None is the textbook form with a constant beta1: ``x -= lr * (beta1 * m + (1 - beta1) * g)
         / (1 - beta1**t) / (sqrt(v / (1 - beta2**t)) + eps)``
@@ -218,7 +218,7 @@ class AMSGrad(Adam, name="amsgrad"):
     Parameters
     ----------
     lr, beta1, beta2, eps
-        As of `Adam`, with its defaults.
+        As in `Adam`, with its defaults.
     """
 
 
@@ -252,7 +252,7 @@ _ALIASES = {"nag": "nesterov"}
 def get(
     optimizer: str | Optimizer, lr: float | None = None, *, argument: str = "optimizer"
 ) -> Optimizer:
-    """The optimizer of that name ("adam", "momentum", "nag", ...; in any case), or the one given.
+    """The optimizer of that name ("adam", "nag", ...; case-insensitive), or the one given.
 
     Parameters
     ----------
@@ -260,7 +260,7 @@ def get(
     lr : float, optional
         The learning rate, in place of the class's default or the given optimizer's own.
     argument : str
-        What an error calls it.
+        Its name in error messages.
 
     Examples
     --------
@@ -292,6 +292,11 @@ def clip_grad_norm(grads: Arrays | Sequence[Array], max_norm: float) -> float:
         float32 or float64, C-contiguous, writable.
     max_norm : float
         Above 0.
+
+    Returns
+    -------
+    float
+        The norm before.
 
     Examples
     --------

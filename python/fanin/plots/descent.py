@@ -1,4 +1,4 @@
-"""What the learning rate and the size of the minibatch do to gradient descent."""
+"""The effect of learning rate and minibatch size on gradient descent."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ def learning_rates(
 ) -> Panels:
     """Draw steps of gradient descent on ``f(x) = x**2 / 2`` at several learning rates.
 
-    Below a rate of 1 each step goes part of the way to the minimum, and crawls where the rate is
-    small; above 1 it overshoots, and above 2 it diverges.
+    Below a learning rate of 1 each step goes part of the way to the minimum, slowly at small ones;
+    above 1 it overshoots, and above 2 it diverges.
 
     Parameters
     ----------
     runs : dict of str to History, optional
-        Real runs by the label of their rate, whose losses fill one panel more.
+        Real runs by a label, whose losses are drawn in one more panel.
     rates : sequence of float
-        One panel each.
+        Learning rates, one panel each.
     steps : int
         Of `fanin.optim.SGD`, from x = -2.
     ax : matplotlib Axes, optional
@@ -48,7 +48,7 @@ def learning_rates(
     Returns
     -------
     axes : ndarray of Axes
-        One for each rate, and one for the runs.
+        One for each learning rate, and one for the runs.
 
     Examples
     --------

@@ -21,7 +21,7 @@ def ensemble(evaluation: Mapping[str, Any], ax: Any = None) -> Panels:
     ----------
     evaluation : dict
         As ``evaluate`` of a `fanin.ensemble.Ensemble` gives it: "accuracy", "members" (a list of
-        dicts with "accuracy") and "disagreement" (M, M), the share of rows to which two members
+        dicts with "accuracy") and "disagreement" (M, M), the fraction of rows to which two members
         give different labels.
     ax : pair of matplotlib Axes, optional
 

@@ -43,7 +43,7 @@ def optimizer_paths(
     surfaces: Sequence[str] = ("saddle", "beale"),
     ax: Any = None,
 ) -> style.Panels:
-    """Draw where real steps of the optimizers of `fanin.optim` lead on functions of two variables.
+    """Draw the paths of the optimizers of `fanin.optim` on functions of two variables.
 
     On the saddle ``x**2 - y**2`` they begin beside the ridge, where the gradient nearly vanishes,
     and the way down is along y. Beale's function has a flat, bent valley with its minimum at
@@ -52,8 +52,8 @@ def optimizer_paths(
     Parameters
     ----------
     rates : dict of str to float, optional
-        Names of rules with their learning rates; by default all rules, each at a rate that suits
-        it and the function.
+        Names of optimizers with learning rates; by default all optimizers, each with a learning
+        rate that suits it and the function.
     surfaces : sequence of {"saddle", "beale"}
     ax : matplotlib Axes, optional
         One for each function.
@@ -89,14 +89,14 @@ def animate_optimizers(
     *,
     surfaces: Sequence[str] = ("saddle", "beale"),
 ) -> None:
-    """Write the picture of `optimizer_paths` as an animated GIF: all rules run side by side.
+    """Write the picture of `optimizer_paths` as an animated GIF, all optimizers at once.
 
     The frames are spread evenly over the steps; the last one stays for two seconds.
 
     Parameters
     ----------
     path : path
-        The file, written whole or not at all.
+        The file, written atomically.
     rates, surfaces
         As in `optimizer_paths`.
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def preprocessing(X: Array, ax: Any = None) -> Panels:
-    """Draw the lecture's two figures: what preprocessing does to data of two features.
+    """Draw the lecture's two figures: the effect of preprocessing on data of two features.
 
     In the upper row the data as they are, zero-centred and normalised (`ZeroCenter`, `Normalize` of
     `fanin.preprocessing`); in the lower row as they are with their principal directions,

@@ -18,7 +18,7 @@ WINDOW = 0.06  # share of the steps that a line is smoothed over
 
 
 class RateTrialLike(Protocol):
-    """What is drawn of a `fanin.tuning.RateTrial`."""
+    """The part of a `fanin.tuning.RateTrial` that is drawn."""
 
     @property
     def rate(self) -> float: ...
@@ -34,7 +34,7 @@ class RateTrialLike(Protocol):
 
 @runtime_checkable
 class RateProbeLike(Protocol):
-    """What is drawn of a `fanin.tuning.RateProbe`."""
+    """The part of a `fanin.tuning.RateProbe` that is drawn."""
 
     @property
     def trials(self) -> Sequence[RateTrialLike]: ...
@@ -43,7 +43,7 @@ class RateProbeLike(Protocol):
 
 
 class RateRangeLike(Protocol):
-    """What is drawn of a `fanin.tuning.RateRange`."""
+    """The part of a `fanin.tuning.RateRange` that is drawn."""
 
     @property
     def rates(self) -> Floats: ...
@@ -64,8 +64,8 @@ def rates(found: RateProbeLike | RateRangeLike, ax: Any = None) -> Axes:
     Parameters
     ----------
     found : RateProbe or RateRange
-        Of a probe, the loss of each step, a line for each rate (strong: its moving average); of a
-        range test, the loss against the rate, and the suggested rate.
+        Of a probe, the loss of each step, a line for each learning rate (bold: its moving average);
+        of a range test, the loss against the learning rate, and the suggestion.
     ax : matplotlib Axes, optional
 
     Returns
@@ -91,7 +91,7 @@ def rates(found: RateProbeLike | RateRangeLike, ax: Any = None) -> Axes:
     else:
         _range(panel, found)
     panel.set_ylabel("loss of the minibatch")
-    tidy(panel, below=2 * (probed and ax is None))  # no room among so many lines
+    tidy(panel, below=2 * (probed and ax is None))  # no space among so many lines
     return panel
 
 

@@ -1,4 +1,4 @@
-"""Curves of training runs."""
+"""Learning curves of training runs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LOG_RATIO = 30.0  # of largest to smallest loss, from which the axis is logarith
 
 
 class HistoryLike(Protocol):
-    """What is drawn of a `fanin.callbacks.History`."""
+    """The part of a `fanin.callbacks.History` that is drawn."""
 
     history: dict[str, list[float]]
     epoch: list[int]
@@ -95,7 +95,7 @@ def compare(runs: Mapping[str, HistoryLike], name: str = "loss", ax: Any = None)
     if name.endswith("loss"):
         _loss_axis(panel, 10.0)
     panel.set_ylabel(name.replace("val_", "validation ").replace("_", " "))
-    many = len(runs) > 4 and ax is None  # too many to find room among the curves
+    many = len(runs) > 4 and ax is None  # too many for a legend among the curves
     _by_epoch(panel, below=4 * many)
     return panel
 

@@ -45,7 +45,7 @@ class ChoiceLike(Protocol):
 
 
 class TrialLike(Protocol):
-    """What is drawn of a `fanin.tuning.Trial`."""
+    """The part of a `fanin.tuning.Trial` that is drawn."""
 
     @property
     def params(self) -> Mapping[str, Any]: ...
@@ -67,7 +67,7 @@ class EdgeLike(Protocol):
 
 
 class SearchResultLike(Protocol):
-    """What is drawn of a `fanin.tuning.SearchResult`."""
+    """The part of a `fanin.tuning.SearchResult` that is drawn."""
 
     @property
     def space(self) -> Mapping[str, ParameterLike]: ...
@@ -258,7 +258,7 @@ def grid_vs_random(grid: SearchResultLike, random: SearchResultLike, ax: Any = N
     Parameters
     ----------
     grid, random : SearchResult
-        Of the same space of two parameters or more, of which the first two are drawn.
+        Of the same space of at least two parameters; the first two are drawn.
     ax : pair of matplotlib Axes, optional
 
     Returns
@@ -337,10 +337,10 @@ def _layout(
 
 
 def _wider(parameter: RangeLike) -> tuple[float, float]:
-    """The whole range with some room, so that both layouts have the same axes."""
+    """The whole range with a margin, so that both layouts have the same axes."""
     low, high = parameter.low, parameter.high
     if parameter.log:
-        room = (high / low) ** 0.06
-        return low / room, high * room
-    room = 0.06 * ((high - low) or 1.0)
-    return low - room, high + room
+        margin = (high / low) ** 0.06
+        return low / margin, high * margin
+    margin = 0.06 * ((high - low) or 1.0)
+    return low - margin, high + margin

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 Panels = NDArray[np.object_]
 
-# Okabe and Ito's colours: told apart by colour-blind readers, and in grey by their lightness.
+# Okabe and Ito's colours: colour-blind safe, and distinct in greyscale.
 BLUE, VERMILION, GREEN, ORANGE = "#0072B2", "#D55E00", "#009E73", "#E69F00"
 SKY, PURPLE, BLACK = "#56B4E9", "#CC79A7", "#000000"
 TRAIN, VALIDATION = BLUE, VERMILION
@@ -31,13 +31,13 @@ LINES: tuple[tuple[str, Any], ...] = (
     (BLACK, "-"), (BLUE, "-"), (BLUE, DASHES), (GREEN, "-"), (ORANGE, "-"), (SKY, DASHES),
     (VERMILION, "-"), (VERMILION, DOTS), (PURPLE, "-"), (PURPLE, DASHES), (GREEN, DOTS),
 )  # fmt: skip
-FIVE = (BLUE, GREEN, VERMILION, BLACK, SKY)  # of a few lines, which colour alone tells apart
+FIVE = (BLUE, GREEN, VERMILION, BLACK, SKY)  # of a few lines, which differ by colour alone
 LEGEND: dict[str, Any] = {"frameon": False, "fontsize": 10, "labelcolor": INK}
 WIDTH = 6.4  # inches; text of 10 points on it can be read on a phone
 
 
 def panels(ax: Any, rows: int, columns: int, height: float, width: float = WIDTH) -> Panels:
-    """The axes given, which must be as many as needed, or those of a new figure."""
+    """The axes given, whose number is checked, or those of a new figure."""
     if ax is None:
         try:
             from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -92,13 +92,13 @@ def arrow(panel: Axes, start: Any, end: Any, colour: str, width: float) -> None:
 
 
 def save(fig: Figure, path: PathLike) -> None:
-    """Write a figure, whole or not at all.
+    """Write a figure, atomically.
 
     Parameters
     ----------
     fig : matplotlib Figure
     path : str or path
-        Its suffix tells the format (png, pdf, svg, ...).
+        Its suffix is the format (png, pdf, svg, ...).
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Units of a network: histograms of their activations, and what dropout leaves of them."""
+"""Histograms of activations, and a network before and after dropout."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def activations(report: ActivationReport, ax: Any = None) -> Panels:
 def dropout_thinning(
     dims: Sequence[int] = (4, 6, 6, 2), keep: float = 0.5, *, seed: int = 0, ax: Any = None
 ) -> Panels:
-    """Draw a small network, and what one dropout mask leaves of it.
+    """Draw a small network without and with a dropout mask.
 
     Parameters
     ----------
@@ -78,7 +78,7 @@ def dropout_thinning(
     keep : float in (0, 1]
         Probability of keeping a hidden unit. Input and output are kept, as in the lecture.
     seed : int
-        Decides which units go: they are drawn by `fanin.layers.dropout_forward`.
+        Decides which units are dropped, by `fanin.layers.dropout_forward`.
     ax : pair of matplotlib Axes, optional
 
     Returns

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import importlib
 import inspect
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Self
@@ -17,11 +18,11 @@ from fanin._validate import data_rows, describe, plain_array, threads, whole
 
 
 class Transformer(ABC):
-    """Learns from rows, then transforms rows; with or without scikit-learn, whose API it has."""
+    """A transformer with scikit-learn's API, which does not need scikit-learn."""
 
     n_threads: int | None
     n_features_in_: int
-    n_samples_seen_: int
+    n_samples_seen_: int = 0
     mean_: Floats
     _private: tuple[str, ...] = ()  # what is learned beside the attributes that end in _
     _stored: tuple[str, ...] = ("mean_",)  # (D,) float64: with the parameters, all that transforms
@@ -34,42 +35,35 @@ class Transformer(ABC):
 
     @abstractmethod
     def partial_fit(self, X: Array, y: object = None) -> Self:
-        """Learns from more rows, for data larger than memory."""
+        """Learns from more rows, for data larger than memory; joined by Chan's formula."""
 
     @abstractmethod
     def transform(self, X: Array) -> Array:
         """X transformed: float64 for float64, else float32."""
 
     def fit_transform(self, X: Array, y: object = None) -> Array:
-        """``fit(X).transform(X)``."""
         return self.fit(X, y).transform(X)
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:  # noqa: ARG002
-        """The arguments of the constructor, by name."""
         return {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
 
     def set_params(self, **params: Any) -> Self:
-        """Changes arguments of the constructor."""
-        known = list(inspect.signature(type(self)).parameters)
+        known = self.get_params()
         for name, value in params.items():
             if name not in known:
-                raise ValueError(
-                    f"set_params: expected names among {', '.join(known)}; got {name!r}"
-                )
+                names = ", ".join(known)
+                raise ValueError(f"set_params: expected names among {names}; got {name!r}")
             setattr(self, name, value)
         return self
 
     def __repr__(self) -> str:
-        parameters = inspect.signature(type(self)).parameters
-        given = [
-            f"{name}={getattr(self, name)!r}"
-            for name, parameter in parameters.items()
-            if getattr(self, name) != parameter.default
-        ]
-        return f"{type(self).__name__}({', '.join(given)})"
+        defaults = inspect.signature(type(self)).parameters
+        given = self.get_params().items()
+        changed = [f"{name}={v!r}" for name, v in given if v != defaults[name].default]
+        return f"{type(self).__name__}({', '.join(changed)})"
 
     def __sklearn_is_fitted__(self) -> bool:
-        return hasattr(self, "n_samples_seen_")
+        return self.n_samples_seen_ > 0
 
     def __sklearn_tags__(self) -> Any:
         utils = importlib.import_module("sklearn.utils")  # only scikit-learn asks
@@ -81,13 +75,7 @@ class Transformer(ABC):
         )
 
     def get_feature_names_out(self, input_features: Sequence[str] | None = None) -> Array:
-        """Names of the columns of `transform`, as scikit-learn makes them: x0, x1, ... or pca0, ...
-
-        Parameters
-        ----------
-        input_features : sequence of str, optional
-            Names of the D columns before; used where columns stay what they are.
-        """
+        """Names of the columns that `transform` gives: as given, or x0, x1, ..., or pca0, ..."""
         self._require_fit()
         count = self.n_features_in_ if input_features is None else len(input_features)
         if count != self.n_features_in_:
@@ -97,11 +85,9 @@ class Transformer(ABC):
             input_features = [f"{prefix}{i}" for i in range(self.n_features_out_)]
         return np.asarray(input_features, dtype=object)
 
-    # For a network that holds fitted transformers
-
     @property
     def n_features_out_(self) -> int:
-        """The width of what `transform` gives."""
+        """The number of columns that `transform` returns."""
         return self.n_features_in_
 
     def frozen(self) -> Self:
@@ -133,41 +119,57 @@ class Transformer(ABC):
         for name in [n for n in vars(self) if n.endswith("_") or n in self._private]:
             delattr(self, name)
 
-    def _training_rows(self, X: object, *, more: bool = False) -> Array:
-        """X as a view of rows (N, D): the first rows seen, or ``more`` of them."""
+    def _training_rows(self, X: object, seen: int = 0) -> Array:
+        """X as a view of rows (N, D), after so many that were seen."""
         array = plain_array("X", X)
-        if array.ndim < 2:
-            raise ValueError(f"X: expected shape (N, D) or (N, ...), got {describe(array)}")
-        columns = self.n_features_in_ if more else int(np.prod(array.shape[1:]))
-        if columns == 0:
-            raise ValueError(f"X: expected at least one column, got {describe(array)}")
-        return self._checked(array, columns)
+        columns = self.n_features_in_ if seen else math.prod(array.shape[1:])
+        if array.ndim < 2 or columns == 0:
+            expected = "shape (N, D) or (N, ...)" if array.ndim < 2 else "at least one column"
+            raise ValueError(f"X: expected {expected}, got {describe(array)}")
+        return data_rows("X", array, columns, result_dtype(array))
 
     def _fitted_rows(self, X: object, columns: int | None = None) -> Array:
         """X as a view of rows to be transformed, or back (``columns`` of them)."""
         self._require_fit()
-        return self._checked(X, self.n_features_in_ if columns is None else columns)
+        width = self.n_features_in_ if columns is None else columns
+        return data_rows("X", X, width, result_dtype(X))
 
     def _require_fit(self) -> None:
-        if not hasattr(self, "n_samples_seen_"):
+        if not self.n_samples_seen_:
             raise ValueError(f"{type(self).__name__}: expected fit before this call")
-
-    def _checked(self, X: object, columns: int) -> Array:
-        wide = isinstance(X, np.ndarray) and X.dtype == np.float64
-        return data_rows("X", X, columns, np.dtype(np.float64 if wide else np.float32))
-
-    def _centred(self, rows: Array, scale: Floats | None = None) -> Array:
-        return _core.centre_rows(rows, self.mean_, scale, self._threads)
 
 
 class Columnwise(Transformer):
-    """Does the same to every row, column by column: a network's native loop can do it."""
+    """Centres, and perhaps scales, each column: a network's native loop can do it."""
 
+    scale_: Floats | None = None
     combines_columns = False
 
-    @abstractmethod
+    def transform(self, X: Array) -> Array:
+        """``(X - mean_) / scale_``, (N, D)."""
+        rows = self._fitted_rows(X)
+        factor = None if self.scale_ is None else 1 / self.scale_
+        return _core.centre_rows(rows, self.mean_, factor, self._threads)
+
+    def inverse_transform(self, X: Array) -> Array:
+        """``X * scale_ + mean_``, (N, D); summed in float64 and rounded once."""
+        rows = self._fitted_rows(X)
+        out = np.empty(rows.shape, result_dtype(rows))
+        step = max(1, 2**18 // rows.shape[1])
+        for begin in range(0, len(rows), step):
+            part = rows[begin : begin + step]
+            scaled = part if self.scale_ is None else part * self.scale_
+            out[begin : begin + step] = scaled + self.mean_
+        return out
+
     def mean_and_scale(self) -> tuple[Floats, Floats]:
         """(mean, scale): `transform` gives ``(X - mean) * scale``."""
+        return self.mean_, np.ones_like(self.mean_) if self.scale_ is None else 1 / self.scale_
+
+
+def result_dtype(X: object) -> np.dtype[Any]:
+    """What transforming X gives: float64 for float64, else float32."""
+    return np.dtype(np.float64 if getattr(X, "dtype", None) == np.float64 else np.float32)
 
 
 def stored_array(name: str, array: Array, shape: tuple[int, ...]) -> Floats:

@@ -11,10 +11,10 @@ import numpy as np
 from fanin import _core
 from fanin._typing import Array, Floats
 from fanin._validate import one_of, real, whole
-from fanin.preprocessing.base import Transformer, column_mean, positive_count, stored_array
+from fanin.preprocessing import base
+from fanin.preprocessing.base import Transformer, column_mean, positive_count, result_dtype
 
-# Variances below this share of the largest may be rounding of float32 sums.
-FLOAT32_NOISE = 1e-8
+FLOAT32_NOISE = 1e-8  # variances below this share of the largest may be rounding of float32 sums
 SMALL = 1e11  # N D^2 up to which float64 sums, which take twice the time, are worth it
 
 
@@ -25,16 +25,9 @@ class Moments(NamedTuple):
     mean: Floats
     scatter: Floats
 
-    @classmethod
-    def of(cls, rows: Array, precise: bool, n_threads: int) -> Moments:
-        mean = column_mean(rows, n_threads)
-        return cls(len(rows), mean, _core.scatter(rows, mean, precise, n_threads))
-
     def joined(self, other: Moments) -> Moments:
         """The moments of both sets of rows; this one's scatter matrix is changed in place."""
-        n = self.n + other.n
-        delta = other.mean - self.mean
-        scatter = self.scatter
+        n, delta, scatter = self.n + other.n, other.mean - self.mean, self.scatter
         scatter += other.scatter
         weighted = delta * (self.n * (other.n / n))
         for row, w in zip(scatter, weighted, strict=True):  # no second matrix
@@ -51,13 +44,9 @@ class Principal(NamedTuple):
 
 
 def principal_of_scatter(scatter: Floats, count: int) -> Principal:
-    """All directions of the covariance ``scatter / count``.
-
-    LAPACK takes no longer in float64 than in float32 here, and small variances need the digits.
-    """
+    """All directions of the covariance ``scatter / count``, in float64: no slower in LAPACK."""
     values, vectors = np.linalg.eigh(scatter)
-    variances = np.maximum(values[::-1], 0) / count
-    rows = np.ascontiguousarray(vectors.T[::-1])
+    rows, variances = np.ascontiguousarray(vectors.T[::-1]), np.maximum(values[::-1], 0) / count
     return Principal(flip_signs(rows), variances, float(np.trace(scatter)) / count)
 
 
@@ -72,8 +61,7 @@ def principal_of_rows(rows: Array, mean: Floats, count: int, n_threads: int) -> 
     def transposed(part: slice) -> Floats:
         return np.ascontiguousarray((rows[:, part] - mean[part]).T)
 
-    nothing = np.zeros(n)
-    gram = np.zeros((n, n))
+    nothing, gram = np.zeros(n), np.zeros((n, n))
     for part in parts:
         gram += _core.scatter(transposed(part), nothing, True, n_threads)
     values, U = np.linalg.eigh(gram)
@@ -82,9 +70,8 @@ def principal_of_rows(rows: Array, mean: Floats, count: int, n_threads: int) -> 
     squares, U = values[kept][::-1], np.ascontiguousarray(U[:, kept].T[::-1])
     vectors = np.empty((len(squares), columns))
     for part in parts:
-        vectors[:, part] = _core.project(
-            transposed(part), nothing, U, 1 / np.sqrt(squares), None, n_threads
-        ).T
+        scaled = _core.project(transposed(part), nothing, U, 1 / np.sqrt(squares), None, n_threads)
+        vectors[:, part] = scaled.T
     return Principal(flip_signs(vectors), squares / count, float(np.trace(gram)) / count)
 
 
@@ -101,16 +88,14 @@ def flip_signs(rows: Floats) -> Floats:
 
 
 def checked_n_components(n_components: Any, most: int) -> float:
-    """The argument, checked: a count, a share of the variance, or all."""
+    """The argument, checked: a count, a fraction of the variance, or all."""
     if n_components is None:
         return most
     if isinstance(n_components, (float, np.floating)):
         share = real("n_components", float(n_components), 0.0, above=True)
         if share >= 1:
-            raise ValueError(
-                f"n_components: expected a whole number or a share of the variance within (0, 1), "
-                f"got {n_components!r}"
-            )
+            expected = "a whole number or a share of the variance within (0, 1)"
+            raise ValueError(f"n_components: expected {expected}, got {n_components!r}")
         return share
     return whole("n_components", n_components, 1, most)
 
@@ -125,33 +110,32 @@ class PrincipalDirections(Transformer):
     _principal: Principal | None
     _dtype: np.dtype[Any]
     _resolution: float
+    _zca_cache: tuple[Floats, Array] | None = None
     _private = ("_moments", "_principal", "_dtype", "_resolution", "_zca_cache")
 
     def fit(self, X: Array, y: object = None) -> Self:
-        """Learns the directions of X (N, D) or (N, ...)."""
+        self._check_options()
         rows = self._training_rows(X)
         n, columns = rows.shape
         count = positive_count(n, self.ddof)
         checked_n_components(self.n_components, min(n, columns))
         self._forget()
         if n >= columns:
-            self.partial_fit(X, y)
-            self._fitted()
-            return self
-        mean = column_mean(rows, self._threads)
-        principal = principal_of_rows(rows, mean, count, self._threads)
-        self._set_fitted(rows, n, mean, None)
-        self._principal = self._selected(principal)
+            self.partial_fit(X, y)._fitted()
+        else:
+            mean = column_mean(rows, self._threads)
+            principal = principal_of_rows(rows, mean, count, self._threads)
+            self._set_fitted(rows, n, mean, None)
+            self._principal = self._selected(principal)
         return self
 
     def partial_fit(self, X: Array, y: object = None) -> Self:  # noqa: ARG002
-        """Learns from more rows, for data larger than memory; joined by Chan's formula."""
-        seen = getattr(self, "n_samples_seen_", 0)
-        rows = self._training_rows(X, more=seen > 0)
+        seen = self.n_samples_seen_
+        rows = self._training_rows(X, seen)
         positive_count(seen + len(rows), self.ddof)
         checked_n_components(self.n_components, rows.shape[1])
-        precise = self._precise(rows)
-        moments = Moments.of(rows, precise, self._threads)
+        precise, mean = self._precise(rows), column_mean(rows, self._threads)
+        moments = Moments(len(rows), mean, _core.scatter(rows, mean, precise, self._threads))
         if seen:
             if self._moments is None:
                 raise ValueError(
@@ -164,6 +148,9 @@ class PrincipalDirections(Transformer):
             self._resolution = max(self._resolution, FLOAT32_NOISE)
         return self
 
+    def _check_options(self) -> None:
+        """Checks the arguments that a subclass adds."""
+
     def _precise(self, rows: Array) -> bool:
         """Whether products are summed in float64; those of uint8 are exact in float32."""
         one_of("precision", self.precision, ["auto", "float32", "float64"])
@@ -172,16 +159,15 @@ class PrincipalDirections(Transformer):
         return automatic or self.precision == "float64"
 
     def _set_fitted(self, rows: Array, n: int, mean: Floats, moments: Moments | None) -> None:
-        wide = rows.dtype == np.float64
-        if not hasattr(self, "n_samples_seen_"):
-            self._dtype = np.dtype(np.float64 if wide else np.float32)
+        if not self.n_samples_seen_:
+            self._dtype = result_dtype(rows)
             self._resolution = rows.shape[1] * np.finfo(np.float64).eps
         self._moments, self._principal = moments, None
         self.n_samples_seen_, self.mean_, self.n_features_in_ = n, mean, rows.shape[1]
 
     def _fitted(self) -> Principal:
         """The directions of all rows seen so far."""
-        if not hasattr(self, "n_samples_seen_"):
+        if not self.n_samples_seen_:
             raise AttributeError(f"{type(self).__name__}: expected fit before this attribute")
         if self._principal is None:
             assert self._moments is not None
@@ -215,7 +201,6 @@ class PrincipalDirections(Transformer):
 
     @property
     def n_features_out_(self) -> int:
-        """The width of what `transform` gives."""
         return self.n_components_
 
     def frozen(self) -> Self:
@@ -226,35 +211,29 @@ class PrincipalDirections(Transformer):
         return copy.deepcopy(twin)
 
     def state_arrays(self) -> dict[str, Array]:
-        """What was learned, for a file; `load_state_arrays` takes it back."""
         vectors, variances, total = self._fitted()
         numbers = np.array([total, self._resolution])
         own = {"vectors": vectors, "variances": variances, "numbers": numbers}
         return super().state_arrays() | own
 
     def load_state_arrays(self, arrays: Mapping[str, Array], rows: int, columns: int) -> None:
-        """Takes what `state_arrays` gave, checked."""
+        self._check_options()
         super().load_state_arrays(arrays, rows, columns)
         vectors = arrays["vectors"]
-        shape = len(vectors), columns
-        if vectors.dtype == np.float32:
-            stored_array("vectors", vectors.astype(np.float64), shape)
-        else:
-            stored_array("vectors", vectors, shape)
-        variances = stored_array("variances", arrays["variances"], shape[:1])
-        total, self._resolution = map(float, stored_array("numbers", arrays["numbers"], (2,)))
+        wide = vectors.astype(np.float64) if vectors.dtype == np.float32 else vectors
+        base.stored_array("vectors", wide, (len(vectors), columns))
+        variances = base.stored_array("variances", arrays["variances"], vectors.shape[:1])
+        total, self._resolution = map(float, base.stored_array("numbers", arrays["numbers"], (2,)))
         self._principal, self._moments = Principal(vectors, variances, total), None
         self._dtype = vectors.dtype
 
-    def _project(
-        self, rows: Array, mean: Floats, vectors: Array, scale: Floats | None, add: Floats | None
-    ) -> Array:
-        """``((rows - mean) @ vectors.T) * scale + add``."""
-        dtype = np.float64 if rows.dtype == np.float64 else np.float32
-        vectors = np.ascontiguousarray(vectors, dtype=dtype)
-        return _core.project(rows, mean, vectors, scale, add, self._threads)
+    def _project(self, rows: Array, vectors: Array, scale: Floats | None = None) -> Array:
+        """``((rows - mean_) @ vectors.T) * scale``."""
+        vectors = np.ascontiguousarray(vectors, dtype=result_dtype(rows))
+        return _core.project(rows, self.mean_, vectors, scale, None, self._threads)
 
     def _project_back(self, X: Array, vectors: Array) -> Array:
         """``X @ vectors + mean_``."""
-        rows = self._fitted_rows(X, len(vectors))
-        return self._project(rows, np.zeros(len(vectors)), vectors.T, None, self.mean_)
+        rows, nothing = self._fitted_rows(X, len(vectors)), np.zeros(len(vectors))
+        vectors = np.ascontiguousarray(vectors.T, dtype=result_dtype(rows))
+        return _core.project(rows, nothing, vectors, None, self.mean_, self._threads)

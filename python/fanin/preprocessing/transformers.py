@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import KW_ONLY, dataclass, field
 from typing import Self
 
 import numpy as np
@@ -18,13 +19,14 @@ from fanin.preprocessing.covariance import PrincipalDirections, rounding_varianc
 Preprocess = str | tuple[npt.ArrayLike, npt.ArrayLike] | Transformer | Sequence[Transformer]
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class ZeroCenter(Columnwise):
     """Subtracts the mean of each feature: ``X -= np.mean(X, axis=0)``.
 
     Parameters
     ----------
     n_threads : int, optional
-        Threads to use; the result does not depend on it.
+        The result does not depend on it.
 
     Attributes
     ----------
@@ -33,46 +35,29 @@ class ZeroCenter(Columnwise):
 
     Examples
     --------
-    >>> import numpy as np
-    >>> from fanin.preprocessing import ZeroCenter
-    >>> ZeroCenter().fit_transform(np.array([[1.0, 5.0], [3.0, 9.0]]))
+    >>> fanin.preprocessing.ZeroCenter().fit_transform(np.array([[1.0, 5.0], [3.0, 9.0]]))
     array([[-1., -2.],
            [ 1.,  2.]])
     """
 
-    def __init__(self, *, n_threads: int | None = None) -> None:
-        self.n_threads = n_threads
+    n_threads: int | None = None
 
     def partial_fit(self, X: Array, y: object = None) -> Self:  # noqa: ARG002
-        """Learns from more rows, for data larger than memory."""
-        seen = getattr(self, "n_samples_seen_", 0)
-        rows = self._training_rows(X, more=seen > 0)
-        mean = column_mean(rows, self._threads)
-        n = seen + len(rows)
+        seen = self.n_samples_seen_
+        rows = self._training_rows(X, seen)
+        mean, n = column_mean(rows, self._threads), seen + len(rows)
         if seen:
             mean = self.mean_ + (mean - self.mean_) * (len(rows) / n)
         self.mean_, self.n_samples_seen_, self.n_features_in_ = mean, n, rows.shape[1]
         return self
 
-    def transform(self, X: Array) -> Array:
-        """``X - mean_``, (N, D)."""
-        return self._centred(self._fitted_rows(X))
 
-    def inverse_transform(self, X: Array) -> Array:
-        """``X + mean_``, (N, D)."""
-        rows = self._fitted_rows(X)
-        return _scaled_back(rows, None, self.mean_)
-
-    def mean_and_scale(self) -> tuple[Floats, Floats]:
-        """(mean, scale): `transform` gives ``(X - mean) * scale``."""
-        return self.mean_, np.ones_like(self.mean_)
-
-
+@dataclass(eq=False, repr=False, kw_only=True)
 class Normalize(Columnwise):
     """Gives each feature mean 0 and standard deviation 1: ``(X - mean_) / scale_``.
 
-    ``scale_ = sqrt(var_ + eps)``, and 1 for a constant feature, which is only centred. It assumes
-    that features of different scale should weigh the same: look at the data first.
+    ``scale_ = sqrt(var_ + eps)``, and 1 for a constant feature. It assumes that features of
+    different scale should weigh the same: look at the data first.
 
     Parameters
     ----------
@@ -81,7 +66,7 @@ class Normalize(Columnwise):
     ddof : int
         The variance is the sum of squares divided by ``N - ddof``; 0 as StandardScaler's.
     n_threads : int, optional
-        Threads to use; the result does not depend on it.
+        The result does not depend on it.
 
     Attributes
     ----------
@@ -90,31 +75,22 @@ class Normalize(Columnwise):
 
     Examples
     --------
-    >>> import numpy as np
-    >>> from fanin.preprocessing import Normalize
-    >>> normalize = Normalize().fit(np.array([[1.0, 50.0], [3.0, 90.0]]))
+    >>> normalize = fanin.preprocessing.Normalize().fit(np.array([[1.0, 50.0], [3.0, 90.0]]))
     >>> normalize.transform(np.array([[2.0, 110.0]]))
     array([[0., 2.]])
     """
 
-    mean_: Floats
-    var_: Floats
-    scale_: Floats
-    _squares: Floats
+    eps: float = 0.0
+    ddof: int = 0
+    n_threads: int | None = None
+    _squares: Floats = field(init=False)
     _private = ("_squares",)
     _stored = ("mean_", "var_", "scale_", "_squares")
 
-    def __init__(self, *, eps: float = 0.0, ddof: int = 0, n_threads: int | None = None) -> None:
-        self.eps = eps
-        self.ddof = ddof
-        self.n_threads = n_threads
-
     def partial_fit(self, X: Array, y: object = None) -> Self:  # noqa: ARG002
-        """Learns from more rows, for data larger than memory; joined by Chan's formula."""
-        seen = getattr(self, "n_samples_seen_", 0)
-        rows = self._training_rows(X, more=seen > 0)
-        eps = real("eps", self.eps, 0.0)
-        n = seen + len(rows)
+        seen = self.n_samples_seen_
+        rows = self._training_rows(X, seen)
+        eps, n = real("eps", self.eps, 0.0), seen + len(rows)
         count = positive_count(n, self.ddof)
         mean, squares = _mean_and_squares(rows, self._threads)
         if seen:
@@ -127,42 +103,28 @@ class Normalize(Columnwise):
         self.n_samples_seen_, self.n_features_in_ = n, rows.shape[1]
         return self
 
-    def transform(self, X: Array) -> Array:
-        """``(X - mean_) / scale_``, (N, D)."""
-        return self._centred(self._fitted_rows(X), 1 / self.scale_)
 
-    def inverse_transform(self, X: Array) -> Array:
-        """``X * scale_ + mean_``, (N, D)."""
-        rows = self._fitted_rows(X)
-        return _scaled_back(rows, self.scale_, self.mean_)
-
-    def mean_and_scale(self) -> tuple[Floats, Floats]:
-        """(mean, scale): `transform` gives ``(X - mean) * scale``."""
-        return self.mean_, 1 / self.scale_
-
-
+@dataclass(eq=False, repr=False)
 class PCA(PrincipalDirections):
     """Projects data onto the directions of largest variance: decorrelation, or fewer features.
 
     The covariance ``C = Xc' Xc / (N - ddof)`` of the centred data is decomposed, ``C = V' diag(l)
-    V``, and ``transform`` gives ``Xc V'``, whose covariance is the diagonal matrix of l. With more
-    features than rows (D > N) the N x N matrix ``Xc Xc'`` is decomposed instead, and directions
-    without variance are left out. Images seldom gain from it.
+    V``, and ``transform`` gives ``Xc V'``, whose covariance is diag(l). For D > N the N x N matrix
+    ``Xc Xc'`` is decomposed instead, without directions of no variance. Images seldom gain from it.
+    `partial_fit` keeps a D x D matrix in float64; components are computed when first needed.
 
     Parameters
     ----------
     n_components : int, float or None
-        How many directions to keep; or, within (0, 1), the share of the variance that they exceed;
-        or all.
+        How many directions to keep; or, within (0, 1), the fraction of variance to exceed; or all.
     ddof : int
         1 as scikit-learn's PCA; the course notes (CS231n) divide by N: 0.
     precision : "auto", "float32" or "float64"
-        How the covariance of float32 data is summed. float32 takes half the time and loses
-        variances below about 1e-6 of the largest; "auto" takes it from N D^2 = 1e11 on. uint8 data
-        are summed exactly either way, float64 data in float64.
+        How the covariance of float32 data is summed (of uint8 it is exact, of float64 in float64).
+        float32 takes half the time and loses variances below about 1e-6 of the largest; "auto"
+        takes it from N D^2 = 1e11 on.
     n_threads : int, optional
-        Threads to use. Covariance and projection do not depend on it; the eigenvectors are
-        LAPACK's, which Ctrl-C does not interrupt.
+        The result does not depend on it; the eigenvectors are LAPACK's, which Ctrl-C does not stop.
 
     Attributes
     ----------
@@ -171,37 +133,24 @@ class PCA(PrincipalDirections):
     mean_ : (D,) float64
     n_components_, n_features_in_, n_samples_seen_ : int
 
-    Notes
-    -----
-    `partial_fit` keeps a D x D matrix in float64; components are computed when first needed.
-
     Examples
     --------
-    >>> import numpy as np
-    >>> from fanin.preprocessing import PCA
-    >>> pca = PCA(n_components=1).fit(np.array([[0.0, 0.0], [3.0, 4.0], [6.0, 8.0]]))
+    >>> pca = fanin.preprocessing.PCA(1).fit(np.array([[0.0, 0.0], [3.0, 4.0], [6.0, 8.0]]))
     >>> pca.components_
     array([[0.6, 0.8]])
     >>> pca.explained_variance_
     array([25.])
     """
 
-    def __init__(
-        self,
-        n_components: float | None = None,
-        *,
-        ddof: int = 1,
-        precision: str = "auto",
-        n_threads: int | None = None,
-    ) -> None:
-        self.n_components = n_components
-        self.ddof = ddof
-        self.precision = precision
-        self.n_threads = n_threads
+    n_components: float | None = None
+    _: KW_ONLY
+    ddof: int = 1
+    precision: str = "auto"
+    n_threads: int | None = None
 
     def transform(self, X: Array) -> Array:
         """``(X - mean_) @ components_.T``, (N, n_components_)."""
-        return self._project(self._fitted_rows(X), self.mean_, self.components_, None, None)
+        return self._project(self._fitted_rows(X), self.components_)
 
     def inverse_transform(self, X: Array) -> Array:
         """``X @ components_ + mean_``, (N, D)."""
@@ -209,114 +158,84 @@ class PCA(PrincipalDirections):
         return self._project_back(X, self.components_)
 
 
+@dataclass(eq=False, repr=False)
 class Whiten(PrincipalDirections):
     """Decorrelates and gives each direction variance 1.
 
     With ``C = V' diag(l) V`` as in `PCA` and ``S = diag(1 / sqrt(l + eps))``: "pca" gives ``Xc V'
-    S``, along the principal directions; "zca" rotates back, ``Xc V' S V``, which stays as near to
-    the data as whitened data can. Directions without variance come out as 0. Whitening amplifies
-    noise, which eps dampens; images seldom gain from it.
+    S``; "zca" rotates back, ``Xc V' S V``, as near to the data as whitened data can be. Directions
+    without variance come out as 0. It amplifies noise, which eps dampens; images seldom gain.
 
     Parameters
     ----------
-    n_components : int, float or None
-        As in `PCA`.
     method : "pca" or "zca"
     eps : float
-        Added to the variances. 0 is scikit-learn's ``PCA(whiten=True)``; the course notes
-        (CS231n) take 1e-5.
-    ddof : int
-        1 as scikit-learn's; the course notes divide by N: 0.
-    precision, n_threads
+        Added to the variances: 0 in scikit-learn's ``PCA(whiten=True)``, 1e-5 in CS231n's notes.
+    n_components, ddof, precision, n_threads
         As in `PCA`.
 
     Attributes
     ----------
-    components_, explained_variance_, explained_variance_ratio_, mean_, n_components_,
-    n_features_in_, n_samples_seen_
+    components_, explained_variance_, mean_ and others
         As in `PCA`.
 
     Examples
     --------
-    >>> import numpy as np
-    >>> from fanin.preprocessing import Whiten
     >>> X = np.array([[0.0, 0.0], [2.0, 0.0], [0.0, 4.0], [2.0, 4.0]])
-    >>> np.cov(Whiten(method="zca").fit_transform(X), rowvar=False).round(6) + 0.0
+    >>> whiten = fanin.preprocessing.Whiten(method="zca")
+    >>> np.cov(whiten.fit_transform(X), rowvar=False).round(6) + 0.0
     array([[1., 0.],
            [0., 1.]])
     """
 
-    _zca_cache: tuple[Floats, Array] | None = None
-
-    def __init__(
-        self,
-        n_components: float | None = None,
-        *,
-        method: str = "pca",
-        eps: float = 0.0,
-        ddof: int = 1,
-        precision: str = "auto",
-        n_threads: int | None = None,
-    ) -> None:
-        self.n_components = n_components
-        self.method = method
-        self.eps = eps
-        self.ddof = ddof
-        self.precision = precision
-        self.n_threads = n_threads
-
-    def fit(self, X: Array, y: object = None) -> Self:
-        """Learns the directions of X (N, D) or (N, ...)."""
-        self._options()
-        return super().fit(X, y)
+    n_components: float | None = None
+    _: KW_ONLY
+    method: str = "pca"
+    eps: float = 0.0
+    ddof: int = 1
+    precision: str = "auto"
+    n_threads: int | None = None
 
     def transform(self, X: Array) -> Array:
         """X whitened: (N, n_components_), or (N, D) for "zca"."""
-        rows = self._fitted_rows(X)
-        factors = self._factors()
-        if self._options()[0] == "pca":
-            return self._project(rows, self.mean_, self.components_, factors, None)
-        return self._project(rows, self.mean_, self._zca_matrix(factors), None, None)
+        rows, factors = self._fitted_rows(X), self._factors()
+        if self.method == "pca":
+            return self._project(rows, self.components_, factors)
+        return self._project(rows, self._zca_matrix(factors))
 
     def inverse_transform(self, X: Array) -> Array:
         """The data that would be whitened to X, (N, D)."""
         self._require_fit()
-        method, deviations = self._options()[0], self._deviations()
-        if method == "pca":
+        deviations = self._deviations()
+        if self.method == "pca":
             return self._project_back(X, self.components_ * deviations[:, None])
         return self._project_back(X, self._zca_matrix(deviations))
 
-    def _options(self) -> tuple[str, float]:
-        return one_of("method", self.method, ["pca", "zca"]), real("eps", self.eps, 0.0)
+    def _check_options(self) -> None:
+        one_of("method", self.method, ["pca", "zca"])
+        real("eps", self.eps, 0.0)
 
     def _deviations(self) -> Floats:
         """``sqrt(l + eps)``, and 0 for directions without variance."""
-        variances, eps = self.explained_variance_, self._options()[1]
+        self._check_options()
+        variances = self.explained_variance_
         least = rounding_variance(self.n_samples_seen_, self.mean_)
         present = variances > np.maximum(self._resolution * variances[:1], least)
-        return np.where(present, np.sqrt(variances + eps), 0.0)
+        return np.where(present, np.sqrt(variances + self.eps), 0.0)
 
     def _factors(self) -> Floats:
         """``1 / sqrt(l + eps)``, and 0 for directions without variance."""
         deviations = self._deviations()
-        nothing = np.zeros_like(deviations)
-        return np.divide(1, deviations, out=nothing, where=deviations > 0)
+        return np.divide(1, deviations, out=np.zeros_like(deviations), where=deviations > 0)
 
     @property
     def n_features_out_(self) -> int:
-        """The width of what `transform` gives."""
         return self.n_features_in_ if self.method == "zca" else self.n_components_
 
     def with_threads(self, n_threads: int) -> Self:
-        """A shallow copy with that `n_threads`, whose products are made once."""
         if self.method == "zca":
             self._zca_matrix(self._factors())  # kept here, for all twins
         return super().with_threads(n_threads)
-
-    def load_state_arrays(self, arrays: Mapping[str, Array], rows: int, columns: int) -> None:
-        """Takes what `state_arrays` gave, checked."""
-        self._options()
-        super().load_state_arrays(arrays, rows, columns)
 
     def _zca_matrix(self, factors: Floats) -> Array:
         """``V' diag(factors) V``, (D, D) float64, made once for the factors in use."""
@@ -326,16 +245,6 @@ class Whiten(PrincipalDirections):
             matrix = _core.project(across * factors, nothing, across, None, None, self._threads)
             self._zca_cache = factors, matrix
         return self._zca_cache[1]
-
-
-def _scaled_back(rows: Array, scale: Floats | None, mean: Floats) -> Array:
-    """``rows * scale + mean`` in float64, rounded once."""
-    out = np.empty(rows.shape, np.float64 if rows.dtype == np.float64 else np.float32)
-    step = max(1, 2**18 // rows.shape[1])
-    for begin in range(0, len(rows), step):
-        part = slice(begin, begin + step)
-        out[part] = (rows[part] if scale is None else rows[part] * scale) + mean
-    return out
 
 
 def _mean_and_squares(rows: Array, n_threads: int = 0) -> tuple[Floats, Floats]:
@@ -363,7 +272,6 @@ def column_moments(X: Array) -> tuple[Floats, Floats]:
 
     Examples
     --------
-    >>> import numpy as np
     >>> column_moments(np.array([[1.0, 5.0], [3.0, 5.0]]))
     (array([2., 5.]), array([1., 0.]))
     """

@@ -1,8 +1,8 @@
-"""`MLP.fit`: epochs of the native loop, with what a person wants to see between them."""
+"""`MLP.fit`: epochs of the native loop, validation and callbacks."""
 
 from fanin.network import MLP
 from fanin.training.fit import DivergenceWarning, Fit, train
 
 __all__ = ["DivergenceWarning", "Fit"]
 
-MLP.trainer = train  # a network does not know this room, which stands above it
+MLP.trainer = train  # `network` may not import this package, which builds on it

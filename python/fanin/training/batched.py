@@ -1,7 +1,7 @@
-"""Fits side by side: networks of one shape that share data and minibatches train as one.
+"""Batched training: networks of one shape, on the same data and minibatches, train in one call.
 
-Each learns what it would learn alone, bit for bit; their first layers' products and the gathering
-of rows are done for all of them at once.
+Each gets the parameters that it would get alone, bit for bit; rows are gathered and multiplied by
+the first layers' weights once for all networks.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ MOST_ROWS = 1024  # of a minibatch that goes through the native loop in one part
 
 
 def can_join(first: Fit, other: Fit) -> bool:
-    """Whether two fits may go side by side."""
+    """Whether two fits can train in one batch."""
     a, b = first.net, other.net
     p, q = first.data, other.data
     return (
@@ -41,7 +41,7 @@ def can_join(first: Fit, other: Fit) -> bool:
 
 
 def _alone(fit: Fit) -> bool:
-    """Whether something of a fit is not to be had side by side."""
+    """Whether a fit has options that batched training does not support."""
     return bool(
         fit.clip
         or fit.images is not None
@@ -63,9 +63,9 @@ def _same(a: Sequence[Any], b: Sequence[Any]) -> bool:
 
 
 def fit_together(fits: Sequence[Fit]) -> None:
-    """Runs fits that can join, each with its own optimizer, rates, L2, schedule and callbacks.
+    """Runs fits that can join; each has its own optimizer, learning rate, L2, schedule, callbacks.
 
-    As `run` of each; what diverged is in their histories, without a warning.
+    As `run` of each, but a divergence is in its history only, without a warning.
     """
     began = time.perf_counter()
     try:
@@ -110,7 +110,7 @@ def _run_epochs(fits: Sequence[Fit]) -> None:
 
 
 def _many(fits: Sequence[Fit]) -> Many:
-    """The native networks side by side."""
+    """The native batch of networks."""
     kind = _core.Many32 if fits[0].net.dtype == np.float32 else _core.Many64
     engines: list[Any] = [fit.net.engine for fit in fits]  # all of one dtype
     return kind(engines, fits[0].batch)
@@ -135,7 +135,7 @@ def _run_epoch(epoch: int, fits: Sequence[Fit], many: Many) -> list[Fit]:
 
 
 def _evaluate(fits: Sequence[Fit], many: Many) -> dict[Fit, dict[str, float]]:
-    """What `evaluate` gives on the validation rows of each."""
+    """The validation metrics of each."""
     data = fits[0].validation
     if data is None:
         return {fit: {} for fit in fits}

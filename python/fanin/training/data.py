@@ -1,4 +1,4 @@
-"""The data of a fit, on their one way: image shape, checks, preprocessing, rows for the engine."""
+"""The data of a fit: image shape, checks, preprocessing, rows for the engine."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ class FitData:
     Attributes
     ----------
     images : TrainingImages or None
-        What is done to minibatches of images.
+        The augmentation of minibatches.
     inputs : Inputs
-        How data enter the network from now on; the network's own are left as they are.
+        The network's preprocessing from now on; the network's own is not changed here.
     train : TrainingData
     validation : TrainingData or None
     """
@@ -45,7 +45,7 @@ class FitData:
             self.validation = net.check_data(X, y, inputs=self.inputs, names=names)
 
     def prepare(self, n_threads: int | None) -> None:
-        """Fits the preprocessing and takes all data through it."""
+        """Fits the preprocessing and applies it to all data."""
         self.inputs, self.train = self.inputs.fit(self.train, n_threads)
         if self.validation is not None:
             self.validation = self.inputs.transform(self.validation, n_threads)

@@ -1,4 +1,4 @@
-"""`MLP.fit`: epochs of the native loop, with what a person wants to see between them."""
+"""`MLP.fit`: epochs of the native loop, validation and callbacks."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CHUNK_SECONDS = 0.05
 
 
 class DivergenceWarning(RuntimeWarning):
-    """The loss stopped being finite; the last good epoch was put back."""
+    """The loss became non-finite; the parameters of the last good epoch were restored."""
 
 
 class Snapshot:
@@ -116,7 +116,7 @@ class Fit:
         )
 
     def _refuse_monitors_of_validation(self) -> None:
-        """Refuses to begin where something waits for validation results that will not come."""
+        """Refuses callbacks and schedules that monitor validation without validation data."""
         missing = {"val_loss", "val_accuracy"}
         for watcher in (*self.callbacks, self.schedule):
             watch: Any = getattr(watcher, "watched", None)
@@ -125,7 +125,7 @@ class Fit:
                 raise ValueError(f"{name}: expected validation_data, to watch {watch.name!r}")
 
     def _new_job(self) -> _core.TrainingJob:
-        """What fits side by side share of a call of the engine."""
+        """The part of the engine's arguments that batched fits share."""
         return _core.TrainingJob(
             data=self.data,
             order=np.empty(len(self.data), np.int64),
@@ -138,7 +138,7 @@ class Fit:
         )
 
     def _new_learner(self) -> _core.Learner:
-        """What is each network's own of it."""
+        """The part that is each network's own."""
         return _core.Learner(
             rule=self.optimizer.rule,
             states=self.states,
@@ -170,7 +170,7 @@ class Fit:
         return history
 
     def run_epochs(self, snapshot: Snapshot) -> str:
-        """Epochs until the last, a callback's word or divergence; why it ended."""
+        """Epochs until the last, a callback's stop or divergence; returns the reason."""
         for epoch in range(self.epochs):
             self.callbacks.on_epoch_begin(epoch, {})
             if not self.run_epoch(epoch):
@@ -200,7 +200,7 @@ class Fit:
             if batches:
                 self.callbacks.on_train_batch_end(step - 1, logs)
             self.callbacks.on_progress(epoch * self.steps + step, logs)
-        # No later loss would speak of an overflow in the epoch's last update.
+        # No later loss would show an overflow in the epoch's last update.
         self.diverged_at = epoch, self.steps - 1, float(learner.lr[-1])
         return self.is_finite()
 
@@ -232,7 +232,7 @@ class Fit:
             self.net.steps_done += self.optimizer.t - before
 
     def add_up(self, first: int, last: int) -> None:
-        """Adds steps to the epoch's totals, in order: the bits must not depend on how they came."""
+        """Adds steps to the epoch's totals in order, so that bits do not depend on the calls."""
         step_losses, correct = self.learner.losses, self.learner.correct
         for step in range(first, last):
             weight = float(self.step_weights[step])

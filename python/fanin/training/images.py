@@ -1,4 +1,4 @@
-"""What fit does to the images of its minibatches: ``augment`` and ``mix``."""
+"""The augmentation of minibatches: ``augment`` and ``mix``."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:  # images are rare, and their import takes a while
 
 
 class TrainingImages:
-    """What a fit does to its minibatches, checked against its data and its network."""
+    """The augmentation of minibatches, checked against the data and the network."""
 
     def __init__(
         self, net: MLP, X: Array, weighted: bool, augment: Compose | None, mix: Mix | None

@@ -1,4 +1,4 @@
-"""Tuning: the seven steps and their parts: a learning rate, a search, verdicts on curves."""
+"""Tuning: the lecture's seven steps, learning-rate finders, search, verdicts on curves."""
 
 from fanin.tuning.curves.verdicts import Finding, Verdict, loss_curve
 from fanin.tuning.guide import Report, Step, guide

@@ -1,6 +1,6 @@
-"""A learning rate that makes the loss go down: step 3 of the lecture, and the range test.
+"""Learning-rate finders: step 3 of the lecture, and the range test.
 
-Both train copies: network, optimizer and generators stay what they were, bit for bit.
+Both train copies: network, optimizer and generators are not changed.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ DIVERGED = 3.0  # times the loss before, as in the course's trainer
 MOVED = 0.01  # of the loss before: less is flat
 JUDGED_ROWS = 2000
 # Of the range test:
-STOP_RATIO = 4.0  # times the least smoothed loss, where it stops
+STOP_RATIO = 4.0  # times the minimum of the smoothed loss, where it stops
 LEAST_FALL = 0.02  # of the loss
 SMOOTHED_SHARE = 0.03  # of the points, that smoothing reaches over
 SKIPPED_SHARE = 0.1  # of the points, at the start
@@ -40,15 +40,15 @@ FINAL_VALUES = "final_loss", "final_accuracy"  # what a trial that diverged has 
 
 @dataclass(frozen=True)
 class RateTrial:
-    """What a learning rate did to the loss.
+    """The effect of a learning rate on the loss.
 
     Attributes
     ----------
     rate : float
     losses : tuple of float
-        Of each step's minibatch, before its update; shorter than asked for where it diverged.
+        Of each step's minibatch, before its update; fewer if it diverged.
     initial_loss, final_loss : float
-        Before and after the steps, over the same rows (2000 at most), without L2.
+        Before and after the steps, over the same rows (at most 2000), without L2.
     initial_accuracy, final_accuracy : float or None
     verdict : {"diverged", "rising", "flat", "goes down"}
         diverged: not finite, or over 3 times the loss before. flat: within 1 % of it, and accuracy
@@ -65,7 +65,7 @@ class RateTrial:
 
     @property
     def drop(self) -> float:
-        """The share of the loss that went away; negative where it rose."""
+        """The relative decrease of the loss; negative if it rose."""
         return 1 - self.final_loss / self.initial_loss if self.initial_loss else 0.0
 
     def __str__(self) -> str:
@@ -79,15 +79,15 @@ class RateTrial:
 
 @dataclass(frozen=True)
 class RateProbe:
-    """What `lr_probe` found; printed, a line for each rate and the conclusion.
+    """The result of `lr_probe`; printed, a line for each learning rate and the conclusion.
 
     Attributes
     ----------
     trials : tuple of RateTrial
-        From the largest rate to the smallest.
+        From the largest learning rate to the smallest.
     iterations : int
     reason : str
-        Why the suggested rate, or why none.
+        Why this suggestion, or why none.
     """
 
     trials: tuple[RateTrial, ...]
@@ -95,20 +95,20 @@ class RateProbe:
 
     @property
     def best(self) -> RateTrial | None:
-        """The trial whose loss fell most; None where it fell with none."""
+        """The trial whose loss fell most; None if it fell in none."""
         falling = [trial for trial in self.trials if trial.verdict == "goes down"]
         return max(falling, key=lambda trial: trial.drop, default=None)
 
     @property
     def suggestion(self) -> float:
-        """The rate with which the loss fell most; ValueError with the reason where none did."""
+        """The learning rate whose loss fell most; ValueError with the reason if none did."""
         if self.best is None:
             raise ValueError(f"learning rate: {self.reason}")
         return self.best.rate
 
     @property
     def reason(self) -> str:
-        """Why that rate, or why none."""
+        """Why this suggestion, or why none."""
         rates = [trial.rate for trial in self.trials]
         if (best := self.best) is not None:
             reason = f"the loss falls most, by {best.drop:.1%} in {self.iterations} steps"
@@ -151,16 +151,16 @@ class RateProbe:
 
 @dataclass(frozen=True, eq=False)
 class RateRange:
-    """What `lr_range` found.
+    """The result of `lr_range`.
 
     Attributes
     ----------
     rates, losses : ndarray of shape (n,), float64
-        Of every step; fewer than asked for where the loss left all bounds.
+        Of every step; fewer if the loss diverged.
     smoothed : ndarray of shape (n,), float64
-        The losses' mean over some neighbours on either side, weighted by a normal curve.
+        The losses, smoothed by a Gaussian kernel.
     slopes : ndarray of shape (n,), float64
-        Of smoothed over the logarithm of the rate.
+        Of smoothed against the logarithm of the learning rate.
     reason : str
     """
 
@@ -173,7 +173,7 @@ class RateRange:
 
     @property
     def suggestion(self) -> float:
-        """Where the loss falls most steeply; ValueError with the reason where it does not fall."""
+        """Where the loss falls most steeply; ValueError with the reason if it does not fall."""
         if self._suggestion is None:
             raise ValueError(f"learning rate: {self.reason}")
         return self._suggestion
@@ -197,7 +197,7 @@ def lr_probe(
     preprocess: Preprocess | None = None,
     n_threads: int | None = None,
 ) -> RateProbe:
-    """Train some iterations at each of a few fixed rates, and tell what becomes of the loss.
+    """Train some iterations at each of a few learning rates, and compare the losses.
 
     Step 3 of the lecture: "find a learning rate that makes the loss go down" within some 100
     iterations, from 1e-1, 1e-2, 1e-3 and 1e-4.
@@ -205,14 +205,14 @@ def lr_probe(
     Parameters
     ----------
     net : MLP
-        Each rate trains a copy of it, from where it stands.
+        Each learning rate trains a copy of it, from its current parameters.
     X, y, batch_size, reg, preprocess, n_threads
         As in `MLP.fit`.
     rates : sequence of float
     iterations : int
-        Steps at each rate.
+        Steps at each learning rate.
     optimizer : str or Optimizer
-        An object's copies go on from its state; its own learning rate is not used.
+        Copies of an object keep its state; its own learning rate is not used.
 
     Returns
     -------
@@ -221,7 +221,7 @@ def lr_probe(
     Raises
     ------
     ValueError, TypeError
-        Naming the argument, what was expected and what came.
+        Naming the argument, what was expected and what was given.
 
     Examples
     --------
@@ -276,14 +276,14 @@ def lr_range(
     preprocess: Preprocess | None = None,
     n_threads: int | None = None,
 ) -> RateRange:
-    """Train while the rate grows exponentially, and suggest where the loss falls most steeply.
+    """Train at exponentially rising learning rates; suggest where the loss falls most steeply.
 
     Parameters
     ----------
     net : MLP
         A copy of it trains.
     low, high : float
-        The first and the last rate.
+        The first and the last learning rate.
     iterations : int
         Steps from low to high, at least 20.
     X, y, optimizer, batch_size, reg, preprocess, n_threads
@@ -296,14 +296,14 @@ def lr_range(
     Raises
     ------
     ValueError, TypeError
-        Naming the argument, what was expected and what came.
+        Naming the argument, what was expected and what was given.
 
     Notes
     -----
-    The learning rate range test of Smith 2017 with an exponential rate, as fastai's ``lr_find``.
-    Smoothing looks to both sides and so does not lag. The slope is over the logarithm of the rate:
-    over the rate itself, noise at the smallest rates would win. The test ends where the smoothed
-    loss is over 4 times its least.
+    The learning-rate range test of Smith 2017 with exponential growth, as fastai's ``lr_find``.
+    Smoothing is symmetric and so does not lag. The slope is against the logarithm of the learning
+    rate: otherwise noise at the smallest ones would win. The test ends where the smoothed loss is
+    over 4 times its minimum.
 
     Examples
     --------
@@ -342,7 +342,7 @@ def lr_range(
 
 
 def _prepared(net: MLP, X: Array, y: Array, preprocess: Preprocess | None) -> MLP:
-    """A copy of the network that the data, which are checked here, may enter."""
+    """A copy of the network, fitted to the data, which are checked here."""
     net.check_data(X, _validate.plain_array("y", y), inputs=net.inputs.requested(preprocess, X))
     twin = net.copy()
     if preprocess is not None:
@@ -366,7 +366,7 @@ def _verdict(first: float, loss: float, p: float | None, learnt: float | None, n
 
 @dataclass(frozen=True)
 class _GivenRates(Schedule):
-    """These rates, step by step."""
+    """These learning rates, step by step."""
 
     rates: Floats
 
@@ -383,7 +383,7 @@ class _EnoughError(Exception):
 
 
 class _StepLosses(Callback):
-    """The loss of each step, out of the running means that fit tells."""
+    """The loss of each step, recovered from fit's running means."""
 
     def __init__(self, iterations: int, limit: float) -> None:
         self.iterations, self.limit = iterations, limit
@@ -409,7 +409,7 @@ class _StepLosses(Callback):
 def _losses(
     net: MLP, X: Array, y: Array, iterations: int, limit: float = math.inf, **options: Any
 ) -> Floats:
-    """The losses of so many steps, fewer where their mean is over `limit` times its least.
+    """The losses of so many steps, fewer if their mean exceeds `limit` times its minimum.
 
     A last one of NaN stands for those after the loss stopped being finite.
     """
@@ -423,7 +423,7 @@ def _losses(
 
 
 def _smooth(values: Floats, width: float) -> Floats:
-    """Means over neighbours, weighted by a normal curve of that standard deviation."""
+    """Smoothed by a Gaussian kernel of that standard deviation."""
     at = np.arange(len(values))
     weights = _core.map("exp", -0.5 * ((at[:, None] - at) / width) ** 2)
     return np.asarray(weights @ values / weights.sum(axis=1))

@@ -2,7 +2,7 @@
 
 A space is a dict of names and parameters. Every parameter maps the unit interval onto its values,
 so that drawing, grids, quasi-random points and positions within the range are the same for all.
-Numbers have seven digits: what a search prints with %e is what it used.
+Numbers are rounded to seven digits, so that a search prints with %e exactly what it used.
 
 >>> from fanin.tuning import choice, integers, loguniform, uniform
 >>> space = {"lr": loguniform(1e-6, 1e-3), "hidden": choice([50, 100, [100, 50]])}
@@ -130,7 +130,7 @@ class Range(Parameter):
 
 @dataclass(frozen=True)
 class Integers(Range):
-    """Whole numbers between two bounds, both included."""
+    """Integers between two bounds, both included."""
 
     def _ends(self) -> tuple[float, float]:
         # Each number has the same share of the interval, the first and last ones too.
@@ -201,8 +201,8 @@ def uniform(low: float, high: float, *, natural: str = "") -> Range:
     low, high : float
         ``low < high``.
     natural : {"", "low", "high", "both"}
-        Bounds that the parameter cannot pass, so that a best value beside one is no sign of a range
-        too narrow. Some are known: 1 of keep, 0 of reg...
+        Bounds that the parameter cannot exceed, so that a best value there does not mean that the
+        range is too narrow. Some are known: 1 of keep, 0 of reg...
 
     Examples
     --------
@@ -234,7 +234,7 @@ def loguniform(low: float, high: float, *, natural: str = "") -> Range:
 
 
 def integers(low: int, high: int, *, log: bool = False, natural: str = "") -> Integers:
-    """Whole numbers from low to high, both included.
+    """Integers from low to high, both included.
 
     Parameters
     ----------

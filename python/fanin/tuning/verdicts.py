@@ -1,4 +1,4 @@
-"""Verdicts on loss curves, under their first import path."""
+"""Verdicts on loss curves, which are defined in `fanin.tuning.curves`."""
 
 from fanin.tuning.curves import Finding, Verdict, loss_curve
 

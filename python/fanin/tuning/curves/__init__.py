@@ -1,4 +1,4 @@
-"""Loss curves: what they say of a run, and what to do about it."""
+"""Loss curves: verdicts on a run, with advice."""
 
 from fanin.diagnostics.findings import Finding
 from fanin.tuning.curves.verdicts import Verdict, loss_curve

@@ -14,7 +14,7 @@ LATE = 0.1  # of a rise, between the last two quarters of it: less is level
 
 
 class HistoryLike(Protocol):
-    """What `loss_curve` reads of a `fanin.callbacks.History`."""
+    """The part of a `fanin.callbacks.History` that `loss_curve` reads."""
 
     history: dict[str, list[float]]
 

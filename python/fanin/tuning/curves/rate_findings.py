@@ -1,4 +1,4 @@
-"""What curves say of the learning rate and of the initial weights."""
+"""Verdicts on the learning rate and the initial weights."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from fanin.diagnostics.findings import Finding
 from fanin.tuning.curves.curves import Curves, percent
 
 DIVERGED = 3.0  # times the first loss, as in the course's trainer
-EXPECTED = 1.5  # times the expected initial loss: up to there inputs and weights were well
+EXPECTED = 1.5  # times the expected initial loss: up to there inputs and weights were fine
 FLAT = 0.02  # of the initial loss: a plateau
 STUCK, NEAR = 0.005, 0.1  # of the same: between all epochs, and between them and the first loss
 DROP = 0.1  # of the same, after a plateau
@@ -34,7 +34,7 @@ START = (
 
 
 def diverged(curves: Curves) -> Iterator[Finding]:
-    """Not finite, or far above the first loss; the rate is to blame where the start was well."""
+    """Not finite, or far above the first loss; the learning rate's fault if the start was fine."""
     evidence = _lost(curves)
     if evidence is None:
         return
@@ -88,7 +88,7 @@ def _too_high(curves: Curves, evidence: str) -> Finding:
 
 
 def stuck(curves: Curves) -> Finding | None:
-    """The loss never left its beginning: a rate too low, where its steps could lead nowhere."""
+    """The loss never moved; the learning rate is too low if its steps could not get anywhere."""
     first, loss = curves.initial_loss, curves.loss
     if first is None or curves.lr is None or not curves.steps:
         return None

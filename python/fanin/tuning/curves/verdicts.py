@@ -1,7 +1,7 @@
-"""What the curves of a training run say: step 6 of the lecture, "look at loss curves".
+"""Verdicts on the curves of a run: step 6 of the lecture, "look at loss curves".
 
 Trends are least-squares lines over the last third of the epochs and count from two standard errors
-on; the gap between the accuracies is held against its binomial one, ``sqrt(p (1 - p) / n)``.
+on; the gap between the accuracies is compared with its binomial one, ``sqrt(p (1 - p) / n)``.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ def loss_curve(history: HistoryLike, *, n_val: int | None = None) -> Verdict:
     ----------
     history : History
         As `MLP.fit` returns it: ``history.history`` holds lists loss, accuracy, val_loss,
-        val_accuracy and lr, of which all but loss may lack. What is said of the learning rate and
-        of the initial weights needs ``history.initial_loss``.
+        val_accuracy and lr, of which only loss is required. Verdicts on the learning rate and the
+        initial weights need ``history.initial_loss``.
     n_val : int, optional
-        Number of validation rows, where ``history.params`` does not tell; unknown, the
-        accuracies' standard errors are left out.
+        Number of validation rows, if ``history.params`` lacks it; without it the accuracies'
+        standard errors are ignored.
 
     Returns
     -------
@@ -49,10 +49,10 @@ def loss_curve(history: HistoryLike, *, n_val: int | None = None) -> Verdict:
     diverged: not finite, or three times the first loss. learning-rate-too-high: the training loss
     rises above its beginning, rises again, or jumps from epoch to epoch. learning-rate-too-low: it
     falls slowly and along a line, or not at all with steps that sum to nothing.
-    bad-initialisation: a plateau first, or for ever. needs-more-training: validation accuracy or
-    loss still improves. overfitting: a gap between the accuracies of over 5 points and an eighth
-    of the validation error, a validation loss that rises, or a validation accuracy that falls while
-    the training one rises. underfitting: a smaller gap, both level, and accuracies below 95 %.
+    bad-initialisation: a plateau at the start, or throughout. needs-more-training: validation
+    accuracy or loss still improves. overfitting: a gap between the accuracies of over 5 points and
+    an eighth of the validation error, a rising validation loss, or a validation accuracy that falls
+    while the training one rises. underfitting: a smaller gap, both level, accuracies below 95 %.
     healthy: level, a small gap. inconclusive: too few epochs, or too few validation rows.
 
     Examples

@@ -1,4 +1,4 @@
-"""Step 7: what a verdict asks of the next round."""
+"""Step 7: the next round, as the verdict advises."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ SizeCheck = Callable[[list[int]], bool]  # whether hidden layers suit the amount
 def advise(
     names: Sequence[str], settings: Facts, edges: Sequence[Edge], small_enough: SizeCheck
 ) -> Advice:
-    """The next round's search round the best settings so far."""
+    """The next round's search around the best settings so far."""
     lr = float(settings["lr"])
     advice = Advice(_range(lr / NEAR, lr * NEAR))
     if settings.get("schedule") is None:
@@ -143,7 +143,7 @@ def _look_round(advice: Advice, settings: Facts, wider: list[int]) -> None:
 
 
 def _move(advice: Advice, lr: float, reason: str) -> None:
-    """The candidates at another rate, beside the best as it is."""
+    """The candidates at another learning rate, and the best unchanged."""
     lr = rounded(lr)
     advice.candidates = [{}, {"lr": lr}, *({"lr": lr, **c} for c in advice.candidates if c)]
     advice.reasons.append(reason)

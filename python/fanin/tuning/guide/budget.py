@@ -27,7 +27,7 @@ MOST_EPOCHS_FOR_ONE = 3
 
 
 class Budget:
-    """Time that is left, and what it is enough for."""
+    """The time that is left, and the sizes of searches that it allows."""
 
     def __init__(self, seconds: float | None, state: State, workers: int) -> None:
         self.total, self.state, self.workers = seconds, state, workers
@@ -44,7 +44,7 @@ class Budget:
         return math.ceil(trials / self.workers) * epochs * work * OVERHEAD / self.speed
 
     def learn(self, seconds: float, work: float) -> None:
-        """Takes in what a search took in all on one thread."""
+        """Updates the speed from the time that a search took on one thread."""
         if seconds > 0.05 and work > 0:
             self.speed = work * OVERHEAD / seconds
 
@@ -54,7 +54,7 @@ class Budget:
 
 
 def stretch(steps: int) -> float:
-    """By how much more epochs a small data set takes, to come to as many steps."""
+    """The factor on the epochs of a small data set, for as many steps."""
     return min(max(FEW_STEPS / steps, 1.0), MOST_EPOCHS_FOR_ONE)
 
 

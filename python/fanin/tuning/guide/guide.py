@@ -49,37 +49,37 @@ def guide(
     progress: bool = True,
     callbacks: Sequence[Callable[[Step], object]] = (),
 ) -> Report:
-    """Find a network for a classification problem, the lecture's way, and tell how.
+    """Find a network for a classification problem by the lecture's seven steps, with a report.
 
-    (1) The initial loss against its expectation, and that L2 raises it. (2) A small sample learnt
-    by heart, with other rates, initialisers or widths until it is. (3) A rate that makes the loss
-    go down. (4) A coarse search round it, with weight decay 1e-4, 1e-5 and 0, for a few epochs.
-    (5) A finer search for longer, without decay of the rate. (6) A verdict on the best run's
-    curves. (7) Back to step 5 with what the verdict asks for (longer, more or less regularisation,
-    a wider network, another range), until a round gains less than its noise, or the time is over.
+    (1) Check the initial loss, and that L2 raises it. (2) Overfit a small sample, changing learning
+    rate, initialiser or widths until it does. (3) Find a learning rate that makes the loss go down.
+    (4) A coarse search around it, with L2 of 1e-4, 1e-5 and 0, for a few epochs. (5) A finer search
+    for longer, without learning-rate decay. (6) A verdict on the best run's curves. (7) Back to
+    step 5 with the verdict's advice (longer, more or less regularisation, a wider network, another
+    range), until a round gains less than its noise, or the time is over.
 
     Parameters
     ----------
     X : ndarray of shape (N, D) or (N, ...), uint8, float32 or float64
     y : ndarray of shape (N,)
-        Labels: whole numbers from 0 on.
+        Labels: integers from 0 on.
     X_val, y_val : ndarray, optional
-        Rows to judge by. Without them a tenth of the rows (a quarter of few) is held out, evenly
-        over the classes; the report says so.
+        The validation set. By default a tenth of the rows (a quarter of few) is held out,
+        stratified; the report says so.
     network : MLP or dict, optional
-        Where to begin: a network as yours is made, or options of `MLP` with ``hidden`` (a list of
+        Where to begin: a network like yours, or options of `MLP` with ``hidden`` (a list of
         widths), and ``optimizer`` and ``lr``. By default one hidden layer of 256, ReLU, Adam.
     preprocess : object
         As in `MLP.fit`; "auto" standardises features, and takes one mean and scale for bytes.
     batch_size : int, optional
         By default 128, or fewer where there are few rows.
     rates : sequence of float
-        What step 3 tries first.
+        Learning rates that step 3 tries first.
     start_from : Report, MLP, path or dict, optional
-        A similar problem's: a report (also as saved, .html or .json), a network (also as saved) or
-        settings. Its architecture, rate and regularisation are where this guide begins.
+        A report, a network (either also as a saved file) or settings of a similar problem, whose
+        architecture, learning rate and regularisation are the starting point.
     time_budget : float, optional
-        Seconds for everything; the sizes of the searches follow from it.
+        Seconds in total; the sizes of the searches depend on it.
     rounds : int, optional
         Of steps 5 to 7, at most; by default 3, or 10 with a time budget.
     until : int
@@ -88,33 +88,33 @@ def guide(
         Whether to end with a run of the best settings on all rows, where this function held some
         out itself.
     state : path, optional
-        A folder that keeps every step as soon as it is taken, and the searches' logs: a guide that
-        was interrupted or killed goes on there, also with another time budget, rounds or `until`.
+        A folder for the finished steps and the searches' logs, from which an interrupted or killed
+        guide resumes, also with another time budget, rounds or `until`.
     resume : bool
-        False refuses a folder that holds a guide already.
+        False raises if the folder holds a guide already.
     test_data : (X, y), optional
-        Looked at once, at the end.
+        Evaluated once, at the end.
     seed : int
         Of everything random.
     executor : concurrent.futures.Executor or Dask client, optional
         For the searches' trials; by default threads.
     n_threads : int, optional
-        Changes the time, never the results, unless a time budget makes them hang on it.
+        Does not change the results, unless there is a time budget.
     progress : bool
         Bars on stderr.
     callbacks : sequence of callable
-        Called with each `Step` when it is taken.
+        Called with each finished `Step`.
 
     Returns
     -------
     Report
-        ``print(report)`` tells the way; ``report.save("report.html")`` makes a page of it. After
-        Ctrl-C, of the steps that were taken.
+        ``print(report)`` lists the steps; ``report.save("report.html")`` writes a page. After
+        Ctrl-C, of the finished steps.
 
     Raises
     ------
     ValueError, TypeError
-        Naming the argument, what was expected and what came.
+        Naming the argument, what was expected and what was given.
 
     Examples
     --------
@@ -203,7 +203,7 @@ def _given_settings(start_from: Any, network: Any) -> dict[str, Any]:
 
 
 def _settings_from(start_from: Any) -> dict[str, Any]:
-    """What another problem's report or network says of this one."""
+    """The settings of another problem's report or network."""
     if isinstance(start_from, Report):
         return dict(start_from.settings)
     if isinstance(start_from, MLP):
@@ -224,7 +224,7 @@ def _settings_from(start_from: Any) -> dict[str, Any]:
 def _key(
     problem: Problem, settings: Mapping[str, Any], rates: Sequence[float], net: MLP, seed: int
 ) -> dict[str, Any]:
-    """What tells one guide from another."""
+    """The identity of a guide."""
     arrays = {name: getattr(problem, name) for name in ("X", "y", "X_val", "y_val")}
     given = {"seed": seed, "settings": settings, "rates": rates} | arrays
     start = {"preprocess": problem.preprocess, "network": net.get_parameters()}

@@ -18,7 +18,7 @@ MOST_HELD_OUT, LEAST_HELD_OUT, ENOUGH_HELD_OUT = 0.25, 0.1, 1000  # shares, and 
 
 @dataclass(frozen=True, eq=False)
 class Problem:
-    """Rows to train on and rows to judge by."""
+    """Training and validation rows."""
 
     X: Array  # of shape (N, D), uint8, float32 or float64
     y: Array  # of shape (N,), labels from 0 on
@@ -29,7 +29,7 @@ class Problem:
     width: int  # features that enter the network
     batch_size: int
     split_off: bool  # whether the validation rows were held out of the user's training rows
-    notes: tuple[str, ...]  # what was done unasked
+    notes: tuple[str, ...]  # on defaults that the user should know of
 
     @property
     def steps(self) -> int:
@@ -38,7 +38,7 @@ class Problem:
 
     @property
     def chance(self) -> float:
-        """Accuracy on the validation rows of whoever always answers the commonest class."""
+        """Validation accuracy of always predicting the most frequent class."""
         common = np.bincount(self.y).argmax()
         return float(np.mean(self.y_val == common))
 
@@ -47,7 +47,7 @@ class Problem:
         return math.sqrt(max(accuracy * (1 - accuracy), 0.0) / len(self.y_val))
 
     def all_rows(self) -> tuple[Array, Array]:
-        """Training and validation rows together."""
+        """Training and validation rows in one array."""
         return np.concatenate([self.X, self.X_val]), np.concatenate([self.y, self.y_val])
 
 
@@ -104,7 +104,7 @@ def _checked(suffix: str, X: Any, y: Any, columns: int | None) -> tuple[Array, A
 
 
 def _fitted_preprocess(preprocess: Any, X: Array) -> tuple[Any, int, str]:
-    """How data enter, fitted once; the width behind it; what to say of it."""
+    """The preprocessing, fitted once; the width after it; notes on it."""
     if isinstance(preprocess, str):
         _validate.one_of("preprocess", preprocess, ("auto", "none", "standardize"))
         if preprocess == "auto" and X.dtype == np.uint8:

@@ -1,4 +1,4 @@
-"""What a guide found: for programs, for the terminal, and as one page."""
+"""The report of a guide: as data, as text, and as one page."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Step:
 
     @property
     def findings(self) -> tuple[Finding, ...]:
-        """What it found, the weightiest first."""
+        """Its findings, the most important first."""
         return tuple(findings(self.facts))
 
     @property
@@ -68,7 +68,7 @@ class Step:
 
 @dataclass(frozen=True, eq=False)
 class Report:
-    """What `guide` returns; printed, the way in lines.
+    """What `guide` returns; printed, a summary of the steps.
 
     Attributes
     ----------
@@ -80,11 +80,11 @@ class Report:
     settings : dict
         The hyperparameters that won: ``hidden``, ``lr``, ``reg``, ``keep``...
     stopped : str
-        Why it ended there.
+        Why it ended.
     seconds : float
-        In all, those of interrupted processes included.
+        In total, interrupted processes included.
     test : dict or None
-        Loss, accuracy and rows of the test data, looked at once.
+        Loss, accuracy and rows of the test data, evaluated once.
     options : dict
         Seed and time budget.
     """
@@ -135,7 +135,7 @@ class Report:
             raise ValueError(f"report: expected what Report.to_dict gives ({error!r})") from error
 
     def save(self, path: PathLike) -> None:
-        """Writes a page (.html) that needs nothing beside it, or the numbers alone (.json).
+        """Writes a self-contained page (.html), or the numbers alone (.json).
 
         The page holds the numbers too: `load` and ``guide(start_from=)`` read either. Pictures need
         matplotlib (``pip install fanin[plot]``); without it the page has tables and text only.
@@ -155,7 +155,7 @@ class Report:
 
     @classmethod
     def load(cls, path: PathLike) -> Self:
-        """Reads what `save` wrote, without the network; ValueError where it is something else."""
+        """Reads what `save` wrote, without the network; ValueError for any other file."""
         text = Path(path).read_text(encoding="utf-8")
         if Path(path).suffix.lower() == ".html":
             found = _DATA.search(text)

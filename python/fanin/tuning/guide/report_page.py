@@ -16,7 +16,7 @@ from fanin.tuning.guide.facts import TITLES, Facts, best_score, findings
 from fanin.tuning.guide.report_blocks import blocks, measurements, percent
 from fanin.tuning.guide.settings import describe
 
-QUIET = ("healthy",)  # findings that ask for nothing
+QUIET = ("healthy",)  # findings without advice
 
 
 def heading(step: Facts) -> str:
@@ -26,7 +26,7 @@ def heading(step: Facts) -> str:
 
 
 def closing(report: Facts) -> list[str]:
-    """What came of it, in sentences."""
+    """The outcome, in sentences."""
     text = ["No network has been trained to its end yet."]
     if (score := best_score(report["steps"])) is not None:
         best = f"Best validation accuracy **{percent(score)}**"

@@ -17,12 +17,12 @@ from fanin.tuning.guide.state import State
 
 LAST = 8  # the number of what follows the seven steps
 SLACK = 1.3  # times the estimate of the last run, kept back for it
-SECOND_THREAD = 0.5  # what every thread but the first brings to a single run
+SECOND_THREAD = 0.5  # speed-up of a single run per thread beyond the first
 
 
 @dataclass
 class GuideRun:
-    """What was asked for, and what has been found so far."""
+    """The arguments, and the results so far."""
 
     problem: Problem
     start: MLP  # the network to begin with

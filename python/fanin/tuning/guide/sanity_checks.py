@@ -1,4 +1,4 @@
-"""Steps 1 and 2 of the guide: what data and a fresh network say before any real training."""
+"""Steps 1 and 2 of the guide: checks of data and network before any real training."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def check_initial_loss(run: GuideRun) -> Facts:
     if problem.preprocess is not None:
         net.set_preprocess(problem.preprocess, problem.X)
     data = net.prepare(X, n_threads=n_threads)
-    entering = _core.gather_rows(
+    inputs = _core.gather_rows(
         data.X, None, data.mean, data.scale, net.dtype, _validate.threads(n_threads)
     ).astype(np.float64)
     with np.errstate(over="ignore", invalid="ignore"):
@@ -64,7 +64,7 @@ def check_initial_loss(run: GuideRun) -> Facts:
         "expected_loss": expected,
         "initial_accuracy": result["accuracy"],
         "with_reg": with_reg,
-        "entering": float(np.sqrt(np.mean(entering**2))),
+        "entering": float(np.sqrt(np.mean(inputs**2))),
         "spread": report.table(),
         "layers": report.rows(),
         "spread_verdict": report.verdict,
@@ -135,7 +135,7 @@ def _start_findings(facts: Facts, verdict: str, reason: str) -> Iterator[Finding
 
 
 class _UntilPerfect(Callback):
-    """Stops when the rows are known by heart."""
+    """Stops when all rows are right."""
 
     def __init__(self, X: Array, y: Array, n_threads: int | None) -> None:
         self.X, self.y, self.n_threads = X, y, n_threads
@@ -148,7 +148,7 @@ class _UntilPerfect(Callback):
 
 
 def overfit_small_sample(run: GuideRun) -> Facts:
-    """Step 2: a small sample learnt by heart, and what had to be changed for it."""
+    """Step 2: overfit a small sample, and the changes that it took."""
     problem = run.problem
     rows = Generator(run.seed).permutation(len(problem.X))[: min(SAMPLE, len(problem.X))]
     X, y = problem.X[rows], problem.y[rows]
@@ -171,7 +171,7 @@ def overfit_small_sample(run: GuideRun) -> Facts:
 
 
 def _attempts(run: GuideRun) -> Iterator[tuple[str, MLP, float, Facts]]:
-    """What to try, one after the other: as it is; other rates; another init; wider layers."""
+    """What to try, in order: no change; other learning rates; another init; wider layers."""
     settings = run.settings
 
     def fresh(**changes: Any) -> MLP:
@@ -197,7 +197,7 @@ def _attempts(run: GuideRun) -> Iterator[tuple[str, MLP, float, Facts]]:
 
 
 def _attempt(run: GuideRun, start: MLP, X: Array, y: Array, lr: float) -> Facts:
-    """What came of it, with the rate `lr`."""
+    """The result with learning rate `lr`."""
     net, problem, n_threads = start.copy(), run.problem, run.n_threads
     watch = _UntilPerfect(X, y, n_threads)
     quiet = catch_warnings(action="ignore", category=DivergenceWarning)
@@ -238,7 +238,7 @@ def _attempt(run: GuideRun, start: MLP, X: Array, y: Array, lr: float) -> Facts:
 def _what_was_wrong(
     attempts: list[Facts], best: Facts, rate_was_given: bool, X: Array, y: Array
 ) -> Iterator[Finding]:
-    """What kept the sample from being learnt by heart at once."""
+    """Why the sample was not overfitted at once."""
     first = attempts[0]
     told = f"{first['outcome']} at lr {first['lr']:g} ({first['accuracy']:.1%} in the end)"
     if best["accuracy"] < 1.0:

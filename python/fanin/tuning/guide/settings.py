@@ -71,7 +71,7 @@ def _dims(settings: Mapping[str, Any], problem: Problem) -> list[int]:
 
 
 def describe(settings: Mapping[str, Any]) -> str:
-    """``hidden 256-128, lr 0.001, keep 0.8``: what a person wants to read of them."""
+    """``hidden 256-128, lr 0.001, keep 0.8``: the settings in short."""
     unsaid = ("reg", 0.0), ("keep", 1.0)
     names = "hidden", "activation", "init", "optimizer", "lr", "reg", "keep", "schedule"
     found = ((name, settings.get(name)) for name in names)

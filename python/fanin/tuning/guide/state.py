@@ -1,4 +1,4 @@
-"""What a guide has found out, step by step, in a folder that outlives the process."""
+"""The finished steps of a guide, in a folder that outlives the process."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ FILE = "guide.json"
 class State:
     """Facts of the finished steps, in order; with a folder on the disk after each of them.
 
-    The key is what must be the same for a guide to go on: data, seed, where it began.
+    The key must be the same for a guide to resume: data, seed, starting point.
     """
 
-    clock = staticmethod(time.monotonic)  # whatever a guide times, it times by this
+    clock = staticmethod(time.monotonic)  # the clock of all times in a guide
 
     def __init__(self, folder: PathLike | None, key: Mapping[str, Any], resume: bool) -> None:
         self.folder = None if folder is None else Path(folder)
@@ -76,14 +76,14 @@ class State:
         self.steps = [facts for facts in self.steps if facts["number"] != number]
 
     def plan(self, name: str, make: Callable[[], Any]) -> Any:
-        """A decision that hangs on the clock: taken once, unless it is None."""
+        """A decision that depends on the clock: taken once, unless it is None."""
         if self.plans.get(name) is None:
             self.plans[name] = make()
             self.write()
         return self.plans[name]
 
     def write(self) -> None:
-        """All of it, whole or not at all."""
+        """Writes the state, atomically."""
         if self.folder is None:
             return
         names = "key", "steps", "plans", "seconds"

@@ -39,11 +39,11 @@ CHANCE_SIGMAS = 3.0
 LEAST_ROWS = 2000  # of step 4, where the time is not enough for all
 FEW_TRIALS = 4
 SHUFFLED = "look whether the labels belong to these rows: were they shuffled?"
-MOST_PARAMS = 50  # for each training row, of networks that a verdict asks for
+MOST_PARAMS = 50  # for each training row, of networks that a verdict suggests
 
 
 def take_steps(run: GuideRun) -> str:
-    """All steps that are asked for; says why it ended. Ctrl-C ends it with what is done."""
+    """Runs the requested steps; returns why it ended. Ctrl-C keeps the finished ones."""
     try:
         stopped = _first_steps(run) or _rounds(run)
         if run.until >= 7:
@@ -105,7 +105,7 @@ def _take(run: GuideRun, number: int, round: int, step: Callable[[], Facts]) -> 
         facts["findings"] = [finding.to_dict() for finding in facts["findings"]]
         facts |= {"seconds": state.clock() - began, "speed": run.budget.speed}
         if number != LAST:
-            state.drop(LAST)  # an earlier guide ended where this one goes on
+            state.drop(LAST)  # where an earlier guide ended
         facts = state.add(facts)
     run.budget.speed = facts["speed"]
     for callback in run.callbacks:
@@ -114,7 +114,7 @@ def _take(run: GuideRun, number: int, round: int, step: Callable[[], Facts]) -> 
 
 
 def find_learning_rate(run: GuideRun) -> Facts:
-    """Step 3: rates over all the data, on to larger or smaller ones where the last is the best."""
+    """Step 3: learning rates over all data; larger or smaller ones if the last is the best."""
     problem, settings = run.problem, dict(run.settings)
     net = build_network(settings, problem, run.seed)
     options = {"optimizer": settings["optimizer"], "batch_size": problem.batch_size}
@@ -141,7 +141,7 @@ def find_learning_rate(run: GuideRun) -> Facts:
 
 
 def _beyond(probe: RateProbe) -> list[float]:
-    """A rate ten times beyond, where the best is the first or last, or none is good."""
+    """A learning rate ten times beyond, if the best is the first or last, or none is good."""
     first, last, best = probe.trials[0], probe.trials[-1], probe.best
     if best is None:
         smaller, larger = last.verdict == "diverged", first.verdict == "flat"
@@ -161,7 +161,7 @@ def _no_rate(run: GuideRun, probe: RateProbe) -> Finding:
 
 
 def coarse_search(run: GuideRun) -> Facts:
-    """Step 4: a few rates and weight decays, for a few epochs."""
+    """Step 4: a few learning rates and weight decays, for a few epochs."""
     rate = float(run.settings["lr"])
     space: dict[str, Parameter] = {
         "lr": loguniform(rounded(rate / COARSE_BELOW), rounded(rate * COARSE_ABOVE)),
@@ -220,7 +220,7 @@ def _at_chance(run: GuideRun, result: SearchResult) -> Iterator[Finding]:
 
 
 def refine(run: GuideRun, round: int, before: Facts, size: SearchSize) -> Facts:
-    """Step 5: the neighbourhood of the best, for longer; from round 2 on as step 7 asked."""
+    """Step 5: the neighbourhood of the best, for longer; from round 2 on as step 7 decided."""
     settings, fixed = before["settings"], dict(before.get("fixed", {}))
     space = space_from_dict(before["next_space"])
     trials, epochs = size
@@ -336,7 +336,7 @@ def judge_curves(run: GuideRun, round: int) -> Facts:
 
 
 def decide(run: GuideRun, round: int) -> Facts:
-    """Step 7: what the round gained, and what the next one tries."""
+    """Step 7: the gain of the round, and what the next one tries."""
     found, verdict = run.facts(5, round), run.facts(6, round)
     score = float(found["best"]["score"])
     best_before, best_round = float(run.facts(4)["best"]["score"]), 0  # of no round

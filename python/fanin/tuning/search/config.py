@@ -1,4 +1,4 @@
-"""What a search is to do, its arguments checked before any trial."""
+"""The arguments of a search, checked before any trial."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class SearchConfig:
             raise ValueError("prune: expected None or 'median' with an Optuna sampler")
 
     def params(self, trial: int) -> dict[str, Any]:
-        """Those to begin from, then the strategy's."""
+        """Those of `start_from`, then the strategy's."""
         return self.starts[trial] if trial < len(self.starts) else self.strategy.params(trial)
 
     def make_objective(
@@ -142,7 +142,7 @@ class SearchConfig:
         net.fit(X, y, validation_data=(Xv, yv), epochs=0, progress=False, **fit)
 
     def header(self) -> dict[str, Any]:
-        """What tells this search from others."""
+        """The identity of a search."""
         objective = self.objective
         facts: dict[str, Any] = {
             "space": space_to_dict(self.space),

@@ -1,4 +1,4 @@
-"""The lecture's suspicion: a best value at the edge of its range, so look beyond it."""
+"""Parameters whose best value is at the edge of the range, as the lecture warns."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class Edge:
 
 
 def find_edges(space: Space, trials: Trials, grid: bool, noise: float) -> list[Edge]:
-    """The edges that the trials speak of: see `SearchResult.edges`; noise is a standard error."""
+    """The edges: see `SearchResult.edges`; noise is a standard error."""
     ranked = sorted((t for t in trials if t.ended_well), key=lambda t: -t.merit)
     if len(ranked) < TOP:
         return []

@@ -1,7 +1,7 @@
-"""The log that outlives the process: a line that says which search it is, then one of each trial.
+"""The log of a search: a line that identifies it, then one line for each trial.
 
-The lines are in the order in which trials end, when all have, in the trials'. There are no times:
-the same search leaves the same bytes, wherever it ran and however often it was interrupted.
+The lines are in the order in which trials end; a complete search sorts them by trial. There are no
+times: the same search leaves the same bytes, wherever it ran and however often it was interrupted.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Key = tuple[int, int]  # rung, trial
 
 
 def to_line(result: TrialResult, rung: int, params: Mapping[str, Any]) -> dict[str, Any]:
-    """What the log says of a trial's result."""
+    """The line of a trial's result."""
     line: dict[str, Any] = {"trial": result.trial} | ({"rung": rung} if rung else {})
     line |= {"params": plain(params), "status": result.status, "score": plain(result.score)}
     extra = {name: plain(getattr(result, name)) for name in EXTRA}
@@ -35,7 +35,7 @@ def to_line(result: TrialResult, rung: int, params: Mapping[str, Any]) -> dict[s
 
 
 def from_line(line: Mapping[str, Any]) -> TrialResult:
-    """The result that a line was made of, but for its network."""
+    """The result of a line, without its network."""
     trial, status, score = int(line["trial"]), str(line["status"]), float(line["score"])
     curves = {str(k): [float(v) for v in values] for k, values in line.get("curves", {}).items()}
     metrics, error = dict(line.get("metrics", {})), line.get("error")
@@ -123,7 +123,7 @@ class TrialLog:
                 self.sync()
 
     def sync(self) -> None:
-        """Everything that was appended is on the disk."""
+        """Flushes everything appended to the disk."""
         if self._file is not None:
             self._file.flush()
             os.fsync(self._file.fileno())

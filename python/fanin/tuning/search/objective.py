@@ -1,4 +1,4 @@
-"""What a trial does, wherever it runs: train a network, or call the user's function."""
+"""The objective of a trial: train a network, or call the user's function."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class BestEpoch:
 
 @dataclass(frozen=True)
 class TrialResult:
-    """What came of a job."""
+    """The result of a job."""
 
     trial: int
     status: str  # done, diverged, pruned or failed
@@ -175,7 +175,7 @@ class TrainingObjective:
         return Fit(net, arrays["X"], arrays["y"], FitOptions(**options)), callback
 
     def result(self, fit: Fit, trial: _TrialCallback) -> TrialResult:
-        """What came of a fit that has run."""
+        """The result of a fit that has run."""
         job, net, history, best = trial.job, fit.net, fit.history, trial.best
         if job.checkpoint is not None:
             history = History()
@@ -212,7 +212,7 @@ class TrainingObjective:
         return repr((widths[0], job.epochs, job.checkpoint is None, same))
 
     def max_batch(self, job: Job, features: int) -> int:
-        """How many such jobs a core's part of the cache has room for."""
+        """How many such jobs fit into a core's part of the cache."""
         width = hidden_widths({**self.options, **job.params}.get("hidden", 100), None)[0]
         return int(max(1, min(MAX_BATCH, CACHE // (3 * 4 * features * width))))
 
@@ -289,7 +289,7 @@ def run_batch(
     n_threads: int,
     stop: threading.Event | None = None,
 ) -> list[TrialResult]:
-    """The call of every executor: each job's result; what it raises is in it."""
+    """What executors call: runs the jobs, and puts what they raise in their results."""
     with ExitStack() as stack:
         if stop is None:  # another process, whose warnings nobody reads
             stack.enter_context(catch_warnings(action="ignore", category=DivergenceWarning))
@@ -303,7 +303,7 @@ def run_batch(
             if len(jobs) == 1:
                 reason = f"{type(error).__name__}: {error}"
                 return [TrialResult(jobs[0].trial, "failed", error=reason)]
-        # Whoever raised it: each alone will tell.
+        # Run each job alone, to find which one raised.
         return [run_batch(objective, data, [job], n_threads, stop)[0] for job in jobs]
 
 

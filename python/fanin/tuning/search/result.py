@@ -1,4 +1,4 @@
-"""What a search found."""
+"""The result of a search."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ STATUSES = ("done", "pruned", "diverged", "failed")
 
 @dataclass
 class SearchResult:
-    """What `search` returns: all trials, and what they say.
+    """What `search` returns: the trials, the best ones, edges, a refined space.
 
     Attributes
     ----------
@@ -34,9 +34,9 @@ class SearchResult:
     strategy : str
     interrupted : bool
     notes : list of str
-        What the search did unasked, such as holding out rows to validate on.
+        Defaults that the search chose, such as rows held out for validation.
     earlier : list of SearchResult
-        Of the stages before, where there were `stages`.
+        Of earlier `stages`.
     """
 
     space: dict[str, Parameter]
@@ -57,13 +57,13 @@ class SearchResult:
 
     @property
     def ranked(self) -> list[Trial]:
-        """Trials with a score that counts, the best first; pruned ones behind all others."""
+        """Trials with a valid score, the best first; pruned ones last."""
         good = [t for t in self.trials if t.ended_well]
         return sorted(good, key=lambda t: (t.status != "done", -t.merit, t.number))
 
     @property
     def best(self) -> Trial | None:
-        """The best trial; None where no trial ended well (print the result to read why)."""
+        """The best trial; None if no trial ended well (printing the result says why)."""
         return next(iter(self.ranked), None)
 
     def top(self, k: int = 5) -> list[Trial]:
@@ -71,7 +71,7 @@ class SearchResult:
         return self.ranked[: _validate.whole("k", k, 1)]
 
     def count(self, status: str) -> int:
-        """How many trials ended so."""
+        """The number of trials with that status."""
         return sum(t.status == _validate.one_of("status", status, STATUSES) for t in self.trials)
 
     def to_dict(self) -> dict[str, list[Any]]:
@@ -87,7 +87,7 @@ class SearchResult:
     def to_numpy(self) -> npt.NDArray[Any]:
         """One row for each trial, with the columns of `to_dict` as named fields.
 
-        Scores are NaN where there is none; options that are no numbers are text.
+        Missing scores are NaN; options that are not numbers are text.
         """
         columns: dict[str, npt.NDArray[Any]] = {}
         for name, values in self.to_dict().items():
@@ -100,7 +100,7 @@ class SearchResult:
         return table
 
     def edges(self) -> list[Edge]:
-        """Parameters whose best values lie at an end of their range, with a range that goes on.
+        """Parameters whose best values lie at an end of their range, with an extended range.
 
         A range counts where the best trial is in its outer 15 %, three of the top five in its outer
         quarter, and nothing in the rest is as good within one standard error (of accuracies,
@@ -120,15 +120,15 @@ class SearchResult:
         return find_edges(self.space, self.trials, self.strategy == "grid", noise)
 
     def refine(self, k: int | None = None, margin: float = 0.1) -> dict[str, Parameter]:
-        """Ranges round the top trials: from coarse to fine.
+        """Ranges around the top trials: from coarse to fine.
 
         Parameters
         ----------
         k : int, optional
             How many of the top trials; by default a tenth of those that ended well, at least 3.
         margin : float
-            How far to go on round them on either side, as a share of the present range. Where
-            `edges` finds the best at an end, the range goes beyond it; else it stays within.
+            Margin on either side, as a fraction of the current range. The new range exceeds the
+            current one only at an end where `edges` finds the best value.
 
         Returns
         -------

@@ -1,4 +1,4 @@
-"""The driver of a search: it hands out trials, writes down what came of them, and goes on."""
+"""The driver of a search: submits trials and logs their results."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from fanin.tuning.search.strategies import GENERATION, halving_rungs
 from fanin.tuning.search.trial import Trial
 from fanin.tuning.space import plain
 
-KEPT_NETWORKS = 10  # of the best trials; others are trained again when they are asked for
+KEPT_NETWORKS = 10  # of the best trials; others are trained again on access
 
 
 class SearchRunner:
@@ -93,13 +93,13 @@ class SearchRunner:
             if executor is None:
                 workers = min(self.cores, self.config.n_trials)
                 executor = stack.enter_context(ThreadPoolExecutor(workers))
-            # The result tells of them.
+            # Reported by the result.
             stack.enter_context(catch_warnings(action="ignore", category=DivergenceWarning))
             pool = Pool(executor, self.config.arrays, "trials", self.cores)
             yield stack.enter_context(pool)
 
     def generations(self, pool: Pool) -> None:
-        """Trials that know only of those of earlier generations, one generation after the other."""
+        """Trials that depend only on earlier generations, one generation after the other."""
         config = self.config
         size = config.strategy.generation or (GENERATION if config.prune else config.n_trials)
         for first in range(0, config.n_trials, size):
@@ -166,7 +166,7 @@ class SearchRunner:
             self.log.tick()
 
     def count(self, key: Key, result: TrialResult, verbose: bool = False) -> Trial:
-        """Takes in what came of a trial, and shows it."""
+        """Records a trial's result, and shows it."""
         self.results[key] = replace(result, network=None, checkpoint=None)
         self.finished += 1
         trial = self.trial_of(result)
@@ -178,7 +178,7 @@ class SearchRunner:
         return trial
 
     def batches(self, pool: Pool, jobs: Sequence[Job]) -> Iterable[Sequence[Job]]:
-        """Jobs that go to one worker together, since they can share products of matrices."""
+        """Batches of jobs for one worker, which can share matrix products."""
         objective = self.config.objective
         if not isinstance(objective, TrainingObjective) or pool.n_threads > 1:
             return ([job] for job in jobs)

@@ -1,7 +1,7 @@
 """Search for hyperparameters: random, grid or quasi-random, on threads, processes or a cluster.
 
-Trial i hangs on the seed and on i alone, whatever the workers and interruptions. All networks
-begin from the same seed: they differ by their parameters, not by their luck.
+Trial i depends only on the seed and i, not on workers or interruptions. All networks start from the
+same seed, so that they differ by their hyperparameters only.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def search(
     verbose: bool = False,
     **options: Any,
 ) -> SearchResult:
-    """Train with many settings of hyperparameters, and tell which are best.
+    """Search for the best hyperparameters over many trials.
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ def search(
     epochs : int
         Of each trial.
     validation_data : (X, y), optional
-        Rows to judge by. Without them a fifth of the rows is held out, evenly over the classes.
+        The validation set. By default a fifth of the rows is held out, stratified.
     monitor, mode : str
         The score: "val_accuracy" or, without labels, "val_loss", of the best epoch; "score", larger
         is better (``mode="min"``: less), of a function.
@@ -75,7 +75,7 @@ def search(
         eights at the same epoch. "halving" trains all trials for few epochs, the best third on for
         three times as many, and so on up to ``epochs``.
     start_from : sequence
-        What to try first: dicts of parameters (what they leave out is drawn), trials, or results of
+        What to try first: dicts of parameters (missing ones are drawn), trials, or results of
         searches on similar problems.
     stages : sequence of dict, optional
         Further searches, each in the space that `SearchResult.refine` makes of the one before, with
@@ -84,17 +84,17 @@ def search(
     executor : concurrent.futures.Executor or Dask client, optional
         By default as many threads as ``n_threads``, which share the data; each trial takes one.
     log : path, optional
-        A file that gets a JSON line for each finished trial. A search that was killed goes on with
-        it, and one that was complete comes back at once; the log of another search is refused.
+        A file with a JSON line for each finished trial, from which a killed search resumes and a
+        complete one returns at once; the log of another search is an error.
         After a power failure the trials of the last 50 ms may be missing.
     resume : bool
-        False refuses a log that holds a search already.
+        False raises if the log holds a search already.
     callbacks : sequence of callable
         Called with each finished `Trial`, in the calling thread; a true result ends the search.
     seed : int
         Of the search, and of every trial's network unless ``seed`` is in the space.
     n_threads : int, optional
-        Where no executor is given; by default all there are. No result depends on it.
+        Without an executor; by default all. Does not change the results.
     progress : bool
         A bar and a table of the best trials on stderr, where that is a terminal.
     verbose : bool

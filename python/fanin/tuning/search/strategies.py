@@ -1,4 +1,4 @@
-"""Which parameters to try: at random, on a grid, quasi-randomly, or as an Optuna sampler says."""
+"""Search strategies: random, grid, quasi-random, or an Optuna sampler."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from fanin import _validate
 from fanin.random import package_generator
 from fanin.tuning.space import Choice, Integers, Parameter, Range, Space, at_units, draw
 
-GENERATION = 8  # trials that are asked for before any of them is told
+GENERATION = 8  # trials per ask of an Optuna sampler, all told at its end
 
 SHIFT_LAYER = 1  # of the purpose "search"; trials draw from layer 0, ensembles from the last two
 
@@ -21,7 +21,7 @@ SHIFT_LAYER = 1  # of the purpose "search"; trials draw from layer 0, ensembles 
 class Strategy(ABC):
     """The parameters of each trial."""
 
-    generation: int | None = None  # trials that do not know of each other; None: all of them
+    generation: int | None = None  # trials independent of each other; None: all of them
 
     def __init__(self, space: Space, n_trials: int, seed: int) -> None:
         self.space, self.n_trials, self.seed = space, n_trials, seed
@@ -31,7 +31,7 @@ class Strategy(ABC):
         """A pure function of seed and number or, with generations, of earlier generations too."""
 
     def tell(self, trial: int, merit: float) -> None:  # noqa: B027  most need not know
-        """Hears of each trial, in order, after its generation; larger is better."""
+        """Gets each trial's score, in order, after its generation; larger is better."""
 
 
 class Random(Strategy):
@@ -89,10 +89,10 @@ class Sobol(Strategy):
 
 
 class Optuna(Strategy):
-    """An Optuna sampler, asked for a generation of trials at a time and then told of them.
+    """An Optuna sampler, by ask and tell of one generation of trials at a time.
 
     So the trials depend on the sampler and its seed, not on which of them end first; after an
-    interruption the sampler is asked and told again what it was before.
+    interruption the same asks and tells are repeated.
     """
 
     generation = GENERATION

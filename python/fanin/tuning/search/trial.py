@@ -12,7 +12,7 @@ from fanin.network import MLP
 
 @dataclass
 class Trial:
-    """One setting of the parameters, and what came of it.
+    """One setting of the parameters, and its result.
 
     Attributes
     ----------
@@ -20,16 +20,16 @@ class Trial:
         From 0.
     params : dict
     status : str
-        "done"; "diverged", where the loss stopped being finite or grew over 3 times its first;
-        "pruned", where others were better; "failed", where something was raised.
+        "done"; "diverged", if the loss became non-finite or over 3 times its first; "pruned", if
+        others were better; "failed", if something was raised.
     score : float
-        Of the best epoch; NaN where there is none.
+        Of the best epoch; NaN if there is none.
     epoch : int or None
         That epoch, from 0.
     curves : dict of str to list of float
         Results of each epoch, as in `fanin.history.History`.
     metrics : dict
-        What else an objective function returned.
+        Other values that an objective function returned.
     error : str or None
         Why it diverged or failed.
     network : MLP or None
@@ -63,5 +63,5 @@ class Trial:
 
     @property
     def ended_well(self) -> bool:
-        """Whether it has a score that counts."""
+        """Whether it has a valid score."""
         return self.status in ("done", "pruned") and math.isfinite(self.score)
