@@ -25,6 +25,7 @@ TYPES = {
     r"\bdict(?=[\],)]| \||:$| =)": "dict[str, typing.Any]",
     r"\blist(?=[\],)]| \||:$| =)": "list[typing.Any]",
     r"\btuple(?!\[)": "tuple[typing.Any, ...]",
+    r"^(\w+: .+?) = .*$": r"\1",  # the value of a constant
     r"collections\.abc\.": "",
     r"numpy\.typing\.": "npt.",
     r"numpy\.": "np.",

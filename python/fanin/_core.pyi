@@ -393,8 +393,8 @@ def summary(
 ) -> tuple[float, float, float, float, float, float]: ...
 def supported_isas() -> list[str]: ...
 
-__version__: str = "0.1.0"
-activations: tuple[Any, ...] = ("identity", "relu", "leaky_relu", "elu", "gelu", "sigmoid", "tanh")
-losses: tuple[Any, ...] = ("softmax", "svm", "mse")
-most_soft_svm_classes: int = 4096
-openmp: bool = True
+__version__: str
+activations: tuple[Any, ...]
+losses: tuple[Any, ...]
+most_soft_svm_classes: int
+openmp: bool

@@ -4,6 +4,7 @@
 #include "run_kernels.hpp"
 
 #include <algorithm>
+#include <iterator>
 
 #include "isa/table.hpp"
 #include "run_geometry.hpp"
@@ -21,18 +22,6 @@ struct Shape {
     return std::to_string(rows) + "x" + std::to_string(in) + "x" + std::to_string(out);
   }
 };
-
-struct Named {
-  Activation activation;
-  const char* name;
-};
-constexpr Named activations[] = {{Activation::identity, "identity"},
-                                 {Activation::relu, "relu"},
-                                 {Activation::leaky_relu, "leaky_relu"},
-                                 {Activation::elu, "elu"},
-                                 {Activation::gelu, "gelu"},
-                                 {Activation::sigmoid, "sigmoid"},
-                                 {Activation::tanh, "tanh"}};
 
 template <class T>
 Dropout<T> half() {
@@ -126,11 +115,12 @@ void gaussian(const Kernels<T>& k, Shape s) {
   const index n = s.rows * s.out;
   const auto mean = numbers<T>(n, -5, 5, 1), variance = numbers<T>(n, 0, 4, 2);
   Aligned<T> y(n);
-  for (const Named& a : activations) {
-    const GaussianActivation<T> args{mean.data(), variance.data(), y.data(), a.activation,
+  for (std::size_t a = 0; a < std::size(names<Activation>); ++a) {
+    const GaussianActivation<T> args{mean.data(), variance.data(), y.data(), Activation(a),
                                      T(0.25),     T(0.5),          s.out,    s.out};
     const auto go = [&] { k.gaussian_activation(args, {0, s.rows}); };
-    run<T>(std::string("gaussian_activation ") + a.name + " " + s.text(), go, written(y));
+    run<T>(std::string("gaussian_activation ") + names<Activation>[a] + " " + s.text(), go,
+           written(y));
   }
 }
 
@@ -140,10 +130,10 @@ void activation(const Kernels<T>& k, Shape s) {
   const index n = s.rows * s.out;
   const auto z = numbers<T>(n, -12, 12, 1), gate = numbers<T>(n, -1, 1, 2);
   Aligned<T> y(n), slope(n);
-  for (const Named& a : activations) {
+  for (std::size_t a = 0; a < std::size(names<Activation>); ++a) {
     ActivationForward<T> args{z.data(), y.data(), {}, s.out, s.out};
-    args.epilogue.activation = a.activation;
-    const std::string name = std::string(" ") + a.name + " " + s.text();
+    args.epilogue.activation = Activation(a);
+    const std::string name = std::string(" ") + names<Activation>[a] + " " + s.text();
     const auto go = [&] { k.activation_forward(args, {0, s.rows}); };
     run<T>("activation" + name, go, written(y));
     args.epilogue.dropout = half<T>();
@@ -234,10 +224,8 @@ void loss(const Kernels<T>& k, Shape s) {
 
 template <class T>
 void optimizer(const Kernels<T>& k, index n) {
-  constexpr const char* names[] = {"sgd",  "momentum", "nesterov", "adagrad", "rmsprop", "adadelta",
-                                   "adam", "adamw",    "nadam",    "amsgrad", "lion"};
   const auto g = numbers<T>(n, -1, 1, 2);
-  for (int r = 0; r < 11; ++r) {
+  for (std::size_t r = 0; r < std::size(names<Rule>); ++r) {
     auto p = numbers<T>(n, -1, 1, 1);
     Aligned<T> state[3] = {Aligned<T>(n), Aligned<T>(n), Aligned<T>(n)};
     RuleSpec spec;
@@ -250,7 +238,8 @@ void optimizer(const Kernels<T>& k, index n) {
     args.l2 = T(0.001);
     args.g_scale = T(0.75);
     for (int i = 0; i < 3; ++i) args.state[i] = state[i].data();
-    const std::string name = std::string("optimizer_step ") + names[r] + " " + std::to_string(n);
+    const std::string name =
+        std::string("optimizer_step ") + names<Rule>[r] + " " + std::to_string(n);
     // The second step: the states are not zero there.
     const auto go = [&] { k.optimizer_step(args, {0, n}); };
     args.coefficients = advance<T>(spec, clock, 0.01);

@@ -128,11 +128,12 @@ void Augmentation::Workspace::push_pixels(const PlannedOp& op, const Drawn& draw
   };
   std::visit(
       Cases{[&](const Jitter& o) { push_jitter(op, o, std::get<Jitter::Drawn>(drawn.values)); },
-            [&](const Grayscale&) { push_colour({Colour::grayscale, 0, 0}, op); },
             [&](const Noise&) { items_.push_back({.kind = Item::noise, .op = &op}); },
             [&](const Erase& o) { box(o.random ? nullptr : &o.value); },
             [&](const Cutout& o) { box(&o.value); }, [&](const Normalize&) { normalized_ = true; },
-            [](const auto&) {}},
+            [&](const auto& o) {
+              if constexpr (requires { o.step(); }) push_colour(o.step(), op);
+            }},
       op.operation);
 }
 

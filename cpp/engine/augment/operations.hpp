@@ -290,9 +290,12 @@ struct Jitter {
   }
 };
 
+/// A colour operation that draws nothing gives its step.
 struct Grayscale {
   static constexpr Traits traits{.kind = "grayscale", .class_name = "RandomGrayscale", .flops = 10};
   using Drawn = NothingDrawn;
+
+  ColourStep step() const { return {Colour::grayscale, 0, 0}; }
 
   static void fields(auto&, auto&&) {}
 };

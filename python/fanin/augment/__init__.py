@@ -20,44 +20,38 @@ on threads or on worker processes.
 
 from __future__ import annotations
 
-from fanin.augment.colour import ColorJitter, GaussianNoise, Normalize, RandomGrayscale
-from fanin.augment.compose import Compose
-from fanin.augment.composition import OneOf, RandomApply
-from fanin.augment.crops import CenterCrop, FiveCrop, RandomCrop, RandomResizedCrop, Resize, TenCrop
-from fanin.augment.erasing import Cutout, RandomErasing
-from fanin.augment.flips import HorizontalFlip, VerticalFlip
-from fanin.augment.loaders import Indexed, batches, torch_collate
-from fanin.augment.mixing import CutMix, Mixup
-from fanin.augment.spec import parse
+from fanin.augment import (
+    colour,
+    compose,
+    composition,
+    crops,
+    erasing,
+    flips,
+    loaders,
+    mixing,
+    spec,
+    warps,
+)
+from fanin.augment.colour import *
+from fanin.augment.compose import *
+from fanin.augment.composition import *
+from fanin.augment.crops import *
+from fanin.augment.erasing import *
+from fanin.augment.flips import *
+from fanin.augment.loaders import *
+from fanin.augment.mixing import *
+from fanin.augment.spec import *
 from fanin.augment.transform import Transform
-from fanin.augment.warps import LensDistortion, RandomAffine, RandomRotation
+from fanin.augment.warps import *
 
-__all__ = [
-    "CenterCrop",
-    "ColorJitter",
-    "Compose",
-    "CutMix",
-    "Cutout",
-    "FiveCrop",
-    "GaussianNoise",
-    "HorizontalFlip",
-    "Indexed",
-    "LensDistortion",
-    "Mixup",
-    "Normalize",
-    "OneOf",
-    "RandomAffine",
-    "RandomApply",
-    "RandomCrop",
-    "RandomErasing",
-    "RandomGrayscale",
-    "RandomResizedCrop",
-    "RandomRotation",
-    "Resize",
-    "TenCrop",
-    "Transform",
-    "VerticalFlip",
-    "batches",
-    "parse",
-    "torch_collate",
-]
+__all__ = ["Transform"]
+__all__ += colour.__all__
+__all__ += compose.__all__
+__all__ += composition.__all__
+__all__ += crops.__all__
+__all__ += erasing.__all__
+__all__ += flips.__all__
+__all__ += loaders.__all__
+__all__ += mixing.__all__
+__all__ += spec.__all__
+__all__ += warps.__all__

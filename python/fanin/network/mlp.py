@@ -48,8 +48,8 @@ class MLP:
     dims : sequence of int
         Widths from input, after preprocessing, to output: ``[784, 256, 10]``.
     activation : str or sequence of str
-        For all hidden layers, or one for each: identity, relu, leaky_relu, elu, gelu, sigmoid,
-        tanh. The output layer is linear: its outputs are the scores.
+        For all hidden layers, or one for each: a name in `fanin.layers.ACTIVATIONS`, such as "relu"
+        or "tanh". The output layer is linear: its outputs are the scores.
     init : str
         Initialiser of the weights: "kaiming", "xavier", "small_random", ...
         (`fanin.initializers`). Biases start at zero.

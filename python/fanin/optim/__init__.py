@@ -16,24 +16,9 @@ lecture (``reg=`` of `fit`, or ``g + reg * x`` by hand).
 (array([0.855, 0.855]), array([-0.29, -0.29]))
 """
 
+from fanin.optim import rules
 from fanin.optim.base import Optimizer
-from fanin.optim.rules import (
-    SGD,
-    AdaDelta,
-    AdaGrad,
-    Adam,
-    AdamW,
-    AMSGrad,
-    Lion,
-    Momentum,
-    Nadam,
-    Nesterov,
-    RMSProp,
-    clip_grad_norm,
-    get,
-)
+from fanin.optim.rules import *
 
-__all__ = [
-    "SGD", "AMSGrad", "AdaDelta", "AdaGrad", "Adam", "AdamW", "Lion", "Momentum", "Nadam",
-    "Nesterov", "Optimizer", "RMSProp", "clip_grad_norm", "get",
-]  # fmt: skip
+__all__ = ["Optimizer"]
+__all__ += rules.__all__

@@ -10,6 +10,11 @@ from fanin._typing import Array
 from fanin._validate import describe, real
 from fanin.optim.base import Arrays, Optimizer, label, named_arrays
 
+__all__ = [
+    "SGD", "AMSGrad", "AdaDelta", "AdaGrad", "Adam", "AdamW", "Lion", "Momentum", "Nadam",
+    "Nesterov", "RMSProp", "clip_grad_norm", "get",
+]  # fmt: skip
+
 
 class SGD(Optimizer, name="sgd"):
     """Stochastic gradient descent: ``x -= lr * g``.

@@ -31,6 +31,7 @@ LOOKS: dict[str, tuple[str, Any]] = {
     "amsgrad": (style.VERMILION, (0, (5, 1.2, 1.2, 1.2))),
     "lion": (style.PURPLE, "-"),
 }
+OTHER: tuple[str, Any] = (style.INK, style.DOTS)  # of a rule that has no look of its own
 WIDTHS = {"adagrad": 3.4, "adam": 3.4}  # they show under others that go almost the same way
 FRAMES = 60
 TITLES = {"saddle": "a saddle, {}", "beale": "Beale's function"}
@@ -160,7 +161,7 @@ def _frames(axes: style.Panels) -> Iterator[NDArray[np.uint8]]:
 def _draw_paths(panel: Axes, surface: Surface, rates: Mapping[str, float]) -> None:
     for rule, rate in rates.items():
         optimizer = optim.get(rule, rate)
-        colour, dashes = LOOKS[optimizer.name]
+        colour, dashes = LOOKS.get(optimizer.name, OTHER)
         path = surface.path(optimizer)
         panel.plot(
             *path.T, color=colour, linestyle=dashes, linewidth=WIDTHS.get(optimizer.name, 1.7),

@@ -29,7 +29,7 @@ class Surface:
     limits: tuple[Range, Range]  # of x and y; a path ends where it leaves them
     low: float  # an optimizer has arrived where f is below this
     steps: int  # the most that an optimizer takes
-    # A rate that suits each rule of `fanin.optim`: one for all would compare rates, not rules.
+    # The rules that are shown, each at a rate that suits it: one for all would compare rates.
     rates: Mapping[str, float]
 
     def path(self, optimizer: optim.Optimizer) -> Floats:
