@@ -9,25 +9,15 @@ from fanin import _runtime
 
 _runtime.load_core()
 
-from fanin import (  # noqa: E402
-    callbacks,
-    initializers,
-    layers,
-    lecture,
-    losses,
-    optim,
-    preprocessing,
-    random,
-    schedules,
-)
+from fanin import callbacks, initializers, layers, losses, optim, preprocessing, random, schedules  # noqa: E402
 from fanin._core import __version__  # noqa: E402
 from fanin._runtime import get_num_threads, set_num_threads, show_config  # noqa: E402
-from fanin.lecture import ClassifierTrainer, init_two_layer_model, two_layer_net  # noqa: E402
 from fanin.network import MLP  # noqa: E402
 from fanin.training import DivergenceWarning  # noqa: E402
 
 if TYPE_CHECKING:
-    from fanin import augment, checkpoint, datasets, diagnostics, ensemble, plots, tuning
+    from fanin import augment, checkpoint, datasets, diagnostics, ensemble, lecture, plots, tuning
+    from fanin.lecture import ClassifierTrainer, init_two_layer_model, two_layer_net
 
 __all__ = [
     "MLP", "ClassifierTrainer", "DivergenceWarning", "__version__", "augment", "callbacks",
@@ -36,12 +26,18 @@ __all__ = [
     "schedules", "set_num_threads", "show_config", "tuning", "two_layer_net",
 ]  # fmt: skip
 
-_LAZY = ("augment", "checkpoint", "cli", "datasets", "diagnostics", "ensemble", "plots", "tuning")
+_LAZY = (
+    "augment", "checkpoint", "cli", "datasets", "diagnostics", "ensemble", "lecture", "plots",
+    "tuning",
+)  # fmt: skip
+_OF_LECTURE = ("ClassifierTrainer", "init_two_layer_model", "two_layer_net")
 
 
 def __getattr__(name: str) -> Any:
     if name in _LAZY:
         return importlib.import_module(f"fanin.{name}")
+    if name in _OF_LECTURE:
+        return getattr(importlib.import_module("fanin.lecture"), name)
     raise AttributeError(f"module 'fanin' has no attribute {name!r}")
 
 

@@ -81,16 +81,34 @@ class Schedule:
             raise ValueError(f"state: expected {{}} for {self!r}, got {dict(state)!r}")
 
 
-@dataclass(frozen=True)
-class Constant(Schedule):
+class _Fixed(Schedule):
+    """A schedule that is its values. A dataclass would make these methods anew for each class."""
+
+    def _values(self) -> dict[str, Any]:
+        return {one.name: getattr(self, one.name) for one in fields(self)}  # type: ignore[arg-type]
+
+    def __repr__(self) -> str:
+        return (
+            f"{type(self).__name__}({', '.join(f'{n}={v!r}' for n, v in self._values().items())})"
+        )
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self) and other._values() == self._values()
+
+    def __hash__(self) -> int:
+        return hash((type(self), *self._values().values()))
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Constant(_Fixed):
     """A constant learning rate."""
 
     def multiplier(self, steps: Floats, steps_per_epoch: int, epochs: float) -> Floats:
         return np.ones(len(steps))
 
 
-@dataclass(frozen=True)
-class Step(Schedule):
+@dataclass(frozen=True, eq=False, repr=False)
+class Step(_Fixed):
     """Multiply by ``factor`` every `every` epochs (PyTorch's StepLR).
 
     Parameters
@@ -107,8 +125,8 @@ class Step(Schedule):
         return _power(self.factor, steps // (steps_per_epoch * self.every))
 
 
-@dataclass(frozen=True)
-class Exponential(Schedule):
+@dataclass(frozen=True, eq=False, repr=False)
+class Exponential(_Fixed):
     """Multiply by ``decay`` at the end of each epoch, or decay continuously, ``exp(-rate * t)``.
 
     Parameters
@@ -137,8 +155,8 @@ class Exponential(Schedule):
         return _map("exp", -self.rate * (steps / steps_per_epoch))
 
 
-@dataclass(frozen=True)
-class InverseTime(Schedule):
+@dataclass(frozen=True, eq=False, repr=False)
+class InverseTime(_Fixed):
     """1/t decay: ``1 / (1 + k * t)`` (course notes; Keras's InverseTimeDecay by epochs).
 
     Parameters
@@ -152,8 +170,8 @@ class InverseTime(Schedule):
         return 1.0 / (1.0 + self.k * (steps / steps_per_epoch))
 
 
-@dataclass(frozen=True)
-class Cosine(Schedule):
+@dataclass(frozen=True, eq=False, repr=False)
+class Cosine(_Fixed):
     """Half a cosine from 1 down to ``min_factor`` over the run (Loshchilov & Hutter 2017, eq. 5).
 
     PyTorch's CosineAnnealingLR stepped once a minibatch, with T_max the steps of the run.
@@ -169,8 +187,8 @@ class Cosine(Schedule):
         return _anneal(1.0, self.min_factor, steps / max(epochs * steps_per_epoch, 1.0))
 
 
-@dataclass(frozen=True)
-class CyclicCosine(Schedule):
+@dataclass(frozen=True, eq=False, repr=False)
+class CyclicCosine(_Fixed):
     """Half a cosine from 1 down to ``min_factor``, ``cycles`` times over the run.
 
     Huang et al. 2017 ("Snapshot ensembles: train 1, get M for free"), eq. 2: a cycle has
@@ -191,8 +209,8 @@ class CyclicCosine(Schedule):
         return _anneal(1.0, self.min_factor, np.minimum(steps, total - 1) % length / length)
 
 
-@dataclass(frozen=True)
-class WarmUp(Schedule):
+@dataclass(frozen=True, eq=False, repr=False)
+class WarmUp(_Fixed):
     """Linear warm-up over the first epochs, then another schedule from its start.
 
     Step s of W warm-up steps has the factor (s + 1) / W (Goyal et al. 2017, section 2.2).
@@ -232,8 +250,8 @@ class WarmUp(Schedule):
         self.then.load_state_dict(state)
 
 
-@dataclass(frozen=True)
-class OneCycle(Schedule):
+@dataclass(frozen=True, eq=False, repr=False)
+class OneCycle(_Fixed):
     """Half a cosine up over the first part of the run, then one down to almost 0.
 
     From ``1 / div`` to 1 to ``1 / div_final`` of the base learning rate (Smith 2018;
@@ -327,8 +345,8 @@ class Plateau(Schedule):
         self._bad_epochs, self._cooling = int(bad_epochs), int(cooling)
 
 
-@dataclass(frozen=True)
-class Function(Schedule):
+@dataclass(frozen=True, eq=False, repr=False)
+class Function(_Fixed):
     """A function from the step's number to a factor of the base learning rate (PyTorch's LambdaLR).
 
     Parameters

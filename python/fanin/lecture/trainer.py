@@ -32,7 +32,7 @@ class Stats(TypedDict):
     stop_reason: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class TrainerOptions:
     """Options of `ClassifierTrainer.train`, in the order of its positional arguments.
 

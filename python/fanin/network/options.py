@@ -20,7 +20,7 @@ if TYPE_CHECKING:  # images are rare, and their import takes a while
 SEARCHABLE = {"searchable": True}  # what a search may vary
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class FitOptions:
     """Options of `MLP.fit`, as given.
 
