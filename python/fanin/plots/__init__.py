@@ -5,11 +5,11 @@ Every function draws on the axes given as ``ax``, by default on a new figure, an
 ImportError; for a bad argument ValueError or TypeError, which name it.
 """
 
+from fanin.plots.data import preprocessing
 from fanin.plots.descent import gd_vs_sgd, learning_rates
-from fanin.plots.ensemble import ensemble
 from fanin.plots.images import augmentations, image_grid
+from fanin.plots.members import ensemble
 from fanin.plots.optimizers import animate_optimizers, optimizer_paths
-from fanin.plots.preprocessing import preprocessing
 from fanin.plots.rates import rates
 from fanin.plots.runs import compare, history
 from fanin.plots.search import grid_vs_random, parallel_coordinates, search
