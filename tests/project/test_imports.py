@@ -7,8 +7,13 @@ module or of an object is used in its own package only.
 from __future__ import annotations
 
 import ast
+import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+
+import pytest
+from children import run
 
 import fanin
 
@@ -71,3 +76,10 @@ def test_private_names_stay_in_their_room() -> None:
 def test_at_most_five_modules_begin_with_an_underscore() -> None:
     names = {p.stem for p in PACKAGE.iterdir() if is_private(p.stem) and p.suffix != ".so"}
     assert names <= {"_core", "_typing", "_validate", "_files", "_runtime"}
+
+
+def test_the_contracts_of_imports_are_kept(sources: Path) -> None:
+    pytest.importorskip("importlinter", reason="import-linter is not installed")
+    command = shutil.which("lint-imports", path=str(Path(sys.executable).parent))
+    done = run([command], cwd=sources)
+    assert done.returncode == 0, done.stdout
