@@ -148,6 +148,7 @@ class Pictures:
         return (self.images[i], i % 5) if self.labels else self.images[i]
 
 
+@pytest.mark.filterwarnings("ignore:This DataLoader will create")  # on one core
 @pytest.mark.parametrize("workers", [0, 2])
 def test_a_data_loader_repeats_nothing(workers: int) -> None:
     torch = pytest.importorskip("torch")
