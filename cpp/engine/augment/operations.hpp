@@ -380,5 +380,7 @@ template <class... Lambdas>
 struct Cases : Lambdas... {
   using Lambdas::operator()...;
 };
+template <class... Lambdas>
+Cases(Lambdas...) -> Cases<Lambdas...>;  // clang 16 deduces no aggregate by itself
 
 }  // namespace fanin
