@@ -15,6 +15,7 @@ from fanin._validate import describe
 from fanin.lecture.loops import CallableLoop, NativeLoop, native_pipeline
 from fanin.lecture.names import Model, seed_of, two_layer_net
 from fanin.random import package_generator
+from fanin.training.fit import draw_order
 
 EVALUATED_ROWS = 1000  # the course's: training accuracy is that of a sample
 
@@ -335,10 +336,6 @@ class Minibatches:
 
     def order(self, epoch: int) -> Array:
         """Rows of the epoch, `size` for each step; the draws are those of `MLP.fit`."""
-        if self._sampling == "epoch":
-            stream = _core.stream_of("shuffle", 0, epoch)
-            _core.random_permutation(self._order, self._seed, stream)
-        elif self._sampling == "replacement":
-            stream = _core.stream_of("replacement", 0, epoch)
-            _core.random_integers(self._order, self._seed, stream, 0, 0, self._n)
+        if self._sampling != "all":
+            draw_order(self._order, self._sampling, self._seed, epoch, self._n)
         return self._order

@@ -512,7 +512,7 @@ class MLP:
         arrays = state["arrays"]
         d = state["config"]["dims"]
         parameters = _validate.plain_array("parameters", arrays["parameters"])
-        if parameters.size < sum((d + 1) * h for d, h in pairwise(d)):
+        if parameters.size < _n_parameters(d):
             raise ValueError(f"parameters: expected those of {d}, got {parameters.size} numbers")
         config = state["config"]
         MLP.__init__(self, **(config | {"init": _no_init, "output_init": None}))
@@ -557,12 +557,17 @@ class MLP:
         return net
 
 
+def _n_parameters(dims: Sequence[int]) -> int:
+    """Weights and biases of layers of these widths."""
+    return sum((d + 1) * h for d, h in pairwise(dims))
+
+
 def _checked_dims(dims: Sequence[int]) -> list[int]:
     _validate.sequence("dims", dims, "a list of widths")
     if len(dims) < 2:
         raise ValueError(f"dims: expected at least an input and an output width, got {dims!r}")
     widths = [_validate.whole("dims", d, 1, 2**31 - 1) for d in dims]
-    size = sum((d + 1) * h for d, h in pairwise(widths))
+    size = _n_parameters(widths)
     if size > 2**34:
         raise ValueError(f"dims: expected at most 2**34 parameters, got {size}")
     return widths

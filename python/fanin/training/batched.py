@@ -71,9 +71,7 @@ def fit_together(fits: Sequence[Fit]) -> None:
     try:
         with ExitStack() as stack:
             for fit in fits:
-                fit.net.stop_training, fit.net.stop_reason = False, ""
-                fit.net.history = fit.history
-                fit.history.stop_reason = "failed"
+                fit.begin()
                 stack.enter_context(fit.callbacks)
                 fit.callbacks.on_train_begin({})
             _run_epochs(fits)

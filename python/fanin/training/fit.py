@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from fanin import _core, _validate, losses, optim, schedules
-from fanin._typing import Array, Floats
+from fanin._typing import Array, Floats, Ints
 from fanin.callbacks import CallbackList, History, ProgressBar
 from fanin.network import MLP, passes
 from fanin.network.options import FitOptions
@@ -148,14 +148,18 @@ class Fit:
             correct=np.empty(self.steps, np.int64),
         )
 
+    def begin(self) -> None:
+        """Clears what the network has of an earlier run."""
+        self.net.stop_training, self.net.stop_reason = False, ""
+        self.net.history = self.history
+        self.history.stop_reason = "failed"
+
     def run(self) -> History:
-        net, history = self.net, self.history
-        net.stop_training, net.stop_reason = False, ""
-        net.history = history
+        history = self.history
+        self.begin()
         began = time.perf_counter()
-        history.stop_reason = "failed"
         try:
-            snapshot = Snapshot(net, self.optimizer, self.states)
+            snapshot = Snapshot(self.net, self.optimizer, self.states)
             with self.callbacks:
                 self.callbacks.on_train_begin({})
                 history.stop_reason = self.run_epochs(snapshot)
@@ -207,12 +211,7 @@ class Fit:
     def begin_epoch(self, epoch: int) -> None:
         """Draws the order of the rows: a pure function of the seed and the count of epochs."""
         net, order = self.net, self.job.order
-        if self.sampling == "epoch":
-            stream = _core.stream_of("shuffle", 0, net.epochs_done)
-            _core.random_permutation(order, net.seed, stream)
-        else:
-            stream = _core.stream_of("replacement", 0, net.epochs_done)
-            _core.random_integers(order, net.seed, stream, 0, 0, len(order))
+        draw_order(order, self.sampling, net.seed, net.epochs_done, len(order))
         ends = np.minimum(np.arange(1, self.steps + 1) * self.batch, len(order))
         if self.data.weights is not None:
             ends = np.cumsum(self.data.weights[order], dtype=np.float64)[ends - 1]
@@ -286,6 +285,15 @@ class Fit:
             DivergenceWarning,
             stacklevel=6,  # the caller of MLP.fit
         )
+
+
+def draw_order(order: Ints, sampling: str, seed: int, epoch: int, n_rows: int) -> None:
+    """Fills `order` with an epoch's rows of `n_rows`: a pure function of seed and epoch."""
+    if sampling == "epoch":
+        _core.random_permutation(order, seed, _core.stream_of("shuffle", 0, epoch))
+    else:
+        stream = _core.stream_of("replacement", 0, epoch)
+        _core.random_integers(order, seed, stream, 0, 0, n_rows)
 
 
 def _rows_of_a_step(batch_size: int | str | None, n: int) -> int:
