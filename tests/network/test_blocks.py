@@ -57,7 +57,7 @@ def scores(net: fanin.MLP, X: np.ndarray, training: bool = False) -> np.ndarray:
     """The definition in NumPy, without dropout."""
     h, p = X.astype(np.float64), net.params
     for layer, kind in enumerate(net.activation, 1):
-        z = normalized(h @ p[f"W{layer}"] + p[f"b{layer}"], net, layer, training)
+        z = normalized(h @ p[f"W{layer}"] + p.get(f"b{layer}", 0), net, layer, training)
         y = np.where(z > 0, z, p[f"alpha{layer}"] * z) if kind == "prelu" else ACTIVATIONS[kind](z)
         h = h + y if net.residual and h.shape == y.shape else y
     last = len(net.activation) + 1
@@ -174,7 +174,7 @@ class TorchTwin:
     def __call__(self, h: Any, training: bool) -> Any:
         f, p, net = self.torch.nn.functional, self.p, self.net
         for i, kind in enumerate(net.activation, 1):
-            z = h @ p[f"W{i}"] + p[f"b{i}"]
+            z = h @ p[f"W{i}"] + p.get(f"b{i}", 0)
             if net.norm == "layer":
                 z = f.layer_norm(z, z.shape[1:], p[f"gamma{i}"], p[f"beta{i}"])
             elif net.norm == "batch":
@@ -253,7 +253,7 @@ def test_files_and_copies_are_whole(options: dict[str, Any], tmp_path: Path) -> 
 def test_running_statistics_move_by_a_tenth_a_step() -> None:
     net = fanin.MLP([6, 5, 4], norm="batch", dtype="float64")
     X, y = normals(20, 6), targets("softmax", "hard", 20)
-    z = X @ net.params["W1"] + net.params["b1"]
+    z = X @ net.params["W1"]
     net.fit(X, y, epochs=1, batch_size=20, preprocess=None, progress=False)
     np.testing.assert_allclose(net.statistics["running_mean1"], 0.1 * z.mean(0), atol=1e-14)
     expected = 0.9 + 0.1 * z.var(0, ddof=1)
@@ -311,7 +311,7 @@ def test_the_report_traces_what_the_next_layer_gets() -> None:
 
 def test_parameters_are_counted_and_named() -> None:
     net = fanin.MLP([3, 4, 4, 2], norm="batch", activation=["prelu", "relu"])
-    names = ["W1", "b1", "gamma1", "beta1", "alpha1", "W2", "b2", "gamma2", "beta2", "W3", "b3"]
+    names = ["W1", "gamma1", "beta1", "alpha1", "W2", "gamma2", "beta2", "W3", "b3"]
     assert list(net.params) == names
     assert list(net.statistics) == [
         "running_mean1",
@@ -319,7 +319,7 @@ def test_parameters_are_counted_and_named() -> None:
         "running_mean2",
         "running_var2",
     ]
-    assert net.n_params == 12 + 4 + 4 + 4 + 4 + 16 + 4 + 4 + 4 + 8 + 2
+    assert net.n_params == 12 + 4 + 4 + 4 + 16 + 4 + 4 + 8 + 2
     assert (net.params["gamma1"] == 1).all()
     assert (net.params["alpha1"] == 0.25).all()
     assert (net.statistics["running_var2"] == 1).all()
