@@ -17,7 +17,7 @@ void dense_forward(const DenseForward<T>& d, Range rows, Range cols, T* scratch)
 template <class T>
 void dense_backward_input(const DenseBackwardInput<T>& d, Range rows, Range cols,
                           T* scratch) noexcept {
-  Product<T> p{d.dz, d.dz_stride, 1, d.wt, d.in, d.dx, d.dx_stride, d.out, nullptr, false};
+  Product<T> p{d.dz, d.dz_stride, 1, d.wt, d.in, d.dx, d.dx_stride, d.out, nullptr, d.accumulate};
   if (!d.wt) {
     p.b = d.w;
     p.b_k = 1;
