@@ -130,7 +130,7 @@ def test_a_norm_forgives_the_start(capsys):
     assert main(["lecture", "init"]) == 0
     text = capsys.readouterr().out
     part = text[text.index("A norm forgives the start") :]
-    rows = cells(part, "Standard deviation of each layer's activations")
+    rows = cells(part, "Standard deviation of each layer's activations")[:9]
     assert [row[1] for row in rows] == ["alone", "layer norm", "batch norm"] * 3
     assert [row[-1] for row in rows[::3]] == ["vanishing", "saturated", "vanishing"]
     for begin in (1, 2, 4, 5, 7, 8):

@@ -327,13 +327,14 @@ def draw_ways(runs: Mapping[str, Mapping[str, History]]) -> Panels:
         tidy(panel, start, legend=panel is axes[-1], below=len(of))
     from matplotlib.ticker import LogLocator
 
-    lows, highs = zip(*(panel.get_ylim() for panel in axes), strict=True)
     if "log" in [panel.get_yscale() for panel in axes]:
         for panel in axes:
             panel.set_yscale("log")
+            panel.autoscale(axis="y")
             panel.yaxis.set_minor_locator(LogLocator(subs=(2, 5)))
             panel.yaxis.set_major_formatter("{x:g}")
             panel.yaxis.set_minor_formatter("{x:g}")
+    lows, highs = zip(*(panel.get_ylim() for panel in axes), strict=True)
     for panel in axes:
         panel.set_ylim(min(lows), max(highs))
     return axes
