@@ -22,7 +22,7 @@ from benchmarks.tables import Result, markdown
 from benchmarks.worker import seconds_of
 
 LAYER_NORM, LAYER_NORM_BAR = "block-layer-norm", 0.08
-WINDOWS = 20  # a round, of a hundred steps each
+WINDOWS = 8  # a round, of a hundred steps each
 
 Pairs = list[tuple[float, float]]  # seconds of a row and, right before or after, of none
 

@@ -101,7 +101,7 @@ def test_the_command_prints_the_table_and_what_each_costs(monkeypatch, capsys):
         return "- noise", [Result(row, {"fanin": 1e-3}, {"fanin": 1}) for row in rows]
 
     monkeypatch.setattr(compare, "run", run)
-    costs = {(2, 1, 40): {"block-layer-norm": (0.05, 0.06)}}
+    costs = {(2, 1, 16): {"block-layer-norm": (0.05, 0.06)}}
     monkeypatch.setattr(study, "overheads", lambda rows, *how: costs[len(rows), *how])
     assert (
         study.main(
