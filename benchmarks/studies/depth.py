@@ -42,6 +42,9 @@ WAYS: dict[str, dict[str, Any]] = {
 }
 
 
+Way = tuple[str, str]  # from which start, with what
+
+
 class Images(NamedTuple):
     """Rows to split, and how many to train on for how long."""
 
@@ -110,17 +113,25 @@ def accuracies(images: Images, runs: Sequence[Run], optimizer: str) -> dict[Run,
         return dict(zip(runs, found, strict=True))
 
 
-def best_rates(images: Images, optimizer: str) -> dict[tuple[str, str], float]:
-    """Of each way from each start, on the split of seed 0."""
-    best = {}
-    for start in STARTS:
-        for way in WAYS:
-            runs = [Run(start, way, rate, 0) for rate in RATES[optimizer]]
-            found = accuracies(images, runs, optimizer)
-            best[start, way] = max(runs, key=found.__getitem__).rate
-            shown = ", ".join(f"{run.rate:g}: {100 * a:.1f}" for run, a in found.items())
-            print(f"  {start}, {way}: {shown}", file=sys.stderr, flush=True)
-    return best
+def searched(images: Images, optimizer: str) -> dict[Way, dict[float, float]]:
+    """Accuracy by rate of each way from each start, on the split of seed 0."""
+    ways = list(itertools.product(STARTS, WAYS))
+    runs = [Run(*way, rate, 0) for way in ways for rate in RATES[optimizer]]
+    found = accuracies(images, runs, optimizer)
+    return {
+        way: {run.rate: found[run] for run in runs if (run.start, run.way) == way} for way in ways
+    }
+
+
+def rates_table(found: Mapping[Way, Mapping[float, float]]) -> str:
+    """In Markdown: a column for each rate, and a dash where the run diverged."""
+    rates = list(next(iter(found.values())))
+    lines = [f"| start | with | {' | '.join(f'{rate:g}' for rate in rates)} |"]
+    lines.append(f"|---|---|{'---:|' * len(rates)}")
+    for (start, way), by_rate in found.items():
+        cells = [f"{100 * a:.1f}" if a > 0 else "–" for a in by_rate.values()]
+        lines.append(f"| {start} | {way} | {' | '.join(cells)} |")
+    return "\n".join(lines)
 
 
 def mean_and_error(values: Sequence[float]) -> tuple[float, float]:
@@ -128,9 +139,7 @@ def mean_and_error(values: Sequence[float]) -> tuple[float, float]:
     return statistics.fmean(values), statistics.stdev(values) / math.sqrt(len(values))
 
 
-def table(
-    rates: Mapping[tuple[str, str], float], found: Mapping[tuple[str, str], Sequence[float]]
-) -> str:
+def table(rates: Mapping[Way, float], found: Mapping[Way, Sequence[float]]) -> str:
     """In Markdown: of each way, accuracy and gain over Kaiming alone, in points."""
     lines = ["| start | with | rate | accuracy, % | gain over Kaiming alone, points |"]
     lines.append("|---|---|---:|---:|---:|")
@@ -159,12 +168,14 @@ def main(argv: Sequence[str] | None = None) -> int:
             f"{images.name}: {images.rows} training rows, {images.epochs} epochs of "
             f"{options.optimizer}, {options.seeds} splits"
         )
-        rates = best_rates(images, options.optimizer)
+        by_rate = searched(images, options.optimizer)
+        print(f"accuracy by learning rate, one split:\n{rates_table(by_rate)}\n", flush=True)
+        rates = {way: max(found, key=found.__getitem__) for way, found in by_rate.items()}
         seeds = range(1, options.seeds + 1)
         runs = {way: [Run(*way, rate, seed) for seed in seeds] for way, rate in rates.items()}
         found = accuracies(images, list(itertools.chain(*runs.values())), options.optimizer)
         judged = {way: [found[run] for run in of] for way, of in runs.items()}
-        print(f"{table(rates, judged)}\n", flush=True)
+        print(f"at the best rate, other splits:\n{table(rates, judged)}\n", flush=True)
     return 0
 
 
