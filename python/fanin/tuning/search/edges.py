@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
 from fanin.tuning.search.trial import Trial
-from fanin.tuning.space import Choice, Integers, Parameter, Range, Space, parameter_from_dict
+from fanin.tuning.space import (
+    Choice,
+    Integers,
+    Leaf,
+    Parameter,
+    Range,
+    Space,
+    leaves,
+    parameter_from_dict,
+)
 
 Trials = Sequence[Trial]
 
@@ -27,6 +36,7 @@ class Edge:
     Attributes
     ----------
     name : str
+        With its conditions, where it comes with an option: "lr (optimizer=adam)".
     side : {"low", "high"}
     best : number
         Its value in the best trial.
@@ -62,20 +72,22 @@ class Edge:
 
 def find_edges(space: Space, trials: Trials, grid: bool, noise: float) -> list[Edge]:
     """The edges: see `SearchResult.edges`; noise is a standard error."""
-    ranked = sorted((t for t in trials if t.ended_well), key=lambda t: -t.merit)
-    if len(ranked) < TOP:
-        return []
-    found = []
-    for name, parameter in space.items():
-        if not (positions := _positions(name, parameter, trials)):
-            continue
-        stepped = grid or isinstance(parameter, (Choice, Integers))
-        for side in ("low", "high"):
-            distance = {n: u if side == "low" else 1 - u for n, u in positions.items()}
-            natural = _range(parameter).has_natural_end(side, name)
-            if not natural and _at_edge(ranked, trials, distance, stepped, noise):
-                found.append(_edge(name, parameter, side, ranked))
-    return found
+    return [edge for leaf in leaves(space) for edge in _edges_of(leaf, trials, grid, noise)]
+
+
+def _edges_of(leaf: Leaf, trials: Trials, grid: bool, noise: float) -> Iterator[Edge]:
+    """Of a parameter, by the trials that have it."""
+    having = [t for t in trials if leaf.is_in(t.params)]
+    ranked = sorted((t for t in having if t.ended_well), key=lambda t: -t.merit)
+    positions = _positions(leaf.name, leaf.parameter, having)
+    if len(ranked) < TOP or not positions:
+        return
+    stepped = grid or isinstance(leaf.parameter, (Choice, Integers))
+    for side in ("low", "high"):
+        distance = {n: u if side == "low" else 1 - u for n, u in positions.items()}
+        natural = _range(leaf.parameter).has_natural_end(side, leaf.name)
+        if not natural and _at_edge(ranked, having, distance, stepped, noise):
+            yield _edge(leaf, side, ranked)
 
 
 def _positions(name: str, parameter: Parameter, trials: Trials) -> dict[int, float]:
@@ -121,7 +133,8 @@ def _at_edge(
     return 2 * diverged <= len(beyond)
 
 
-def _edge(name: str, parameter: Parameter, side: str, ranked: Trials) -> Edge:
+def _edge(leaf: Leaf, side: str, ranked: Trials) -> Edge:
+    name, parameter = leaf.name, leaf.parameter
     best, bounds, suggestion = ranked[0].params[name], _range(parameter), None
     ends = f"{bounds.low} ... {bounds.high}"
     if isinstance(parameter, Range):
@@ -129,7 +142,9 @@ def _edge(name: str, parameter: Parameter, side: str, ranked: Trials) -> Edge:
         suggestion = beyond(name, parameter, side)
     where = "lower" if side == "low" else "upper"
     value = f"{best:.4g}" if isinstance(best, float) else str(best)
-    return Edge(name, side, best, suggestion, f"the best, {value}, is at the {where} end of {ends}")
+    return Edge(
+        leaf.label, side, best, suggestion, f"the best, {value}, is at the {where} end of {ends}"
+    )
 
 
 def beyond(name: str, parameter: Range, side: str) -> Range:
