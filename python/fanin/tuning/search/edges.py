@@ -7,6 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
+import numpy as np
+
+from fanin._typing import Floats
 from fanin.tuning.search.trial import Trial
 from fanin.tuning.space import (
     Choice,
@@ -24,7 +27,11 @@ Trials = Sequence[Trial]
 BEST_WITHIN = 0.15  # of the range's width: where the best lies
 TOP_WITHIN = 0.25  # and most of the top ones
 TOP, MOST = 5, 3
-FEW = 20  # trials: of fewer, all of the top three
+FEW = 20  # trials: of fewer, the best is one of the two nearest to the edge
+# How many standard errors the score must rise towards the edge: over the range, and at the edge.
+# Without any relation 1.9 are exceeded once in 35 times; below an optimum inside, the second is not
+# (tests/tuning/search/test_search_edges.py has the shares of planted edges and false alarms).
+TREND_OF_FEW, TREND = (1.9, 1.28), (1.28, 0.0)
 BEYOND = 0.7  # of the range's width: how far the suggested range goes on
 KEPT = 0.3  # and how much of the present one it keeps
 
@@ -116,21 +123,61 @@ def _at_edge(
 ) -> bool:
     """Whether the best trials are there, by each trial's distance from the edge."""
     best, nearest = distance[ranked[0].number], min(distance.values())
-    if best > (nearest if stepped else BEST_WITHIN) + 1e-9:
+    few = len(ranked) < FEW
+    least = sorted(distance[t.number] for t in ranked)[1] if few else BEST_WITHIN
+    if best > (nearest if stepped else max(least, BEST_WITHIN)) + 1e-9:
         return False
     outer = max(TOP_WITHIN, nearest)
     there = sum(distance[t.number] <= outer for t in ranked)
-    top = ranked[: TOP if len(ranked) >= FEW else MOST]
-    if sum(distance[t.number] <= outer for t in top) < min(MOST, max(2, there)):
+    top = sum(distance[t.number] <= outer for t in ranked[:TOP])
+    if not few and top < min(MOST, max(2, there)):
         return False
     inside = [t for t in trials if distance[t.number] > outer]
     tried = any(t.ended_well or t.status == "diverged" for t in inside)
     good = max((t.merit for t in inside if t.ended_well), default=-math.inf)
     if not tried or good + noise >= ranked[0].merit:
         return False
+    if not _rises(trials, distance, *(TREND_OF_FEW if few else TREND)):
+        return False
     beyond = [t for t in trials if distance[t.number] <= best]
     diverged = sum(t.status == "diverged" for t in beyond)
     return 2 * diverged <= len(beyond)
+
+
+def _rises(
+    trials: Trials, distance: Mapping[int, float], trend_sigmas: float, edge_sigmas: float
+) -> bool:
+    """Whether the score rises towards the edge, over the whole range and at the edge itself.
+
+    Over the range by Kendall's tau, at the edge by the slope of a parabola through the ranks, both
+    in standard errors, which no outlier and no scale of the score changes. Diverged trials count
+    as the worst.
+    """
+    known = [t for t in trials if t.ended_well or t.status == "diverged"]
+    known = [t for t in known if not math.isnan(distance[t.number])]
+    near = _ranks([-distance[t.number] for t in known])
+    merit = _ranks([t.merit if t.ended_well else -math.inf for t in known])
+    n, above = len(known), np.triu_indices(len(known), 1)
+    agree = np.sign(near[:, None] - near)[above] * np.sign(merit[:, None] - merit)[above]
+    if agree.sum() / math.sqrt(n * (n - 1) * (2 * n + 5) / 18) < trend_sigmas:
+        return False
+    powers = np.arange(min(len(set(near.tolist())), 3))
+    design = (near[:, None] - near.max()) ** powers
+    covariance = np.linalg.inv(design.T @ design)
+    coefficients = covariance @ design.T @ merit
+    left = float(np.square(merit - design @ coefficients).sum())
+    freedom = max(n - len(powers), 1)
+    # Ranks are whole numbers, each of them off by a part of 1 in the best case.
+    error = math.sqrt(max(left / freedom, 1 / 12) * covariance[1, 1])
+    wider = 1 + (edge_sigmas**2 + 1) / (4 * freedom)  # Student's t, to first order
+    return bool(coefficients[1] > edge_sigmas * wider * error)
+
+
+def _ranks(values: Sequence[float]) -> Floats:
+    """From 0; equal values have the mean of theirs."""
+    _, which, counts = np.unique(values, return_inverse=True, return_counts=True)
+    means = np.cumsum(counts) - (counts + 1) / 2
+    return np.asarray(means[which], dtype=np.float64)
 
 
 def _edge(leaf: Leaf, side: str, ranked: Trials) -> Edge:

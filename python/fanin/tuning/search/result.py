@@ -126,9 +126,13 @@ class SearchResult:
         """Parameters whose best values lie at an end of their range, with an extended range.
 
         A range counts where the best trial is in its outer 15 %, three of the top five in its outer
-        quarter, and nothing in the rest is as good within one standard error (of accuracies,
-        where the number of validation rows is known). Silent where the end is natural (keep = 1),
-        and where most trials there diverged: that end is the limit of what trains at all.
+        quarter, and nothing in the rest is as good within one standard error (of accuracy, where
+        the number of validation rows is known); with fewer than 20 trials, where the best is one of
+        the two nearest to the end. The score must also rise towards the end by more than its own
+        noise: over the range by Kendall's tau, and at the end itself by the slope of a parabola
+        through the ranks. Of 8 trials that finds nine in ten far optima outside, and warns of one
+        range in fifty that does not matter. Silent where the end is natural (keep = 1), and where
+        most trials there diverged: that end is the limit of what trains at all.
 
         Examples
         --------
