@@ -166,11 +166,11 @@ class ModelCheckpoint(Callback):
     def _save(self, path: str, fields: Mapping[str, Any]) -> None:
         """With the results that are numbers."""
         numbers = {k: v for k, v in fields.items() if isinstance(v, (int, float, np.number))}
-        self.network.logs = {k: json_number(float(v)) for k, v in numbers.items()}
+        self.network.saved_logs = {k: json_number(float(v)) for k, v in numbers.items()}
         try:
             self.network.save(path)
         finally:
-            self.network.logs = None
+            self.network.saved_logs = None
 
 
 def _kind(config: Mapping[str, Any]) -> str:

@@ -128,7 +128,7 @@ class MLP:
     """
 
     trainer: ClassVar[Trainer]  # set by fanin.training, which imports this module
-    logs: Mapping[str, Any] | None = None  # what ModelCheckpoint saves beside the network
+    saved_logs: Mapping[str, Any] | None = None  # set by ModelCheckpoint while it saves
 
     def __init__(
         self,
@@ -642,7 +642,7 @@ class MLP:
         """
         state = self.__getstate__()
         arrays = state.pop("arrays")
-        known = {} if self.logs is None else {"logs": dict(self.logs)}
+        known = {} if self.saved_logs is None else {"logs": dict(self.saved_logs)}
         checkpoint.save_archive(path, state | {"kind": "network"} | known, arrays)
 
     @classmethod

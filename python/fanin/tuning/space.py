@@ -351,7 +351,7 @@ def check_space(space: Any, name: str = "space") -> dict[str, Parameter]:
                 f"{name}[{key!r}]: expected uniform, loguniform, integers or choice of "
                 f"fanin.tuning, got {_described(key, parameter)}"
             )
-    checked = {key: _checked(space[key], f"{name}[{key!r}]") for key in sorted(space)}
+    checked = {key: _checked(space[key], key, f"{name}[{key!r}]") for key in sorted(space)}
     together = [{key, *names_of(*branches_of(p))} for key, p in checked.items()]
     everywhere = [key for keys in together for key in keys]
     if twice := sorted(key for key in set(everywhere) if everywhere.count(key) > 1):
@@ -371,15 +371,15 @@ def _described(name: str, value: Any) -> str:
     return got
 
 
-def _checked(parameter: Parameter, name: str) -> Parameter:
+def _checked(parameter: Parameter, key: str, name: str) -> Parameter:
     """The parameter, with the spaces that its options bring checked too."""
     if not (isinstance(parameter, Choice) and parameter.branches):
         return parameter
     named = zip(parameter.options, parameter.branches, strict=True)
     branches = (check_space(b, f"{name}[{option!r}]") if b else {} for option, b in named)
     checked = replace(parameter, branches=tuple(branches))
-    if (own := name.rpartition("[")[2][1:-2]) in names_of(*checked.branches):
-        raise ValueError(f"{name}: expected other names than its own in its spaces, got {own!r}")
+    if key in names_of(*checked.branches):
+        raise ValueError(f"{name}: expected other names than its own in its spaces, got {key!r}")
     return checked
 
 

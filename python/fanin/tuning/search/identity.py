@@ -6,6 +6,7 @@ A search's log holds it, so that an edited function is not taken for the one tha
 from __future__ import annotations
 
 import ast
+import contextlib
 import dis
 import functools
 import hashlib
@@ -168,7 +169,9 @@ def _of_value(value: Any, depth: int, seen: set[int]) -> Any:
     if isinstance(value, (Mapping, list, tuple, set, frozenset)):
         return _short(_of_container(value, depth, seen))
     if hasattr(value, "__array__"):  # tables and tensors
-        return _of_value(np.asarray(value), depth, seen)
+        with contextlib.suppress(Exception):  # some are not on this device
+            return _of_value(np.asarray(value), depth, seen)
+        return None
     if _is_users(type(value)) and id(value) not in seen:
         seen.add(id(value))
         own = _of_value(getattr(value, "__dict__", {}), depth - 1, seen)

@@ -67,7 +67,7 @@ class SearchRunner:
     def run(self, log: PathLike | None, resume: bool) -> SearchResult:
         """All trials that the log does not know, or those before Ctrl-C."""
         config, complete = self.config, False
-        self.log = TrialLog(log, config.header())
+        self.log = TrialLog(log, {} if log is None else config.header())
         self.logged = self.log.open(resume)
         self.bar = None
         if self.progress:
