@@ -374,7 +374,8 @@ def test_samplers_hear_of_trials_without_a_score_as_the_worst(kind: str) -> None
         sampler = getattr(optuna.samplers, kind)(seed=seed)
         result = search(space, region, 40, strategy=sampler, n_threads=1, progress=False)
         diverged.append(result.count("diverged"))
-    assert np.mean(diverged) < {"NSGAIISampler": 31}.get(kind, 22)  # at random 28
+    most = {"NSGAIISampler": 31, "CmaEsSampler": 27}.get(kind, 22)  # at random 28
+    assert np.mean(diverged) < most
 
 
 def test_a_diverged_trial_with_a_good_first_epoch_counts_as_the_worst() -> None:
