@@ -108,7 +108,7 @@ class SearchConfig:
         _validate.one_of("monitor", monitor, LABEL_SCORES if targets.labels else SCORES)
         metric = monitor.removeprefix("val_")
         if monitor.startswith("val_") and metric not in ("loss", "accuracy"):  # fit computes it
-            options["metrics"] = [*options.get("metrics", ()), metric]
+            options["metrics"] = [*metrics.check_names(options.get("metrics", ())), metric]
         prepared, score = self.prepared(options), Monitor(monitor, mode)
         halving = self.prune == "halving"
         training = TrainingObjective(
