@@ -18,7 +18,7 @@ from fanin.tuning.search.objective import PARAMETERS
 from fanin.tuning.space import plain
 
 TRIALS, PICTURE = "trials.jsonl", "search.png"
-SEARCH = ("strategy", "epochs", "prune", "seed")  # as its arguments are called
+SEARCH = ("strategy", "epochs", "monitor", "prune", "seed")  # as its arguments are called
 WHOLE = ("hidden", "depth", "batch_size", "epochs", "seed")
 FINE_EPOCHS = 4  # times as many, in the second stage
 
@@ -36,6 +36,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--trials", type=whole(1), default=50, metavar="N", help="(default: 50)")
     add("--epochs", type=whole(1), default=5, metavar="N", help="of each trial (default: 5)")
     add("--strategy", default="random", metavar="NAME", help="random, grid, sobol")
+    add("--monitor", default="auto", metavar="METRIC", help="the score, of the validation rows, "
+        "such as val_loss or val_balanced_accuracy (default: val_accuracy)")  # fmt: skip
     add("--prune", metavar="RULE", help="median or halving: stop poor trials (default: none)")
     add("--fine", type=whole(1), metavar="N", help="then N longer trials around the best")
     add("--val-size", type=real(0, 0.9, above=True), default=0.2, metavar="SHARE")
@@ -78,7 +80,8 @@ def run(args: argparse.Namespace) -> int:
     except (ValueError, TypeError) as error:
         raise (UsageError(str(error)) if _about_options(str(error)) else error) from None
     config = {**shared.data_config(args, info, X), "options": shared.options_config(args)}
-    summary = _save(out, result, config, test, args.threads)
+    with shared.warnings_as_lines():
+        summary = _save(out, result, config, test, args.threads)
     say(str(result))
     for name, value in summary["results"].items():
         say(f"the best network's {name} accuracy: {100 * value['accuracy']:.2f} %")
@@ -93,7 +96,7 @@ def run(args: argparse.Namespace) -> int:
 def _about_options(text: str) -> bool:
     """Whether an error is about an option of the command line."""
     name = text.partition(":")[0].partition("[")[0]
-    return name in (*PARAMETERS, "space", "search", "strategy", "prune", "n_trials")
+    return name in (*PARAMETERS, "space", "search", "strategy", "monitor", "prune", "n_trials")
 
 
 def _space(params: list[str]) -> tuple[dict[str, Parameter], dict[str, Any]]:
