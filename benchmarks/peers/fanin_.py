@@ -43,6 +43,7 @@ def train(job: Train) -> Prepared:
             epochs=1,
             batch_size=job.batch,
             optimizer=optimizer,
+            preprocess=(0, 1 / 255),
             progress=False,
         )
 

@@ -5,6 +5,7 @@ import csv
 import io
 import json
 import math
+import sys
 
 import numpy as np
 import pytest
@@ -529,6 +530,41 @@ def test_progress_bar_writes_to_stderr_and_only_on_a_terminal(monkeypatch, capsy
     train(ProgressBar())
     assert "15/15" in err.getvalue()
     assert capsys.readouterr().out == ""
+
+
+class Plain:
+    """A stream without isatty."""
+
+    def write(self, text):
+        raise AssertionError(text)
+
+
+def test_progress_bar_survives_any_stderr(monkeypatch):
+    closed = Terminal()
+    closed.close()
+    for err in (Plain(), closed, None):
+        monkeypatch.setattr("sys.stderr", err)
+        train(ProgressBar())
+        train(ProgressBar(err))
+    monkeypatch.setitem(sys.modules, "ipykernel", sys)
+    monkeypatch.setattr("sys.stderr", closed)
+    train(ProgressBar())
+
+
+@pytest.mark.parametrize("epoch", range(3))
+def test_progress_bar_survives_a_file_that_is_closed_later(epoch):
+    out = Terminal()
+    hooks = [
+        ProgressBar(out),
+        LambdaCallback(on_epoch_begin=lambda e, _: e == epoch and out.close()),
+    ]
+    with CallbackList(hooks, Network(), PARAMS) as both:
+        both.on_train_begin()
+        for e in range(3):
+            both.on_epoch_begin(e, {})
+            both.on_progress(5 * e + 5, {"loss": 0.25})
+            both.on_epoch_end(e, {"loss": 0.25})
+        both.on_train_end()
 
 
 def test_progress_bar_starts_no_thread_and_closes_after_an_error(run_isa):

@@ -276,11 +276,11 @@ def test_bytes_and_their_floats_train_to_the_same_bits(dtype: str) -> None:
     y = (bytes_[:, 0] > 127) * 2 + (bytes_[:, 1] > 127)
     scale = np.dtype(dtype).type(1 / 255)
     ways = {
-        "uint8": (bytes_, None),
+        "uint8": (bytes_, (0, 1 / 255)),
         "floats over 255": (bytes_.astype(dtype) * scale, None),
         "floats with preprocess": (bytes_.astype(dtype), (0, 1 / 255)),
         "float32 with preprocess": (bytes_.astype(np.float32), (0, 1 / 255)),
-        "images": (bytes_.reshape(250, 3, 4), None),
+        "images": (bytes_.reshape(250, 3, 4), (0, 1 / 255)),
     }
     results = {}
     for name, (X, preprocess) in ways.items():

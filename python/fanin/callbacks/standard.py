@@ -36,7 +36,8 @@ class EarlyStopping(Callback):
     mode : {"auto", "min", "max"}
         Which way is better; "auto" asks `fanin.metrics.larger_is_better`.
     restore_best : bool
-        Whether to end with the parameters of the best epoch; Keras's default is not to.
+        Whether to end with the parameters of the best epoch, also after Ctrl-C; Keras's default is
+        not to.
     baseline : float, optional
         Only an epoch that also beats this resets the count of ``patience``.
 
@@ -88,6 +89,9 @@ class EarlyStopping(Callback):
         if self._best_parameters is not None:
             self.network.set_parameters(self._best_parameters)
             self._best_parameters = None
+
+    def on_interrupt(self, logs: Logs | None = None) -> None:
+        self.on_train_end(logs)
 
 
 class ModelCheckpoint(Callback):

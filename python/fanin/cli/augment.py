@@ -72,7 +72,7 @@ def _pipeline(text: str, size: tuple[int, int] | None, seed: int | None) -> Comp
         given = Compose.from_json(Path(text).read_text(encoding="utf-8"))
     except ValueError as error:
         raise ValueError(f"{text}: {error}") from None
-    return given if seed is None else Compose(given.transforms, seed=seed)
+    return given if seed is None else Compose(given.transforms, seed, given.value_range)
 
 
 def _images(data: str, count: int, seed: int) -> tuple[Array | list[Array], list[str]]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from fanin import datasets, plots
+from fanin.callbacks.progress import is_terminal
 from fanin.cli import shared
 from fanin.cli.options import UsageError, real, whole
 from fanin.tuning import Parameter, SearchResult, choice, integers, loguniform, uniform
@@ -73,7 +74,7 @@ def run(args: argparse.Namespace) -> int:
             log=out / TRIALS,
             n_threads=args.threads,
             progress=not (args.json or args.no_progress),
-            verbose=not (args.json or args.no_progress or sys.stderr.isatty()),
+            verbose=not (args.json or args.no_progress or is_terminal(sys.stderr)),
             **{name: getattr(args, name) for name in SEARCH},
             **fixed,
         )

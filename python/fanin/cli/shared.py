@@ -22,7 +22,7 @@ from fanin._core import __version__
 from fanin._files import write_text
 from fanin._typing import Array
 from fanin.callbacks.history import History
-from fanin.network import MLP
+from fanin.network import MLP, inputs
 from fanin.training import DivergenceWarning
 
 NETWORK, HISTORY, CONFIG, CURVES = "network.fanin", "history.json", "config.json", "curves.png"
@@ -56,10 +56,7 @@ def load_data(args: argparse.Namespace) -> Any:
 
 def auto_preprocess(rows: Array) -> Any:
     """What `MLP.fit` takes: standardized, but all features alike where they are bytes."""
-    if rows.dtype == np.uint8:
-        # One mean and scale for all pixels: those that are nearly always 0 stay so.
-        return rows.mean(), 1 / (rows.std() or 1.0)
-    return "standardize"
+    return inputs.automatic(rows) if rows.dtype == np.uint8 else "standardize"
 
 
 def results_folder(given: Path | None, name: str) -> Path:

@@ -272,8 +272,7 @@ def _network(args: argparse.Namespace, X: Array, n_classes: int) -> MLP:
         width, preprocess = steps[-1].n_features_out_, steps
     given = {**vars(args), "keep": args.keep[0] if len(args.keep) == 1 else args.keep}
     net = MLP([width, *args.hidden, n_classes], **{name: given[name] for name in NETWORK})
-    if preprocess != "none":
-        net.set_preprocess(preprocess, rows)
+    net.set_preprocess(None if preprocess == "none" else preprocess, rows)
     return net
 
 

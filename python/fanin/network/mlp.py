@@ -52,6 +52,33 @@ class Trainer(Protocol):
         """As `MLP.fit`."""
 
 
+# What the compiled network was made of, and would not follow.
+_FIXED = {
+    *("dims", "activation", "norm", "residual", "keep", "drop_connect", "loss_name", "dtype"),
+    *("engine", "arena", "params", "statistics"),
+}
+
+
+class Parameters(dict[str, Array]):
+    """Views of a network's arena: their values may be written, other arrays not put in place."""
+
+    def __setitem__(self, name: str, values: Array) -> None:
+        if values is not self.get(name):  # else an operation in place: params["W1"] *= 2
+            self._refuse()
+
+    def _refuse(self, *_: object, **__: object) -> Any:
+        raise TypeError(
+            "params: expected values written to the views, params['W1'][...] = values; another "
+            "array in their place would not be the network's"
+        )
+
+    __delitem__ = __ior__ = _refuse
+    update = pop = popitem = clear = setdefault = _refuse
+
+    def __reduce__(self) -> tuple[type[dict[str, Array]], tuple[dict[str, Array]]]:
+        return dict, (dict(self),)
+
+
 class MLP:
     """A multilayer perceptron that trains in compiled code.
 
@@ -179,13 +206,21 @@ class MLP:
         self.engine = self._new_engine()
         self.arena: Array = self.engine.parameters
         self._layout = self.engine.layout
-        self.params = self._views(self.arena)
-        self.statistics = self._views(self.arena, trained=False)
+        self.params: dict[str, Array] = Parameters(self._views(self.arena))
+        self.statistics: dict[str, Array] = Parameters(self._views(self.arena, trained=False))
         for layer in range(n_hidden + 1):
             initialize = hidden_init if layer < n_hidden else last_init
             rng = package_generator(self.seed, "init", layer)
             weights = self.params[f"W{layer + 1}"]
             initialize(weights.shape, rng=rng, dtype=self.dtype, out=weights)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if name in _FIXED and name in self.__dict__:
+            raise AttributeError(
+                f"{name}: read-only, since the compiled network would not follow: make another, "
+                "or set_parameters"
+            )
+        object.__setattr__(self, name, value)
 
     def _refuse_conflicts(self) -> None:
         """Refuses what does not go with DropConnect."""
@@ -299,13 +334,15 @@ class MLP:
 
         Parameters
         ----------
-        preprocess : transformer, list of transformers, "standardize", (mean, scale) or None
+        preprocess : transformer, list of transformers, "auto", "standardize", (mean, scale) or None
             Transformers of `fanin.preprocessing` are applied in order to the data as given (uint8:
             0 to 255); ``dims[0]`` is the width after them. Clones are fitted on X, as in
             scikit-learn's GridSearchCV, and yours are not changed; one that is already fitted
             is not fitted again. "standardize" takes mean and standard deviation of X's columns.
             (mean, scale), numbers or one value per column, gives ``(x - mean) * scale``. None
-            keeps what was set before.
+            lets the values enter as they are. "auto" keeps what was set or trained with before;
+            else whole numbers from 0 to 255 get one mean and one deviation, those of X, and other
+            numbers enter as they are, with a warning where they are badly scaled.
         X : ndarray of shape (N, D) or (N, ...)
             The training data.
 
@@ -313,7 +350,9 @@ class MLP:
         -----
         `ZeroCenter` and `Normalize`, "standardize" and (mean, scale) are one subtraction and one
         product in the native loop, with the mean in the data's precision or, for uint8, the
-        network's: no float copy of the data is made. `PCA` and `Whiten` make one, of the width
+        network's: no float copy of the data is made. What was set holds for all data from then
+        on, by value: the same numbers of any dtype give the same result, bit for bit where float32
+        holds them. `PCA` and `Whiten` make one, of the width
         after them, in each fit and evaluation; prediction works in blocks. After other steps,
         fitting them takes a copy of the data's width too. Their eigenvectors are LAPACK's and may
         differ between machines; a saved network carries them, and gives the same bits.
@@ -362,7 +401,7 @@ class MLP:
         >>> net = fanin.MLP([2, 3])
         >>> data = net.prepare(np.zeros((4, 2), np.uint8), np.arange(4) % 3)
         >>> data.X.dtype, data.scale, data.labels
-        (dtype('uint8'), array([0.00392157]), array([0, 1, 2, 0], dtype=int32))
+        (dtype('uint8'), None, array([0, 1, 2, 0], dtype=int32))
         """
         return self.inputs.transform(self.check_data(X, y, sample_weight), n_threads)
 
@@ -394,10 +433,11 @@ class MLP:
 
         Parameters
         ----------
-        X : ndarray of shape (N, D) or (N, ...), uint8, float32 or float64
-            Rows are gathered, converted and normalised inside the native loop: no float copy is
-            made (except by PCA and Whiten). uint8 is scaled to X / 255 unless ``preprocess`` says
-            otherwise.
+        X : ndarray of shape (N, D) or (N, ...), of any real dtype
+            Rows of uint8, float32 and float64 are gathered, converted and normalised inside the
+            native loop: no float copy is made (except by PCA and Whiten). Others are copied to the
+            smallest of these that holds the values. How X enters, its range and the shape of an
+            image are recorded, and hold for all data from then on, whatever their dtype.
         y : ndarray
             Labels (N,) in 0 .. C-1, or soft labels / values (N, C).
         {options}
@@ -411,10 +451,13 @@ class MLP:
         ValueError, TypeError
             Before anything is changed.
         KeyboardInterrupt
-            On Ctrl-C, within 0.2 s; the network is as after its last completed step.
+            On Ctrl-C, within 0.2 s; the network is as after its last completed step, or as in its
+        best epoch with ``EarlyStopping(restore_best=True)``.
 
         Warns
         -----
+        UnitsWarning
+            If floats are badly scaled, or data far outside the range of those of an earlier fit.
         DivergenceWarning
             If the loss becomes non-finite: the parameters of the last good epoch are restored.
         """
@@ -599,7 +642,9 @@ class MLP:
         --------
         >>> import fanin
         >>> (X, y), _ = fanin.datasets.load("digits")
-        >>> fanin.MLP([64, 50, 50, 10], activation="tanh").activation_report(X, y).verdict
+        >>> net = fanin.MLP([64, 50, 50, 10], activation="tanh")
+        >>> net.set_preprocess("auto", X)
+        >>> net.activation_report(X, y).verdict
         'healthy'
         """
         from fanin import diagnostics
@@ -626,8 +671,9 @@ class MLP:
         self.init, self.output_init = config["init"], config["output_init"]
         self.set_parameters(parameters)
         steps = state.get("preprocess", [])  # files from before there were any lack it
-        self.inputs = inputs_from_state(steps, arrays, self.dims[0], self.dtype)
         self.epochs_done = int(state["counters"]["epochs_done"])
+        trained = self.epochs_done > 0
+        self.inputs = inputs_from_state(steps, arrays, self.dims[0], self.dtype, trained)
         self.steps_done = int(state["counters"]["steps_done"])
 
     def copy(self) -> Self:

@@ -11,6 +11,7 @@ from fanin import _validate, datasets, metrics
 from fanin._typing import Array
 from fanin.callbacks.monitor import Monitor
 from fanin.network import inputs
+from fanin.network.options import FitOptions
 from fanin.preprocessing.transformers import standardization
 from fanin.random import package_generator
 from fanin.tuning.search import objective, strategies
@@ -144,7 +145,9 @@ class SearchConfig:
         if weights is not None:
             self.arrays["sample_weight"] = weights
         for name, array in self.arrays.items():
-            _validate.plain_array(name.replace("_", " "), array)
+            self.arrays[name] = _validate.plain_array(name.replace("_", " "), array)
+        for name in ("X", "validation_X"):
+            self.arrays[name] = _validate.numbers(name.replace("_", " "), self.arrays[name])
         if options.get("preprocess") is not None and X.ndim < 2:
             raise ValueError(f"X: expected shape (N, D) or (N, ...), got {_validate.describe(X)}")
 
@@ -165,13 +168,16 @@ class SearchConfig:
 
     def prepared(self, options: Mapping[str, Any]) -> dict[str, Any]:
         """The options, with preprocessing that is the same for all trials fitted once."""
-        given = options.get("preprocess")
+        given = options.get("preprocess", FitOptions.preprocess)
         rows = self.arrays["X"].reshape(len(self.arrays["X"]), -1)
         if steps := inputs.transformers(given):
             given, _ = inputs.fitted(steps, rows)
         elif given == "standardize":
             given = standardization(rows)
-        return {**options, "preprocess": given} if "preprocess" in options else dict(options)
+        elif given == "auto":
+            checked = _validate.data_rows("X", rows, rows.shape[1], np.dtype(np.float64))
+            given = inputs.automatic(checked)
+        return {**options, "preprocess": given}
 
     def check_fit(self, training: TrainingObjective) -> None:
         """Refuses, before any trial, what `MLP` or `fit` would refuse in the space's middle.
