@@ -28,10 +28,13 @@ class FitOptions:
     ----------
     validation_data : (X, y), optional
         Evaluated at the end of each epoch.
-    epochs : int
-    batch_size : int or None
-        Rows per step, by default 128, or all N if there are fewer; the last minibatch of an epoch
-        may be smaller. None takes all N.
+    epochs : int or "auto"
+        "auto" takes 40, or as many more as make 1,000 steps, and with validation data stops early:
+        it ends with the parameters of the lowest validation loss (`fanin.training.auto_epochs`).
+    batch_size : int, "auto" or None
+        Rows per step; the last minibatch of an epoch may be smaller. "auto" takes 128, of fewer
+        than about 2,000 rows as many as make 8 to 16 steps an epoch
+        (`fanin.training.auto_batch_size`). None takes all N.
     optimizer : str or Optimizer
         A name from `fanin.optim`, with its default learning rate, or an object, which keeps its
         state from fit to fit.
@@ -68,7 +71,7 @@ class FitOptions:
     """
 
     validation_data: tuple[Array, Array] | None = None
-    epochs: int = field(default=10, metadata=SEARCHABLE)
+    epochs: int | str = field(default=10, metadata=SEARCHABLE)
     batch_size: int | str | None = field(default="auto", metadata=SEARCHABLE)
     optimizer: str | Optimizer = field(default="adam", metadata=SEARCHABLE)
     reg: float = field(default=0.0, metadata=SEARCHABLE)
