@@ -44,15 +44,34 @@ def test_fit_takes_them_and_a_small_set_is_learned():
     assert net.evaluate(X_test, y_test)["accuracy"] > 0.94
 
 
-def test_with_validation_it_ends_with_the_best_epoch():
-    X, y = clusters(60)
-    y = np.random.default_rng(3).permutation(y)  # nothing to learn: the loss soon rises
-    Xv, yv = clusters(60, seed=2)
+def test_where_the_validation_loss_rises_the_best_epoch_is_kept():
+    X, _ = clusters(90)
+    Xv, _ = clusters(300, seed=2)
+    rng = np.random.default_rng(3)
+    y, yv = rng.integers(0, 3, 90), rng.integers(0, 3, 300)  # nothing to learn: the loss rises
     net = fanin.MLP([4, 64, 3])
     history = net.fit(X, y, validation_data=(Xv, yv), epochs="auto", progress=False)
-    assert history.stop_reason.startswith("early stopping: val_loss")
+    best = min(history.history["val_loss"])
+    assert history.stop_reason.startswith(f"early stopping: val_loss rose from {best:.4f}")
     assert len(history.epoch) < history.params["epochs"]
-    assert net.evaluate(Xv, yv)["loss"] == min(history.history["val_loss"])
+    assert net.evaluate(Xv, yv)["loss"] == best
+
+
+def test_luck_with_few_validation_rows_stops_nothing():
+    """Among 12 rows one with another label makes the loss rise from the first epochs on."""
+    X, y = clusters(108)
+    full = 0
+    for seed in range(8):
+        Xv, yv = clusters(12, seed=seed)
+        yv[0] = 1
+        net = fanin.MLP([4, 64, 3], seed=seed)
+        history = net.fit(
+            X, y, validation_data=(Xv, yv), epochs="auto", preprocess="standardize", progress=False
+        )
+        rise = history.history["val_loss"][-1] / min(history.history["val_loss"]) - 1
+        assert (history.stop_reason == "all epochs done") or rise > 2 / np.sqrt(12)
+        full += rise < 2 / np.sqrt(12) and net.evaluate(X, y)["accuracy"] > 0.9
+    assert full >= 4
 
 
 def test_one_seed_gives_one_result():

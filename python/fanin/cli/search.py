@@ -9,9 +9,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from fanin import datasets, plots
+from fanin import plots
 from fanin.cli import shared
-from fanin.cli.options import UsageError, real, whole
+from fanin.cli.options import UsageError, or_auto, real, whole
+from fanin.training import auto_batch_size, auto_epochs
 from fanin.tuning import Parameter, SearchResult, choice, integers, loguniform, uniform
 from fanin.tuning import search as run_search
 from fanin.tuning.search.objective import PARAMETERS
@@ -20,6 +21,7 @@ from fanin.tuning.space import plain
 TRIALS, PICTURE = "trials.jsonl", "search.png"
 SEARCH = ("strategy", "epochs", "prune", "seed")  # as its arguments are called
 WHOLE = ("hidden", "depth", "batch_size", "epochs", "seed")
+LEAST_EPOCHS = 5  # of a trial
 FINE_EPOCHS = 4  # times as many, in the second stage
 
 
@@ -34,15 +36,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
     default = "(default: lr=1e-4:1e-1:log reg=1e-6:1:log)"
     add("params", metavar="NAME=VALUE", nargs="*", help=default)
     add("--trials", type=whole(1), default=50, metavar="N", help="(default: 50)")
-    add("--epochs", type=whole(1), default=5, metavar="N", help="of each trial (default: 5)")
+    add("--epochs", type=or_auto(whole(1)), default="auto", metavar="N", help="of each trial "
+        "(default: auto, 5, or as many more as make 1,000 steps)")  # fmt: skip
     add("--strategy", default="random", metavar="NAME", help="random, grid, sobol")
     add("--prune", metavar="RULE", help="median or halving: stop poor trials (default: none)")
     add("--fine", type=whole(1), metavar="N", help="then N longer trials around the best")
     add("--val-size", type=real(0, 0.9, above=True), default=0.2, metavar="SHARE")
     add("--test-size", type=real(0, 0.9, above=True), default=0.2, metavar="SHARE")
-    add("--label", metavar="COLUMN", help="a .csv's labels")
     add("--seed", type=whole(0), default=0, metavar="N", help="of everything random (default: 0)")
     add("--threads", type=whole(1), metavar="N", help="results do not depend on it")
+    shared.add_data_options(parser)
     add("--out", type=Path, metavar="RUN", help="folder of the results; a search "
         "that it holds is resumed (default: a new one, runs/search-<data>)")  # fmt: skip
     add("--json", action="store_true", help="one JSON object on stdout, only that")
@@ -53,11 +56,14 @@ def run(args: argparse.Namespace) -> int:
     space, fixed = _space(args.params)
     out = shared.results_folder(args.out, f"search-{Path(args.data).stem}")
     say = shared.printer(args)
-    (X, y), test, info = shared.load_data(args)
-    (X, y), validation = datasets.split(X, y, test_size=args.val_size, seed=args.seed)
+    data, test, info = shared.load_classes(args, "search")
+    (X, y), validation = shared.validation_split(data, info, args.val_size, args.seed)
+    if args.epochs == "auto":
+        args.epochs = auto_epochs(len(y), auto_batch_size(len(y)), LEAST_EPOCHS)
     if "preprocess" not in {*space, *fixed}:
         fixed["preprocess"] = shared.auto_preprocess(X.reshape(len(X), -1))
     say(f"{info.name}: {len(y)} rows to train on, {len(validation[1])} to judge by")
+    say(shared.target_line(info))
     say("space: " + ", ".join(f"{name} {parameter}" for name, parameter in space.items()))
     fine = {"n_trials": args.fine, "epochs": FINE_EPOCHS * args.epochs}
     out.mkdir(parents=True, exist_ok=True)
@@ -78,7 +84,8 @@ def run(args: argparse.Namespace) -> int:
     except (ValueError, TypeError) as error:
         raise (UsageError(str(error)) if _about_options(str(error)) else error) from None
     config = {**shared.data_config(args, info, X), "options": shared.options_config(args)}
-    summary = _save(out, result, config, test, args.threads)
+    facts = shared.data_facts(args, info, X)
+    summary = _save(out, result, config, facts, test, args.threads)
     say(str(result))
     for name, value in summary["results"].items():
         say(f"the best network's {name} accuracy: {100 * value['accuracy']:.2f} %")
@@ -143,7 +150,12 @@ def _value(text: str) -> Any:
 
 
 def _save(
-    out: Path, result: SearchResult, config: dict[str, Any], test: Any, n_threads: int | None
+    out: Path,
+    result: SearchResult,
+    config: dict[str, Any],
+    facts_of_data: dict[str, Any],
+    test: Any,
+    n_threads: int | None,
 ) -> dict[str, Any]:
     """Writes what `fanin predict` reads, a picture, and the history of the best trial."""
     facts: dict[str, Any] = {
@@ -158,6 +170,7 @@ def _save(
     if best is not None and (net := best.network) is not None:
         params = plain(best.params)
         facts["best"] = {"trial": best.number, "params": params, result.monitor: best.score}
+        net.metadata = facts_of_data
         config["results"] = facts["results"] = {"test": net.evaluate(*test, n_threads=n_threads)}
         files += shared.save_network(out, net, net.history, config, curves=False)
     if result.trials:

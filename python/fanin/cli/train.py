@@ -14,8 +14,9 @@ from typing import Any
 from fanin import _validate, datasets, initializers, losses, optim, preprocessing, schedules
 from fanin._typing import Array
 from fanin.callbacks.history import History
-from fanin.cli import shared
-from fanin.cli.options import UsageError, list_of, real, whole
+from fanin.cli import regression, shared
+from fanin.cli.options import UsageError, list_of, or_auto, real, whole
+from fanin.cli.regression import Units
 from fanin.layers.dense import activation_code
 from fanin.network import MLP, inputs
 from fanin.network.options import FitOptions
@@ -33,8 +34,8 @@ DEFAULTS: dict[str, Any] = {
     # Those of the command.
     "hidden": "256",
     "schedule": "constant",
-    "epochs": 40,
-    "batch_size": None,  # stands for that of fit
+    "loss": None,  # that of the task
+    "epochs": "auto",
     "val_size": 0.1,
     "test_size": 0.2,
     "preprocess": "auto",
@@ -54,7 +55,9 @@ Parts = Mapping[str, tuple[Array, Array]]
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "data", metavar="DATA", help=f"{', '.join(datasets.NAMES)}, a .npz, a .csv or a folder"
+        "data",
+        metavar="DATA",
+        help=f"{', '.join(datasets.NAMES)}, a .npz, a .csv or .tsv, a folder of images",
     )
 
     def add(
@@ -71,7 +74,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("hidden", "H,H", list_of(whole(1)), 'widths of the hidden layers, or "none"')
     add("activation", "NAME", str, "of the hidden layers")
     add("init", "NAME", str, "initialiser of the weights")
-    add("loss", "NAME", str, ", ".join(losses.NAMES))
+    add("loss", "NAME", str, f"{', '.join(losses.NAMES)} (default: softmax; mse for regression)")
     add("keep", "P,P", list_of(real(0, 1, above=True)), "probability of keeping a unit")
     add("optimizer", "NAME", str, "of fanin.optim")
     add("lr", "RATE", real(0, above=True), "learning rate (default: the optimizer's)")
@@ -79,53 +82,70 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("reg", "L2", real(0), "strength of L2")
     add("augment", "WORDS", str, 'of images: "crop:4,flip", as of fanin.augment.parse')
     add("mix", "WORD", str, "of images and labels: mixup:.2 or cutmix:1")
-    add("epochs", "N", whole(1), "passes over the training rows")
-    add("batch-size", "N", whole(1), "rows per step (default: 128, or all if fewer)")
-    add("val-size", "SHARE", real(0, 0.9), "of the training rows, to validate on")
+    add("epochs", "N", or_auto(whole(1)), "passes over the training rows; auto: 40, or as many "
+        "more as make 1,000 steps, until the validation loss no longer falls")  # fmt: skip
+    add("batch-size", "N", or_auto(whole(1)), "rows per step; auto: 128, fewer in small data")
+    add("val-size", "SHARE", real(0, 0.9),
+        "of the training rows, to validate on, if the data have no validation set")  # fmt: skip
     add("test-size", "SHARE", real(0, 0.9, above=True),
         "of all rows, if the data have no test set")  # fmt: skip
-    add("label", "COLUMN", str, "a .csv's labels (default: label, target, class or the last)")
     add("seed", "N", whole(0), "of everything random")
     add("threads", "N", whole(1), "results do not depend on it (default: all there are)")
     add("out", "RUN", Path, "folder of the results (default: a new one, runs/<data>)")
     add("dtype", None, str, "", choices=("float32", "float64"))
     add("preprocess", "NAME,NAME", str, f"none, or of {', '.join(STEPS)}, some like pca:50 or "
         "pca:0.9; auto: standardize, but all features alike where they are uint8")  # fmt: skip
+    shared.add_data_options(parser)
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout, only that")
     parser.add_argument("--no-progress", action="store_true", help="no progress bar")
 
 
 def run(args: argparse.Namespace) -> int:
+    args.loss = args.loss or ("mse" if args.task == "regression" else "softmax")
     optimizer = _checked_options(args)
     out = shared.results_folder(args.out, args.data)
     say = shared.printer(args)
     data, test, info = shared.load_data(args)
-    parts: Parts = {"train": data, "test": test}
-    if args.val_size:
-        train, validation = datasets.split(*data, test_size=args.val_size, seed=args.seed)
-        parts = {"train": train, "validation": validation, "test": test}
-    X, y = parts["train"]
-    net = _network(args, X, len(info.class_names))
-    say(_summary(info.name, parts, net))
+    train, validation = shared.validation_split(data, info, args.val_size, args.seed)
+    parts = {"train": train, "validation": validation, "test": test}
+    parts = {name: part for name, part in parts.items() if part is not None}
+    facts, units = shared.data_facts(args, info, train[0]), None
+    with shared.warnings_as_lines():
+        if info.task == "regression":
+            units = Units.of(train[1], args.dtype)
+            facts |= {"target_mean": units.mean, "target_scale": units.scale}
+        net = _network(args, train[0], len(info.class_names) or 1)
+    net.metadata = facts
+    goal: Parts = parts
+    if units is not None:
+        goal = {name: (X, units.standardized(y)) for name, (X, y) in parts.items()}
+    say(_summary(info.name, parts, net, info))
+    say(shared.target_line(info))
     say(f"network {'-'.join(map(str, net.dims))}, {net.n_params} parameters; {optimizer!r}")
-    initial = net.evaluate(X, y, n_threads=args.threads)["loss"]
+    initial = net.evaluate(*goal["train"], n_threads=args.threads)["loss"]
     expected = losses.expected_initial_loss(net.loss_name, net.dims[-1])
+    if units is not None:
+        expected = 1.0  # of standardised targets, by a network that predicts their mean
     say(f"initial loss {initial:.4f}" + ("" if expected is None else f", expected {expected:.4f}"))
-    config = {**shared.data_config(args, info, X), "options": shared.options_config(args)}
+    config = {**shared.data_config(args, info, train[0]), **facts}
+    config["options"] = shared.options_config(args)
     with shared.warnings_as_lines():
         try:
-            history = _fit(args, net, parts, optimizer)
+            history = _fit(args, net, goal, optimizer, units)
         except KeyboardInterrupt:
             shared.save_network(out, net, net.history, config)
             raise KeyboardInterrupt(
                 f"interrupted; the network after its last whole step is in {out}"
             ) from None
-    results = {name: net.evaluate(*part, n_threads=args.threads) for name, part in parts.items()}
+    results = {name: _judge(net, part, args.threads, units) for name, part in parts.items()}
     history.initial_loss = initial  # over all training rows, where fit takes the first minibatch's
     verdict = loss_curve(history)
     files = shared.save_network(out, net, history, config | {"results": results})
-    say(f"trained {len(history.epoch)} epochs in {history.seconds:.1f} s")
-    say("accuracy: " + ", ".join(f"{n} {100 * r['accuracy']:.2f} %" for n, r in results.items()))
+    reason = history.stop_reason or ""
+    stopped = f"; {reason}" if reason.startswith("early stopping") else ""
+    say(f"trained {len(history.epoch)} epochs in {history.seconds:.1f} s{stopped}")
+    for line in _results_lines(results):
+        say(line)
     say("\n  ".join(["verdict", *str(verdict).splitlines()]))
     say(f"saved in {out}: {', '.join(files)}")
     if args.json:
@@ -144,19 +164,47 @@ def run(args: argparse.Namespace) -> int:
     return 1 if history.stop_reason == "diverged" else 0
 
 
-def _summary(name: str, parts: Parts, net: MLP) -> str:
+def _summary(name: str, parts: Parts, net: MLP, info: datasets.Info) -> str:
     rows = ", ".join(f"{len(y)} rows to {VERBS[name]}" for name, (_, y) in parts.items())
     features = math.prod(parts["train"][0].shape[1:])
-    return f"{name}: {rows}; {features} features, {net.dims[-1]} classes"
+    outputs = "" if info.task == "regression" else f", {net.dims[-1]} classes"
+    return f"{name}: {rows}; {features} features{outputs}"
 
 
-def _fit(args: argparse.Namespace, net: MLP, parts: Parts, optimizer: optim.Optimizer) -> History:
-    X, y = parts["train"]
+def _fit(
+    args: argparse.Namespace, net: MLP, goal: Parts, optimizer: optim.Optimizer, units: Units | None
+) -> History:
+    """Trains; in the end, also after Ctrl-C, outputs have the data's units."""
+    X, y = goal["train"]
     given = {**vars(args), "optimizer": optimizer, **_augmentation(args, X.shape[1:3])}
-    given["batch_size"] = args.batch_size or FitOptions.batch_size
     options = {name: given[name] for name in FIT}
-    bar, judge = not (args.json or args.no_progress), parts.get("validation")
-    return net.fit(X, y, validation_data=judge, progress=bar, n_threads=args.threads, **options)
+    bar, judge_on = not (args.json or args.no_progress), goal.get("validation")
+    try:
+        return net.fit(
+            X, y, validation_data=judge_on, progress=bar, n_threads=args.threads, **options
+        )
+    finally:
+        if units is not None:
+            units.fold(net)
+
+
+def _judge(
+    net: MLP, part: tuple[Array, Array], n_threads: int | None, units: Units | None
+) -> dict[str, float]:
+    """Loss and accuracy; of a regression RMSE and R²."""
+    X, y = part
+    if units is None:
+        return net.evaluate(X, y, n_threads=n_threads)
+    return regression.judge(y, net.predict(X, n_threads=n_threads)[:, 0])
+
+
+def _results_lines(results: Mapping[str, Mapping[str, float]]) -> list[str]:
+    def line(title: str, metric: str, text: Callable[[float], str]) -> str:
+        return f"{title}: " + ", ".join(f"{name} {text(r[metric])}" for name, r in results.items())
+
+    if "rmse" in results["test"]:
+        return [line("RMSE", "rmse", "{:.6g}".format), line("R²", "r2", "{:.4f}".format)]
+    return [line("accuracy", "accuracy", lambda share: f"{100 * share:.2f} %")]
 
 
 def _checked_options(args: argparse.Namespace) -> optim.Optimizer:
@@ -169,6 +217,8 @@ def _checked_options(args: argparse.Namespace) -> optim.Optimizer:
             _transformers(args.preprocess)
         _augmentation(args, (32, 32))
         _validate.one_of("loss", args.loss, losses.NAMES)
+        if args.task == "regression" and args.loss != "mse":
+            raise ValueError(f"loss: expected mse for --task regression, got {args.loss!r}")
         if len(args.keep) not in (1, len(args.hidden)):
             raise ValueError(
                 f"keep: expected one value or one for each of {len(args.hidden)} hidden layers, "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -271,7 +272,8 @@ def rows(
     channels : {1, 3}, optional
         Whether images are to be grey or coloured.
     **options
-        Those of `load` that say how files are read. A ``target`` that a table lacks is no error.
+        Those of `load` that say how files are read. Those that data of this kind do not have are
+        ignored, so that all that the training had can be given; so is a ``target`` that is missing.
 
     Returns
     -------
@@ -283,17 +285,18 @@ def rows(
     >>> found.X.shape, found.labels[:3]
     ((360, 8, 8), ['0', '0', '0'])
     """
-    reading = Reading(**options)
-    path, size = Path(data), reading.pixels
-    by_name = str(data) in NAMES
-    if not by_name and path.suffix.lower() in folders.IMAGE_SUFFIXES and path.is_file():
-        found = folders.read_unlabelled(path, size, channels)
-    elif not by_name and path.is_dir():
-        found = _read_images(path, size, channels)
-    elif feature_names is not None and path.suffix.lower() in tables.SUFFIXES and path.is_file():
+    reading, path = Reading(**options), Path(data)
+    by_name, suffix = str(data) in NAMES, path.suffix.lower()
+    if not by_name and path.is_dir():
+        found = _read_images(path, reading.pixels, channels)
+    elif not by_name and suffix in folders.IMAGE_SUFFIXES and path.is_file():
+        found = folders.read_unlabelled(path, reading.pixels, channels)
+    elif feature_names is not None and suffix in tables.SUFFIXES and path.is_file():
         found = tables.read_table(path, reading, feature_names)
+    elif suffix in tables.SUFFIXES:
+        found = _read(data, dataclasses.replace(reading, image_size=None))
     else:
-        found = _read(data, reading)
+        found = _read(data, Reading(task=reading.task))
     part = "X" if found.X_test is None else "X_test"
     X = _as_data(getattr(found, part), f"{data}: {part}")
     y = found.y if found.X_test is None else found.y_test

@@ -170,8 +170,8 @@ class _Table:
                     )
         for i, name in enumerate(header):
             if "\0" in name:
-                found = f"expected text, got {name!r}; name its encoding, such as utf-16"
-                raise ValueError(f"{self.path}, line {line}: {found}")
+                problem = f"expected text, got {name!r}; name its encoding, such as utf-16"
+                raise ValueError(f"{self.path}, line {line}: {problem}")
             if not name:
                 advice = "name it, or remove it where it is an index"
                 raise ValueError(f"{self.path}: column {i + 1} has no name; {advice}")

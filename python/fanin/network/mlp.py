@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
@@ -84,6 +85,10 @@ class MLP:
         As given; activation, keep and drop_connect as lists, one value per hidden layer.
     history : History or None
         Of the last `fit`.
+    metadata : dict
+        Facts that go with the network into its file and its copies, as JSON has them: names of
+        classes and columns, units of the target. `fanin train` writes them, `fanin predict` reads
+        them; nothing here does.
     inputs : Inputs
         The fitted preprocessing, which `preprocess` shows.
     engine : Engine32 or Engine64
@@ -139,6 +144,7 @@ class MLP:
         # A function's name is kept for the record: a saved network is never initialised again.
         self.init = getattr(init, "__name__", init)
         self.output_init = getattr(output_init, "__name__", output_init)
+        self.metadata: dict[str, Any] = {}
         self.history: History | None = None
         self.stop_training = False
         self.stop_reason = ""
@@ -506,6 +512,8 @@ class MLP:
         arrays |= {"parameters": self.get_parameters()}
         counters = {"epochs_done": self.epochs_done, "steps_done": self.steps_done}
         header = {"config": self.config(), "counters": counters, "preprocess": steps}
+        if self.metadata:
+            header["metadata"] = copy.deepcopy(self.metadata)
         return header | {"arrays": arrays}
 
     def __setstate__(self, state: Mapping[str, Any]) -> None:
@@ -520,6 +528,7 @@ class MLP:
         self.set_parameters(parameters)
         steps = state.get("preprocess", [])  # files from before there were any lack it
         self.inputs = inputs_from_state(steps, arrays, self.dims[0], self.dtype)
+        self.metadata = dict(state.get("metadata", {}))
         self.epochs_done = int(state["counters"]["epochs_done"])
         self.steps_done = int(state["counters"]["steps_done"])
 
@@ -530,7 +539,7 @@ class MLP:
         return twin
 
     def save(self, path: PathLike) -> None:
-        """Writes configuration, preprocessing and parameters to one file, atomically.
+        """Writes configuration, preprocessing, metadata and parameters to one file, atomically.
 
         The file is an ``.npz`` archive, whatever its extension, with a JSON header and a checksum
         of each array. It is written beside the target, synced and then renamed.

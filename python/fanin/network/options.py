@@ -29,8 +29,9 @@ class FitOptions:
     validation_data : (X, y), optional
         Evaluated at the end of each epoch.
     epochs : int or "auto"
-        "auto" takes 40, or as many more as make 1,000 steps, and with validation data stops early:
-        it ends with the parameters of the lowest validation loss (`fanin.training.auto_epochs`).
+        "auto" takes 40, or as many more as make 1,000 steps (`fanin.training.auto_epochs`); where
+        the validation loss rises by more than its noise it stops early, with the parameters of
+        the lowest (`fanin.training.StopOnRise`).
     batch_size : int, "auto" or None
         Rows per step; the last minibatch of an epoch may be smaller. "auto" takes 128, of fewer
         than about 2,000 rows as many as make 8 to 16 steps an epoch

@@ -11,11 +11,11 @@ import numpy as np
 
 from fanin import _core, _validate, losses, optim, schedules
 from fanin._typing import Array, Floats, Ints
-from fanin.callbacks import Callback, CallbackList, EarlyStopping, History, ProgressBar
+from fanin.callbacks import Callback, CallbackList, History, ProgressBar
 from fanin.network import MLP, passes
 from fanin.network.options import FitOptions
 from fanin.training.data import FitData
-from fanin.training.steps import auto_patience, epochs_of_a_run, rows_of_a_step
+from fanin.training.steps import StopOnRise, epochs_of_a_run, rows_of_a_step
 
 __all__ = ["DivergenceWarning", "Fit", "train"]
 
@@ -90,7 +90,7 @@ class Fit:
             )
         own: list[Callback] = [ProgressBar()] if options.progress else []
         if options.epochs == "auto" and data.validation is not None:
-            own.append(EarlyStopping("val_loss", patience=auto_patience(self.epochs)))
+            own.append(StopOnRise())
         self.callbacks = CallbackList([*options.callbacks, *own], net, self.history.params)
         if data.validation is None:
             self._refuse_monitors_of_validation()
