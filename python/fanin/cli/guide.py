@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
     say = shared.printer(args)
     (X, y), test, info = shared.load_classes(args, "guide")
     say(f"{info.name}: {len(y)} rows to learn from, {len(test[1])} to test on at the end")
-    say(f"{shared.target_line(info)}\n")
+    say(shared.target_line(info))
     X_val, y_val = info.validation or (None, None)
     with shared.warnings_as_lines():
         report = tuning.guide(

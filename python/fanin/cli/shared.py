@@ -107,16 +107,16 @@ def validation_split(data: Any, info: datasets.Info, share: float, seed: int) ->
 
 
 def target_line(info: datasets.Info) -> str:
-    """What the classes are called, or the numbers that stand for them in the data."""
+    """What the target is, and the numbers that stand for classes in the data; a line, or ""."""
     target = "" if info.target is None else f"target {info.target!r}: "
     if info.task == "regression":
-        return f"{target}values"
+        return f"{target}values\n"
     names = info.class_names
+    counted = list(names) == [str(i) for i in range(len(names))]
     shown = ", ".join(names[:10]) + (", ..." if len(names) > 10 else "")
-    mapped = all(name.lstrip("-").isdecimal() for name in names)
-    if mapped and list(names) != [str(i) for i in range(len(names))]:
-        return f"{target}labels {shown} are mapped to classes 0 to {len(names) - 1}"
-    return f"{target}classes {shown}"
+    if not counted and all(name.lstrip("-").isdecimal() for name in names):
+        return f"{target}labels {shown} are mapped to classes 0 to {len(names) - 1}\n"
+    return f"{target}classes {shown}\n" if target or not counted else ""
 
 
 def auto_preprocess(rows: Array) -> Any:

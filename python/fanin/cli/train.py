@@ -120,8 +120,8 @@ def run(args: argparse.Namespace) -> int:
     if units is not None:
         goal = {name: (X, units.standardized(y)) for name, (X, y) in parts.items()}
     say(_summary(info.name, parts, net, info))
-    say(shared.target_line(info))
-    say(f"network {'-'.join(map(str, net.dims))}, {net.n_params} parameters; {optimizer!r}")
+    shape = f"network {'-'.join(map(str, net.dims))}, {net.n_params} parameters"
+    say(f"{shared.target_line(info)}{shape}; {optimizer!r}")
     initial = net.evaluate(*goal["train"], n_threads=args.threads)["loss"]
     expected = losses.expected_initial_loss(net.loss_name, net.dims[-1])
     if units is not None:

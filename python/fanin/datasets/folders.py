@@ -233,7 +233,7 @@ def read_images(
             if image.mode.startswith(("I", "F")):
                 raise ValueError(f"{file}: expected 8 bits a channel, got mode {image.mode}")
             if size is None:
-                shape = _one_size(file, _upright_size(file, image), files[0], shape)
+                shape = _one_size(file, _upright_size(ImageOps, file, image), files[0], shape)
             coloured = image.mode not in ("1", "L")
             if coloured and channels == 1:
                 raise ValueError(f"{file}: expected a grey image, got mode {image.mode}")
@@ -277,12 +277,15 @@ def _opened(image_module: Any, file: Path) -> Any:
         raise ValueError(f"{file}: {error}") from None
 
 
-def _upright_size(file: Path, image: Any) -> tuple[int, int]:
+def _upright_size(image_ops: Any, file: Path, image: Any) -> tuple[int, int]:
     """Height and width after the turn that the camera noted."""
     width, height = image.size
     if image.format == "PNG" and "exif" not in image.info:
         return height, width  # it may come after the pixels, which would be read for it
     try:
+        if image.format == "TIFF":  # whose size Pillow has turned already, or not: a matter of age
+            width, height = image_ops.exif_transpose(image).size
+            return height, width
         turned = image.getexif().get(ORIENTATION) in TURNED
     except DAMAGES as error:
         raise ValueError(f"{file}: damaged image ({error})") from None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import os
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
@@ -22,7 +21,7 @@ from fanin.network import passes
 from fanin.network.images import mean_over_views, test_time_pipelines
 from fanin.network.inputs import Inputs
 from fanin.network.options import FitOptions
-from fanin.network.saving import inputs_from_state, inputs_to_state
+from fanin.network.saving import checked_metadata, inputs_from_state, inputs_to_state
 from fanin.preprocessing import Preprocess
 from fanin.preprocessing.base import Transformer
 from fanin.random import package_generator
@@ -513,7 +512,7 @@ class MLP:
         counters = {"epochs_done": self.epochs_done, "steps_done": self.steps_done}
         header = {"config": self.config(), "counters": counters, "preprocess": steps}
         if self.metadata:
-            header["metadata"] = copy.deepcopy(self.metadata)
+            header["metadata"] = checked_metadata(self.metadata)
         return header | {"arrays": arrays}
 
     def __setstate__(self, state: Mapping[str, Any]) -> None:
@@ -528,7 +527,7 @@ class MLP:
         self.set_parameters(parameters)
         steps = state.get("preprocess", [])  # files from before there were any lack it
         self.inputs = inputs_from_state(steps, arrays, self.dims[0], self.dtype)
-        self.metadata = dict(state.get("metadata", {}))
+        self.metadata = checked_metadata(state.get("metadata", {}))
         self.epochs_done = int(state["counters"]["epochs_done"])
         self.steps_done = int(state["counters"]["steps_done"])
 
