@@ -63,10 +63,8 @@ def run(args: argparse.Namespace) -> int:
     if "preprocess" not in {*space, *fixed}:
         fixed["preprocess"] = shared.auto_preprocess(X.reshape(len(X), -1))
     say(f"{info.name}: {len(y)} rows to train on, {len(validation[1])} to judge by")
-    say(
-        f"{shared.target_line(info)}space: "
-        + ", ".join(f"{name} {parameter}" for name, parameter in space.items())
-    )
+    searched = ", ".join(f"{name} {parameter}" for name, parameter in space.items())
+    say(f"{shared.target_line(info)}space: {searched}")
     fine = {"n_trials": args.fine, "epochs": FINE_EPOCHS * args.epochs}
     out.mkdir(parents=True, exist_ok=True)
     try:

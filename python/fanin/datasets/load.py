@@ -283,7 +283,7 @@ def rows(
     --------
     >>> found = fanin.datasets.rows("digits")
     >>> found.X.shape, found.labels[:3]
-    ((360, 8, 8), ['0', '0', '0'])
+    ((360, 8, 8), ['0', '2', '4'])
     """
     reading, path = Reading(**options), Path(data)
     by_name, suffix = str(data) in NAMES, path.suffix.lower()

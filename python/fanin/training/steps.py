@@ -26,6 +26,10 @@ def auto_batch_size(n_rows: int) -> int:
     the rows are then as few as give 8 to 16 steps an epoch, but 8 at least, below which the noise
     of the gradient and the cost of a step grow and nothing is won.
 
+    Parameters
+    ----------
+    n_rows : int
+
     Examples
     --------
     >>> from fanin.training import auto_batch_size
