@@ -21,6 +21,13 @@ struct Epilogue {
   T* slope = nullptr;  // (rows, cols), stride as the output's
 };
 
+/// True where y = z and no slope is asked for.
+template <class T>
+FANIN_INLINE bool changes_nothing(const Epilogue<T>& e) {
+  return e.activation == Activation::identity && !e.dropout.active() && e.dropout.scale == T(1) &&
+         !e.slope;
+}
+
 /// How a gradient with respect to y becomes one with respect to z.
 /// slope: multiply by it. gate: factor where gate > 0, else 0 (ReLU: y > 0 says active and kept).
 template <class T>

@@ -132,12 +132,32 @@ void apply_derivative(const Derivative<T>& d, const T* dy, T* dz, index stride, 
   }
 }
 
+/// The epilogue on whole rows.
+template <class T>
+FANIN_INLINE void finish_rows(const Epilogue<T>& e, const T* z, T* y, index stride, index width,
+                              Range rows) noexcept {
+  for (index j = 0; j < width; j += block_columns) {
+    const Range cols{j, j + block_columns < width ? j + block_columns : width};
+    finish_block(e, z, y, stride, width, rows, cols);
+  }
+}
+
+/// work(rows) a few rows at a time, each few finished by the epilogue while they are in L1.
+template <class T, class F>
+FANIN_INLINE void then_finish(const Epilogue<T>& e, T* y, index stride, index width, Range rows,
+                              F&& work) noexcept {
+  constexpr index at_once = 8;
+  const bool plain = changes_nothing(e);
+  for (index i = rows.begin; i < rows.end; i += at_once) {
+    const Range few{i, i + at_once < rows.end ? i + at_once : rows.end};
+    work(few);
+    if (!plain) finish_rows(e, y, y, stride, width, few);
+  }
+}
+
 template <class T>
 void activation_forward(const ActivationForward<T>& a, Range rows) noexcept {
-  for (index j = 0; j < a.cols; j += block_columns) {
-    const Range cols{j, j + block_columns < a.cols ? j + block_columns : a.cols};
-    finish_block(a.epilogue, a.z, a.y, a.stride, a.cols, rows, cols);
-  }
+  finish_rows(a.epilogue, a.z, a.y, a.stride, a.cols, rows);
 }
 
 template <class T>

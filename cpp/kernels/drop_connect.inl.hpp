@@ -108,7 +108,8 @@ void drop_connect_backward_input(const DenseBackwardInput<T>& d, const RowMasks<
       }
       for (int r = 0; r < n_rows; ++r) {
         const index at = row + (r == 0 ? k : second);
-        const T g = sum(acc[r]) * m.draws.scale;
+        const T own = sum(acc[r]) * m.draws.scale;
+        const T g = d.accumulate ? d.dx[at] + own : own;
         d.dx[at] = f.slope ? g * f.slope[at] : f.gate ? g * f.factor : g;
       }
     }

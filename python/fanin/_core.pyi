@@ -264,6 +264,33 @@ def activation_forward(
     slope: bool,
     n_threads: int,
 ) -> tuple[Array, Array | None]: ...
+def add(a: Array, b: Array, cols: int, out: Any, n_threads: int) -> Array: ...
+def batch_gradients(
+    dy: Array, x: Array, mean: Array, inverse: Array, n_threads: int
+) -> tuple[Array, Array]: ...
+def batch_moments(x: Array, cols: int, n_threads: int) -> tuple[Array, Array]: ...
+def batch_norm_backward(
+    dy: Array,
+    x: Array,
+    gamma: Array,
+    mean: Array,
+    inverse: Array,
+    mean_dy: Array,
+    mean_dy_h: Array,
+    out: Any,
+    n_threads: int,
+) -> Array: ...
+def batch_norm_forward(
+    x: Array,
+    gamma: Array,
+    beta: Array,
+    mean: Array,
+    inverse: Array,
+    epilogue: tuple[int, float, int, int, int],
+    out: Any,
+    slope: bool,
+    n_threads: int,
+) -> tuple[Array, Array | None]: ...
 def centre_rows(X: Array, mean: Array, scale: Any, n_threads: int) -> Array: ...
 def column_sums(X: Array, shift: Any, squared: bool, n_threads: int) -> npt.NDArray[np.float64]: ...
 def cpu_limits() -> dict[str, Any]: ...
@@ -328,7 +355,20 @@ def gaussian_activation(
 ) -> Array: ...
 def get_num_threads() -> int: ...
 def histogram(x: Array, edges: Array, n_threads: int) -> npt.NDArray[np.int64]: ...
+def inverse_deviation(variance: Array) -> Array: ...
 def isa() -> str: ...
+def layer_norm_backward(
+    dy: Array, x: Array, gamma: Array, mean: Array, inverse: Array, out: Any, n_threads: int
+) -> Array: ...
+def layer_norm_forward(
+    x: Array,
+    gamma: Array,
+    beta: Array,
+    epilogue: tuple[int, float, int, int, int],
+    out: Any,
+    slope: bool,
+    n_threads: int,
+) -> tuple[Array, Array, Array, Array | None]: ...
 def loss_rows(
     loss: int,
     scores: Array,
@@ -353,7 +393,30 @@ def mix_images(
     out: Array,
     n_threads: int,
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]: ...
+def norm_gradient(
+    dy: Array,
+    x: Array,
+    mean: Array,
+    inverse: Array,
+    per_column: bool,
+    dgamma: Array,
+    dbeta: Array,
+    accumulate: bool,
+    n_threads: int,
+) -> None: ...
 def philox(key: Sequence[int], counter: Sequence[int]) -> list[int]: ...
+def prelu_backward(dy: Array, x: Array, slopes: Array, out: Any, n_threads: int) -> Array: ...
+def prelu_forward(
+    x: Array,
+    slopes: Array,
+    epilogue: tuple[int, float, int, int, int],
+    out: Any,
+    slope: bool,
+    n_threads: int,
+) -> tuple[Array, Array | None]: ...
+def prelu_gradient(
+    dy: Array, x: Array, dslopes: Array, accumulate: bool, n_threads: int
+) -> None: ...
 def project(
     X: Array, mean: Array, vectors: Array, scale: Any, add: Any, n_threads: int
 ) -> Array: ...
@@ -397,4 +460,5 @@ __version__: str
 activations: tuple[Any, ...]
 losses: tuple[Any, ...]
 most_soft_svm_classes: int
+norm_eps: float
 openmp: bool

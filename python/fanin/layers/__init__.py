@@ -32,13 +32,22 @@ from fanin.layers.dropconnect import (
     dropconnect_inference,
 )
 from fanin.layers.dropout import dropout_backward, dropout_forward
+from fanin.layers.norm import (
+    batch_norm,
+    batch_norm_backward,
+    batch_norm_forward,
+    layer_norm_backward,
+    layer_norm_forward,
+)
+from fanin.layers.prelu import prelu_backward, prelu_forward
 from fanin.losses import softmax_loss, svm_loss
 
 __all__ = [
-    "ACTIVATIONS", "affine_backward", "affine_forward", "dense", "dense_backward", "dense_forward",
-    "dropconnect_backward", "dropconnect_forward", "dropconnect_inference", "dropout_backward",
-    "dropout_forward", "elu_backward", "elu_forward", "gelu_backward", "gelu_forward",
-    "leaky_relu_backward", "leaky_relu_forward", "relu_backward", "relu_forward",
-    "sigmoid_backward", "sigmoid_forward", "softmax_loss", "svm_loss", "tanh_backward",
-    "tanh_forward",
+    "ACTIVATIONS", "affine_backward", "affine_forward", "batch_norm", "batch_norm_backward",
+    "batch_norm_forward", "dense", "dense_backward", "dense_forward", "dropconnect_backward",
+    "dropconnect_forward", "dropconnect_inference", "dropout_backward", "dropout_forward",
+    "elu_backward", "elu_forward", "gelu_backward", "gelu_forward", "layer_norm_backward",
+    "layer_norm_forward", "leaky_relu_backward", "leaky_relu_forward", "prelu_backward",
+    "prelu_forward", "relu_backward", "relu_forward", "sigmoid_backward", "sigmoid_forward",
+    "softmax_loss", "svm_loss", "tanh_backward", "tanh_forward",
 ]  # fmt: skip

@@ -102,5 +102,7 @@ NETWORK_OPTIONS = (
     "drop_connect",
     "drop_connect_mask",
     "drop_connect_inference",
+    "norm",
+    "residual",
     "dtype",
 )
