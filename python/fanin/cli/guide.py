@@ -45,8 +45,8 @@ def run(args: argparse.Namespace) -> int:
     out = shared.results_folder(args.out, args.data)
     say = shared.printer(args)
     (X, y), test, info = shared.load_classes(args, "guide")
-    say(f"{info.name}: {len(y)} rows to learn from, {len(test[1])} to test on at the end")
-    say(shared.target_line(info))
+    rows = f"{len(y)} rows to learn from, {len(test[1])} to test on at the end"
+    say(f"{info.name}: {rows}{shared.target_line(info)}\n")
     X_val, y_val = info.validation or (None, None)
     with shared.warnings_as_lines():
         report = tuning.guide(
@@ -65,8 +65,8 @@ def run(args: argparse.Namespace) -> int:
     files = [REPORT]
     if report.network is not None:
         judged = {"settings": report.settings, "results": {"test": report.test}}
-        config = shared.data_config(args, info, X) | judged
-        report.network.metadata = shared.data_facts(args, info, X)
+        report.network.metadata = facts = shared.data_facts(args, info, X)
+        config = shared.data_config(args, facts, info) | judged
         files += shared.save_network(out, report.network, report.history, config)
     report.save(out / REPORT)
     say(str(report).rsplit("\n\n", 1)[-1])

@@ -132,7 +132,7 @@ def _values(
     known = np.isfinite(y)
     if not known.any():
         return columns, cells, None
-    judged = regression.judge(y[known], values[known].astype(np.float64))
+    judged = regression.judge(net, found.X[known], y[known], ("rmse", "r2"), n_threads)
     return columns, cells, {"rows": int(known.sum()), **judged}
 
 

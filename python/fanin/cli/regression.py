@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import math
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from fanin import metrics
 from fanin._typing import Array
 from fanin.network import MLP
 
@@ -47,9 +48,9 @@ class Units:
         bias[:] = bias.astype(np.float64) * self.scale + self.mean
 
 
-def judge(y: Array, predicted: Array) -> dict[str, float]:
-    """RMSE, and R², the share of the variance that is explained (scikit-learn's ``r2_score``)."""
-    squares = float(np.square(y - predicted).sum())
-    total = float(np.square(y - y.mean()).sum())
-    r2 = 1 - squares / total if total else math.nan
-    return {"rmse": math.sqrt(squares / len(y)), "r2": r2}
+def judge(
+    net: MLP, X: Array, y: Array, names: Sequence[str], n_threads: int | None = None
+) -> dict[str, float]:
+    """Metrics of `fanin.metrics` for the predictions, in the units of y."""
+    predicted = net.predict(X, n_threads=n_threads).astype(np.float64)
+    return metrics.compute(names, y.reshape(-1, 1), predicted, "mse")

@@ -62,9 +62,9 @@ def run(args: argparse.Namespace) -> int:
         args.epochs = auto_epochs(len(y), auto_batch_size(len(y)), LEAST_EPOCHS)
     if "preprocess" not in {*space, *fixed}:
         fixed["preprocess"] = shared.auto_preprocess(X.reshape(len(X), -1))
-    say(f"{info.name}: {len(y)} rows to train on, {len(validation[1])} to judge by")
-    searched = ", ".join(f"{name} {parameter}" for name, parameter in space.items())
-    say(f"{shared.target_line(info)}space: {searched}")
+    rows = f"{len(y)} rows to train on, {len(validation[1])} to judge by"
+    say(f"{info.name}: {rows}{shared.target_line(info)}")
+    say("space: " + ", ".join(f"{name} {parameter}" for name, parameter in space.items()))
     fine = {"n_trials": args.fine, "epochs": FINE_EPOCHS * args.epochs}
     out.mkdir(parents=True, exist_ok=True)
     try:
@@ -83,8 +83,8 @@ def run(args: argparse.Namespace) -> int:
         )
     except (ValueError, TypeError) as error:
         raise (UsageError(str(error)) if _about_options(str(error)) else error) from None
-    config = {**shared.data_config(args, info, X), "options": shared.options_config(args)}
     facts = shared.data_facts(args, info, X)
+    config = {**shared.data_config(args, facts, info), "options": shared.options_config(args)}
     summary = _save(out, result, config, facts, test, args.threads)
     say(str(result))
     for name, value in summary["results"].items():

@@ -11,7 +11,7 @@ import math
 import sys
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -107,16 +107,16 @@ def validation_split(data: Any, info: datasets.Info, share: float, seed: int) ->
 
 
 def target_line(info: datasets.Info) -> str:
-    """What the target is, and the numbers that stand for classes in the data; a line, or ""."""
+    """A line break and what the target is, or which numbers stand for classes; or ""."""
     target = "" if info.target is None else f"target {info.target!r}: "
     if info.task == "regression":
-        return f"{target}values\n"
+        return f"\n{target}values"
     names = info.class_names
     counted = list(names) == [str(i) for i in range(len(names))]
     shown = ", ".join(names[:10]) + (", ..." if len(names) > 10 else "")
     if not counted and all(name.lstrip("-").isdecimal() for name in names):
-        return f"{target}labels {shown} are mapped to classes 0 to {len(names) - 1}\n"
-    return f"{target}classes {shown}\n" if target or not counted else ""
+        return f"\n{target}labels {shown} are mapped to classes 0 to {len(names) - 1}"
+    return f"\n{target}classes {shown}" if target or not counted else ""
 
 
 def auto_preprocess(rows: Array) -> Any:
@@ -162,10 +162,11 @@ def data_facts(args: argparse.Namespace, info: datasets.Info, X: Array) -> dict[
     }
 
 
-def data_config(args: argparse.Namespace, info: datasets.Info, X: Array) -> dict[str, Any]:
-    """The data's part of a run's config.json."""
-    where = {"fanin": __version__, "data": args.data, "source": info.source}
-    return {**where, **data_facts(args, info, X)}
+def data_config(
+    args: argparse.Namespace, facts: Mapping[str, Any], info: datasets.Info
+) -> dict[str, Any]:
+    """The data's part of a run's config.json, which is for people."""
+    return {"fanin": __version__, "data": args.data, "source": info.source, **facts}
 
 
 def options_config(args: argparse.Namespace) -> dict[str, Any]:
