@@ -112,7 +112,8 @@ def _classes(
     if not (y >= 0).any():
         return columns, cells, None
     known = y >= 0
-    judged = net.evaluate(found.X[known], y[known], n_threads=n_threads)
+    with shared.warnings_as_lines():
+        judged = net.evaluate(found.X[known], y[known], n_threads=n_threads)
     return columns, cells, {"rows": int(known.sum()), **judged}
 
 
