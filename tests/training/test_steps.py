@@ -74,6 +74,16 @@ def test_luck_with_few_validation_rows_stops_nothing():
     assert full >= 4
 
 
+def test_ones_own_early_stopping_takes_its_place():
+    X, y = clusters(90)
+    y = np.random.default_rng(3).permutation(y)
+    own = fanin.callbacks.EarlyStopping("val_loss", patience=3)
+    net = fanin.MLP([4, 64, 3])
+    history = net.fit(X, y, validation_data=(X, y[::-1].copy()), epochs="auto", callbacks=[own],
+                      progress=False)  # fmt: skip
+    assert history.stop_reason == "early stopping: val_loss has not improved for 3 epochs"
+
+
 def test_one_seed_gives_one_result():
     X, y = clusters(90)
     nets = [fanin.MLP([4, 16, 3]) for _ in range(2)]

@@ -37,7 +37,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("params", metavar="NAME=VALUE", nargs="*", help=default)
     add("--trials", type=whole(1), default=50, metavar="N", help="(default: 50)")
     add("--epochs", type=or_auto(whole(1)), default="auto", metavar="N", help="of each trial "
-        "(default: auto, 5, or as many more as make 1,000 steps)")  # fmt: skip
+        "(default: auto, 5, or as many more as make 250 steps)")  # fmt: skip
     add("--strategy", default="random", metavar="NAME", help="random, grid, sobol")
     add("--prune", metavar="RULE", help="median or halving: stop poor trials (default: none)")
     add("--fine", type=whole(1), metavar="N", help="then N longer trials around the best")
@@ -59,7 +59,8 @@ def run(args: argparse.Namespace) -> int:
     data, test, info = shared.load_classes(args, "search")
     (X, y), validation = shared.validation_split(data, info, args.val_size, args.seed)
     if args.epochs == "auto":
-        args.epochs = auto_epochs(len(y), auto_batch_size(len(y)), LEAST_EPOCHS)
+        long = auto_epochs(len(y), auto_batch_size(len(y)), FINE_EPOCHS * LEAST_EPOCHS)
+        args.epochs = -(-long // FINE_EPOCHS)
     if "preprocess" not in {*space, *fixed}:
         fixed["preprocess"] = shared.auto_preprocess(X.reshape(len(X), -1))
     rows = f"{len(y)} rows to train on, {len(validation[1])} to judge by"

@@ -32,7 +32,7 @@ class FitOptions:
     epochs : int or "auto"
         "auto" takes 40, or as many more as make 1,000 steps (`fanin.training.auto_epochs`); where
         the validation loss rises by more than its noise it stops early, with the parameters of
-        the lowest (`fanin.training.StopOnRise`).
+        the lowest (`fanin.training.StopOnRise`), unless `callbacks` have an EarlyStopping.
     batch_size : int, "auto" or None
         Rows per step; the last minibatch of an epoch may be smaller. "auto" takes 128, of fewer
         than about 2,000 rows as many as make 8 to 16 steps an epoch

@@ -11,7 +11,7 @@ import numpy as np
 
 from fanin import _core, _validate, losses, optim, schedules
 from fanin._typing import Array, Floats, Ints
-from fanin.callbacks import Callback, CallbackList, History, ProgressBar
+from fanin.callbacks import Callback, CallbackList, EarlyStopping, History, ProgressBar
 from fanin.network import MLP, passes
 from fanin.network.options import FitOptions
 from fanin.training.data import FitData
@@ -92,10 +92,12 @@ class Fit:
             raise TypeError(
                 f"callbacks: expected a sequence of Callback, got {options.callbacks!r}"
             )
+        given = list(options.callbacks)
         own: list[Callback] = [ProgressBar()] if options.progress else []
-        if options.epochs == "auto" and data.validation is not None:
+        stops = any(isinstance(callback, EarlyStopping) for callback in given)
+        if options.epochs == "auto" and data.validation is not None and not stops:
             own.append(StopOnRise())
-        self.callbacks = CallbackList([*options.callbacks, *own], net, self.history.params)
+        self.callbacks = CallbackList([*given, *own], net, self.history.params)
         if data.validation is None:
             self._refuse_monitors_of_validation()
         data.prepare(options.n_threads)
