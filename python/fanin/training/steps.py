@@ -68,11 +68,13 @@ def auto_epochs(n_rows: int, batch_size: int, least: int = FEWEST_EPOCHS) -> int
 class StopOnRise(Callback):
     """Ends a run whose validation loss has risen, with the parameters of its lowest.
 
-    A rise counts where it is above the noise of the rows: their losses are spread about as wide as
+    A rise counts where it is above the noise of the rows. Their losses are spread about as wide as
     their mean (a loss of 0.3 is mostly zeros and a few ones), so that the mean of n rows has a
-    standard error of ``loss / sqrt(n)``, and two of them are taken. With a dozen rows, on which
-    the lowest loss is a matter of luck, nearly every run goes to its end; with thousands
-    overfitting is seen. It stops after a fifth of the epochs without a lower loss, 10 at least.
+    standard error of ``loss / sqrt(n)``. Two epochs are judged by the same rows, whose losses go
+    together: with a correlation of 0.9 twice the standard error of the difference is just that.
+    With a dozen rows, on which the lowest loss is a matter of luck, nearly every run goes to its
+    end; with thousands overfitting is seen. It stops after a fifth of the epochs without a lower
+    loss, 10 at least.
     """
 
     def on_train_begin(self, logs: Logs | None = None) -> None:  # noqa: ARG002
@@ -86,7 +88,7 @@ class StopOnRise(Callback):
         if loss < self._best:
             self._best, self._best_epoch = loss, epoch
             self._parameters = np.array(self.network.get_parameters())
-        noise = 2 * self._best / math.sqrt(self.params["n_val"])
+        noise = self._best / math.sqrt(self.params["n_val"])
         self._rose = loss > self._best + noise
         if self._rose and epoch - self._best_epoch >= self._patience:
             self.network.stop_training = True
