@@ -220,6 +220,12 @@ def test_frames_after_the_first_are_counted(tmp_path):
     assert "frames after the first 2" in load(tmp_path)[2].left_out
 
 
+def test_alpha_channels_are_counted(tmp_path):
+    classes(tmp_path)
+    draw(tmp_path / "a" / "8.png", (1, 2, 3, 0), mode="RGBA")
+    assert load(tmp_path)[2].left_out.endswith("left out: alpha channels 1")
+
+
 # Orientation and size
 
 

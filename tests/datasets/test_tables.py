@@ -405,3 +405,28 @@ def test_long_tables_are_read_whole(table):
     lines = [f"{i},{i / 8},{string.ascii_lowercase[i % 26]}" for i in range(9000)]
     (X, _), (X_test, _) = datasets.load(table("\n".join(["a,b,y", *lines])))
     assert sorted([*X[:, 0], *X_test[:, 0]]) == list(range(9000))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_pandas_reads_the_same(tmp_path, seed):
+    pandas = pytest.importorskip("pandas")
+    rng = np.random.default_rng(seed)
+    n, separator = 60, ",;\t|"[seed % 4]
+    frame = pandas.DataFrame(
+        {
+            "wide, very": rng.normal(size=n) * 10.0 ** rng.integers(-30, 30, n),
+            "whole": rng.integers(-(10**12), 10**12, n),
+            "kind": rng.choice(['a "b"', "c, d; e|f", "007", " 8", "é"], n),
+        }
+    )
+    path = tmp_path / "d.csv"
+    frame.to_csv(path, index=False, sep=separator, encoding="utf-16" if seed == 3 else "utf-8")
+    options = {"encoding": "utf-16"} if seed == 3 else {}
+    (X, y), (X_test, y_test), info = datasets.load(
+        path, return_info=True, delimiter=separator, **options
+    )
+    theirs = pandas.read_csv(path, sep=separator, dtype={"kind": str}, float_precision="round_trip",
+                             **options)  # fmt: skip
+    ours = {tuple(row): info.class_names[k] for row, k in zip(np.vstack([X, X_test]).tolist(),
+            np.concatenate([y, y_test]), strict=True)}  # fmt: skip
+    assert ours == {(a, float(b)): kind.strip() for a, b, kind in theirs.to_numpy().tolist()}

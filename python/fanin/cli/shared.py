@@ -110,7 +110,7 @@ def target_line(info: datasets.Info) -> str:
     """A line break and what the target is, or which numbers stand for classes; or ""."""
     target = "" if info.target is None else f"target {info.target!r}: "
     if info.task == "regression":
-        return f"\n{target}values"
+        return f"\n{target}values, which are standardised for the training and its losses"
     names = info.class_names
     counted = list(names) == [str(i) for i in range(len(names))]
     shown = ", ".join(names[:10]) + (", ..." if len(names) > 10 else "")

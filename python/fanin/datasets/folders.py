@@ -244,6 +244,7 @@ def read_images(
         with _opened(Image, file) as image:
             try:
                 frames = getattr(image, "n_frames", 1)
+                see_through = "A" in image.getbands() or "transparency" in image.info
                 upright = ImageOps.exif_transpose(image).convert("L" if grey else "RGB")
             except DAMAGES as error:
                 raise ValueError(f"{file}: damaged image ({error})") from None
@@ -251,8 +252,10 @@ def read_images(
             upright = upright.resize(shape[::-1], Image.Resampling.BILINEAR)
         _one_size(file, upright.size[::-1], files[0], shape)
         X[i] = np.asarray(upright)
-        if frames > 1 and left_out is not None:
+        if left_out is not None and frames > 1:
             left_out["frames after the first"] += frames - 1
+        if left_out is not None and see_through:
+            left_out["alpha channels"] += 1
     return X
 
 
