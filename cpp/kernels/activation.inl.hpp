@@ -29,8 +29,19 @@ FANIN_INLINE void with_activation(Activation a, F&& f) noexcept {
       return f(ActivationConstant<Activation::sigmoid>{});
     case Activation::tanh:
       return f(ActivationConstant<Activation::tanh>{});
+    case Activation::silu:
+      return f(ActivationConstant<Activation::silu>{});
+    case Activation::mish:
+      return f(ActivationConstant<Activation::mish>{});
+    case Activation::softplus:
+      return f(ActivationConstant<Activation::softplus>{});
+    case Activation::selu:
+      return f(ActivationConstant<Activation::selu>{});
   }
 }
+
+/// selu's slope above 0 and, times e^z, below.
+inline constexpr double selu_above = 1.0507009873554805, selu_below = 1.7580993408473768;
 
 /// y = f(z); slope = f'(z), computed only where it is used.
 template <Activation A, class T>
@@ -55,10 +66,22 @@ FANIN_INLINE Vec<T> activate(Vec<T> z, Vec<T>& slope) {
     const Vec<T> y = sigmoid(z);
     slope = y * (one - y);
     return y;
-  } else {
+  } else if constexpr (A == Activation::tanh) {
     const Vec<T> y = tanh(z);
     slope = fnma(y, y, one);
     return y;
+  } else if constexpr (A == Activation::silu) {
+    return silu(z, slope);
+  } else if constexpr (A == Activation::mish) {
+    return mish(z, slope);
+  } else if constexpr (A == Activation::softplus) {
+    return softplus(z, slope);
+  } else {
+    static_assert(A == Activation::selu);
+    const Vec<T> above = Vec<T>::set(T(selu_above)), factor = Vec<T>::set(T(selu_below));
+    const Vec<T> below = expm1(min(zero, z));  // this order lets a NaN through
+    slope = select(z > zero, above, fma(factor, below, factor));
+    return select(z > zero, above * z, factor * below);
   }
 }
 

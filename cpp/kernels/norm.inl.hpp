@@ -25,7 +25,7 @@ FANIN_INLINE void row_moments(const LayerNormForward<T>& a, index i) {
   const T* x = a.x + i * a.stride;
   const T n_cols = static_cast<T>(a.cols);
   Vec<T> total[R], mean[R], squares[R];
-  T variance[R];
+  T variance[lanes<T>] = {};
   for (int r = 0; r < R; ++r) total[r] = squares[r] = Vec<T>::zero();
   each_vec<T>(a.cols, [&](index j, int n) FANIN_INLINE_LAMBDA {
 #pragma GCC unroll 4
@@ -44,7 +44,7 @@ FANIN_INLINE void row_moments(const LayerNormForward<T>& a, index i) {
     }
   });
   for (int r = 0; r < R; ++r) variance[r] = sum(squares[r]) / n_cols + T(norm_eps);
-  (Vec<T>::set(T(1)) / sqrt(Vec<T>::load(variance, R))).store(a.inverse + i, R);
+  (Vec<T>::set(T(1)) / sqrt(Vec<T>::load(variance))).store(a.inverse + i, R);
 }
 
 template <class T>

@@ -193,14 +193,13 @@ void norm(const Kernels<T>& k, Shape s) {
 
 template <class T>
 void math(const Kernels<T>& k, index n) {
-  constexpr const char* names[] = {"exp",  "log",   "tanh",  "sigmoid", "erf",
-                                   "gelu", "expm1", "sinpi", "cospi"};
-  for (int f = 0; f < 9; ++f) {
+  constexpr int functions = static_cast<int>(std::size(names<MathFunction>));
+  for (int f = 0; f < functions; ++f) {
     const bool log = f == static_cast<int>(MathFunction::log);
     const auto x = log ? numbers<T>(n, 1e-3, 1e3, 1) : numbers<T>(n, -30, 30, 1);
     Aligned<T> y(n);
     const auto go = [&] { k.map(f, x.data(), y.data(), n); };
-    run<T>("map " + std::string(names[f]) + " " + std::to_string(n), go, written(y));
+    run<T>("map " + std::string(names<MathFunction>[f]) + " " + std::to_string(n), go, written(y));
   }
 }
 

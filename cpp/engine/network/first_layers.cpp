@@ -65,7 +65,9 @@ void FirstLayers<T>::load_rows(std::size_t network, Range rows) {
 template <class T>
 void FirstLayers<T>::load_biases(std::size_t network) {
   const Network<T>& from = *networks_[network];
-  std::copy_n(from.parameter(from.graph().ops().front(), 1), out_,
+  const Op& first = from.graph().ops().front();
+  if (!first.has_bias) return;  // they are zero
+  std::copy_n(from.parameter(first, 1), out_,
               biases_.data() + static_cast<index>(network) * out_);
 }
 

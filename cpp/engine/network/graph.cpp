@@ -24,7 +24,8 @@ void Graph::add_layer(const LayerSpec& spec) {
   add_op(OpKind::dense, spec);
   ops_.back().keep_weights = spec.keep_weights;
   add_parameter(Role::weights, spec.in, spec.out, spec.rate);
-  add_parameter(Role::bias, 1, spec.out, spec.rate);
+  ops_.back().has_bias = spec.norm != Norm::batch;
+  if (ops_.back().has_bias) add_parameter(Role::bias, 1, spec.out, spec.rate);
   if (spec.norm != Norm::none) {
     const bool batch = spec.norm == Norm::batch;
     add_op(batch ? OpKind::batch_norm : OpKind::layer_norm, spec);

@@ -10,7 +10,8 @@ enum class Norm : int { none, layer, batch };
 template <>
 inline constexpr const char* names<Norm>[] = {"none", "layer", "batch"};
 
-/// A layer: y = dropout(f(norm(x · W + b))), and with a skip x + that.
+/// A layer: y = dropout(f(norm(x · W + b))), and with a skip x + that. A batch norm would take the
+/// bias out again, and there is none.
 struct LayerSpec {
   index in, out;
   Activation activation;
@@ -48,6 +49,7 @@ struct Op {
   std::size_t layer;         // by whose number it draws masks
   std::size_t parameters;    // the first of its own
   double keep_weights = 1;
+  bool has_bias = false;
   Activation activation = Activation::identity;
   double keep = 1;
 

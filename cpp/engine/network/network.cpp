@@ -120,7 +120,7 @@ DenseForward<T> Network<T>::product(const Op& op, const Workspace<T>& w) const {
   d.x = w.slots[op.in].y;
   d.x_stride = w.slots[op.in].stride;
   d.w = parameter(op, 0);
-  d.b = parameter(op, 1);
+  d.b = op.has_bias ? parameter(op, 1) : nullptr;
   d.y = w.slots[op.out].y;
   d.y_stride = w.slots[op.out].stride;
   d.in = graph_.slots()[op.in].width;

@@ -86,9 +86,10 @@ class MLP:
     norm : {None, "layer", "batch"}
         Normalises the sums of every hidden layer before its activation: each row over its units
         (Ba et al. 2016), or each unit over the rows of the minibatch (Ioffe and Szegedy 2015), then
-        scales and shifts them by learnt gamma and beta. The variance gets 1e-5. With "batch",
-        prediction takes running statistics, which each step moves by 0.1 towards those of its
-        minibatch; a minibatch has two rows at least.
+        scales and shifts them by learnt gamma and beta. The variance gets 1e-5. With "batch" these
+        layers have no bias, which the norm would take out again; prediction takes running
+        statistics, which each step moves by 0.1 towards those of its minibatch; a minibatch has two
+        rows at least.
     residual : bool
         A skip round every hidden layer that is as wide as its input: ``y = x + f(x)``.
     dtype : {"float32", "float64"}
