@@ -132,6 +132,7 @@ class MLP:
     """
 
     trainer: ClassVar[Trainer]  # set by fanin.training, which imports this module
+    logs: Mapping[str, Any] | None = None  # what ModelCheckpoint saves beside the network
 
     def __init__(
         self,
@@ -649,7 +650,8 @@ class MLP:
         """
         state = self.__getstate__()
         arrays = state.pop("arrays")
-        checkpoint.save_archive(path, state | {"kind": "network"}, arrays)
+        known = {} if self.logs is None else {"logs": dict(self.logs)}
+        checkpoint.save_archive(path, state | {"kind": "network"} | known, arrays)
 
     @classmethod
     def load(cls, path: PathLike) -> Self:
