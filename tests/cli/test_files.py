@@ -104,11 +104,24 @@ def test_a_target_far_from_0_is_told(capsys):
     assert json.loads(printed.out)["results"]["test"]["r2"] > 0.97
 
 
+def test_a_search_does_regression_too(capsys):
+    X, y = line_data()
+    write_table("d.csv", ["a", "b", "c", "price"], [*X.T, y.round(2)])
+    words = ["search", "d.csv", "lr=1e-3:1e-2:log", "--trials", "3", "--epochs", "30"]
+    assert run(*words, "--task", "regression", "--out", "run", "--json") == 0
+    results = json.loads(capsys.readouterr().out)["results"]["test"]
+    assert results["r2"] > 0.97
+    assert run("predict", "run/network.fanin", "d.csv") == 0
+    printed = capsys.readouterr()
+    predicted = [float(row["price"]) for row in csv.DictReader(io.StringIO(printed.out))]
+    assert np.abs(predicted - y).mean() < 100
+    assert "300 of 300 rows with a known label: RMSE: " in printed.err
+
+
 @pytest.mark.parametrize(
     "words",
     [
         ["train", "d.npz", "--task", "regression", "--loss", "softmax"],
-        ["search", "d.npz", "--task", "regression"],
         ["guide", "d.npz", "--task", "regression"],
         ["lecture", "--data", "d.npz", "--task", "regression"],
     ],

@@ -39,7 +39,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     out = results_folder(args.out, "lecture")
     if args.task == "regression":
-        raise UsageError("--task: the lecture is about classes; train does regression")
+        raise UsageError("--task: the lecture is about classes; train and search do regression")
     data = Data.load(args.data, args.seed, **reading_options(args))
     chapters = {}
     for name in CHAPTERS if args.chapter == "all" else (args.chapter,):

@@ -142,11 +142,8 @@ def _tell(metrics: Mapping[str, float] | None, n_rows: int) -> None:
     if metrics is None:
         return
     rows = f"{metrics['rows']} of {n_rows} rows with a known label"
-    if "accuracy" in metrics:
-        text = f"accuracy {100 * metrics['accuracy']:.2f} %, loss {metrics['loss']:.4f}"
-    else:
-        text = f"RMSE {metrics['rmse']:.6g}, R² {metrics['r2']:.4f}"
-    print(f"fanin: note: {rows}: {text}", file=sys.stderr)
+    loss = f", loss: {metrics['loss']:.4f}" if "loss" in metrics else ""
+    print(f"fanin: note: {rows}: {shared.told(metrics)}{loss}", file=sys.stderr)
 
 
 def _older_facts(folder: Path | None, n_classes: int) -> dict[str, Any]:

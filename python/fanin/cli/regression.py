@@ -54,3 +54,13 @@ def judge(
     """Metrics of `fanin.metrics` for the predictions, in the units of y."""
     predicted = net.predict(X, n_threads=n_threads).astype(np.float64)
     return metrics.compute(names, y.reshape(-1, 1), predicted, "mse")
+
+
+def finish(
+    net: MLP, units: Units | None, X: Array, y: Array, n_threads: int | None = None
+) -> dict[str, float]:
+    """Gives a trained network the units of the data, where it learned others, and judges it."""
+    if units is None:
+        return net.evaluate(X, y, n_threads=n_threads)
+    units.fold(net)
+    return judge(net, X, y, ("rmse", "r2"), n_threads)

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from fanin import plots
-from fanin.cli import shared
+from fanin.cli import regression, shared
 from fanin.cli.options import UsageError, or_auto, real, whole
+from fanin.cli.regression import Units
 from fanin.training import auto_batch_size, auto_epochs
 from fanin.tuning import Parameter, SearchResult, choice, integers, loguniform, uniform
 from fanin.tuning import search as run_search
@@ -56,8 +57,14 @@ def run(args: argparse.Namespace) -> int:
     space, fixed = _space(args.params)
     out = shared.results_folder(args.out, f"search-{Path(args.data).stem}")
     say = shared.printer(args)
-    data, test, info = shared.load_classes(args, "search")
+    data, test, info = shared.load_data(args)
     (X, y), validation = shared.validation_split(data, info, args.val_size, args.seed)
+    facts, units = shared.data_facts(args, info, X), None
+    if info.task == "regression":
+        with shared.warnings_as_lines():
+            units = Units.of(y, str(fixed.get("dtype", "float32")))
+        facts |= {"target_mean": units.mean, "target_scale": units.scale}
+        y, validation = units.standardized(y), (validation[0], units.standardized(validation[1]))
     if args.epochs == "auto":
         long = auto_epochs(len(y), auto_batch_size(len(y)), FINE_EPOCHS * LEAST_EPOCHS)
         args.epochs = -(-long // FINE_EPOCHS)
@@ -84,12 +91,14 @@ def run(args: argparse.Namespace) -> int:
         )
     except (ValueError, TypeError) as error:
         raise (UsageError(str(error)) if _about_options(str(error)) else error) from None
-    facts = shared.data_facts(args, info, X)
     config = {**shared.data_config(args, facts, info), "options": shared.options_config(args)}
-    summary = _save(out, result, config, facts, test, args.threads)
+    if result.best is not None and (best := result.best.network) is not None:
+        best.metadata = facts
+        config["results"] = {"test": regression.finish(best, units, test[0], test[1], args.threads)}
+    summary = _save(out, result, config)
     say(str(result))
     for name, value in summary["results"].items():
-        say(f"the best network's {name} accuracy: {100 * value['accuracy']:.2f} %")
+        say(f"the best network's {name} {shared.told(value)}")
     say(f"saved in {out}: {', '.join(summary['files'])}")
     if args.json:
         print(json.dumps(shared.without_nan(summary)))
@@ -150,29 +159,20 @@ def _value(text: str) -> Any:
     return None if text == "none" else text
 
 
-def _save(
-    out: Path,
-    result: SearchResult,
-    config: dict[str, Any],
-    facts_of_data: dict[str, Any],
-    test: Any,
-    n_threads: int | None,
-) -> dict[str, Any]:
+def _save(out: Path, result: SearchResult, config: dict[str, Any]) -> dict[str, Any]:
     """Writes what `fanin predict` reads, a picture, and the history of the best trial."""
     facts: dict[str, Any] = {
         "out": str(out),
         "trials": {s: result.count(s) for s in ("done", "pruned", "diverged", "failed")},
         "edges": [str(edge) for edge in result.edges()],
         "best": None,
-        "results": {},
+        "results": config.get("results", {}),
     }
     files = [TRIALS, "trials-2.jsonl"] if result.earlier else [TRIALS]
     best = result.best
     if best is not None and (net := best.network) is not None:
         params = plain(best.params)
         facts["best"] = {"trial": best.number, "params": params, result.monitor: best.score}
-        net.metadata = facts_of_data
-        config["results"] = facts["results"] = {"test": net.evaluate(*test, n_threads=n_threads)}
         files += shared.save_network(out, net, net.history, config, curves=False)
     if result.trials:
         files += shared.save_picture(out / PICTURE, lambda: plots.search(result))

@@ -93,7 +93,7 @@ def load_data(args: argparse.Namespace) -> Any:
 def load_classes(args: argparse.Namespace, command: str) -> Any:
     """As `load_data`, for a command that learns classes only."""
     if args.task == "regression":
-        raise UsageError(f"--task: {command} learns classes; train does regression")
+        raise UsageError(f"--task: {command} learns classes; train and search do regression")
     return load_data(args)
 
 
@@ -104,6 +104,13 @@ def validation_split(data: Any, info: datasets.Info, share: float, seed: int) ->
     if not share:
         return data, None
     return datasets.split(*data, test_size=share, seed=seed)
+
+
+def told(results: Mapping[str, float]) -> str:
+    """The accuracy; of a regression RMSE and R²."""
+    if "accuracy" in results:
+        return f"accuracy: {100 * results['accuracy']:.2f} %"
+    return f"RMSE: {results['rmse']:.6g}, R²: {results['r2']:.4f}"
 
 
 def target_line(info: datasets.Info) -> str:
