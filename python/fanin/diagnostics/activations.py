@@ -135,9 +135,9 @@ def activation_report(
     """Statistics of the activations and gradients of a network, layer by layer, on data.
 
     As in prediction: no masks; vanilla dropout multiplies by keep; DropConnect uses the mean of its
-    masks. Rows are processed in blocks, so that memory is bounded; a batch norm takes the statistics
-    of a block's rows, as it does in training. What a residual network's layer gives is the sum that
-    the next one gets. `MLP` has it as a method.
+    masks. Rows are processed in blocks, so that memory is bounded; a batch norm takes the
+    statistics of a block's rows, as it does in training. What a layer with a skip gives is the sum
+    that the next one gets. `MLP` has it as a method.
 
     Parameters
     ----------
