@@ -280,7 +280,7 @@ MLP: dict[str, Case] = {
     "activation": (
         make([4, 3, 2], activation="swish"),
         ValueError,
-        f"activation: expected one of {ACTIVATIONS}; got 'swish'",
+        f"activation: expected one of {ACTIVATIONS}, prelu; got 'swish'",
     ),
     "activation: too many": (
         make([4, 3, 2], activation=["relu", "relu"]),

@@ -67,8 +67,7 @@ void FirstLayers<T>::load_biases(std::size_t network) {
   const Network<T>& from = *networks_[network];
   const Op& first = from.graph().ops().front();
   if (!first.has_bias) return;  // they are zero
-  std::copy_n(from.parameter(first, 1), out_,
-              biases_.data() + static_cast<index>(network) * out_);
+  std::copy_n(from.parameter(first, 1), out_, biases_.data() + static_cast<index>(network) * out_);
 }
 
 template <class T>

@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "core/clock.hpp"
+#include "engine/network/ops.hpp"
 #include "engine/statistics/batch_moments.hpp"
 
 namespace fanin {
@@ -69,97 +70,6 @@ Dropout<T> Network<T>::weight_mask(const Op& op, const DropoutKey<T>& key, index
 }
 
 template <class T>
-Epilogue<T> Network<T>::epilogue(std::size_t o, const Workspace<T>& w,
-                                 const DropoutKey<T>* dropout) const {
-  const Op& op = graph_.ops()[o];
-  Epilogue<T> e{};
-  e.activation = op.activation;
-  e.slope = w.ops[o].slope;
-  e.dropout.scale = output_scale(op, dropout != nullptr);
-  if (dropout && op.keep < 1) {
-    e.dropout.seed = dropout->seed;
-    e.dropout.stream = stream_of(Purpose::dropout, op.layer, dropout->step);
-    e.dropout.first_row = dropout->first_row;
-    e.dropout.threshold = keep_threshold(op.keep);
-  }
-  return e;
-}
-
-template <class T>
-void Network<T>::forward(std::size_t o, Workspace<T>& w, Range rows, Range cols,
-                         const DropoutKey<T>* dropout) const {
-  const Op& op = graph_.ops()[o];
-  const T* x = w.slots[op.in].y;
-  const auto& out = w.slots[op.out];
-  const index width = graph_.slots()[op.out].width;
-  switch (op.kind) {
-    case OpKind::dense:
-      return forward_dense(o, w, rows, cols, dropout);
-    case OpKind::layer_norm:
-      return kernels<T>().layer_norm_forward(
-          {x, parameter(op, 0), parameter(op, 1), out.y, w.ops[o].mean, w.ops[o].inverse, width,
-           out.stride, epilogue(o, w, dropout)},
-          rows);
-    case OpKind::batch_norm:
-      return kernels<T>().batch_norm_forward(
-          {x, parameter(op, 0), parameter(op, 1), w.ops[o].mean, w.ops[o].inverse, out.y, width,
-           out.stride, epilogue(o, w, dropout)},
-          rows);
-    case OpKind::prelu:
-      return kernels<T>().prelu_forward(
-          {x, parameter(op, 0), out.y, width, out.stride, epilogue(o, w, dropout)}, rows);
-    case OpKind::add:
-      return kernels<T>().add({x, w.slots[op.in2].y, out.y, width, out.stride}, rows);
-  }
-}
-
-/// A dense op over the workspace, its activation and masks left out.
-template <class T>
-DenseForward<T> Network<T>::product(const Op& op, const Workspace<T>& w) const {
-  DenseForward<T> d{};
-  d.x = w.slots[op.in].y;
-  d.x_stride = w.slots[op.in].stride;
-  d.w = parameter(op, 0);
-  d.b = op.has_bias ? parameter(op, 1) : nullptr;
-  d.y = w.slots[op.out].y;
-  d.y_stride = w.slots[op.out].stride;
-  d.in = graph_.slots()[op.in].width;
-  d.out = graph_.slots()[op.out].width;
-  return d;
-}
-
-template <class T>
-void Network<T>::forward_dense(std::size_t o, Workspace<T>& w, Range rows, Range cols,
-                               const DropoutKey<T>* dropout) const {
-  const Op& op = graph_.ops()[o];
-  DenseForward<T> d = product(op, w);
-  d.epilogue = epilogue(o, w, dropout);
-  if (dropout && has_row_masks(op)) {
-    const RowMasks<T> masks{weight_mask(op, *dropout, dropout->first_row), d.in};
-    return kernels<T>().drop_connect_forward(d, masks, rows, cols);
-  }
-  if (dropout && shares_weight_mask(op)) d.w = dropout->masked + offset(op, 0);
-  kernels<T>().dense_forward(d, rows, cols, thread_scratch<T>(product_scratch<T>));
-}
-
-template <class T>
-void Network<T>::finish(std::size_t o, Workspace<T>& w, Range rows,
-                        const DropoutKey<T>* dropout) const {
-  const std::size_t out = graph_.ops()[o].out;
-  T* y = w.slots[out].y;
-  kernels<T>().activation_forward(
-      {y, y, epilogue(o, w, dropout), graph_.slots()[out].width, w.slots[out].stride}, rows);
-}
-
-template <class T>
-void Network<T>::take_statistics(std::size_t o, Workspace<T>& w, index rows, Range cols) const {
-  const auto& in = w.slots[graph_.ops()[o].in];
-  const auto& own = w.ops[o];
-  batch_moments(in.y, rows, in.stride, cols, own.mean, own.variance);
-  for (index j = cols.begin; j < cols.end; ++j) own.inverse[j] = inverse_deviation(own.variance[j]);
-}
-
-template <class T>
 void Network<T>::use_running_statistics(Workspace<T>& w) const {
   for (std::size_t o = 0; o < graph_.ops().size(); ++o) {
     const Op& op = graph_.ops()[o];
@@ -214,7 +124,7 @@ void Network<T>::square_weights(const Op& op, T* squares) const {
 template <class T>
 void Network<T>::forward_moments(const Op& op, Workspace<T>& w, Range rows, const T* squares,
                                  Moments& moments) const {
-  const DenseForward<T> mean = product(op, w);
+  const DenseForward<T> mean = Ops<T>(*this, w, nullptr).product(op);
   T* const panels = thread_scratch<T>(product_scratch<T>);
   kernels<T>().dense_forward(mean, rows, {0, mean.out}, panels);
   moments.squared.reserve(w.rows * mean.x_stride);
@@ -323,7 +233,7 @@ void Network<T>::for_row_blocks(const Data<T>& data, int threads, FunctionRef<vo
         if (by_moments(op)) {
           forward_moments(op, w, rows, squares.data(), moments[static_cast<std::size_t>(member)]);
         } else {
-          forward(o, w, rows, {0, graph_.slots()[op.out].width}, nullptr);
+          Ops<T>(*this, w, nullptr).forward(o, rows, {0, width(o)});
         }
       }
       use(w, block.begin, rows);

@@ -84,17 +84,8 @@ class Network {
   bool has_row_masks(const Op& op) const { return op.masks_weights() && dropping_.row_masks; }
   Dropout<T> weight_mask(const Op& op, const DropoutKey<T>& key, index first_row) const;
 
-  /// An op on rows x cols of the workspace; all columns but for a dense one. Masks where a key is
-  /// given.
-  void forward(std::size_t op, Workspace<T>& w, Range rows, Range cols,
-               const DropoutKey<T>* dropout) const;
-
-  /// The rest of it, if the workspace already holds the products of a dense op.
-  void finish(std::size_t op, Workspace<T>& w, Range rows, const DropoutKey<T>* dropout) const;
-
-  /// The statistics that batch norms normalise by: of columns of a minibatch, at the end of a
-  /// stage; the running ones. And the step that those take towards the minibatch's.
-  void take_statistics(std::size_t op, Workspace<T>& w, index rows, Range cols) const;
+  /// The statistics that batch norms normalise by at test time, into the workspace; and the step
+  /// that they take towards a minibatch's.
   void use_running_statistics(Workspace<T>& w) const;
   void update_running_statistics(const Workspace<T>& w, index rows);
 
@@ -121,10 +112,6 @@ class Network {
 
  private:
   struct Moments;
-  DenseForward<T> product(const Op& op, const Workspace<T>& w) const;
-  Epilogue<T> epilogue(std::size_t op, const Workspace<T>& w, const DropoutKey<T>* dropout) const;
-  void forward_dense(std::size_t op, Workspace<T>& w, Range rows, Range cols,
-                     const DropoutKey<T>* dropout) const;
   bool by_moments(const Op& op) const { return dropping_.moments && op.masks_weights(); }
   void square_weights(const Op& op, T* squares) const;
   void forward_moments(const Op& op, Workspace<T>& w, Range rows, const T* squares,

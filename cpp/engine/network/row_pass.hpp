@@ -69,7 +69,7 @@ class RowPass {
   double loss(const Batch<T>& batch, index* correct) const;
 
   /// The gradient over an item, the batch's earlier parts included.
-  void gradient(const ParameterItem& item, const Batch<T>& batch, T* gradient) const;
+  void gradient(const ParameterItem& item, const Batch<T>& batch, T* gradient);
 
  private:
   const typename Workspace<T>::Slot& first() const { return work_.slots[1]; }
@@ -83,10 +83,6 @@ class RowPass {
   index split_columns(const Instruction& i) const;
   void execute(const Instruction& i, const Batch<T>& batch, Range rows, Range cols,
                Observer observer);
-  void backward(const Instruction& i, const Batch<T>& batch, Range rows, Range cols);
-  void backward_dense(const Instruction& i, const Batch<T>& batch, Range rows, Range cols);
-  Derivative<T> derivative_of(std::size_t op, bool training) const;
-  void weight_gradient(const ParameterItem& item, const Batch<T>& batch, T* gradient) const;
 
   const Network<T>& network_;
   const ParameterItems<T>& items_;

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "engine/network/ops.hpp"
+
 namespace fanin {
 
 namespace {
@@ -266,9 +268,10 @@ std::vector<Evaluation> Trainer<T>::evaluate(const Data<T>& data, FunctionRef<vo
         const Network<T>& net = members_[n]->net;
         Workspace<T>& w = workspaces[n];
         net.load_targets(data, nullptr, begin, w, rows);
-        net.finish(0, w, rows, nullptr);
+        const Ops<T> ops(net, w, nullptr);
+        ops.finish(0, rows);
         for (std::size_t o = 1; o < net.graph().ops().size(); ++o) {
-          net.forward(o, w, rows, {0, net.width(o)}, nullptr);
+          ops.forward(o, rows, {0, net.width(o)});
         }
         net.loss_of_rows(data, w, rows, false, T(1));
         std::copy_n(w.row_loss.data(), rows.end, losses[n].data() + begin);

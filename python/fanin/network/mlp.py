@@ -183,6 +183,7 @@ class MLP:
         self.inputs = Inputs.plain(self.dims[0], self.dtype)
         self.engine = self._new_engine()
         self.arena: Array = self.engine.parameters
+        self._layout = self.engine.layout
         self.params = self._views(self.arena)
         self.statistics = self._views(self.arena, trained=False)
         for layer in range(n_hidden + 1):
@@ -240,11 +241,12 @@ class MLP:
     def _views(self, arena: Array, *, trained: bool = True) -> dict[str, Array]:
         """The arrays of an arena by name, those that are trained or the others."""
         views: dict[str, Array] = {}
-        for p in self.engine.layout:
+        for p in self._layout:
             if p.trained == trained:
-                flat = arena[p.offset : p.offset + p.rows * p.cols]
-                shape = (p.rows, p.cols) if p.role == "weights" else (p.cols,)
-                views[f"{PARAMETER_NAMES[p.role]}{p.layer + 1}"] = flat.reshape(shape)
+                role, cols = p.role, p.cols
+                flat = arena[p.offset : p.offset + p.rows * cols]
+                name = f"{PARAMETER_NAMES[role]}{p.layer + 1}"
+                views[name] = flat.reshape(-1, cols) if role == "weights" else flat
         return views
 
     def __repr__(self) -> str:
@@ -544,7 +546,7 @@ class MLP:
         """Mean loss over the rows, plus ``0.5 * reg * sum(W * W)`` over the weights."""
         penalty = sum(
             float(np.sum(np.square(self.arena[p.offset : p.offset + p.rows * p.cols], dtype=float)))
-            for p in self.engine.layout
+            for p in self._layout
             if p.decays
         )
         y = _validate.plain_array("y", y)
