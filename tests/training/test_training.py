@@ -175,7 +175,8 @@ def test_history_and_validation() -> None:
     net = network(keep=0.7)
     seen = []
     hook = LambdaCallback(on_epoch_end=lambda *_: seen.append(net.evaluate(Xv, yv)))
-    history = fit(net, X, y, epochs=3, validation_data=(Xv, yv), reg=0.1, callbacks=[hook])
+    given = {"epochs": 3, "batch_size": 128, "reg": 0.1}
+    history = fit(net, X, y, validation_data=(Xv, yv), callbacks=[hook], **given)
     assert list(history.history) == ["loss", "accuracy", "val_loss", "val_accuracy", "lr"]
     assert history.history["val_loss"] == [s["loss"] for s in seen]
     assert history.history["val_accuracy"] == [s["accuracy"] for s in seen]

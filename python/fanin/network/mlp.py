@@ -21,7 +21,7 @@ from fanin.network import passes
 from fanin.network.images import mean_over_views, test_time_pipelines
 from fanin.network.inputs import Inputs
 from fanin.network.options import FitOptions
-from fanin.network.saving import inputs_from_state, inputs_to_state
+from fanin.network.saving import checked_metadata, inputs_from_state, inputs_to_state
 from fanin.preprocessing import Preprocess
 from fanin.preprocessing.base import Transformer
 from fanin.random import package_generator
@@ -136,6 +136,10 @@ class MLP:
         As given; activation, keep and drop_connect as lists, one value per hidden layer.
     history : History or None
         Of the last `fit`.
+    metadata : dict
+        Facts that go with the network into its file and its copies, as JSON has them: names of
+        classes and columns, units of the target. `fanin train` writes them, `fanin predict` reads
+        them; nothing here does.
     inputs : Inputs
         The fitted preprocessing, which `preprocess` shows.
     engine : Engine32 or Engine64
@@ -197,6 +201,7 @@ class MLP:
         # A function's name is kept for the record: a saved network is never initialised again.
         self.init = getattr(init, "__name__", init)
         self.output_init = getattr(output_init, "__name__", output_init)
+        self.metadata: dict[str, Any] = {}
         self.history: History | None = None
         self.stop_training = False
         self.stop_reason = ""
@@ -658,6 +663,8 @@ class MLP:
         arrays |= {"parameters": self.get_parameters()}
         counters = {"epochs_done": self.epochs_done, "steps_done": self.steps_done}
         header = {"config": self.config(), "counters": counters, "preprocess": steps}
+        if self.metadata:
+            header["metadata"] = checked_metadata(self.metadata)
         return header | {"arrays": arrays}
 
     def __setstate__(self, state: Mapping[str, Any]) -> None:
@@ -671,6 +678,7 @@ class MLP:
         self.init, self.output_init = config["init"], config["output_init"]
         self.set_parameters(parameters)
         steps = state.get("preprocess", [])  # files from before there were any lack it
+        self.metadata = checked_metadata(state.get("metadata", {}))
         self.epochs_done = int(state["counters"]["epochs_done"])
         trained = self.epochs_done > 0
         self.inputs = inputs_from_state(steps, arrays, self.dims[0], self.dtype, trained)
@@ -683,7 +691,7 @@ class MLP:
         return twin
 
     def save(self, path: PathLike) -> None:
-        """Writes configuration, preprocessing and parameters to one file, atomically.
+        """Writes configuration, preprocessing, metadata and parameters to one file, atomically.
 
         The file is an ``.npz`` archive, whatever its extension, with a JSON header and a checksum
         of each array. It is written beside the target, synced and then renamed.

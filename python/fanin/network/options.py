@@ -29,13 +29,17 @@ class FitOptions:
     ----------
     validation_data : (X, y), optional
         Evaluated at the end of each epoch.
-    epochs : int
+    epochs : int or "auto"
+        "auto" takes 40, or as many more as make 1,000 steps (`fanin.training.auto_epochs`); where
+        the validation loss rises by more than its noise it stops early, with the parameters of
+        the lowest (`fanin.training.StopOnRise`), unless `callbacks` have an EarlyStopping.
     initial_epoch : int
         Where a run goes on that was stopped after so many of `epochs`: the schedule, the numbers of
         epochs in history and callbacks, and the end are those of the uninterrupted run.
-    batch_size : int or None
-        Rows per step, by default 128, or all N if there are fewer; the last minibatch of an epoch
-        may be smaller. None takes all N.
+    batch_size : int, "auto" or None
+        Rows per step; the last minibatch of an epoch may be smaller. "auto" takes 128, of fewer
+        than about 2,000 rows as many as make 8 to 16 steps an epoch
+        (`fanin.training.auto_batch_size`). None takes all N.
     optimizer : str or Optimizer
         A name from `fanin.optim`, with its default learning rate, or an object, which keeps its
         state from fit to fit, and belongs to the network that it has trained: another needs one of
@@ -83,7 +87,7 @@ class FitOptions:
     """
 
     validation_data: tuple[Array, Array] | None = None
-    epochs: int = field(default=10, metadata=SEARCHABLE)
+    epochs: int | str = field(default=10, metadata=SEARCHABLE)
     initial_epoch: int = 0
     batch_size: int | str | None = field(default="auto", metadata=SEARCHABLE)
     optimizer: str | Optimizer = field(default="adam", metadata=SEARCHABLE)

@@ -15,6 +15,23 @@ from fanin.network.inputs import KINDS, Inputs
 from fanin.preprocessing.base import Transformer, stored_array
 
 
+def checked_metadata(metadata: object) -> dict[str, Any]:
+    """A copy, as a file gives it back; raises where it would give back something else."""
+    import json  # where it is used: it would take as long as this module
+
+    expected = "metadata: expected a dict of JSON values (text, finite numbers, lists, dicts)"
+    if not isinstance(metadata, dict):
+        raise TypeError(f"{expected}, got {type(metadata).__name__}")
+    try:
+        again: dict[str, Any] = json.loads(json.dumps(metadata, allow_nan=False))
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"{expected}: {error}") from None
+    for name, value in metadata.items():
+        if again.get(name, ...) != value:
+            raise TypeError(f"{expected}, got {value!r} as {name!r}")
+    return again
+
+
 def inputs_to_state(inputs: Inputs) -> tuple[list[dict[str, Any]], dict[str, Array]]:
     """For a file."""
     arrays: dict[str, Array] = {}

@@ -12,10 +12,11 @@ import numpy as np
 
 from fanin import _core, _validate, losses, optim, schedules
 from fanin._typing import Array, Floats, Ints
-from fanin.callbacks import CallbackList, History, ProgressBar
+from fanin.callbacks import Callback, CallbackList, EarlyStopping, History, ProgressBar
 from fanin.network import MLP, passes
 from fanin.network.options import FitOptions
 from fanin.training.data import FitData
+from fanin.training.steps import StopOnRise, epochs_of_a_run, rows_of_a_step
 
 __all__ = ["DivergenceWarning", "Fit", "train"]
 
@@ -75,9 +76,9 @@ class Fit:
         self.net = net
         data = FitData(net, X, y, options)
         self.images = data.images
-        self.epochs = _validate.whole("epochs", options.epochs, 0)
+        self.batch = rows_of_a_step(options.batch_size, len(data.train))
+        self.epochs = epochs_of_a_run(options.epochs, len(data.train), self.batch)
         self.first = _validate.whole("initial_epoch", options.initial_epoch, 0, self.epochs)
-        self.batch = _rows_of_a_step(options.batch_size, len(data.train))
         self.steps = -(-len(data.train) // self.batch)
         if net.norm == "batch":
             self._refuse_single_rows(len(data.train))
@@ -97,8 +98,12 @@ class Fit:
             raise TypeError(
                 f"callbacks: expected a sequence of Callback, got {options.callbacks!r}"
             )
-        bar = [ProgressBar()] if options.progress else []
-        self.callbacks = CallbackList([*options.callbacks, *bar], net, self.history.params)
+        given = list(options.callbacks)
+        own: list[Callback] = [ProgressBar()] if options.progress else []
+        stops = any(isinstance(callback, EarlyStopping) for callback in given)
+        if options.epochs == "auto" and data.validation is not None and not stops:
+            own.append(StopOnRise())
+        self.callbacks = CallbackList([*given, *own], net, self.history.params)
         if data.validation is None:
             self._refuse_monitors_of_validation()
         data.prepare(options.n_threads)
@@ -350,14 +355,6 @@ def draw_order(order: Ints, sampling: str, seed: int, epoch: int, n_rows: int) -
     else:
         stream = _core.stream_of("replacement", 0, epoch)
         _core.random_integers(order, seed, stream, 0, 0, n_rows)
-
-
-def _rows_of_a_step(batch_size: int | str | None, n: int) -> int:
-    if batch_size is None:
-        return n
-    if batch_size == "auto":
-        return min(128, n)
-    return _validate.whole("batch_size", batch_size, 1, n)
 
 
 def train(net: MLP, X: Array, y: Array, options: FitOptions) -> History:
