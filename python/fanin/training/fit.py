@@ -76,7 +76,7 @@ class Fit:
         self.net = net
         data = FitData(net, X, y, options)
         self.images = data.images
-        self.batch = rows_of_a_step(options.batch_size, len(data.train))
+        self.batch = rows_of_a_step(options.batch_size, len(data.train), single=net.norm != "batch")
         self.epochs = epochs_of_a_run(options.epochs, len(data.train), self.batch)
         self.first = _validate.whole("initial_epoch", options.initial_epoch, 0, self.epochs)
         self.steps = -(-len(data.train) // self.batch)

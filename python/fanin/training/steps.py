@@ -103,12 +103,15 @@ class StopOnRise(Callback):
         self._parameters = None
 
 
-def rows_of_a_step(batch_size: int | str | None, n_rows: int) -> int:
-    """The argument ``batch_size``, checked, as a number."""
+def rows_of_a_step(batch_size: int | str | None, n_rows: int, *, single: bool = True) -> int:
+    """The argument ``batch_size``, checked, as a number; single: an epoch may end with one row."""
     if batch_size is None:
         return n_rows
     if batch_size == "auto":
-        return auto_batch_size(n_rows)
+        rows = auto_batch_size(n_rows)
+        while not single and n_rows % rows == 1 and rows < n_rows:
+            rows += 1
+        return rows
     return _validate.whole("batch_size", batch_size, 1, n_rows)
 
 
