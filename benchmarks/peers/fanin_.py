@@ -54,6 +54,7 @@ def _trained(job: Train, network: fanin.MLP) -> Prepared:
             epochs=1,
             batch_size=job.batch,
             optimizer=optimizer,
+            preprocess=(0, 1 / 255),
             progress=False,
         )
 

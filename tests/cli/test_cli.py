@@ -196,8 +196,8 @@ def test_other_losses(capsys, loss):
     capsys.readouterr()
     assert main(["predict", "run", "d.npz"]) == 0
     rows = list(csv.reader(io.StringIO(capsys.readouterr().out)))
-    assert rows[0] == ["label", "score_0", "score_1", "score_2"]
-    assert np.mean([int(row[0]) == label for row, label in zip(rows[1:], y, strict=True)]) > 0.95
+    assert rows[0] == ["row", "label", "score_0", "score_1", "score_2"]
+    assert np.mean([int(row[1]) == label for row, label in zip(rows[1:], y, strict=True)]) > 0.95
 
 
 def test_without_matplotlib_the_curves_are_left_out_with_a_note(capsys, monkeypatch):
@@ -257,9 +257,10 @@ def test_predict_names_the_classes_and_finds_the_columns(capsys):
     assert main(["predict", "run", "new.csv", "--out", "labels.csv"]) == 0
     assert capsys.readouterr().out == ""
     rows = list(csv.reader(Path("labels.csv").read_text().splitlines()))
-    assert rows[0] == ["label", "p_ash", "p_birch", "p_cedar"]
-    assert [row[0] for row in rows[1:]] == ["ash", "birch", "cedar"] * 3
-    shares = np.array([row[1:] for row in rows[1:]], dtype=float)
+    assert rows[0] == ["row", "label", "p_ash", "p_birch", "p_cedar"]
+    assert [row[0] for row in rows[1:]] == list("012345678")
+    assert [row[1] for row in rows[1:]] == ["ash", "birch", "cedar"] * 3
+    shares = np.array([row[2:] for row in rows[1:]], dtype=float)
     assert np.allclose(shares.sum(axis=1), 1, atol=1e-4)
     net = fanin.MLP.load("run/network.fanin")
     assert np.allclose(shares, net.predict_proba(X[:9]), atol=1e-4)
@@ -287,6 +288,9 @@ def test_predict_refuses_what_does_not_fit(capsys):
     whole = Path("run/network.fanin").read_bytes()
     Path("cut.fanin").write_bytes(whole[:-100])
     assert "cut.fanin" in failed(capsys, "predict", "cut.fanin", "digits")
+    net = fanin.MLP.load("run/network.fanin")
+    net.metadata = {}  # as in files of the first version
+    net.save("run/network.fanin")
     for content in ("", "{}", "[]", '{"class_names": ["a"], "feature_names": null}'):
         Path("run/config.json").write_text(content)
         assert "config.json: expected the conf" in failed(capsys, "predict", "run", "digits")
@@ -418,3 +422,42 @@ def test_as_a_process():
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == "fanin: error: gone.npz: no such file or folder\n"
     assert run("train", "digits", "--keep", "0").returncode == 2
+
+
+def rare_spam(n, n_spam, shift):
+    X, y = np.random.default_rng(0).normal(size=(n, 5)), np.arange(n) >= n - n_spam
+    write_csv("rare.csv", X + shift * y[:, None], y.astype(int), ("ham", "spam"))
+    return ["train", "rare.csv", "--label", "species", "--out", "run", "--no-progress"]
+
+
+def test_metrics_and_class_weights(capsys):
+    options = ["--metrics", "balanced_accuracy,roc_auc,confusion_matrix", "--epochs", "3"]
+    run = [*rare_spam(300, 15, 2), *options]
+    assert main([*run, "--class-weight", "balanced"]) == 0
+    out = capsys.readouterr().out
+    assert "\nbalanced_accuracy: train 0." in out
+    assert "\nconfusion_matrix: train [[" in out
+    results = json.loads(Path("run/config.json").read_text())["results"]["test"]
+    assert np.sum(results["confusion_matrix"]) == 60
+    history = json.loads(Path("run/history.json").read_text())["history"]
+    assert len(history["val_roc_auc"]) == 3
+    weights = fanin.MLP.load("run/network.fanin").get_parameters()
+    assert main([*run, "--class-weight", "spam=2,ham=0.5"]) == 0
+    assert not np.array_equal(weights, fanin.MLP.load("run/network.fanin").get_parameters())
+    assert main([*run, "--val-size", "0"]) == 0
+    capsys.readouterr()
+    for option, code, text in (
+        (["--class-weight", "eggs=2"], 2, "--class-weight: expected one of ham, spam, got 'eggs'"),
+        (["--class-weight", "spam"], 2, "--class-weight: expected balanced or NAME=WEIGHT"),
+        (["--metrics", "f7"], 2, "metrics: expected one of accuracy"),
+        (["--metrics", "r2"], 2, "metrics: expected one of accuracy"),
+    ):
+        assert main([*run, *option]) == code
+        assert text in capsys.readouterr().err
+
+
+def test_a_rare_class_that_is_never_predicted_is_told(capsys):
+    assert main([*rare_spam(1000, 30, 0), "--epochs", "9"]) == 0
+    told = capsys.readouterr().err
+    assert "fanin: warning: class 1 (" in told
+    assert "the balanced accuracy is 50.0 %" in told

@@ -26,16 +26,7 @@ void Graph::add_layer(const LayerSpec& spec) {
   add_parameter(Role::weights, spec.in, spec.out, spec.rate);
   ops_.back().has_bias = spec.norm != Norm::batch;
   if (ops_.back().has_bias) add_parameter(Role::bias, 1, spec.out, spec.rate);
-  if (spec.norm != Norm::none) {
-    const bool batch = spec.norm == Norm::batch;
-    add_op(batch ? OpKind::batch_norm : OpKind::layer_norm, spec);
-    add_parameter(Role::gamma, 1, spec.out, spec.rate);
-    add_parameter(Role::beta, 1, spec.out, spec.rate);
-    if (batch) {
-      add_parameter(Role::running_mean, 1, spec.out, 0);
-      add_parameter(Role::running_variance, 1, spec.out, 0);
-    }
-  }
+  add_norm(spec);
   if (spec.prelu) {
     add_op(OpKind::prelu, spec);
     add_parameter(Role::slopes, 1, spec.out, spec.rate);
@@ -47,6 +38,24 @@ void Graph::add_layer(const LayerSpec& spec) {
     ops_.back().in2 = below;
   }
   ends_.push_back(ops_.size() - 1);
+}
+
+void Graph::add_norm(const LayerSpec& spec) {
+  switch (spec.norm) {
+    case Norm::none:
+      return;
+    case Norm::layer:
+      add_op(OpKind::layer_norm, spec);
+      break;
+    case Norm::batch:
+      add_op(OpKind::batch_norm, spec);
+      break;
+  }
+  add_parameter(Role::gamma, 1, spec.out, spec.rate);
+  add_parameter(Role::beta, 1, spec.out, spec.rate);
+  if (spec.norm != Norm::batch) return;
+  add_parameter(Role::running_mean, 1, spec.out, 0);
+  add_parameter(Role::running_variance, 1, spec.out, 0);
 }
 
 /// An op on the last slot, with a slot of its own.

@@ -54,6 +54,9 @@ struct Op {
   double keep = 1;
 
   bool masks_weights() const { return keep_threshold(keep_weights) != 0; }
+  /// Whether it keeps a mean and a deviation of each row, or of each column.
+  bool has_row_moments() const { return kind == OpKind::layer_norm; }
+  bool has_column_moments() const { return kind == OpKind::batch_norm; }
   /// Whether a gradient over its outputs changes on its way through f and dropout.
   bool has_derivative() const {
     return activation == Activation::relu || needs_slope(activation, keep < 1);
@@ -88,6 +91,7 @@ class Graph {
 
  private:
   void add_layer(const LayerSpec& spec);
+  void add_norm(const LayerSpec& spec);
   void add_op(OpKind kind, const LayerSpec& spec);
   void add_parameter(Role role, index rows, index cols, double rate);
 

@@ -54,10 +54,10 @@ void Workspace<T>::lay_out(const Graph& graph, Keeps keeps, Take take) {
     out.d = !keeps.backward ? nullptr
             : scores        ? out.y
                             : take_if(!shares_gradient(graph, op.out), n);
-    const bool layer = op.kind == OpKind::layer_norm, batch = op.kind == OpKind::batch_norm;
-    const index means = padded<T>(layer ? rows : graph.slots()[op.out].width);
-    ops[o].mean = take_if(layer || batch, means);
-    ops[o].inverse = take_if(layer || batch, means);
+    const bool by_row = op.has_row_moments(), batch = op.has_column_moments();
+    const index means = padded<T>(by_row ? rows : graph.slots()[op.out].width);
+    ops[o].mean = take_if(by_row || batch, means);
+    ops[o].inverse = take_if(by_row || batch, means);
     ops[o].variance = take_if(batch, means);
     ops[o].sum_dy = take_if(batch, means);
     ops[o].sum_dy_h = take_if(batch, means);

@@ -114,7 +114,7 @@ def _member_data(arrays: Arrays, rows: Rows | None) -> tuple[Array, Array, dict[
 
 def check(member: Member, arrays: Arrays) -> None:
     """Raises what fit would raise for these options and data, before anything trains."""
-    if "epochs" in member.fit:
+    if member.fit.get("epochs", "auto") != "auto":
         _validate.whole("epochs", member.fit["epochs"], 0)
     options = copy.deepcopy(dict(member.fit)) | {"epochs": 0}
     X, y, given = _member_data(arrays, None)
