@@ -287,7 +287,8 @@ def _ways_on_data(data: Data, seed: int) -> list[Block]:
         f"""The same {DEPTH} layers of {SMALL_WIDTH} units with ReLU, from Kaiming's beginning and
         from small numbers, alone, with each norm, and *residual* (He et al. 2016): a skip round
         every hidden layer that is as wide as its input, `x + maximum(0, x.dot(W))`. All else is as
-        in the runs above.""",
+        in the runs above. One learning rate serves all eight, though each has a best one of its
+        own.""",
         picture(
             "init-ways.png",
             "Training losses from Kaiming's beginning and from small random numbers: alone, with "
