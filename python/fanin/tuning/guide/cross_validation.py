@@ -1,0 +1,196 @@
+"""Trains the networks of trials on an executor, until they are done or the time is over."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from typing import Any
+
+from fanin import checkpoint
+from fanin._typing import Array
+from fanin.callbacks.history import History
+from fanin.callbacks.progress import open_bar
+from fanin.executors import Pool, as_executor
+from fanin.network import MLP
+from fanin.tuning.guide.facts import Facts
+from fanin.tuning.guide.problem import Problem
+from fanin.tuning.guide.state import State
+from fanin.tuning.guide.trials import FoldRun, FoldTask, Trial, train_fold
+from fanin.tuning.space import plain
+
+KEPT_NETWORKS = 12  # of the best trials
+
+
+class CrossValidation:
+    """The trials of a guide, in the order of their numbers; with a folder they outlive a process.
+
+    Attributes
+    ----------
+    trials : list of Trial
+    seconds : float
+        Of one thread, for all that was trained here.
+    """
+
+    def __init__(
+        self, problem: Problem, state: State, seed: int, executor: Any, workers: int, progress: bool
+    ) -> None:
+        self.problem, self.state, self.seed = problem, state, seed
+        self.executor, self.workers, self.progress = as_executor(executor), workers, progress
+        self.trials: list[Trial] = []
+
+    def of_step(self, step: str) -> list[Trial]:
+        return [trial for trial in self.trials if trial.step == step]
+
+    def run(
+        self,
+        step: str,
+        candidates: Iterable[Facts],
+        epochs: int,
+        folds: list[int],
+        deadline: float = math.inf,
+    ) -> list[Trial]:
+        """New trials, one after the other, of as many candidates as the deadline allows.
+
+        Those that an earlier process has finished are read. At least one is trained, on one fold.
+        """
+        first = len(self.trials)
+
+        def fresh() -> Iterator[Trial]:
+            for settings in candidates:
+                trial = Trial(len(self.trials), dict(plain(settings)), epochs, list(folds), step)
+                self._read(trial)
+                self.trials.append(trial)
+                yield trial
+
+        self._train(fresh(), deadline)
+        found = [trial for trial in self.trials[first:] if trial.runs]
+        del self.trials[first + len(found) :]
+        return found
+
+    def shuffled(self, trial: Trial, times: int, deadline: float = math.inf) -> list[Trial]:
+        """The same settings on shuffled labels, on the trial's first folds."""
+        folds = [fold for fold in self.problem.search_folds if fold in trial.folds]
+        found = [
+            Trial(-1 - i, trial.settings, trial.epochs, folds, "shuffled", self.seed + 1 + i)
+            for i in range(times)
+        ]
+        self._train(found, deadline)
+        return [t for t in found if t.usable and len(t.runs) == len(folds)]
+
+    def extend(self, trial: Trial, folds: list[int], deadline: float = math.inf) -> None:
+        """Further folds of a trial."""
+        trial.folds = sorted({*trial.folds, *folds})
+        self._read(trial)
+        self._train([trial], deadline)
+        trial.folds = [fold for fold in trial.folds if fold in trial.runs]
+
+    def restore(self, step: str, kept: Iterable[Facts]) -> None:
+        """The trials of a step that an earlier process took."""
+        known = {trial.number for trial in self.trials}
+        for facts in kept:
+            settings, epochs, folds = facts["settings"], facts["epochs"], facts["folds"]
+            trial = Trial(facts["number"], settings, epochs, list(folds), step)
+            self._read(trial)
+            if trial.runs and trial.number not in known:
+                self.trials.append(trial)
+
+    def forget(self, ranked: Sequence[Trial]) -> None:
+        """Gives up the networks of all but the best trials."""
+        kept = {trial.number for trial in ranked[:KEPT_NETWORKS]}
+        for trial in self.trials:
+            if trial.number not in kept:
+                for run in trial.runs.values():
+                    run.network = None
+
+    def _train(self, trials: Iterable[Trial], deadline: float) -> None:
+        problem, wanted = self.problem, dict[int, Trial]()
+        began: dict[int, Trial] = {}
+        own_threads = self.executor is None
+
+        def tasks() -> Iterator[tuple[int, FoldTask]]:
+            for trial in trials:
+                for fold in trial.folds:
+                    if fold in trial.runs:
+                        continue
+                    if began and State.clock() > deadline:
+                        return
+                    number = len(wanted)
+                    wanted[number] = trial
+                    began[trial.number] = trial
+                    # A cluster's clocks are its own.
+                    limit = deadline if own_threads else math.inf
+                    yield number, self._task(trial, fold, limit)
+
+        arrays: dict[str, Array] = {"X": problem.rows, "y": problem.labels}
+        for i, (train, held) in enumerate(problem.folds):
+            arrays |= {f"train {i}": train, f"held {i}": held}
+        with ExitStack() as stack:
+            executor = self.executor
+            if executor is None:
+                executor = stack.enter_context(ThreadPoolExecutor(self.workers))
+            pool = stack.enter_context(Pool(executor, arrays, "folds", self.workers))
+            if own_threads:
+                pool.max_pending = self.workers  # so that the deadline is asked before each
+            bar = open_bar(unit="network") if self.progress else None
+            if bar is not None:
+                stack.enter_context(bar)
+            for outcomes in pool.outcomes(train_fold, tasks()):
+                for number, outcome in outcomes:
+                    if isinstance(outcome, Exception):
+                        raise outcome
+                    wanted[number].runs[outcome.fold] = outcome
+                    if bar is not None:
+                        bar.update(1)
+        for trial in began.values():
+            if trial.shuffled is None:
+                self._write(trial)
+
+    def _task(self, trial: Trial, fold: int, deadline: float) -> FoldTask:
+        problem = self.problem
+        return FoldTask(
+            trial.settings, fold, trial.epochs, self.seed + fold, problem.dims, problem.preprocess,
+            deadline, trial.shuffled,
+        )  # fmt: skip
+
+    def _write(self, trial: Trial) -> None:
+        path = self.state.path(f"trial-{trial.number}.fanin")
+        if path is None:
+            return
+        runs: list[Facts] = []
+        arrays: dict[str, Array] = {}
+        if path.exists():  # the folds that another process has added are kept
+            header, arrays = checkpoint.load_archive(path, kind="trial")
+            same = header["settings"] == trial.settings and header["epochs"] == trial.epochs
+            runs, arrays = (header["runs"], dict(arrays)) if same else ([], {})
+        known = {facts["fold"] for facts in runs}
+        for fold, run in sorted(trial.runs.items()):
+            if fold in known or run.network is None:
+                continue
+            network = run.network.__getstate__()
+            arrays |= {f"{fold}.{k}": a for k, a in network.pop("arrays").items()}
+            arrays[f"{fold}.scores"] = run.scores
+            facts = {"fold": fold, "status": run.status, "epoch": run.epoch}
+            runs.append(facts | {"history": run.history.to_dict(), "network": network})
+        header = {"kind": "trial", "epochs": trial.epochs, "settings": trial.settings, "runs": runs}
+        checkpoint.save_archive(path, header, arrays)
+
+    def _read(self, trial: Trial) -> None:
+        """The runs that an earlier process has left of this trial."""
+        path = self.state.path(f"trial-{trial.number}.fanin")
+        if path is None or not path.exists():
+            return
+        header, arrays = checkpoint.load_archive(path, kind="trial")
+        same = header["settings"] == trial.settings and header["epochs"] == trial.epochs
+        for facts in header["runs"] if same else ():
+            fold, start = facts["fold"], f"{facts['fold']}."
+            if fold not in trial.folds or fold in trial.runs:
+                continue
+            own = {k.removeprefix(start): a for k, a in arrays.items() if k.startswith(start)}
+            scores, net = own.pop("scores"), MLP.__new__(MLP)
+            net.__setstate__({**facts["network"], "arrays": own})
+            history = History.from_dict(facts["history"])
+            net.history = history
+            run = FoldRun(fold, facts["status"], facts["epoch"], history, net, scores)
+            trial.runs[fold] = run
