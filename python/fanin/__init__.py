@@ -9,7 +9,17 @@ from fanin import _runtime
 
 _runtime.load_core()
 
-from fanin import callbacks, initializers, layers, losses, optim, preprocessing, random, schedules  # noqa: E402
+from fanin import (  # noqa: E402
+    callbacks,
+    initializers,
+    layers,
+    losses,
+    metrics,
+    optim,
+    preprocessing,
+    random,
+    schedules,
+)
 from fanin._core import __version__  # noqa: E402
 from fanin._runtime import get_num_threads, set_num_threads, show_config  # noqa: E402
 from fanin.network import MLP  # noqa: E402
@@ -22,8 +32,8 @@ if TYPE_CHECKING:
 __all__ = [
     "MLP", "ClassifierTrainer", "DivergenceWarning", "__version__", "augment", "callbacks",
     "checkpoint", "datasets", "diagnostics", "ensemble", "get_num_threads", "init_two_layer_model",
-    "initializers", "layers", "lecture", "losses", "optim", "plots", "preprocessing", "random",
-    "schedules", "set_num_threads", "show_config", "tuning", "two_layer_net",
+    "initializers", "layers", "lecture", "losses", "metrics", "optim", "plots", "preprocessing",
+    "random", "schedules", "set_num_threads", "show_config", "tuning", "two_layer_net",
 ]  # fmt: skip
 
 _LAZY = (

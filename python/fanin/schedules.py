@@ -296,7 +296,7 @@ class Plateau(Schedule):
         Epochs to wait after a reduction.
     min_lr : float
     mode : {"auto", "min", "max"}
-        Which way is better; "auto" decides by the name.
+        Which way is better; "auto" asks `fanin.metrics.larger_is_better`.
     """
 
     monitor: str = "val_loss"

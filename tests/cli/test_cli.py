@@ -418,3 +418,42 @@ def test_as_a_process():
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == "fanin: error: gone.npz: no such file or folder\n"
     assert run("train", "digits", "--keep", "0").returncode == 2
+
+
+def rare_spam(n, n_spam, shift):
+    X, y = np.random.default_rng(0).normal(size=(n, 5)), np.arange(n) >= n - n_spam
+    write_csv("rare.csv", X + shift * y[:, None], y.astype(int), ("ham", "spam"))
+    return ["train", "rare.csv", "--label", "species", "--out", "run", "--no-progress"]
+
+
+def test_metrics_and_class_weights(capsys):
+    options = ["--metrics", "balanced_accuracy,roc_auc,confusion_matrix", "--epochs", "3"]
+    run = [*rare_spam(300, 15, 2), *options]
+    assert main([*run, "--class-weight", "balanced"]) == 0
+    out = capsys.readouterr().out
+    assert "\nbalanced_accuracy: train 0." in out
+    assert "\nconfusion_matrix: train [[" in out
+    results = json.loads(Path("run/config.json").read_text())["results"]["test"]
+    assert np.sum(results["confusion_matrix"]) == 60
+    history = json.loads(Path("run/history.json").read_text())["history"]
+    assert len(history["val_roc_auc"]) == 3
+    weights = fanin.MLP.load("run/network.fanin").get_parameters()
+    assert main([*run, "--class-weight", "spam=2,ham=0.5"]) == 0
+    assert not np.array_equal(weights, fanin.MLP.load("run/network.fanin").get_parameters())
+    assert main([*run, "--val-size", "0"]) == 0
+    capsys.readouterr()
+    for option, code, text in (
+        (["--class-weight", "eggs=2"], 2, "--class-weight: expected one of ham, spam, got 'eggs'"),
+        (["--class-weight", "spam"], 2, "--class-weight: expected balanced or NAME=WEIGHT"),
+        (["--metrics", "f7"], 2, "metrics: expected one of accuracy"),
+        (["--metrics", "r2"], 2, "metrics: expected one of accuracy"),
+    ):
+        assert main([*run, *option]) == code
+        assert text in capsys.readouterr().err
+
+
+def test_a_rare_class_that_is_never_predicted_is_told(capsys):
+    assert main([*rare_spam(1000, 30, 0), "--epochs", "9"]) == 0
+    told = capsys.readouterr().err
+    assert "fanin: warning: class 1 (" in told
+    assert "the balanced accuracy is 50.0 %" in told

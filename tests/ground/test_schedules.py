@@ -185,11 +185,11 @@ def test_plateau_takes_accuracy_upwards_and_minds_its_floor():
 
 @pytest.mark.parametrize("wrap", [lambda s: s, lambda s: schedules.WarmUp(0, s)])
 def test_plateau_resumes_from_its_state(wrap):
-    whole, first = (wrap(schedules.Plateau("x", 0.5, 2, cooldown=1)) for _ in range(2))
+    whole, first = (wrap(schedules.Plateau("x", 0.5, 2, cooldown=1, mode="min")) for _ in range(2))
     for loss in LOSSES[:8]:
         whole.on_epoch_end({"x": loss})
         first.on_epoch_end({"x": loss})
-    second = wrap(schedules.Plateau("x", 0.5, 2, cooldown=1))
+    second = wrap(schedules.Plateau("x", 0.5, 2, cooldown=1, mode="min"))
     second.load_state_dict(json.loads(json.dumps(first.state_dict())))
     for loss in LOSSES[8:]:
         whole.on_epoch_end({"x": loss})

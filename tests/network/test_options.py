@@ -20,6 +20,7 @@ def test_a_search_may_vary_these_options_of_fit_and_no_others() -> None:
     assert set(FIT_OPTIONS) - set(SEARCHABLE_FIT_OPTIONS) == {
         "validation_data",
         "sample_weight",
+        "metrics",
         "callbacks",
         "progress",
         "n_threads",

@@ -63,14 +63,17 @@ class History(Callback):
         self.stop_reason, self.params = later.stop_reason, later.params
 
     def best(self, monitor: str = "val_loss", mode: str = "auto") -> tuple[int, float]:
-        """The epoch (from 0) with the best value of a name, and that value."""
+        """The epoch (from 0) with the best value of a name, and that value.
+
+        `mode` is "min" or "max"; "auto" knows it of `fanin.metrics.larger_is_better`'s names.
+        """
         watch = Monitor(monitor, mode)
         if not self.epoch:
             raise ValueError("history: expected at least one epoch, got none")
         best_epoch, best = -1, math.nan
         for i, epoch in enumerate(self.epoch):
             value = watch.value(self._logs(i))
-            if math.isnan(best) or watch.better(value, best):
+            if best_epoch < 0 or watch.better(value, best):
                 best_epoch, best = epoch, value
         return best_epoch, best
 

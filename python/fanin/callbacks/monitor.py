@@ -6,12 +6,12 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from fanin import _validate
+from fanin import _validate, metrics
 
 
 @dataclass(frozen=True)
 class Monitor:
-    """With ``mode="auto"`` larger is better for accuracies, smaller for everything else."""
+    """With ``mode="auto"`` the name says which way is better: `fanin.metrics.larger_is_better`."""
 
     name: str
     mode: str = "auto"
@@ -22,10 +22,17 @@ class Monitor:
             raise TypeError(f"monitor: expected a name such as 'val_loss', got {self.name!r}")
         _validate.one_of("mode", self.mode, ("auto", "min", "max"))
         _validate.real("min_delta", self.min_delta, 0)
+        if self.mode == "auto" and metrics.larger_is_better(self.name) is None:
+            raise ValueError(
+                f"mode: expected 'min' or 'max' for {self.name!r}, which is no known metric, "
+                "got 'auto'"
+            )
 
     @property
     def larger_is_better(self) -> bool:
-        return self.mode == "max" or (self.mode == "auto" and "acc" in self.name)
+        return self.mode == "max" or (
+            self.mode == "auto" and bool(metrics.larger_is_better(self.name))
+        )
 
     @property
     def worst(self) -> float:
@@ -36,10 +43,14 @@ class Monitor:
         if logs and self.name in logs:
             return float(logs[self.name])
         hint = "; give fit validation_data" if self.name.startswith("val_") else ""
+        if (metric := self.name.removeprefix("val_")) in metrics.NAMES and metric != "accuracy":
+            hint += f" and metrics=[{metric!r}]" if hint else ""
         names = ", ".join(logs or ()) or "nothing"
         raise ValueError(f"monitor: expected one of {names}, got {self.name!r}{hint}")
 
     def better(self, value: float, best: float) -> bool:
-        """Whether value beats best by more than min_delta. NaN never does."""
+        """Whether value beats best by more than min_delta. NaN never does, and loses to all."""
+        if math.isnan(best):
+            return not math.isnan(value)
         gain = value - best if self.larger_is_better else best - value
         return gain > self.min_delta

@@ -29,7 +29,7 @@ class EarlyStopping(Callback):
     patience : int
         Epochs without improvement after which training stops.
     mode : {"auto", "min", "max"}
-        Which way is better; "auto" decides by the name.
+        Which way is better; "auto" asks `fanin.metrics.larger_is_better`.
     restore_best : bool
         Whether to end with the parameters of the best epoch; Keras's default is not to.
     baseline : float, optional
@@ -107,7 +107,7 @@ class ModelCheckpoint(Callback):
     ) -> None:
         self.path = os.fspath(path)
         self.save_best_only = self.needs_monitor = save_best_only
-        self.watched = Monitor(monitor, mode)
+        self.watched = Monitor(monitor, mode if save_best_only else "min")  # else unused
         self.best = self.watched.worst
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:

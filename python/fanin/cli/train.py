@@ -7,11 +7,22 @@ import functools
 import inspect
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from fanin import _validate, datasets, initializers, losses, optim, preprocessing, schedules
+import numpy as np
+
+from fanin import (
+    _validate,
+    datasets,
+    initializers,
+    losses,
+    metrics,
+    optim,
+    preprocessing,
+    schedules,
+)
 from fanin._typing import Array
 from fanin.callbacks.history import History
 from fanin.cli import shared
@@ -24,7 +35,7 @@ from fanin.tuning import loss_curve
 
 # Options that are arguments of MLP and of its fit, and have their defaults from there.
 NETWORK = ("activation", "init", "loss", "keep", "dtype", "seed")
-FIT = ("optimizer", "schedule", "reg", "augment", "mix", "epochs", "batch_size")
+FIT = ("optimizer", "schedule", "reg", "augment", "mix", "class_weight", "epochs", "batch_size")
 _ARGUMENTS = inspect.signature(MLP).parameters
 DEFAULTS: dict[str, Any] = {
     **{name: _ARGUMENTS[name].default for name in NETWORK},
@@ -38,6 +49,7 @@ DEFAULTS: dict[str, Any] = {
     "val_size": 0.1,
     "test_size": 0.2,
     "preprocess": "auto",
+    "metrics": "none",
 }
 
 STEPS: dict[str, Callable[[], Transformer]] = {
@@ -77,6 +89,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("lr", "RATE", real(0, above=True), "learning rate (default: the optimizer's)")
     add("schedule", "NAME", str, "of the learning rate")
     add("reg", "L2", real(0), "strength of L2")
+    add("class-weight", "WEIGHTS", str, "balanced, or a weight for classes: spam=5,ham=1")
+    add(
+        "metrics", "NAME,NAME", list_of(str), f"beside the accuracy: {', '.join(metrics.OF_LABELS)}"
+    )
     add("augment", "WORDS", str, 'of images: "crop:4,flip", as of fanin.augment.parse')
     add("mix", "WORD", str, "of images and labels: mixup:.2 or cutmix:1")
     add("epochs", "N", whole(1), "passes over the training rows")
@@ -114,18 +130,21 @@ def run(args: argparse.Namespace) -> int:
     config = {**shared.data_config(args, info, X), "options": shared.options_config(args)}
     with shared.warnings_as_lines():
         try:
-            history = _fit(args, net, parts, optimizer)
+            history = _fit(args, net, parts, optimizer, info.class_names)
         except KeyboardInterrupt:
             shared.save_network(out, net, net.history, config)
             raise KeyboardInterrupt(
                 f"interrupted; the network after its last whole step is in {out}"
             ) from None
-    results = {name: net.evaluate(*part, n_threads=args.threads) for name, part in parts.items()}
+    with shared.warnings_as_lines():
+        results = {name: _evaluate(args, net, *part) for name, part in parts.items()}
     history.initial_loss = initial  # over all training rows, where fit takes the first minibatch's
     verdict = loss_curve(history)
     files = shared.save_network(out, net, history, config | {"results": results})
     say(f"trained {len(history.epoch)} epochs in {history.seconds:.1f} s")
     say("accuracy: " + ", ".join(f"{n} {100 * r['accuracy']:.2f} %" for n, r in results.items()))
+    for metric in args.metrics:
+        say(f"{metric}: " + ", ".join(f"{n} {_text(r[metric])}" for n, r in results.items()))
     say("\n  ".join(["verdict", *str(verdict).splitlines()]))
     say(f"saved in {out}: {', '.join(files)}")
     if args.json:
@@ -150,13 +169,52 @@ def _summary(name: str, parts: Parts, net: MLP) -> str:
     return f"{name}: {rows}; {features} features, {net.dims[-1]} classes"
 
 
-def _fit(args: argparse.Namespace, net: MLP, parts: Parts, optimizer: optim.Optimizer) -> History:
+def _evaluate(args: argparse.Namespace, net: MLP, X: Array, y: Array) -> dict[str, Any]:
+    """As JSON has it."""
+    result = net.evaluate(X, y, metrics=args.metrics, n_threads=args.threads)
+    return {n: v.tolist() if isinstance(v, np.ndarray) else v for n, v in result.items()}
+
+
+def _text(value: Any) -> str:
+    return f"{value:.4f}" if isinstance(value, float) else str(value)
+
+
+def _fit(
+    args: argparse.Namespace,
+    net: MLP,
+    parts: Parts,
+    optimizer: optim.Optimizer,
+    class_names: Sequence[str],
+) -> History:
     X, y = parts["train"]
     given = {**vars(args), "optimizer": optimizer, **_augmentation(args, X.shape[1:3])}
     given["batch_size"] = args.batch_size or FitOptions.batch_size
+    given["class_weight"] = _class_weight(args.class_weight, class_names)
     options = {name: given[name] for name in FIT}
     bar, judge = not (args.json or args.no_progress), parts.get("validation")
+    if judge is not None:  # curves have a number for each epoch
+        options["metrics"] = [name for name in args.metrics if name != "confusion_matrix"]
     return net.fit(X, y, validation_data=judge, progress=bar, n_threads=args.threads, **options)
+
+
+def _class_weight(text: str | None, names: Sequence[str]) -> Any:
+    """The argument of fit for ``--class-weight``: weights by the classes' names."""
+    if text is None or text == "balanced":
+        return text
+    weights: dict[int, float] = {}
+    for item in text.split(","):
+        name, equals, weight = item.rpartition("=")
+        if not equals:
+            expected = "balanced or NAME=WEIGHT,NAME=WEIGHT"
+            raise UsageError(f"--class-weight: expected {expected}, got {item!r}")
+        if name not in names:
+            known = ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")
+            raise UsageError(f"--class-weight: expected one of {known}, got {name!r}")
+        try:
+            weights[list(names).index(name)] = float(weight)
+        except ValueError:
+            raise UsageError(f"--class-weight: expected a number, got {item!r}") from None
+    return weights
 
 
 def _checked_options(args: argparse.Namespace) -> optim.Optimizer:
@@ -169,6 +227,7 @@ def _checked_options(args: argparse.Namespace) -> optim.Optimizer:
             _transformers(args.preprocess)
         _augmentation(args, (32, 32))
         _validate.one_of("loss", args.loss, losses.NAMES)
+        metrics.check_targets(metrics.check_names(args.metrics), "labels", args.loss)
         if len(args.keep) not in (1, len(args.hidden)):
             raise ValueError(
                 f"keep: expected one value or one for each of {len(args.hidden)} hidden layers, "

@@ -4,6 +4,7 @@ from fanin.diagnostics.activations import ActivationReport, LayerStatistics, act
 from fanin.diagnostics.data_report import DataReport, data_report
 from fanin.diagnostics.findings import DataFinding, Finding
 from fanin.diagnostics.init_experiment import activation_statistics
+from fanin.diagnostics.rare_classes import never_predicted
 
 __all__ = [
     "ActivationReport",
@@ -14,4 +15,5 @@ __all__ = [
     "activation_report",
     "activation_statistics",
     "data_report",
+    "never_predicted",
 ]

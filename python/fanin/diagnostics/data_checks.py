@@ -217,8 +217,8 @@ def _class_balance(labels: Array) -> Iterator[Finding]:
     else:
         return
     action = (
-        "gather more rows of the rare classes, or weigh them: fit(..., sample_weight=...); judge "
-        "by accuracy within each class"
+        "gather more rows of the rare classes, or weigh them: fit(..., class_weight='balanced') or "
+        "sample_weight=...; judge by metrics=['balanced_accuracy', 'roc_auc']"
     )
     yield Finding("class-balance", evidence, action)
 

@@ -21,7 +21,7 @@ class Finding:
         Of a run: needs-more-training, overfitting, underfitting, learning-rate-too-high,
         learning-rate-too-low, bad-initialisation, diverged, healthy or inconclusive. Of data:
         not-finite, few-rows, constant, scale, bias, outliers, duplicate-columns, correlated,
-        duplicate-rows or class-balance. `tuning.guide` has more.
+        duplicate-rows or class-balance. Of predictions: rare-class. `tuning.guide` has more.
     evidence, action : str
         The numbers behind it, and what to do; ``advice`` is the same as action.
     columns, rows : ndarray of int64

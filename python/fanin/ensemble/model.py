@@ -14,6 +14,7 @@ import numpy.typing as npt
 from fanin import _core, _validate, checkpoint, losses
 from fanin._typing import Array, Floats, PathLike
 from fanin.ensemble.members import Failure, check_networks
+from fanin.metrics import check_names, check_targets, compute
 from fanin.network import MLP
 
 COMBINATIONS = ("probability", "logits", "vote")
@@ -140,7 +141,9 @@ class Ensemble:
 
     # Evaluation
 
-    def evaluate(self, X: Array, y: Array, *, n_threads: int | None = None) -> dict[str, Any]:
+    def evaluate(
+        self, X: Array, y: Array, *, metrics: Sequence[str] = (), n_threads: int | None = None
+    ) -> dict[str, Any]:
         """Loss and accuracy of the ensemble and its members, and how much the members disagree.
 
         Parameters
@@ -148,6 +151,8 @@ class Ensemble:
         X : ndarray of shape (N, D) or (N, ...)
         y : ndarray
             Labels (N,), or soft labels / values (N, C); accuracies only for labels.
+        metrics : sequence of str
+            Of the ensemble, as in `MLP.evaluate`: of its labels and probabilities.
         n_threads : int, optional
 
         Returns
@@ -179,7 +184,23 @@ class Ensemble:
             # Floored at the smallest float32, where a probability has been rounded to 0.
             logs = _core.map("log", np.maximum(combined, np.finfo(np.float32).tiny))
             result = _evaluate("softmax", logs, y, predicted, n_threads)
+        result |= self._metrics(metrics, combined, predicted, y)
         return {**result, "members": members, "disagreement": self._disagreement(scores)}
+
+    def _metrics(
+        self, names: Sequence[str], combined: Floats, predicted: Array, y: Array
+    ) -> dict[str, Any]:
+        loss = "mse" if self._regression else "softmax"
+        labels, soft = _targets(y, combined, loss)
+        targets = "labels" if soft is None else "values" if self._regression else "soft"
+        checked = check_names(names)
+        check_targets(checked, targets, loss)
+        if self.combine == "logits" and not self._regression:
+            combined = losses.softmax(combined)
+        outputs = self._as_dtype(combined)
+        known = soft if labels is None else labels
+        assert known is not None
+        return compute(checked, known, outputs, loss, predicted=predicted)
 
     def disagreement(self, X: Array, *, n_threads: int | None = None) -> Floats:
         """Pairwise disagreement of members, (M, M), symmetric with zeros on the diagonal.

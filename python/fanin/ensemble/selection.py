@@ -112,7 +112,7 @@ def _pair(candidate: Any) -> tuple[MLP, float]:
 
 def _score(net: MLP, X: Any, y: Any) -> float:
     result = net.evaluate(X, y)
-    return result.get("accuracy", -result["loss"])
+    return float(result.get("accuracy", -result["loss"]))
 
 
 def _greedy(networks: Sequence[MLP], X: Array, y: Array, rounds: int, combine: str) -> list[int]:

@@ -151,7 +151,7 @@ class NativeLoop:
     def data(self, X: Array, y: Array, names: tuple[str, str]) -> tuple[Array, Array]:
         """Rows and labels as the core takes them; the first call has those to train on."""
         if self._augment is not None and self._images is None:
-            self._images = TrainingImages(self._net, X, False, self._augment, None).core
+            self._images = TrainingImages(self._net, X, (), self._augment, None).core
         rows = self._net.check_data(X, names=names).X
         return rows, _validate.labels(names[1], y, len(rows), self._net.dims[-1])
 
@@ -188,4 +188,4 @@ class NativeLoop:
     def correct(self, X: Array, y: Array) -> int:
         """Rows whose label has the largest score."""
         result = self._net.evaluate(X, y, n_threads=self._threads)
-        return round(result["accuracy"] * len(y))
+        return round(float(result["accuracy"]) * len(y))

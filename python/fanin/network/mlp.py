@@ -429,12 +429,46 @@ class MLP:
         y: Array,
         *,
         sample_weight: Array | None = None,
+        metrics: Sequence[str] = (),
         n_threads: int | None = None,
-    ) -> dict[str, float]:
-        """``{"loss": ..., "accuracy": ...}`` without dropout and L2; accuracy for labels."""
+    ) -> dict[str, Any]:
+        """``{"loss": ..., "accuracy": ...}`` without dropout and L2; accuracy for labels.
+
+        Parameters
+        ----------
+        X : ndarray of shape (N, D) or (N, ...)
+        y : ndarray
+            Labels (N,), or soft labels / values (N, C).
+        sample_weight : ndarray of shape (N,), optional
+            Of the loss and the metrics; the accuracy is unweighted unless it is among these.
+        metrics : sequence of str
+            Of `fanin.metrics.NAMES`, which come beside these two. For labels: "accuracy",
+            "balanced_accuracy", "f1" (of class 1 where there are two, else the mean over the
+            classes), "f1_macro", "roc_auc", "log_loss", "confusion_matrix" (an array). For values,
+            with loss "mse": "mse", "rmse", "mae", "r2".
+        n_threads : int, optional
+
+        Warns
+        -----
+        RareClassWarning
+            If a trained network never predicts a rare class: its accuracy is then that of never
+            having looked for it.
+
+        Examples
+        --------
+        >>> X, y = np.eye(4, dtype=np.float32), np.array([0, 0, 0, 1])
+        >>> result = fanin.MLP([4, 2]).evaluate(X, y, metrics=["balanced_accuracy"])
+        >>> list(result)
+        ['loss', 'accuracy', 'balanced_accuracy']
+        """
         y = _validate.plain_array("y", y)
         data = self.prepare(X, y, sample_weight=sample_weight, n_threads=n_threads)
-        return passes.evaluate(self.engine, data, n_threads)
+        names = passes.check_metrics(metrics, self.loss_name, data)
+        result: dict[str, Any] = passes.evaluate(self.engine, data, n_threads)
+        result |= passes.evaluate_metrics(self.engine, data, self.loss_name, names, n_threads)
+        if self.steps_done and data.labels is not None:
+            passes.warn_of_rare_classes(self.engine, data, result["accuracy"], n_threads)
+        return result
 
     def loss(self, X: Array, y: Array, *, reg: float = 0.0) -> float:
         """Mean loss over the rows, plus ``0.5 * reg * sum(W * W)`` over the weights."""
@@ -443,7 +477,9 @@ class MLP:
             for name, p in self.params.items()
             if name.startswith("W")
         )
-        return self.evaluate(X, y)["loss"] + 0.5 * _validate.real("reg", reg, 0) * penalty
+        y = _validate.plain_array("y", y)
+        loss = passes.evaluate(self.engine, self.prepare(X, y), None)["loss"]
+        return loss + 0.5 * _validate.real("reg", reg, 0) * penalty
 
     def loss_and_grads(
         self,

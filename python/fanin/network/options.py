@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:  # images are rare, and their import takes a while
     from fanin.augment.mixing import Mix
 
 
+ClassWeight = str | Mapping[int, float]  # "balanced", or a weight for each label
 SEARCHABLE = {"searchable": True}  # what a search may vary
 
 
@@ -41,6 +42,14 @@ class FitOptions:
         Learning-rate schedule, see `fanin.schedules`.
     sample_weight : ndarray of shape (N,), optional
         Weights of the loss: sum(w * l) / sum(w) in each step. Accuracies are unweighted.
+    class_weight : "balanced", dict or None
+        The same as a `sample_weight` of these values, for each row that of its label; beside one,
+        their product. "balanced": N / (classes * rows of the class), so that all classes count
+        alike. A dict of labels and weights; a class that is not in it has weight 1. Validation
+        data are not weighted.
+    metrics : sequence of str
+        Of the validation data, beside loss and accuracy: names of `fanin.metrics.NAMES`, such as
+        "balanced_accuracy", which is in the logs as "val_balanced_accuracy".
     preprocess : transformer, list of transformers, "standardize", (mean, scale) or None
         Fitted on X, saved with the network and applied to all data that it gets, such as
         ``[Normalize(), PCA(50)]``: see `set_preprocess`.
@@ -74,6 +83,8 @@ class FitOptions:
     reg: float = field(default=0.0, metadata=SEARCHABLE)
     schedule: str | Schedule | None = field(default=None, metadata=SEARCHABLE)
     sample_weight: Array | None = None
+    class_weight: ClassWeight | None = field(default=None, metadata=SEARCHABLE)
+    metrics: Sequence[str] = ()
     preprocess: Preprocess | None = field(default=None, metadata=SEARCHABLE)
     augment: Compose | None = field(default=None, metadata=SEARCHABLE)
     mix: Mix | None = field(default=None, metadata=SEARCHABLE)

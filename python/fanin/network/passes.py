@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import warnings
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 
-from fanin import _validate
+from fanin import _validate, losses, metrics
 from fanin._core import Engine32, Engine64, TrainingData
 from fanin._typing import Array
 
@@ -24,6 +26,48 @@ def evaluate(engine: Engine, data: TrainingData, n_threads: int | None) -> dict[
     """``{"loss": ..., "accuracy": ...}``; accuracy for labels."""
     loss, correct = engine.evaluate(data, _validate.threads(n_threads))
     return named_results(data, loss, correct)
+
+
+def evaluate_metrics(
+    engine: Engine, data: TrainingData, loss: str, names: Sequence[str], n_threads: int | None
+) -> dict[str, Any]:
+    """The metrics of these names, which `check_metrics` has seen."""
+    if not names:
+        return {}
+    outputs = scores(engine, [data], n_threads)
+    if loss == "softmax":
+        outputs = losses.softmax(outputs, n_threads=n_threads)
+    y = data.soft if data.labels is None else data.labels
+    assert y is not None
+    return metrics.compute(names, y, outputs, loss, data.weights)
+
+
+def check_metrics(
+    names: Any, loss: str, data: TrainingData, *, numbers: bool = False
+) -> tuple[str, ...]:
+    """The names of ``metrics=``, where they go with the loss and the targets."""
+    checked = metrics.check_names(names, numbers=numbers)
+    targets = "values" if loss == "mse" else "soft"
+    metrics.check_targets(checked, targets if data.labels is None else "labels", loss)
+    return checked
+
+
+def warn_of_rare_classes(
+    engine: Engine, data: TrainingData, accuracy: float, n_threads: int | None
+) -> None:
+    """Warns where a rare class is never predicted."""
+    from fanin.diagnostics.rare_classes import never_predicted, rare_classes
+
+    assert data.labels is not None
+    rare = rare_classes(data.labels)
+    wrong = round((1 - accuracy) * len(data))
+    # Only where a class may be missed altogether are predictions worth another pass.
+    if not len(rare) or wrong < min(np.bincount(data.labels)[rare]):
+        return
+    predicted = scores(engine, [data], n_threads).argmax(axis=1)
+    if (finding := never_predicted(data.labels, predicted)) is not None:
+        text = f"{finding.evidence}: {finding.action}"
+        warnings.warn(text, metrics.RareClassWarning, stacklevel=3)
 
 
 def named_results(data: TrainingData, loss: float, correct: int) -> dict[str, float]:

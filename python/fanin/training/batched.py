@@ -138,4 +138,6 @@ def _evaluate(fits: Sequence[Fit], many: Many) -> dict[Fit, dict[str, float]]:
     if data is None:
         return {fit: {} for fit in fits}
     results = zip(fits, many.evaluate(data), strict=True)
-    return {fit: passes.named_results(data, *result) for fit, result in results}
+    return {
+        fit: passes.named_results(data, *result) | fit.evaluate_metrics() for fit, result in results
+    }

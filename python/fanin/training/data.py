@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from fanin import metrics
 from fanin._core import TrainingData
 from fanin._typing import Array
 from fanin._validate import pair, plain_array
-from fanin.network import MLP
+from fanin.network import MLP, passes
 from fanin.network.options import FitOptions
+from fanin.training.class_weights import row_weights
 from fanin.training.images import TrainingImages
 
 
@@ -21,18 +23,23 @@ class FitData:
         The network's preprocessing from now on; the network's own is not changed here.
     train : TrainingData
     validation : TrainingData or None
+    metrics : tuple of str
+        Of the validation data, beside loss and accuracy.
     """
 
     def __init__(self, net: MLP, X: Array, y: Array, options: FitOptions) -> None:
         weights, columns = options.sample_weight, None
         self.images: TrainingImages | None = None
         if options.augment is not None or options.mix is not None:
-            self.images = TrainingImages(net, X, weights is not None, options.augment, options.mix)
+            weighted = [n for n in ("sample_weight", "class_weight") if _given(options, n)]
+            self.images = TrainingImages(net, X, weighted, options.augment, options.mix)
             columns = self.images.columns
         self.inputs = net.inputs.requested(options.preprocess, X)
         if self.images is not None:
             self.images.check_inputs(self.inputs)
         y = plain_array("y", y)
+        if options.class_weight is not None:
+            weights = row_weights(net, y, options.class_weight, weights)
         self.train = net.check_data(X, y, weights, inputs=self.inputs, columns=columns)
         _require_two_classes(self.train.labels)
         self.validation: TrainingData | None = None
@@ -44,11 +51,27 @@ class FitData:
                 self.images.check_validation(X)
             self.validation = net.check_data(X, y, inputs=self.inputs, names=names)
 
+        self.metrics = _checked_metrics(net, self.validation, options)
+
     def prepare(self, n_threads: int | None) -> None:
         """Fits the preprocessing and applies it to all data."""
         self.inputs, self.train = self.inputs.fit(self.train, n_threads)
         if self.validation is not None:
             self.validation = self.inputs.transform(self.validation, n_threads)
+
+
+def _given(options: FitOptions, name: str) -> bool:
+    return getattr(options, name) is not None
+
+
+def _checked_metrics(
+    net: MLP, validation: TrainingData | None, options: FitOptions
+) -> tuple[str, ...]:
+    if validation is None:
+        if names := metrics.check_names(options.metrics, numbers=True):
+            raise ValueError(f"metrics: expected validation_data, to compute {names[0]!r} on")
+        return ()
+    return passes.check_metrics(options.metrics, net.loss_name, validation, numbers=True)
 
 
 def _require_two_classes(labels: Array | None) -> None:

@@ -58,6 +58,8 @@ class Fit:
     net, optimizer, schedule, history, callbacks
     data, validation : TrainingData
         As the engine takes them.
+    metrics : tuple of str
+        Of the validation data, beside loss and accuracy.
     epochs, batch, steps : int
         Steps of an epoch.
     states : list of ndarray
@@ -92,7 +94,7 @@ class Fit:
         if data.validation is None:
             self._refuse_monitors_of_validation()
         data.prepare(options.n_threads)
-        self.data, self.validation = data.train, data.validation
+        self.data, self.validation, self.metrics = data.train, data.validation, data.metrics
         self.states = self.optimizer.arena_states(net.arena.size, net.dtype)
         net.inputs = data.inputs  # nothing is refused from here on, and things may change
         self.job, self.learner = self._new_job(), self._new_learner()
@@ -117,7 +119,7 @@ class Fit:
 
     def _refuse_monitors_of_validation(self) -> None:
         """Refuses callbacks and schedules that monitor validation without validation data."""
-        missing = {"val_loss", "val_accuracy"}
+        missing = {"val_loss", "val_accuracy"}  # other names may come from a callback
         for watcher in (*self.callbacks, self.schedule):
             watch: Any = getattr(watcher, "watched", None)
             if getattr(watch, "name", None) in missing and getattr(watcher, "needs_monitor", True):
@@ -255,10 +257,18 @@ class Fit:
         return bool(_core.first_nonfinite(self.net.arena) == self.net.arena.size)
 
     def evaluate(self) -> dict[str, float]:
-        """Loss and accuracy on the validation rows, where there are any."""
+        """Loss, accuracy and metrics on the validation rows, where there are any."""
         if self.validation is None:
             return {}
-        return passes.evaluate(self.net.engine, self.validation, self.n_threads)
+        result = passes.evaluate(self.net.engine, self.validation, self.n_threads)
+        return result | self.evaluate_metrics()
+
+    def evaluate_metrics(self) -> dict[str, float]:
+        """The metrics beside loss and accuracy."""
+        if self.validation is None or not self.metrics:
+            return {}
+        engine, loss = self.net.engine, self.net.loss_name
+        return passes.evaluate_metrics(engine, self.validation, loss, self.metrics, self.n_threads)
 
     def end_epoch(self, epoch: int, result: Mapping[str, float]) -> None:
         logs = self.logs()

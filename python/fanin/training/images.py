@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,7 +23,12 @@ class TrainingImages:
     """The augmentation of minibatches, checked against the data and the network."""
 
     def __init__(
-        self, net: MLP, X: Array, weighted: bool, augment: Compose | None, mix: Mix | None
+        self,
+        net: MLP,
+        X: Array,
+        weighted: Sequence[str],  # the options that weigh rows
+        augment: Compose | None,
+        mix: Mix | None,
     ) -> None:
         self.pipeline, self.mix = _pipeline(augment), _mix(mix)
         self.params = {
@@ -53,10 +59,10 @@ class TrainingImages:
             self.mix = pipeline.mix
 
     @staticmethod
-    def _check_mix(mix: Mix, net: MLP, weighted: bool) -> None:
+    def _check_mix(mix: Mix, net: MLP, weighted: Sequence[str]) -> None:
         if weighted:
             raise ValueError(
-                f"sample_weight: expected None with {mix!r}, which makes one sample of two"
+                f"{weighted[0]}: expected None with {mix!r}, which makes one sample of two"
             )
         if mix.num_classes not in (None, net.dims[-1]):
             raise ValueError(

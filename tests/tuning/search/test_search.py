@@ -170,7 +170,9 @@ def test_a_function_may_return_more_and_take_the_budget() -> None:
 
     result = search({"x": uniform(-1, 1)}, objective, 5, epochs=7, progress=False)
     assert [t.metrics for t in result] == [{"budget": 7, "note": "x"}] * 5
-    watched = search({"x": uniform(-1, 1)}, objective, 5, monitor="budget", progress=False)
+    watched = search(
+        {"x": uniform(-1, 1)}, objective, 5, monitor="budget", mode="max", progress=False
+    )
     assert [t.score for t in watched] == [5] * 5
 
 
@@ -274,7 +276,7 @@ def test_callbacks_hear_of_each_trial_and_may_end_the_search() -> None:
         ({"activation": "rely"}, ValueError, "activation: expected one of"),
         ({"hidden": -1}, ValueError, "hidden: expected at least 1"),
         ({"validation_data": (X, y[:5])}, ValueError, "validation y: expected shape"),
-        ({"monitor": "val_f1"}, ValueError, "monitor: expected one of"),
+        ({"monitor": "val_f7"}, ValueError, "monitor: expected one of"),
         ({"seed": -1}, ValueError, "seed: expected"),
     ],
 )

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from fanin import _validate, datasets
+from fanin import _validate, datasets, metrics
 from fanin._typing import Array
 from fanin.callbacks.monitor import Monitor
 from fanin.network import inputs
@@ -23,7 +23,9 @@ PRUNING = ("median", "halving")
 STOP_RATIO = 3.0  # the lecture's trainer: a loss over 3 times the first
 VAL_SIZE = 0.2
 # What an epoch has to judge it by, where targets are labels and where they are not.
-LABEL_SCORES, SCORES = ("val_accuracy", "val_loss", "accuracy", "loss"), ("val_loss", "loss")
+_OF_LABELS = [f"val_{name}" for name in metrics.OF_LABELS if name != "confusion_matrix"]
+LABEL_SCORES = ("val_loss", *_OF_LABELS, "accuracy", "loss")
+SCORES = ("val_loss", *(f"val_{name}" for name in metrics.OF_VALUES), "loss")
 
 
 class SearchConfig:
@@ -80,24 +82,28 @@ class SearchConfig:
                 name = next(iter(options), "validation_data")
                 raise ValueError(f"{name}: expected data to train on beside it, got a function")
             name = "score" if monitor == "auto" else monitor
-            score = Monitor(name, "max" if mode == "auto" else mode)
+            score = Monitor(name, mode)
             return FunctionObjective(self.given, score, objective.takes_budget(self.given))
         for name in self.space:
             _validate.one_of("space", name, objective.PARAMETERS)
         for name in options:
-            _validate.one_of("search", name, objective.OPTIONS)
+            _validate.one_of("search", name, [*objective.OPTIONS, *objective.FIXED])
         if both := sorted(set(options) & set(self.space)):
             raise ValueError(f"{both[0]}: expected it in the space or fixed, got both")
         self.take_data(validation, options)
         labels = self.arrays["y"].ndim == 1
         if monitor == "auto":
             monitor = "val_accuracy" if labels else "val_loss"
+        scores = LABEL_SCORES if labels else SCORES
+        _validate.one_of("monitor", monitor, scores)
+        metric = monitor.removeprefix("val_")
+        if monitor.startswith("val_") and metric not in ("loss", "accuracy"):  # fit computes it
+            options = {**options, "metrics": [*options.get("metrics", ()), metric]}
         prepared, score = self.prepared(options), Monitor(monitor, mode)
         outputs = objective.n_outputs(self.arrays["y"], self.arrays["validation_y"])
         halving = self.prune == "halving"
         training = TrainingObjective(prepared, score, outputs, STOP_RATIO, self.seed, halving)
         self.check_fit(training)
-        _validate.one_of("monitor", monitor, LABEL_SCORES if labels else SCORES)
         return training
 
     def take_data(self, validation: Data | None, options: Mapping[str, Any]) -> None:

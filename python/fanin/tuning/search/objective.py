@@ -29,6 +29,7 @@ Options = Mapping[str, Any]
 # What a space may hold; `epochs` beside a space is an argument of the search itself.
 PARAMETERS = sorted(["hidden", "depth", "lr", "seed", *NETWORK_OPTIONS, *SEARCHABLE_FIT_OPTIONS])
 OPTIONS = [name for name in PARAMETERS if name != "epochs"]
+FIXED = ("metrics",)  # and these are options of the search only
 
 # Trials that train as one batch have these in common, since they share minibatches and the shape of
 # the first layer; all else may differ.
@@ -224,7 +225,8 @@ class TrainingObjective:
         options = {"seed": self.seed, **copy.deepcopy({**self.options, **params})}
         options.pop("epochs", None)
         rate = options.pop("lr", None)
-        fit = {name: options.pop(name) for name in SEARCHABLE_FIT_OPTIONS if name in options}
+        names = [name for name in (*SEARCHABLE_FIT_OPTIONS, *FIXED) if name in options]
+        fit = {name: options.pop(name) for name in names}
         fit["optimizer"] = optim.get(fit.get("optimizer", "adam"), rate)
         fit["schedule"] = schedules.get(fit.get("schedule"))
         width = math.prod(X.shape[1:])

@@ -68,8 +68,9 @@ def search(
     validation_data : (X, y), optional
         The validation set. By default a fifth of the rows is held out, stratified.
     monitor, mode : str
-        The score: "val_accuracy" or, without labels, "val_loss", of the best epoch; "score", larger
-        is better (``mode="min"``: less), of a function.
+        The score: "val_accuracy" or, without labels, "val_loss", of the best epoch, or another
+        metric such as "val_balanced_accuracy"; "score" of a function. Which way is better is known
+        of `fanin.metrics.larger_is_better`'s names; for others `mode` is "min" or "max".
     prune : {None, "median", "halving"}
         "median" ends a trial whose best score so far is below the median of the trials of earlier
         eights at the same epoch. "halving" trains all trials for few epochs, the best third on for

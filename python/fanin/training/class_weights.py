@@ -1,0 +1,49 @@
+"""``class_weight``: the weights of the rows by their labels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from fanin import _validate, losses
+from fanin._typing import Array, Floats, Labels
+from fanin.network import MLP
+
+
+def row_weights(net: MLP, y: Array, class_weight: Any, sample_weight: Array | None) -> Array:
+    """The sample weights that ``class_weight`` stands for, times those given."""
+    labels, _ = losses.targets(
+        "y", y, y.shape[0] if y.ndim else 0, net.dims[-1], net.loss_name, net.dtype
+    )
+    if labels is None:
+        got = _validate.describe(y)
+        raise ValueError(f"class_weight: expected labels to go with, got y of {got}")
+    weights = _of_classes(class_weight, labels, net.dims[-1])[labels]
+    given = _validate.weights(sample_weight, len(labels), np.dtype(np.float64))
+    return weights if given is None else weights * given
+
+
+def _of_classes(class_weight: Any, labels: Labels, n_classes: int) -> Floats:
+    """The weight of each class."""
+    if isinstance(class_weight, str):
+        _validate.one_of("class_weight", class_weight, ["balanced"])
+        counts = np.bincount(labels, minlength=n_classes)
+        return len(labels) / (np.count_nonzero(counts) * np.maximum(counts, 1))
+    if not isinstance(class_weight, Mapping):
+        raise TypeError(
+            "class_weight: expected 'balanced', None or a dict of labels and weights, "
+            f"got {_validate.describe(class_weight)}"
+        )
+    weights = np.ones(n_classes)
+    for label, weight in class_weight.items():
+        whole = isinstance(label, (int, np.integer)) and not isinstance(label, bool)
+        if not whole or not 0 <= label < n_classes:
+            raise ValueError(
+                f"class_weight: expected labels in 0 .. {n_classes - 1}, got {label!r}"
+            )
+        weights[label] = _validate.real(f"class_weight[{label}]", weight, 0)
+    if not weights[labels].any():
+        raise ValueError("class_weight: expected a weight above 0 for a class of y, got only zeros")
+    return weights
