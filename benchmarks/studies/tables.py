@@ -25,18 +25,17 @@ from typing import Any
 
 import numpy as np
 
-import fanin
 from fanin import datasets, tuning
 
 TABLES = (
     "australian banana breast bupa chess contraceptive german hayes-roth housevotes ionosphere "
     "iris led7digit letter magic mammographic marketing monk-2 mushroom optdigits penbased ring "
     "saheart satimage segment sonar tic-tac-toe titanic twonorm vehicle wdbc wisconsin"
-).split()
+)
 IMBALANCED = (
     "abalone9-18 car-good cleveland-0_vs_4 ecoli4 flare-F glass4 page-blocks0 vehicle1 "
     "winequality-red-4 yeast4"
-).split()
+)
 QUICK = ("iris", "wine", "breast_cancer", "moons", "rare")
 PEERS = ("mlp", "logistic", "boosting")
 NAMES = {"guide": "guide", "mlp": "MLP", "logistic": "LogisticRegression", "boosting": "HistGB"}
@@ -195,10 +194,10 @@ def chosen(options: argparse.Namespace) -> Iterator[tuple[str, str]]:
     if options.quick:
         yield from (("quick", name) for name in QUICK)
         return
-    wanted = None if options.tables is None else options.tables.split(",")
+    wanted = (options.tables or "").split(",") if options.tables else None
     for kind, names in (("balanced", TABLES), ("imbalanced", IMBALANCED)):
         if options.kind in (kind, "both"):
-            yield from ((kind, name) for name in (wanted or names))
+            yield from ((kind, name) for name in (wanted or names.split()))
 
 
 def mean(results: list[dict[str, Any]], model: str, metric: str) -> float:
@@ -206,12 +205,12 @@ def mean(results: list[dict[str, Any]], model: str, metric: str) -> float:
     return float(np.mean(values)) if values else float("nan")
 
 
-def ranks(results: list[dict[str, Any]], models: list[str], metric: str, sign: float) -> list[float]:
-    """The mean rank of each model over the tables; ties share their ranks."""
+def ranks(results: list[dict[str, Any]], models: list[str], metric: str) -> list[float]:
+    """The mean rank of each model over the tables, the least value first; ties share ranks."""
     rows = []
     for name in dict.fromkeys(r["table"] for r in results):
         here = [r for r in results if r["table"] == name]
-        values = np.array([round(sign * mean(here, m, metric), 6) for m in models])
+        values = np.array([round(mean(here, m, metric), 6) for m in models])
         below = (values[:, None] > values).sum(axis=1)
         equal = (values[:, None] == values).sum(axis=1)
         rows.append(below + (equal + 1) / 2)
@@ -226,13 +225,15 @@ def show(results: list[dict[str, Any]], models: list[str]) -> bool:
     worst = 0.0
     for name in names:
         here = [r for r in results if r["table"] == name]
-        cells = [f"{mean(here, m, 'accuracy'):.3f} ({mean(here, m, 'log_loss'):.3f})" for m in models]
+        cells = [
+            f"{mean(here, m, 'accuracy'):.3f} ({mean(here, m, 'log_loss'):.3f})" for m in models
+        ]
         print(f"| {name} | {' | '.join(cells)} |")
         if {"mlp", "logistic"} <= set(models):
             better = max(mean(here, m, "accuracy") for m in ("mlp", "logistic"))
             worst = max(worst, better - mean(here, "guide", "accuracy"))
     lines = {
-        "mean rank in log loss": ranks(results, models, "log_loss", 1),
+        "mean rank in log loss": ranks(results, models, "log_loss"),
         "mean log loss": [mean(results, m, "log_loss") for m in models],
         "mean accuracy": [mean(results, m, "accuracy") for m in models],
         "mean balanced accuracy": [mean(results, m, "balanced_accuracy") for m in models],
@@ -262,7 +263,9 @@ def show(results: list[dict[str, Any]], models: list[str]) -> bool:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.studies.tables", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.studies.tables", description=__doc__
+    )
     add = parser.add_argument
     add("--budget", type=float, default=BUDGET, help="seconds of each guide")
     add("--kind", choices=["balanced", "imbalanced", "both"], default="balanced")

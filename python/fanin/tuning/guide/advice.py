@@ -13,6 +13,7 @@ from fanin.tuning.search.edges import Edge
 from fanin.tuning.space import Parameter, Range, choice
 
 WIDEST = 2048
+FIRST = 16  # of the first hidden layer, where there was none
 LEAST_KEEP = 0.3
 NEAR = 3.0  # times the best rate, either way
 
@@ -162,7 +163,7 @@ def _move(advice: Advice, lr: float, reason: str) -> None:
 def _wider(hidden: Sequence[int], small_enough: SizeCheck) -> list[int]:
     """Twice as wide, with a second layer where there is one; nothing where that is too large."""
     if not hidden:
-        return []
+        return [FIRST] if small_enough([FIRST]) else []
     wider = [2 * hidden[0], hidden[0]] if len(hidden) == 1 else [2 * width for width in hidden]
     return wider if wider[0] <= WIDEST and small_enough(wider) else []
 

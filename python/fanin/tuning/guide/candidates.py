@@ -9,7 +9,7 @@ from fanin.random import Generator
 from fanin.tuning.guide.facts import Facts
 from fanin.tuning.guide.problem import SPLIT_FROM, Problem
 from fanin.tuning.guide.trials import Trial
-from fanin.tuning.space import Parameter, Range, choice, loguniform
+from fanin.tuning.space import Choice, Parameter, Range, choice, loguniform
 
 COARSE_BELOW, COARSE_ABOVE = 30.0, 3.0  # times the probe's rate
 WEIGHT_DECAYS = (1e-4, 1e-5, 0.0)  # the lecture's
@@ -34,14 +34,15 @@ def rates(low: float, high: float, edge: float | None = None) -> Range:
 def coarse_space(
     problem: Problem, settings: Facts, given: Mapping[str, Any], rate: float, edge: float | None
 ) -> dict[str, Parameter]:
-    """Rates and L2; where the user gave no network and rows are few, widths and dropout too."""
-    reg = (*STRONGER, *WEIGHT_DECAYS) if problem.n < FEW else WEIGHT_DECAYS
+    """Rates and L2; where no network is given and rows are few, widths, dropout and more L2."""
     space: dict[str, Parameter] = {
         "lr": rates(rate / COARSE_BELOW, rate * COARSE_ABOVE, edge),
-        "reg": choice(list(reg)),
+        "reg": choice(list(WEIGHT_DECAYS)),
     }
     if problem.n_train < SPLIT_FROM and "hidden" not in given:
         width = settings["hidden"][0]
+        if problem.n < FEW:
+            space["reg"] = choice([*STRONGER, *WEIGHT_DECAYS])
         space["hidden"] = choice([[max(width // 4, 1)], [width], [width, width]])
         if "keep" not in given:
             space["keep"] = choice(list(KEEPS))
@@ -73,4 +74,17 @@ def around(
             found[name] = rates(min(values) / MARGIN, max(values) * MARGIN, edge)
         else:
             found[name] = choice([v for i, v in enumerate(values) if v not in values[:i]])
+    return found
+
+
+def covering(space: Mapping[str, Parameter], candidates: Sequence[Facts]) -> dict[str, Parameter]:
+    """The space, its choices with what else is tried of them."""
+    found: dict[str, Parameter] = {}
+    for name, parameter in space.items():
+        found[name] = parameter
+        if isinstance(parameter, Choice):
+            options = list(parameter.options)
+            for candidate in candidates:
+                options += [] if candidate[name] in options else [candidate[name]]
+            found[name] = choice(options)
     return found

@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from typing import Any
 
 from fanin import checkpoint
+from fanin._files import json_number
 from fanin._typing import Array
 from fanin.callbacks.history import History
 from fanin.callbacks.progress import open_bar
@@ -21,6 +22,7 @@ from fanin.tuning.guide.trials import FoldRun, FoldTask, Trial, train_fold
 from fanin.tuning.space import plain
 
 KEPT_NETWORKS = 12  # of the best trials
+GRACE = 0.1  # of the time budget, for what has begun
 
 
 class CrossValidation:
@@ -29,19 +31,22 @@ class CrossValidation:
     Attributes
     ----------
     trials : list of Trial
-    seconds : float
-        Of one thread, for all that was trained here.
     """
 
     def __init__(
-        self, problem: Problem, state: State, seed: int, executor: Any, workers: int, progress: bool
+        self,
+        problem: Problem,
+        state: State,
+        seed: int,
+        executor: Any,
+        workers: int,
+        progress: bool,
+        total: float = math.inf,
     ) -> None:
         self.problem, self.state, self.seed = problem, state, seed
         self.executor, self.workers, self.progress = as_executor(executor), workers, progress
+        self.total = 0.0 if math.isinf(total) else total  # seconds of the guide
         self.trials: list[Trial] = []
-
-    def of_step(self, step: str) -> list[Trial]:
-        return [trial for trial in self.trials if trial.step == step]
 
     def run(
         self,
@@ -114,13 +119,15 @@ class CrossValidation:
                 for fold in trial.folds:
                     if fold in trial.runs:
                         continue
-                    if began and State.clock() > deadline:
+                    # A trial that has begun is brought to its end, so that it can be compared.
+                    late = GRACE if trial.number in began else 0.0
+                    if began and State.clock() > deadline + late * self.total:
                         return
                     number = len(wanted)
                     wanted[number] = trial
                     began[trial.number] = trial
                     # A cluster's clocks are its own.
-                    limit = deadline if own_threads else math.inf
+                    limit = deadline + GRACE * self.total if own_threads else math.inf
                     yield number, self._task(trial, fold, limit)
 
         arrays: dict[str, Array] = {"X": problem.rows, "y": problem.labels}
@@ -151,7 +158,7 @@ class CrossValidation:
         problem = self.problem
         return FoldTask(
             trial.settings, fold, trial.epochs, self.seed + fold, problem.dims, problem.preprocess,
-            deadline, trial.shuffled,
+            deadline, trial.shuffled, problem.weights,
         )  # fmt: skip
 
     def _write(self, trial: Trial) -> None:
@@ -172,6 +179,7 @@ class CrossValidation:
             arrays |= {f"{fold}.{k}": a for k, a in network.pop("arrays").items()}
             arrays[f"{fold}.scores"] = run.scores
             facts = {"fold": fold, "status": run.status, "epoch": run.epoch}
+            facts |= {"losses": list(map(json_number, run.losses))}
             runs.append(facts | {"history": run.history.to_dict(), "network": network})
         header = {"kind": "trial", "epochs": trial.epochs, "settings": trial.settings, "runs": runs}
         checkpoint.save_archive(path, header, arrays)
@@ -192,5 +200,7 @@ class CrossValidation:
             net.__setstate__({**facts["network"], "arrays": own})
             history = History.from_dict(facts["history"])
             net.history = history
-            run = FoldRun(fold, facts["status"], facts["epoch"], history, net, scores)
-            trial.runs[fold] = run
+            judged = [float(loss) for loss in facts["losses"]]
+            trial.runs[fold] = FoldRun(
+                fold, facts["status"], facts["epoch"], history, judged, net, scores
+            )

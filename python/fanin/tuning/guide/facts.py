@@ -35,5 +35,6 @@ def best_score(steps: Sequence[Facts]) -> float | None:
     """Accuracy of rows that were not trained on: of the ensemble, else of the best settings."""
     if (scores := final_scores(steps)) and "ensemble" in scores:
         return float(scores["ensemble"]["accuracy"])
-    best = [step["best"] for step in steps if step.get("best")]
+    found = (step.get("overall") or step.get("best") for step in steps)
+    best = [one for one in found if one]
     return float(best[-1]["score"]) if best else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -49,6 +50,7 @@ def guide(
     n_threads: int | None = None,
     progress: bool = True,
     groups: Array | None = None,
+    class_weight: Any = None,
     callbacks: Sequence[Callable[[Step], object]] = (),
 ) -> Report:
     """Find a network for a classification problem by the lecture's seven steps, with a report.
@@ -114,6 +116,8 @@ def guide(
         Bars on stderr.
     groups : ndarray of shape (N,), optional
         Rows of one group (a patient, a day) are held out together.
+    class_weight : "balanced" or dict, optional
+        As in `MLP.fit`; it weighs the losses of held-out rows too.
     callbacks : sequence of callable
         Called with each finished `Step`.
 
@@ -156,6 +160,7 @@ def guide(
         batch_size=batch_size,
         seed=seed,
         groups=groups,
+        class_weight=class_weight,
     )
     test = None if test_data is None else _validate.pair("test_data", test_data, "(X, y)")
     given = _given_settings(start_from, network)
@@ -171,7 +176,8 @@ def guide(
         tried = sorted({*tried, float(given["lr"])}, reverse=True)
     kept = State(state, _key(problem, settings, tried, start, seed), resume)
     workers = workers_of(executor) or threads if executor is not None else threads
-    cv = CrossValidation(problem, kept, seed, executor, workers, progress)
+    total = math.inf if time_budget is None else time_budget
+    cv = CrossValidation(problem, kept, seed, executor, workers, progress, total)
     run = GuideRun(
         problem=problem,
         start=start,
@@ -194,22 +200,23 @@ def guide(
     if stopped == "interrupted" and not kept.steps:
         raise KeyboardInterrupt
     net, best = run.best_network(), run.best()
-    result = None
+    result = both = None
     if test is not None and net is not None:
         result = net.evaluate(*test, n_threads=n_threads) | {"rows": len(test[1])}
         if run.ensemble is not None:
             judged = run.ensemble.evaluate(*test, n_threads=n_threads)
-            result["ensemble"] = {name: judged[name] for name in ("loss", "accuracy")}
+            both = {name: judged[name] for name in ("loss", "accuracy")}
     return Report(
         tuple(map(Step, kept.steps)),
         net,
-        None if best is None else best.history,
+        None if best is None else best.history(problem.search_folds),
         dict(plain(run.settings if best is None else best.settings)),
         stopped,
         kept.seconds,
         result,
         {"seed": seed, "time_budget": time_budget},
         run.best_ensemble(),
+        both,
     )
 
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from fanin import losses
-from fanin._typing import Array, Floats
+from fanin import losses, metrics
+from fanin._typing import Floats
 from fanin.ensemble.held_out import log_losses
 from fanin.tuning.guide.problem import Problem
 from fanin.tuning.guide.trials import SMOOTHED, Trial
@@ -46,7 +46,7 @@ def held_rows(problem: Problem, trial: Trial, folds: Sequence[int]) -> Floats:
         run = trial.runs[fold]
         held = problem.folds[fold][1]
         own = losses.softmax(run.scores.astype(np.float64))
-        total[held] += log_losses(own, problem.labels[held])
+        total[held] += problem.weighted(log_losses(own, problem.labels[held]), held)
         count[held] += 1
     with np.errstate(invalid="ignore"):
         return np.asarray(total / count)
@@ -76,11 +76,7 @@ def optimism(trial: Trial, folds: Sequence[int]) -> float:
 
     Measured by giving each fold the epoch that the others would choose.
     """
-    curves = [
-        _smoothed(trial.runs[fold].history.history["val_loss"])
-        for fold in folds
-        if trial.runs[fold].history.history.get("val_loss")
-    ]
+    curves = [_smoothed(trial.runs[fold].losses) for fold in folds if trial.runs[fold].losses]
     if len(curves) < 2:
         return 0.0
     length = max(map(len, curves))
@@ -99,39 +95,39 @@ def _smoothed(curve: Sequence[float]) -> Floats:
     return np.asarray(parts)
 
 
-def majority_rows(problem: Problem) -> Floats:
-    """The log losses of answering with the classes' shares among the rows trained on."""
-    result = np.full(problem.n, np.nan)
+def class_shares(problem: Problem) -> Floats:
+    """For each held-out row the classes' shares among the rows trained on; NaN for others."""
+    result = np.full((problem.n, problem.n_classes), np.nan)
     for train, held in problem.folds[: problem.n_folds]:
         shares = np.bincount(problem.labels[train], minlength=problem.n_classes) + 0.5
-        own = np.broadcast_to(shares / shares.sum(), (len(held), problem.n_classes))
-        result[held] = log_losses(own, problem.labels[held])
+        if problem.weights is not None:
+            shares = shares * problem.weights
+        result[held] = shares / shares.sum()
     return result
 
 
-def summary(y: Array, found: Floats, rows: Floats) -> dict[str, Any]:
-    """The metrics of probabilities; rows without any are left out."""
-    known = np.isfinite(rows)
-    labels, own = y[known], found[known]
-    answers = own.argmax(axis=1)
-    right = answers == labels
-    present = np.unique(labels)
-    recalls = [float(right[labels == c].mean()) for c in present]
+def majority_rows(problem: Problem) -> Floats:
+    """The log losses of answering with the classes' shares."""
+    found, result = class_shares(problem), np.full(problem.n, np.nan)
+    known = np.flatnonzero(np.isfinite(found[:, 0]))
+    result[known] = problem.weighted(log_losses(found[known], problem.labels[known]), known)
+    return result
+
+
+def summary(problem: Problem, found: Floats) -> dict[str, Any]:
+    """The metrics of probabilities; rows that are NaN are left out."""
+    known = np.isfinite(found[:, 0])
+    y, own = problem.labels[known], found[known]
+    rows = log_losses(own, y)
     result = {
-        "log_loss": float(rows[known].mean()),
-        "error": float(rows[known].std(ddof=1)) / math.sqrt(max(int(known.sum()), 2)),
-        "accuracy": float(right.mean()),
-        "balanced_accuracy": float(np.mean(recalls)),
-        "rows": int(known.sum()),
+        "log_loss": float(rows.mean()),
+        "error": float(rows.std()) / math.sqrt(len(rows)),
+        "accuracy": metrics.accuracy_score(y, own.argmax(axis=1)),
+        "balanced_accuracy": metrics.balanced_accuracy_score(y, own.argmax(axis=1)),
+        "rows": len(rows),
     }
+    present = np.unique(y)
     if len(present) > 1:
-        result["roc_auc"] = float(np.mean([_auc(labels == c, own[:, c]) for c in present]))
+        areas = [metrics.roc_auc_score((y == c).astype(np.int64), own[:, c]) for c in present]
+        result["roc_auc"] = float(np.mean(areas))
     return result
-
-
-def _auc(positive: Array, score: Array) -> float:
-    """The share of pairs in which the positive row has the higher score; ties count half."""
-    _, inverse, counts = np.unique(score, return_inverse=True, return_counts=True)
-    ranks = np.cumsum(counts) - (counts - 1) / 2
-    n = int(positive.sum())
-    return float((ranks[inverse[positive]].sum() - n * (n + 1) / 2) / (n * (len(score) - n)))

@@ -13,20 +13,20 @@ from fanin import optim
 from fanin._typing import Array, Floats, Labels
 from fanin.diagnostics.findings import Finding
 from fanin.ensemble import Ensemble
-from fanin.ensemble.held_out import (
-    Temperature,
-    cool,
-    fit_temperature,
-    greedy_counts,
-    log_losses,
-)
+from fanin.ensemble.held_out import Temperature, cool, fit_temperature, greedy_counts, log_losses
 from fanin.network import MLP
-from fanin.training import DivergenceWarning
 from fanin.tuning.guide.facts import Facts
-from fanin.tuning.guide.judging import Gain, compare, majority_rows, probabilities, summary
+from fanin.tuning.guide.judging import (
+    Gain,
+    class_shares,
+    compare,
+    majority_rows,
+    probabilities,
+    summary,
+)
 from fanin.tuning.guide.run import GuideRun
 from fanin.tuning.guide.settings import FIT_SETTINGS, build_network
-from fanin.tuning.guide.trials import Trial
+from fanin.tuning.guide.trials import Trial, as_class_weight
 
 MEMBERS = 4  # settings in the ensemble, at most
 SURE = 2.0  # standard errors
@@ -58,14 +58,9 @@ def conclude(run: GuideRun) -> Facts:
     found = _ensemble(run, chosen)
     scores, linear = found.pop("scores"), _linear(run)
     rows = found.pop("rows_of_ensemble")
-    majority = majority_rows(problem)
-    known = np.isfinite(majority)
-    scores["majority"] = {
-        "log_loss": float(majority[known].mean()),
-        "error": float(majority[known].std()) / math.sqrt(int(known.sum())),
-        "accuracy": problem.chance,
-    }
-    findings = list(_against("the majority's shares", compare(problem, majority, rows)))
+    scores["majority"] = summary(problem, class_shares(problem))
+    gain = compare(problem, majority_rows(problem), rows)
+    findings = list(_against("the classes' shares", gain))
     if linear is not None:
         scores["linear"] = _summary(run, linear)
         if linear.number != best.number:
@@ -94,7 +89,7 @@ def restore(run: GuideRun, facts: Facts) -> None:
 def _against(what: str, gain: Gain) -> list[Finding]:
     if gain.exceeds(SURE):
         return []
-    majority = "majority" in what
+    majority = "shares" in what
     return [
         Finding(
             "no-better-than-majority" if majority else "linear-is-as-good",
@@ -115,11 +110,7 @@ def _summary(run: GuideRun, trial: Trial, temperature: float = 1.0) -> Facts:
     """Of single networks."""
     problem = run.problem
     once = replace(trial, runs={f: r for f, r in trial.runs.items() if f < problem.n_folds})
-    found = probabilities(problem, once, temperature)
-    rows = np.full(problem.n, np.nan)
-    known = np.isfinite(found[:, 0])
-    rows[known] = log_losses(found[known], problem.labels[known])
-    return summary(problem.labels, found, rows)
+    return summary(problem, probabilities(problem, once, temperature))
 
 
 def _more_folds(run: GuideRun, best: Trial) -> list[Trial]:
@@ -153,7 +144,7 @@ def _ensemble(run: GuideRun, chosen: Sequence[Trial]) -> Facts:
     honest = np.full((problem.n, problem.n_classes), np.nan)
     honest[known] = _by_parts(outputs, y)
     rows = np.full(problem.n, np.nan)
-    rows[known] = log_losses(honest[known], y)
+    rows[known] = problem.weighted(log_losses(honest[known], y), np.flatnonzero(known))
     members, weights = [], []
     for trial, share in zip(chosen, shares, strict=True):
         for net in trial.networks if share else ():
@@ -169,7 +160,7 @@ def _ensemble(run: GuideRun, chosen: Sequence[Trial]) -> Facts:
         ],
         "temperatures": {"ensemble": vars(together), "network": vars(alone)},
         "scores": {
-            "ensemble": summary(problem.labels, honest, rows),
+            "ensemble": summary(problem, honest),
             "network": _summary(run, chosen[0], alone.value),
         },
         "rows_of_ensemble": rows,
@@ -231,7 +222,7 @@ def _refit(run: GuideRun, best: Trial) -> Facts:
     # followed to its end.
     epochs = best.epochs if settings.get("schedule") else best.epoch + 1
     net = build_network(settings, problem.dims, run.seed)
-    with catch_warnings(action="ignore", category=DivergenceWarning):
+    with catch_warnings(action="ignore"):
         history = net.fit(
             problem.rows,
             problem.labels,
@@ -240,6 +231,7 @@ def _refit(run: GuideRun, best: Trial) -> Facts:
             preprocess=problem.preprocess,
             progress=run.progress,
             n_threads=run.n_threads,
+            class_weight=as_class_weight(problem.weights),
             **{name: settings[name] for name in FIT_SETTINGS if name in settings},
         )
     reached = history.history.get("loss", [math.inf])

@@ -11,12 +11,14 @@ from typing import Any
 import numpy as np
 
 from fanin import _validate, datasets
-from fanin._typing import Array, Ints
+from fanin._typing import Array, Floats, Ints
 from fanin.network import inputs
 from fanin.preprocessing.transformers import standardization
+from fanin.training.class_weights import class_weights
 
 N_FOLDS, REPEATS, SPLIT_FOLDS = 5, 3, 10
 REPEATED_BELOW, SPLIT_FROM = 2000, 20_000  # rows
+ENOUGH_HELD_OUT = 200  # rows, to tell good settings from bad ones
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +35,7 @@ class Problem:
     batch_size: int
     split_off: bool  # whether the validation rows were held out of the user's training rows
     notes: tuple[str, ...]  # on defaults that the user should know of
+    weights: Floats | None = None  # of the classes, in all losses; mean 1 over the rows
 
     @property
     def n(self) -> int:
@@ -52,6 +55,16 @@ class Problem:
     def steps(self) -> int:
         """Of an epoch."""
         return -(-self.n_train // self.batch_size)
+
+    @property
+    def coarse_folds(self) -> list[int]:
+        """As many as hold out enough rows to tell good settings from bad ones."""
+        held = len(self.folds[0][1])
+        return self.search_folds[: -(-ENOUGH_HELD_OUT // held)]
+
+    def weighted(self, losses: Floats, rows: Ints) -> Floats:
+        """Losses of these rows times the weights of their classes."""
+        return losses if self.weights is None else losses * self.weights[self.labels[rows]]
 
     @property
     def search_folds(self) -> list[int]:
@@ -85,6 +98,7 @@ def make_problem(
     batch_size: int | None,
     seed: int,
     groups: Any = None,
+    class_weight: Any = None,
 ) -> Problem:
     """Checks everything that can be wrong with data; makes folds where no rows are given."""
     notes = []
@@ -113,14 +127,19 @@ def make_problem(
     if not split_off:
         X, y = np.concatenate([X, X_val]), np.concatenate([y, y_val])
     n_classes = int(y.max()) + 1
+    weights = None
+    if class_weight is not None:
+        weights = class_weights(class_weight, y, n_classes)
+        weights = weights / weights[y].mean()
     return Problem(
-        X, y, folds, n_folds, n_classes, how, width, batch, split_off, tuple(notes)
+        X, y, folds, n_folds, n_classes, how, width, batch, split_off, tuple(notes), weights
     )
 
 
 def _usual_batch(n: int) -> int:
     """A sixteenth of the rows, as a power of two between 8 and 128: some 16 steps an epoch."""
-    return min(max(2 ** round(math.log2(max(n / 16, 1))), 8), 128, n)
+    power = round(math.log2(max(n / 16, 1)))
+    return min(max(1 << power, 8), 128, n)
 
 
 def _folds(y: Array, groups: Any, seed: int) -> tuple[list[tuple[Ints, Ints]], int, str]:
@@ -129,17 +148,19 @@ def _folds(y: Array, groups: Any, seed: int) -> tuple[list[tuple[Ints, Ints]], i
     options: dict[str, Any] = {"seed": seed, "groups": groups}
     if n >= SPLIT_FROM:
         folds = datasets.folds(y, SPLIT_FOLDS, **options)[:1]
-        held = len(folds[0][1])
-        return folds, 1, (
-            f"No validation rows were given: {held} of {n} were held out, {evenly}, by seed {seed}."
-        )
+        held = f"{len(folds[0][1])} of {n} were held out, {evenly}, by seed {seed}"
+        return folds, 1, f"No validation rows were given: {held}."
     n_folds = min(N_FOLDS, n)
     repeats = REPEATS if n < REPEATED_BELOW else 1
     folds = datasets.folds(y, n_folds, repeats=repeats, **options)
     times = f", {repeats} times over for the best settings" if repeats > 1 else ""
-    return folds, n_folds, (
-        f"No validation rows were given: {n_folds} folds of the {n} rows are held out in turn, "
-        f"{evenly}, by seed {seed}{times}."
+    return (
+        folds,
+        n_folds,
+        (
+            f"No validation rows were given: {n_folds} folds of the {n} rows are held out in turn, "
+            f"{evenly}, by seed {seed}{times}."
+        ),
     )
 
 

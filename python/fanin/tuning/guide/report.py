@@ -19,7 +19,7 @@ from fanin.network import MLP
 from fanin.tuning.guide.facts import TITLES, Facts, best_score, final_scores, findings
 
 FORMAT = 1
-PLAIN = ("settings", "stopped", "seconds", "test", "options")  # fields that are JSON values
+PLAIN = ("settings", "stopped", "seconds", "test", "options", "ensemble_test")  # JSON values
 _DATA = re.compile(r'<script type="application/json" id="fanin-report">(.*?)</script>', re.DOTALL)
 
 
@@ -86,8 +86,9 @@ class Report:
     seconds : float
         In total, interrupted processes included.
     test : dict or None
-        Loss, accuracy and rows of the test data, evaluated once, and of the ensemble
-        ``{"loss", "accuracy"}``.
+        Loss, accuracy and rows of the test data, evaluated once.
+    ensemble_test : dict or None
+        Loss and accuracy of the ensemble on the same rows.
     options : dict
         Seed and time budget.
     ensemble : Ensemble or None
@@ -104,6 +105,7 @@ class Report:
     test: dict[str, Any] | None = None
     options: dict[str, Any] = field(default_factory=dict)
     ensemble: Ensemble | None = field(default=None, repr=False)
+    ensemble_test: dict[str, float] | None = None
 
     @property
     def findings(self) -> tuple[Finding, ...]:
@@ -148,7 +150,17 @@ class Report:
             history = None if data["history"] is None else History.from_dict(data["history"])
             settings, options = dict(data["settings"]), dict(data["options"])
             stopped, seconds = str(data["stopped"]), float(data["seconds"])
-            return cls(steps, network, history, settings, stopped, seconds, data["test"], options)
+            return cls(
+                steps,
+                network,
+                history,
+                settings,
+                stopped,
+                seconds,
+                data["test"],
+                options,
+                ensemble_test=data.get("ensemble_test"),
+            )
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"report: expected what Report.to_dict gives ({error!r})") from error
 

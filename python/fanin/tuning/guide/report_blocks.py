@@ -100,12 +100,13 @@ def _look(f: Facts) -> Iterator[Block]:
 
 def _overfit(f: Facts) -> Iterator[Block]:
     works = "so that the network, the rate and the initial weights work"
-    if f["ceiling"] < 1 or f["lone"]:
+    if f["ceiling"] < 1:
         yield (
             f"Rows that equal others with another label leave {percent(f['ceiling'])} that can be "
-            f"right at all; {percent(f['lone'])} lie among rows of other labels and count as no "
-            "failure."
+            "right at all."
         )
+    if f["lone"]:
+        yield f"{percent(f['lone'])} lie among rows of other labels: to miss them is no failure."
     yield (
         f"Without regularisation, {f['rows']} rows are to be learnt by heart in at most "
         f"{f['steps']} steps, {works if f['reached'] else 'which no attempt did'}."
@@ -184,9 +185,11 @@ def _search(f: Facts) -> Iterator[Block]:
     rows = []
     for t in result.top(TOP):
         facts = shown[t.number]
-        values = (text(facts["params"][name]) for name in names)
+        values = (text(facts["settings"][name]) for name in names)
         loss = f"{t.score:.4f} ± {float(facts['error']):.4f}"
-        rows.append((str(t.number), loss, percent(facts["score"]), str((t.epoch or 0) + 1), *values))
+        rows.append(
+            (str(t.number), loss, percent(facts["score"]), str((t.epoch or 0) + 1), *values)
+        )
     lost = counts(result, ("diverged", "failed"))
     caption = "The best trials, by the log loss of held-out rows"
     caption += f"; {lost}." if lost else "."
@@ -209,7 +212,7 @@ def result_of(facts: Facts) -> SearchResult:
     trials = [
         Trial(
             t["number"],
-            {name: t["params"][name] for name in space},
+            t["params"],
             "diverged" if t["status"] == "diverged" or t["log_loss"] is None else "done",
             math.nan if t["log_loss"] is None else float(t["log_loss"]),
             t["epoch"],
@@ -243,7 +246,7 @@ def _draw_trials(result: SearchResult) -> Any:
 def _judge(f: Facts) -> Iterator[Block]:
     run = History.from_dict(f["history"])
     curves = {name: values[-1] for name, values in run.history.items()}
-    best = f["best"]
+    best = f["overall"]
     yield (
         f"The best settings so far (trial {best['number']}), the mean of its folds: "
         f"{len(run.epoch)} epochs, at the end loss {curves['loss']:.4f} in training and "
@@ -260,7 +263,7 @@ def _judge(f: Facts) -> Iterator[Block]:
 
 
 def _decide(f: Facts) -> Iterator[Block]:
-    best = f["best"]
+    best = f["overall"]
     came = f"The best log loss is {float(best['log_loss']):.4f} ± {float(best['error']):.4f}"
     if f["better"]:
         yield (

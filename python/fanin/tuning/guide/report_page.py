@@ -35,15 +35,18 @@ def closing(report: Facts) -> list[str]:
             best = (
                 f"On rows not trained on, the ensemble has a log loss of **{own['log_loss']:.4f}** "
                 f"± {own['error']:.4f} and an accuracy of **{percent(own['accuracy'])}**, one "
-                f"network {one['log_loss']:.4f} and {percent(one['accuracy'])},"
+                f"network {one['log_loss']:.4f} and {percent(one['accuracy'])}"
             )
-        text = [f"{best} with {describe(report['settings'])}."]
+        text = [f"{best}.", f"The best settings: {describe(report['settings'])}."]
     if (test := report["test"]) is not None:
-        both = test.get("ensemble")
         text.append(
             f"Test accuracy **{percent(test['accuracy'])}** on {test['rows']} rows "
             "that nothing was chosen by"
-            + (f", of the ensemble **{percent(both['accuracy'])}**." if both else ".")
+            + (
+                f"; of the ensemble **{percent(both['accuracy'])}**."
+                if (both := report.get("ensemble_test"))
+                else "."
+            )
         )
     why = f": {report['stopped']}" if report["stopped"] else ""
     text.append(f"{report['seconds']:.1f} s{why}.")

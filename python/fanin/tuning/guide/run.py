@@ -77,8 +77,8 @@ class GuideRun:
     def gain(self, before: Trial, now: Trial) -> Gain:
         """Of one trial over another, over the same rows."""
         found = compare(self.problem, self.rows(before), self.rows(now))
-        judges = self._judges(before), self._judges(now)
-        hidden = optimism(before, judges[0]) - optimism(now, judges[1])
+        both = [fold for fold in self._judges(before) if fold in now.runs]
+        hidden = optimism(before, both) - optimism(now, both)
         return Gain(found.mean + hidden, found.error)
 
     def best_network(self) -> MLP | None:

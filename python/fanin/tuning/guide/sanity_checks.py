@@ -30,7 +30,7 @@ UNSCALED, FAINT = 10.0, 0.02  # root mean square of what enters the first layer
 TOO_MUCH, TOO_LITTLE = 1.5, 0.5  # times the expected initial loss
 IMBALANCE = 4.0  # times as many rows: then the commonest of two classes has four fifths
 UNEVEN, UNEVEN_SIGMAS = 0.05, 5.0  # share of rows in other classes, and how far from chance
-HALF = 0.5  # of the rows: where equal ones contradict each other in more, labels are wrong
+LEAST_CEILING = 2 / 3  # where equal rows contradict each other in more, the labels are wrong
 REGS = (0.0, 1e-4, 1e-2)
 NEAREST, SAME = 3, 1e-9  # rows; and the square of a distance that is none, of the mean one
 SAMPLE, SAMPLE_BATCH, SAMPLE_STEPS = 512, 64, 1200
@@ -184,11 +184,15 @@ def overfit_small_sample(run: GuideRun) -> Facts:
     enough = ceiling - lone
     attempts: list[Facts] = []
     for what, start, lr, changes in _attempts(run):
-        attempts.append({"what": what, "changes": changes} | _attempt(run, start, X, y, lr, ceiling))
-        if attempts[-1]["accuracy"] >= enough or not run.budget.within(CHECKED):
+        attempts.append(
+            {"what": what, "changes": changes} | _attempt(run, start, X, y, lr, ceiling)
+        )
+        best = max(attempts, key=lambda a: a["accuracy"])
+        almost = best["accuracy"] >= enough and len(attempts) > 1
+        if best["accuracy"] >= ceiling or almost or not run.budget.within(CHECKED):
             break
-    best = max(attempts, key=lambda a: a["accuracy"])
     reached = best["accuracy"] >= enough
+    wrong = _what_was_wrong(attempts, best, reached, ceiling, "lr" in run.given, X, y)
     return {
         "rows": len(X),
         "steps": SAMPLE_STEPS,
@@ -197,7 +201,7 @@ def overfit_small_sample(run: GuideRun) -> Facts:
         "lone": lone,
         "reached": reached,
         "chance": problem.chance,
-        "findings": list(_what_was_wrong(attempts, best, reached, ceiling, "lr" in run.given, X, y)),
+        "findings": list(wrong),
         "settings": run.settings | best["changes"] if reached else run.settings,
     }
 
@@ -307,7 +311,7 @@ def _what_was_wrong(
     """Why the sample was not overfitted at once."""
     first = attempts[0]
     told = f"{first['outcome']} at lr {first['lr']:g} ({first['accuracy']:.1%} in the end)"
-    if not reached or ceiling <= HALF:
+    if not reached or ceiling < LEAST_CEILING:
         twins = _contradictions(X, y)
         because = f"; {twins} of its rows equal another with a different label" if twins else ""
         limit = f", so that {ceiling:.1%} is all that can be right" if twins else ""

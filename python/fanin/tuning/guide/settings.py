@@ -13,7 +13,8 @@ from fanin.tuning.guide.problem import Problem
 from fanin.tuning.search.objective import OPTIONS
 
 # All that a search may vary, but what has a place of its own or belongs to the data.
-KNOWN = [name for name in OPTIONS if name not in ("depth", "preprocess", "sampling", "seed")]
+OF_THE_DATA = ("class_weight", "depth", "preprocess", "sampling", "seed")
+KNOWN = [name for name in OPTIONS if name not in OF_THE_DATA]
 # Those of `MLP.fit`; the optimizer is made with its rate.
 FIT_SETTINGS = [name for name in KNOWN if name in FIT_OPTIONS and name != "optimizer"]
 

@@ -7,9 +7,8 @@ of the run that gives its facts, and its findings among them.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any
 
 import numpy as np
 
@@ -17,13 +16,11 @@ from fanin import optim
 from fanin._files import json_number
 from fanin.callbacks.history import History
 from fanin.diagnostics.findings import Finding
-from fanin.random import Generator
 from fanin.tuning.curves import loss_curve
-from fanin.tuning.guide.advice import advise, rounded
+from fanin.tuning.guide.advice import advise
 from fanin.tuning.guide.budget import COARSE, MORE_TRIALS, SEARCHED, TRIALS, epochs
-from fanin.tuning.guide.candidates import COARSE_ABOVE, COARSE_BELOW, around, coarse_space, draws
+from fanin.tuning.guide.candidates import around, coarse_space, covering, draws, rounded
 from fanin.tuning.guide.facts import Facts, findings
-from fanin.tuning.guide.judging import compare, majority_rows
 from fanin.tuning.guide.outcome import conclude, final_seconds, restore
 from fanin.tuning.guide.report import Step
 from fanin.tuning.guide.run import LAST, GuideRun
@@ -34,9 +31,10 @@ from fanin.tuning.guide.unrelated import unrelated_labels
 from fanin.tuning.lr_finder import RateProbe, RateTrial, lr_probe
 from fanin.tuning.search import trial as search_trial
 from fanin.tuning.search.edges import Edge, find_edges
-from fanin.tuning.space import Parameter, Range, plain, space_from_dict, space_to_dict
+from fanin.tuning.space import Choice, Parameter, Range, plain, space_from_dict, space_to_dict
 
 PROBE_REG = 1e-4  # "use small weight decay"
+LINEAR_RATE, LINEAR_REG = 1e-2, 1e-3  # of the baseline without hidden layers
 MORE_DECADES = 2  # beyond the given rates, where the best is the last of them
 LOWER, LOWER_TIMES = 10.0, 2  # the rates of a search in which all diverged, and how often
 WORSE_ROUNDS = 2  # in a row without a gain, after which a guide with a time budget ends
@@ -65,7 +63,7 @@ def _first_steps(run: GuideRun) -> str:
     if facts["best"] is None:
         return "every network of step 4 diverged"
     if "unrelated-labels" in (f.name for f in findings(facts)):
-        return "step 4 found nothing to go on with: the labels are not related to the inputs"
+        return "step 4 found nothing to go on with"
     return ""
 
 
@@ -168,10 +166,13 @@ def coarse_search(run: GuideRun) -> Facts:
         step = "step-4" if attempt == 0 else f"step-4-{attempt + 1}"
         n = _trials(run, "coarse")
         first = [run.settings | {"lr": rounded(rate)}]
-        linear = _linear(rate, edge) if run.settings["loss"] == "softmax" else {}
+        linear = _linear(rate, edge, space) if run.settings["loss"] == "softmax" else {}
         first += [run.settings | linear] if linear and run.settings["hidden"] else []
         more = (run.settings | drawn for drawn in draws(space, n - len(first), run.seed, step))
-        facts = _search(run, step, space, [*first, *more], "coarse", run.budget.until(COARSE))
+        facts = _search(
+            run, step, space, [*first, *more], run.problem.coarse_folds,
+            epochs("coarse", run.problem.steps), run.budget.until(COARSE),
+        )  # fmt: skip
         if facts["best"] is not None:
             break
         notes.append(
@@ -192,10 +193,12 @@ def coarse_search(run: GuideRun) -> Facts:
     }
 
 
-def _linear(rate: float, edge: float | None) -> Facts:
-    """The baseline: no hidden layer, more L2, a larger rate."""
-    lr = max(rate, 1e-2) if edge is None else min(max(rate, 1e-2), edge)
-    return {"hidden": [], "keep": 1.0, "drop_connect": 1.0, "reg": 1e-3, "lr": rounded(lr)}
+def _linear(rate: float, edge: float | None, space: Mapping[str, Parameter]) -> Facts:
+    """The baseline: no hidden layer, a larger rate, and L2."""
+    lr = max(rate, LINEAR_RATE) if edge is None else min(max(rate, LINEAR_RATE), edge)
+    decays = space["reg"]
+    reg = LINEAR_REG if isinstance(decays, Choice) and LINEAR_REG in decays.options else PROBE_REG
+    return {"hidden": [], "keep": 1.0, "drop_connect": 1.0, "reg": reg, "lr": rounded(lr)}
 
 
 def refine(run: GuideRun, round: int, before: Facts) -> Facts:
@@ -204,31 +207,26 @@ def refine(run: GuideRun, round: int, before: Facts) -> Facts:
     space = space_from_dict(before["next_space"])
     step, search = f"round-{round}", "refine" if round == 1 else "again"
     if round == 1:
-        starts = [t.settings for t in run.ranked() if not _finished(t)][:4]
+        starts = [t.settings for t in run.ranked()[:4]]
         own = epochs(search, run.problem.steps)
     else:
         starts = [settings | start | fixed for start in before["starts"]]
         own = int(before["epochs"])
     n = _trials(run, search)
     more = (
-        settings | fixed | drawn
-        for drawn in draws(space, max(n - len(starts), 2), run.seed, step)
+        settings | fixed | drawn for drawn in draws(space, max(n - len(starts), 2), run.seed, step)
     )
-    facts = _search(run, step, space, [*starts, *more], search, _search_deadline(run), own)
+    folds = run.problem.search_folds
+    facts = _search(run, step, space, [*starts, *more], folds, own, _search_deadline(run))
     best = run.best()
     if best is None or facts["best"] is None:
         return facts | {"best": None}
     return facts | {
         "fixed": plain(fixed),
         "settings": best.settings,
-        "best": _shown(run, best),
-        "history": best.history.to_dict(),
+        "overall": _shown(run, best, space),
+        "history": best.history(run.problem.search_folds).to_dict(),
     }
-
-
-def _finished(trial: Trial) -> bool:
-    """Whether each of its networks ended before its last epoch, so that more would change none."""
-    return all(len(run.history.epoch) < trial.epochs for run in trial.runs.values())
 
 
 def _trials(run: GuideRun, search: str) -> int:
@@ -245,15 +243,14 @@ def _search(
     run: GuideRun,
     step: str,
     space: Mapping[str, Parameter],
-    candidates: Sequence[Facts],
-    search: str,
+    candidates: Iterable[Facts],
+    folds: list[int],
+    n_epochs: int,
     deadline: float,
-    n_epochs: int | None = None,
 ) -> Facts:
     """Trials of the candidates, as far as the time goes, and the facts of them."""
-    n_epochs = n_epochs or epochs(search, run.problem.steps)
-    wanted = list(_without_repeats(run, candidates, n_epochs))
-    trials = run.cv.run(step, wanted, n_epochs, run.problem.search_folds, deadline)
+    wanted = list(_without_repeats(run, candidates, n_epochs, folds))
+    trials = run.cv.run(step, wanted, n_epochs, folds, deadline)
     best = run.best(trials)
     edges = [] if best is None else list(_edges(run, space, trials))
     run.cv.forget(run.ranked())
@@ -262,34 +259,41 @@ def _search(
         "n_trials": len(wanted),
         "epochs": n_epochs,
         "rows": run.problem.n_train,
-        "folds": len(run.problem.search_folds),
-        "space": space_to_dict(space),
+        "folds": len(folds),
+        "space": space_to_dict(covering(space, wanted)),
         "fixed": {},
         "cut_short": len(trials) < len(wanted),
-        "trials": [_shown(run, trial) for trial in trials],
+        "trials": [_shown(run, trial, space) for trial in trials],
         "kept": [
             {"number": t.number, "settings": t.settings, "epochs": t.epochs, "folds": t.folds}
             for t in trials
         ],
-        "best": best and _shown(run, best),
+        "best": best and _shown(run, best, space),
         "edges": [edge.to_dict() for edge in edges],
         "findings": [Finding("edge", f"{e.name}: {e.evidence}", e.advice) for e in edges],
     }
 
 
-def _without_repeats(run: GuideRun, candidates: Sequence[Facts], n: int) -> Iterator[Facts]:
-    """Those that no trial has tried for as long."""
-    seen = [(trial.settings, trial.epochs) for trial in run.cv.trials]
+def _without_repeats(
+    run: GuideRun, candidates: Iterable[Facts], n: int, folds: list[int]
+) -> Iterator[Facts]:
+    """Those that no trial has tried for as long, or as long as it was of use, on these folds."""
+    seen = [
+        trial.settings
+        for trial in run.cv.trials
+        if set(folds) <= set(trial.runs) and (trial.epochs >= n or trial.finished)
+    ]
     for candidate in candidates:
         settings = dict(plain(candidate))
-        if not any(settings == known and epochs >= n for known, epochs in seen):
-            seen.append((settings, n))
+        if settings not in seen:
+            seen.append(settings)
             yield settings
 
 
-def _shown(run: GuideRun, trial: Trial) -> Facts:
-    """A trial in the report."""
-    facts: Facts = {"number": trial.number, "params": trial.settings, "status": trial.status}
+def _shown(run: GuideRun, trial: Trial, names: Iterable[str]) -> Facts:
+    """A trial in the report, with its settings of these names as parameters."""
+    facts: Facts = {"number": trial.number, "status": trial.status, "settings": trial.settings}
+    facts["params"] = {name: trial.settings[name] for name in names}
     if not trial.usable:
         return facts | {"log_loss": None, "error": None, "score": None, "epoch": None}
     rows = run.rows(trial)
@@ -326,12 +330,11 @@ def judge_curves(run: GuideRun, round: int) -> Facts:
     """Step 6: the verdict on the best run's curves, the mean over its folds."""
     found = run.facts(5, round)
     verdict = loss_curve(History.from_dict(found["history"]))
-    best = found["best"]
     return {
         "findings": verdict.findings,
         "settings": found["settings"],
         "history": found["history"],
-        "best": best,
+        "overall": found["overall"],
     }
 
 
@@ -352,14 +355,14 @@ def decide(run: GuideRun, round: int) -> Facts:
         "gain": 0.0 if gained is None else gained.mean,
         "noise": 0.0 if gained is None else gained.error,
         "better": new,
-        "best": _shown(run, now),
+        "overall": _shown(run, now, ()),
         "worse": worse,
         "settings": now.settings,
         "end": "",
     }
     patience = 1 if run.budget.total is None else WORSE_ROUNDS
     if round > 1 and worse >= patience:
-        rounds = f"round {round}" if worse == 1 else f"rounds {round - worse + 1} to {round}"
+        rounds = f"round {round}" if patience == 1 else f"rounds {round - 1} and {round}"
         return facts | {"end": f"{rounds} gained no more than the noise"}
     names = [finding.name for finding in findings(verdict)]
     edges = [Edge.from_dict(edge) for edge in found["edges"]] if new else []

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import threading
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from warnings import catch_warnings
@@ -15,13 +16,12 @@ from warnings import catch_warnings
 import numpy as np
 
 from fanin import optim
-from fanin._typing import Array
+from fanin._typing import Array, Floats
 from fanin.callbacks.base import Callback, Logs
 from fanin.callbacks.history import History
 from fanin.executors import InMemory, OnDisk, StoppedError
 from fanin.network import MLP
 from fanin.random import Generator
-from fanin.training import DivergenceWarning
 from fanin.tuning.guide.facts import Facts
 from fanin.tuning.guide.settings import FIT_SETTINGS, build_network
 from fanin.tuning.guide.state import State
@@ -43,6 +43,7 @@ class FoldTask:
     preprocess: Any
     deadline: float = math.inf  # by the guide's clock: then the best epoch so far is taken
     shuffled: int | None = None  # the seed of a permutation of the labels
+    weights: Floats | None = None  # of the classes, in the loss of the held-out rows
 
 
 @dataclass
@@ -53,6 +54,7 @@ class FoldRun:
     status: str  # done, cut (by the deadline) or diverged
     epoch: int  # the best, from 0; -1 where there is none
     history: History
+    losses: list[float]  # of the held-out rows, epoch by epoch
     network: MLP | None  # of the best trials only
     scores: Array  # of the held-out rows
 
@@ -60,8 +62,15 @@ class FoldRun:
 class _BestEpoch(Callback):
     """Keeps the parameters of the epoch with the least held-out loss, and stops a while after."""
 
-    def __init__(self, patient: bool, deadline: float, stop: threading.Event | None) -> None:
+    def __init__(
+        self,
+        patient: bool,
+        deadline: float,
+        stop: threading.Event | None,
+        weighted: Callable[[MLP], float] | None,
+    ) -> None:
         self.patient, self.deadline, self.stop = patient, deadline, stop
+        self.weighted = weighted
         self.losses: list[float] = []
         self.best, self.epoch, self.status = math.inf, -1, "done"
         self.parameters: Array | None = None
@@ -72,7 +81,7 @@ class _BestEpoch(Callback):
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         net, logs = self.network, logs or {}
-        self.losses.append(logs["val_loss"])
+        self.losses.append(logs["val_loss"] if self.weighted is None else self.weighted(net))
         smooth = float(np.mean(self.losses[-SMOOTHED:]))
         if smooth < self.best:
             self.best, self.epoch, self.parameters = smooth, epoch, net.get_parameters()
@@ -97,8 +106,16 @@ def train_fold(
     net = build_network(settings, task.dims, task.seed)
     X_held, y_held = X[held], y[held]
     schedule = settings.get("schedule")
-    watch = _BestEpoch(schedule is None, task.deadline, stop)
-    with catch_warnings(action="ignore", category=DivergenceWarning):
+    weighted = None
+    if task.weights is not None:
+        rows = task.weights[y_held]
+
+        def weighted(net: MLP) -> float:
+            judged = net.evaluate(X_held, y_held, sample_weight=rows, n_threads=n_threads)
+            return float(judged["loss"])
+
+    watch = _BestEpoch(schedule is None, task.deadline, stop, weighted)
+    with catch_warnings(action="ignore"):  # of divergence and rare classes: the report tells
         history = net.fit(
             X[train],
             y[train],
@@ -109,6 +126,7 @@ def train_fold(
             callbacks=[watch],
             progress=False,
             n_threads=n_threads,
+            class_weight=as_class_weight(task.weights),
             **{name: settings[name] for name in FIT_SETTINGS if name in settings},
         )
     status = "diverged" if history.stop_reason == "diverged" else watch.status
@@ -117,7 +135,12 @@ def train_fold(
     scores = net.scores(X_held, n_threads=n_threads)
     if not np.isfinite(scores).all():
         status = "diverged"
-    return FoldRun(task.fold, status, watch.epoch, history, net, scores)
+    return FoldRun(task.fold, status, watch.epoch, history, watch.losses, net, scores)
+
+
+def as_class_weight(weights: Floats | None) -> dict[int, float] | None:
+    """As `MLP.fit` takes it."""
+    return None if weights is None else dict(enumerate(weights.tolist()))
 
 
 @dataclass
@@ -141,6 +164,13 @@ class Trial:
         return "cut" if "cut" in statuses or len(self.runs) < len(self.folds) else "done"
 
     @property
+    def finished(self) -> bool:
+        """Whether each of its networks ended before its last epoch, so that more change nothing."""
+        return self.status == "done" and all(
+            len(run.history.epoch) < self.epochs for run in self.runs.values()
+        )
+
+    @property
     def usable(self) -> bool:
         return bool(self.runs) and all(
             run.status != "diverged" and run.epoch >= 0 for run in self.runs.values()
@@ -156,10 +186,9 @@ class Trial:
         found = (self.runs[fold].network for fold in sorted(self.runs))
         return [net for net in found if net is not None]
 
-    @property
-    def history(self) -> History:
-        """The mean of the folds' curves, as far as all of them came."""
-        runs = [self.runs[fold] for fold in sorted(self.runs)]
+    def history(self, folds: Sequence[int]) -> History:
+        """The mean of these folds' curves, as far as all of them came."""
+        runs = [self.runs[fold] for fold in folds if fold in self.runs]
         length = min(len(run.history.epoch) for run in runs)
         first = runs[0].history
         mean = History(first.params, first.expected_initial_loss)
