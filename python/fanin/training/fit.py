@@ -19,6 +19,7 @@ from fanin.training.data import FitData
 __all__ = ["DivergenceWarning", "Fit", "train"]
 
 CHUNK_SECONDS = 0.05
+RMS_ROWS = 256
 
 
 class DivergenceWarning(RuntimeWarning):
@@ -97,6 +98,7 @@ class Fit:
         self.data, self.validation, self.metrics = data.train, data.validation, data.metrics
         self.states = self.optimizer.arena_states(net.arena.size, net.dtype)
         net.inputs = data.inputs  # nothing is refused from here on, and things may change
+        self.history.params = {**self.history.params, "input_rms": self._input_rms()}
         self.job, self.learner = self._new_job(), self._new_learner()
         self.totals = dict.fromkeys(("weight", "loss", "correct", "rows"), 0.0)
 
@@ -110,12 +112,22 @@ class Fit:
                 "n_val": 0 if data.validation is None else len(data.validation),
                 "optimizer": self.optimizer.name,
                 "reg": self.reg,
+                "init": self.net.init,
                 **({} if self.images is None else self.images.params),
             },
             expected_initial_loss=losses.expected_initial_loss(
                 self.net.loss_name, self.net.dims[-1]
             ),
         )
+
+    def _input_rms(self) -> float | None:
+        """Root mean square of what enters the first layer, of the first rows; None of crops."""
+        data, rows = self.data, self.data.X[:RMS_ROWS].astype(np.float64)
+        if data.mean is not None and data.scale is not None:
+            if data.mean.size not in (1, rows.shape[1]):
+                return None
+            rows = (rows - data.mean) * data.scale
+        return float(np.sqrt(np.mean(rows**2)))
 
     def _refuse_monitors_of_validation(self) -> None:
         """Refuses callbacks and schedules that monitor validation without validation data."""

@@ -28,6 +28,7 @@ __all__ = ["RateProbe", "RateRange", "RateTrial", "lr_probe", "lr_range"]
 
 RATES = (1e-1, 1e-2, 1e-3, 1e-4)  # the lecture's
 ABOUT_AS_GOOD = 0.9  # of the best fall of the loss
+ROSE, FEW_STEPS = 1.5, 5  # times the loss before, as the mean of so many steps
 BELOW_EDGE = 3.0  # times smaller than a rate that does not train
 DIVERGED = 3.0  # times the loss before, as in the course's trainer
 MOVED = 0.01  # of the loss before: less is flat
@@ -64,6 +65,13 @@ class RateTrial:
     initial_accuracy: float | None
     final_accuracy: float | None
     verdict: str
+
+    @property
+    def rose_first(self) -> bool:
+        """Whether the mean loss of a few successive steps was well above the initial loss."""
+        few = [self.losses[i : i + FEW_STEPS] for i in range(len(self.losses) + 1 - FEW_STEPS)]
+        worst = max((sum(losses) / FEW_STEPS for losses in few), default=0.0)
+        return worst > ROSE * self.initial_loss
 
     @property
     def drop(self) -> float:
@@ -103,8 +111,8 @@ class RateProbe:
 
     @property
     def edge(self) -> float | None:
-        """A third of the smallest rate that diverged or rose, above all that fell; None of none."""
-        bad = [t.rate for t in self.trials if t.verdict in ("diverged", "rising")]
+        """A third of the smallest rate that diverged, rose, or rose before it fell; else None."""
+        bad = [t.rate for t in self.trials if t.verdict in ("diverged", "rising") or t.rose_first]
         falling = [t.rate for t in self.trials if t.verdict == "goes down"]
         above = [rate for rate in bad if not falling or rate > min(falling)]
         return min(above) / BELOW_EDGE if above else None
@@ -114,8 +122,8 @@ class RateProbe:
         """The smallest rate that is about as good as the best, not at the edge of what trains.
 
         Its loss fell by nine tenths as much at least, since so few steps tell no more; it is at
-        most a third of a rate whose loss diverged or rose. ValueError with the reason if the loss
-        fell at none.
+        most a third of a rate whose loss diverged or rose, be it only at first. ValueError with
+        the reason if the loss fell at none.
         """
         if self.best is None:
             raise ValueError(f"learning rate: {self.reason}")

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import math
 
+from fanin.tuning.guide.problem import REPEATED_BELOW, Problem
 from fanin.tuning.guide.state import State
 
 # Without a budget: trials and epochs of each search, the lecture's 1 to 5 and 10 to 20 epochs, and
 # longer ones later.
 TRIALS = {"coarse": 12, "refine": 8, "again": 8}
 EPOCHS = {"coarse": 4, "refine": 15, "again": 30}
-# Where there are few steps in an epoch, as many epochs as make so many steps, up to a limit.
-STEPS = {"coarse": 1500, "refine": 4000, "again": 6000}
+# Where there are few steps in an epoch, as many epochs as make so many steps, up to a limit; where
+# rows are few, and a network is soon trained, as many times more.
+STEPS = {"coarse": 600, "refine": 1600, "again": 4000}
+FEW_ROWS = 2.5
 MOST_EPOCHS = 300
 MORE_TRIALS = 2  # times as many with a budget: as far as the time goes
-# Shares of the time: at which the checks of step 2 end, the coarse search, and all searches.
-CHECKED, COARSE, SEARCHED = 0.1, 0.35, 0.65
+# Shares of the time: at which the checks of step 2 end, the coarse search, the first round, and all
+# searches.
+CHECKED, COARSE, REFINED, SEARCHED = 0.1, 0.25, 0.45, 0.8
 LEAST_SECONDS = 0.2  # of the first network, whatever the budget
 
 
@@ -40,7 +44,8 @@ class Budget:
         return self.state.clock() < self.until(share)
 
 
-def epochs(search: str, steps: int, factor: float = 1.0) -> int:
-    """Epochs of a search, at most, where an epoch has so many steps."""
-    wanted = max(EPOCHS[search], -(-STEPS[search] // steps))
+def epochs(search: str, problem: Problem, factor: float = 1.0) -> int:
+    """Epochs of a search, at most."""
+    factor *= FEW_ROWS if problem.n < REPEATED_BELOW else 1.0
+    wanted = max(EPOCHS[search], -(-STEPS[search] // problem.steps))
     return max(min(round(factor * wanted), MOST_EPOCHS), 1)

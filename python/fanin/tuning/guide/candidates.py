@@ -41,11 +41,10 @@ def coarse_space(
     }
     if problem.n_train < SPLIT_FROM and "hidden" not in given:
         width = settings["hidden"][0]
+        space["hidden"] = choice([[max(width // 4, 1)], [width], [width, width]])
         if problem.n < FEW:
             space["reg"] = choice([*STRONGER, *WEIGHT_DECAYS])
-        space["hidden"] = choice([[max(width // 4, 1)], [width], [width, width]])
-        if "keep" not in given:
-            space["keep"] = choice(list(KEEPS))
+            space |= {} if "keep" in given else {"keep": choice(list(KEEPS))}
     return space
 
 

@@ -74,15 +74,26 @@ class CrossValidation:
         del self.trials[first + len(found) :]
         return found
 
-    def shuffled(self, trial: Trial, times: int, deadline: float = math.inf) -> list[Trial]:
-        """The same settings on shuffled labels, on the trial's first folds."""
-        folds = [fold for fold in self.problem.search_folds if fold in trial.folds]
+    def shuffled(
+        self, trials: Sequence[Trial], times: int, deadline: float = math.inf
+    ) -> list[list[Trial]]:
+        """The same settings on labels that are shuffled so many times, on the trials' folds."""
         found = [
-            Trial(-1 - i, trial.settings, trial.epochs, folds, "shuffled", self.seed + 1 + i)
-            for i in range(times)
+            [
+                Trial(-1 - i, t.settings, t.epochs, t.folds, "shuffled", self.seed + 1 + time)
+                for i, t in enumerate(trials, time * len(trials))
+            ]
+            for time in range(times)
         ]
-        self._train(found, deadline)
-        return [t for t in found if t.usable and len(t.runs) == len(folds)]
+        self._train([trial for group in found for trial in group], deadline)
+        return [g for g in found if all(t.usable and len(t.runs) == len(t.folds) for t in g)]
+
+    def without(self, trial: Trial, column: int, deadline: float = math.inf) -> Trial | None:
+        """The same settings without a column of the inputs, on the folds of the searches."""
+        folds = [fold for fold in self.problem.search_folds if fold in trial.folds]
+        found = Trial(-1, trial.settings, trial.epochs, folds, "without", without=column)
+        self._train([found], deadline)
+        return found if found.runs else None
 
     def extend(self, trial: Trial, folds: list[int], deadline: float = math.inf) -> None:
         """Further folds of a trial."""
@@ -151,14 +162,14 @@ class CrossValidation:
                     if bar is not None:
                         bar.update(1)
         for trial in began.values():
-            if trial.shuffled is None:
+            if trial.number >= 0:
                 self._write(trial)
 
     def _task(self, trial: Trial, fold: int, deadline: float) -> FoldTask:
         problem = self.problem
         return FoldTask(
             trial.settings, fold, trial.epochs, self.seed + fold, problem.dims, problem.preprocess,
-            deadline, trial.shuffled, problem.weights,
+            deadline, trial.shuffled, problem.weights, trial.without,
         )  # fmt: skip
 
     def _write(self, trial: Trial) -> None:

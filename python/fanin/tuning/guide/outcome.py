@@ -28,22 +28,25 @@ from fanin.tuning.guide.run import GuideRun
 from fanin.tuning.guide.settings import FIT_SETTINGS, build_network
 from fanin.tuning.guide.trials import Trial, as_class_weight
 
-MEMBERS = 4  # settings in the ensemble, at most
+MEMBERS = 6  # settings in the ensemble, at most
 SURE = 2.0  # standard errors
-SLACK = 1.3  # times the estimate of the run on all rows
+SLACK = 1.2  # times the estimate of the run on all rows
 ENSEMBLE = "ensemble.fanin"
 PARTS = 5  # of the rows, each judged by what was chosen on the others
 
 
-def final_seconds(run: GuideRun) -> float:
-    """What to keep back for the last step: the other folds of the best, and all rows once."""
-    best = run.best()
-    if best is None:
+def refit_seconds(run: GuideRun) -> float:
+    """What to keep back for the run on all rows: as long as the longest of the best so far."""
+    best = run.ranked()[:MEMBERS]
+    if not run.refits or not best:
         return 0.0
-    one = float(np.mean([r.history.seconds for r in best.runs.values()]))
-    missing = sum(fold not in best.runs for fold in range(run.problem.n_folds))
-    rounds = math.ceil(missing / run.cv.workers) + (1.25 if run.refits else 0)
-    return SLACK * one * rounds
+    longest = max(_seconds(trial) for trial in best)
+    return SLACK * longest * run.problem.n / run.problem.n_train
+
+
+def _seconds(trial: Trial) -> float:
+    """Of one of its networks."""
+    return float(np.mean([run.history.seconds for run in trial.runs.values()]))
 
 
 def conclude(run: GuideRun) -> Facts:
@@ -52,7 +55,6 @@ def conclude(run: GuideRun) -> Facts:
     best = run.best()
     if best is None:
         return {"refit": False, "why": "no network was trained", "scores": {}, "members": []}
-    run.cv.extend(best, list(range(problem.n_folds)), run.budget.until(0.9))
     facts = _refit(run, best)
     chosen = _more_folds(run, best)
     found = _ensemble(run, chosen)
@@ -114,21 +116,17 @@ def _summary(run: GuideRun, trial: Trial, temperature: float = 1.0) -> Facts:
 
 
 def _more_folds(run: GuideRun, best: Trial) -> list[Trial]:
-    """The best settings, on as many folds as the time allows; all of one number of folds."""
-    problem, chosen = run.problem, [best]
-    once = list(range(problem.n_folds))
-    for trial in [t for t in run.ranked() if t.number != best.number][: MEMBERS - 1]:
-        if not trial.networks or not run.budget.within(0.85):
-            break
-        run.cv.extend(trial, once, run.budget.until(0.92))
-        chosen.append(trial)
-    chosen = [t for t in chosen if all(fold in t.runs for fold in once)] or [best]
-    for repeat in range(1, len(problem.folds) // problem.n_folds):
-        folds = [repeat * problem.n_folds + fold for fold in once]
-        for trial in chosen:
-            if not run.budget.within(0.85):
-                return chosen
-            run.cv.extend(trial, folds, run.budget.until(0.95))
+    """The best settings, on as many folds as there is time for."""
+    problem = run.problem
+    judges = {fold for fold in problem.search_folds if fold in best.runs}
+    chosen = [t for t in run.ranked() if t.networks and judges <= set(t.runs)][:MEMBERS]
+    for repeat in range(len(problem.folds) // problem.n_folds):
+        folds = [repeat * problem.n_folds + fold for fold in range(problem.n_folds)]
+        for trial in chosen if repeat or len(judges) > 1 else [best]:
+            missing = [fold for fold in folds if fold not in trial.runs]
+            seconds = _seconds(trial) * math.ceil(len(missing) / run.cv.workers)
+            if run.budget.left > 1.2 * seconds:
+                run.cv.extend(trial, missing, run.budget.until(1.0))
     return chosen
 
 
@@ -215,8 +213,7 @@ def _refit(run: GuideRun, best: Trial) -> Facts:
     problem, settings = run.problem, best.settings
     if not run.refits:
         return {"refit": False, "why": "the validation rows are not ours to train on"}
-    one = float(np.mean([r.history.seconds for r in best.runs.values()]))
-    if run.budget.left < one:
+    if run.budget.left < _seconds(best):
         return {"refit": False, "why": "the time is over"}
     # As many steps as the folds' networks took, in the longer epochs of all rows; a schedule is
     # followed to its end.

@@ -100,6 +100,7 @@ def _look(f: Facts) -> Iterator[Block]:
 
 def _overfit(f: Facts) -> Iterator[Block]:
     works = "so that the network, the rate and the initial weights work"
+    missed = "for which the time did not suffice" if f["cut"] else "which no attempt did"
     if f["ceiling"] < 1:
         yield (
             f"Rows that equal others with another label leave {percent(f['ceiling'])} that can be "
@@ -109,7 +110,7 @@ def _overfit(f: Facts) -> Iterator[Block]:
         yield f"{percent(f['lone'])} lie among rows of other labels: to miss them is no failure."
     yield (
         f"Without regularisation, {f['rows']} rows are to be learnt by heart in at most "
-        f"{f['steps']} steps, {works if f['reached'] else 'which no attempt did'}."
+        f"{f['steps']} steps, {works if f['reached'] else missed}."
     )
     rows = []
     for a in f["attempts"]:

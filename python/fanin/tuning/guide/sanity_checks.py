@@ -28,6 +28,8 @@ from fanin.tuning.lr_finder import DIVERGED, MOVED
 LOOKED_AT = 2000  # rows
 UNSCALED, FAINT = 10.0, 0.02  # root mean square of what enters the first layer
 TOO_MUCH, TOO_LITTLE = 1.5, 0.5  # times the expected initial loss
+EXPECTED_ROWS = 5.0  # of a class; then it is by chance in under 1 % that none is there
+OTHER_UNITS = 30.0  # times as large or small
 IMBALANCE = 4.0  # times as many rows: then the commonest of two classes has four fifths
 UNEVEN, UNEVEN_SIGMAS = 0.05, 5.0  # share of rows in other classes, and how far from chance
 LEAST_CEILING = 2 / 3  # where equal rows contradict each other in more, the labels are wrong
@@ -92,6 +94,7 @@ def _data_findings(problem: Problem, facts: Facts, X: Array, y: Array) -> Iterat
         )
     if not problem.split_off:
         yield from _uneven_classes(problem)
+        yield from _other_units(problem)
     yield from _imbalanced(problem)
     for one in data_report(X, y).findings:
         if one.name in ("duplicate-rows", "outliers"):
@@ -115,6 +118,30 @@ def _imbalanced(problem: Problem) -> Iterator[Finding]:
     )
 
 
+def _other_units(problem: Problem) -> Iterator[Finding]:
+    """Validation columns whose spread or middle is far from that of the training rows."""
+    X, _, X_held, _ = problem.first
+    a, b = (rows[:LOOKED_AT].astype(np.float64) for rows in (X, X_held))
+    size = [np.sqrt(np.mean(rows**2, axis=0)) for rows in (a, b)]
+    if X.dtype == np.uint8:  # pixels share a scale
+        size = [np.atleast_1d(np.sqrt(np.mean(one**2))) for one in size]
+    known = (size[0] > 0) & (size[1] > 0)
+    ratio = np.where(known, size[1] / np.where(known, size[0], 1.0), 1.0)
+    apart = np.abs(np.log(ratio))
+    worst = int(apart.argmax())
+    if apart[worst] < math.log(OTHER_UNITS):
+        return
+    columns = np.flatnonzero(apart >= math.log(OTHER_UNITS))
+    yield Finding(
+        "other-units",
+        f"column {worst} of the validation rows has a root mean square of {size[1][worst]:.3g}, "
+        f"of the training rows {size[0][worst]:.3g}: {ratio[worst]:.3g} times; "
+        f"{len(columns)} of {len(apart)} columns differ by {OTHER_UNITS:g} times or more",
+        "give both in the same units",
+        columns=columns,
+    )
+
+
 def _uneven_classes(problem: Problem) -> Iterator[Finding]:
     """A two-sample chi-squared test of the classes' shares."""
     _, y, _, y_held = problem.first
@@ -127,6 +154,17 @@ def _uneven_classes(problem: Problem) -> Iterator[Finding]:
     sigmas = (statistic - freedom) / math.sqrt(2 * freedom)
     difference = b / m - a / n
     apart = float(np.abs(difference).sum() / 2)
+    expected = a * m / n
+    lacking = np.flatnonzero((b == 0) & (expected >= EXPECTED_ROWS))
+    if len(lacking):
+        label = int(np.flatnonzero(seen)[lacking[0]])
+        yield Finding(
+            "validation-balance",
+            f"the validation rows lack class {label}, which is {a[lacking[0]] / n:.1%} of the "
+            f"training rows: {expected[lacking[0]]:.0f} of {m} were to be expected",
+            "draw both from one source, evenly over the classes (fanin.datasets.split does)",
+        )
+        return
     if sigmas < UNEVEN_SIGMAS or apart < UNEVEN:
         return
     worst = int(np.abs(difference).argmax())
@@ -189,10 +227,15 @@ def overfit_small_sample(run: GuideRun) -> Facts:
         )
         best = max(attempts, key=lambda a: a["accuracy"])
         almost = best["accuracy"] >= enough and len(attempts) > 1
-        if best["accuracy"] >= ceiling or almost or not run.budget.within(CHECKED):
+        late = not run.budget.within(CHECKED)
+        if best["accuracy"] >= ceiling or almost or late:
             break
     reached = best["accuracy"] >= enough
-    wrong = _what_was_wrong(attempts, best, reached, ceiling, "lr" in run.given, X, y)
+    # Where the time ended the attempts, nothing is known of those that did not come.
+    cut = late and not reached
+    wrong = (
+        () if cut else _what_was_wrong(attempts, best, reached, ceiling, "lr" in run.given, X, y)
+    )
     return {
         "rows": len(X),
         "steps": SAMPLE_STEPS,
@@ -200,8 +243,9 @@ def overfit_small_sample(run: GuideRun) -> Facts:
         "ceiling": ceiling,
         "lone": lone,
         "reached": reached,
+        "cut": cut,
         "chance": problem.chance,
-        "findings": list(wrong),
+        "findings": [] if cut else list(wrong),
         "settings": run.settings | best["changes"] if reached else run.settings,
     }
 

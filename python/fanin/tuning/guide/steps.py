@@ -18,10 +18,19 @@ from fanin.callbacks.history import History
 from fanin.diagnostics.findings import Finding
 from fanin.tuning.curves import loss_curve
 from fanin.tuning.guide.advice import advise
-from fanin.tuning.guide.budget import COARSE, MORE_TRIALS, SEARCHED, TRIALS, epochs
+from fanin.tuning.guide.budget import (
+    COARSE,
+    MORE_TRIALS,
+    MOST_EPOCHS,
+    REFINED,
+    SEARCHED,
+    TRIALS,
+    epochs,
+)
 from fanin.tuning.guide.candidates import around, coarse_space, covering, draws, rounded
 from fanin.tuning.guide.facts import Facts, findings
-from fanin.tuning.guide.outcome import conclude, final_seconds, restore
+from fanin.tuning.guide.leaks import leaking_column
+from fanin.tuning.guide.outcome import conclude, refit_seconds, restore
 from fanin.tuning.guide.report import Step
 from fanin.tuning.guide.run import LAST, GuideRun
 from fanin.tuning.guide.sanity_checks import check_initial_loss, overfit_small_sample
@@ -171,7 +180,7 @@ def coarse_search(run: GuideRun) -> Facts:
         more = (run.settings | drawn for drawn in draws(space, n - len(first), run.seed, step))
         facts = _search(
             run, step, space, [*first, *more], run.problem.coarse_folds,
-            epochs("coarse", run.problem.steps), run.budget.until(COARSE),
+            epochs("coarse", run.problem), run.budget.until(COARSE),
         )  # fmt: skip
         if facts["best"] is not None:
             break
@@ -185,7 +194,7 @@ def coarse_search(run: GuideRun) -> Facts:
     if best is None:
         action = "look at the inputs' scale; lower the rates further"
         return facts | {"findings": [Finding("diverged", notes[-1], action)]}
-    found = list(unrelated_labels(run, best))
+    found = [*unrelated_labels(run), *leaking_column(run, best)]
     return facts | {
         "settings": best.settings,
         "next_space": space_to_dict(around(run.ranked()[:3], space, edge)),
@@ -208,7 +217,7 @@ def refine(run: GuideRun, round: int, before: Facts) -> Facts:
     step, search = f"round-{round}", "refine" if round == 1 else "again"
     if round == 1:
         starts = [t.settings for t in run.ranked()[:4]]
-        own = epochs(search, run.problem.steps)
+        own = epochs(search, run.problem)
     else:
         starts = [settings | start | fixed for start in before["starts"]]
         own = int(before["epochs"])
@@ -217,7 +226,10 @@ def refine(run: GuideRun, round: int, before: Facts) -> Facts:
         settings | fixed | drawn for drawn in draws(space, max(n - len(starts), 2), run.seed, step)
     )
     folds = run.problem.search_folds
-    facts = _search(run, step, space, [*starts, *more], folds, own, _search_deadline(run))
+    deadline = min(_search_deadline(run), run.budget.until(REFINED if round == 1 else SEARCHED))
+    if fixed.get("schedule"):  # which is to come to its end in time
+        own = run.state.plan(f"{step} epochs", lambda: min(own, _affordable(run, deadline)))
+    facts = _search(run, step, space, [*starts, *more], folds, own, deadline)
     best = run.best()
     if best is None or facts["best"] is None:
         return facts | {"best": None}
@@ -229,6 +241,17 @@ def refine(run: GuideRun, round: int, before: Facts) -> Facts:
     }
 
 
+def _affordable(run: GuideRun, deadline: float) -> int:
+    """For how many epochs the best settings can be trained until then."""
+    best, seconds = run.best(), deadline - run.state.clock()
+    if best is None or math.isinf(seconds):
+        return MOST_EPOCHS
+    runs = [r.history for r in best.runs.values()]
+    an_epoch = sum(r.seconds for r in runs) / max(sum(len(r.epoch) for r in runs), 1)
+    in_turn = math.ceil(len(run.problem.search_folds) / run.cv.workers)
+    return max(int(seconds / max(an_epoch * in_turn, 1e-6)), 1)
+
+
 def _trials(run: GuideRun, search: str) -> int:
     return TRIALS[search] * (1 if run.budget.total is None else MORE_TRIALS)
 
@@ -236,7 +259,7 @@ def _trials(run: GuideRun, search: str) -> int:
 def _search_deadline(run: GuideRun) -> float:
     """When the searches end, so that time is left for the last step."""
     clock, budget = run.state.clock(), run.budget
-    return min(budget.until(SEARCHED), clock + budget.left - final_seconds(run))
+    return min(budget.until(SEARCHED), clock + budget.left - refit_seconds(run))
 
 
 def _search(
@@ -374,7 +397,7 @@ def decide(run: GuideRun, round: int) -> Facts:
         lambda hidden: count_parameters({"hidden": hidden}, run.problem.dims) <= most,
         run.facts(3)["edge"],
     )
-    longest = epochs("again", run.problem.steps, advice.epochs)
+    longest = epochs("again", run.problem, advice.epochs)
     # The cosine must come to its end where the run is at its best.
     own = longest if now.epoch + 1 >= 0.8 * now.epochs else 1.3 * (now.epoch + 1) * advice.epochs
     return facts | {

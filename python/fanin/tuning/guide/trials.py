@@ -44,6 +44,7 @@ class FoldTask:
     deadline: float = math.inf  # by the guide's clock: then the best epoch so far is taken
     shuffled: int | None = None  # the seed of a permutation of the labels
     weights: Floats | None = None  # of the classes, in the loss of the held-out rows
+    without: int | None = None  # a column whose values are all its mean's
 
 
 @dataclass
@@ -104,6 +105,9 @@ def train_fold(
     if task.shuffled is not None:
         y = y[Generator(task.shuffled).permutation(len(y))]
     net = build_network(settings, task.dims, task.seed)
+    if task.without is not None:
+        X = X.copy()
+        X[:, task.without] = X[:, task.without].mean()
     X_held, y_held = X[held], y[held]
     schedule = settings.get("schedule")
     weighted = None
@@ -153,6 +157,7 @@ class Trial:
     folds: list[int]  # that it is to be trained on
     step: str = ""
     shuffled: int | None = None
+    without: int | None = None
     runs: dict[int, FoldRun] = field(default_factory=dict)
 
     @property

@@ -2,65 +2,69 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from fanin._typing import Floats
 from fanin.diagnostics.findings import Finding
+from fanin.ensemble.held_out import log_losses
 from fanin.random import Generator
 from fanin.tuning.guide.budget import COARSE, SEARCHED
-from fanin.tuning.guide.judging import Gain, compare, held_rows, majority_rows, optimism
+from fanin.tuning.guide.judging import Gain, class_shares, probabilities
+from fanin.tuning.guide.problem import Problem
 from fanin.tuning.guide.run import GuideRun
 from fanin.tuning.guide.trials import Trial
 
-CERTAIN = 5.0  # standard errors above the majority: no need to shuffle
+JUDGES = 2  # the best settings, whose mean is judged
+CERTAIN = 5.0  # standard errors above the classes' shares: no need to shuffle
 TIMES = 5  # shuffled labels
-SIGMAS = 3.0  # of the gains with these
+SIGMAS, SURE = 3.0, 2.0  # of the gains with these, and standard errors over the rows
+MIXTURES = np.linspace(0.0, 1.0, 11)
 NAME = "unrelated-labels"
 SHUFFLED = "look whether the labels belong to these rows: were they shuffled?"
 
 
-def over_majority(run: GuideRun, trial: Trial) -> Gain:
-    """How much better than the classes' shares the settings' networks are, row by row."""
-    found = compare(run.problem, majority_rows(run.problem), run.rows(trial))
-    folds = [fold for fold in run.problem.search_folds if fold in trial.runs]
-    return Gain(found.mean - optimism(trial, folds), found.error)
-
-
-def unrelated_labels(run: GuideRun, best: Trial) -> Iterator[Finding]:
-    """Where the best settings are no better than the majority, or than on shuffled labels."""
-    gain = over_majority(run, best)
+def unrelated_labels(run: GuideRun) -> Iterator[Finding]:
+    """Where the best settings tell no more of the labels than of shuffled ones."""
+    problem, best = run.problem, run.ranked()[:JUDGES]
+    gain = _gain(problem, best)
     if gain.exceeds(CERTAIN):
         return
-    chance = [g.mean for g in _on_shuffled_labels(run, best)]
-    scale, usual = 0.0, 0.0
-    if len(chance) > 1:
-        usual = float(np.mean(chance))
-        scale = float(np.std(chance, ddof=1)) * (1 + 1 / len(chance)) ** 0.5
-    if gain.mean > max(usual + SIGMAS * scale, gain.error):
+    deadline = run.budget.until((COARSE + SEARCHED) / 2)
+    chance = []
+    for trials in run.cv.shuffled(best, TIMES, deadline):
+        seed = trials[0].shuffled
+        assert seed is not None
+        mixed = problem.with_labels(problem.labels[Generator(seed).permutation(problem.n)])
+        chance.append(_gain(mixed, trials).mean)
+    usual = float(np.mean(chance)) if chance else 0.0
+    # The spread of one more such gain about a mean of few.
+    scale = float(np.std(chance, ddof=1)) * math.sqrt(1 + 1 / len(chance)) if chance[1:] else 0.0
+    if gain.mean > usual + SIGMAS * scale and gain.exceeds(SURE):
         return
-    told = (
-        f"; with shuffled labels, {len(chance)} times, by {usual:.4f} (spread {scale:.4f})"
-        if chance
-        else ""
-    )
+    told = f"; with shuffled labels, {len(chance)} times, by {usual:.4f} (spread {scale:.4f})"
     yield Finding(
         NAME,
-        f"the best of {len(run.cv.trials)} settings has a log loss {gain.mean:.4f} below that of "
-        f"the classes' shares (standard error {gain.error:.4f}) on rows that it was not trained on"
-        + told,
+        f"the best of {len(run.cv.trials)} settings, mixed with the classes' shares, lower the log "
+        f"loss of these by {gain.mean:.4f} (standard error {gain.error:.4f}) on rows that they "
+        f"were not trained on{told if chance else ''}",
         SHUFFLED,
     )
 
 
-def _on_shuffled_labels(run: GuideRun, best: Trial) -> list[Gain]:
-    problem, gains = run.problem, []
-    deadline = run.budget.until((COARSE + SEARCHED) / 2)
-    for trial in run.cv.shuffled(best, TIMES, deadline):
-        assert trial.shuffled is not None
-        order = Generator(trial.shuffled).permutation(problem.n)
-        mixed = problem.with_labels(problem.labels[order])
-        rows = held_rows(mixed, trial, trial.folds)
-        found = compare(mixed, majority_rows(mixed), rows)
-        gains.append(Gain(found.mean - optimism(trial, trial.folds), found.error))
-    return gains
+def _gain(problem: Problem, trials: Sequence[Trial]) -> Gain:
+    """Over the classes' shares, of the best mixture of these with the trials' mean.
+
+    Networks that are too sure of a weak signal are worse than the shares, mixed with them they are
+    not.
+    """
+    shares = class_shares(problem)
+    found: Floats = np.mean([probabilities(problem, trial) for trial in trials], axis=0)
+    known = np.isfinite(found[:, 0] + shares[:, 0])
+    y, own, plain = problem.labels[known], found[known], shares[known]
+    before = log_losses(plain, y)
+    gains = [before - log_losses(part * own + (1 - part) * plain, y) for part in MIXTURES]
+    best = max(gains, key=lambda gain: float(gain.mean()))
+    return Gain(float(best.mean()), max(float(best.std()), 1e-12) / math.sqrt(len(best)))
