@@ -130,7 +130,7 @@ def test_data_faults_of_step_1():
     few = y != 0
     report = run(X, y, np.ascontiguousarray(X[few]), y[few], until=1)
     found = next(f for f in report.findings if f.name == "validation-balance")
-    assert "class 0 is 33.5% of the training rows and 0.0% of the validation rows" in found.evidence
+    assert "the validation rows lack class 0, which is 33.5% of the training rows" in found.evidence
     assert "validation-balance" not in names(run(X, y, X.copy(), y, until=1))
 
 

@@ -156,7 +156,8 @@ def _look_round(advice: Advice, settings: Facts, wider: list[int]) -> None:
 def _move(advice: Advice, lr: float, reason: str) -> None:
     """The candidates at another learning rate, and the best unchanged."""
     lr = rounded(lr)
-    advice.candidates = [{}, {"lr": lr}, *({"lr": lr, **c} for c in advice.candidates if c)]
+    others = [c for c in advice.candidates if set(c) - {"lr"}]
+    advice.candidates = [{}, {"lr": lr}, *({**c, "lr": lr} for c in others)]
     advice.reasons.append(reason)
 
 

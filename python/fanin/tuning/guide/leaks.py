@@ -31,34 +31,37 @@ def leaking_column(run: GuideRun, best: Trial) -> Iterator[Finding]:
     y = problem.labels[rows]
     wrong = [_wrong_by_column(problem.rows[rows, c], y) for c in range(problem.rows.shape[1])]
     column = int(np.argmin([w.mean() for w in wrong]))
-    alone = float(wrong[column].mean())
-    error = math.sqrt(max(alone * (1 - alone), 1 / len(rows)) / len(rows))
-    if alone > _errors(run, best) + SIGMAS * error:
+    alone = wrong[column]
+    error = math.sqrt(max(alone.mean() * (1 - alone.mean()), 1 / len(rows)) / len(rows))
+    if alone.mean() > np.nanmean(_wrong(run, best)) + SIGMAS * error:
         return  # the network knows much that the column does not tell
     others = run.cv.without(best, column, run.budget.until(SEARCHED))
     if others is None or not others.usable:
         return
-    rest = _errors(run, others)
-    noise = math.sqrt(max(rest * (1 - rest), 0.0) / len(rows))
-    if alone > SHARE * rest or rest - alone < SIGMAS * math.hypot(noise, error):
+    rest = _wrong(run, others)[rows]
+    known = np.isfinite(rest)
+    alone, rest = alone[known], rest[known]
+    better, worse = int((rest > alone).sum()), int((rest < alone).sum())
+    if alone.mean() > SHARE * rest.mean() or better - worse < SIGMAS * math.sqrt(better + worse):
         return
     yield Finding(
         "leaking-column",
-        f"column {column} alone tells the label of {1 - alone:.1%} of the rows; a network without "
-        f"it is right in {1 - rest:.1%} (standard error {noise:.1%})",
+        f"column {column} alone tells the label of {1 - alone.mean():.1%} of the rows; a network "
+        f"without it is right in {1 - rest.mean():.1%}: {better} of {len(rest)} rows are told by "
+        f"the column only, {worse} by the others only",
         "look whether that column is known when a label is to be predicted, or was made from it",
         columns=np.array([column]),
     )
 
 
-def _errors(run: GuideRun, trial: Trial) -> float:
-    """The share of held-out rows that are wrong."""
-    wrong = [
-        run.problem.labels[run.problem.folds[f][1]] != r.scores.argmax(axis=1)
-        for f, r in trial.runs.items()
-        if f in run.problem.search_folds
-    ]
-    return float(np.mean(np.concatenate(wrong)))
+def _wrong(run: GuideRun, trial: Trial) -> Floats:
+    """1 for held-out rows that are wrong, 0 for those that are right, NaN for others."""
+    problem, result = run.problem, np.full(run.problem.n, np.nan)
+    for fold, one in trial.runs.items():
+        if fold in problem.search_folds:
+            held = problem.folds[fold][1]
+            result[held] = problem.labels[held] != one.scores.argmax(axis=1)
+    return result
 
 
 def _wrong_by_column(values: Array, y: Ints) -> Floats:

@@ -16,6 +16,7 @@ from fanin import optim
 from fanin._files import json_number
 from fanin.callbacks.history import History
 from fanin.diagnostics.findings import Finding
+from fanin.metrics import RareClassWarning
 from fanin.tuning.curves import loss_curve
 from fanin.tuning.guide.advice import advise
 from fanin.tuning.guide.budget import (
@@ -52,12 +53,13 @@ MOST_PARAMS = 50  # for each training row, of networks that a verdict suggests
 
 def take_steps(run: GuideRun) -> str:
     """Runs the requested steps; returns why it ended. Ctrl-C keeps the finished ones."""
-    try:
-        stopped = _first_steps(run) or _rounds(run)
-        if run.until >= 7:
-            _take(run, LAST, 0, partial(conclude, run))
-    except KeyboardInterrupt:
-        return "interrupted"
+    with catch_warnings(action="ignore", category=RareClassWarning):  # the report has the metrics
+        try:
+            stopped = _first_steps(run) or _rounds(run)
+            if run.until >= 7:
+                _take(run, LAST, 0, partial(conclude, run))
+        except KeyboardInterrupt:
+            return "interrupted"
     return stopped
 
 

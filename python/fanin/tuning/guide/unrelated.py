@@ -20,7 +20,8 @@ from fanin.tuning.guide.trials import Trial
 JUDGES = 2  # the best settings, whose mean is judged
 CERTAIN = 5.0  # standard errors above the classes' shares: no need to shuffle
 TIMES = 5  # shuffled labels
-SIGMAS, SURE = 3.0, 2.0  # of the gains with these, and standard errors over the rows
+SIGMAS, SURE = 3.0, 2.5  # of the gains with these, and standard errors over the rows
+ENOUGH, ALONE = 3, 3.5  # shufflings to tell a spread by, else so many standard errors
 MIXTURES = np.linspace(0.0, 1.0, 11)
 NAME = "unrelated-labels"
 SHUFFLED = "look whether the labels belong to these rows: were they shuffled?"
@@ -42,7 +43,8 @@ def unrelated_labels(run: GuideRun) -> Iterator[Finding]:
     usual = float(np.mean(chance)) if chance else 0.0
     # The spread of one more such gain about a mean of few.
     scale = float(np.std(chance, ddof=1)) * math.sqrt(1 + 1 / len(chance)) if chance[1:] else 0.0
-    if gain.mean > usual + SIGMAS * scale and gain.exceeds(SURE):
+    sure = SURE if len(chance) >= ENOUGH else ALONE
+    if gain.mean > usual + SIGMAS * scale and gain.exceeds(sure):
         return
     told = f"; with shuffled labels, {len(chance)} times, by {usual:.4f} (spread {scale:.4f})"
     yield Finding(
