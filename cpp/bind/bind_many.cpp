@@ -1,5 +1,3 @@
-#include "engine/network/many.hpp"
-
 #include "bind/engine.hpp"
 #include "bind/signals.hpp"
 #include "bind/training_job.hpp"
@@ -12,7 +10,7 @@ namespace {
 template <class T>
 struct ManyEngines {
   ManyEngines(const std::vector<Engine<T>*>& given, index batch)
-      : engines(given), many(networks_of(given), batch) {}
+      : engines(given), trainer(networks_of(given), batch) {}
 
   static std::vector<Network<T>*> networks_of(const std::vector<Engine<T>*>& engines) {
     std::vector<Network<T>*> networks;
@@ -22,10 +20,11 @@ struct ManyEngines {
   }
 
   static Network<T>& checked(Network<T>& net, const Network<T>& first) {
-    const auto masks = [](const LayerSpec& l) { return l.masks_weights(); };
-    const bool alike = net.in() == first.in() && net.out() == first.out() &&
-                       net.layers().front().out == first.layers().front().out;
-    if (!alike || std::any_of(net.layers().begin(), net.layers().end(), masks)) {
+    const auto masks = [](const Op& op) { return op.masks_weights(); };
+    const auto& ops = net.graph().ops();
+    const bool alike =
+        net.in() == first.in() && net.out() == first.out() && net.width(0) == first.width(0);
+    if (!alike || std::any_of(ops.begin(), ops.end(), masks)) {
       throw py::value_error(
           "engines: expected networks with one shape of the first layer, as many outputs and no "
           "DropConnect");
@@ -36,18 +35,20 @@ struct ManyEngines {
   const Network<T>& first() const { return engines.front()->net; }
 
   std::vector<Engine<T>*> engines;
-  Many<T> many;
+  Trainer<T> trainer;
 };
 
 template <class T>
 void train(ManyEngines<T>& m, const TrainingJob& given, const std::vector<Learner*>& learners,
            index first, index last) {
   const TrainingJob held = given;  // the arrays, also where another thread sets others meanwhile
-  ManyJob<T> job{};
-  fill_shared(job, m.first(), held, first, last);
-  if (held.batch != m.many.batch()) {
-    throw py::value_error("batch: expected " + std::to_string(m.many.batch()) + ", got " +
+  const fanin::TrainingJob<T> job = job_of(m.first(), held, first, last);
+  if (held.batch != m.trainer.batch()) {
+    throw py::value_error("batch: expected " + std::to_string(m.trainer.batch()) + ", got " +
                           std::to_string(held.batch));
+  }
+  if (held.clip_norm > 0 || !held.images.is_none()) {
+    throw py::value_error("job: expected neither clip_norm nor images for several networks");
   }
   if (learners.size() != m.engines.size()) {
     throw py::value_error("learners: expected one for each network");
@@ -65,7 +66,7 @@ void train(ManyEngines<T>& m, const TrainingJob& given, const std::vector<Learne
     for (std::size_t i = 0; i < own.size(); ++i) own[i].own_rule().clock = native[i].clock;
   };
   try {
-    without_gil([&] { m.many.train(job, native, poll_signals); });
+    without_gil([&] { m.trainer.run(job, native, poll_signals); });
   } catch (...) {
     put_clocks_back();
     throw;
@@ -81,7 +82,7 @@ template <class T>
 std::vector<std::pair<double, index>> evaluate(ManyEngines<T>& m, const TrainingData& data) {
   const Data<T> d = targeted_data_of(m.first(), data);
   std::vector<Evaluation> results;
-  without_gil([&] { results = m.many.evaluate(d, poll_signals); });
+  without_gil([&] { results = m.trainer.evaluate(d, poll_signals); });
   std::vector<std::pair<double, index>> pairs;
   for (const Evaluation& r : results) pairs.emplace_back(r.loss, r.correct);
   return pairs;

@@ -6,6 +6,7 @@
 #include "bind/names.hpp"
 #include "bind/signals.hpp"
 #include "bind/training_job.hpp"
+#include "engine/network/gradient.hpp"
 
 namespace fanin::bind {
 
@@ -27,34 +28,25 @@ template <class T>
 void train(Engine<T>& e, const TrainingJob& given, Learner& learner, index first, index last) {
   const TrainingJob held = given;  // the arrays, also where another thread sets others meanwhile
   Learner own = learner;
-  fanin::TrainingJob<T> job{};
-  fill_shared(job, e.net, held, first, last);
+  fanin::TrainingJob<T> job = job_of(e.net, held, first, last);
   BatchAugmentation augmentation{};
   if (const BatchAugmenter* images = held.augmenter()) {
     augmentation = images->at(held.epoch);
     check_images(e.net, job.data, augmentation);
     job.augmentation = &augmentation;
   }
-  const fanin::Learner<T> l = learner_of<T>(own, e.net.size(), held.steps(), first);
-  job.rule = l.rule;
-  job.clock = l.clock;
-  std::copy(std::begin(l.states), std::end(l.states), job.states);
-  job.lr = l.lr;
-  job.l2 = l.l2;
-  job.clip_norm = held.clip_norm;
-  job.threads = held.n_threads;
+  std::vector learners{learner_of<T>(own, e.net.size(), held.steps(), first)};
   const Training<T> permit(e);
   Trainer<T>& trainer = e.trainer_for(held.batch);
-  TrainingProgress progress;
   try {
-    without_gil([&] { progress = trainer.run(job, l.losses, l.correct, poll_signals); });
+    without_gil([&] { trainer.run(job, learners, poll_signals); });
   } catch (...) {
-    own.own_rule().clock = job.clock;
+    own.own_rule().clock = learners[0].clock;
     throw;
   }
-  own.own_rule().clock = job.clock;
-  learner.steps = progress.steps;
-  learner.diverged = progress.diverged;
+  own.own_rule().clock = learners[0].clock;
+  learner.steps = learners[0].steps;
+  learner.diverged = learners[0].diverged;
 }
 
 template <class T>
@@ -65,11 +57,10 @@ Tuple<double, py::array_t<T>> gradient(Engine<T>& e, const TrainingData& data, d
   py::array_t<T> gradient(e.net.size());
   T* g = gradient.mutable_data();
   std::fill_n(g, e.net.size(), T(0));
-  const typename Network<T>::DropoutKey key{seed, dropout_step.value_or(0), 0};
-  Trainer<T> trainer(e.net, d.n);  // of its own: a fit may be running
+  const DropoutKey<T> key{seed, dropout_step.value_or(0), 0};
   Evaluation result;
   without_gil([&] {
-    result = trainer.gradient(d, l2, g, n_threads, dropout_step ? &key : nullptr, poll_signals);
+    result = loss_gradient(e.net, d, l2, g, n_threads, dropout_step ? &key : nullptr, poll_signals);
   });
   return py::make_tuple(result.loss, gradient);
 }
@@ -91,6 +82,31 @@ Tuple<double, index> evaluate(const Engine<T>& e, const TrainingData& data, int 
   return py::make_tuple(result.loss, result.correct);
 }
 
+/// Arrays of each layer's outputs for n rows, and where they lie.
+template <class T>
+struct LayerArrays {
+  LayerArrays(const Network<T>& net, index n) {
+    for (const LayerSpec& layer : net.graph().layers()) {
+      arrays.append(py::array_t<T>({n, layer.out}));
+      data.push_back(py::array_t<T>(arrays[arrays.size() - 1]).mutable_data());
+    }
+  }
+  py::list arrays;
+  std::vector<T*> data;
+};
+
+template <class T>
+Tuple<py::list, py::object> trace(Engine<T>& e, const TrainingData& given, int n_threads) {
+  const Data<T> d = data_of(e.net, given);
+  const LayerArrays<T> outputs(e.net, d.n), gradients(e.net, d.n);
+  const bool back = d.labels || d.soft;
+  without_gil([&] {
+    fanin::trace(e.net, d, outputs.data.data(), back ? gradients.data.data() : nullptr, n_threads,
+                 poll_signals);
+  });
+  return py::make_tuple(outputs.arrays, back ? py::object(gradients.arrays) : py::none());
+}
+
 template <class T>
 void bind_engine(py::module_& m, const char* name) {
   using E = Engine<T>;
@@ -109,16 +125,10 @@ void bind_engine(py::module_& m, const char* name) {
             return py::array_t<T>(e.net.size(), e.net.params(), self);
           },
           "The arena, as one flat array that shares its memory.")
+      .def_property_readonly("layers", [](const E& e) { return e.net.graph().layers(); })
       .def_property_readonly(
-          "offsets",
-          [](const E& e) {
-            std::vector<std::pair<index, index>> offsets;
-            for (std::size_t l = 0; l < e.net.layers().size(); ++l) {
-              offsets.emplace_back(e.net.weight_offset(l), e.net.bias_offset(l));
-            }
-            return offsets;
-          },
-          "(weights, biases) of each layer: where they begin in the arena.")
+          "layout", [](const E& e) { return e.net.graph().parameters(); },
+          "What lies where in the arena, in order.")
       .def("train", &train<T>, py::arg("job"), py::arg("learner"), py::arg("first"),
            py::arg("last"),
            "Steps first .. last - 1 of an epoch until the job's budget is spent; what came of them "
@@ -128,6 +138,9 @@ void bind_engine(py::module_& m, const char* name) {
           py::arg("seed") = 0, py::arg("dropout_step") = py::none(), py::arg("n_threads"),
           "(loss, gradient in the arena's layout) over all rows; with dropout_step under the masks "
           "of that step.")
+      .def("trace", &trace<T>, py::arg("data"), py::arg("n_threads"),
+           "(outputs, gradients): each layer's outputs, (N, out), and each row's loss over them, "
+           "or None without targets.")
       .def("scores", &scores<T>, py::arg("data"), py::arg("n_threads"),
            "Outputs of the last layer, (N, out).")
       .def("evaluate", &evaluate<T>, py::arg("data"), py::arg("n_threads"),
@@ -135,18 +148,42 @@ void bind_engine(py::module_& m, const char* name) {
 }
 
 void bind_layer(py::module_& m) {
-  py::class_<LayerSpec>(m, "Layer", "A dense layer: dropout(activation(x · W + b)).")
+  py::class_<LayerSpec>(m, "Layer", "A layer: dropout(f(norm(x · W + b))), and with a skip x + it.")
       .def(py::init([](index inputs, index outputs, const std::string& activation, double keep,
-                       double keep_weights) {
-             return LayerSpec{inputs, outputs, choice<Activation>("activation", activation), keep,
-                              keep_weights};
+                       double keep_weights, const std::string& norm, bool skip, double rate) {
+             LayerSpec l{inputs, outputs, Activation::identity, keep, keep_weights};
+             l.prelu = activation == "prelu";
+             if (!l.prelu) l.activation = choice<Activation>("activation", activation);
+             l.norm = choice<Norm>("norm", norm);
+             l.skip = skip;
+             l.rate = rate;
+             if (skip && inputs != outputs) {
+               throw py::value_error("skip: expected as many outputs as inputs");
+             }
+             return l;
            }),
            py::arg("inputs"), py::arg("outputs"), py::arg("activation"), py::kw_only(),
-           py::arg("keep") = 1.0, py::arg("keep_weights") = 1.0)
+           py::arg("keep") = 1.0, py::arg("keep_weights") = 1.0, py::arg("norm") = "none",
+           py::arg("skip") = false, py::arg("rate") = 1.0)
       .def_readonly("inputs", &LayerSpec::in)
       .def_readonly("outputs", &LayerSpec::out)
+      .def_readonly("skip", &LayerSpec::skip)
       .def_readonly("keep", &LayerSpec::keep)
       .def_readonly("keep_weights", &LayerSpec::keep_weights);
+  m.attr("norms") = names_of<Norm>();
+}
+
+void bind_parameter(py::module_& m) {
+  py::class_<Parameter>(m, "Parameter", "An array of a network's arena.")
+      .def_property_readonly(
+          "role", [](const Parameter& p) { return names<Role>[static_cast<int>(p.role)]; },
+          "weights, bias, gamma, beta, slopes, running_mean or running_variance.")
+      .def_readonly("layer", &Parameter::layer)
+      .def_readonly("rows", &Parameter::rows)
+      .def_readonly("cols", &Parameter::cols)
+      .def_readonly("offset", &Parameter::offset)
+      .def_readonly("decays", &Parameter::decays, "Whether L2 is for it.")
+      .def_property_readonly("trained", [](const Parameter& p) { return p.rate != 0; });
 }
 
 void bind_data(py::module_& m) {
@@ -222,6 +259,7 @@ void bind_job(py::module_& m) {
 
 void bind_network(py::module_& m) {
   bind_layer(m);
+  bind_parameter(m);
   bind_data(m);
   bind_job(m);
   bind_engine<float>(m, "Engine32");

@@ -16,15 +16,15 @@ struct Engine {
       : net(std::move(layers), loss, dropping) {}
 
   Trainer<T>& trainer_for(index batch) {
-    batch = std::min(batch, workspace_rows);
-    if (!trainer || trainer_batch != batch) trainer = std::make_unique<Trainer<T>>(net, batch);
-    trainer_batch = batch;
+    batch = rows_of_pass(net.graph(), batch);
+    if (!trainer || trainer->batch() != batch) {
+      trainer = std::make_unique<Trainer<T>>(std::vector{&net}, batch);
+    }
     return *trainer;
   }
 
   Network<T> net;
   std::unique_ptr<Trainer<T>> trainer;
-  index trainer_batch = 0;
   std::atomic<bool> training{false};
 };
 

@@ -8,7 +8,6 @@
 #include "bind/arrays.hpp"
 #include "bind/batch_augmentation.hpp"
 #include "bind/rule.hpp"
-#include "engine/network/many.hpp"
 #include "engine/network/training.hpp"
 
 namespace fanin::bind {
@@ -89,9 +88,11 @@ Data<T> targeted_data_of(const Network<T>& net, const TrainingData& given,
   return d;
 }
 
-/// Fills the common fields of fanin::TrainingJob and fanin::ManyJob, for steps [first, last).
-template <class T, class Job>
-void fill_shared(Job& to, const Network<T>& net, const TrainingJob& job, index first, index last) {
+/// The job for steps [first, last), without augmentation.
+template <class T>
+fanin::TrainingJob<T> job_of(const Network<T>& net, const TrainingJob& job, index first,
+                             index last) {
+  fanin::TrainingJob<T> to{};
   to.data = targeted_data_of(net, job.data, job.augmenter());
   to.order = read<std::int64_t>(job.order, "order", {any});
   if (first < 0 || last < first || last > job.steps()) {
@@ -105,7 +106,10 @@ void fill_shared(Job& to, const Network<T>& net, const TrainingJob& job, index f
   to.last_step = last;
   to.seed = job.seed;
   to.first_stream = job.first_stream;
+  to.clip_norm = job.clip_norm;
+  to.threads = job.n_threads;
   to.budget = job.budget;
+  return to;
 }
 
 /// A network's part of the job, from step `first` on; its parameters are `size` numbers.

@@ -4,6 +4,7 @@
 #include "simd/math.hpp"
 
 #include "kernels/activation.inl.hpp"
+#include "kernels/add.inl.hpp"
 #include "kernels/covariance.inl.hpp"
 #include "kernels/dense.inl.hpp"
 #include "kernels/drop_connect.inl.hpp"
@@ -11,7 +12,9 @@
 #include "kernels/gather.inl.hpp"
 #include "kernels/gemm.inl.hpp"
 #include "kernels/loss.inl.hpp"
+#include "kernels/norm.inl.hpp"
 #include "kernels/optimizer.inl.hpp"
+#include "kernels/prelu.inl.hpp"
 #include "kernels/random.inl.hpp"
 #include "kernels/random_dense.inl.hpp"
 #include "kernels/statistics.inl.hpp"
@@ -47,7 +50,17 @@ constexpr Kernels<T> make_kernels() {
           centre_rows<T>,
           scatter<T>,
           project<T>,
-          map<T>};
+          map<T>,
+          layer_norm_forward<T>,
+          layer_norm_backward<T>,
+          batch_norm_forward<T>,
+          batch_norm_backward<T>,
+          norm_gradient<T>,
+          squared_deviations<T>,
+          prelu_forward<T>,
+          prelu_backward<T>,
+          prelu_gradient<T>,
+          add<T>};
 }
 
 }  // namespace FANIN_ISA

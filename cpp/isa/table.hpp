@@ -1,13 +1,16 @@
 #pragma once
 #include "isa/image_table.hpp"
 #include "kernels/activation.hpp"
+#include "kernels/add.hpp"
 #include "kernels/covariance.hpp"
 #include "kernels/dense.hpp"
 #include "kernels/drop_connect.hpp"
 #include "kernels/dropout.hpp"
 #include "kernels/gather.hpp"
 #include "kernels/loss.hpp"
+#include "kernels/norm.hpp"
 #include "kernels/optimizer.hpp"
+#include "kernels/prelu.hpp"
 #include "kernels/random.hpp"
 #include "kernels/random_dense.hpp"
 #include "kernels/statistics.hpp"
@@ -49,6 +52,16 @@ struct Kernels {
   void (*scatter)(const Scatter<T>&, Range rows, Range cols) noexcept;
   void (*project)(const Project<T>&, Range rows, Range cols) noexcept;
   void (*map)(int math_function, const T* x, T* out, index n) noexcept;
+  void (*layer_norm_forward)(const LayerNormForward<T>&, Range rows) noexcept;
+  void (*layer_norm_backward)(const LayerNormBackward<T>&, Range rows) noexcept;
+  void (*batch_norm_forward)(const BatchNormForward<T>&, Range rows) noexcept;
+  void (*batch_norm_backward)(const BatchNormBackward<T>&, Range rows) noexcept;
+  void (*norm_gradient)(const NormGradient<T>&, Range cols) noexcept;
+  void (*squared_deviations)(const SquaredDeviations<T>&, Range cols) noexcept;
+  void (*prelu_forward)(const PreluForward<T>&, Range rows) noexcept;
+  void (*prelu_backward)(const PreluBackward<T>&, Range rows) noexcept;
+  void (*prelu_gradient)(const PreluGradient<T>&, Range cols) noexcept;
+  void (*add)(const Add<T>&, Range rows) noexcept;
 };
 
 struct Table {

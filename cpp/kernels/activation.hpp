@@ -5,11 +5,26 @@
 
 namespace fanin {
 
-/// y = f(z). leaky_relu has slope 0.01, elu alpha 1, gelu is the exact one (erf).
-enum class Activation : int { identity, relu, leaky_relu, elu, gelu, sigmoid, tanh };
+/// y = f(z). leaky_relu has slope 0.01, elu alpha 1, gelu is the exact one (erf). silu is
+/// z sigmoid(z), mish z tanh(softplus(z)), softplus log(1 + e^z), selu the one of Klambauer et al.
+/// (2017).
+enum class Activation : int {
+  identity,
+  relu,
+  leaky_relu,
+  elu,
+  gelu,
+  sigmoid,
+  tanh,
+  silu,
+  mish,
+  softplus,
+  selu
+};
 template <>
-inline constexpr const char* names<Activation>[] = {"identity", "relu",    "leaky_relu", "elu",
-                                                    "gelu",     "sigmoid", "tanh"};
+inline constexpr const char* names<Activation>[] = {"identity", "relu",     "leaky_relu", "elu",
+                                                    "gelu",     "sigmoid",  "tanh",       "silu",
+                                                    "mish",     "softplus", "selu"};
 
 /// What happens to the outputs of a product, tile by tile, while they are in cache:
 /// y = dropout(f(z)), and, where slope is given, slope = dy/dz with the dropout factor in it.
@@ -20,6 +35,13 @@ struct Epilogue {
   Dropout<T> dropout;
   T* slope = nullptr;  // (rows, cols), stride as the output's
 };
+
+/// True where y = z and no slope is asked for.
+template <class T>
+FANIN_INLINE bool changes_nothing(const Epilogue<T>& e) {
+  return e.activation == Activation::identity && !e.dropout.active() && e.dropout.scale == T(1) &&
+         !e.slope;
+}
 
 /// How a gradient with respect to y becomes one with respect to z.
 /// slope: multiply by it. gate: factor where gate > 0, else 0 (ReLU: y > 0 says active and kept).

@@ -29,8 +29,19 @@ FANIN_INLINE void with_activation(Activation a, F&& f) noexcept {
       return f(ActivationConstant<Activation::sigmoid>{});
     case Activation::tanh:
       return f(ActivationConstant<Activation::tanh>{});
+    case Activation::silu:
+      return f(ActivationConstant<Activation::silu>{});
+    case Activation::mish:
+      return f(ActivationConstant<Activation::mish>{});
+    case Activation::softplus:
+      return f(ActivationConstant<Activation::softplus>{});
+    case Activation::selu:
+      return f(ActivationConstant<Activation::selu>{});
   }
 }
+
+/// selu's slope above 0 and, times e^z, below.
+inline constexpr double selu_above = 1.0507009873554805, selu_below = 1.7580993408473768;
 
 /// y = f(z); slope = f'(z), computed only where it is used.
 template <Activation A, class T>
@@ -55,10 +66,22 @@ FANIN_INLINE Vec<T> activate(Vec<T> z, Vec<T>& slope) {
     const Vec<T> y = sigmoid(z);
     slope = y * (one - y);
     return y;
-  } else {
+  } else if constexpr (A == Activation::tanh) {
     const Vec<T> y = tanh(z);
     slope = fnma(y, y, one);
     return y;
+  } else if constexpr (A == Activation::silu) {
+    return silu(z, slope);
+  } else if constexpr (A == Activation::mish) {
+    return mish(z, slope);
+  } else if constexpr (A == Activation::softplus) {
+    return softplus(z, slope);
+  } else {
+    static_assert(A == Activation::selu);
+    const Vec<T> above = Vec<T>::set(T(selu_above)), factor = Vec<T>::set(T(selu_below));
+    const Vec<T> below = expm1(min(zero, z));  // this order lets a NaN through
+    slope = select(z > zero, above, fma(factor, below, factor));
+    return select(z > zero, above * z, factor * below);
   }
 }
 
@@ -132,12 +155,32 @@ void apply_derivative(const Derivative<T>& d, const T* dy, T* dz, index stride, 
   }
 }
 
+/// The epilogue on whole rows.
+template <class T>
+FANIN_INLINE void finish_rows(const Epilogue<T>& e, const T* z, T* y, index stride, index width,
+                              Range rows) noexcept {
+  for (index j = 0; j < width; j += block_columns) {
+    const Range cols{j, j + block_columns < width ? j + block_columns : width};
+    finish_block(e, z, y, stride, width, rows, cols);
+  }
+}
+
+/// work(rows) a few rows at a time, each few finished by the epilogue while they are in L1.
+template <class T, class F>
+FANIN_INLINE void then_finish(const Epilogue<T>& e, T* y, index stride, index width, Range rows,
+                              F&& work) noexcept {
+  constexpr index at_once = 8;
+  const bool plain = changes_nothing(e);
+  for (index i = rows.begin; i < rows.end; i += at_once) {
+    const Range few{i, i + at_once < rows.end ? i + at_once : rows.end};
+    work(few);
+    if (!plain) finish_rows(e, y, y, stride, width, few);
+  }
+}
+
 template <class T>
 void activation_forward(const ActivationForward<T>& a, Range rows) noexcept {
-  for (index j = 0; j < a.cols; j += block_columns) {
-    const Range cols{j, j + block_columns < a.cols ? j + block_columns : a.cols};
-    finish_block(a.epilogue, a.z, a.y, a.stride, a.cols, rows, cols);
-  }
+  finish_rows(a.epilogue, a.z, a.y, a.stride, a.cols, rows);
 }
 
 template <class T>

@@ -18,7 +18,7 @@ struct DenseForward {
 };
 
 /// dx (rows, in) = (dz (rows, out) · wᵀ (out, in)) times the derivative of the layer below.
-/// One chain over `out`, in order, beginning at 0.
+/// One chain over `out`, in order, beginning at 0 or, accumulating, at dx.
 template <class T>
 struct DenseBackwardInput {
   const T* dz;
@@ -28,6 +28,7 @@ struct DenseBackwardInput {
   index dz_stride, dx_stride;
   Derivative<T> derivative;  // of the layer below, shaped and strided as dx
   const T* w = nullptr;      // (in, out), used where wt is null
+  bool accumulate = false;
 };
 
 /// dw (in, out) = xᵀ (in, rows) · dz (rows, out), rows `range` of it written to dw[0...].

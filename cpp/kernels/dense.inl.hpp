@@ -8,9 +8,7 @@ namespace fanin::FANIN_ISA {
 template <class T>
 void dense_forward(const DenseForward<T>& d, Range rows, Range cols, T* scratch) noexcept {
   const Product<T> p{d.x, d.x_stride, 1, d.w, d.out, d.y, d.y_stride, d.in, d.b, false};
-  const bool plain = d.epilogue.activation == Activation::identity &&
-                     !d.epilogue.dropout.active() && d.epilogue.dropout.scale == T(1) &&
-                     !d.epilogue.slope;
+  const bool plain = changes_nothing(d.epilogue);
   multiply(p, rows, cols, scratch, [&](Range r, Range c) {
     if (!plain) finish_block(d.epilogue, d.y, d.y, d.y_stride, d.out, r, c);
   });
@@ -19,7 +17,7 @@ void dense_forward(const DenseForward<T>& d, Range rows, Range cols, T* scratch)
 template <class T>
 void dense_backward_input(const DenseBackwardInput<T>& d, Range rows, Range cols,
                           T* scratch) noexcept {
-  Product<T> p{d.dz, d.dz_stride, 1, d.wt, d.in, d.dx, d.dx_stride, d.out, nullptr, false};
+  Product<T> p{d.dz, d.dz_stride, 1, d.wt, d.in, d.dx, d.dx_stride, d.out, nullptr, d.accumulate};
   if (!d.wt) {
     p.b = d.w;
     p.b_k = 1;

@@ -14,7 +14,8 @@ struct RowMasks {
 
 /// What is left of DropConnect at test time: y = scale * E[f(z)] with z normal, its mean in `mean`
 /// and its variance ratio * variance (Wan et al. sample it).
-/// In closed form for identity, relu and leaky_relu, else by a sum over 33 points.
+/// In closed form for identity, relu and leaky_relu, else by a sum over 33 points, which for selu
+/// leaves out its kink.
 template <class T>
 struct GaussianActivation {
   const T* mean;      // (rows, cols)

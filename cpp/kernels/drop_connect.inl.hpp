@@ -108,7 +108,8 @@ void drop_connect_backward_input(const DenseBackwardInput<T>& d, const RowMasks<
       }
       for (int r = 0; r < n_rows; ++r) {
         const index at = row + (r == 0 ? k : second);
-        const T g = sum(acc[r]) * m.draws.scale;
+        const T own = sum(acc[r]) * m.draws.scale;
+        const T g = d.accumulate ? d.dx[at] + own : own;
         d.dx[at] = f.slope ? g * f.slope[at] : f.gate ? g * f.factor : g;
       }
     }
@@ -171,6 +172,10 @@ FANIN_INLINE Vec<T> expected(Vec<T> mean, Vec<T> deviation) {
   } else if constexpr (A == Activation::leaky_relu) {
     const Vec<T> positive = expected<Activation::relu>(mean, deviation);
     return fma(Vec<T>::set(T(0.99)), positive, Vec<T>::set(T(0.01)) * mean);
+  } else if constexpr (A == Activation::selu) {  // the sum would see little of its kink
+    const Vec<T> kink = Vec<T>::set(T(selu_above - selu_below));
+    return fma(kink, expected<Activation::relu>(mean, deviation),
+               Vec<T>::set(T(selu_below)) * expected<Activation::elu>(mean, deviation));
   } else {
     Vec<T> slope;
     Vec<T> total = activate<A>(mean, slope) * Vec<T>::set(T(quadrature_weights[0]));
@@ -184,8 +189,9 @@ FANIN_INLINE Vec<T> expected(Vec<T> mean, Vec<T> deviation) {
   }
 }
 
+/// A function of its own: all activations in one leave the compiler too few registers for each.
 template <Activation A, class T>
-void gaussian_rows(const GaussianActivation<T>& g, Range rows) noexcept {
+[[gnu::noinline]] void gaussian_rows(const GaussianActivation<T>& g, Range rows) noexcept {
   const Vec<T> ratio = Vec<T>::set(g.ratio), scale = Vec<T>::set(g.scale);
   for (index i = rows.begin; i < rows.end; ++i) {
     each_vec<T>(g.cols, [&](index j, int n) {

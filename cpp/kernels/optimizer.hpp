@@ -78,6 +78,16 @@ struct StepCoefficients {
 template <class T>
 StepCoefficients<T> advance(const RuleSpec& spec, RuleClock& clock, double lr);
 
+/// The step's numbers for parameters that learn `rate` times as fast.
+template <class T>
+StepCoefficients<T> at_rate(StepCoefficients<T> c, double rate) {
+  if (rate == 1) return c;
+  c.rate *= T(rate);
+  c.rate_gradient *= T(rate);
+  c.shrink = T(1) - T(rate) * (T(1) - c.shrink);
+  return c;
+}
+
 /// One step on n parameters: p is updated from g and the states. No two of the arrays may overlap.
 template <class T>
 struct OptimizerStep {

@@ -7,7 +7,8 @@
 // Largest error seen, in ulp:  exp   log   expm1  tanh  sigmoid  erf   gelu  sinpi  cospi
 //   float, every 7th number    0.98  0.85  1.44   2.42  2.48     2.32  7.5   1.60   1.57
 //   double, 6e7 numbers        1.00  0.88  1.82   2.56  2.43     1.97  8.6   1.50   1.49
-// gelu is that good relative to its value, out to where Phi(x) is denormal.
+// gelu is that good relative to its value, out to where Phi(x) is denormal; so are, on a million
+// numbers each, silu (2.68, 2.36), mish (4.00, 4.51) and softplus (1.70, 2.05) while e^x is normal.
 #include <cmath>
 
 #include "core/view.hpp"
@@ -258,6 +259,48 @@ FANIN_INLINE Vec<T> gelu(Vec<T> x, Vec<T>& slope) {
   return lower * cdf;
 }
 
+/// x sigmoid(x) and its slope; the clamps keep an infinity from making 0 * inf.
+template <class T>
+FANIN_INLINE Vec<T> silu(Vec<T> x, Vec<T>& slope) {
+  const Vec<T> end = Vec<T>::set(-MathConstants<T>::exp_lowest), one = Vec<T>::set(T(1));
+  const Vec<T> s = sigmoid(x), lower = max(Vec<T>::zero() - end, x);
+  slope = fma(min(end, lower) * s, one - s, s);
+  return lower * s;
+}
+
+/// x tanh(log(1 + e^x)) and its slope. With e = e^x the tanh is n / (n + 2), n = e (e + 2), and
+/// its slope 4 e (1 + e) / (n + 2)^2; no further out than where these are 1 and 0.
+template <class T>
+FANIN_INLINE Vec<T> mish(Vec<T> x, Vec<T>& slope) {
+  const Vec<T> zero = Vec<T>::zero(), one = Vec<T>::set(T(1)), two = Vec<T>::set(T(2));
+  const Vec<T> lower = max(Vec<T>::set(MathConstants<T>::exp_lowest) - one, x);
+  const Vec<T> near = min(Vec<T>::set(T(24)), lower);
+  const Vec<T> e = exp(near), n = e * (e + two), inverse = one / (n + two);
+  const Vec<T> t = select(x > zero, fnma(two, inverse, one), n * inverse);
+  const Vec<T> change = ((inverse * Vec<T>::set(T(4))) * e) * ((e + one) * inverse);
+  slope = fma(near, change, t);
+  return lower * t;
+}
+
+/// log(1 + u), 0 <= u <= 1.
+template <class T>
+FANIN_INLINE Vec<T> log1p_unit(Vec<T> u) {
+  const Vec<T> one = Vec<T>::set(T(1)), half = Vec<T>::set(T(0.5));
+  const Mask<T> halved = u > Vec<T>::set(T(0.41421356237309503));
+  const Vec<T> r = select(halved, (u - one) * half, u), r2 = r * r;
+  const Vec<T> y = r + fnma(half, r2, r2 * r * polynomial(r, MathConstants<T>::log));
+  return select(halved, y + Vec<T>::set(T(0.6931471805599453)), y);
+}
+
+/// log(1 + e^x) and its slope, sigmoid(x).
+template <class T>
+FANIN_INLINE Vec<T> softplus(Vec<T> x, Vec<T>& slope) {
+  const Vec<T> zero = Vec<T>::zero(), one = Vec<T>::set(T(1));
+  const Vec<T> u = exp(zero - abs(x));
+  slope = select(x > zero, one, u) / (one + u);
+  return max(zero, x) + log1p_unit(u);
+}
+
 /// Sine and cosine of t quarters of a circle, |t| < 2^22 (float) or 2^51 (double): with t = q + r
 /// they are those of r, turned exactly by q whole quarters.
 template <class T>
@@ -283,6 +326,9 @@ FANIN_INLINE Vec<T> apply(Vec<T> x) {
   if constexpr (F == MathFunction::erf) return erf(x);
   if constexpr (F == MathFunction::gelu) return gelu(x, other);
   if constexpr (F == MathFunction::expm1) return expm1(x);
+  if constexpr (F == MathFunction::silu) return silu(x, other);
+  if constexpr (F == MathFunction::mish) return mish(x, other);
+  if constexpr (F == MathFunction::softplus) return softplus(x, other);
   sincos_quarters(x + x, sine, cosine);
   return F == MathFunction::sinpi ? sine : cosine;
 }
@@ -318,6 +364,12 @@ void map(int function, const T* x, T* out, index n) noexcept {
       return map_as<MathFunction::sinpi>(x, out, n);
     case MathFunction::cospi:
       return map_as<MathFunction::cospi>(x, out, n);
+    case MathFunction::silu:
+      return map_as<MathFunction::silu>(x, out, n);
+    case MathFunction::mish:
+      return map_as<MathFunction::mish>(x, out, n);
+    case MathFunction::softplus:
+      return map_as<MathFunction::softplus>(x, out, n);
   }
 }
 

@@ -71,6 +71,13 @@ def real(name: str, value: float, low: float, *, above: bool = False) -> float:
     return number
 
 
+def boolean(name: str, value: object) -> bool:
+    """True or False, and nothing that merely counts as one."""
+    if not isinstance(value, bool | np.bool_):
+        raise TypeError(f"{name}: expected True or False, got {value!r}")
+    return bool(value)
+
+
 def keep_probability(name: str, value: float) -> float:
     """The probability of keeping a unit: in (0, 1]."""
     if type(value) is float and 0 < value <= 1:

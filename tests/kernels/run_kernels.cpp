@@ -147,16 +147,59 @@ void activation(const Kernels<T>& k, Shape s) {
   run<T>("activation_backward " + s.text(), go, written(y));
 }
 
+/// Norms with an epilogue, over rows longer than what is normalised.
+template <class T>
+void norm(const Kernels<T>& k, Shape s) {
+  const index cols = s.out, stride = cols + 3, n = s.rows * stride;
+  const auto x = numbers<T>(n, -3, 5, 1), dy = numbers<T>(n, -1, 1, 2);
+  const auto gamma = numbers<T>(cols, -2, 2, 3), beta = numbers<T>(cols, -1, 1, 4);
+  const auto centre = numbers<T>(cols, -1, 1, 5), factor = numbers<T>(cols, 0.5, 2, 6);
+  Aligned<T> y(n), slope(n), dx(n), mean(s.rows), inverse(s.rows), sums(cols);
+  const Epilogue<T> epilogue{Activation::tanh, half<T>(), slope.data()};
+  const auto go = [&](const char* name, auto kernel, const auto& args, index count, auto... out) {
+    run<T>(std::string(name) + " " + s.text(), [&] { kernel(args, {0, count}); }, out...);
+  };
+  const LayerNormForward<T> layer{x.data(),       gamma.data(), beta.data(), y.data(), mean.data(),
+                                  inverse.data(), cols,         stride,      epilogue};
+  go("layer_norm_forward", k.layer_norm_forward, layer, s.rows, written(y), written(slope),
+     written(mean), written(inverse));
+  const LayerNormBackward<T> layer_back{dy.data(),      x.data(),  gamma.data(), mean.data(),
+                                        inverse.data(), dx.data(), cols,         stride};
+  go("layer_norm_backward", k.layer_norm_backward, layer_back, s.rows, written(dx));
+  const BatchNormForward<T> batch{x.data(), gamma.data(), beta.data(), centre.data(), factor.data(),
+                                  y.data(), cols,         stride,      epilogue};
+  go("batch_norm_forward", k.batch_norm_forward, batch, s.rows, written(y), written(slope));
+  const BatchNormBackward<T> batch_back{dy.data(),     x.data(),    gamma.data(), centre.data(),
+                                        factor.data(), beta.data(), gamma.data(), dx.data(),
+                                        cols,          stride};
+  go("batch_norm_backward", k.batch_norm_backward, batch_back, s.rows, written(dx));
+  const NormGradient<T> by_row{dy.data(),   x.data(), mean.data(), inverse.data(), false,
+                               sums.data(), s.rows,   stride,      false};
+  go("norm_gradient", k.norm_gradient, by_row, cols, written(sums));
+  const NormGradient<T> by_column{dy.data(),   x.data(), centre.data(), factor.data(), true,
+                                  sums.data(), s.rows,   stride,        true};
+  go("norm_gradient+= by column", k.norm_gradient, by_column, cols, written(sums));
+  const SquaredDeviations<T> squares{x.data(), centre.data(), sums.data(), s.rows, stride};
+  go("squared_deviations", k.squared_deviations, squares, cols, written(sums));
+  const PreluForward<T> prelu{x.data(), gamma.data(), y.data(), cols, stride, epilogue};
+  go("prelu_forward", k.prelu_forward, prelu, s.rows, written(y), written(slope));
+  const PreluBackward<T> prelu_back{dy.data(), x.data(), gamma.data(), dx.data(), cols, stride};
+  go("prelu_backward", k.prelu_backward, prelu_back, s.rows, written(dx));
+  const PreluGradient<T> prelu_slopes{dy.data(), x.data(), sums.data(), s.rows, stride, false};
+  go("prelu_gradient", k.prelu_gradient, prelu_slopes, cols, written(sums));
+  const Add<T> sum{x.data(), dy.data(), y.data(), cols, stride};
+  go("add", k.add, sum, s.rows, written(y));
+}
+
 template <class T>
 void math(const Kernels<T>& k, index n) {
-  constexpr const char* names[] = {"exp",  "log",   "tanh",  "sigmoid", "erf",
-                                   "gelu", "expm1", "sinpi", "cospi"};
-  for (int f = 0; f < 9; ++f) {
+  constexpr int functions = static_cast<int>(std::size(names<MathFunction>));
+  for (int f = 0; f < functions; ++f) {
     const bool log = f == static_cast<int>(MathFunction::log);
     const auto x = log ? numbers<T>(n, 1e-3, 1e3, 1) : numbers<T>(n, -30, 30, 1);
     Aligned<T> y(n);
     const auto go = [&] { k.map(f, x.data(), y.data(), n); };
-    run<T>("map " + std::string(names[f]) + " " + std::to_string(n), go, written(y));
+    run<T>("map " + std::string(names<MathFunction>[f]) + " " + std::to_string(n), go, written(y));
   }
 }
 
@@ -348,6 +391,7 @@ void all(const Kernels<T>& k) {
     loss(k, s);
     statistics(k, s);
     gaussian(k, s);
+    norm(k, s);
   }
   for (const Shape s : {Shape{1, 1, 1}, Shape{3, 17, 63}, Shape{6, 9, 150}}) drop_connect(k, s);
   for (const index n : {1, 15, 64, 333}) {
@@ -366,6 +410,7 @@ void few(const Kernels<T>& k) {
   drop_connect(k, {8, 64, 256});
   gaussian(k, {8, 1, 256});
   activation(k, {32, 256, 256});
+  norm(k, {32, 1, 256});
   gather<T, std::uint8_t>(k, {16, 784, 1}, DType::u8, "u8");
   loss(k, {128, 1, 10});
   statistics(k, {64, 256, 1});

@@ -10,6 +10,7 @@ from fanin import _core
 LONG = np.longdouble
 DTYPES = [np.float32, np.float64]
 FUNCTIONS = ["exp", "log", "tanh", "sigmoid", "erf", "gelu", "expm1", "sinpi", "cospi"]
+FUNCTIONS += ["silu", "mish", "softplus"]
 
 # Largest error allowed, in units of the last place.
 ULP = {
@@ -22,6 +23,9 @@ ULP = {
     "expm1": 2.0,
     "sinpi": 2.0,
     "cospi": 2.0,
+    "silu": 4.0,
+    "mish": 5.0,
+    "softplus": 3.0,
 }
 
 vector_erf = np.vectorize(math.erf, otypes=[float])
@@ -54,6 +58,9 @@ REFERENCE = {
     "expm1": np.expm1,
     "sinpi": lambda x: sincospi_reference(x, 0),
     "cospi": lambda x: sincospi_reference(x, 1),
+    "silu": lambda x: x / (1 + np.exp(-x)),
+    "mish": lambda x: x * np.tanh(np.logaddexp(LONG(0), x)),
+    "softplus": lambda x: np.logaddexp(LONG(0), x),
 }
 
 
@@ -71,6 +78,10 @@ def grid(name, dtype, n=20_000):
     if name == "gelu":  # from where Phi(x) is a normal number
         low, high = (-12.9, 20) if dtype == np.float32 else (-37.4, 50)
         values = [np.linspace(low, high, n), np.linspace(-2, 2, n)]
+    elif name in ("silu", "mish"):  # from where e^x is one
+        low = -87.3 if dtype == np.float32 else -708.3
+        values = [np.linspace(low, end, n), np.linspace(-20, 20, n), np.linspace(-1, 1, n)]
+        values += [-magnitude[magnitude < -low]]
     else:
         values = [np.linspace(-end, end, n), np.linspace(-20, 20, n), np.linspace(-1, 1, n)]
         values += [-magnitude]
@@ -115,6 +126,9 @@ LIMITS = {
     "expm1": [(-np.inf, -1), (-1e4, -1), (-0.0, -0.0), (0, 0), (1e4, np.inf), (np.inf, np.inf)],
     "sinpi": [(-1, 0), (-0.5, -1), (0, 0), (0.5, 1), (1, 0), (1.5, -1), (2, 0)],
     "cospi": [(-1, -1), (-0.5, 0), (0, 1), (0.5, 0), (1, -1), (1.5, 0), (2, 1)],
+    "silu": [(-np.inf, -0.0), (-1e4, -0.0), (-0.0, -0.0), (0, 0), (1e4, 1e4), (np.inf, np.inf)],
+    "mish": [(-np.inf, -0.0), (-1e4, -0.0), (-0.0, -0.0), (0, 0), (1e4, 1e4), (np.inf, np.inf)],
+    "softplus": [(-np.inf, 0), (-1e4, 0), (60, 60), (1e4, 1e4), (np.inf, np.inf)],
 }
 
 
@@ -161,8 +175,8 @@ def test_no_activation_leaves_denormals(dtype):
     """What would be a denormal result is 0, whatever the floating-point mode."""
     tiny = np.finfo(dtype).tiny
     x = np.linspace(-110 if dtype == np.float32 else -750, -80, 50_000).astype(dtype)
-    for name in ("exp", "sigmoid"):
-        y = _core.map(name, x)
+    for name in ("exp", "sigmoid", "silu", "mish", "softplus"):
+        y = abs(_core.map(name, x))
         assert np.all((y == 0) | (y >= tiny * 0.999_999))
 
 

@@ -131,13 +131,30 @@ def test_slopes_against_float64(activation: str, dtype: Any) -> None:
 def test_ends_of_the_range(activation: str, dtype: Any) -> None:
     z = np.array([[-np.inf, -1e30, -0.0, 0.0, 1e30, np.inf]], dtype)
     y = layers.dense(z.T.copy(), np.ones((1, 1), dtype), activation=activation)[:, 0]
-    low = {"identity": -np.inf, "leaky_relu": -np.inf, "elu": -1.0, "tanh": -1.0}.get(activation, 0)
+    low = {
+        "identity": -np.inf,
+        "leaky_relu": -np.inf,
+        "elu": -1.0,
+        "tanh": -1.0,
+        "selu": -1.7580993408473768,
+    }.get(activation, 0)
     high = {"sigmoid": 1.0, "tanh": 1.0}.get(activation, np.inf)
     if activation != "gelu":  # its limit at minus infinity is 0 * infinity
         assert y[0] == low
     assert y[-1] == high
     assert np.isfinite(y[2:4]).all()
     assert not np.isnan(y[1:5]).any()
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_slopes_at_the_ends_of_the_range(activation: str, dtype: Any) -> None:
+    z = np.array([-np.inf, -1e30, 1e30, np.inf], dtype)
+    code = activation_code("activation", activation)
+    _, slope = _core.activation_forward(z, code, 1.0, 1.0, 0, 0, 0, None, True, 0)
+    low = {"identity": 1, "leaky_relu": 0.01}.get(activation, 0)
+    high = {"sigmoid": 0, "tanh": 0, "selu": 1.0507009873554805}.get(activation, 1)
+    assert np.array_equal(slope, np.array([low, low, high, high], dtype))
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -374,3 +391,31 @@ def test_same_bits_on_every_instruction_set_and_thread_count(run_isa: Any) -> No
     }
     assert len(set(digests.values())) == 1, digests
     assert len(next(iter(digests.values()))) == 2 * hashlib.sha256().digest_size
+
+
+# A change of these breaks a promise: it is for a new version.
+ACTIVATIONS_GOLDEN = {
+    "identity": "dbd1ab8d7160af33",
+    "relu": "61a98a77f3a1381f",
+    "leaky_relu": "4c27480ae7939ae7",
+    "elu": "682aa73123483a22",
+    "gelu": "ded72f7c6cb9b179",
+    "sigmoid": "bf7bb6f6584f69dc",
+    "tanh": "5b046692f57e1bd7",
+    "silu": "6553b241c9e174db",
+    "mish": "8d1637632611e2ba",
+    "softplus": "ea08614ed21d816c",
+    "selu": "5b0538d78ac04dbd",
+}
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_an_activation_has_one_hash(activation: str) -> None:
+    """Of values and slopes, with dropout, at whole multiples of 2**-7."""
+    digest = hashlib.sha256()
+    for dtype in DTYPES:
+        z = (np.arange(-2000, 1999) * 2.0**-7).astype(dtype).reshape(3, 1333)
+        code = activation_code("activation", activation)
+        for a in _core.activation_forward(z, code, 0.8, 1.25, 3, 5, 7, None, True, 0):
+            digest.update(a.tobytes())
+    assert digest.hexdigest()[:16] == ACTIVATIONS_GOLDEN[activation]

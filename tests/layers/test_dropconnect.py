@@ -188,7 +188,7 @@ def test_gaussian_activation_against_a_fine_quadrature(activation: str, dtype: A
         ]
     ).reshape(mean.shape)
     closed = activation in ("identity", "relu", "leaky_relu")
-    coarse = 5e-3 if activation == "elu" else 1e-3
+    coarse = 5e-3 if activation in ("elu", "selu") else 1e-3  # a bend at 0
     np.testing.assert_allclose(got, expected, atol=5e-6 if closed else coarse)
 
 

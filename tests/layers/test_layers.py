@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from oracles import torch_activations
 from reference import ACTIVATIONS, SLOPES, dropout_mask
 
 import fanin
@@ -41,14 +42,7 @@ def test_pairs_are_elementwise_in_any_shape(name: str, dtype: Any, shape: tuple[
 @pytest.mark.parametrize("name", PAIRS)
 def test_pairs_against_pytorch(name: str) -> None:
     torch = pytest.importorskip("torch")
-    functions = {
-        "relu": torch.relu,
-        "leaky_relu": torch.nn.functional.leaky_relu,
-        "elu": torch.nn.functional.elu,
-        "gelu": torch.nn.functional.gelu,
-        "sigmoid": torch.sigmoid,
-        "tanh": torch.tanh,
-    }
+    functions = torch_activations()
     x, dout = 3 * normals(50, 40), normals(50, 40, seed=1)
     x[0, :3] = 0, 30, -30
     x[0, 0] = 0.5  # the kink has no one derivative
@@ -65,22 +59,25 @@ def test_pairs_against_pytorch(name: str) -> None:
 def test_derivative_at_the_kink(name: str) -> None:
     forward, backward = PAIRS[name]
     _, cache = forward(np.zeros((1, 2)))
-    at_zero = {"relu": 0.0, "leaky_relu": 0.01, "elu": 1.0, "gelu": 0.5, "sigmoid": 0.25, "tanh": 1}
+    at_zero = {
+        "relu": 0.0,
+        "leaky_relu": 0.01,
+        "elu": 1.0,
+        "gelu": 0.5,
+        "sigmoid": 0.25,
+        "tanh": 1.0,
+        "silu": 0.5,
+        "mish": 3 * 0.2,  # 3 / 5 by a reciprocal
+        "softplus": 0.5,
+        "selu": 1.7580993408473768,
+    }
     assert (backward(np.ones((1, 2)), cache) == at_zero[name]).all()
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_dense_pair_against_pytorch(activation: str) -> None:
     torch = pytest.importorskip("torch")
-    functions = {
-        "identity": lambda z: z,
-        "relu": torch.relu,
-        "leaky_relu": torch.nn.functional.leaky_relu,
-        "elu": torch.nn.functional.elu,
-        "gelu": torch.nn.functional.gelu,
-        "sigmoid": torch.sigmoid,
-        "tanh": torch.tanh,
-    }
+    functions = torch_activations()
     x, W, b, dout = normals(33, 20), normals(20, 70), normals(70), normals(33, 70, seed=1)
     for keep in (1.0, 0.6):
         y, cache = layers.dense_forward(x, W, b, activation=activation, keep=keep, rng=4)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from oracles import torch_activations
 from reference import ACTIVATIONS, ReferenceMLP
 
 import fanin
@@ -15,7 +16,7 @@ from fanin import layers
 LOSSES = ["softmax", "svm", "mse"]
 ROWS, DIMS = 11, [5, 7, 6, 4]
 BOUND, AT_KINKS = 1e-7, 1e-4
-KINKED = {"relu", "leaky_relu"}
+KINKED = {"relu", "leaky_relu", "selu"}
 
 
 def normals(*shape: int, seed: int = 0) -> np.ndarray:
@@ -219,15 +220,7 @@ def test_float32_follows_float64() -> None:
 def test_whole_network_against_pytorch(activation: str, loss: str, kind: str) -> None:
     torch = pytest.importorskip("torch")
     f = torch.nn.functional
-    functions = {
-        "identity": lambda z: z,
-        "relu": torch.relu,
-        "leaky_relu": f.leaky_relu,
-        "elu": f.elu,
-        "gelu": f.gelu,
-        "sigmoid": torch.sigmoid,
-        "tanh": torch.tanh,
-    }
+    functions = torch_activations()
     net = network(loss, activation, dims=[30, 40, 20, 6])
     X, y = normals(64, 30), targets(loss, kind, 64, 6)
     p = {name: torch.tensor(a, requires_grad=True) for name, a in net.params.items()}

@@ -11,7 +11,7 @@ from bad_arrays import D, H, N, floats, read_only, swapped, unaligned
 import fanin
 from fanin import layers
 
-ACTIVATIONS = "identity, relu, leaky_relu, elu, gelu, sigmoid, tanh"
+ACTIVATIONS = "identity, relu, leaky_relu, elu, gelu, sigmoid, tanh, silu, mish, softplus, selu"
 x, W, b = floats(N, D), floats(D, H), floats(H)
 
 Case = tuple[Callable[[], object], type[Exception], str]
@@ -280,7 +280,7 @@ MLP: dict[str, Case] = {
     "activation": (
         make([4, 3, 2], activation="swish"),
         ValueError,
-        f"activation: expected one of {ACTIVATIONS}; got 'swish'",
+        f"activation: expected one of {ACTIVATIONS}, prelu; got 'swish'",
     ),
     "activation: too many": (
         make([4, 3, 2], activation=["relu", "relu"]),

@@ -28,6 +28,11 @@ def _sigmoid(z: Array) -> Array:
     return np.where(z > 0, 1, np.exp(-np.abs(z))) / (1 + np.exp(-np.abs(z)))
 
 
+def _tanh_softplus(z: Array) -> Array:
+    return np.tanh(np.logaddexp(0, z))
+
+
+SELU_SCALE, SELU_ALPHA = 1.0507009873554804934193349852946, 1.6732632423543772848170429916717
 ACTIVATIONS = {
     "identity": lambda z: z,
     "relu": lambda z: np.maximum(z, 0),
@@ -36,6 +41,10 @@ ACTIVATIONS = {
     "gelu": lambda z: z * _cdf(z),
     "sigmoid": _sigmoid,
     "tanh": np.tanh,
+    "silu": lambda z: z * _sigmoid(z),
+    "mish": lambda z: z * _tanh_softplus(z),
+    "softplus": lambda z: np.logaddexp(0, z),
+    "selu": lambda z: SELU_SCALE * np.where(z > 0, z, SELU_ALPHA * np.expm1(np.minimum(z, 0))),
 }
 SLOPES = {
     "identity": np.ones_like,
@@ -45,6 +54,10 @@ SLOPES = {
     "gelu": lambda z: _cdf(z) + z * _pdf(z),
     "sigmoid": lambda z: _sigmoid(z) * _sigmoid(-z),
     "tanh": lambda z: 1 - np.tanh(z) ** 2,
+    "silu": lambda z: _sigmoid(z) * (1 + z * _sigmoid(-z)),
+    "mish": lambda z: _tanh_softplus(z) + z * _sigmoid(z) / np.cosh(np.logaddexp(0, z)) ** 2,
+    "softplus": _sigmoid,
+    "selu": lambda z: SELU_SCALE * np.where(z > 0, 1, SELU_ALPHA * np.exp(np.minimum(z, 0))),
 }
 
 

@@ -73,6 +73,19 @@ def test_rates_and_l2(width: int, dtype: str) -> None:
     assert_same([({"dtype": dtype}, o) for _, o in RATES], width=width)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_norms_skips_and_slopes(dtype: str) -> None:
+    """The first hidden layer is as wide as the data, so that a skip goes round it."""
+    blocks = [
+        {},
+        {"norm": "layer"},
+        {"norm": "batch", "above": (64, 20)},
+        {"residual": True, "above": (64,)},
+        {"norm": "batch", "residual": True, "activation": "prelu", "keep": 0.8},
+    ]
+    assert_same([({"dtype": dtype, **b}, {"batch_size": 30}) for b in blocks], width=64)
+
+
 @pytest.mark.parametrize("rows", [32, 33, 65, 333])
 @pytest.mark.parametrize("batch_size", [1, 16, 32])
 def test_rows_and_batches(rows: int, batch_size: int) -> None:

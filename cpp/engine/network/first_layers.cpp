@@ -23,7 +23,7 @@ template <class T>
 FirstLayers<T>::FirstLayers(const std::vector<Network<T>*>& networks)
     : networks_(networks),
       in_(networks.front()->in()),
-      out_(networks.front()->layers().front().out),
+      out_(networks.front()->graph().layers().front().out),
       columns_(static_cast<index>(networks.size()) * out_) {
   weights_.reserve(panels() * in_ * block_columns);
   biases_.reserve(panels() * block_columns);
@@ -51,7 +51,8 @@ void FirstLayers<T>::load(std::size_t network) {
 
 template <class T>
 void FirstLayers<T>::load_rows(std::size_t network, Range rows) {
-  const T* from = networks_[network]->params() + networks_[network]->weight_offset(0);
+  const Network<T>& source = *networks_[network];
+  const T* from = source.parameter(source.graph().ops().front(), 0);
   for_runs(network, [&](index panel, index inside, index column, index count) {
     const index stride = width(panel);
     T* to = weights_.data() + panel * in_ * block_columns + inside;
@@ -63,8 +64,10 @@ void FirstLayers<T>::load_rows(std::size_t network, Range rows) {
 
 template <class T>
 void FirstLayers<T>::load_biases(std::size_t network) {
-  std::copy_n(networks_[network]->params() + networks_[network]->bias_offset(0), out_,
-              biases_.data() + static_cast<index>(network) * out_);
+  const Network<T>& from = *networks_[network];
+  const Op& first = from.graph().ops().front();
+  if (!first.has_bias) return;  // they are zero
+  std::copy_n(from.parameter(first, 1), out_, biases_.data() + static_cast<index>(network) * out_);
 }
 
 template <class T>

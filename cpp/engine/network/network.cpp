@@ -1,142 +1,100 @@
 #include "engine/network/network.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <optional>
 
-#include "core/aligned.hpp"
 #include "core/clock.hpp"
+#include "engine/network/ops.hpp"
+#include "engine/statistics/batch_moments.hpp"
 
 namespace fanin {
 
 namespace {
 
-constexpr double madds_per_draw = 16;  // in time
+constexpr double madds_per_draw = 16;    // in time
+constexpr double statistics_rate = 0.1;  // of running statistics towards a minibatch's
+
+/// What a parameter holds before it is initialised or trained.
+double start_of(Role role) {
+  switch (role) {
+    case Role::gamma:
+    case Role::running_variance:
+      return 1;
+    case Role::slopes:
+      return 0.25;  // He et al. (2015)
+    case Role::weights:
+    case Role::bias:
+    case Role::beta:
+    case Role::running_mean:
+      break;
+  }
+  return 0;
+}
+
+template <class T>
+constexpr index elements_per_line = 64 / static_cast<index>(sizeof(T));
 
 }  // namespace
 
 template <class T>
-Workspace<T>::Workspace(const std::vector<LayerSpec>& specs, index n_rows, bool backward,
-                        bool inputs)
-    : rows(n_rows), x_stride(padded<T>(specs.front().in)), layers(specs.size()) {
-  index total = inputs ? rows * x_stride : 0;
-  for (std::size_t l = 0; l < specs.size(); ++l) {
-    layers[l].stride = padded<T>(specs[l].out);
-    total += 3 * rows * layers[l].stride;
-  }
-  memory_.reserve(total);
-  T* next = memory_.data();
-  const auto take = [&](index n) {
-    T* p = next;
-    next += n;
-    return p;
-  };
-  x = inputs ? take(rows * x_stride) : nullptr;
-  for (std::size_t l = 0; l < specs.size(); ++l) {
-    const index n = rows * layers[l].stride;
-    const bool last = l + 1 == specs.size();
-    layers[l].y = take(n);
-    const bool slope = backward && !last && needs_slope(specs[l].activation, specs[l].keep < 1);
-    layers[l].slope = slope ? take(n) : nullptr;
-    // The gradient over the scores takes their place.
-    layers[l].dz = !backward ? nullptr : last ? layers[l].y : take(n);
-  }
-  const index classes = specs.back().out;
-  soft.reserve(rows * classes);
-  weights.reserve(rows);
-  row_loss.reserve(rows);
-  labels.reserve(rows);
-  predicted.reserve(rows);
-}
-
-template <class T>
 Network<T>::Network(std::vector<LayerSpec> layers, Loss loss, Dropping dropping)
-    : layers_(std::move(layers)), loss_(loss), dropping_(dropping) {
-  const index line = 64 / static_cast<index>(sizeof(T));
-  for (const LayerSpec& l : layers_) {
-    offsets_.push_back(size_);
-    size_ += (l.in * l.out + line - 1) / line * line;
-    offsets_.push_back(size_);
-    size_ += (l.out + line - 1) / line * line;
+    : graph_(std::move(layers), elements_per_line<T>), loss_(loss), dropping_(dropping) {
+  params_.reserve(size());
+  for (const Parameter& p : graph_.parameters()) {
+    std::fill_n(params() + p.offset, p.size(), T(start_of(p.role)));
   }
-  params_.reserve(size_);
 }
 
 template <class T>
 double Network<T>::madds() const {
   double total = 0;
-  for (std::size_t l = 0; l < layers_.size(); ++l) {
-    total += static_cast<double>(layers_[l].in) * static_cast<double>(layers_[l].out) *
-             (has_row_masks(l) ? madds_per_draw : 1);
+  for (const Op& op : graph_.ops()) {
+    if (op.kind != OpKind::dense) continue;
+    const Parameter& weights = graph_.parameters()[op.parameters];
+    total += static_cast<double>(weights.size()) * (has_row_masks(op) ? madds_per_draw : 1);
   }
   return total;
 }
 
 template <class T>
-T Network<T>::output_scale(std::size_t l, bool training) const {
-  const double keep = layers_[l].keep;
-  if (dropping_.vanilla) return T(training ? 1 : keep);
-  return T(training ? 1 / keep : 1);
+T Network<T>::output_scale(const Op& op, bool training) const {
+  if (dropping_.vanilla) return T(training ? 1 : op.keep);
+  return T(training ? 1 / op.keep : 1);
 }
 
 template <class T>
-Dropout<T> Network<T>::weight_mask(std::size_t l, const DropoutKey& key, index first_row) const {
-  const double keep = layers_[l].keep_weights;
-  return {key.seed, stream_of(Purpose::drop_connect, l, key.step), first_row, keep_threshold(keep),
-          T(1 / keep)};
-}
-
-/// Layer l over the workspace, its activation and masks left out.
-template <class T>
-DenseForward<T> Network<T>::layer_product(std::size_t l, const Workspace<T>& w) const {
-  const LayerSpec& spec = layers_[l];
-  DenseForward<T> d{};
-  d.x = l == 0 ? w.x : w.layers[l - 1].y;
-  d.x_stride = l == 0 ? w.x_stride : w.layers[l - 1].stride;
-  d.w = params() + weight_offset(l);
-  d.b = params() + bias_offset(l);
-  d.y = w.layers[l].y;
-  d.y_stride = w.layers[l].stride;
-  d.in = spec.in;
-  d.out = spec.out;
-  return d;
+Dropout<T> Network<T>::weight_mask(const Op& op, const DropoutKey<T>& key, index first_row) const {
+  return {key.seed, stream_of(Purpose::drop_connect, op.layer, key.step), first_row,
+          keep_threshold(op.keep_weights), T(1 / op.keep_weights)};
 }
 
 template <class T>
-Epilogue<T> Network<T>::epilogue(std::size_t l, const Workspace<T>& w,
-                                 const DropoutKey* dropout) const {
-  const LayerSpec& spec = layers_[l];
-  Epilogue<T> e{};
-  e.activation = spec.activation;
-  e.slope = w.layers[l].slope;
-  e.dropout.scale = output_scale(l, dropout != nullptr);
-  if (dropout && spec.keep < 1) {
-    e.dropout.seed = dropout->seed;
-    e.dropout.stream = stream_of(Purpose::dropout, l, dropout->step);
-    e.dropout.first_row = dropout->first_row;
-    e.dropout.threshold = keep_threshold(spec.keep);
+void Network<T>::use_running_statistics(Workspace<T>& w) const {
+  for (std::size_t o = 0; o < graph_.ops().size(); ++o) {
+    const Op& op = graph_.ops()[o];
+    if (op.kind != OpKind::batch_norm) continue;
+    const T *mean = parameter(op, 2), *variance = parameter(op, 3);
+    for (index j = 0; j < graph_.slots()[op.out].width; ++j) {
+      w.ops[o].mean[j] = mean[j];
+      w.ops[o].inverse[j] = inverse_deviation(variance[j]);
+    }
   }
-  return e;
 }
 
+/// The running variance is that of the population, estimated from a minibatch: over rows - 1.
 template <class T>
-void Network<T>::forward_layer(std::size_t l, Workspace<T>& w, Range rows, Range cols,
-                               const DropoutKey* dropout) const {
-  DenseForward<T> d = layer_product(l, w);
-  d.epilogue = epilogue(l, w, dropout);
-  if (dropout && has_row_masks(l)) {
-    const RowMasks<T> masks{weight_mask(l, *dropout, dropout->first_row), layers_[l].in};
-    return kernels<T>().drop_connect_forward(d, masks, rows, cols);
+void Network<T>::update_running_statistics(const Workspace<T>& w, index rows) {
+  const T keep = T(1 - statistics_rate), unbiased = T(rows) / T(std::max<index>(rows - 1, 1));
+  for (std::size_t o = 0; o < graph_.ops().size(); ++o) {
+    const Op& op = graph_.ops()[o];
+    if (op.kind != OpKind::batch_norm) continue;
+    T *mean = parameter(op, 2), *variance = parameter(op, 3);
+    for (index j = 0; j < graph_.slots()[op.out].width; ++j) {
+      mean[j] = keep * mean[j] + T(statistics_rate) * w.ops[o].mean[j];
+      variance[j] = keep * variance[j] + T(statistics_rate) * (w.ops[o].variance[j] * unbiased);
+    }
   }
-  if (dropout && shares_weight_mask(l)) d.w = dropout->masked + weight_offset(l);
-  kernels<T>().dense_forward(d, rows, cols, thread_scratch<T>(product_scratch<T>));
-}
-
-template <class T>
-void Network<T>::finish_layer(std::size_t l, Workspace<T>& w, Range rows,
-                              const DropoutKey* dropout) const {
-  T* y = w.layers[l].y;
-  kernels<T>().activation_forward(
-      {y, y, epilogue(l, w, dropout), layers_[l].out, w.layers[l].stride}, rows);
 }
 
 /// One member's squares of a layer's inputs and variances of its sums.
@@ -156,35 +114,35 @@ void square(const T* from, T* to, index cols, index stride, Range rows) {
 }  // namespace
 
 template <class T>
-void Network<T>::square_weights(std::size_t l, T* squares) const {
-  const index offset = weight_offset(l), out = layers_[l].out;
-  square(params() + offset, squares + offset, out, out, {0, layers_[l].in});
+void Network<T>::square_weights(const Op& op, T* squares) const {
+  const Parameter& weights = graph_.parameters()[op.parameters];
+  square(params() + weights.offset, squares + weights.offset, weights.cols, weights.cols,
+         {0, weights.rows});
 }
 
-/// Layer l at test time: its sums have mean x W + b and variance (1 - p) / p * x^2 W^2.
+/// A dense op at test time: its sums have mean x W + b and variance (1 - p) / p * x^2 W^2.
 template <class T>
-void Network<T>::forward_moments(std::size_t l, Workspace<T>& w, Range rows, const T* squares,
+void Network<T>::forward_moments(const Op& op, Workspace<T>& w, Range rows, const T* squares,
                                  Moments& moments) const {
-  const LayerSpec& spec = layers_[l];
-  const DenseForward<T> mean = layer_product(l, w);
+  const DenseForward<T> mean = Ops<T>(*this, w, nullptr).product(op);
   T* const panels = thread_scratch<T>(product_scratch<T>);
-  kernels<T>().dense_forward(mean, rows, {0, spec.out}, panels);
+  kernels<T>().dense_forward(mean, rows, {0, mean.out}, panels);
   moments.squared.reserve(w.rows * mean.x_stride);
   moments.variance.reserve(w.rows * mean.y_stride);
-  square(mean.x, moments.squared.data(), spec.in, mean.x_stride, rows);
+  square(mean.x, moments.squared.data(), mean.in, mean.x_stride, rows);
   DenseForward<T> variance = mean;
   variance.x = moments.squared.data();
-  variance.w = squares + weight_offset(l);
+  variance.w = squares + offset(op, 0);
   variance.b = nullptr;
   variance.y = moments.variance.data();
-  kernels<T>().dense_forward(variance, rows, {0, spec.out}, panels);
+  kernels<T>().dense_forward(variance, rows, {0, mean.out}, panels);
   const GaussianActivation<T> activation{mean.y,
                                          variance.y,
                                          mean.y,
-                                         spec.activation,
-                                         T((1 - spec.keep_weights) / spec.keep_weights),
-                                         output_scale(l, false),
-                                         spec.out,
+                                         op.activation,
+                                         T((1 - op.keep_weights) / op.keep_weights),
+                                         output_scale(op, false),
+                                         mean.out,
                                          mean.y_stride};
   kernels<T>().gaussian_activation(activation, rows);
 }
@@ -192,7 +150,7 @@ void Network<T>::forward_moments(std::size_t l, Workspace<T>& w, Range rows, con
 template <class T>
 void Network<T>::load_rows(const Data<T>& data, const std::int64_t* indices, index first,
                            Workspace<T>& w, Range rows) const {
-  load_inputs(data, indices, first, w.x, w.x_stride, rows);
+  load_inputs(data, indices, first, w.slots.front().y, w.slots.front().stride, rows);
   load_targets(data, indices, first, w, rows);
 }
 
@@ -223,7 +181,7 @@ void Network<T>::load_targets(const Data<T>& data, const std::int64_t* indices, 
 template <class T>
 void Network<T>::loss_of_rows(const Data<T>& data, Workspace<T>& w, Range rows, bool gradient,
                               T scale) const {
-  const auto& last = w.layers.back();
+  const auto& last = w.slots.back();
   LossRows<T> r{};
   r.loss = loss_;
   r.scores = last.y;
@@ -232,7 +190,7 @@ void Network<T>::loss_of_rows(const Data<T>& data, Workspace<T>& w, Range rows, 
   r.weights = data.weights ? w.weights.data() : nullptr;
   r.scale = scale;
   r.row_loss = w.row_loss.data();
-  r.dscores = gradient ? last.dz : nullptr;
+  r.dscores = gradient ? last.d : nullptr;
   r.predicted = w.predicted.data();
   r.classes = out();
   r.stride = last.stride;
@@ -250,14 +208,11 @@ void Network<T>::for_row_blocks(const Data<T>& data, int threads, FunctionRef<vo
   const double flops = 2 * madds() * static_cast<double>(data.n);
   const int team_size =
       static_cast<int>(std::min<index>(useful_threads(threads, flops), std::max<index>(blocks, 1)));
-  const auto by_moments = [&](std::size_t l) {
-    return dropping_.moments && layers_[l].masks_weights();
-  };
   Aligned<T> squares;
-  for (std::size_t l = 0; l < layers_.size(); ++l) {
-    if (!by_moments(l)) continue;
-    squares.reserve(size_);
-    square_weights(l, squares.data());
+  for (const Op& op : graph_.ops()) {
+    if (!by_moments(op)) continue;
+    squares.reserve(size());
+    square_weights(op, squares.data());
   }
   parallel_team(team_size, [&](Team& team) {
     std::vector<std::optional<Workspace<T>>> workspaces(static_cast<std::size_t>(team.size()));
@@ -265,16 +220,20 @@ void Network<T>::for_row_blocks(const Data<T>& data, int threads, FunctionRef<vo
     Poller poller(poll);
     team.share(blocks, [&](index b, int member) {
       auto& own = workspaces[static_cast<std::size_t>(member)];
-      if (!own) own.emplace(layers_, std::min(data.n, evaluation_rows), false);
+      if (!own) {
+        own.emplace(graph_, std::min(data.n, evaluation_rows), Keeps{false});
+        use_running_statistics(*own);
+      }
       Workspace<T>& w = *own;
       const Range block{data.n * b / blocks, data.n * (b + 1) / blocks};
       const Range rows{0, block.end - block.begin};
       load_rows(data, nullptr, block.begin, w, rows);
-      for (std::size_t l = 0; l < layers_.size(); ++l) {
-        if (by_moments(l)) {
-          forward_moments(l, w, rows, squares.data(), moments[static_cast<std::size_t>(member)]);
+      for (std::size_t o = 0; o < graph_.ops().size(); ++o) {
+        const Op& op = graph_.ops()[o];
+        if (by_moments(op)) {
+          forward_moments(op, w, rows, squares.data(), moments[static_cast<std::size_t>(member)]);
         } else {
-          forward_layer(l, w, rows, {0, layers_[l].out}, nullptr);
+          Ops<T>(*this, w, nullptr).forward(o, rows, {0, width(o)});
         }
       }
       use(w, block.begin, rows);
@@ -287,7 +246,7 @@ template <class T>
 void Network<T>::scores(const Data<T>& data, T* result, int threads,
                         FunctionRef<void()> poll) const {
   for_row_blocks(data, threads, poll, [&](Workspace<T>& w, index first, Range rows) {
-    const auto& last = w.layers.back();
+    const auto& last = w.slots.back();
     for (index i = rows.begin; i < rows.end; ++i) {
       std::copy_n(last.y + i * last.stride, out(), result + (first + i) * out());
     }
@@ -321,8 +280,6 @@ Evaluation mean_of_rows(const Data<T>& data, const T* losses, const std::int32_t
 
 template Evaluation mean_of_rows(const Data<float>&, const float*, const std::int32_t*);
 template Evaluation mean_of_rows(const Data<double>&, const double*, const std::int32_t*);
-template class Workspace<float>;
-template class Workspace<double>;
 template class Network<float>;
 template class Network<double>;
 

@@ -14,66 +14,67 @@ template <class T>
 ParameterItems<T>::ParameterItems(Network<T>& network) : network_(network) {
   plan();
   index total = 0;
-  for (std::size_t l = 0; l < network_.layers().size(); ++l) {
+  for (const Op& op : network_.graph().ops()) {
     transpose_offsets_.push_back(total);
-    if (l > 0) total += (network_.layers()[l].in * network_.layers()[l].out + 15) / 16 * 16;
+    if (op.kind != OpKind::dense) continue;
+    const index size = network_.graph().parameters()[op.parameters].size();
+    if (op.in > 0) total += (size + 15) / 16 * 16;
+    if (network_.shares_weight_mask(op)) masked_.reserve(network_.size());
   }
   transposes_.reserve(total);
-  for (std::size_t l = 0; l < network_.layers().size(); ++l) {
-    if (network_.shares_weight_mask(l)) masked_.reserve(network_.size());
-  }
 }
 
 template <class T>
 void ParameterItems<T>::plan() {
   std::size_t square = 0;
-  for (std::size_t l = 0; l < network_.layers().size(); ++l) {
-    const LayerSpec& spec = network_.layers()[l];
-    const index step = std::max<index>(1, item_elements / spec.out / 12) * 12;
-    for (index i = 0; i < spec.in; i += step) {
-      const Range rows{i, std::min(i + step, spec.in)};
-      items_.push_back({l, rows, false, network_.weight_offset(l) + i * spec.out,
-                        (rows.end - rows.begin) * spec.out, square});
-      square += static_cast<std::size_t>(rows.end - rows.begin);
+  for (const Parameter& p : network_.graph().parameters()) {
+    if (p.rate == 0) continue;
+    const index step = std::max<index>(1, item_elements / p.cols / 12) * 12;
+    for (index i = 0; i < p.rows; i += step) {
+      const Range rows{i, std::min(i + step, p.rows)};
+      const index count = rows.end - rows.begin;
+      items_.push_back({&p, rows, p.offset + i * p.cols, count * p.cols, square});
+      square += static_cast<std::size_t>(count);
     }
-    items_.push_back({l, {0, spec.out}, true, network_.bias_offset(l), spec.out, square++});
   }
   for (const ParameterItem& item : items_) largest_ = std::max(largest_, item.size);
   squares_.resize(square);
 }
 
 template <class T>
-typename Network<T>::DropoutKey ParameterItems<T>::key_of(std::uint64_t seed, std::uint64_t step,
-                                                          index first_row) const {
+DropoutKey<T> ParameterItems<T>::key_of(std::uint64_t seed, std::uint64_t step,
+                                        index first_row) const {
   return {seed, step, first_row, masked_.data()};
 }
 
 template <class T>
-void ParameterItems<T>::mask_weights(const ParameterItem& item, const DropoutKey& key,
+void ParameterItems<T>::mask_weights(const ParameterItem& item, const DropoutKey<T>& key,
                                      const T* from, T* to) const {
-  const index out = network_.layers()[item.layer].out;
-  const Dropout<T> mask = network_.weight_mask(item.layer, key, item.rows.begin);
-  kernels<T>().activation_forward({from, to, {Activation::identity, mask, nullptr}, out, out},
+  const Op& op = network_.graph().ops()[item.of->op];
+  const index cols = item.of->cols;
+  const Dropout<T> mask = network_.weight_mask(op, key, item.rows.begin);
+  kernels<T>().activation_forward({from, to, {Activation::identity, mask, nullptr}, cols, cols},
                                   {0, item.rows.end - item.rows.begin});
 }
 
 template <class T>
-void ParameterItems<T>::prepare(const ParameterItem& item, const DropoutKey* dropout) {
-  if (item.bias) return;
+void ParameterItems<T>::prepare(const ParameterItem& item, const DropoutKey<T>* dropout) {
+  if (!item.weights()) return;
+  const Op& op = network_.graph().ops()[item.of->op];
   const T* arena = network_.params();
-  if (dropout && network_.shares_weight_mask(item.layer)) {
+  if (dropout && network_.shares_weight_mask(op)) {
     mask_weights(item, *dropout, arena + item.offset, masked_.data() + item.offset);
     arena = masked_.data();
   }
-  if (item.layer == 0) return;
-  const LayerSpec& spec = network_.layers()[item.layer];
-  const Transpose<T> t{arena + network_.weight_offset(item.layer),
-                       transposes_.data() + transpose_offsets_[item.layer], spec.in, spec.out};
+  if (op.in == 0) return;
+  const Transpose<T> t{arena + item.of->offset,
+                       transposes_.data() + transpose_offsets_[item.of->op], item.of->rows,
+                       item.of->cols};
   kernels<T>().transpose(t, item.rows);
 }
 
 template <class T>
-void ParameterItems<T>::prepare_all(Team& team, const DropoutKey* dropout) {
+void ParameterItems<T>::prepare_all(Team& team, const DropoutKey<T>* dropout) {
   share(team, [&](const ParameterItem& item, int) { prepare(item, dropout); });
 }
 
@@ -91,13 +92,13 @@ template <class T>
 void ParameterItems<T>::update(const ParameterItem& item, const ParameterUpdate<T>& u,
                                const T* gradient) {
   OptimizerStep<T> o{};
-  o.coefficients = u.coefficients;
+  o.coefficients = at_rate(u.coefficients, item.of->rate);
   o.p = network_.params() + item.offset;
   o.g = gradient;
   for (int k = 0; k < state_count(u.rule); ++k) o.state[k] = u.states[k] + item.offset;
-  o.l2 = item.bias ? T(0) : T(u.l2);
+  o.l2 = item.of->decays ? T(u.l2) : T(0);
   o.g_scale = T(u.factor);
-  if (u.l2 > 0 && !item.bias) sum_row_squares(item, o.p);
+  if (u.l2 > 0 && item.of->decays) sum_row_squares(item, o.p);
   kernels<T>().optimizer_step(o, {0, item.size});
 }
 
@@ -116,7 +117,7 @@ void ParameterItems<T>::add_l2(const ParameterItem& item, double l2, T* gradient
 
 template <class T>
 void ParameterItems<T>::sum_row_squares(const ParameterItem& item, const T* p) {
-  const index width = network_.layers()[item.layer].out;
+  const index width = item.of->cols;
   double* to = squares_.data() + item.square;
   for (index i = 0; i < item.size; i += width) {
     *to++ = static_cast<double>(kernels<T>().sum_squares(p + i, width));
@@ -128,14 +129,15 @@ void ParameterItems<T>::sum_squares(Team& team, const T* arena) {
   share(team, [&](const ParameterItem& item, int) { sum_row_squares(item, arena + item.offset); });
 }
 
+/// Row after row, in one order whatever the items.
 template <class T>
-double ParameterItems<T>::total_squares(bool biases) const {
+double ParameterItems<T>::sum_of_squares(bool decaying_only) const {
   double total = 0;
   const double* next = squares_.data();
-  for (const LayerSpec& spec : network_.layers()) {
-    for (const double* end = next + spec.in; next < end; ++next) total += *next;
-    total += biases ? *next : 0;
-    ++next;
+  for (const Parameter& p : network_.graph().parameters()) {
+    if (p.rate == 0) continue;
+    const bool counts = p.decays || !decaying_only;
+    for (const double* end = next + p.rows; next < end; ++next) total += counts ? *next : 0;
   }
   return total;
 }

@@ -4,13 +4,15 @@
 
 namespace fanin {
 
-/// One unit of work on parameters: rows of a layer's weights, or its biases.
+/// One unit of work on parameters: rows of a matrix, or all of a vector.
 struct ParameterItem {
-  std::size_t layer;
+  const Parameter* of;
   Range rows;
-  bool bias;
   index offset, size;  // in the arena
   std::size_t square;  // of its first row, among the squares
+
+  bool weights() const { return of->role == Role::weights; }
+  bool first_weights() const { return weights() && of->op == 0; }
 };
 
 /// The arguments of a parameter update beside the gradient.
@@ -28,8 +30,6 @@ struct ParameterUpdate {
 template <class T>
 class ParameterItems {
  public:
-  using DropoutKey = typename Network<T>::DropoutKey;
-
   explicit ParameterItems(Network<T>& network);
 
   const std::vector<ParameterItem>& all() const { return items_; }
@@ -38,10 +38,10 @@ class ParameterItems {
   index largest() const { return largest_; }
 
   /// The masks of a step, for rows from `first_row` on.
-  DropoutKey key_of(std::uint64_t seed, std::uint64_t step, index first_row) const;
+  DropoutKey<T> key_of(std::uint64_t seed, std::uint64_t step, index first_row) const;
 
-  /// The weights of a layer above the first, (out, in), as last prepared.
-  const T* transposed(std::size_t l) const { return transposes_.data() + transpose_offsets_[l]; }
+  /// The weights of a dense op above the first, (out, in), as last prepared.
+  const T* transposed(std::size_t op) const { return transposes_.data() + transpose_offsets_[op]; }
 
   /// Runs work(item, member) for each item.
   template <class F>
@@ -52,11 +52,12 @@ class ParameterItems {
 
   /// An item's weights as the next products take them: masked where a key is given, then
   /// transposed.
-  void prepare(const ParameterItem& item, const DropoutKey* dropout);
-  void prepare_all(Team& team, const DropoutKey* dropout);
+  void prepare(const ParameterItem& item, const DropoutKey<T>* dropout);
+  void prepare_all(Team& team, const DropoutKey<T>* dropout);
 
   /// The mask that all rows share, applied to an item's weights or their gradient.
-  void mask_weights(const ParameterItem& item, const DropoutKey& key, const T* from, T* to) const;
+  void mask_weights(const ParameterItem& item, const DropoutKey<T>& key, const T* from,
+                    T* to) const;
 
   /// Prefetches what the update of an item will write, while its gradient is computed: the weights
   /// are in other threads' caches too, and the pieces are too short for the hardware prefetcher.
@@ -65,22 +66,24 @@ class ParameterItems {
   /// One step of the rule on an item. With L2, the squares are those of the weights before it.
   void update(const ParameterItem& item, const ParameterUpdate<T>& u, const T* gradient);
 
-  /// gradient += l2 * w over an item's weights, whose squares are taken.
+  /// gradient += l2 * w over an item that decays, whose squares are taken.
   void add_l2(const ParameterItem& item, double l2, T* gradient);
 
   /// Sums of squares by row of an arena, so that their total does not depend on how parameters
   /// are split into items.
   void sum_squares(Team& team, const T* arena);
-  double total_squares(bool biases) const;
+  double total_squares() const { return sum_of_squares(false); }
+  double decaying_squares() const { return sum_of_squares(true); }
 
  private:
   void plan();
   void sum_row_squares(const ParameterItem& item, const T* p);
+  double sum_of_squares(bool decaying_only) const;
 
   Network<T>& network_;
   std::vector<ParameterItem> items_;
   index largest_ = 0;
-  std::vector<double> squares_;  // of each row of weights and each layer's biases
+  std::vector<double> squares_;  // of each row
   std::vector<index> transpose_offsets_;
   Aligned<T> transposes_, masked_;
 };

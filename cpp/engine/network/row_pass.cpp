@@ -2,116 +2,148 @@
 
 #include <algorithm>
 
-#include "core/aligned.hpp"
+#include "engine/network/ops.hpp"
 #include "kernels/gemm.hpp"
 
 namespace fanin {
 
 namespace {
 
+using Kind = Instruction::Kind;
+
 constexpr index thread_rows = 12;  // fewer for each thread, and weights weigh more than rows
 constexpr index piece_rows = 96;   // rows that one thread takes at a time
 constexpr index drawn_rows = 8;    // the same where each row has masks to draw
+
+constexpr auto ignore = [](std::size_t, Range) {};
+
+/// The way forward alone.
+std::vector<Stage> until_loss(std::vector<Stage> stages) {
+  const auto is_loss = [](const Instruction& i) { return i.kind == Kind::loss; };
+  for (std::size_t s = 0; s < stages.size(); ++s) {
+    auto& list = stages[s].instructions;
+    const auto loss = std::find_if(list.begin(), list.end(), is_loss);
+    if (loss == list.end()) continue;
+    list.erase(loss, list.end());
+    stages[s].reduction = Reduction::none;
+    stages.resize(s + 1);
+  }
+  return stages;
+}
 
 }  // namespace
 
 template <class T>
 RowPass<T>::RowPass(const Network<T>& network, const ParameterItems<T>& items, index rows,
                     bool inputs)
-    : network_(network), items_(items), work_(network.layers(), rows, true, inputs) {}
+    : network_(network),
+      items_(items),
+      inputs_(inputs),
+      work_(network.graph(), rows, {true, inputs}),
+      stages_(plan(network.graph(), /*fuse=*/true)) {}
 
 template <class T>
-void RowPass<T>::backward_layer(std::size_t l, const Batch<T>& b, Range rows, Range cols) {
-  const LayerSpec& spec = network_.layers()[l];
-  const LayerSpec& below = network_.layers()[l - 1];
-  const auto& upper = work_.layers[l];
-  const auto& lower = work_.layers[l - 1];
-  DenseBackwardInput<T> d{};
-  d.dz = upper.dz;
-  d.wt = items_.transposed(l);
-  d.dx = lower.dz;
-  d.in = spec.in;
-  d.out = spec.out;
-  d.dz_stride = upper.stride;
-  d.dx_stride = lower.stride;
-  d.derivative.slope = lower.slope;
-  if (below.activation == Activation::relu) d.derivative.gate = lower.y;
-  d.derivative.factor = network_.output_scale(l - 1, b.dropout != nullptr);
-  if (b.dropout && network_.has_row_masks(l)) {
-    d.w = network_.params() + network_.weight_offset(l);
-    const RowMasks<T> masks{network_.weight_mask(l, *b.dropout, b.dropout->first_row), spec.in};
-    return kernels<T>().drop_connect_backward_input(d, masks, rows, cols);
-  }
-  kernels<T>().dense_backward_input(d, rows, cols, thread_scratch<T>(product_scratch<T>));
-}
-
-/// Rows of a batch all the way forward and back: no thread waits for another.
-template <class T>
-void RowPass<T>::run_rows(const Batch<T>& b, Range rows, int member, Poller& poll) {
-  const auto& layers = network_.layers();
-  network_.load_rows(*b.data, b.indices, b.first, work_, rows);
-  for (std::size_t l = 0; l < layers.size(); ++l) {
-    network_.forward_layer(l, work_, rows, {0, layers[l].out}, b.dropout);
-    poll(member);
-  }
-  network_.loss_of_rows(*b.data, work_, rows, true, b.scale);
-  for (std::size_t l = layers.size() - 1; l > 0; --l) {
-    backward_layer(l, b, rows, {0, layers[l].in});
-    poll(member);
+void RowPass<T>::execute(const Instruction& i, const Batch<T>& b, Range rows, Range cols,
+                         Observer observer) {
+  const Ops<T> ops(network_, work_, b.dropout);
+  switch (i.kind) {
+    case Kind::load:
+      return inputs_ ? network_.load_rows(*b.data, b.indices, b.first, work_, rows)
+                     : network_.load_targets(*b.data, b.indices, b.first, work_, rows);
+    case Kind::forward:
+      return i.op == 0 && !inputs_ ? ops.finish(0, rows) : ops.forward(i.op, rows, cols);
+    case Kind::loss:
+      return network_.loss_of_rows(*b.data, work_, rows, true, b.scale);
+    case Kind::observe:
+      return observer(i.op, rows);
+    case Kind::derive:
+      return ops.derive(i.op, rows);
+    case Kind::backward:
+      return ops.backward(i, items_.transposed(i.op), rows, cols);
   }
 }
 
+/// The columns that an instruction writes, where they can be worked on apart; else 0.
 template <class T>
-void RowPass<T>::run_from_sums(const Batch<T>& b) {
-  const auto& layers = network_.layers();
-  const Range rows{0, b.rows};
-  network_.load_targets(*b.data, b.indices, b.first, work_, rows);
-  network_.finish_layer(0, work_, rows, b.dropout);
-  for (std::size_t l = 1; l < layers.size(); ++l) {
-    network_.forward_layer(l, work_, rows, {0, layers[l].out}, b.dropout);
-  }
-  network_.loss_of_rows(*b.data, work_, rows, true, b.scale);
-  for (std::size_t l = layers.size() - 1; l > 0; --l) {
-    backward_layer(l, b, rows, {0, layers[l].in});
-  }
+index RowPass<T>::split_columns(const Instruction& i) const {
+  const bool passes = i.kind == Kind::forward || i.kind == Kind::backward;
+  const Op& op = network_.graph().ops()[i.op];
+  if (!passes || op.kind != OpKind::dense) return 0;
+  return network_.graph().slots()[i.kind == Kind::forward ? op.out : op.in].width;
 }
 
-/// The same for few rows: every thread takes all of them through its columns of each layer, so that
-/// each weight is read by one thread only.
+/// Rows of a batch all the way through a stage: no thread waits for another.
 template <class T>
-void RowPass<T>::run_columns(Team& team, const Batch<T>& b, Poller& poll) {
-  const auto& layers = network_.layers();
-  const Range rows{0, b.rows};
-  const auto share_columns = [&](index cols, auto&& work) {
-    const index blocks = (cols + block_columns - 1) / block_columns;
-    const index pieces = std::min<index>(blocks, 4 * team.size());
-    team.share(pieces, [&](index i, int member) {
-      work(split(cols, block_columns, i, pieces));
-      poll(member);
-    });
-  };
-  team.share(b.rows, [&](index i, int) {
-    network_.load_rows(*b.data, b.indices, b.first, work_, {i, i + 1});
+void RowPass<T>::by_rows(Team& team, const Stage& stage, const Batch<T>& b, Poller& poll,
+                         Observer observer) {
+  const index most = !inputs_                                     ? b.rows
+                     : b.dropout && network_.dropping().row_masks ? drawn_rows
+                                                                  : piece_rows;
+  const index rounds = (b.rows + team.size() * most - 1) / (team.size() * most);
+  const index pieces = std::min<index>(b.rows, team.size() * rounds);
+  team.share(pieces, [&](index piece, int member) {
+    const Range rows{b.rows * piece / pieces, b.rows * (piece + 1) / pieces};
+    for (const Instruction& i : stage.instructions) {
+      const index cols = split_columns(i);
+      execute(i, b, rows, {0, cols}, observer);
+      if (inputs_ && cols > 0) poll(member);
+    }
   });
-  for (std::size_t l = 0; l < layers.size(); ++l) {
-    share_columns(layers[l].out,
-                  [&](Range cols) { network_.forward_layer(l, work_, rows, cols, b.dropout); });
+}
+
+/// The same for few rows: every thread takes all of them through its columns of each product, so
+/// that each weight is read by one thread only.
+template <class T>
+void RowPass<T>::by_columns(Team& team, const Stage& stage, const Batch<T>& b, Poller& poll,
+                            Observer observer) {
+  const Range rows{0, b.rows};
+  for (const Instruction& i : stage.instructions) {
+    if (const index cols = split_columns(i); cols > 0) {
+      const index blocks = (cols + block_columns - 1) / block_columns;
+      const index pieces = std::min<index>(blocks, 4 * team.size());
+      team.share(pieces, [&](index piece, int member) {
+        execute(i, b, rows, split(cols, block_columns, piece, pieces), observer);
+        poll(member);
+      });
+    } else if (i.kind == Kind::load) {
+      team.share(b.rows, [&](index row, int) { execute(i, b, {row, row + 1}, {}, observer); });
+    } else {
+      execute(i, b, rows, {}, observer);
+    }
   }
-  network_.loss_of_rows(*b.data, work_, rows, true, b.scale);
-  for (std::size_t l = layers.size() - 1; l > 0; --l) {
-    share_columns(layers[l].in, [&](Range cols) { backward_layer(l, b, rows, cols); });
+}
+
+/// Each column on one thread.
+template <class T>
+void RowPass<T>::reduce(Team& team, const Stage& stage, index rows) {
+  const index cols = network_.width(stage.op);
+  const index blocks = (cols + block_columns - 1) / block_columns;
+  team.share(blocks, [&](index block, int) {
+    const Range part = split(cols, block_columns, block, blocks);
+    Ops<T>(network_, work_, nullptr).reduce(stage, rows, part);
+  });
+}
+
+template <class T>
+void RowPass<T>::run_stages(Team& team, const std::vector<Stage>& stages, const Batch<T>& b,
+                            Poller& poll, Observer observer) {
+  const bool few = team.size() > 1 && b.rows < thread_rows * team.size();
+  for (const Stage& stage : stages) {
+    few ? by_columns(team, stage, b, poll, observer) : by_rows(team, stage, b, poll, observer);
+    if (stage.reduction != Reduction::none) reduce(team, stage, b.rows);
   }
 }
 
 template <class T>
 void RowPass<T>::run(Team& team, const Batch<T>& b, Poller& poll) {
-  if (team.size() > 1 && b.rows < thread_rows * team.size()) return run_columns(team, b, poll);
-  const index most = b.dropout && network_.dropping().row_masks ? drawn_rows : piece_rows;
-  const index rounds = (b.rows + team.size() * most - 1) / (team.size() * most);
-  const index pieces = std::min<index>(b.rows, team.size() * rounds);
-  team.share(pieces, [&](index i, int member) {
-    run_rows(b, {b.rows * i / pieces, b.rows * (i + 1) / pieces}, member, poll);
-  });
+  run_stages(team, stages_, b, poll, ignore);
+}
+
+template <class T>
+void RowPass<T>::run_observed(Team& team, const Batch<T>& b, Poller& poll, Observer observer) {
+  std::vector<Stage> stages = plan(network_.graph(), /*fuse=*/false);
+  if (!b.data->labels && !b.data->soft) stages = until_loss(std::move(stages));
+  run_stages(team, stages, b, poll, observer);
 }
 
 template <class T>
@@ -125,28 +157,11 @@ double RowPass<T>::loss(const Batch<T>& b, index* correct) const {
 }
 
 template <class T>
-void RowPass<T>::gradient(const ParameterItem& item, const Batch<T>& b, T* gradient) const {
-  const LayerSpec& spec = network_.layers()[item.layer];
-  const auto& layer = work_.layers[item.layer];
-  if (item.bias) {
-    kernels<T>().bias_gradient({layer.dz, gradient, b.rows, spec.out, layer.stride, b.accumulate},
-                               {0, spec.out});
-    return;
-  }
-  const bool first = item.layer == 0;
-  const WeightGradient<T> w{first ? work_.x : work_.layers[item.layer - 1].y,
-                            layer.dz,
-                            b.rows,
-                            spec.out,
-                            first ? work_.x_stride : work_.layers[item.layer - 1].stride,
-                            layer.stride,
-                            b.accumulate};
-  if (b.dropout && network_.has_row_masks(item.layer)) {
-    const Dropout<T> draws = network_.weight_mask(item.layer, *b.dropout, b.dropout->first_row);
-    return kernels<T>().drop_connect_weight_gradient(w, {draws, spec.in}, item.rows, gradient);
-  }
-  kernels<T>().weight_gradient(w, item.rows, gradient, thread_scratch<T>(product_scratch<T>));
-  if (b.last && b.dropout && network_.shares_weight_mask(item.layer)) {
+void RowPass<T>::gradient(const ParameterItem& item, const Batch<T>& b, T* gradient) {
+  const Ops<T> ops(network_, work_, b.dropout);
+  ops.gradient(*item.of, item.rows, b.rows, b.accumulate, gradient);
+  const Op& op = network_.graph().ops()[item.of->op];
+  if (item.weights() && b.last && b.dropout && network_.shares_weight_mask(op)) {
     items_.mask_weights(item, *b.dropout, gradient, gradient);
   }
 }

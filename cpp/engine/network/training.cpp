@@ -3,180 +3,288 @@
 #include <algorithm>
 #include <cmath>
 
+#include "engine/network/ops.hpp"
+
 namespace fanin {
 
 namespace {
 
 constexpr double fused_flops = 2e9;  // a longer pass over parameters must stay interruptible
 
-index parts_of(index n, index most) { return (n + most - 1) / most; }
-
-template <class T>
-double total_weight(const Data<T>& data, const std::int64_t* indices, index first, index rows) {
-  if (!data.weights) return static_cast<double>(rows);
-  double total = 0;
-  for (index i = first; i < first + rows; ++i) {
-    total += static_cast<double>(data.weights[indices ? indices[i] : i]);
-  }
-  return total > 0 ? total : 1;  // no weight: no loss and no gradient
-}
-
 }  // namespace
 
-/// One step of training.
+/// A network in training.
+template <class T>
+struct Trainer<T>::Member {
+  Member(Network<T>& network, index rows, bool inputs)
+      : net(network), items(network), pass(network, items, rows, inputs) {}
+
+  Network<T>& net;
+  ParameterItems<T> items;
+  RowPass<T> pass;
+  Aligned<T> gradient;  // whole, where a step cannot use it up item by item
+  bool live = true;
+  // Of this step:
+  DropoutKey<T> key{};
+  Batch<T> batch{};
+  StepCoefficients<T> coefficients{};
+};
+
+/// What its networks share of one step.
 template <class T>
 struct Trainer<T>::Step {
   const TrainingJob<T>& job;
-  StepCoefficients<T> coefficients;
-  index first, rows;
+  index done, rows;
   std::uint64_t number;
-  double* loss;
-  std::int64_t* correct;
+  const Data<T>* data;
+  const std::int64_t* indices;
+  double total = 0;    // of the rows' weights
+  bool fused = false;  // each item is updated as soon as its gradient is known
 };
 
 template <class T>
-Trainer<T>::Trainer(Network<T>& network, index batch)
-    : network_(network), items_(network), pass_(network, items_, std::min(batch, workspace_rows)) {}
+Trainer<T>::Trainer(std::vector<Network<T>*> networks, index batch)
+    : batch_(batch), x_stride_(padded<T>(networks.front()->in())) {
+  const bool several = networks.size() > 1;
+  for (Network<T>* network : networks) {
+    const index rows = rows_of_pass(network->graph(), batch);
+    members_.push_back(std::make_unique<Member>(*network, rows, !several));
+  }
+  if (!several) return;
+  first_.emplace(networks);
+  x_.reserve(std::max(batch, evaluation_rows) * x_stride_);
+  for (auto& m : members_) m->pass.set_inputs(x_.data());
+}
 
-/// Memory for minibatches' images, for whole gradients where a step cannot use them up item by
-/// item, and for an item's.
 template <class T>
-void Trainer<T>::reserve(const TrainingJob<T>& job, int members) {
+Trainer<T>::~Trainer() = default;
+
+template <class T>
+void Trainer<T>::reserve(const TrainingJob<T>& job, int threads) {
   const index rows = std::min(job.batch, job.n_order);
   if (job.augmentation) {
-    augmented_.begin(*job.augmentation, job.data, rows, network_.out(), members);
+    const index out = members_.front()->net.out();
+    augmented_.begin(*job.augmentation, job.data, rows, out, threads);
   }
-  const double flops = 2 * network_.madds() * static_cast<double>(rows);
-  if (job.clip_norm > 0 || job.batch > pass_.rows() || flops >= fused_flops) {
-    gradient_.reserve(network_.size());
+  scratch_.resize(static_cast<std::size_t>(threads));
+  for (auto& m : members_) {
+    for (Aligned<T>& own : scratch_) own.reserve(m->items.largest());
+    if (!is_fused(job, *m, job.batch)) m->gradient.reserve(m->net.size());
   }
-  scratch_.resize(static_cast<std::size_t>(members));
-  for (Aligned<T>& own : scratch_) own.reserve(items_.largest());
 }
 
 template <class T>
-double Trainer<T>::clip_factor(Team& team, double norm) {
-  items_.sum_squares(team, gradient_.data());
-  return std::min(1.0, norm / (std::sqrt(items_.total_squares(true)) + 1e-6));
+bool Trainer<T>::is_fused(const TrainingJob<T>& job, const Member& m, index rows) const {
+  const double flops = 2 * m.net.madds() * static_cast<double>(rows);
+  return rows <= m.pass.rows() && job.clip_norm == 0 && flops < fused_flops;
 }
 
-/// One step: rows, then parameters. False, with nothing changed, where the loss is not finite.
+/// The first layers' sums of all networks.
 template <class T>
-bool Trainer<T>::step(Team& team, const Step& s, Poller& poll) {
-  const TrainingJob<T>& job = s.job;
-  const Data<T>* data = &job.data;
-  const std::int64_t* indices = job.order + s.first;
-  if (job.augmentation) {
-    data = &augmented_.make(team, indices, s.rows, poll);
-    indices = nullptr;
+void Trainer<T>::share_sums(const Step& s) {
+  members_.front()->net.load_inputs(*s.data, s.indices, 0, x_.data(), x_stride_, {0, s.rows});
+  sums_.assign(size(), nullptr);
+  for (std::size_t n = 0; n < size(); ++n) {
+    if (members_[n]->live) sums_[n] = members_[n]->pass.sums();
   }
-  const index parts = parts_of(s.rows, pass_.rows());
-  const double flops = 2 * network_.madds() * static_cast<double>(s.rows);
-  const bool fused = parts == 1 && job.clip_norm == 0 && flops < fused_flops;
-  const double total = total_weight(*data, indices, 0, s.rows);
+  first_->forward(x_.data(), x_stride_, s.rows, sums_.data(), members_.front()->pass.sums_stride());
+}
+
+template <class T>
+void Trainer<T>::share_gradients(const Step& s) {
+  gradients_.assign(size(), nullptr);
+  for (std::size_t n = 0; n < size(); ++n) {
+    if (members_[n]->live) gradients_[n] = members_[n]->pass.sums_gradient();
+  }
+  first_->load_gradients(s.rows, gradients_.data(), members_.front()->pass.sums_stride());
+}
+
+/// The loss of a minibatch, and gradients over the ops' outputs; where it is not fused, over the
+/// parameters too. False where the loss is not finite.
+template <class T>
+bool Trainer<T>::forward_and_back(Team& team, const Step& s, Member& m, Learner<T>& learner,
+                                  Poller& poll) {
+  const index parts = parts_of(s.rows, m.pass.rows());
   double loss = 0;
   index correct = 0;
-  auto key = items_.key_of(job.seed, s.number, 0);
-  Batch<T> b{};
   for (index part = 0; part < parts; ++part) {
     const index begin = s.rows * part / parts, end = s.rows * (part + 1) / parts;
-    key.first_row = begin;
-    b = {data, indices, begin, end - begin, part > 0, part + 1 == parts, T(1 / total), &key};
-    pass_.run(team, b, poll);
-    loss += pass_.loss(b, &correct);
-    if (fused) break;
-    items_.share(team, [&](const ParameterItem& item, int member) {
-      pass_.gradient(item, b, gradient_.data() + item.offset);
+    m.key = m.items.key_of(s.job.seed, s.number, begin);
+    m.batch = {s.data,   s.indices,         begin,          end - begin,
+               part > 0, part + 1 == parts, T(1 / s.total), &m.key};
+    m.pass.run(team, m.batch, poll);
+    loss += m.pass.loss(m.batch, &correct);
+    if (s.fused) break;
+    m.items.share(team, [&](const ParameterItem& item, int member) {
+      m.pass.gradient(item, m.batch, m.gradient.data() + item.offset);
       poll(member);
     });
   }
-  loss /= total;
-  if (!std::isfinite(loss)) return false;
-  const double factor = job.clip_norm > 0 ? clip_factor(team, job.clip_norm) : 1.0;
-  const ParameterUpdate<T> u{s.coefficients, job.rule.rule, job.states, job.l2, factor};
-  const auto next = items_.key_of(job.seed, s.number + 1, 0);
-  items_.share(team, [&](const ParameterItem& item, int member) {
-    T* gradient =
-        fused ? scratch_[static_cast<std::size_t>(member)].data() : gradient_.data() + item.offset;
-    if (fused) {
-      items_.prefetch(item, u);
-      pass_.gradient(item, b, gradient);
+  learner.losses[s.done] = loss / s.total;
+  learner.correct[s.done] = correct;
+  return std::isfinite(loss / s.total);
+}
+
+/// One step of the rule on all items but those that the networks share.
+template <class T>
+void Trainer<T>::update(Team& team, const Step& s, Member& m, const Learner<T>& learner) {
+  double factor = 1;
+  if (s.job.clip_norm > 0) {
+    m.items.sum_squares(team, m.gradient.data());
+    factor = std::min(1.0, s.job.clip_norm / (std::sqrt(m.items.total_squares()) + 1e-6));
+  }
+  const ParameterUpdate<T> u{m.coefficients, learner.rule.rule, learner.states, learner.l2, factor};
+  const DropoutKey<T> next = m.items.key_of(s.job.seed, s.number + 1, 0);
+  m.items.share(team, [&](const ParameterItem& item, int thread) {
+    if (first_ && item.first_weights()) return;
+    T* gradient = s.fused ? scratch_[static_cast<std::size_t>(thread)].data()
+                          : m.gradient.data() + item.offset;
+    if (s.fused) {
+      m.items.prefetch(item, u);
+      m.pass.gradient(item, m.batch, gradient);
     }
-    items_.update(item, u, gradient);
-    items_.prepare(item, &next);
+    m.items.update(item, u, gradient);
+    m.items.prepare(item, &next);
   });
-  if (job.l2 > 0) loss += 0.5 * job.l2 * items_.total_squares(false);
-  *s.loss = loss;
-  *s.correct = correct;
-  return true;
+  m.net.update_running_statistics(m.pass.workspace(), s.rows);
+}
+
+/// The same for the first layers' weights of several networks.
+template <class T>
+void Trainer<T>::update_first_weights(const Step& s, const std::vector<Learner<T>>& learners) {
+  T* const gradient = scratch_.front().data();
+  // All have the same items of the first layer.
+  for (const ParameterItem& item : members_.front()->items.all()) {
+    if (!item.first_weights()) break;
+    first_->weight_gradients(x_.data(), x_stride_, s.rows, item.rows);
+    for (std::size_t n = 0; n < size(); ++n) {
+      Member& m = *members_[n];
+      if (!m.live) continue;
+      const Learner<T>& own = learners[n];
+      const ParameterUpdate<T> u{m.coefficients, own.rule.rule, own.states, own.l2, 1.0};
+      m.items.prefetch(item, u);
+      first_->take_gradient(n, item.rows.end - item.rows.begin, gradient);
+      m.items.update(item, u, gradient);
+      first_->load_rows(n, item.rows);
+    }
+  }
+  for (std::size_t n = 0; n < size(); ++n) first_->load_biases(n);
+}
+
+/// Rows, then parameters. A network whose loss is not finite stays as it was.
+template <class T>
+void Trainer<T>::step(Team& team, Step& s, std::vector<Learner<T>>& learners, Poller& poll) {
+  if (s.job.augmentation) {
+    s.data = &augmented_.make(team, s.indices, s.rows, poll);
+    s.indices = nullptr;
+  }
+  s.total = total_weight(*s.data, s.indices, s.rows);
+  s.fused = first_ || is_fused(s.job, *members_.front(), s.rows);
+  if (first_) share_sums(s);
+  for (std::size_t n = 0; n < size(); ++n) {
+    Member& m = *members_[n];
+    if (!m.live) continue;
+    m.live = forward_and_back(team, s, m, learners[n], poll);
+    learners[n].diverged = !m.live;
+  }
+  if (first_) share_gradients(s);
+  for (std::size_t n = 0; n < size(); ++n) {
+    Member& m = *members_[n];
+    Learner<T>& learner = learners[n];
+    if (!m.live) continue;
+    m.coefficients = advance<T>(learner.rule, learner.clock, learner.lr[s.done]);
+    update(team, s, m, learner);
+  }
+  if (first_) update_first_weights(s, learners);
+  for (std::size_t n = 0; n < size(); ++n) {
+    Learner<T>& learner = learners[n];
+    if (!members_[n]->live) continue;
+    if (learner.l2 > 0) {
+      learner.losses[s.done] += 0.5 * learner.l2 * members_[n]->items.decaying_squares();
+    }
+    ++learner.steps;
+  }
 }
 
 template <class T>
-TrainingProgress Trainer<T>::run(TrainingJob<T>& job, double* losses, std::int64_t* correct,
-                                 FunctionRef<void()> poll) {
+void Trainer<T>::run(const TrainingJob<T>& job, std::vector<Learner<T>>& learners,
+                     FunctionRef<void()> poll) {
   const double rows = static_cast<double>(std::min(job.batch, job.n_order));
   const double augmentation = job.augmentation ? job.augmentation->flops() : 0;
-  const double flops = (6 * network_.madds() + augmentation) * rows;
-  TrainingProgress progress;
+  const double flops = (6 * members_.front()->net.madds() + augmentation) * rows;
   const Stopwatch watch;
-  parallel_team(useful_threads(job.threads, flops), [&](Team& team) {
+  parallel_team(first_ ? 1 : useful_threads(job.threads, flops), [&](Team& team) {
     Poller poller(poll);
     reserve(job, team.size());
-    const auto first_step = static_cast<std::uint64_t>(job.first_step);
-    const auto key = items_.key_of(job.seed, job.first_stream + first_step, 0);
-    items_.prepare_all(team, &key);
-    for (index i = job.first_step; i < job.last_step; ++i) {
+    const auto stream = [&](index step) {
+      return job.first_stream + static_cast<std::uint64_t>(step);
+    };
+    for (std::size_t n = 0; n < size(); ++n) {
+      Member& m = *members_[n];
+      m.live = !learners[n].diverged;
+      const DropoutKey<T> key = m.items.key_of(job.seed, stream(job.first_step), 0);
+      m.items.prepare_all(team, &key);
+      if (first_) first_->load(n);
+    }
+    const auto alive = [&] {
+      return std::any_of(members_.begin(), members_.end(), [](const auto& m) { return m->live; });
+    };
+    for (index i = job.first_step; i < job.last_step && alive(); ++i) {
       const index first = i * job.batch, done = i - job.first_step;
       if (done > 0 && watch.seconds() > job.budget) break;
-      RuleClock next = job.clock;
-      const Step s{job,
-                   advance<T>(job.rule, next, job.lr[done]),
-                   first,
-                   std::min(job.batch, job.n_order - first),
-                   job.first_stream + static_cast<std::uint64_t>(i),
-                   losses + done,
-                   correct + done};
-      if (!step(team, s, poller)) {
-        progress.diverged = true;
-        break;
-      }
-      job.clock = next;
-      ++progress.steps;
+      Step s{job,       done,      std::min(job.batch, job.n_order - first),
+             stream(i), &job.data, job.order + first};
+      step(team, s, learners, poller);
+      poller(0);
     }
   });
-  return progress;
 }
 
 template <class T>
-Evaluation Trainer<T>::gradient(const Data<T>& data, double l2, T* gradient, int threads,
-                                const typename Network<T>::DropoutKey* dropout,
-                                FunctionRef<void()> poll) {
-  const double flops = 6 * network_.madds() * static_cast<double>(data.n);
-  const double total = total_weight(data, nullptr, 0, data.n);
-  const index parts = parts_of(data.n, pass_.rows());
-  Evaluation e;
-  parallel_team(useful_threads(threads, flops), [&](Team& team) {
+std::vector<Evaluation> Trainer<T>::evaluate(const Data<T>& data, FunctionRef<void()> poll) {
+  if (!first_) return {members_.front()->net.evaluate(data, 1, poll)};
+  std::vector<Workspace<T>> workspaces;
+  std::vector<Aligned<T>> losses(size());
+  std::vector<Aligned<std::int32_t>> predicted(size());
+  std::vector<T*> sums;
+  for (std::size_t n = 0; n < size(); ++n) {
+    const Network<T>& net = members_[n]->net;
+    const Keeps keeps{false, /*inputs=*/false};
+    workspaces.emplace_back(net.graph(), std::min(data.n, evaluation_rows), keeps);
+    workspaces.back().set_inputs(x_.data());
+    net.use_running_statistics(workspaces.back());
+    sums.push_back(workspaces.back().slots[1].y);
+    losses[n].reserve(data.n);
+    predicted[n].reserve(data.n);
+  }
+  parallel_team(1, [&](Team&) {
     Poller poller(poll);
-    auto key = dropout ? items_.key_of(dropout->seed, dropout->step, 0) : items_.key_of(0, 0, 0);
-    const auto* masks = dropout ? &key : nullptr;
-    items_.prepare_all(team, masks);
-    for (index part = 0; part < parts; ++part) {
-      const index begin = data.n * part / parts, end = data.n * (part + 1) / parts;
-      key.first_row = begin;
-      const Batch<T> b{&data,    nullptr,           begin,        end - begin,
-                       part > 0, part + 1 == parts, T(1 / total), masks};
-      pass_.run(team, b, poller);
-      e.loss += pass_.loss(b, &e.correct);
-      items_.share(team, [&](const ParameterItem& item, int) {
-        T* g = gradient + item.offset;
-        pass_.gradient(item, b, g);
-        if (part + 1 == parts && !item.bias && l2 != 0) items_.add_l2(item, l2, g);
-      });
+    for (std::size_t n = 0; n < size(); ++n) first_->load(n);
+    for (index begin = 0; begin < data.n; begin += evaluation_rows) {
+      const Range rows{0, std::min(evaluation_rows, data.n - begin)};
+      members_.front()->net.load_inputs(data, nullptr, begin, x_.data(), x_stride_, rows);
+      first_->forward(x_.data(), x_stride_, rows.end, sums.data(), workspaces[0].slots[1].stride);
+      for (std::size_t n = 0; n < size(); ++n) {
+        const Network<T>& net = members_[n]->net;
+        Workspace<T>& w = workspaces[n];
+        net.load_targets(data, nullptr, begin, w, rows);
+        const Ops<T> ops(net, w, nullptr);
+        ops.finish(0, rows);
+        for (std::size_t o = 1; o < net.graph().ops().size(); ++o) {
+          ops.forward(o, rows, {0, net.width(o)});
+        }
+        net.loss_of_rows(data, w, rows, false, T(1));
+        std::copy_n(w.row_loss.data(), rows.end, losses[n].data() + begin);
+        std::copy_n(w.predicted.data(), rows.end, predicted[n].data() + begin);
+      }
+      poller(0);
     }
   });
-  e.loss /= total;
-  if (l2 > 0) e.loss += 0.5 * l2 * items_.total_squares(false);
-  return e;
+  std::vector<Evaluation> results;
+  for (std::size_t n = 0; n < size(); ++n) {
+    results.push_back(mean_of_rows(data, losses[n].data(), predicted[n].data()));
+  }
+  return results;
 }
 
 template class Trainer<float>;

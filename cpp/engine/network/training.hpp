@@ -1,13 +1,14 @@
 #pragma once
+#include <memory>
+#include <optional>
+
 #include "engine/augment/augmented_batch.hpp"
+#include "engine/network/first_layers.hpp"
 #include "engine/network/row_pass.hpp"
 
 namespace fanin {
 
-/// Rows of a workspace: larger minibatches are processed in parts.
-inline constexpr index workspace_rows = 1024;
-
-/// The arguments of a call of the native loop.
+/// The arguments of a call of the native loop that all its networks share.
 template <class T>
 struct TrainingJob {
   Data<T> data;
@@ -17,49 +18,65 @@ struct TrainingJob {
   index first_step, last_step;            // of this epoch, [first, last)
   const BatchAugmentation* augmentation;  // null: none
   std::uint64_t seed, first_stream;       // dropout of step s draws under stream first_stream + s
-  RuleSpec rule;
-  RuleClock clock;       // in and out
-  T* states[3];          // arenas of the rule
-  const double* lr;      // of step first_step, first_step + 1, ...
-  double l2, clip_norm;  // 0: none
+  double clip_norm;                       // 0: none
   int threads;
   double budget;  // seconds after which no further step starts
 };
 
-struct TrainingProgress {
+/// The arguments of each network. losses (L2 included) and correct have an item for each step.
+template <class T>
+struct Learner {
+  RuleSpec rule;
+  RuleClock clock;   // in and out
+  T* states[3];      // arenas of the rule
+  const double* lr;  // of step first_step, first_step + 1, ...
+  double l2;
+  double* losses;
+  std::int64_t* correct;
+  bool diverged = false;  // in: it takes no part; out: the next step's loss was not finite
   index steps = 0;        // completed steps
-  bool diverged = false;  // the next step's loss was not finite; it was not applied
 };
 
-/// Training steps, and the state of a fit.
+/// Training steps of networks on the same minibatches. Several are of one width and one first
+/// layer's shape, without DropConnect: rows are gathered and multiplied by the first layers once
+/// for all, on one thread, and each gets the parameters that it would get alone, bit for bit.
 template <class T>
 class Trainer {
  public:
-  Trainer(Network<T>& network, index batch);
+  Trainer(std::vector<Network<T>*> networks, index batch);
+  ~Trainer();
 
-  /// Steps of an epoch until the budget is spent, with the loss (L2 included) and the number of
-  /// right predictions of each written to losses and correct. An exception of poll leaves the
-  /// network as after its last completed step.
-  TrainingProgress run(TrainingJob<T>& job, double* losses, std::int64_t* correct,
-                       FunctionRef<void()> poll);
+  std::size_t size() const { return members_.size(); }
+  index batch() const { return batch_; }
 
-  /// The loss over all of data and its gradient in the arena `gradient`; no step is taken.
-  Evaluation gradient(const Data<T>& data, double l2, T* gradient, int threads,
-                      const typename Network<T>::DropoutKey* dropout, FunctionRef<void()> poll);
+  /// Steps of an epoch until the budget is spent or all have diverged. An exception of poll leaves
+  /// the networks as after their last completed step.
+  void run(const TrainingJob<T>& job, std::vector<Learner<T>>& learners, FunctionRef<void()> poll);
+
+  /// Mean loss and right predictions of each network, on one thread.
+  std::vector<Evaluation> evaluate(const Data<T>& data, FunctionRef<void()> poll);
 
  private:
+  struct Member;
   struct Step;
 
-  void reserve(const TrainingJob<T>& job, int members);
-  bool step(Team& team, const Step& s, Poller& poll);
-  double clip_factor(Team& team, double norm);
+  void reserve(const TrainingJob<T>& job, int threads);
+  bool is_fused(const TrainingJob<T>& job, const Member& m, index rows) const;
+  void step(Team& team, Step& s, std::vector<Learner<T>>& learners, Poller& poll);
+  bool forward_and_back(Team& team, const Step& s, Member& m, Learner<T>& learner, Poller& poll);
+  void share_sums(const Step& s);
+  void share_gradients(const Step& s);
+  void update(Team& team, const Step& s, Member& m, const Learner<T>& learner);
+  void update_first_weights(const Step& s, const std::vector<Learner<T>>& learners);
 
-  Network<T>& network_;
-  ParameterItems<T> items_;
-  RowPass<T> pass_;
+  std::vector<std::unique_ptr<Member>> members_;
+  index batch_, x_stride_;
+  std::optional<FirstLayers<T>> first_;  // of several networks
   AugmentedBatch<T> augmented_;
-  Aligned<T> gradient_;
-  std::vector<Aligned<T>> scratch_;  // of each member: an item's gradient
+  Aligned<T> x_;          // of several networks: the minibatch
+  std::vector<T*> sums_;  // of each network, null where it has diverged
+  std::vector<const T*> gradients_;
+  std::vector<Aligned<T>> scratch_;  // of each thread: an item's gradient
 };
 
 }  // namespace fanin

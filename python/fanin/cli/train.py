@@ -27,14 +27,14 @@ from fanin._typing import Array
 from fanin.callbacks.history import History
 from fanin.cli import shared
 from fanin.cli.options import UsageError, list_of, real, whole
-from fanin.layers.dense import activation_code
 from fanin.network import MLP, inputs
+from fanin.network.mlp import HIDDEN_ACTIVATIONS
 from fanin.network.options import FitOptions
 from fanin.preprocessing.base import Transformer
 from fanin.tuning import loss_curve
 
 # Options that are arguments of MLP and of its fit, and have their defaults from there.
-NETWORK = ("activation", "init", "loss", "keep", "dtype", "seed")
+NETWORK = ("activation", "norm", "residual", "init", "loss", "keep", "dtype", "seed")
 FIT = ("optimizer", "schedule", "reg", "augment", "mix", "class_weight", "epochs", "batch_size")
 _ARGUMENTS = inspect.signature(MLP).parameters
 DEFAULTS: dict[str, Any] = {
@@ -82,6 +82,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
     add("hidden", "H,H", list_of(whole(1)), 'widths of the hidden layers, or "none"')
     add("activation", "NAME", str, "of the hidden layers")
+    add("norm", None, str, "normalises the sums of hidden layers", choices=("layer", "batch"))
+    parser.add_argument("--residual", action="store_true", help="a skip round every hidden layer "
+        "that is as wide as its input")  # fmt: skip
     add("init", "NAME", str, "initialiser of the weights")
     add("loss", "NAME", str, ", ".join(losses.NAMES))
     add("keep", "P,P", list_of(real(0, 1, above=True)), "probability of keeping a unit")
@@ -220,7 +223,7 @@ def _class_weight(text: str | None, names: Sequence[str]) -> Any:
 def _checked_options(args: argparse.Namespace) -> optim.Optimizer:
     """The optimizer; an unknown name fails here, before any data are read."""
     try:
-        activation_code("activation", args.activation)
+        _validate.one_of("activation", args.activation, HIDDEN_ACTIVATIONS)
         initializers.get(args.init)
         schedules.get(args.schedule)
         if args.preprocess not in ("auto", "none"):

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
-from fanin import _core, layers, losses
+from fanin import _core
 from fanin._typing import Array
 from fanin._validate import threads, whole
 from fanin.document.text import aligned
-from fanin.layers.dense import DenseCache
 
 BLOCK = 2**22  # activations of a network that are held at a time
 
@@ -113,25 +112,20 @@ class ActivationReport:
         return "\n".join([*lines, f"{self.verdict}: {self.reason}"])
 
 
-class DenseNetwork(Protocol):
+class TracedNetwork(Protocol):
     """What `activation_report` needs of a network: `fanin.MLP` has it."""
 
     dims: list[int]
     activation: list[str]
-    keep: list[float]
-    loss_name: str
-    dtype: np.dtype[Any]
+    engine: _core.Engine32 | _core.Engine64
 
-    @property
-    def params(self) -> Mapping[str, Array]: ...
-    def config(self) -> Mapping[str, Any]: ...
     def prepare(
         self, X: Array, y: Array | None = None, *, n_threads: int | None = None
     ) -> _core.TrainingData: ...
 
 
 def activation_report(
-    net: DenseNetwork,
+    net: TracedNetwork,
     X: Array,
     y: Array | None = None,
     *,
@@ -141,7 +135,9 @@ def activation_report(
     """Statistics of the activations and gradients of a network, layer by layer, on data.
 
     As in prediction: no masks; vanilla dropout multiplies by keep; DropConnect uses the mean of its
-    masks. Rows are processed in blocks, so that memory is bounded. `MLP` has it as a method.
+    masks. Rows are processed in blocks, so that memory is bounded; a batch norm takes the
+    statistics of a block's rows, as it does in training. What a layer with a skip gives is the sum
+    that the next one gets. `MLP` has it as a method.
 
     Parameters
     ----------
@@ -178,24 +174,29 @@ def activation_report(
     """
     data = net.prepare(X, y, n_threads=n_threads)
     bins, n = whole("bins", bins, 1), threads(n_threads)
-    run = NetworkRun(net, data, n)
-    kinds = zip(run.kinds, net.dims[1:], strict=True)
-    found = [LayerAccumulator(kind, units, bins, n) for kind, units in kinds]
+    kinds = _kinds(net)
+    found = [
+        LayerAccumulator(k, units, bins, n) for k, units in zip(kinds, net.dims[1:], strict=True)
+    ]
     gradients = [RunningSummary(n) for _ in found]
-    weight_gradients = [np.zeros_like(net.params[f"W{i}"]) for i in range(1, len(found) + 1)]
-    step = max(64, BLOCK // sum(net.dims))
-    blocks = [slice(begin, begin + step) for begin in range(0, len(data), step)]
+    weights = [p for p in net.engine.layout if p.role == "weights"]
+    weight_gradients = [np.zeros(p.rows * p.cols, net.engine.parameters.dtype) for p in weights]
+    blocks = _blocks(data, max(64, BLOCK // sum(net.dims)))
     with np.errstate(over="ignore", invalid="ignore"):
         for block in blocks:
-            outputs = run.forward(block)
-            for layer, (a, _) in zip(found, outputs, strict=True):
+            outputs, backward = net.engine.trace(block, n)
+            for layer, a in zip(found, outputs, strict=True):
                 layer.add(a)
-            if y is not None:
-                for i, g, dW in run.backward(block, outputs):
-                    gradients[i].add(g)
-                    weight_gradients[i] += dW
+            if backward is None:
+                continue
+            for summary, g in zip(gradients, backward, strict=True):
+                summary.add(g)
+            _, gradient = net.engine.gradient(block, l2=0.0, n_threads=n)
+            for total, p in zip(weight_gradients, weights, strict=True):
+                total += gradient[p.offset : p.offset + total.size] * len(block)
     for block in blocks:  # the edges of the histograms are known now
-        for layer, (a, _) in zip(found, run.forward(block), strict=True):
+        outputs, _ = net.engine.trace(_without_targets(block), n)
+        for layer, a in zip(found, outputs, strict=True):
             layer.count(a)
     statistics = tuple(
         layer.statistics() if y is None else layer.statistics(g.std, std_of(dW, n) / len(data))
@@ -204,40 +205,27 @@ def activation_report(
     return ActivationReport(statistics, *verdict_of(statistics[:-1] or statistics))
 
 
-class NetworkRun:
-    """Blocks of rows on their way through a network, as in prediction, and back."""
+def _kinds(net: TracedNetwork) -> list[str]:
+    """Each layer's activation; what a skip is added to has no range of its own."""
+    skips = [layer.skip for layer in net.engine.layers]
+    return [
+        "identity" if s else a for a, s in zip([*net.activation, "identity"], skips, strict=True)
+    ]
 
-    def __init__(self, net: DenseNetwork, data: _core.TrainingData, threads: int) -> None:
-        self.net, self.data, self.threads = net, data, threads
-        self.kinds = [*net.activation, "identity"]
-        vanilla = net.config()["dropout_mode"] == "vanilla"
-        self.factors = [net.dtype.type(keep if vanilla else 1) for keep in [*net.keep, 1.0]]
 
-    def forward(self, block: slice) -> list[tuple[Array, DenseCache]]:
-        """The output of each layer, and the cache of its product."""
-        net, data, n = self.net, self.data, self.threads
-        x = _core.gather_rows(data.X[block], None, data.mean, data.scale, net.dtype, n)
-        outputs = []
-        for i, (kind, factor) in enumerate(zip(self.kinds, self.factors, strict=True), 1):
-            W, b = net.params[f"W{i}"], net.params[f"b{i}"]
-            x, cache = layers.dense_forward(x, W, b, activation=kind, n_threads=n or None)
-            x *= factor
-            outputs.append((x, cache))
-        return outputs
+def _blocks(data: _core.TrainingData, rows: int) -> list[_core.TrainingData]:
+    """The data in blocks of about as many rows, without weights."""
+    count = max(1, len(data) // rows)
+    ends = [len(data) * i // count for i in range(count + 1)]
+    blocks = []
+    for part in map(slice, ends[:-1], ends[1:]):
+        labels, soft = (None if t is None else t[part] for t in (data.labels, data.soft))
+        blocks.append(_core.TrainingData(data.X[part], data.mean, data.scale, labels, soft))
+    return blocks
 
-    def backward(
-        self, block: slice, outputs: Sequence[tuple[Array, DenseCache]]
-    ) -> Iterator[tuple[int, Array, Array]]:
-        """Of each layer, from the last: its index, and the gradients of its output and its W."""
-        code, n, scores = losses.NAMES.index(self.net.loss_name), self.threads, outputs[-1][0]
-        hard, soft = (None if t is None else t[block] for t in (self.data.labels, self.data.soft))
-        g: Array | None = _core.loss_rows(code, scores, hard, soft, None, 1.0, True, n)[1]
-        for i, (_, cache) in reversed(list(enumerate(outputs))):
-            assert g is not None
-            dz = g * self.factors[i]
-            dx, dW, _ = layers.dense_backward(dz, cache, need_dx=i > 0, n_threads=n or None)
-            yield i, g, dW
-            g = dx
+
+def _without_targets(data: _core.TrainingData) -> _core.TrainingData:
+    return _core.TrainingData(data.X, data.mean, data.scale)
 
 
 class RunningSummary:

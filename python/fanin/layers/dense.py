@@ -78,8 +78,9 @@ def dense(
     x : ndarray of shape (N, D), float32 or float64
     W : ndarray of shape (D, H), dtype of x
     b : ndarray of shape (H,), dtype of x, or None
-    activation : {"identity", "relu", "leaky_relu", "elu", "gelu", "sigmoid", "tanh"}
-        leaky_relu has slope 0.01, elu alpha 1, gelu is the exact one (erf).
+    activation : str
+        "identity", "relu", "leaky_relu" (slope 0.01), "elu" (alpha 1), "gelu" (the exact one, with
+        erf), "sigmoid", "tanh", "silu", "mish", "softplus" or "selu".
     keep : float in (0, 1]
         Probability of keeping a unit; kept ones are divided by it (inverted dropout).
     rng : Generator, int, NumPy's generator or None
@@ -263,3 +264,14 @@ gelu_forward, gelu_backward = _pair(
 )
 sigmoid_forward, sigmoid_backward = _pair("sigmoid", "``1 / (1 + exp(-x))``.")
 tanh_forward, tanh_backward = _pair("tanh", "The hyperbolic tangent.")
+silu_forward, silu_backward = _pair(
+    "silu", "``x * sigmoid(x)``, also called swish (Elfwing et al. 2018)."
+)
+mish_forward, mish_backward = _pair("mish", "``x * tanh(log(1 + exp(x)))`` (Misra 2019).")
+softplus_forward, softplus_backward = _pair(
+    "softplus", "``log(1 + exp(x))``, without overflow and without a threshold."
+)
+selu_forward, selu_backward = _pair(
+    "selu",
+    "``1.0507 * x`` where x is positive, else ``1.7581 * (exp(x) - 1)`` (Klambauer et al. 2017).",
+)

@@ -32,6 +32,18 @@ if TYPE_CHECKING:  # they are rare, and their import takes a while
 
 __all__ = ["MLP"]
 
+HIDDEN_ACTIVATIONS = (*ACTIVATIONS, "prelu")
+
+PARAMETER_NAMES = {  # of the core's roles; the layer's number follows
+    "weights": "W",
+    "bias": "b",
+    "gamma": "gamma",
+    "beta": "beta",
+    "slopes": "alpha",
+    "running_mean": "running_mean",
+    "running_variance": "running_var",
+}
+
 
 class Trainer(Protocol):
     """The function behind `MLP.fit`, in `fanin.training`."""
@@ -49,7 +61,8 @@ class MLP:
         Widths from input, after preprocessing, to output: ``[784, 256, 10]``.
     activation : str or sequence of str
         For all hidden layers, or one for each: a name in `fanin.layers.ACTIVATIONS`, such as "relu"
-        or "tanh". The output layer is linear: its outputs are the scores.
+        or "tanh", or "prelu" (He et al. 2015), which learns a slope for each unit, from 0.25. The
+        output layer is linear: its outputs are the scores.
     init : str
         Initialiser of the weights: "kaiming", "xavier", "small_random", ...
         (`fanin.initializers`). Biases start at zero.
@@ -70,6 +83,15 @@ class MLP:
     drop_connect_inference : {"mean", "moments"}
         At test time the plain network, or the mean of the activations over normal sums of the same
         mean and variance as the masked ones (`fanin.layers.dropconnect_inference`).
+    norm : {None, "layer", "batch"}
+        Normalises the sums of every hidden layer before its activation: each row over its units
+        (Ba et al. 2016), or each unit over the rows of the minibatch (Ioffe and Szegedy 2015), then
+        scales and shifts them by learnt gamma and beta. The variance gets 1e-5. With "batch" these
+        layers have no bias, which the norm would take out again; prediction takes running
+        statistics, which each step moves by 0.1 towards those of its minibatch; a minibatch has two
+        rows at least.
+    residual : bool
+        A skip round every hidden layer that is as wide as its input: ``y = x + f(x)``.
     dtype : {"float32", "float64"}
         Of parameters and computation.
     seed : int
@@ -80,7 +102,10 @@ class MLP:
     ----------
     params : dict of str to ndarray
         W1 (D, H), b1 (H,), W2, ...: views of one flat arena; writing to them changes the network.
-    dims, activation, keep, drop_connect, loss, dtype, seed
+        With a norm gamma1 (H,), beta1, ...; with "prelu" alpha1 (H,), the slopes below 0.
+    statistics : dict of str to ndarray
+        With ``norm="batch"`` running_mean1 (H,), running_var1, ...: views of the same arena.
+    dims, activation, norm, residual, keep, drop_connect, loss, dtype, seed
         As given; activation, keep and drop_connect as lists, one value per hidden layer.
     history : History or None
         Of the last `fit`.
@@ -89,7 +114,7 @@ class MLP:
     engine : Engine32 or Engine64
         The compiled network, which holds the parameters and takes the result of `prepare`.
     arena : ndarray
-        All parameters in one flat array, whose views are in `params`.
+        All parameters and statistics in one flat array, whose views are in `params`.
 
     Examples
     --------
@@ -117,6 +142,8 @@ class MLP:
         drop_connect: float | Sequence[float] = 1.0,
         drop_connect_mask: str = "batch",
         drop_connect_inference: str = "mean",
+        norm: str | None = None,
+        residual: bool = False,
         dtype: npt.DTypeLike = "float32",
         seed: int = 0,
     ) -> None:
@@ -127,12 +154,15 @@ class MLP:
         self.dims = _checked_dims(dims)
         n_hidden = len(self.dims) - 2
         self.activation: list[str] = _validate.per_layer(
-            "activation", activation, n_hidden, lambda name, a: one_of(name, a, ACTIVATIONS)
+            "activation", activation, n_hidden, lambda name, a: one_of(name, a, HIDDEN_ACTIVATIONS)
         )
         self._dropout = DropoutOptions.checked(
             n_hidden, keep, dropout_mode, drop_connect, drop_connect_mask, drop_connect_inference
         )
         self.keep, self.drop_connect = self._dropout.keep, self._dropout.drop_connect
+        self.norm = None if norm is None else one_of("norm", norm, _core.norms[1:])
+        self.residual = _validate.boolean("residual", residual)
+        self._refuse_conflicts()
         self.loss_name = one_of("loss", loss, losses.NAMES)
         self.dtype = _validate.float_dtype("dtype", dtype)
         self.seed = _validate.whole("seed", seed, 0, 2**64 - 1)
@@ -148,35 +178,67 @@ class MLP:
         self.engine = self._new_engine()
         self.arena: Array = self.engine.parameters
         self.params = self._views(self.arena)
+        self.statistics = self._views(self.arena, trained=False)
         for layer in range(n_hidden + 1):
             initialize = hidden_init if layer < n_hidden else last_init
             rng = package_generator(self.seed, "init", layer)
             weights = self.params[f"W{layer + 1}"]
             initialize(weights.shape, rng=rng, dtype=self.dtype, out=weights)
 
+    def _refuse_conflicts(self) -> None:
+        """Refuses what does not go with DropConnect."""
+        if min(self.drop_connect, default=1.0) == 1:
+            return
+        options = self._dropout
+        if self.norm == "batch" and options.drop_connect_mask == "example":
+            raise ValueError("drop_connect_mask: expected 'batch' with norm='batch', got 'example'")
+        if options.drop_connect_inference == "moments":
+            if self.norm is not None:
+                raise ValueError(
+                    f"drop_connect_inference: expected 'mean' with norm={self.norm!r}, "
+                    "got 'moments'"
+                )
+            if "prelu" in self.activation:
+                raise ValueError(
+                    "drop_connect_inference: expected 'mean' with activation='prelu', got 'moments'"
+                )
+
     def _new_engine(self) -> passes.Engine:
-        """The compiled network, all parameters zero."""
+        """The compiled network, with all weights zero."""
+        n_hidden = len(self.dims) - 2
         layers = [
-            _core.Layer(d, h, activation, keep=keep, keep_weights=keep_weights)
-            for d, h, activation, keep, keep_weights in zip(
-                self.dims[:-1],
-                self.dims[1:],
-                [*self.activation, "identity"],
-                [*self.keep, 1.0],
-                [*self.drop_connect, 1.0],
-                strict=True,
+            _core.Layer(
+                d,
+                h,
+                activation,
+                keep=keep,
+                keep_weights=keep_weights,
+                norm="none" if self.norm is None or layer == n_hidden else self.norm,
+                skip=self.residual and layer < n_hidden and d == h,
+            )
+            for layer, (d, h, activation, keep, keep_weights) in enumerate(
+                zip(
+                    self.dims[:-1],
+                    self.dims[1:],
+                    [*self.activation, "identity"],
+                    [*self.keep, 1.0],
+                    [*self.drop_connect, 1.0],
+                    strict=True,
+                )
             )
         ]
         kind = _core.Engine32 if self.dtype == np.float32 else _core.Engine64
         vanilla, row_masks, moments = self._dropout.flags()
         return kind(layers, self.loss_name, vanilla=vanilla, row_masks=row_masks, moments=moments)
 
-    def _views(self, arena: Array) -> dict[str, Array]:
+    def _views(self, arena: Array, *, trained: bool = True) -> dict[str, Array]:
+        """The arrays of an arena by name, those that are trained or the others."""
         views: dict[str, Array] = {}
-        for layer, (w, b) in enumerate(self.engine.offsets):
-            d, h = self.dims[layer : layer + 2]
-            views[f"W{layer + 1}"] = arena[w : w + d * h].reshape(d, h)
-            views[f"b{layer + 1}"] = arena[b : b + h]
+        for p in self.engine.layout:
+            if p.trained == trained:
+                flat = arena[p.offset : p.offset + p.rows * p.cols]
+                shape = (p.rows, p.cols) if p.role == "weights" else (p.cols,)
+                views[f"{PARAMETER_NAMES[p.role]}{p.layer + 1}"] = flat.reshape(shape)
         return views
 
     def __repr__(self) -> str:
@@ -187,7 +249,7 @@ class MLP:
 
     @property
     def n_params(self) -> int:
-        """Weights and biases."""
+        """Weights, biases and whatever else is trained."""
         return sum(p.size for p in self.params.values())
 
     def get_parameters(self) -> Array:
@@ -213,6 +275,8 @@ class MLP:
             "output_init": self.output_init,
             "loss": self.loss_name,
             **self._dropout.config(),
+            "norm": self.norm,
+            "residual": self.residual,
             "dtype": self.dtype.name,
             "seed": self.seed,
         }
@@ -473,9 +537,9 @@ class MLP:
     def loss(self, X: Array, y: Array, *, reg: float = 0.0) -> float:
         """Mean loss over the rows, plus ``0.5 * reg * sum(W * W)`` over the weights."""
         penalty = sum(
-            float(np.sum(np.square(p, dtype=np.float64)))
-            for name, p in self.params.items()
-            if name.startswith("W")
+            float(np.sum(np.square(self.arena[p.offset : p.offset + p.rows * p.cols], dtype=float)))
+            for p in self.engine.layout
+            if p.decays
         )
         y = _validate.plain_array("y", y)
         loss = passes.evaluate(self.engine, self.prepare(X, y), None)["loss"]
@@ -495,6 +559,8 @@ class MLP:
 
         Parameters
         ----------
+        X, y
+            With batch norm two rows at least: the statistics are theirs, as in a step of training.
         dropout_step : int, optional
             Applies the masks (dropout's and DropConnect's) of that step of training; without it
             there are none, and `drop_connect_inference` is the mean.
@@ -508,6 +574,8 @@ class MLP:
         y = _validate.plain_array("y", y)
         if dropout_step is not None:
             dropout_step = _validate.whole("dropout_step", dropout_step, 0)
+        if self.norm == "batch" and len(y) < 2:
+            raise ValueError(f"X: expected at least 2 rows with norm='batch', got {len(y)}")
         loss, gradient = self.engine.gradient(
             self.prepare(X, y, sample_weight=sample_weight, n_threads=n_threads),
             l2=_validate.real("reg", reg, 0),

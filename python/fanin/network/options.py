@@ -109,5 +109,7 @@ NETWORK_OPTIONS = (
     "drop_connect",
     "drop_connect_mask",
     "drop_connect_inference",
+    "norm",
+    "residual",
     "dtype",
 )

@@ -76,6 +76,8 @@ class Fit:
         self.epochs = _validate.whole("epochs", options.epochs, 0)
         self.batch = _rows_of_a_step(options.batch_size, len(data.train))
         self.steps = -(-len(data.train) // self.batch)
+        if net.norm == "batch":
+            self._refuse_single_rows(len(data.train))
         self.reg = _validate.real("reg", options.reg, 0)
         self.clip = 0.0
         if options.clip_norm is not None:
@@ -128,6 +130,15 @@ class Fit:
                 return None
             rows = (rows - data.mean) * data.scale
         return float(np.sqrt(np.mean(rows**2)))
+
+    def _refuse_single_rows(self, n_rows: int) -> None:
+        """Refuses minibatches of one row, which have no deviation."""
+        rows = min(self.batch, n_rows % self.batch or self.batch)
+        if rows < 2:
+            raise ValueError(
+                "batch_size: expected at least 2 rows in every minibatch with norm='batch', "
+                f"got 1 in the last ({n_rows} rows in minibatches of {self.batch})"
+            )
 
     def _refuse_monitors_of_validation(self) -> None:
         """Refuses callbacks and schedules that monitor validation without validation data."""

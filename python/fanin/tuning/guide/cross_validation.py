@@ -90,7 +90,7 @@ class CrossValidation:
 
     def without(self, trial: Trial, column: int, deadline: float = math.inf) -> Trial | None:
         """The same settings without a column of the inputs, on the folds of the searches."""
-        folds = [fold for fold in self.problem.search_folds if fold in trial.folds]
+        folds = self.problem.search_folds
         found = Trial(-1, trial.settings, trial.epochs, folds, "without", without=column)
         self._train([found], deadline)
         return found if found.runs else None
