@@ -265,4 +265,5 @@ def _key(
     arrays = {"X": problem.rows, "y": problem.labels, "held-out rows": problem.folds[0][1]}
     given = {"seed": seed, "settings": settings, "rates": rates} | arrays
     start = {"preprocess": problem.preprocess, "network": net.get_parameters()}
+    start |= {} if problem.weights is None else {"class_weight": problem.weights}
     return dict(plain(given | start))
