@@ -82,7 +82,7 @@ def from_cross_validation(
     ...     [64, 32, 10], X, y, [{"keep": 1.0}, {"keep": 0.8}, {"dims": [64, 10]}], n_folds=3, k=2,
     ...     epochs=15, batch_size=32, preprocess="standardize", progress=False)
     >>> len(ensemble), len(ensemble.held_out["variants"])
-    (6, 3)
+    (3, 3)
     >>> ensemble.evaluate(X_test, y_test)["accuracy"] > 0.95
     True
     """

@@ -72,7 +72,7 @@ def test_a_network_however_short_the_time(seconds):
     report = run(*blobs(), time_budget=seconds, rounds=None)
     assert report.network is not None
     assert report.scores["ensemble"]["log_loss"] < report.scores["majority"]["log_loss"]
-    assert report.stopped == "the time budget is spent"
+    assert report.stopped.endswith(("the time budget is spent", "gained no more than the noise"))
 
 
 def test_where_all_diverge_the_rates_are_lowered_and_it_is_said():

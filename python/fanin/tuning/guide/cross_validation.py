@@ -97,9 +97,13 @@ class CrossValidation:
 
     def extend(self, trial: Trial, folds: list[int], deadline: float = math.inf) -> None:
         """Further folds of a trial."""
+        before = set(trial.runs)
         trial.folds = sorted({*trial.folds, *folds})
         self._read(trial)
         self._train([trial], deadline)
+        cut = [f for f, run in trial.runs.items() if run.status != "done" and f not in before]
+        for fold in cut:  # a network that was cut short is no good member
+            del trial.runs[fold]
         trial.folds = [fold for fold in trial.folds if fold in trial.runs]
 
     def restore(self, step: str, kept: Iterable[Facts]) -> None:
@@ -121,48 +125,51 @@ class CrossValidation:
                     run.network = None
 
     def _train(self, trials: Iterable[Trial], deadline: float) -> None:
-        problem, wanted = self.problem, dict[int, Trial]()
-        began: dict[int, Trial] = {}
-        own_threads = self.executor is None
-
-        def tasks() -> Iterator[tuple[int, FoldTask]]:
-            for trial in trials:
-                for fold in trial.folds:
-                    if fold in trial.runs:
-                        continue
-                    # A trial that has begun is brought to its end, so that it can be compared.
-                    late = GRACE if trial.number in began else 0.0
-                    if began and State.clock() > deadline + late * self.total:
-                        return
-                    number = len(wanted)
-                    wanted[number] = trial
-                    began[trial.number] = trial
-                    # A cluster's clocks are its own.
-                    limit = deadline + GRACE * self.total if own_threads else math.inf
-                    yield number, self._task(trial, fold, limit)
-
-        arrays: dict[str, Array] = {"X": problem.rows, "y": problem.labels}
-        for i, (train, held) in enumerate(problem.folds):
+        """The missing folds of the trials; what is done is kept when it is interrupted."""
+        wanted: dict[int, Trial] = {}  # by the number of the task
+        arrays: dict[str, Array] = {"X": self.problem.rows, "y": self.problem.labels}
+        for i, (train, held) in enumerate(self.problem.folds):
             arrays |= {f"train {i}": train, f"held {i}": held}
         with ExitStack() as stack:
+            stack.callback(lambda: self._write_all(wanted.values()))
             executor = self.executor
             if executor is None:
                 executor = stack.enter_context(ThreadPoolExecutor(self.workers))
             pool = stack.enter_context(Pool(executor, arrays, "folds", self.workers))
-            if own_threads:
+            if self.executor is None:
                 pool.max_pending = self.workers  # so that the deadline is asked before each
             bar = open_bar(unit="network") if self.progress else None
             if bar is not None:
                 stack.enter_context(bar)
-            for outcomes in pool.outcomes(train_fold, tasks()):
+            for outcomes in pool.outcomes(train_fold, self._tasks(trials, wanted, deadline)):
                 for number, outcome in outcomes:
                     if isinstance(outcome, Exception):
                         raise outcome
                     wanted[number].runs[outcome.fold] = outcome
                     if bar is not None:
                         bar.update(1)
-        for trial in began.values():
-            if trial.number >= 0:
+
+    def _tasks(
+        self, trials: Iterable[Trial], wanted: dict[int, Trial], deadline: float
+    ) -> Iterator[tuple[int, FoldTask]]:
+        began: set[int] = set()
+        # A cluster's clocks are its own.
+        limit = deadline + GRACE * self.total if self.executor is None else math.inf
+        for trial in trials:
+            for fold in trial.folds:
+                if fold in trial.runs:
+                    continue
+                # A trial that has begun is brought to its end, so that it can be compared.
+                late = GRACE * self.total if trial.number in began else 0.0
+                if began and State.clock() > deadline + late:
+                    return
+                wanted[len(wanted)] = trial
+                began.add(trial.number)
+                yield len(wanted) - 1, self._task(trial, fold, limit)
+
+    def _write_all(self, trials: Iterable[Trial]) -> None:
+        for trial in {trial.number: trial for trial in trials}.values():
+            if trial.number >= 0 and trial.runs:
                 self._write(trial)
 
     def _task(self, trial: Trial, fold: int, deadline: float) -> FoldTask:

@@ -126,7 +126,7 @@ def _more_folds(run: GuideRun, best: Trial) -> list[Trial]:
             missing = [fold for fold in folds if fold not in trial.runs]
             seconds = _seconds(trial) * math.ceil(len(missing) / run.cv.workers)
             if run.budget.left > 1.2 * seconds:
-                run.cv.extend(trial, missing, run.budget.until(1.0))
+                run.cv.extend(trial, missing, run.budget.until(0.9))
     return chosen
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -45,6 +45,7 @@ class GuideRun:
     # Of the last step: the best settings trained on all rows, and the folds' networks.
     refitted: MLP | None = None
     ensemble: Ensemble | None = None
+    _known: dict[tuple[int, int], tuple[Floats, float]] = field(default_factory=dict)
 
     def facts(self, number: int, round: int = 0) -> Facts:
         """Of a step that has been taken."""
@@ -68,11 +69,19 @@ class GuideRun:
 
     def rows(self, trial: Trial) -> Floats:
         """Log losses of the rows of the folds that settings are compared on."""
-        return held_rows(self.problem, trial, self._judges(trial))
+        return self._judged(trial)[0]
 
     def loss(self, trial: Trial) -> float:
         """Their mean, with what the choice of the epochs hides of it."""
-        return float(np.nanmean(self.rows(trial))) + optimism(trial, self._judges(trial))
+        return self._judged(trial)[1]
+
+    def _judged(self, trial: Trial) -> tuple[Floats, float]:
+        judges = self._judges(trial)
+        key = trial.number, len(judges)
+        if key not in self._known:
+            rows = held_rows(self.problem, trial, judges)
+            self._known[key] = rows, float(np.nanmean(rows)) + optimism(trial, judges)
+        return self._known[key]
 
     def gain(self, before: Trial, now: Trial) -> Gain:
         """Of one trial over another, over the same rows."""
