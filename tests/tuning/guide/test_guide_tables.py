@@ -118,7 +118,9 @@ def test_metrics_are_those_of_the_package(noisy):
 
 def test_small_tables_are_judged_three_times_over(noisy):
     last = noisy.steps[-1].facts
-    assert sum(m["networks"] for m in last["members"]) == len(noisy.ensemble)
+    assert sum(m["networks"] for m in last["members"]) == len(noisy.ensemble) - 1
+    own = [net.get_parameters() for net in noisy.ensemble][-1]
+    assert np.array_equal(own, noisy.network.get_parameters())
     assert max(m["networks"] for m in last["members"]) == 15
     assert sum(m["share"] for m in last["members"]) == pytest.approx(1)
 

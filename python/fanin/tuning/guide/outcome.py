@@ -30,6 +30,7 @@ from fanin.tuning.guide.trials import Trial, as_class_weight
 
 MEMBERS = 6  # settings in the ensemble, at most
 SURE = 2.0  # standard errors
+OF_ALL_ROWS = 0.3  # share of the network of all rows, which has seen more than the folds' ones
 SLACK = 1.2  # times the estimate of the run on all rows
 ENSEMBLE = "ensemble.fanin"
 PARTS = 5  # of the rows, each judged by what was chosen on the others
@@ -148,9 +149,11 @@ def _ensemble(run: GuideRun, chosen: Sequence[Trial]) -> Facts:
         for net in trial.networks if share else ():
             members.append(_cooled(net, together))
             weights.append(share / len(trial.networks))
-    run.ensemble = Ensemble(members, weights=weights)
     if run.refitted is not None:
         run.refitted = _cooled(run.refitted, alone)
+        members.append(run.refitted)
+        weights = [*((1 - OF_ALL_ROWS) * weight for weight in weights), OF_ALL_ROWS]
+    run.ensemble = Ensemble(members, weights=weights)
     return {
         "members": [
             {"number": t.number, "share": share, "networks": len(t.networks)}

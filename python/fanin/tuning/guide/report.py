@@ -93,7 +93,8 @@ class Report:
         Seed and time budget.
     ensemble : Ensemble or None
         The folds' networks of the best settings, weighted by what they do for rows that they were
-        not trained on.
+        not trained on, and the network of all rows, where there is one. Its score is that of the
+        folds' networks alone.
     """
 
     steps: tuple[Step, ...]

@@ -293,7 +293,8 @@ def _outcome(f: Facts) -> Iterator[Block]:
     members = ", ".join(
         f"{m['networks']} of trial {m['number']} ({m['share']:.0%})" for m in f["members"]
     )
-    yield f"The ensemble, `report.ensemble`, has the folds' networks: {members}."
+    beside = ", and beside them that of all rows" if f["refit"] else ""
+    yield f"The ensemble, `report.ensemble`, has the folds' networks: {members}{beside}."
     for what, found in f["temperatures"].items():
         if found["value"] != 1.0:
             yield (
