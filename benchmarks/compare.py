@@ -23,15 +23,15 @@ from benchmarks.measuring import Comparison, with_roof
 from benchmarks.tables import Result, as_json, brief, markdown, write_between_markers
 
 
-def chosen_rows(patterns: Sequence[str]) -> list[Row]:
+def chosen_rows(patterns: Sequence[str], rows: Sequence[Row] = ROWS) -> list[Row]:
     """Rows by name or shell pattern, in the table's order; all without any."""
-    unknown = [p for p in patterns if not fnmatch.filter([row.name for row in ROWS], p)]
+    unknown = [p for p in patterns if not fnmatch.filter([row.name for row in rows], p)]
     if unknown:
-        known = ", ".join(row.name for row in ROWS)
+        known = ", ".join(row.name for row in rows)
         raise ValueError(f"no row is called {', '.join(unknown)}; the rows are {known}")
     if not patterns:
-        return list(ROWS)
-    return [row for row in ROWS if any(fnmatch.fnmatch(row.name, p) for p in patterns)]
+        return list(rows)
+    return [row for row in rows if any(fnmatch.fnmatch(row.name, p) for p in patterns)]
 
 
 def _options(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -69,7 +69,9 @@ def chosen_peers(text: str | None) -> list[str]:
     return [name for name in peers.PEERS if name in wanted and name not in missing]
 
 
-def run(rows: Sequence[Row], names: Sequence[str], rounds: int) -> tuple[str, list[Result]]:
+def run(
+    rows: Sequence[Row], names: Sequence[str], rounds: int, module: str = "benchmarks.compare"
+) -> tuple[str, list[Result]]:
     """(what it was measured on, results)."""
     with tempfile.TemporaryDirectory() as folder:
         images = data.images()
@@ -86,7 +88,7 @@ def run(rows: Sequence[Row], names: Sequence[str], rounds: int) -> tuple[str, li
                 results.append(comparison.measure(row))
                 print(brief(results[-1]), file=sys.stderr, flush=True)
             measure_roofs(comparison, rows, again=True)
-    header = describe(versions, comparison.roofs, data_name)
+    header = describe(versions, comparison.roofs, data_name, module)
     return header, [with_roof(result, comparison.roofs) for result in results]
 
 

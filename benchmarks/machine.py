@@ -19,10 +19,13 @@ from benchmarks.roof import Roof
 
 
 def describe(
-    versions: Mapping[str, Any], roofs: Mapping[tuple[str, int], Roof], data_name: str
+    versions: Mapping[str, Any],
+    roofs: Mapping[tuple[str, int], Roof],
+    data_name: str,
+    module: str = "benchmarks.compare",
 ) -> str:
     """What the table was measured on, as a Markdown list."""
-    command = f"python -m benchmarks.compare {shlex.join(sys.argv[1:])}".strip()
+    command = f"python -m {module} {shlex.join(sys.argv[1:])}".strip()
     pools = {
         f"{pool['internal_api']} {pool['version']} {pool['architecture'] or ''}".strip()
         for name in ("NumPy", "scikit-learn")

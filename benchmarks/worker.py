@@ -101,10 +101,10 @@ class Session:
 
     def prepare(self, name: str) -> bool:
         """False where the peer has no such job."""
-        from benchmarks.jobs import BY_NAME
+        from benchmarks.jobs import row_named
 
         self.release()
-        row = BY_NAME[name]
+        row = row_named(name)
         make = self.peer.JOBS.get(type(row.job))
         prepared = make(row.job) if make else None
         if prepared is None:

@@ -6,8 +6,18 @@ the `JOBS` of each peer that can do it, and a row.
 
 from __future__ import annotations
 
-from benchmarks.jobs import augment, dense, diagnostics, optimizer, preprocessing, random, training
+from benchmarks.jobs import (
+    augment,
+    blocks,
+    dense,
+    diagnostics,
+    optimizer,
+    preprocessing,
+    random,
+    training,
+)
 from benchmarks.jobs.augment import Augmented, Crop, Mix, ResizedCrop, TrainImages, Warp
+from benchmarks.jobs.blocks import TrainBlocks
 from benchmarks.jobs.dense import Backward, Dense
 from benchmarks.jobs.diagnostics import Experiment
 from benchmarks.jobs.optimizer import AdamStep
@@ -37,9 +47,11 @@ __all__ = [
     "ResizedCrop",
     "Row",
     "Train",
+    "TrainBlocks",
     "TrainImages",
     "Warp",
     "Whitening",
+    "row_named",
 ]
 
 ROWS = (
@@ -61,3 +73,8 @@ ROWS = (
     ),
 )
 BY_NAME = {row.name: row for row in ROWS}
+
+
+def row_named(name: str) -> Row:
+    """Of the table, or of a study."""
+    return ({row.name: row for row in blocks.ROWS} | BY_NAME)[name]

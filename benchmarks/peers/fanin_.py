@@ -19,6 +19,7 @@ from benchmarks.jobs import (
     Prepared,
     Projection,
     Train,
+    TrainBlocks,
     Whitening,
 )
 from benchmarks.peers import fanin_images
@@ -33,7 +34,17 @@ def version() -> str:
 
 
 def train(job: Train) -> Prepared:
-    network = fanin.MLP(job.dims, seed=0)
+    return _trained(job, fanin.MLP(job.dims, seed=0))
+
+
+def blocks(job: TrainBlocks) -> Prepared:
+    network = fanin.MLP(
+        job.dims, activation=job.activation, norm=job.norm, residual=job.residual, seed=0
+    )
+    return _trained(job, network)
+
+
+def _trained(job: Train, network: fanin.MLP) -> Prepared:
     optimizer = {"adam": fanin.optim.Adam, "momentum": fanin.optim.Momentum}[job.optimizer](job.lr)
 
     def run() -> None:
@@ -43,6 +54,7 @@ def train(job: Train) -> Prepared:
             epochs=1,
             batch_size=job.batch,
             optimizer=optimizer,
+            preprocess=(0, 1 / 255),
             progress=False,
         )
 
@@ -156,6 +168,7 @@ def projection(job: Projection) -> Prepared:
 
 JOBS = {
     Train: train,
+    TrainBlocks: blocks,
     Dense: dense,
     Backward: backward,
     Draw: draw,

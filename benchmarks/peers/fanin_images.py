@@ -110,7 +110,7 @@ def train(job: TrainImages) -> Prepared:
     def run() -> None:
         network.fit(
             job.data.X, job.data.y, epochs=1, batch_size=job.batch, optimizer=optimizer,
-            progress=False, **options,
+            preprocess=(0, 1 / 255), progress=False, **options,
         )  # fmt: skip
 
     def answer() -> Array:

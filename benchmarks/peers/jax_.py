@@ -26,6 +26,7 @@ from benchmarks.jobs import (
     Experiment,
     Prepared,
     Train,
+    TrainBlocks,
 )
 
 Tree = Any
@@ -41,16 +42,23 @@ def version() -> str:
     return f"JAX {jax.__version__}"
 
 
-def _scores(params: Tree, x: jax.Array) -> jax.Array:
+# (parameters, running statistics, rows, whether in training) -> (scores, running statistics)
+Network = Callable[[Tree, Tree, jax.Array, bool], tuple[jax.Array, Tree]]
+
+
+def _plain(params: Tree, running: Tree, x: jax.Array, _: bool) -> tuple[jax.Array, Tree]:
     for W, b in params[:-1]:
         x = jax.nn.relu(x @ W + b)
     W, b = params[-1]
-    return x @ W + b
+    return x @ W + b, running
 
 
-def _loss(params: Tree, x: jax.Array, y: jax.Array) -> jax.Array:
-    log_p = jax.nn.log_softmax(_scores(params, x))
-    return -jnp.take_along_axis(log_p, y[:, None], axis=1).mean()
+def _loss(
+    params: Tree, running: Tree, x: jax.Array, y: jax.Array, network: Network
+) -> tuple[jax.Array, Tree]:
+    scores, running = network(params, running, x, True)
+    log_p = jax.nn.log_softmax(scores)
+    return -jnp.take_along_axis(log_p, y[:, None], axis=1).mean(), running
 
 
 def _adam(lr: float, params: Tree, grads: Tree, state: Tree) -> tuple[Tree, Tree]:
@@ -69,23 +77,88 @@ def _momentum(lr: float, params: Tree, grads: Tree, velocity: Tree) -> tuple[Tre
 
 
 def train(job: Train) -> Prepared:
+    return _trained(job, jax.tree.map(jnp.asarray, job.initial_parameters()), [], _plain)
+
+
+ACTIVATIONS = {
+    "relu": jax.nn.relu,
+    "leaky_relu": jax.nn.leaky_relu,
+    "elu": jax.nn.elu,
+    "gelu": partial(jax.nn.gelu, approximate=False),
+    "sigmoid": jax.nn.sigmoid,
+    "tanh": jnp.tanh,
+    "silu": jax.nn.silu,
+    "mish": jax.nn.mish,
+    "softplus": jax.nn.softplus,
+    "selu": jax.nn.selu,
+}
+
+
+def blocks(job: TrainBlocks) -> Prepared:
+    params, running = [], []
+    for W, b in job.initial_parameters():
+        layer = {"W": W, "b": b}
+        if len(params) < len(job.dims) - 2:
+            if job.norm is not None:
+                layer |= {"gamma": np.ones_like(b), "beta": np.zeros_like(b)}
+            if job.norm == "batch":
+                del layer["b"]
+                running.append((np.zeros_like(b), np.ones_like(b)))
+            if job.activation == "prelu":
+                layer["slopes"] = np.full_like(b, 0.25)
+        params.append(layer)
+    return _trained(job, *jax.tree.map(jnp.asarray, (params, running)), partial(_blocks, job))
+
+
+def _blocks(
+    job: TrainBlocks, params: Tree, running: Tree, x: jax.Array, training: bool
+) -> tuple[jax.Array, Tree]:
+    moved = []
+    for number, layer in enumerate(params[:-1]):
+        z = x @ layer["W"]
+        if job.norm != "batch":
+            z += layer["b"]
+        if job.norm == "layer":
+            z = _normalized(layer, z, z.mean(1, keepdims=True), z.var(1, keepdims=True))
+        elif job.norm == "batch":
+            moments = (z.mean(0), z.var(0)) if training else running[number]
+            z = _normalized(layer, z, *moments)
+            n = len(x)
+            seen = moments[0], moments[1] * n / (n - 1)
+            moved.append([0.9 * a + 0.1 * b for a, b in zip(running[number], seen, strict=True)])
+        if job.activation == "prelu":
+            a = jnp.where(z > 0, z, layer["slopes"] * z)
+        else:
+            a = ACTIVATIONS[job.activation](z)
+        x = x + a if job.residual and x.shape == a.shape else a
+    moved = [tuple(pair) for pair in moved]
+    return x @ params[-1]["W"] + params[-1]["b"], jax.lax.stop_gradient(moved)
+
+
+def _normalized(layer: Tree, z: jax.Array, mean: jax.Array, variance: jax.Array) -> jax.Array:
+    return layer["gamma"] * (z - mean) * jax.lax.rsqrt(variance + 1e-5) + layer["beta"]
+
+
+def _trained(job: Train, params: Tree, running: Tree, network: Network) -> Prepared:
     X, y = jnp.asarray(data.scaled(job.data.X)), jnp.asarray(job.data.y.astype(np.int32))
-    params = jax.tree.map(jnp.asarray, job.initial_parameters())
     zeros = jax.tree.map(jnp.zeros_like, params)
     if job.optimizer == "adam":
         update = partial(_adam, job.lr)
-        state = (params, (zeros, jax.tree.map(jnp.zeros_like, params), jnp.float32(0)))
+        inner = (zeros, jax.tree.map(jnp.zeros_like, params), jnp.float32(0))
     else:
         update = partial(_momentum, job.lr)
-        state = (params, zeros)
+        inner = zeros
+    state = (params, running, inner)
     whole = job.rows // job.batch * job.batch
 
     @partial(jax.jit, donate_argnums=0)
     def epoch(state: Tree, X: jax.Array, y: jax.Array, order: jax.Array) -> Tree:
         def step(state: Tree, index: jax.Array) -> tuple[Tree, None]:
-            params, inner = state
-            grads = jax.grad(_loss)(params, X[index], y[index])
-            return update(params, grads, inner), None
+            params, running, inner = state
+            gradient = jax.grad(partial(_loss, network=network), has_aux=True)
+            grads, running = gradient(params, running, X[index], y[index])
+            params, inner = update(params, grads, inner)
+            return (params, running, inner), None
 
         state, _ = jax.lax.scan(step, state, order[:whole].reshape(-1, job.batch))
         return step(state, order[whole:])[0] if whole < job.rows else state
@@ -97,7 +170,11 @@ def train(job: Train) -> Prepared:
         state = epoch(state, X, y, rng.permutation(job.rows).astype(np.int32))
         jax.block_until_ready(state)
 
-    return Prepared(run, lambda: np.asarray(_scores(state[0], data.scaled(job.data.X_test))))
+    def answer() -> Array:
+        params, running, _ = state
+        return np.asarray(network(params, running, data.scaled(job.data.X_test), False)[0])
+
+    return Prepared(run, answer)
 
 
 def dense(job: Dense) -> Prepared:
@@ -210,6 +287,7 @@ def experiment(job: Experiment) -> Prepared:
 
 JOBS = {
     Train: train,
+    TrainBlocks: blocks,
     Dense: dense,
     Backward: backward,
     Draw: draw,

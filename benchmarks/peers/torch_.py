@@ -18,6 +18,7 @@ from benchmarks.jobs import (
     Experiment,
     Prepared,
     Train,
+    TrainBlocks,
 )
 from benchmarks.peers import torch_images
 
@@ -33,15 +34,63 @@ def version() -> str:
 
 
 def train(job: Train) -> Prepared:
-    X, y = torch.from_numpy(data.scaled(job.data.X)), torch.from_numpy(job.data.y)
     layers: list[nn.Module] = []
     for W, _ in job.initial_parameters():
-        linear = nn.Linear(*W.shape)
-        with torch.no_grad():
-            linear.weight.copy_(torch.from_numpy(W.T))
+        layers += [_linear(W), nn.ReLU()]
+    return _trained(job, nn.Sequential(*layers[:-1]))
+
+
+ACTIVATIONS = {
+    "relu": nn.ReLU,
+    "leaky_relu": nn.LeakyReLU,
+    "elu": nn.ELU,
+    "gelu": nn.GELU,
+    "sigmoid": nn.Sigmoid,
+    "tanh": nn.Tanh,
+    "silu": nn.SiLU,
+    "mish": nn.Mish,
+    "softplus": nn.Softplus,
+    "selu": nn.SELU,
+}
+
+
+class Residual(nn.Module):
+    """A skip round a module."""
+
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x + self.inner(x)
+
+
+def blocks(job: TrainBlocks) -> Prepared:
+    *hidden, (last, _) = job.initial_parameters()
+    layers: list[nn.Module] = []
+    for W, _ in hidden:
+        d, h = W.shape
+        steps: list[nn.Module] = [_linear(W, bias=job.norm != "batch")]
+        if job.norm is not None:
+            steps.append(nn.LayerNorm(h) if job.norm == "layer" else nn.BatchNorm1d(h))
+        steps.append(nn.PReLU(h) if job.activation == "prelu" else ACTIVATIONS[job.activation]())
+        skips = job.residual and d == h
+        layers += [Residual(nn.Sequential(*steps))] if skips else steps
+    return _trained(job, nn.Sequential(*layers, _linear(last)))
+
+
+def _linear(W: Array, bias: bool = True) -> nn.Linear:
+    """From these weights, and a bias of zero."""
+    linear = nn.Linear(*W.shape, bias=bias)
+    with torch.no_grad():
+        linear.weight.copy_(torch.from_numpy(W.T))
+        if bias:
             linear.bias.zero_()
-        layers += [linear, nn.ReLU()]
-    network = nn.Sequential(*layers[:-1])
+    return linear
+
+
+def _trained(job: Train, network: nn.Module) -> Prepared:
+    X, y = torch.from_numpy(data.scaled(job.data.X)), torch.from_numpy(job.data.y)
     optimizer: torch.optim.Optimizer
     if job.optimizer == "adam":
         optimizer = torch.optim.Adam(network.parameters(), lr=job.lr, fused=True)
@@ -56,8 +105,11 @@ def train(job: Train) -> Prepared:
             optimizer.step()
 
     def answer() -> Array:
+        network.eval()
         with torch.inference_mode():
-            return network(torch.from_numpy(data.scaled(job.data.X_test))).numpy()
+            scores = network(torch.from_numpy(data.scaled(job.data.X_test))).numpy()
+        network.train()
+        return scores
 
     return Prepared(run, answer)
 
@@ -146,6 +198,7 @@ def experiment(job: Experiment) -> Prepared:
 
 JOBS = {
     Train: train,
+    TrainBlocks: blocks,
     Dense: dense,
     Backward: backward,
     Draw: draw,

@@ -97,12 +97,14 @@ std::variant<Os...> operation_of(const std::string& kind, const py::dict& given,
 
 using GivenStep = std::tuple<std::string, double, py::dict>;  // kind, p, fields
 
-std::shared_ptr<Augmentation> make(const std::vector<GivenStep>& given, std::uint64_t seed) {
+std::shared_ptr<Augmentation> make(const std::vector<GivenStep>& given, std::uint64_t seed,
+                                   std::pair<double, double> range) {
   std::vector<Step> steps;
   for (const auto& [kind, p, fields] : given) {
     steps.push_back({operation_of(kind, fields, std::type_identity<Operation>{}), p});
   }
-  return std::make_shared<Augmentation>(std::move(steps), seed);
+  return std::make_shared<Augmentation>(std::move(steps), seed,
+                                        Interval{range.first, range.second});
 }
 
 /// Images of one dtype and number of channels.
@@ -381,6 +383,7 @@ py::list draw(const Augmentation& aug, const py::array& indices, std::uint64_t e
 void bind_augmentation(py::module_& m) {
   py::class_<Augmentation, std::shared_ptr<Augmentation>>(m, "Augmentation")
       .def(py::init(&make), py::arg("steps"), py::arg("seed"),
+           py::arg("value_range") = std::pair(0.0, 1.0),
            "A pipeline of operations (kind, p, fields): see engine/augment/operations.hpp.")
       .def_property_readonly("variants", &Augmentation::variants)
       .def_property_readonly("normalizes", &Augmentation::normalizes)

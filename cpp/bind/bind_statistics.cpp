@@ -87,6 +87,18 @@ index nonfinite(const py::array& x) {
   return kernels<T>().first_nonfinite(p, n);
 }
 
+template <class T>
+py::tuple extremes(const py::array& x, DType dtype) {
+  const index n = x.size();
+  if (n == 0) throw py::value_error("x: expected at least one number, got " + describe(x));
+  const auto found = [&] {
+    if (n < 65536) return kernels<T>().extremes(x.data(), dtype, n);
+    const py::gil_scoped_release release;
+    return kernels<T>().extremes(x.data(), dtype, n);
+  }();
+  return py::make_tuple(found.lowest, found.highest, found.finite);
+}
+
 }  // namespace
 
 void bind_statistics(py::module_& m) {
@@ -118,6 +130,20 @@ void bind_statistics(py::module_& m) {
         return by_dtype(x, "x", [&](auto t) { return nonfinite<decltype(t)>(x); });
       },
       py::arg("x"), "Flat position of the first NaN or infinity, or x.size.");
+  m.def(
+      "extremes",
+      [](const py::array& x) {
+        if (holds<std::uint8_t>(x)) {
+          check_layout<std::uint8_t>(x, "x");
+          return extremes<float>(x, DType::u8);
+        }
+        return by_dtype(x, "x", [&](auto t) {
+          using T = decltype(t);
+          check_layout<T>(x, "x");
+          return extremes<T>(x, sizeof(T) == sizeof(float) ? DType::f32 : DType::f64);
+        });
+      },
+      py::arg("x"), "(lowest, highest, whether all are finite) of an array of any shape.");
 }
 
 }  // namespace fanin::bind

@@ -45,6 +45,7 @@ constexpr Kernels<T> make_kernels() {
           summarize<T>,
           sum_squares<T>,
           first_nonfinite<T>,
+          extremes<T>,
           transpose<T>,
           column_sums<T>,
           centre_rows<T>,

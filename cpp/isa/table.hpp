@@ -46,6 +46,7 @@ struct Kernels {
   void (*summarize)(const Summarize<T>&, Range elements, Summary&) noexcept;
   T (*sum_squares)(const T*, index n) noexcept;
   index (*first_nonfinite)(const T*, index n) noexcept;
+  Extremes (*extremes)(const void*, DType, index n) noexcept;
   void (*transpose)(const Transpose<T>&, Range rows) noexcept;
   void (*column_sums)(const ColumnSums&, Range cols) noexcept;
   void (*centre_rows)(const CentreRows<T>&, Range rows) noexcept;

@@ -4,8 +4,9 @@
 namespace fanin {
 
 /// out (rows, cols): row i is (data[indices[i]] - mean) * scale, computed in T, or in double where
-/// the data are: the mean of large numbers must cancel before they are rounded. mean and scale have
-/// `cols` values each, or one each, or are null for the data as they are.
+/// the data are: the mean of large numbers must cancel before they are rounded. A double that T
+/// holds gives the bits that it gives as a T, unless the mean as a T is off by over 2^-10 of the
+/// scale. mean and scale have `cols` values, or one, or are null for the data as they are.
 template <class T>
 struct GatherRows {
   const void* data;  // (N, cols), rows contiguous

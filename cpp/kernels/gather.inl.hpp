@@ -17,6 +17,15 @@ FANIN_INLINE Vec<U> shifted(const GatherRows<T>& a, const S* from, index j, int 
   return (x - convert_some<U>(a.mean + j, n)) * convert_some<U>(a.scale + j, n);
 }
 
+/// `shifted` rounded to T; or what x would give as a T, if T holds it.
+template <class T>
+FANIN_INLINE T narrowed(double x, double shifted, double mean, double scale) {
+  const T value = static_cast<T>(x), centre = static_cast<T>(mean);
+  const double off = (static_cast<double>(centre) - mean) * scale;
+  const bool as_t = static_cast<double>(value) == x && off * off <= 0x1p-20;
+  return as_t ? (value - centre) * static_cast<T>(scale) : static_cast<T>(shifted);
+}
+
 template <Shift K, class S, class T>
 void gather_as(const GatherRows<T>& args, Range rows) noexcept {
   const GatherRows<T> a = args;  // a local copy: no store can change it
@@ -28,7 +37,10 @@ void gather_as(const GatherRows<T>& args, Range rows) noexcept {
       each_vec<S>(a.cols, [&](index j, int n) {
         S values[lanes<S>];
         shifted<S, K>(a, from, j, n).store(values);
-        for (int l = 0; l < n; ++l) to[j + l] = static_cast<T>(values[l]);
+        for (int l = 0; l < n; ++l) {
+          const index column = K == Shift::per_column ? j + l : 0;
+          to[j + l] = narrowed<T>(from[j + l], values[l], a.mean[column], a.scale[column]);
+        }
       });
     } else {
       each_vec<T>(a.cols,

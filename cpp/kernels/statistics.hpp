@@ -8,6 +8,12 @@ namespace fanin {
 /// order. first_nonfinite(p, n): the position of the first NaN or infinity, or n.
 inline constexpr index statistics_block = 16384;
 
+/// extremes(p, dtype, n): of n numbers, of bytes too where T is float.
+struct Extremes {
+  double lowest, highest;
+  bool finite;  // all of them; else neither end says much
+};
+
 /// dst (cols, rows) = the transpose of src (rows, cols); a Range is of src's rows.
 template <class T>
 struct Transpose {

@@ -33,6 +33,28 @@ index first_nonfinite(const T* p, index n) noexcept {
   return n;
 }
 
+template <class T, class S>
+Extremes extremes_of(const S* p, index n) noexcept {
+  const Vec<T> first = Vec<T>::set(static_cast<T>(*p));
+  Vec<T> low = first, high = first, residue = Vec<T>::zero();  // as in first_nonfinite
+  each_vec<T>(n, [&](index j, int k) {
+    const Vec<T> x = keep_some(convert_some<T>(p + j, k), k, first);
+    low = min(x, low);
+    high = max(x, high);
+    residue = residue + (x - x);
+  });
+  return {-static_cast<double>(maximum(Vec<T>::zero() - low)), static_cast<double>(maximum(high)),
+          sum(residue) == T(0)};
+}
+
+template <class T>
+Extremes extremes(const void* p, DType dtype, index n) noexcept {
+  if constexpr (sizeof(T) == sizeof(float)) {
+    if (dtype == DType::u8) return extremes_of<T>(static_cast<const std::uint8_t*>(p), n);
+  }
+  return extremes_of<T>(static_cast<const T*>(p), n);
+}
+
 /// By way of a small block, so that both src and dst are touched in whole lines: at strides of 4 KB
 /// the cache holds only eight.
 template <class T>

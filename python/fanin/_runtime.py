@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import os
 import platform
+import warnings
 from typing import SupportsIndex
 
 
@@ -21,6 +23,15 @@ def load_core() -> None:
     finally:
         if ours:
             del os.environ[spin]
+
+
+def warn_caller(message: str, category: type[Warning]) -> None:
+    """Warns at the line outside of this package that led here."""
+    level, frame = 1, inspect.currentframe()
+    package = __name__.partition(".")[0]
+    while frame and frame.f_globals.get("__name__", "").partition(".")[0] == package:
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, category, stacklevel=level)
 
 
 def get_num_threads() -> int:

@@ -134,16 +134,19 @@ def cast(name: str, array: Array, dtype: np.dtype[Any]) -> Array:
     return result
 
 
-def _first_beyond(rows: Array, dtype: np.dtype[Any]) -> int:
-    """The flat index of the first value that is not finite in dtype, or the size."""
-    if rows.dtype in (dtype, np.dtype(np.float32)):
-        return int(_core.first_nonfinite(rows))
-    largest = np.finfo(dtype).max
-    for begin in range(0, len(rows), 4096):
-        good = np.abs(rows[begin : begin + 4096]) <= largest
-        if not good.all():
-            return int(begin * rows.shape[1] + np.argmin(good))
-    return int(rows.size)
+LARGEST = {np.dtype(t): float(np.finfo(t).max) for t in (np.float32, np.float64)}
+
+
+def finite_range(name: str, rows: Array, dtype: np.dtype[Any]) -> tuple[float, float]:
+    """(lowest, highest) of rows in which every value must be finite in dtype; in one pass."""
+    low, high, finite = _core.extremes(rows)
+    most = LARGEST[dtype]
+    if not finite or low < -most or high > most:
+        good = np.abs(rows) <= most if rows.dtype == np.float64 else np.isfinite(rows)
+        row, column = divmod(int(np.argmin(good)), rows.shape[1])
+        where = f"{rows[row, column]} in row {row}, column {column}"
+        raise ValueError(f"{name}: expected finite values, got {where}")
+    return low, high
 
 
 def check_memory(expected: str, name: str, array: Array) -> None:
@@ -157,12 +160,15 @@ def check_memory(expected: str, name: str, array: Array) -> None:
         raise ValueError(f"{expected} aligned to its items, got an unaligned array")
 
 
+KINDS = tuple(np.dtype(t) for t in (np.uint8, np.float32, np.float64))  # that the core reads
+
+
 def row_view(name: str, value: object, columns: int) -> Array:
     """Data (N, columns) or (N, ...) as a view of rows: uint8, float32 or float64, finite or not."""
     array = plain_array(name, value)
     expected = f"{name}: expected shape (N, {columns}) uint8, float32 or float64"
     X = name.split()[-1]
-    if array.dtype not in (np.dtype(np.uint8), np.dtype(np.float32), np.dtype(np.float64)):
+    if array.dtype not in KINDS:
         raise TypeError(f"{expected}, got {describe(array)}; {X}.astype('float32') converts")
     if array.ndim < 1 or array.size != array.shape[0] * columns:
         raise ValueError(f"{expected}, got {describe(array)}")
@@ -176,12 +182,33 @@ def data_rows(name: str, value: object, columns: int, dtype: np.dtype[Any]) -> A
     """`row_view` of uint8, or of floats that are finite in dtype."""
     rows = row_view(name, value, columns)
     if rows.dtype != np.uint8:
-        at = _first_beyond(rows, dtype)
-        if at < rows.size:
-            row, column = divmod(at, columns)
-            where = f"{rows[row, column]} in row {row}, column {column}"
-            raise ValueError(f"{name}: expected finite values, got {where}")
+        finite_range(name, rows, dtype)
     return rows
+
+
+def numbers(name: str, value: object) -> Array:
+    """An array of numbers in a dtype that the core reads, with the values that it has.
+
+    Whole numbers and truth values from 0 to 255 become uint8, others float32 or, beyond 2**24,
+    float64; float16 becomes float32.
+    """
+    array = plain_array(name, value)
+    if array.dtype in KINDS or array.size == 0 or array.ndim == 0:
+        return array
+    kind = array.dtype.kind
+    if array.dtype == np.float16:
+        return array.astype(np.float32)
+    if kind == "b":
+        return array.astype(np.uint8)
+    if kind not in "iu":
+        return array
+    low, high = int(array.min()), int(array.max())
+    if low >= 0 and high <= 255:
+        return array.astype(np.uint8)
+    most = max(-low, high)
+    if most > 2**53:
+        raise ValueError(f"{name}: expected whole numbers within 2**53, got {most}")
+    return array.astype(np.float32 if most <= 2**24 else np.float64)
 
 
 def labels(name: str, value: object, n_rows: int, n_classes: int) -> Labels:

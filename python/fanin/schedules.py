@@ -1,8 +1,8 @@
 """Learning-rate schedules: the learning rate as a function of the step.
 
 A schedule multiplies the optimizer's learning rate. All but `Plateau` are immutable and pure, so
-that a resumed run has the same learning rates as an uninterrupted one. Time is counted in epochs,
-``t = step / steps_per_epoch``, with steps from 0.
+that a run that is resumed by ``fit(initial_epoch=...)`` has the very rates of an uninterrupted one.
+Time is counted in epochs, ``t = step / steps_per_epoch``, with steps from 0.
 
 >>> from fanin import schedules
 >>> schedules.Step(every=1, factor=0.5).lr(0.1, 0, 4, steps_per_epoch=2, epochs=2)

@@ -158,9 +158,9 @@ def test_mixing_into_out_and_as_floats(mix: Any) -> None:
     images, y = noise(7, 16, 17), np.arange(7) % 3
     for steps in ([], PLAIN):
         aug = Compose([*steps, mix], seed=10)
-        expected, soft = aug(images, y, dtype="float32", layout="NCHW")
+        expected, soft = aug(images, y, epoch=0, dtype="float32", layout="NCHW")
         out = np.full_like(expected, -1)
-        got, again = aug(images, y, dtype="float32", layout="NCHW", out=out)
+        got, again = aug(images, y, epoch=0, dtype="float32", layout="NCHW", out=out)
         assert got is out
         np.testing.assert_array_equal(out, expected)
         np.testing.assert_array_equal(again, soft)

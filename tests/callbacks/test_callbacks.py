@@ -5,10 +5,12 @@ import csv
 import io
 import json
 import math
+import sys
 
 import numpy as np
 import pytest
 
+import fanin
 from fanin import callbacks
 from fanin.callbacks import (
     Callback,
@@ -368,12 +370,114 @@ def test_csv_logger(tmp_path):
     run(CSVLogger(path), [1 / 3, 2])
     head = ["epoch", "loss", "val_loss"]
     assert rows(path) == [head, ["0", "0.1", repr(1 / 3)], ["1", "0.1", "2"]]
-    run(CSVLogger(path, append=True), [4], name="other")
-    assert rows(path)[3:] == [["0", "0.1", ""]]
+    with pytest.warns(UserWarning, match="no column for other, left out; .* no value for val_loss"):
+        run(CSVLogger(path, append=True), [4], name="other")
+    assert rows(path)[3:] == [["2", "0.1", ""]]
     run(CSVLogger(path), [5])
     assert rows(path) == [head, ["0", "0.1", "5"]]
     run(CSVLogger(tmp_path / "new.csv", append=True), [6])
     assert rows(tmp_path / "new.csv") == [head, ["0", "0.1", "6"]]
+
+
+FILES = {
+    "plain": ("epoch,loss,val_loss\r\n0,0.5,1.5\r\n7,0.25,1.25\r\n", "utf-8"),
+    "from 1": ("epoch,val_loss,loss\n1,1.5,0.5\n7,1.25,0.25\n", "utf-8"),
+    "with a mark": ("epoch,loss,val_loss\n7,0.5,1.5\n", "utf-8-sig"),
+    "utf-16": ("epoch,loss,val_loss\n7,0.5,1.5\n", "utf-16"),
+    "latin": ("epoch,größe,loss,val_loss\n7,,0.5,1.5\n", "latin-1"),
+    "semicolons": ("epoch;loss;val_loss\n7;0.5;1.5\n", "utf-8"),
+    "decimal commas": ("epoch;loss;val_loss\n7;0,5;1,5\n", "utf-8"),
+    "tabs": ("epoch\tloss\tval_loss\n7\t0.5\t1.5\n", "utf-8"),
+    "quotes": ('"epoch","loss","val_loss"\n7,0.5,1.5\n', "utf-8"),
+    "no end": ("epoch,loss,val_loss\n7,0.5,1.5", "utf-8"),
+    "empty lines": ("epoch,loss,val_loss\n7,0.5,1.5\n\n", "utf-8"),
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.filterwarnings("ignore:.*no value for größe")
+def test_csv_logger_goes_on_with_what_it_finds(tmp_path, name):
+    text, encoding = FILES[name]
+    path = tmp_path / "log.csv"
+    path.write_bytes(text.encode(encoding))
+    for values, first in (([3.5, 4.5], 8), ([5.5], 10)):
+        run(CSVLogger(path, append=True), values)
+        after = path.read_bytes().decode(encoding)
+        delimiter = next(d for d in ";\t," if d in text)
+        table = list(csv.DictReader(io.StringIO(after, newline=""), delimiter=delimiter))
+        mine = table[-len(values) :]
+        assert [int(row["epoch"]) for row in mine] == list(range(first, first + len(values)))
+        assert [float(row["val_loss"].replace(",", ".")) for row in mine] == values
+        assert {row["loss"].replace(",", ".") for row in mine} == {"0.1"}
+        assert ("," in mine[0]["val_loss"]) == (name == "decimal commas")
+    assert after.startswith(text)
+    assert ("\r\n" in after) == (name == "plain")
+    assert None not in {key for row in table for key in row}
+
+
+def test_csv_logger_says_what_it_cannot(tmp_path):
+    path = tmp_path / "log.csv"
+    logger = CSVLogger(path, append=True)
+    for text, message in (
+        ("0,0.5,1.5\n", "expected a first line of different names to append to, got '0,0.5,1.5'"),
+        ("epoch,loss,loss\n", "expected a first line of different names"),
+        ("epoch,loss\nlast,0.5\n", "whole number as the last line's epoch, got 'last'"),
+    ):
+        path.write_text(text)
+        with pytest.raises(ValueError, match=message):
+            logger.on_train_begin()
+        assert path.read_text() == text
+    path.write_text("epoch,loss,val_loss\n3,0.5,1.5\n4,0.")
+    with pytest.warns(UserWarning, match=r"its last line is incomplete: \['4', '0.'\]"):
+        run(logger, [2])
+    assert path.read_text().splitlines()[2:] == ["4,0.", "4,0.1,2"]
+    path.write_text("loss,val_loss\n0.5,1.5\n")
+    with pytest.warns(UserWarning, match="no column epoch"):
+        run(logger, [2])
+    assert path.read_text().splitlines()[2:] == ["0.1,2"]
+
+
+def test_csv_logger_numbers_epochs_that_go_on_themselves(tmp_path):
+    path = tmp_path / "log.csv"
+    run(CSVLogger(path), [1, 2])
+    logger = CSVLogger(path, append=True)
+    logger.on_train_begin()
+    for epoch in (2, 3):
+        logger.on_epoch_end(epoch, {"loss": 0.5, "val_loss": 0.5})
+    assert [row[0] for row in rows(path)[1:]] == ["0", "1", "2", "3"]
+
+
+def test_model_checkpoint_goes_on_from_the_file_that_it_would_replace(tmp_path):
+    path = tmp_path / "best.fanin"
+    (X, y), test = fanin.datasets.load("digits")
+    options = {"validation_data": test, "preprocess": "standardize", "progress": False}
+
+    def fit(epochs, loss="softmax", **how):
+        net = fanin.MLP([64, 8, 10], loss=loss)
+        callback = ModelCheckpoint(path, **how)
+        return net.fit(X, y, epochs=epochs, callbacks=[callback], **options), callback
+
+    long, callback = fit(6)
+    best, data = fanin.MLP.load(path).evaluate(*test)["loss"], path.read_bytes()
+    assert callback.best == best == min(long.history["val_loss"])
+    short, callback = fit(2)
+    assert callback.best == best < min(short.history["val_loss"])
+    assert path.read_bytes() == data
+    again, callback = fit(6, monitor="val_accuracy")
+    assert callback.best == max(again.history["val_accuracy"])
+    assert path.read_bytes() == data
+    with pytest.warns(UserWarning, match="holds another network .*: the first epoch replaces it"):
+        fit(1, loss="svm")
+    fanin.MLP([64, 8, 10]).save(path)
+    with pytest.warns(UserWarning, match="holds a network whose val_loss is not known"):
+        fit(1)
+    assert fit(1)[1].best == fit(1)[0].history["val_loss"][0]
+    path.write_text("my thesis")
+    with pytest.raises(ValueError, match="expected a fanin network file, got something else"):
+        fit(1)
+    assert path.read_text() == "my thesis"
+    path.unlink()
+    assert fit(1)[1].best == fit(1)[0].history["val_loss"][0]
 
 
 def test_csv_logger_fails_before_the_training(tmp_path):
@@ -426,6 +530,41 @@ def test_progress_bar_writes_to_stderr_and_only_on_a_terminal(monkeypatch, capsy
     train(ProgressBar())
     assert "15/15" in err.getvalue()
     assert capsys.readouterr().out == ""
+
+
+class Plain:
+    """A stream without isatty."""
+
+    def write(self, text):
+        raise AssertionError(text)
+
+
+def test_progress_bar_survives_any_stderr(monkeypatch):
+    closed = Terminal()
+    closed.close()
+    for err in (Plain(), closed, None):
+        monkeypatch.setattr("sys.stderr", err)
+        train(ProgressBar())
+        train(ProgressBar(err))
+    monkeypatch.setitem(sys.modules, "ipykernel", sys)
+    monkeypatch.setattr("sys.stderr", closed)
+    train(ProgressBar())
+
+
+@pytest.mark.parametrize("epoch", range(3))
+def test_progress_bar_survives_a_file_that_is_closed_later(epoch):
+    out = Terminal()
+    hooks = [
+        ProgressBar(out),
+        LambdaCallback(on_epoch_begin=lambda e, _: e == epoch and out.close()),
+    ]
+    with CallbackList(hooks, Network(), PARAMS) as both:
+        both.on_train_begin()
+        for e in range(3):
+            both.on_epoch_begin(e, {})
+            both.on_progress(5 * e + 5, {"loss": 0.25})
+            both.on_epoch_end(e, {"loss": 0.25})
+        both.on_train_end()
 
 
 def test_progress_bar_starts_no_thread_and_closes_after_an_error(run_isa):

@@ -7,6 +7,7 @@ import re
 import sys
 from html.parser import HTMLParser
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -115,7 +116,7 @@ def test_init_prints_the_lectures_lines_and_leaves_the_histograms(small, capsys)
     assert main(["lecture", "init", "--out", "story", "--data", small]) == 0
     check_init(capsys.readouterr().out)
     assert check_page(Path("story")).sections == ["init"]
-    assert len(list(Path("story").glob("init-*.png"))) == 5
+    assert len(list(Path("story").glob("init-*.png"))) == 8
 
 
 @pytest.mark.row("I2")
@@ -123,6 +124,46 @@ def test_init_prints_the_lectures_lines_and_leaves_the_histograms(small, capsys)
 def test_init_is_the_lectures_for_every_seed(seed, small, monkeypatch):
     monkeypatch.setattr(init, "EPOCHS", 1)
     check_init("\n".join(chapter_lines(init.chapter(Data.load(small, seed), seed))))
+
+
+def test_a_norm_forgives_the_start(capsys):
+    assert main(["lecture", "init"]) == 0
+    text = capsys.readouterr().out
+    part = text[text.index("A norm forgives the start") :]
+    rows = cells(part, "Standard deviation of each layer's activations")[:9]
+    assert [row[1] for row in rows] == ["alone", "layer norm", "batch norm"] * 3
+    assert [row[-1] for row in rows[::3]] == ["vanishing", "saturated", "vanishing"]
+    for begin in (1, 2, 4, 5, 7, 8):
+        spreads = [float(cell) for cell in rows[begin][2:8]]
+        assert max(spreads) - min(spreads) <= 0.03
+        assert spreads[0] > 0.5
+    assert rows[1][2:] == rows[4][2:]  # the scale of the weights is gone
+    assert rows[2][2:] == rows[5][2:]
+    trained = {tuple(row[:2]): row[2:] for row in cells(part, "Two beginnings, 10 epochs")}
+    assert len(trained) == 8
+    test = {way: float(row[-1].rstrip(" %")) for way, row in trained.items()}
+    assert test["small (std 0.01)", "alone"] < 50
+    assert min(value for way, value in test.items() if way != ("small (std 0.01)", "alone")) > 90
+
+
+def test_panels_of_the_ways_have_the_same_axes_and_one_legend():
+    pytest.importorskip("matplotlib")
+    ways = ("alone", "layer norm")
+    losses = {"good": ([1.0, 0.01], [1.0, 0.02]), "bad": ([2.3, 2.2], [2.0, 1.0])}
+    runs = {
+        start: {
+            way: SimpleNamespace(epoch=[0, 1], history={"loss": loss})
+            for way, loss in zip(ways, values, strict=True)
+        }
+        for start, values in losses.items()
+    }
+    axes = init.draw_ways(runs)
+    assert [panel.get_title(loc="left") for panel in axes] == ["good", "bad"]
+    assert axes[0].get_ylim() == axes[1].get_ylim()
+    assert {panel.get_yscale() for panel in axes} == {"log"}
+    assert [panel.get_legend() for panel in axes] == [None, None]
+    (legend,) = axes[0].figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == list(ways)
 
 
 def test_without_matplotlib_the_numbers_come_and_a_note_names_the_extra(small, monkeypatch, capsys):
@@ -160,7 +201,7 @@ def test_all_chapters_in_the_lectures_order(small, capsys):
     capsys.readouterr()
     reader = check_page(Path("runs/lecture"))
     assert tuple(reader.sections) == lecture.CHAPTERS
-    assert len(reader.sources) == 21
+    assert len(reader.sources) == 24
     assert main(["lecture", "dropout", "--data", small]) == 0  # beside it, not over it
     assert Path("runs/lecture-2/lecture.html").exists()
 

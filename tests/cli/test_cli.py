@@ -196,8 +196,8 @@ def test_other_losses(capsys, loss):
     capsys.readouterr()
     assert main(["predict", "run", "d.npz"]) == 0
     rows = list(csv.reader(io.StringIO(capsys.readouterr().out)))
-    assert rows[0] == ["label", "score_0", "score_1", "score_2"]
-    assert np.mean([int(row[0]) == label for row, label in zip(rows[1:], y, strict=True)]) > 0.95
+    assert rows[0] == ["row", "label", "score_0", "score_1", "score_2"]
+    assert np.mean([int(row[1]) == label for row, label in zip(rows[1:], y, strict=True)]) > 0.95
 
 
 def test_without_matplotlib_the_curves_are_left_out_with_a_note(capsys, monkeypatch):
@@ -257,9 +257,10 @@ def test_predict_names_the_classes_and_finds_the_columns(capsys):
     assert main(["predict", "run", "new.csv", "--out", "labels.csv"]) == 0
     assert capsys.readouterr().out == ""
     rows = list(csv.reader(Path("labels.csv").read_text().splitlines()))
-    assert rows[0] == ["label", "p_ash", "p_birch", "p_cedar"]
-    assert [row[0] for row in rows[1:]] == ["ash", "birch", "cedar"] * 3
-    shares = np.array([row[1:] for row in rows[1:]], dtype=float)
+    assert rows[0] == ["row", "label", "p_ash", "p_birch", "p_cedar"]
+    assert [row[0] for row in rows[1:]] == list("012345678")
+    assert [row[1] for row in rows[1:]] == ["ash", "birch", "cedar"] * 3
+    shares = np.array([row[2:] for row in rows[1:]], dtype=float)
     assert np.allclose(shares.sum(axis=1), 1, atol=1e-4)
     net = fanin.MLP.load("run/network.fanin")
     assert np.allclose(shares, net.predict_proba(X[:9]), atol=1e-4)
@@ -287,6 +288,9 @@ def test_predict_refuses_what_does_not_fit(capsys):
     whole = Path("run/network.fanin").read_bytes()
     Path("cut.fanin").write_bytes(whole[:-100])
     assert "cut.fanin" in failed(capsys, "predict", "cut.fanin", "digits")
+    net = fanin.MLP.load("run/network.fanin")
+    net.metadata = {}  # as in files of the first version
+    net.save("run/network.fanin")
     for content in ("", "{}", "[]", '{"class_names": ["a"], "feature_names": null}'):
         Path("run/config.json").write_text(content)
         assert "config.json: expected the conf" in failed(capsys, "predict", "run", "digits")

@@ -92,3 +92,12 @@ def test_all_diverged_is_a_failure_that_says_what_to_lower(tmp_path: Path, capsy
     ]
     assert cli.main([*arguments, *FEW]) == 1
     assert "4 of 4 trials diverged: lower lr" in capsys.readouterr().out
+
+
+def test_a_score_and_class_weights(tmp_path: Path, capsys: Any) -> None:
+    options = ["--trials", "4", "--epochs", "1", "--out", str(tmp_path / "run"), "--no-progress"]
+    run = ["search", "digits", "hidden=8", "class_weight=none,balanced", *options]
+    assert cli.main([*run, "--monitor", "val_balanced_accuracy"]) == 0
+    assert "val_balanced_accuracy" in capsys.readouterr().out
+    assert cli.main([*run, "--monitor", "val_f7"]) == 2
+    assert "monitor: expected one of val_loss, val_accuracy" in capsys.readouterr().err

@@ -261,8 +261,12 @@ def test_a_stuck_pixel_and_a_bright_image():
 @pytest.mark.row("P4")
 def test_no_false_alarms_on_real_images():
     (X, y), _ = fanin.datasets.load("digits")
-    assert data_report(X, y).names == ()
-    assert data_report(X.reshape(len(X), -1), y).names == ()
+    assert data_report(X, y).names == ("byte-range",)  # 0 to 16
+    assert "bytes from 0 to 16" in data_report(X, y).findings[0].evidence
+    assert data_report(X.reshape(len(X), -1), y).names == ("byte-range",)
+    assert data_report(X * 15, y).names == ()
+    flags = (X > 8).reshape(len(X), -1).astype(np.uint8)
+    assert "byte-range" not in data_report(flags, y).names
     path = os.environ.get("FANIN_CIFAR10")
     if path and Path(path).is_file():
         with np.load(path) as data:

@@ -8,6 +8,7 @@ import sys
 
 import numpy as np
 import pytest
+import reference_norm
 from interrupts import interrupted
 
 import fanin
@@ -47,6 +48,43 @@ def test_gradients_are_those_of_stored_weights(n, activation, dtype):
         assert layer.weight_gradient == pytest.approx(dW.std() / n, rel=near)
 
 
+@pytest.mark.parametrize("norm", ["layer", "batch"])
+@pytest.mark.parametrize("activation", ["tanh", "relu"])
+@pytest.mark.usefixtures("threads")
+def test_norms_and_their_gradients_are_those_of_the_formula(activation, norm):
+    dims, axis = [70, 133, 64, 17], 1 if norm == "layer" else 0
+    arguments = {"n": 23, "activation": activation, "norm": norm, "seed": 3, "dtype": "float64"}
+    report = activation_statistics(dims, gradients=True, **arguments)
+    plain = activation_statistics(dims, **arguments)
+    assert [saved(a)[:5] for a in report.layers] == [saved(a)[:5] for a in plain.layers]
+    a, steps = Generator(3).standard_normal((23, 70), dtype="float64"), []
+    for number, shape in enumerate(itertools.pairwise(dims)):
+        W = initializers.xavier(shape, rng=package_generator(3, "init", number), dtype="float64")
+        z = a @ W
+        y = reference_norm.norm(z, np.ones(shape[1]), np.zeros(shape[1]), axis)
+        steps.append((a, W, z, 1 - np.tanh(y) ** 2 if activation == "tanh" else y > 0))
+        a = np.tanh(y) if activation == "tanh" else np.maximum(y, 0)
+        assert report.layers[number].std == pytest.approx(a.std(), rel=1e-10)
+    g = package_generator(3, "init", 3).standard_normal((23, 17), dtype="float64")
+    for (a, W, z, slope), layer in zip(steps[::-1], report.layers[::-1], strict=True):
+        assert layer.gradient == pytest.approx(g.std(), rel=1e-10)
+        dz = reference_norm.norm_backward(g * slope, z, np.ones(z.shape[1]), axis)[0]
+        assert layer.weight_gradient == pytest.approx((a.T @ dz).std() / 23, rel=1e-10)
+        g = dz @ W.T
+
+
+@pytest.mark.parametrize("norm", ["layer", "batch"])
+def test_a_norm_takes_the_scale_of_the_weights_out(norm):
+    """Five times the weights, the same activations, and a fifth of the weights' gradient."""
+    small, large = (
+        activation_statistics([400] * 5, std=std, norm=norm, dtype="float64", gradients=True)
+        for std in (0.2, 1.0)
+    )
+    for a, b in zip(small.layers, large.layers, strict=True):
+        assert a.std == pytest.approx(b.std, rel=1e-5)
+        assert a.weight_gradient == pytest.approx(5 * b.weight_gradient, rel=1e-4)
+
+
 @pytest.mark.row("I3")
 @pytest.mark.parametrize("loss", ["softmax", "svm", "mse"])
 @pytest.mark.usefixtures("threads")
@@ -76,11 +114,12 @@ def test_the_report_of_a_network(loss, monkeypatch):
 
 
 @pytest.mark.row("I3")
-def test_the_network_of_fresh_weights_is_that_of_activation_statistics():
+@pytest.mark.parametrize("norm", [None, "layer", "batch"])
+def test_the_network_of_fresh_weights_is_that_of_activation_statistics(norm):
     x = Generator(1).standard_normal((40, 30))
-    net = fanin.MLP([30, 40, 50, 3], activation="tanh", init="xavier", seed=5)
+    net = fanin.MLP([30, 40, 50, 3], activation="tanh", init="xavier", norm=norm, seed=5)
     hidden = net.activation_report(x).layers[:2]
-    stack = activation_statistics([30, 40, 50], x=x, seed=5).layers
+    stack = activation_statistics([30, 40, 50], x=x, norm=norm, seed=5).layers
     assert [saved(a) for a in hidden] == [saved(a) for a in stack]
 
 
@@ -208,9 +247,12 @@ def test_a_function_as_initialiser():
     assert [(a.mean, a.std) for a in named.layers] == [(a.mean, a.std) for a in given.layers]
 
 
-def test_numbers_do_not_depend_on_threads():
+@pytest.mark.parametrize("norm", [None, "layer", "batch"])
+def test_numbers_do_not_depend_on_threads(norm):
     def numbers(n_threads):
-        report = activation_statistics([500, 700, 300], n=40, gradients=True, n_threads=n_threads)
+        report = activation_statistics(
+            [500, 700, 300], n=40, norm=norm, gradients=True, n_threads=n_threads
+        )
         return [saved(layer) for layer in report.layers]
 
     assert numbers(1) == numbers(2) == numbers(3)
@@ -269,6 +311,14 @@ def test_uint8_input():
         (ValueError, {"dims": [4, 0]}, "dims: expected at least 1, got 0"),
         (ValueError, {"init": "best"}, r"init: expected one of small, .* got 'best'"),
         (ValueError, {"activation": "sine"}, r"activation: expected one of .*; got 'sine'"),
+        (ValueError, {"norm": "group"}, "norm: expected one of layer, batch; got 'group'"),
+        (ValueError, {"norm": True}, "norm: expected one of layer, batch; got True"),
+        (ValueError, {"norm": "batch", "n": 1}, "n: expected at least two rows with norm='batch'"),
+        (
+            ValueError,
+            {"norm": "batch", "x": np.ones((1, 4), np.float32)},
+            "x: expected at least two rows with norm='batch', got 1",
+        ),
         (ValueError, {"std": -1.0}, "std: expected at least 0.0, got -1.0"),
         (ValueError, {"gain": -1.0}, "gain: expected a finite number of at least 0, got -1.0"),
         (ValueError, {"distribution": "cauchy"}, "distribution: expected one of 'normal'"),

@@ -451,3 +451,13 @@ def test_several_rare_classes(rare: tuple[int, ...]) -> None:
     for c in rare:
         assert f"class {c} (5 of {len(y)} rows" in finding.evidence
     assert f"recall {', '.join(['0 of 5'] * len(rare))}" in finding.evidence
+
+
+def test_an_ensemble_that_never_predicts_a_rare_class_is_told_too() -> None:
+    X, y = imbalanced()
+    nets = [fanin.MLP([5, 2], seed=seed) for seed in range(2)]
+    for net in nets:
+        net.fit(X, y, **{**OPTIONS, "epochs": 20})
+    with pytest.warns(metrics.RareClassWarning, match="recall 0 of 10") as caught:
+        fanin.ensemble.Ensemble(nets).evaluate(X, y)
+    assert caught[0].filename == __file__

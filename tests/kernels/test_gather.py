@@ -44,6 +44,20 @@ def test_same_bits_as_numpy(cols: int, stored: Any, dtype: Any) -> None:
             )
 
 
+@pytest.mark.parametrize("cols", SIZES)
+@pytest.mark.parametrize("per_column", [True, False])
+def test_doubles_that_a_float_holds_are_that_float(cols: int, per_column: bool) -> None:
+    x = data(9, cols, np.uint8)
+    rng = np.random.default_rng(2)
+    mean, scale = rng.normal(size=(2, cols if per_column else 1)) + 1
+    results = [gather(x.astype(t), None, mean, scale, np.float32).tobytes() for t in STORED]
+    assert len(set(results)) == 1
+    far = np.full_like(mean, 1e8 + 3.3)  # which no float is near enough to
+    expected = ((x.astype(float) - far) * scale).astype(np.float32)
+    result = gather(x.astype(float), None, far, scale, np.float32)
+    np.testing.assert_array_equal(result, expected)
+
+
 def test_the_mean_of_large_numbers_cancels_before_they_are_rounded() -> None:
     """Seconds since 1970: apart by less than float32 can tell at that size."""
     seconds = 1.7e9 + np.arange(-10.0, 11.0).reshape(-1, 1)

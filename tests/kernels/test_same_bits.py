@@ -20,7 +20,7 @@ TRAINING = """
     net = fanin.MLP([70, 75, 33, 10], activation=["relu", "gelu"], keep=[0.8, 0.5], dtype={dtype!r})
     history = net.fit(
         X, y, epochs=3, batch_size=128, optimizer="adam", reg=1e-3, schedule="cosine",
-        validation_data=(X, y), progress=False,
+        preprocess=(0, 1 / 255), validation_data=(X, y), progress=False,
     )
     digest = hashlib.sha256()
     for name in sorted(net.params):

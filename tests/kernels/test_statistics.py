@@ -73,6 +73,29 @@ def test_first_nonfinite(n: int, dtype: Any) -> None:
             assert _core.first_nonfinite(y) == at
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, *DTYPES])
+@pytest.mark.parametrize("n", [n for n in SIZES if n])
+def test_extremes(n: int, dtype: Any) -> None:
+    x = np.random.default_rng(n).integers(3, 200, n).astype(dtype)
+    if dtype is not np.uint8:
+        x = x - dtype(100.5)
+    assert _core.extremes(x) == (float(x.min()), float(x.max()), True)
+    for at in {0, n // 2, n - 1}:
+        for far in (0, 255):
+            y = x.copy()
+            y[at] = far
+            assert _core.extremes(y.reshape(n, 1)) == (float(y.min()), float(y.max()), True)
+        for bad in (np.nan, np.inf, -np.inf) if dtype is not np.uint8 else ():
+            y = x.copy()
+            y[at] = bad
+            assert not _core.extremes(y)[2]
+
+
+def test_extremes_of_nothing_are_refused() -> None:
+    with pytest.raises(ValueError, match="x: expected at least one number"):
+        _core.extremes(np.zeros(0, np.float32))
+
+
 def test_position_in_an_array_of_any_shape_is_flat() -> None:
     x = np.zeros((3, 4, 5))
     x[1, 2, 3] = np.inf
@@ -89,6 +112,8 @@ BITS = """
         for n in (1, 15, 17, 333, 5000, 40000):
             x = np.random.default_rng(n).normal(size=n).astype(dtype)
             digest.update(np.float64(_core.sum_squares(x)).tobytes())
+            digest.update(repr(_core.extremes(x)).encode())
+            digest.update(repr(_core.extremes((x * 20).astype(np.uint8))).encode())
     print(digest.hexdigest())
 """
 
@@ -97,7 +122,7 @@ def test_same_bits_on_every_instruction_set(run_isa: Any, isa: str) -> None:
     assert run_isa(BITS, isa=isa) == run_isa(BITS)
 
 
-@pytest.mark.parametrize("function", [_core.sum_squares, _core.first_nonfinite])
+@pytest.mark.parametrize("function", [_core.sum_squares, _core.first_nonfinite, _core.extremes])
 def test_errors_name_what_is_wrong(function: Any) -> None:
     with pytest.raises(TypeError, match=r"x: expected float32 or float64, got \(3,\) int64"):
         function(np.arange(3))

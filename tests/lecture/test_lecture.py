@@ -159,7 +159,8 @@ def test_net_takes_what_an_mlp_takes():
         p[...] = model[name]
     images = np.random.default_rng(0).integers(0, 256, (6, 2, 2, 3), dtype=np.uint8)
     doubles = problem(6, dtype="float64")[0]
-    for X in (images, doubles, doubles.astype(np.float32)):
+    for X in (doubles, doubles.astype(np.float32), images):
+        net.set_preprocess((0, 1 / 255) if X is images else None, X)  # bytes as X / 255
         np.testing.assert_array_equal(two_layer_net(X, model), net.scores(X))
     for p in model.values():
         p.flags.writeable = False  # as from a memory-mapped file

@@ -393,6 +393,15 @@ def test_a_minibatch_of_one_row_is_refused_before_anything_happens(rows: int, ba
     assert fanin.MLP([6, 5, 4], norm="layer").fit(X, y, batch_size=batch, epochs=1, progress=False)
 
 
+@pytest.mark.parametrize("rows", [2, 9, 17, 129, 257, 273, 1025])
+def test_an_automatic_minibatch_has_two_rows_at_least(rows: int) -> None:
+    X, y = normals(rows, 6), targets("softmax", "hard", rows)
+    y[:2] = 0, 1
+    net = fanin.MLP([6, 5, 4], norm="batch")
+    history = net.fit(X, y, epochs=1, preprocess=None, progress=False)
+    assert rows % history.params["batch_size"] != 1
+
+
 def test_states_from_before_there_were_blocks_load() -> None:
     net = fanin.MLP(DIMS)
     state = net.__getstate__()

@@ -90,7 +90,7 @@ def test_every_pass_over_data_is_preprocessed(name: str) -> None:
     net = fanin.MLP([width or rows.shape[1], 8, 3], dtype="float64", seed=1)
     plain = net.copy()
     seen = net.fit(images, y, validation_data=(images, y), preprocess=given, **OPTIONS)
-    expected = plain.fit(rows, y, validation_data=(rows, y), **OPTIONS)
+    expected = plain.fit(rows, y, validation_data=(rows, y), preprocess=None, **OPTIONS)
     for key, values in expected.history.items():
         np.testing.assert_allclose(seen.history[key], values, rtol=1e-4, atol=1e-4, err_msg=key)
     assert net.evaluate(images, y)["loss"] == seen.history["val_loss"][-1]
@@ -175,7 +175,8 @@ def test_files_from_before_there_were_steps_still_load(tmp_path: Path) -> None:
     net.set_preprocess("standardize", X)
     state = net.__getstate__()
     arrays = state.pop("arrays")
-    assert set(arrays) == {"parameters", "mean", "scale"}
+    assert set(arrays) == {"parameters", "mean", "scale", "range"}
+    del arrays["range"]
     assert state.pop("preprocess") == []
     checkpoint.save_archive(tmp_path / "old", state | {"kind": "network"}, arrays)
     np.testing.assert_array_equal(fanin.MLP.load(tmp_path / "old").scores(X), net.scores(X))
@@ -275,8 +276,12 @@ BAD: dict[str, tuple[Any, type[Exception], str]] = {
     "subclass": (Mine(), TypeError, r"preprocess: .*got Mine\(\)"),
     "option": ([Normalize(eps=-1), PCA(4)], ValueError, "eps: expected at least 0"),
     "components": ([Whiten(400, method="zca"), PCA(4)], ValueError, "n_components: expected betw"),
-    "numbers": ([3], ValueError, "preprocess: expected None, 'standardize', transformers of"),
-    "name": ("normal", ValueError, "preprocess: expected one of standardize; got 'normal'"),
+    "numbers": (
+        [3],
+        ValueError,
+        "preprocess: expected 'auto', None, 'standardize', transformers of",
+    ),
+    "name": ("normal", ValueError, "preprocess: expected one of auto, standardize; got 'normal'"),
     "callback": (PCA(4), TypeError, "callbacks: expected"),
 }
 
@@ -295,7 +300,7 @@ def test_bad_preprocess_changes_nothing(case: str) -> None:
 
 def test_no_transformers_at_all() -> None:
     with pytest.raises(
-        ValueError, match=r"expected None, 'standardize', transformers .*, got \[\]"
+        ValueError, match=r"expected 'auto', None, 'standardize', transformers .*, got \[\]"
     ):
         fanin.MLP([12, 3]).set_preprocess([], data())
 

@@ -19,6 +19,7 @@ def test_the_fit_options_are_the_methods_arguments() -> None:
 def test_a_search_may_vary_these_options_of_fit_and_no_others() -> None:
     assert set(FIT_OPTIONS) - set(SEARCHABLE_FIT_OPTIONS) == {
         "validation_data",
+        "initial_epoch",
         "sample_weight",
         "metrics",
         "callbacks",

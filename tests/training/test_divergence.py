@@ -16,7 +16,7 @@ from fanin import optim
 def diverging_fit(net: fanin.MLP, **options: Any) -> tuple[fanin.callbacks.History, str]:
     X, y = problem()
     with pytest.warns(fanin.DivergenceWarning) as caught:
-        history = net.fit(100 * X, y, progress=False, **options)
+        history = net.fit(100 * X, y, preprocess=None, progress=False, **options)
     assert len(caught) == 1
     assert caught[0].filename == __file__
     return history, str(caught[0].message)
@@ -31,7 +31,7 @@ def test_divergence_puts_the_last_good_epoch_back(dtype: str, clip_norm: float |
     net, good = network(dtype=dtype, activation="relu"), network(dtype=dtype, activation="relu")
     schedule = fanin.schedules.Function(lambda step: 1.0 if step < 8 else 1e160)
     optimizer, other = optim.Momentum(lr=1e-6), optim.Momentum(lr=1e-6)
-    fit(good, 100 * X, y, epochs=2, optimizer=other, **options)
+    fit(good, 100 * X, y, epochs=2, optimizer=other, preprocess=None, **options)
     history, message = diverging_fit(
         net, epochs=6, optimizer=optimizer, schedule=schedule, **options
     )
@@ -101,6 +101,7 @@ def test_parameters_that_end_an_epoch_infinite_are_not_kept(
                 net,
                 1000 * X,
                 y,
+                preprocess=None,
                 epochs=epochs,
                 batch_size=None if steps == 1 else 64,
                 optimizer=optim.SGD(lr=1.0),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import threading
 from pathlib import Path
 
@@ -119,3 +121,119 @@ def test_network_with_functions_as_initialisers_is_saved(tmp_path: Path) -> None
     net = fanin.MLP([6, 4, 3], init=fanin.initializers.kaiming)
     net.save(tmp_path / "net")
     assert fanin.MLP.load(tmp_path / "net").init == "kaiming"
+
+
+@pytest.mark.parametrize("name", ["sgd", "momentum", "adam", "lion"])
+def test_an_optimizer_belongs_to_one_network(name: str) -> None:
+    optimizer, nets = optim.get(name), [fanin.MLP([6, 5, 3], seed=seed) for seed in range(2)]
+    fit(nets[0], optimizer=optimizer)
+    fit(nets[0], optimizer=optimizer)  # its own again
+    before = nets[1].get_parameters(), optimizer.t
+    with pytest.raises(ValueError, match=r"optimizer: expected one that has not trained another"):
+        fit(nets[1], optimizer=optimizer)
+    np.testing.assert_array_equal(nets[1].get_parameters(), before[0])
+    assert optimizer.t == before[1]
+    del nets[0]
+    with pytest.raises(ValueError, match="optimizer: expected"):
+        fit(nets[0], optimizer=optimizer)
+    fit(nets[0], optimizer=copy.deepcopy(optimizer))
+    optimizer.load_state_dict(optim.get(name).state_dict())
+    fit(nets[0], optimizer=optimizer)
+
+
+def test_a_plateau_belongs_to_one_network() -> None:
+    plateau, plain = fanin.schedules.Plateau("loss"), fanin.schedules.Cosine()
+    for i, net in enumerate([fanin.MLP([6, 5, 3]), fanin.MLP([6, 5, 3])]):
+        fit(net, schedule=plain)
+        if i == 0:
+            fit(net, schedule=plateau)
+        else:
+            with pytest.raises(ValueError, match=r"schedule: expected one .* got Plateau\("):
+                fit(net, schedule=plateau)
+
+
+def test_attributes_that_the_engine_would_not_follow_are_read_only(tmp_path: Path) -> None:
+    net = fanin.MLP([6, 5, 3], keep=0.9, seed=2)
+    fit(net)
+    net.save(tmp_path / "net")
+    A = np.zeros((6, 5), np.float32)
+    for one in (net, net.copy(), copy.deepcopy(net), fanin.MLP.load(tmp_path / "net")):
+        for name in ("dims", "activation", "norm", "residual", "keep", "drop_connect", "loss_name",
+                     "dtype", "engine", "arena", "params", "statistics"):  # fmt: skip
+            with pytest.raises(AttributeError, match=f"{name}: read-only"):
+                setattr(one, name, getattr(one, name))
+        for change in (
+            lambda p: p.__setitem__("W1", A),
+            lambda p: p.__delitem__("W1"),
+            lambda p: p.update(W1=A),
+            lambda p: p.pop("W1"),
+            lambda p: p.clear(),
+            lambda p: p.setdefault("W9", A),
+        ):
+            with pytest.raises(TypeError, match=r"params: expected values written to the views"):
+                change(one.params)
+        one.params["W1"][...] = 1
+        assert (one.get_parameters()[:30] == 1).all()
+        twin = pickle.loads(pickle.dumps(one.params))
+        twin["W1"] = A
+        assert type(copy.deepcopy(one.params)) is dict
+
+
+@pytest.mark.parametrize(
+    "schedule",
+    [
+        fanin.schedules.Cosine(),
+        fanin.schedules.Step(every=2, factor=0.5),
+        fanin.schedules.OneCycle(),
+        None,
+    ],
+    ids=repr,
+)
+def test_a_resumed_run_is_the_uninterrupted_one(
+    schedule: fanin.schedules.Schedule | None, tmp_path: Path
+) -> None:
+    whole, part = (fanin.MLP([6, 5, 3], seed=1) for _ in range(2))
+    optimizers = [optim.Adam(), optim.Adam()]
+    judge = {"validation_data": (X, y), "schedule": schedule}
+    seen = fit(whole, epochs=6, optimizer=optimizers[0], **judge)
+
+    class Stop(callbacks.Callback):
+        def on_epoch_end(self, epoch: int, logs: object = None) -> None:  # noqa: ARG002
+            self.network.stop_training = epoch == 1
+
+    first = fit(part, epochs=6, optimizer=optimizers[1], callbacks=[Stop()], **judge)
+    part.save(tmp_path / "net")
+    fresh = optim.Adam()
+    fresh.load_state_dict(optimizers[1].state_dict())
+    loaded = fanin.MLP.load(tmp_path / "net")
+    rest = fit(loaded, epochs=6, initial_epoch=2, optimizer=fresh, **judge)
+    assert rest.epoch == [2, 3, 4, 5]
+    for key, values in seen.history.items():
+        assert first.history[key] + rest.history[key] == values
+    np.testing.assert_array_equal(loaded.get_parameters(), whole.get_parameters())
+    assert fit(loaded, epochs=6, initial_epoch=6, optimizer=fresh).epoch == []
+    for bad in (7, -1):
+        with pytest.raises(ValueError, match="initial_epoch: expected between 0 and 6"):
+            fit(loaded, epochs=6, initial_epoch=bad)
+
+
+@pytest.mark.parametrize("restore", [True, False])
+def test_ctrl_c_leaves_the_best_epoch(restore: bool) -> None:
+    net, kept = fanin.MLP([6, 5, 3]), []
+
+    class Interrupt(callbacks.Callback):
+        def on_epoch_end(self, epoch: int, logs: object = None) -> None:  # noqa: ARG002
+            kept.append(net.get_parameters())
+            if epoch == 3:
+                raise KeyboardInterrupt
+
+    rates = fanin.schedules.Function(lambda step: 1.0 if step < 10 else 1e3)
+    stop = callbacks.EarlyStopping("loss", restore_best=restore)
+    with pytest.raises(KeyboardInterrupt):
+        fit(net, epochs=9, schedule=rates, callbacks=[stop, Interrupt()], optimizer="sgd")
+    assert stop.best_epoch is not None
+    assert stop.best_epoch < 3
+    best = stop.best_epoch if restore else 3
+    np.testing.assert_array_equal(net.get_parameters(), kept[best])
+    assert net.history is not None
+    assert net.history.stop_reason == "interrupted"

@@ -175,7 +175,8 @@ def test_history_and_validation() -> None:
     net = network(keep=0.7)
     seen = []
     hook = LambdaCallback(on_epoch_end=lambda *_: seen.append(net.evaluate(Xv, yv)))
-    history = fit(net, X, y, epochs=3, validation_data=(Xv, yv), reg=0.1, callbacks=[hook])
+    given = {"epochs": 3, "batch_size": 128, "reg": 0.1}
+    history = fit(net, X, y, validation_data=(Xv, yv), callbacks=[hook], **given)
     assert list(history.history) == ["loss", "accuracy", "val_loss", "val_accuracy", "lr"]
     assert history.history["val_loss"] == [s["loss"] for s in seen]
     assert history.history["val_accuracy"] == [s["accuracy"] for s in seen]
@@ -276,11 +277,11 @@ def test_bytes_and_their_floats_train_to_the_same_bits(dtype: str) -> None:
     y = (bytes_[:, 0] > 127) * 2 + (bytes_[:, 1] > 127)
     scale = np.dtype(dtype).type(1 / 255)
     ways = {
-        "uint8": (bytes_, None),
+        "uint8": (bytes_, (0, 1 / 255)),
         "floats over 255": (bytes_.astype(dtype) * scale, None),
         "floats with preprocess": (bytes_.astype(dtype), (0, 1 / 255)),
         "float32 with preprocess": (bytes_.astype(np.float32), (0, 1 / 255)),
-        "images": (bytes_.reshape(250, 3, 4), None),
+        "images": (bytes_.reshape(250, 3, 4), (0, 1 / 255)),
     }
     results = {}
     for name, (X, preprocess) in ways.items():

@@ -47,6 +47,11 @@ def network(width: int, **options: Any) -> fanin.MLP:
     return fanin.MLP([width, 21, 4], **{"seed": 3, "output_init": None} | options)
 
 
+def units(X: np.ndarray) -> tuple[float, float] | None:
+    """Pixels enter from 0 to 1."""
+    return (0.0, 1 / 255) if X.dtype == np.uint8 else None
+
+
 def order_of(net: fanin.MLP, n: int, epoch: int) -> np.ndarray:
     order = np.empty(n, np.int64)
     _core.random_permutation(order, net.seed, _core.stream_of("shuffle", 0, epoch))
@@ -54,8 +59,10 @@ def order_of(net: fanin.MLP, n: int, epoch: int) -> np.ndarray:
 
 
 def by_hand(net: fanin.MLP, X: np.ndarray, y: np.ndarray, aug: Compose, batch: int) -> None:
-    """What fit does, one call of the pipeline for each minibatch. `net` knows its preprocessing."""
+    """What fit does, one call of the pipeline for each minibatch."""
     rule, step = optim.SGD(0.1), 0
+    if net.preprocess is None:
+        net.set_preprocess(units(X), X)
     for epoch in range(EPOCHS):
         order = order_of(net, len(X), epoch)
         for begin in range(0, len(X), batch):
@@ -68,7 +75,7 @@ def by_hand(net: fanin.MLP, X: np.ndarray, y: np.ndarray, aug: Compose, batch: i
 
 def fit(net: fanin.MLP, X: np.ndarray, y: np.ndarray, **options: Any) -> fanin.callbacks.History:
     defaults = {"epochs": EPOCHS, "batch_size": 16, "optimizer": optim.SGD(0.1), "reg": 0.01}
-    return net.fit(X, y, progress=False, **defaults | options)
+    return net.fit(X, y, progress=False, **defaults | {"preprocess": units(X)} | options)
 
 
 def assert_same_bits(a: fanin.MLP, b: fanin.MLP) -> None:
@@ -85,7 +92,6 @@ def test_equals_a_loop_by_hand(channels: int, dtype: str, batch: int) -> None:
     aug = pipeline(Cutout(4), *([ColorJitter(0.4, 0.4, 0.4, 0.1)] if channels == 3 else []))
     native, hand = (network(X[0].size, keep=0.8) for _ in range(2))
     history = fit(native, X, y, augment=aug, batch_size=batch)
-    hand.set_preprocess(None, X)
     by_hand(hand, X, y, aug, batch)
     assert_same_bits(native, hand)
     plain = network(X[0].size, keep=0.8)
@@ -131,8 +137,7 @@ def test_minibatches_beyond_the_workspace_are_mixed_whole() -> None:
     for epoch in range(EPOCHS):
         rows = order_of(hand, len(X), epoch)
         x, targets = aug(X[rows], y[rows], indices=rows, epoch=epoch)
-        hand.fit(x, targets, epochs=1, batch_size=None, optimizer=optim.SGD(0.1), reg=0.01,
-                 progress=False)  # fmt: skip
+        fit(hand, x, targets, epochs=1, batch_size=None)
     np.testing.assert_allclose(native.get_parameters(), hand.get_parameters(), rtol=0, atol=2e-6)
 
 
@@ -151,7 +156,7 @@ def test_accuracy_counts_the_label_with_the_greater_share() -> None:
     """A network that tells black from white, trained at rate 0 on mixtures of these."""
     y = np.arange(64) % 2
     X = np.where(y, 255, 0).astype(np.uint8)[:, None, None] * np.ones((1, 4, 4), np.uint8)
-    net = fanin.MLP([16, 2])
+    net = fanin.MLP([16, 2])  # of values from 0 to 1
     net.params["W1"][:] = [[-1, 1]]
     net.params["b1"][:] = [8, -8]
     history = fit(net, X, y, mix=Mixup(1.0, mode="sample"), optimizer=optim.SGD(0.0))

@@ -88,8 +88,8 @@ Extent size_after(const Ops& ops, index begin, index end, Extent in) {
 
 }  // namespace
 
-Augmentation::Augmentation(std::vector<Step> steps, std::uint64_t seed)
-    : plan_(std::make_unique<Plan>(std::move(steps), seed)) {}
+Augmentation::Augmentation(std::vector<Step> steps, std::uint64_t seed, Interval range)
+    : plan_(std::make_unique<Plan>(std::move(steps), seed, range)) {}
 
 Augmentation::~Augmentation() = default;
 

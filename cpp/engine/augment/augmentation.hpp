@@ -17,7 +17,8 @@ struct Step {
 /// (seed, epoch, sample, position of the operation): no batch, thread or worker changes it.
 class Augmentation {
  public:
-  Augmentation(std::vector<Step> steps, std::uint64_t seed);
+  /// `range`: black and white of float images.
+  Augmentation(std::vector<Step> steps, std::uint64_t seed, Interval range = {0, 1});
   ~Augmentation();
 
   const std::vector<Step>& steps() const;

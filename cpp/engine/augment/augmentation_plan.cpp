@@ -38,11 +38,12 @@ Interval log_of(const Traits& traits, const Interval& range) {
   return {logs[0], logs[1]};
 }
 
-ChannelAffine normalization(const Normalize& n, double top) {
+ChannelAffine normalization(const Normalize& n, Interval range) {
   ChannelAffine a;
+  const double width = range.high - range.low;
   for (std::size_t c = 0; c < most_channels; ++c) {
-    a.scale[c] = static_cast<float>(1 / (top * n.std[c]));
-    a.shift[c] = static_cast<float>(-n.mean[c] / n.std[c]);
+    a.scale[c] = static_cast<float>(1 / (width * n.std[c]));
+    a.shift[c] = static_cast<float>((-n.mean[c] - range.low / width) / n.std[c]);
   }
   return a;
 }
@@ -68,8 +69,11 @@ Extent PlannedOp::result(Extent in) const {
                                : Extent{size.height, size.height * in.width / in.height};
 }
 
-Augmentation::Plan::Plan(std::vector<Step> given, std::uint64_t seed_of_all)
-    : steps(std::move(given)), seed(seed_of_all) {
+Augmentation::Plan::Plan(std::vector<Step> given, std::uint64_t seed_of_all, Interval of_floats)
+    : steps(std::move(given)), seed(seed_of_all), range(of_floats) {
+  if (!(finite(range) && range.low < range.high)) {
+    throw std::invalid_argument("value_range: expected finite numbers low < high");
+  }
   for (int c = 0; c < most_channels; ++c) to_output[1].scale[c] = 1.0f / 255.0f;
   planned.reserve(steps.size());
   for (const Step& step : steps) {
@@ -111,8 +115,8 @@ void Augmentation::Plan::add(const O& operation, PlannedOp op) {
   if constexpr (requires { operation.stretch; }) op.log = log_of(O::traits, operation.stretch);
   if constexpr (std::same_as<O, Normalize>) {
     normalizes = true;
-    to_output[0] = normalization(operation, 1);
-    to_output[1] = normalization(operation, 255);
+    to_output[0] = normalization(operation, range);
+    to_output[1] = normalization(operation, {0, 255});
   }
   if constexpr (std::same_as<O, CornerCrop>) {
     if (variants > 1) refuse(O::traits, "expected one FiveCrop or TenCrop, got two");

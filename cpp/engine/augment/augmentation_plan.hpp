@@ -24,16 +24,17 @@ struct PlannedOp {
 };
 
 struct Augmentation::Plan {
-  Plan(std::vector<Step> given, std::uint64_t seed);
+  Plan(std::vector<Step> given, std::uint64_t seed, Interval range);
 
   std::vector<Step> steps;
   std::vector<PlannedOp> planned;
   std::uint64_t seed;
+  Interval range;  // black and white of float images
   int variants = 1;
   bool normalizes = false;
   double flops_per_value = 4;          // roughly
   std::vector<float> fills, no_fills;  // (ops, most_channels): of each operation, and zeros
-  ChannelAffine to_output[2];          // of values up to 1 and of those up to 255
+  ChannelAffine to_output[2];          // of floats and of bytes
 
   index size() const { return static_cast<index>(planned.size()); }
   const PlannedOp& op(index o) const { return planned[static_cast<std::size_t>(o)]; }

@@ -27,7 +27,9 @@ void Augmentation::Workspace::run(const Image& image, std::uint64_t sample, std:
   mask_ = out.mask;
   image_ = image;
   extent_ = {image.height, image.width};
-  top_ = image.dtype == DType::u8 ? 255.0f : 1.0f;
+  const Interval range = image.dtype == DType::u8 ? Interval{0, 255} : plan_.range;
+  low_ = static_cast<float>(range.low);
+  top_ = static_cast<float>(range.high - range.low);
   normalized_ = false;
   const Sink last = last_sink(out);
   for (index o = 0;;) {
@@ -148,10 +150,13 @@ void Augmentation::Workspace::resample(const Planes& planes, const ChannelAffine
 }
 
 /// By planes of floats: all steps run on a block of rows while it is in cache. A step
-/// that needs a mean of the whole image begins another pass over all rows.
+/// that needs a mean of the whole image begins another pass over all rows. Black is 0 in planes.
 void Augmentation::Workspace::make_passes(const Sink& sink, Items items) {
   const index height = resampling_.out.height, width = resampling_.out.width,
               channels = image_.channels, stride = (width + 15) / 16 * 16;
+  const ChannelAffine in = from_black();
+  ChannelAffine out = sink.affine;
+  for (int c = 0; c < most_channels; ++c) out.shift[c] += low_ * out.scale[c];
   const bool whole = std::ranges::any_of(items, &Item::needs_mean);
   const index block = std::max<index>(1, block_values / (channels * stride));
   const index held = whole ? height : std::min(block, height);
@@ -164,12 +169,11 @@ void Augmentation::Workspace::make_passes(const Sink& sink, Items items) {
       rows.end = std::min(rows.begin + block, height);
       const index skipped = whole ? 0 : rows.begin;
       const Planes planes{planes_.data() - skipped * stride, held * stride, stride};
-      if (first) resample(planes, {}, rows);
+      if (first) resample(planes, in, rows);
       run_items(items.first(n), planes, rows, !last);
       if (last) {
         image_kernels().pack_planes(
-            {planes, sink.affine, width, height, channels, 0, sink.dtype, sink.planar, sink.data},
-            rows);
+            {planes, out, width, height, channels, 0, sink.dtype, sink.planar, sink.data}, rows);
       }
     }
     if (last) return;
@@ -203,10 +207,17 @@ void Augmentation::Workspace::run_items(Items items, const Planes& planes, Range
                                  rows);
     } else {
       const Elements all{planes.data, DType::f32, planes.plane_stride, planes.row_stride, 1};
-      erase_box(item.erased, all, channels, rows, {}, row_);
+      erase_box(item.erased, all, channels, rows, from_black(), row_);
     }
   }
   if (luma) colour(nullptr, 0, true);
+}
+
+/// Of an image's values to those of planes.
+ChannelAffine Augmentation::Workspace::from_black() const {
+  ChannelAffine a;
+  for (float& shift : a.shift) shift -= low_;
+  return a;
 }
 
 PhiloxKey Augmentation::Workspace::key_of(const PlannedOp& op) const {

@@ -86,6 +86,7 @@ struct Augmentation::Workspace {
   WarpImage warp_of(const Planes& planes, const ChannelAffine& affine);
   PixelMap pixel_map() const;
   const float* fills() const;
+  ChannelAffine from_black() const;
   PhiloxKey key_of(const PlannedOp& op) const;
   std::uint64_t first_group() const { return (sample_ << 20) + 1; }
 
@@ -93,7 +94,8 @@ struct Augmentation::Workspace {
   std::uint64_t sample_ = 0, epoch_ = 0;
   int variant_ = 0;
   bool mask_ = false;
-  float top_ = 1;    // of the images' values: 255 or 1
+  float low_ = 0;    // of the images' values: black
+  float top_ = 1;    // white, from black on: 255 of bytes
   Image image_{};    // as it stands
   Extent extent_{};  // after the operations so far
   bool normalized_ = false;

@@ -1,10 +1,10 @@
 """Colour: jitter, grey, noise, normalisation; torchvision's formulas.
 
-Each step's result is clamped to [0, 255] (uint8) or [0, 1] (float32) and stays a float until the
-end of the pipeline, where uint8 is rounded to nearest: within one grey level of each of
-torchvision's steps, which truncate (two for a saturation below 0.5, where it truncates L too). L is
-``0.2989 R + 0.587 G + 0.114 B``. With one channel that is L, and saturation, hue and
-`RandomGrayscale` do nothing; a fourth channel (alpha) stays as it is.
+Each step's result is clamped to [0, 255] (uint8) or the pipeline's `value_range` (float32) and
+stays a float until the end of the pipeline, where uint8 is rounded to nearest: within one grey
+level of each of torchvision's steps, which truncate (two for a saturation below 0.5, where it
+truncates L too). L is ``0.2989 R + 0.587 G + 0.114 B``. With one channel that is L, and saturation,
+hue and `RandomGrayscale` do nothing; a fourth channel (alpha) stays as it is.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ class GaussianNoise(Transform):
     mean, sigma : float, default 0.0 and 0.1
         On the scale where white is 1, for uint8 too.
     clip : bool, default True
-        To [0, 1], or [0, 255] of uint8.
+        To the pipeline's `value_range`, or [0, 255] of uint8.
     p : float, default 1.0
 
     Examples
@@ -136,8 +136,9 @@ class GaussianNoise(Transform):
 class Normalize(Transform):
     """``(x - mean) / std`` of values in [0, 1], in float32.
 
-    uint8 images are divided by 255 first, so that mean and std are those that are published: for
-    ImageNet (0.485, 0.456, 0.406) and (0.229, 0.224, 0.225); CIFAR-10's are in `fanin.augment`.
+    uint8 images are divided by 255 first, floats brought there from `value_range`, so
+    that mean and std are those that are published: for ImageNet (0.485, 0.456, 0.406) and (0.229,
+    0.224, 0.225); CIFAR-10's are in `fanin.augment`.
 
     Parameters
     ----------

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import secrets
 import sys
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Self
@@ -17,11 +20,12 @@ from fanin._validate import describe, known_dtype, one_of, plain_array, sequence
 from fanin.augment import mixing
 from fanin.augment.batch import Images, image_batch, mask_batch, sample_numbers
 from fanin.augment.catalogue import check_order, transform_from_dict
-from fanin.augment.transform import PER_CHANNEL, Operation, Transform
+from fanin.augment.transform import PER_CHANNEL, Operation, Transform, number_pair
 
 __all__ = ["Compose"]
 
 VERSION = 1
+UNIT = (0.0, 1.0)
 
 
 class Compose:
@@ -37,10 +41,14 @@ class Compose:
         A `Mixup` or `CutMix` may be the last one; `Normalize` says what may follow it.
     seed : int, default 0
         From 0 to 2**64 - 1.
+    value_range : (low, high), default (0, 1)
+        Black and white of float32 images; values outside are refused. Fills are in these units, and
+        `Normalize` takes its mean and std on the scale where they are 0 and 1. uint8 images have 0
+        and 255.
 
     Attributes
     ----------
-    transforms, seed
+    transforms, seed, value_range
         As given; the transforms are a tuple.
     mix : Mixup, CutMix or None
         The last transform, where it is one of these.
@@ -65,7 +73,12 @@ class Compose:
     True
     """
 
-    def __init__(self, transforms: Sequence[Transform], seed: int = 0) -> None:
+    def __init__(
+        self,
+        transforms: Sequence[Transform],
+        seed: int = 0,
+        value_range: tuple[float, float] = UNIT,
+    ) -> None:
         given = sequence("transforms", transforms, "a list of transforms")
         for transform in given:
             if not isinstance(transform, Transform):
@@ -75,13 +88,17 @@ class Compose:
                 )
         self.transforms: tuple[Transform, ...] = tuple(given)
         self.seed = whole("seed", seed, 0, 2**64 - 1)
+        self.value_range = number_pair("value_range", value_range)
+        if self.value_range[0] == self.value_range[1]:
+            raise ValueError(f"value_range: expected low < high, got {value_range!r}")
+        self._calls = _Calls()
         self.mix = given[-1] if given and isinstance(given[-1], mixing.Mix) else None
         self._steps = self.transforms[:-1] if self.mix else self.transforms
         check_order(self._steps, self.mix)
         # Transforms as they run, those within a group one by one; and compiled.
         self.leaves = [leaf for step in self._steps for leaf in step._leaves()]
         self._program: list[Operation] = [op for step in self._steps for op in step._program()]
-        self.engine = _core.Augmentation(self._program, self.seed)
+        self.engine = _core.Augmentation(self._program, self.seed, self.value_range)
         self.variants: int = self.engine.variants
         if self.mix and self.variants > 1:
             raise ValueError(
@@ -94,7 +111,7 @@ class Compose:
         images: Array | Sequence[Array],
         y: Array | None = None,
         indices: npt.ArrayLike | None = None,
-        epoch: int = 0,
+        epoch: int | None = None,
         out: Array | None = None,
         layout: str = "NHWC",
         dtype: npt.DTypeLike | None = None,
@@ -106,14 +123,16 @@ class Compose:
         Parameters
         ----------
         images : (N, H, W, C) or (N, H, W) uint8 or float32, or a list of (H, W[, C])
-            C is 1, 3 or 4; C-contiguous; floats within [0, 1] where colours change. Images of a
-            list may differ in size where a crop or a resize to (height, width) gives them one.
+            C is 1, 3 or 4; C-contiguous; floats within `value_range`. Images of a list may differ
+            in size where a crop or a resize to (height, width) gives them one.
         y : (N, ...), optional
             Labels; returned as they are, or mixed as (N, C) float32 by `Mixup` and `CutMix`.
         indices : (N,) integers, optional
             The samples' numbers within the data set, below 2**40; 0 ... N - 1 where not given.
-        epoch : int
-            From 0; parameters are drawn anew in each.
+        epoch : int, optional
+            From 0; parameters are drawn anew in each, and the result is a pure function. Without
+            it each call draws anew: the calls are epochs 0, 1, 2, ...; a worker process begins at
+            a random one, so that no two draw the same.
         out : array, optional
             For the result: of its shape and dtype, C-contiguous, apart from the images.
         layout : {"NHWC", "NCHW"}
@@ -134,7 +153,7 @@ class Compose:
         """
         batch = image_batch("images", images)
         samples = sample_numbers(indices, batch.n)
-        at = whole("epoch", epoch, 0, 2**40 - 1)
+        at = self._epoch(epoch)
         planar = one_of("layout", layout, ["NHWC", "NCHW"]) == "NCHW"
         n = _threads(n_threads)
         self.check_channels(batch.channels)
@@ -143,6 +162,7 @@ class Compose:
             raise ValueError(f"masks: expected none with {self.mix!r}, which mixes labels")
         labels = None if self.mix is None or y is None else self.mix.checked_labels(y, batch.n)
         result_dtype = self._dtype(dtype, batch.dtype)
+        self.check_values("images", batch)
         mask = None if masks is None else mask_batch(masks, batch)
         result, full = self._target(batch, planar, result_dtype, out)
         run = partial(self.engine.run, indices=samples, epoch=at, planar=planar, n_threads=n)
@@ -221,11 +241,13 @@ class Compose:
         >>> fanin.augment.Compose([fanin.augment.VerticalFlip(p=0.1)]).to_dict()["transforms"]
         [{'name': 'VerticalFlip', 'p': 0.1, 'alternating': False}]
         """
+        own = {} if self.value_range == UNIT else {"value_range": list(self.value_range)}
         return {
             "format": "fanin.augment",
             "version": VERSION,
             "seed": self.seed,
             "transforms": [t.to_dict() for t in self.transforms],
+            **own,
         }
 
     @classmethod
@@ -239,13 +261,14 @@ class Compose:
                 f"version: expected {VERSION}, got {values.get('version')!r}; "
                 "another version of fanin wrote this pipeline"
             )
-        if set(values) != {"format", "version", "seed", "transforms"}:
+        if set(values) - {"value_range"} != {"format", "version", "seed", "transforms"}:
             raise ValueError(
                 "values: expected format, version, seed and transforms, "
                 f"got {', '.join(map(str, values))}"
             )
         steps = sequence("transforms", values["transforms"], "a list of dicts")
-        return cls([transform_from_dict(step) for step in steps], values["seed"])
+        transforms = [transform_from_dict(step) for step in steps]
+        return cls(transforms, values["seed"], values.get("value_range", UNIT))
 
     def to_json(self, indent: int | None = None) -> str:
         """`to_dict` as JSON.
@@ -267,18 +290,48 @@ class Compose:
         return cls.from_dict(values)
 
     def __repr__(self) -> str:
-        return f"Compose({list(self.transforms)!r}, seed={self.seed})"
+        own = "" if self.value_range == UNIT else f", value_range={self.value_range}"
+        return f"Compose({list(self.transforms)!r}, seed={self.seed}{own})"
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Compose):
             return NotImplemented
-        return self.seed == other.seed and self.transforms == other.transforms
+        return self._key() == other._key()
 
     def __hash__(self) -> int:
-        return hash((self.transforms, self.seed))
+        return hash(self._key())
 
-    def __reduce__(self) -> tuple[Callable[..., Self], tuple[list[Transform], int]]:
-        return type(self), (list(self.transforms), self.seed)
+    def _key(self) -> tuple[object, ...]:
+        return self.transforms, self.seed, self.value_range
+
+    def __reduce__(self) -> tuple[Callable[..., Self], tuple[Any, ...], tuple[int, int]]:
+        given = list(self.transforms), self.seed, self.value_range
+        return type(self), given, self._calls.state
+
+    def __setstate__(self, state: tuple[int, int]) -> None:
+        self._calls.state = state
+
+    def _epoch(self, epoch: int | None) -> int:
+        """The epoch, or that of a new call."""
+        return self._calls.new() if epoch is None else whole("epoch", epoch, 0, 2**40 - 1)
+
+    def check_values(self, name: str, images: Images) -> None:
+        """Refuses floats that are NaN or outside of `value_range`."""
+        if images.dtype == np.uint8 or images.n == 0:
+            return
+        low, high = self.value_range
+        slack = 1e-6 * (high - low)  # of rounding
+        for i, pixels in enumerate(images.pixels if images.ragged else [images.pixels]):
+            least, most, finite = _core.extremes(pixels)
+            of = f"{name}[{i}]" if images.ragged else name
+            if not finite:
+                raise ValueError(f"{of}: expected finite values, got NaN or infinity")
+            if least < low - slack or most > high + slack:
+                raise ValueError(
+                    f"{of}: expected floats from {low:g} to {high:g}, got {least:.6g} to "
+                    f"{most:.6g}; Compose(..., value_range=(low, high)) names another black and "
+                    "white"
+                )
 
     def check_channels(self, n: int) -> None:
         """Raises where an option has one number for each of other than n channels."""
@@ -327,6 +380,21 @@ class Compose:
             kind = "a C-contiguous" if given.flags.writeable else "a writable"
             raise ValueError(f"out: expected {kind} array, got another")
         return given, given.reshape(shape)
+
+
+class _Calls:
+    """Numbers for the calls of a pipeline: 0, 1, ...; from a random one in another process."""
+
+    def __init__(self) -> None:
+        self._lock, self.state = threading.Lock(), (0, os.getpid())  # the next, and whose
+
+    def new(self) -> int:
+        with self._lock:
+            number, process = self.state
+            if process != os.getpid():
+                number = secrets.randbits(39)
+            self.state = number + 1, os.getpid()
+        return number
 
 
 def _threads(n_threads: int | None) -> int:

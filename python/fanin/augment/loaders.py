@@ -30,7 +30,7 @@ def batches(
     y: Array | None,
     aug: Compose,
     batch_size: int,
-    epoch: int,
+    epoch: int | None = None,
     shuffle: bool = True,
     seed: int = 0,
     *,
@@ -47,8 +47,8 @@ def batches(
     y : labels (N, ...), or None
     aug : Compose
     batch_size : int
-    epoch : int
-        Decides the order and every draw.
+    epoch : int, optional
+        Decides the order and every draw; without it each call is a new one, as of `aug`.
     shuffle : bool, default True
         A new permutation in each epoch, that of `fanin.MLP.fit` with this seed.
     seed : int, default 0
@@ -79,7 +79,7 @@ def batches(
     """
     pipeline, images = _pipeline(aug), image_batch("X", X)
     size = whole("batch_size", batch_size, 1)
-    at, seed = whole("epoch", epoch, 0, 2**40 - 1), whole("seed", seed, 0, 2**64 - 1)
+    at, seed = pipeline._epoch(epoch), whole("seed", seed, 0, 2**64 - 1)
     one_of("layout", layout, ["NHWC", "NCHW"])
     images.check_labels(y)
     labels = None if y is None else np.asarray(y)
@@ -123,22 +123,25 @@ class Indexed:
 class _Collate:
     """What `torch_collate` returns. The epoch is in memory shared with the workers."""
 
-    def __init__(self, aug: Compose, epoch: int, layout: str, dtype: npt.DTypeLike | None) -> None:
+    def __init__(
+        self, aug: Compose, epoch: int | None, layout: str, dtype: npt.DTypeLike | None
+    ) -> None:
         self.aug, self._layout, self._dtype = aug, layout, dtype
         torch = _torch()
         self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()
         self.epoch = epoch
 
     @property
-    def epoch(self) -> int:
-        """The epoch of the next draws, in all workers."""
-        return int(self._epoch)
+    def epoch(self) -> int | None:
+        """The epoch of the next draws, in all workers; None where each call is a new one."""
+        epoch = int(self._epoch)
+        return None if epoch < 0 else epoch
 
     @epoch.setter
-    def epoch(self, value: int) -> None:
-        self._epoch.fill_(whole("epoch", value, 0, 2**40 - 1))
+    def epoch(self, value: int | None) -> None:
+        self._epoch.fill_(-1 if value is None else whole("epoch", value, 0, 2**40 - 1))
 
-    def set_epoch(self, epoch: int) -> None:
+    def set_epoch(self, epoch: int | None) -> None:
         """As ``collate.epoch = epoch``; the name that PyTorch's samplers have."""
         self.epoch = epoch
 
@@ -155,11 +158,12 @@ class _Collate:
 
 
 def torch_collate(
-    aug: Compose, epoch: int = 0, layout: str = "NCHW", dtype: npt.DTypeLike | None = None
+    aug: Compose, epoch: int | None = None, layout: str = "NCHW", dtype: npt.DTypeLike | None = None
 ) -> Callable[[Sequence[Any]], Any]:
     """A ``collate_fn`` for PyTorch's DataLoader that augments whole batches.
 
-    No worker repeats another, and no epoch the one before::
+    No worker repeats another, and no epoch the one before. With an epoch, draws are a pure function
+    of it and of the sample's number::
 
         collate = fanin.augment.torch_collate(aug)
         loader = DataLoader(fanin.augment.Indexed(dataset), 128, shuffle=True, num_workers=4,
@@ -172,8 +176,9 @@ def torch_collate(
     Parameters
     ----------
     aug : Compose
-    epoch : int, default 0
+    epoch : int, optional
         Set ``collate.epoch`` before each epoch begins; the workers see it, persistent ones too.
+        Without it each batch draws anew, in each worker from a random number on.
     layout : {"NCHW", "NHWC"}
         PyTorch's by default.
     dtype : {"uint8", "float32"}, optional

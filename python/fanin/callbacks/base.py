@@ -41,6 +41,9 @@ class Callback:
     def on_train_end(self, logs: Logs | None = None) -> None:
         """Called once, after the last step; not after an error or Ctrl-C."""
 
+    def on_interrupt(self, logs: Logs | None = None) -> None:
+        """Called after Ctrl-C, before fit raises KeyboardInterrupt."""
+
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
         """Called before an epoch's first step."""
 
@@ -107,6 +110,7 @@ class CallbackList:
 
     on_train_begin = _each("on_train_begin")
     on_train_end = _each("on_train_end")
+    on_interrupt = _each("on_interrupt")
     on_epoch_begin = _each("on_epoch_begin")
     on_epoch_end = _each("on_epoch_end")
     on_train_batch_begin = _each("on_train_batch_begin")

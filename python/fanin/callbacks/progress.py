@@ -3,16 +3,27 @@
 # ruff: noqa: ARG002 -- the methods are described in Callback, and take what it passes
 from __future__ import annotations
 
+import contextlib
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 from fanin.callbacks.base import Callback, Logs
 
 
+def is_terminal(file: Any) -> bool:
+    """Whether a file is a terminal: none that is missing, closed or has no `isatty` is."""
+    try:
+        return bool(file.isatty())
+    except (AttributeError, ValueError, OSError):
+        return False
+
+
 def open_bar(file: Any = None, **options: Any) -> Any:
     """A tqdm bar on stderr or the file; None where it is neither a terminal nor in a notebook."""
     file = sys.stderr if file is None else file
-    if file is None or not (file.isatty() or "ipykernel" in sys.modules):
+    notebook = "ipykernel" in sys.modules and file is not None
+    if not is_terminal(file) and (not notebook or getattr(file, "closed", False)):
         return None
     from tqdm import tqdm  # here, not above: it would double the time of our import
 
@@ -49,13 +60,15 @@ class ProgressBar(Callback):
 
     def on_progress(self, step: int, logs: Logs | None = None) -> None:
         if self._bar is not None:
-            self._show(logs)
-            self._bar.update(step - self._bar.n)
+            with self._or_none():
+                self._show(logs)
+                self._bar.update(step - self._bar.n)
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         if self._bar is not None:
-            self._show(logs)
-            self._bar.refresh()
+            with self._or_none():
+                self._show(logs)
+                self._bar.refresh()
 
     def _show(self, logs: Logs | None) -> None:
         for name in ("loss", "accuracy", "val_accuracy"):
@@ -65,5 +78,16 @@ class ProgressBar(Callback):
 
     def close(self) -> None:
         if self._bar is not None:
-            self._bar.close()
+            with self._or_none():
+                self._bar.close()
+            self._bar = None
+
+    @contextlib.contextmanager
+    def _or_none(self) -> Iterator[None]:
+        """No bar any more where its file has been closed: training goes on."""
+        try:
+            yield
+        except (ValueError, OSError):
+            if self._bar is not None:
+                self._bar.disable = True  # tqdm would write once more
             self._bar = None

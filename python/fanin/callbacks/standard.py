@@ -1,20 +1,25 @@
-"""Callbacks that stop a run early, save the network, log results or call functions."""
+"""Callbacks that stop a run early, save the network or call functions."""
 
 # ruff: noqa: ARG002 -- the methods are described in Callback, and take what it passes
 from __future__ import annotations
 
-import csv
+import math
 import os
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from fanin import _validate
+from fanin import _validate, checkpoint
+from fanin._files import json_number
 from fanin._typing import Array, PathLike
 from fanin.callbacks.base import Callback, Logs
+from fanin.callbacks.csv_logger import CSVLogger
 from fanin.callbacks.monitor import Monitor
+
+__all__ = ["CSVLogger", "EarlyStopping", "LambdaCallback", "ModelCheckpoint"]
 
 
 class EarlyStopping(Callback):
@@ -31,7 +36,8 @@ class EarlyStopping(Callback):
     mode : {"auto", "min", "max"}
         Which way is better; "auto" asks `fanin.metrics.larger_is_better`.
     restore_best : bool
-        Whether to end with the parameters of the best epoch; Keras's default is not to.
+        Whether to end with the parameters of the best epoch, also after Ctrl-C; Keras's default is
+        not to.
     baseline : float, optional
         Only an epoch that also beats this resets the count of ``patience``.
 
@@ -84,6 +90,9 @@ class EarlyStopping(Callback):
             self.network.set_parameters(self._best_parameters)
             self._best_parameters = None
 
+    def on_interrupt(self, logs: Logs | None = None) -> None:
+        self.on_train_end(logs)
+
 
 class ModelCheckpoint(Callback):
     """Save the network after each epoch, or after the best ones only.
@@ -95,7 +104,19 @@ class ModelCheckpoint(Callback):
     monitor, mode
         As in `EarlyStopping`; unused where save_best_only is False.
     save_best_only : bool
-        Save only epochs that beat all earlier ones.
+        Save only epochs that beat all earlier ones, and the network in the file that is to be
+        replaced: the results of its epoch are in it.
+
+    Raises
+    ------
+    ValueError
+        Before the training, where there is a file that holds no network.
+
+    Warns
+    -----
+    UserWarning
+        Where the network in the file is of other data, or its epoch's results are not known: the
+        first epoch replaces it.
     """
 
     def __init__(
@@ -110,6 +131,28 @@ class ModelCheckpoint(Callback):
         self.watched = Monitor(monitor, mode if save_best_only else "min")  # else unused
         self.best = self.watched.worst
 
+    def on_train_begin(self, logs: Logs | None = None) -> None:
+        if self.save_best_only and "{" not in self.path:
+            path = Path(self.path)
+            self.best = self._best_of(path) if path.exists() else self.watched.worst
+
+    def _best_of(self, path: Path) -> float:
+        """The result of the epoch after which the network in the file was saved."""
+        header, _ = checkpoint.load_archive(path, kind="network")
+        known, name, why = header.get("logs", {}), self.watched.name, ""
+        if (there := _kind(header["config"])) != (here := self._own_kind()) and here is not None:
+            why = f"another network ({there} in place of {here})"
+        elif name not in known or math.isnan(float(known[name])):
+            why = f"a network whose {name} is not known"
+        if not why:
+            return float(known[name])
+        warnings.warn(f"{path} holds {why}: the first epoch replaces it", stacklevel=2)
+        return self.watched.worst
+
+    def _own_kind(self) -> str | None:
+        config = getattr(self.network, "config", None)
+        return None if config is None else _kind(config())
+
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         if self.save_best_only:
             value = self.watched.value(logs)
@@ -122,7 +165,21 @@ class ModelCheckpoint(Callback):
         except (KeyError, IndexError, ValueError) as error:
             known = ", ".join(fields)
             raise ValueError(f"path: expected fields among {known}, got {self.path!r}") from error
-        self.network.save(path)
+        self._save(path, fields)
+
+    def _save(self, path: str, fields: Mapping[str, Any]) -> None:
+        """With the results that are numbers."""
+        numbers = {k: v for k, v in fields.items() if isinstance(v, (int, float, np.number))}
+        self.network.saved_logs = {k: json_number(float(v)) for k, v in numbers.items()}
+        try:
+            self.network.save(path)
+        finally:
+            self.network.saved_logs = None
+
+
+def _kind(config: Mapping[str, Any]) -> str:
+    """What networks have in common whose results on the same data can be compared."""
+    return f"{config['dims'][0]} to {config['dims'][-1]}, loss {config['loss']}"
 
 
 class LambdaCallback(Callback):
@@ -156,35 +213,3 @@ class LambdaCallback(Callback):
             if not callable(function):
                 raise TypeError(f"{name}: expected a function, got {function!r}")
             setattr(self, name, function)
-
-
-class CSVLogger(Callback):
-    """Write each epoch as a line of a CSV file: ``epoch``, and the names that the first one gave.
-
-    Parameters
-    ----------
-    path : str or path
-    append : bool
-        Append to an existing file, keeping its columns.
-    """
-
-    def __init__(self, path: PathLike, append: bool = False) -> None:
-        self.path = Path(path)
-        self.append = append
-        self._columns: list[str] | None = None
-
-    def on_train_begin(self, logs: Logs | None = None) -> None:
-        self._columns = None
-        self.path.open("a" if self.append else "w").close()  # fails now, not after an epoch
-        if self.append:
-            with self.path.open(newline="", encoding="utf-8") as file:
-                self._columns = next(csv.reader(file), None)
-
-    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
-        row = {"epoch": epoch, **(logs or {})}
-        with self.path.open("a", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file)
-            if self._columns is None:
-                self._columns = list(row)
-                writer.writerow(self._columns)
-            writer.writerow([row.get(name, "") for name in self._columns])

@@ -102,7 +102,8 @@ def _on_data(data: Data, seed: int) -> list[Block]:
     return [
         Heading(f"Training on {data.name}"),
         f"""A network of 64 hidden units, {EPOCHS} epochs in steps of 64 rows; each rule at the
-        best of the rates {", ".join(f"{rate:g}" for rate in RATES)}, by its training loss.""",
+        best of the rates {", ".join(f"{rate:g}" for rate in RATES)}, by the loss on a fifth of the
+        training rows that was kept back; then on all of them.""",
         picture(
             "optimizers-curves.png",
             "Training loss by epoch of eight optimizers.",

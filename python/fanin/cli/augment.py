@@ -16,7 +16,7 @@ from fanin._files import write_text
 from fanin._typing import Array
 from fanin.augment import Compose, parse
 from fanin.cli.options import UsageError, whole
-from fanin.datasets import files
+from fanin.datasets import folders
 from fanin.random import Generator
 
 LONGEST_LABEL = 18
@@ -72,7 +72,7 @@ def _pipeline(text: str, size: tuple[int, int] | None, seed: int | None) -> Comp
         given = Compose.from_json(Path(text).read_text(encoding="utf-8"))
     except ValueError as error:
         raise ValueError(f"{text}: {error}") from None
-    return given if seed is None else Compose(given.transforms, seed=seed)
+    return given if seed is None else Compose(given.transforms, seed, given.value_range)
 
 
 def _images(data: str, count: int, seed: int) -> tuple[Array | list[Array], list[str]]:
@@ -91,13 +91,13 @@ def _images(data: str, count: int, seed: int) -> tuple[Array | list[Array], list
 
 def _from_folder(path: Path, count: int, seed: int) -> tuple[Array | list[Array], list[str]]:
     """Labels are the folders that the images lie in, or their own names where that is one."""
-    found = files.image_files(path)
+    found = folders.image_files(path)
     if not found:
         raise ValueError(f"{path}: expected images in that folder or below, got none")
-    folders = [file.parent.name for file in found]
-    names = folders if len(set(folders)) > 1 else [file.stem for file in found]
-    chosen = _of_all_classes(np.array(folders), count, seed)
-    images = [files.read_images([found[i]])[0] for i in chosen]
+    parents = [file.parent.name for file in found]
+    names = parents if len(set(parents)) > 1 else [file.stem for file in found]
+    chosen = _of_all_classes(np.array(parents), count, seed)
+    images = [folders.read_images([found[i]])[0] for i in chosen]
     if len({image.ndim for image in images}) > 1:  # grey ones beside coloured ones
         images = [np.stack([i] * 3, axis=2) if i.ndim == 2 else i for i in images]
     alike = len({image.shape for image in images}) == 1

@@ -31,15 +31,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--time-budget", type=time, metavar="TIME", help="seconds, or 5m, 1h, in total")
     add("--rounds", type=whole(1), metavar="N", help="of steps 5 to 7, at most (default: 3)")
     add("--until", type=int, choices=range(1, 8), default=7, metavar="STEP", help="1 to 7")
-    add(
-        "--hidden",
-        type=list_of(whole(1)),
-        metavar="H,H",
-        help="where to begin (default: 128 or 256)",
-    )
+    add("--hidden", type=list_of(whole(1)), metavar="H,H", help="where to begin")
     add("--start-from", metavar="FILE", help="a similar problem's report.html or network")
     add("--class-weight", choices=["balanced"], help="weigh rare classes as much as others")
-    add("--label", metavar="COLUMN", help="of a .csv, as for train")
+    shared.add_data_options(parser)
     add("--test-size", type=real(0, 0.9, above=True), default=0.2, metavar="SHARE")
     add("--seed", type=whole(0), default=0, metavar="N", help="of everything random (default: 0)")
     add("--threads", type=whole(1), metavar="N")
@@ -57,12 +52,16 @@ def _seconds(text: str) -> float:
 def run(args: argparse.Namespace) -> int:
     out = shared.results_folder(args.out, args.data)
     say = shared.printer(args)
-    (X, y), test, info = shared.load_data(args)
-    say(f"{info.name}: {len(y)} rows to learn from, {len(test[1])} to test on at the end\n")
+    (X, y), test, info = shared.load_classes(args, "guide")
+    rows = f"{len(y)} rows to learn from, {len(test[1])} to test on at the end"
+    say(f"{info.name}: {rows}{shared.target_line(info)}\n")
+    X_val, y_val = info.validation or (None, None)
     with shared.warnings_as_lines():
         report = tuning.guide(
             X,
             y,
+            X_val,
+            y_val,
             network=None if args.hidden is None else {"hidden": args.hidden},
             state=out,
             test_data=test,
@@ -74,7 +73,8 @@ def run(args: argparse.Namespace) -> int:
     files = [REPORT]
     if report.network is not None:
         judged = {"settings": report.settings, "results": {"test": report.test}}
-        config = shared.data_config(args, info, X) | judged
+        report.network.metadata = facts = shared.data_facts(args, info, X)
+        config = shared.data_config(args, facts, info) | judged
         files += shared.save_network(out, report.network, report.history, config)
     report.save(out / REPORT)
     say(str(report).rsplit("\n\n", 1)[-1])

@@ -13,8 +13,8 @@ from fanin._core import __version__
 from fanin._files import write_text
 from fanin.chapters import CHAPTERS
 from fanin.chapters.story import Data
-from fanin.cli.options import whole
-from fanin.cli.shared import results_folder
+from fanin.cli.options import UsageError, whole
+from fanin.cli.shared import add_data_options, reading_options, results_folder
 from fanin.document.blocks import Chapter, Picture
 from fanin.document.html import page
 from fanin.document.text import chapter_lines
@@ -32,12 +32,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("chapter", nargs="?", default="all", choices=("all", *CHAPTERS), help="(default: all)")
     add("--data", default="digits", metavar="DATA", help="as for train (default: digits)")
     add("--seed", type=whole(0), default=0, metavar="N", help="of everything random (default: 0)")
+    add_data_options(parser)
     add("--out", type=Path, metavar="DIR", help="(default: a new one, runs/lecture)")
 
 
 def run(args: argparse.Namespace) -> int:
     out = results_folder(args.out, "lecture")
-    data = Data.load(args.data, args.seed)
+    if args.task == "regression":
+        raise UsageError("--task: the lecture is about classes; train and search do regression")
+    data = Data.load(args.data, args.seed, **reading_options(args))
     chapters = {}
     for name in CHAPTERS if args.chapter == "all" else (args.chapter,):
         chapters[name] = importlib.import_module(f"fanin.chapters.{name}").chapter(data, args.seed)

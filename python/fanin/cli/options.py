@@ -44,6 +44,23 @@ def real(low: float, high: float = math.inf, *, above: bool = False) -> Callable
     return number(float, good, f"a number {'above' if above else 'at least'} {low:g}{most}")
 
 
+def or_auto(parse: Callable[[str], Any]) -> Callable[[str], Any]:
+    """What `parse` takes, or "auto"."""
+    return lambda text: text if text == "auto" else parse(text)
+
+
+def pixels(text: str) -> tuple[int, int]:
+    """Height and width, of "64x48", or "64" for both."""
+    height, by, width = text.partition("x")
+    edge = whole(1)
+    return edge(height), edge(width if by else height)
+
+
+def delimiter(text: str) -> str:
+    """A character; a tab and a space have names too."""
+    return {"tab": "\t", "\\t": "\t", "space": " "}.get(text, text)
+
+
 def list_of(parse: Callable[[str], Any]) -> Callable[[str], list[Any]]:
     """Items between commas; none for "none"."""
     return lambda text: [] if text == "none" else [parse(item) for item in text.split(",")]

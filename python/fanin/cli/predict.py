@@ -1,4 +1,4 @@
-"""``fanin predict``: labels and probabilities of the rows of a data set."""
+"""``fanin predict``: labels and probabilities, or values, of the rows of a data set."""
 
 from __future__ import annotations
 
@@ -7,54 +7,158 @@ import csv
 import io
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from fanin import datasets
 from fanin._files import write_text
+from fanin._typing import Array
+from fanin.cli import regression, shared
 from fanin.cli.options import whole
-from fanin.cli.shared import CONFIG, NETWORK
 from fanin.network import MLP
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "A line for each row: its number, counted from 0, or the file's name, then the label and "
+        "the probabilities, or the value. Where labels are there, says how good that is."
+    )
     add = parser.add_argument
     add("network", metavar="RUN", type=Path, help="folder of a training run, or a network file")
-    add("data", metavar="DATA", help="as for train; its test set if it has one, else all rows")
+    add("data", metavar="DATA", help="as for train; its test set if it has one, else all rows; or "
+        "one image, or a folder of them")  # fmt: skip
     add("--out", type=Path, metavar="FILE", help="output file (default: stdout)")
     add("--threads", type=whole(1), metavar="N")
     add("--json", action="store_true", help="one JSON object instead of CSV")
+    shared.add_data_options(parser, task=False)
 
 
 def run(args: argparse.Namespace) -> int:
     folder = args.network if args.network.is_dir() else None
-    net = MLP.load(args.network if folder is None else folder / NETWORK)
-    classes, columns = _names(folder, net.dims[-1])
-    X = datasets.features(args.data, feature_names=columns)
-    soft = net.loss_name == "softmax"
-    values = (net.predict_proba if soft else net.scores)(X, n_threads=args.threads)
-    labels = [classes[i] for i in values.argmax(axis=1)]
+    net = MLP.load(args.network if folder is None else folder / shared.NETWORK)
+    facts = net.metadata or _older_facts(folder, net.dims[-1])
+    found = _rows(args, facts)
+    if found.left_out:
+        print(f"fanin: note: {found.left_out}", file=sys.stderr)
+    names = found.names or range(len(found.X))
+    result: dict[str, Any] = {} if found.names is None else {"files": found.names}
+    if facts["task"] == "regression":
+        columns, cells, metrics = _values(net, found, facts, result, args.threads)
+    else:
+        columns, cells, metrics = _classes(net, found, facts, result, args.threads)
     text = io.StringIO()
     if args.json:
-        kind = "probabilities" if soft else "scores"
-        json.dump({"class_names": classes, "labels": labels, kind: values.tolist()}, text)
+        json.dump(shared.without_nan(result | {"metrics": metrics}), text)
         text.write("\n")
     else:
         writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(["label", *(f"{'p' if soft else 'score'}_{name}" for name in classes)])
-        for label, row in zip(labels, values.tolist(), strict=True):
-            writer.writerow([label, *(f"{value:.6g}" for value in row)])
+        writer.writerow(["row" if found.names is None else "file", *columns])
+        writer.writerows([name, *row] for name, row in zip(names, cells, strict=True))
     if args.out is None:
         sys.stdout.write(text.getvalue())
     else:
         write_text(args.out, text.getvalue())
+    if not args.json:
+        _tell(metrics, len(found.X))
     return 0
 
 
-def _names(folder: Path | None, n_classes: int) -> tuple[list[str], list[str] | None]:
-    """Of classes and columns, as the run in that folder has them; else numbers, and no columns."""
+def _rows(args: argparse.Namespace, facts: Mapping[str, Any]) -> datasets.Rows:
+    """The data, read as those of the training were where no option says otherwise."""
+    given = shared.reading_options(args)
+    if "label" in given:
+        given["target"] = given.pop("label")
+    options = {"target": facts["target"], "task": facts["task"], **facts["reading"], **given}
+    shape = facts["shape"]
+    images = shape is not None and (len(shape) == 2 or (len(shape) == 3 and shape[2] == 3))
+    channels = (1 if len(shape) == 2 else 3) if images else None
+    found = datasets.rows(
+        args.data, feature_names=facts["feature_names"], channels=channels, **options
+    )
+    if found.names is not None and shape is not None and list(found.X.shape[1:]) != shape:
+        expected, got = (" x ".join(map(str, edges)) for edges in (shape, found.X.shape[1:]))
+        raise ValueError(
+            f"{args.data}: expected images of {expected} as in training, got {got}; "
+            "--image-size resizes"
+        )
+    return found
+
+
+Output = tuple[list[str], list[list[Any]], dict[str, float] | None]  # columns, cells, metrics
+
+
+def _classes(
+    net: MLP,
+    found: datasets.Rows,
+    facts: Mapping[str, Any],
+    result: dict[str, Any],
+    n_threads: int | None,
+) -> Output:
+    classes, soft = facts["class_names"], net.loss_name == "softmax"
+    values = (net.predict_proba if soft else net.scores)(found.X, n_threads=n_threads)
+    labels = [classes[i] for i in values.argmax(axis=1)]
+    kind = "probabilities" if soft else "scores"
+    result |= {"class_names": classes, "labels": labels, kind: values.tolist()}
+    columns = ["label", *(f"{'p' if soft else 'score'}_{name}" for name in classes)]
+    cells = [
+        [label, *(f"{value:.6g}" for value in row)]
+        for label, row in zip(labels, values.tolist(), strict=True)
+    ]
+    at = {name: i for i, name in enumerate(classes)}
+    y = np.array([at.get(label, -1) for label in found.labels or ()])
+    if not (y >= 0).any():
+        return columns, cells, None
+    known = y >= 0
+    with shared.warnings_as_lines():
+        judged = net.evaluate(found.X[known], y[known], n_threads=n_threads)
+    return columns, cells, {"rows": int(known.sum()), **judged}
+
+
+def _values(
+    net: MLP,
+    found: datasets.Rows,
+    facts: Mapping[str, Any],
+    result: dict[str, Any],
+    n_threads: int | None,
+) -> Output:
+    values: Array = net.predict(found.X, n_threads=n_threads)[:, 0]
+    result["predictions"] = values.tolist()
+    columns, cells = [facts["target"] or "prediction"], [[f"{value:.9g}"] for value in values]
+    if found.labels is None:
+        return columns, cells, None
+    y = np.asarray(found.labels, dtype=np.float64)
+    known = np.isfinite(y)
+    if not known.any():
+        return columns, cells, None
+    judged = regression.judge(net, found.X[known], y[known], ("rmse", "r2"), n_threads)
+    return columns, cells, {"rows": int(known.sum()), **judged}
+
+
+def _tell(metrics: Mapping[str, float] | None, n_rows: int) -> None:
+    """How good the predictions are, on stderr: stdout may be the table."""
+    if metrics is None:
+        return
+    rows = f"{metrics['rows']} of {n_rows} rows with a known label"
+    loss = f", loss: {metrics['loss']:.4f}" if "loss" in metrics else ""
+    print(f"fanin: note: {rows}: {shared.told(metrics)}{loss}", file=sys.stderr)
+
+
+def _older_facts(folder: Path | None, n_classes: int) -> dict[str, Any]:
+    """Of a network without metadata: from the config.json of its run; else numbers for classes."""
+    facts: dict[str, Any] = {
+        "task": "classification",
+        "class_names": [str(i) for i in range(n_classes)],
+        "feature_names": None,
+        "target": None,
+        "shape": None,
+        "reading": {},
+    }
     if folder is None:
-        return [str(i) for i in range(n_classes)], None
-    path = folder / CONFIG
+        return facts
+    path = folder / shared.CONFIG
     try:
         config = json.loads(path.read_bytes())
         classes, columns = config["class_names"], config["feature_names"]
@@ -62,8 +166,9 @@ def _names(folder: Path | None, n_classes: int) -> tuple[list[str], list[str] | 
             isinstance(names, list) and all(isinstance(name, str) for name in names)
             for names in (classes, [] if columns is None else columns)
         )
-    except (ValueError, KeyError, TypeError):
+        target = config.get("options", {}).get("label")
+    except (ValueError, KeyError, TypeError, AttributeError):
         good = False
     if not good or len(classes) != n_classes:
         raise ValueError(f"{path}: expected the configuration of a run of {n_classes} classes")
-    return classes, columns
+    return {**facts, "class_names": classes, "feature_names": columns, "target": target}

@@ -9,17 +9,21 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from fanin import datasets, plots
-from fanin.cli import shared
-from fanin.cli.options import UsageError, real, whole
+from fanin import plots
+from fanin.callbacks.progress import is_terminal
+from fanin.cli import regression, shared
+from fanin.cli.options import UsageError, or_auto, real, whole
+from fanin.cli.regression import Units
+from fanin.training import auto_batch_size, auto_epochs
 from fanin.tuning import Parameter, SearchResult, choice, integers, loguniform, uniform
 from fanin.tuning import search as run_search
 from fanin.tuning.search.objective import PARAMETERS
 from fanin.tuning.space import plain
 
 TRIALS, PICTURE = "trials.jsonl", "search.png"
-SEARCH = ("strategy", "epochs", "prune", "seed")  # as its arguments are called
+SEARCH = ("strategy", "epochs", "monitor", "prune", "seed")  # as its arguments are called
 WHOLE = ("hidden", "depth", "batch_size", "epochs", "seed")
+LEAST_EPOCHS = 5  # of a trial
 FINE_EPOCHS = 4  # times as many, in the second stage
 
 
@@ -34,15 +38,18 @@ def configure(parser: argparse.ArgumentParser) -> None:
     default = "(default: lr=1e-4:1e-1:log reg=1e-6:1:log)"
     add("params", metavar="NAME=VALUE", nargs="*", help=default)
     add("--trials", type=whole(1), default=50, metavar="N", help="(default: 50)")
-    add("--epochs", type=whole(1), default=5, metavar="N", help="of each trial (default: 5)")
+    add("--epochs", type=or_auto(whole(1)), default="auto", metavar="N", help="of each trial "
+        "(default: auto, 5, or as many more as make 250 steps)")  # fmt: skip
     add("--strategy", default="random", metavar="NAME", help="random, grid, sobol")
+    add("--monitor", default="auto", metavar="METRIC", help="the score, of the validation rows, "
+        "such as val_loss or val_balanced_accuracy (default: val_accuracy)")  # fmt: skip
     add("--prune", metavar="RULE", help="median or halving: stop poor trials (default: none)")
     add("--fine", type=whole(1), metavar="N", help="then N longer trials around the best")
     add("--val-size", type=real(0, 0.9, above=True), default=0.2, metavar="SHARE")
     add("--test-size", type=real(0, 0.9, above=True), default=0.2, metavar="SHARE")
-    add("--label", metavar="COLUMN", help="a .csv's labels")
     add("--seed", type=whole(0), default=0, metavar="N", help="of everything random (default: 0)")
     add("--threads", type=whole(1), metavar="N", help="results do not depend on it")
+    shared.add_data_options(parser)
     add("--out", type=Path, metavar="RUN", help="folder of the results; a search "
         "that it holds is resumed (default: a new one, runs/search-<data>)")  # fmt: skip
     add("--json", action="store_true", help="one JSON object on stdout, only that")
@@ -53,11 +60,21 @@ def run(args: argparse.Namespace) -> int:
     space, fixed = _space(args.params)
     out = shared.results_folder(args.out, f"search-{Path(args.data).stem}")
     say = shared.printer(args)
-    (X, y), test, info = shared.load_data(args)
-    (X, y), validation = datasets.split(X, y, test_size=args.val_size, seed=args.seed)
+    data, test, info = shared.load_data(args)
+    (X, y), validation = shared.validation_split(data, info, args.val_size, args.seed)
+    facts, units = shared.data_facts(args, info, X), None
+    if info.task == "regression":
+        with shared.warnings_as_lines():
+            units = Units.of(y, str(fixed.get("dtype", "float32")))
+        facts |= {"target_mean": units.mean, "target_scale": units.scale}
+        y, validation = units.standardized(y), (validation[0], units.standardized(validation[1]))
+    if args.epochs == "auto":
+        long = auto_epochs(len(y), auto_batch_size(len(y)), FINE_EPOCHS * LEAST_EPOCHS)
+        args.epochs = -(-long // FINE_EPOCHS)
     if "preprocess" not in {*space, *fixed}:
         fixed["preprocess"] = shared.auto_preprocess(X.reshape(len(X), -1))
-    say(f"{info.name}: {len(y)} rows to train on, {len(validation[1])} to judge by")
+    rows = f"{len(y)} rows to train on, {len(validation[1])} to judge by"
+    say(f"{info.name}: {rows}{shared.target_line(info)}")
     say("space: " + ", ".join(f"{name} {parameter}" for name, parameter in space.items()))
     fine = {"n_trials": args.fine, "epochs": FINE_EPOCHS * args.epochs}
     out.mkdir(parents=True, exist_ok=True)
@@ -71,17 +88,21 @@ def run(args: argparse.Namespace) -> int:
             log=out / TRIALS,
             n_threads=args.threads,
             progress=not (args.json or args.no_progress),
-            verbose=not (args.json or args.no_progress or sys.stderr.isatty()),
+            verbose=not (args.json or args.no_progress or is_terminal(sys.stderr)),
             **{name: getattr(args, name) for name in SEARCH},
             **fixed,
         )
     except (ValueError, TypeError) as error:
         raise (UsageError(str(error)) if _about_options(str(error)) else error) from None
-    config = {**shared.data_config(args, info, X), "options": shared.options_config(args)}
-    summary = _save(out, result, config, test, args.threads)
+    config = {**shared.data_config(args, facts, info), "options": shared.options_config(args)}
+    if result.best is not None and (best := result.best.network) is not None:
+        best.metadata = facts
+        config["results"] = {"test": regression.finish(best, units, test[0], test[1], args.threads)}
+    with shared.warnings_as_lines():
+        summary = _save(out, result, config)
     say(str(result))
     for name, value in summary["results"].items():
-        say(f"the best network's {name} accuracy: {100 * value['accuracy']:.2f} %")
+        say(f"the best network's {name} {shared.told(value)}")
     say(f"saved in {out}: {', '.join(summary['files'])}")
     if args.json:
         print(json.dumps(shared.without_nan(summary)))
@@ -93,7 +114,7 @@ def run(args: argparse.Namespace) -> int:
 def _about_options(text: str) -> bool:
     """Whether an error is about an option of the command line."""
     name = text.partition(":")[0].partition("[")[0]
-    return name in (*PARAMETERS, "space", "search", "strategy", "prune", "n_trials")
+    return name in (*PARAMETERS, "space", "search", "strategy", "monitor", "prune", "n_trials")
 
 
 def _space(params: list[str]) -> tuple[dict[str, Parameter], dict[str, Any]]:
@@ -142,23 +163,20 @@ def _value(text: str) -> Any:
     return None if text == "none" else text
 
 
-def _save(
-    out: Path, result: SearchResult, config: dict[str, Any], test: Any, n_threads: int | None
-) -> dict[str, Any]:
+def _save(out: Path, result: SearchResult, config: dict[str, Any]) -> dict[str, Any]:
     """Writes what `fanin predict` reads, a picture, and the history of the best trial."""
     facts: dict[str, Any] = {
         "out": str(out),
         "trials": {s: result.count(s) for s in ("done", "pruned", "diverged", "failed")},
         "edges": [str(edge) for edge in result.edges()],
         "best": None,
-        "results": {},
+        "results": config.get("results", {}),
     }
     files = [TRIALS, "trials-2.jsonl"] if result.earlier else [TRIALS]
     best = result.best
     if best is not None and (net := best.network) is not None:
         params = plain(best.params)
         facts["best"] = {"trial": best.number, "params": params, result.monitor: best.score}
-        config["results"] = facts["results"] = {"test": net.evaluate(*test, n_threads=n_threads)}
         files += shared.save_network(out, net, net.history, config, curves=False)
     if result.trials:
         files += shared.save_picture(out / PICTURE, lambda: plots.search(result))

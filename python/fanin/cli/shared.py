@@ -11,7 +11,7 @@ import math
 import sys
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +22,11 @@ from fanin._core import __version__
 from fanin._files import write_text
 from fanin._typing import Array
 from fanin.callbacks.history import History
-from fanin.network import MLP
+from fanin.cli.options import UsageError, delimiter, pixels
+from fanin.network import MLP, inputs
 from fanin.training import DivergenceWarning
 
+TASKS = ("classification", "regression")
 NETWORK, HISTORY, CONFIG, CURVES = "network.fanin", "history.json", "config.json", "curves.png"
 
 
@@ -47,19 +49,85 @@ def printer(args: argparse.Namespace) -> Callable[[object], None]:
     return (lambda text: None) if args.json else functools.partial(print, flush=True)  # noqa: ARG005
 
 
+def add_data_options(parser: argparse.ArgumentParser, *, task: bool = True) -> None:
+    """The options that say how the data are read, as `fanin.datasets.load` has them."""
+    add = parser.add_argument_group("how files are read").add_argument
+    add("--target", metavar="COLUMN", help="a table's labels or values (default: label, target, "
+        "class or the last)")  # fmt: skip
+    add("--label", metavar="COLUMN", help="another name of --target")
+    if task:
+        add("--task", choices=TASKS, help="whether the target holds classes or values (default: "
+            "classes, asked for where it holds many numbers)")  # fmt: skip
+    add("--header", action=argparse.BooleanOptionalAction, help="whether a table's first line "
+        "holds names (default: asked for where it has numbers)")  # fmt: skip
+    add("--delimiter", type=delimiter, metavar="CHAR", help="between values, or tab or space "
+        "(default: comma, semicolon, tab or bar, as seen)")  # fmt: skip
+    add("--encoding", metavar="NAME", help="of a table (default: utf-8)")
+    add("--decimal", choices=(".", ","), help="mark of numbers (default: .)")
+    add("--image-size", type=pixels, metavar="HxW", help="resize images in a folder (default: they "
+        "are of one size)")  # fmt: skip
+
+
+def reading_options(args: argparse.Namespace) -> dict[str, Any]:
+    """Those of `add_data_options` that were given, for `fanin.datasets.load`."""
+    names = ("target", "label", "task", "header", "delimiter", "encoding", "decimal", "image_size")
+    return {name: v for name in names if (v := getattr(args, name, None)) is not None}
+
+
 def load_data(args: argparse.Namespace) -> Any:
-    """(X, y), the test set and the `Info` of the data."""
-    return datasets.load(
-        args.data, test_size=args.test_size, seed=args.seed, label=args.label, return_info=True
-    )
+    """(X, y), the test set and the `Info` of the data; says what was left out."""
+    with warnings_as_lines():
+        *parts, info = datasets.load(
+            args.data,
+            test_size=args.test_size,
+            seed=args.seed,
+            return_info=True,
+            **reading_options(args),
+        )
+    if info.left_out:
+        print(f"fanin: note: {info.left_out}", file=sys.stderr)
+    return *parts, info
+
+
+def load_classes(args: argparse.Namespace, command: str) -> Any:
+    """As `load_data`, for a command that learns classes only."""
+    if args.task == "regression":
+        raise UsageError(f"--task: {command} learns classes; train and search do regression")
+    return load_data(args)
+
+
+def validation_split(data: Any, info: datasets.Info, share: float, seed: int) -> tuple[Any, Any]:
+    """Training and validation rows: the data's own parts, else a share of the training rows."""
+    if info.validation is not None:
+        return data, info.validation
+    if not share:
+        return data, None
+    return datasets.split(*data, test_size=share, seed=seed)
+
+
+def told(results: Mapping[str, float]) -> str:
+    """The accuracy; of a regression RMSE and R²."""
+    if "accuracy" in results:
+        return f"accuracy: {100 * results['accuracy']:.2f} %"
+    return f"RMSE: {results['rmse']:.6g}, R²: {results['r2']:.4f}"
+
+
+def target_line(info: datasets.Info) -> str:
+    """A line break and what the target is, or which numbers stand for classes; or ""."""
+    target = "" if info.target is None else f"target {info.target!r}: "
+    if info.task == "regression":
+        return f"\n{target}values, which are standardised for the training and its losses"
+    names = info.class_names
+    counted = list(names) == [str(i) for i in range(len(names))]
+    shown = ", ".join(names[:10]) + (", ..." if len(names) > 10 else "")
+    if not counted and all(name.lstrip("-").isdecimal() for name in names):
+        return f"\n{target}labels {shown} are mapped to classes 0 to {len(names) - 1}"
+    return f"\n{target}classes {shown}" if target or not counted else ""
 
 
 def auto_preprocess(rows: Array) -> Any:
     """What `MLP.fit` takes: standardized, but all features alike where they are bytes."""
-    if rows.dtype == np.uint8:
-        # One mean and scale for all pixels: those that are nearly always 0 stay so.
-        return rows.mean(), 1 / (rows.std() or 1.0)
-    return "standardize"
+    return inputs.automatic(rows) if rows.dtype == np.uint8 else "standardize"
 
 
 def results_folder(given: Path | None, name: str) -> Path:
@@ -81,16 +149,27 @@ def results_folder(given: Path | None, name: str) -> Path:
     return folder
 
 
-def data_config(args: argparse.Namespace, info: Any, X: Array) -> dict[str, Any]:
-    """The data's part of a run's config.json."""
+def data_facts(args: argparse.Namespace, info: datasets.Info, X: Array) -> dict[str, Any]:
+    """What a network keeps of its data, as its ``metadata``: `fanin predict` needs them."""
+    how = reading_options(args)
+    for name in ("target", "label", "task"):
+        how.pop(name, None)
+    names = info.feature_names
     return {
-        "fanin": __version__,
-        "data": args.data,
-        "source": info.source,
-        "class_names": info.class_names,
-        "feature_names": info.feature_names,
-        "shape": X.shape[1:],
+        "task": info.task,
+        "class_names": list(info.class_names),
+        "feature_names": None if names is None else list(names),
+        "target": info.target,
+        "shape": list(X.shape[1:]),
+        "reading": {name: list(v) if isinstance(v, tuple) else v for name, v in how.items()},
     }
+
+
+def data_config(
+    args: argparse.Namespace, facts: Mapping[str, Any], info: datasets.Info
+) -> dict[str, Any]:
+    """The data's part of a run's config.json, which is for people."""
+    return {"fanin": __version__, "data": args.data, "source": info.source, **facts}
 
 
 def options_config(args: argparse.Namespace) -> dict[str, Any]:

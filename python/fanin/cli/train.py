@@ -7,7 +7,7 @@ import functools
 import inspect
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +25,9 @@ from fanin import (
 )
 from fanin._typing import Array
 from fanin.callbacks.history import History
-from fanin.cli import shared
-from fanin.cli.options import UsageError, list_of, real, whole
+from fanin.cli import regression, shared
+from fanin.cli.options import UsageError, list_of, or_auto, real, whole
+from fanin.cli.regression import Units
 from fanin.network import MLP, inputs
 from fanin.network.mlp import HIDDEN_ACTIVATIONS
 from fanin.network.options import FitOptions
@@ -44,8 +45,8 @@ DEFAULTS: dict[str, Any] = {
     # Those of the command.
     "hidden": "256",
     "schedule": "constant",
-    "epochs": 40,
-    "batch_size": None,  # stands for that of fit
+    "loss": None,  # that of the task
+    "epochs": "auto",
     "val_size": 0.1,
     "test_size": 0.2,
     "preprocess": "auto",
@@ -59,6 +60,11 @@ STEPS: dict[str, Callable[[], Transformer]] = {
     "whiten": preprocessing.Whiten,
     "zca": functools.partial(preprocessing.Whiten, method="zca"),
 }
+TOLD: dict[str, tuple[str, Callable[[float], str]]] = {  # how results are printed
+    "accuracy": ("accuracy", lambda share: f"{100 * share:.2f} %"),
+    "rmse": ("RMSE", "{:.6g}".format),
+    "r2": ("R²", "{:.4f}".format),
+}
 VERBS = {"train": "train on", "validation": "validate on", "test": "test on"}
 
 Parts = Mapping[str, tuple[Array, Array]]
@@ -66,7 +72,9 @@ Parts = Mapping[str, tuple[Array, Array]]
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "data", metavar="DATA", help=f"{', '.join(datasets.NAMES)}, a .npz, a .csv or a folder"
+        "data",
+        metavar="DATA",
+        help=f"{', '.join(datasets.NAMES)}, a .npz, a .csv or .tsv, a folder of images",
     )
 
     def add(
@@ -86,68 +94,73 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--residual", action="store_true", help="a skip round every hidden layer "
         "that is as wide as its input")  # fmt: skip
     add("init", "NAME", str, "initialiser of the weights")
-    add("loss", "NAME", str, ", ".join(losses.NAMES))
+    add("loss", "NAME", str, f"{', '.join(losses.NAMES)} (default: softmax; mse for regression)")
     add("keep", "P,P", list_of(real(0, 1, above=True)), "probability of keeping a unit")
     add("optimizer", "NAME", str, "of fanin.optim")
     add("lr", "RATE", real(0, above=True), "learning rate (default: the optimizer's)")
     add("schedule", "NAME", str, "of the learning rate")
     add("reg", "L2", real(0), "strength of L2")
     add("class-weight", "WEIGHTS", str, "balanced, or a weight for classes: spam=5,ham=1")
-    add(
-        "metrics", "NAME,NAME", list_of(str), f"beside the accuracy: {', '.join(metrics.OF_LABELS)}"
-    )
+    add("metrics", "NAME,NAME", list_of(str),
+        f"beside the accuracy, or RMSE and R²: {', '.join(metrics.NAMES)}")  # fmt: skip
     add("augment", "WORDS", str, 'of images: "crop:4,flip", as of fanin.augment.parse')
     add("mix", "WORD", str, "of images and labels: mixup:.2 or cutmix:1")
-    add("epochs", "N", whole(1), "passes over the training rows")
-    add("batch-size", "N", whole(1), "rows per step (default: 128, or all if fewer)")
-    add("val-size", "SHARE", real(0, 0.9), "of the training rows, to validate on")
+    add("epochs", "N", or_auto(whole(1)), "passes over the training rows; auto: 40, or as many "
+        "more as make 1,000 steps, until the validation loss no longer falls")  # fmt: skip
+    add("batch-size", "N", or_auto(whole(1)), "rows per step; auto: 128, fewer in small data")
+    add("val-size", "SHARE", real(0, 0.9),
+        "of the training rows, to validate on, if the data have no validation set")  # fmt: skip
     add("test-size", "SHARE", real(0, 0.9, above=True),
         "of all rows, if the data have no test set")  # fmt: skip
-    add("label", "COLUMN", str, "a .csv's labels (default: label, target, class or the last)")
     add("seed", "N", whole(0), "of everything random")
     add("threads", "N", whole(1), "results do not depend on it (default: all there are)")
     add("out", "RUN", Path, "folder of the results (default: a new one, runs/<data>)")
     add("dtype", None, str, "", choices=("float32", "float64"))
     add("preprocess", "NAME,NAME", str, f"none, or of {', '.join(STEPS)}, some like pca:50 or "
         "pca:0.9; auto: standardize, but all features alike where they are uint8")  # fmt: skip
+    shared.add_data_options(parser)
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout, only that")
     parser.add_argument("--no-progress", action="store_true", help="no progress bar")
 
 
 def run(args: argparse.Namespace) -> int:
+    args.loss = args.loss or ("mse" if args.task == "regression" else "softmax")
     optimizer = _checked_options(args)
     out = shared.results_folder(args.out, args.data)
     say = shared.printer(args)
-    data, test, info = shared.load_data(args)
-    parts: Parts = {"train": data, "test": test}
-    if args.val_size:
-        train, validation = datasets.split(*data, test_size=args.val_size, seed=args.seed)
-        parts = {"train": train, "validation": validation, "test": test}
-    X, y = parts["train"]
-    net = _network(args, X, len(info.class_names))
-    say(_summary(info.name, parts, net))
+    parts, info = _parts(args)
+    facts = shared.data_facts(args, info, parts["train"][0])
+    goal, units = parts, None
+    if info.task == "regression":
+        with shared.warnings_as_lines():
+            units = Units.of(parts["train"][1], args.dtype)
+        facts |= {"target_mean": units.mean, "target_scale": units.scale}
+        goal = {name: (X, units.standardized(y)) for name, (X, y) in parts.items()}
+    net = _network(args, parts["train"][0], len(info.class_names) or 1)
+    net.metadata = facts
+    say(_summary(parts, net, info))
     say(f"network {'-'.join(map(str, net.dims))}, {net.n_params} parameters; {optimizer!r}")
-    initial = net.evaluate(X, y, n_threads=args.threads)["loss"]
+    initial = net.evaluate(*goal["train"], n_threads=args.threads)["loss"]
     expected = losses.expected_initial_loss(net.loss_name, net.dims[-1])
+    if units is not None:
+        expected = 1.0  # of standardised targets, by a network that predicts their mean
     say(f"initial loss {initial:.4f}" + ("" if expected is None else f", expected {expected:.4f}"))
-    config = {**shared.data_config(args, info, X), "options": shared.options_config(args)}
+    config = {**shared.data_config(args, facts, info), "options": shared.options_config(args)}
     with shared.warnings_as_lines():
         try:
-            history = _fit(args, net, parts, optimizer, info.class_names)
+            history = _fit(args, net, goal, optimizer, info, units)
         except KeyboardInterrupt:
             shared.save_network(out, net, net.history, config)
             raise KeyboardInterrupt(
                 f"interrupted; the network after its last whole step is in {out}"
             ) from None
-    with shared.warnings_as_lines():
-        results = {name: _evaluate(args, net, *part) for name, part in parts.items()}
+        results = {name: _evaluate(args, net, info, *part) for name, part in parts.items()}
     history.initial_loss = initial  # over all training rows, where fit takes the first minibatch's
+    config["results"] = results
+    files = shared.save_network(out, net, history, config)
     verdict = loss_curve(history)
-    files = shared.save_network(out, net, history, config | {"results": results})
-    say(f"trained {len(history.epoch)} epochs in {history.seconds:.1f} s")
-    say("accuracy: " + ", ".join(f"{n} {100 * r['accuracy']:.2f} %" for n, r in results.items()))
-    for metric in args.metrics:
-        say(f"{metric}: " + ", ".join(f"{n} {_text(r[metric])}" for n, r in results.items()))
+    for line in _ending(history, results, _metrics_to_tell(args, info)):
+        say(line)
     say("\n  ".join(["verdict", *str(verdict).splitlines()]))
     say(f"saved in {out}: {', '.join(files)}")
     if args.json:
@@ -158,7 +171,6 @@ def run(args: argparse.Namespace) -> int:
             "rows": {name: len(labels) for name, (_, labels) in parts.items()},
             "initial_loss": initial,
             "expected_initial_loss": expected,
-            "results": results,
             "verdict": verdict.to_dict(),
             "history": history.to_dict(),
         }
@@ -166,14 +178,44 @@ def run(args: argparse.Namespace) -> int:
     return 1 if history.stop_reason == "diverged" else 0
 
 
-def _summary(name: str, parts: Parts, net: MLP) -> str:
+def _parts(args: argparse.Namespace) -> tuple[Parts, datasets.Info]:
+    """The rows to train on, perhaps those to validate on, and those to test on."""
+    data, test, info = shared.load_data(args)
+    train, validation = shared.validation_split(data, info, args.val_size, args.seed)
+    parts = {"train": train, "validation": validation, "test": test}
+    return {name: part for name, part in parts.items() if part is not None}, info
+
+
+def _summary(parts: Parts, net: MLP, info: datasets.Info) -> str:
     rows = ", ".join(f"{len(y)} rows to {VERBS[name]}" for name, (_, y) in parts.items())
     features = math.prod(parts["train"][0].shape[1:])
-    return f"{name}: {rows}; {features} features, {net.dims[-1]} classes"
+    outputs = "" if info.task == "regression" else f", {net.dims[-1]} classes"
+    return f"{info.name}: {rows}; {features} features{outputs}" + shared.target_line(info)
 
 
-def _evaluate(args: argparse.Namespace, net: MLP, X: Array, y: Array) -> dict[str, Any]:
-    """As JSON has it."""
+def _ending(
+    history: History, results: Mapping[str, Mapping[str, Any]], told: Sequence[str]
+) -> Iterator[str]:
+    """Lines about the end of the training and what it reached."""
+    reason = history.stop_reason or ""
+    stopped = f"; {reason}" if reason.startswith("early stopping") else ""
+    yield f"trained {len(history.epoch)} epochs in {history.seconds:.1f} s{stopped}"
+    for metric in told:
+        title, text = TOLD.get(metric, (metric, _text))
+        yield f"{title}: " + ", ".join(f"{n} {text(r[metric])}" for n, r in results.items())
+
+
+def _metrics_to_tell(args: argparse.Namespace, info: datasets.Info) -> list[str]:
+    own = ["rmse", "r2"] if info.task == "regression" else ["accuracy"]
+    return [*own, *(name for name in args.metrics if name not in own)]
+
+
+def _evaluate(
+    args: argparse.Namespace, net: MLP, info: datasets.Info, X: Array, y: Array
+) -> dict[str, Any]:
+    """As JSON has it; of a regression in the units of the data."""
+    if info.task == "regression":
+        return regression.judge(net, X, y, _metrics_to_tell(args, info), args.threads)
     result = net.evaluate(X, y, metrics=args.metrics, n_threads=args.threads)
     return {n: v.tolist() if isinstance(v, np.ndarray) else v for n, v in result.items()}
 
@@ -185,19 +227,24 @@ def _text(value: Any) -> str:
 def _fit(
     args: argparse.Namespace,
     net: MLP,
-    parts: Parts,
+    goal: Parts,
     optimizer: optim.Optimizer,
-    class_names: Sequence[str],
+    info: datasets.Info,
+    units: Units | None,
 ) -> History:
-    X, y = parts["train"]
+    """Trains; in the end, also after Ctrl-C, outputs have the data's units."""
+    X, y = goal["train"]
     given = {**vars(args), "optimizer": optimizer, **_augmentation(args, X.shape[1:3])}
-    given["batch_size"] = args.batch_size or FitOptions.batch_size
-    given["class_weight"] = _class_weight(args.class_weight, class_names)
+    given["class_weight"] = _class_weight(args.class_weight, info.class_names)
     options = {name: given[name] for name in FIT}
-    bar, judge = not (args.json or args.no_progress), parts.get("validation")
-    if judge is not None:  # curves have a number for each epoch
+    bar, judge = not (args.json or args.no_progress), goal.get("validation")
+    if judge is not None and units is None:  # curves have a number for each epoch
         options["metrics"] = [name for name in args.metrics if name != "confusion_matrix"]
-    return net.fit(X, y, validation_data=judge, progress=bar, n_threads=args.threads, **options)
+    try:
+        return net.fit(X, y, validation_data=judge, progress=bar, n_threads=args.threads, **options)
+    finally:
+        if units is not None:
+            units.fold(net)
 
 
 def _class_weight(text: str | None, names: Sequence[str]) -> Any:
@@ -230,7 +277,10 @@ def _checked_options(args: argparse.Namespace) -> optim.Optimizer:
             _transformers(args.preprocess)
         _augmentation(args, (32, 32))
         _validate.one_of("loss", args.loss, losses.NAMES)
-        metrics.check_targets(metrics.check_names(args.metrics), "labels", args.loss)
+        if args.task == "regression" and args.loss != "mse":
+            raise ValueError(f"loss: expected mse for --task regression, got {args.loss!r}")
+        targets = "values" if args.task == "regression" else "labels"
+        metrics.check_targets(metrics.check_names(args.metrics), targets, args.loss)
         if len(args.keep) not in (1, len(args.hidden)):
             raise ValueError(
                 f"keep: expected one value or one for each of {len(args.hidden)} hidden layers, "
@@ -272,8 +322,7 @@ def _network(args: argparse.Namespace, X: Array, n_classes: int) -> MLP:
         width, preprocess = steps[-1].n_features_out_, steps
     given = {**vars(args), "keep": args.keep[0] if len(args.keep) == 1 else args.keep}
     net = MLP([width, *args.hidden, n_classes], **{name: given[name] for name in NETWORK})
-    if preprocess != "none":
-        net.set_preprocess(preprocess, rows)
+    net.set_preprocess(None if preprocess == "none" else preprocess, rows)
     return net
 
 

@@ -6,6 +6,6 @@ authors' files or as ``<name>.npz`` or ``<name>_*.npz`` beside that folder; else
 """
 
 from fanin.datasets.folds import folds
-from fanin.datasets.load import NAMES, Info, features, load, split
+from fanin.datasets.load import NAMES, Info, Rows, features, load, rows, split
 
-__all__ = ["NAMES", "Info", "features", "folds", "load", "split"]
+__all__ = ["NAMES", "Info", "Rows", "features", "folds", "load", "rows", "split"]

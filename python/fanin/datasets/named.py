@@ -16,7 +16,8 @@ import numpy as np
 
 from fanin._files import atomic_write
 from fanin._typing import Bytes, Ints
-from fanin.datasets.files import Dataset, read_npz
+from fanin.datasets.archives import read_npz
+from fanin.datasets.reading import Dataset
 
 SYSTEM_FOLDER = Path("/usr/share/datasets")  # Debian's dataset-fashion-mnist
 TIMEOUT = 30.0  # seconds without a byte

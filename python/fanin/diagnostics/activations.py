@@ -164,11 +164,13 @@ def activation_report(
     --------
     >>> import fanin
     >>> (X, y), _ = fanin.datasets.load("digits")
-    >>> report = fanin.MLP([64, 50, 50, 10], activation="tanh").activation_report(X, y)
+    >>> net = fanin.MLP([64, 50, 50, 10], activation="tanh")
+    >>> net.set_preprocess("auto", X)  # as fit would have them
+    >>> report = net.activation_report(X, y)
     >>> print(report)
-    [ 1 layers]  mean:0.00 std:0.04
-    [ 2 layers]  mean:-0.01 std:0.05
-    [ 3 layers]  mean:-0.00 std:0.00
+    [ 1 layers]  mean:0.01 std:0.73
+    [ 2 layers]  mean:-0.10 std:0.63
+    [ 3 layers]  mean:0.00 std:0.04
     >>> report.verdict
     'healthy'
     """

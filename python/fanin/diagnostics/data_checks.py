@@ -22,6 +22,7 @@ FENCE = 10.0  # interquartile ranges from the nearer quartile
 IMBALANCE = 10.0  # rows of the largest class over those of the smallest
 REPEATED = 0.01  # share of rows
 MANY_PIXELS = 0.1  # share of pixels
+HALF_A_BYTE = 128  # images of bytes that stay below it have other units
 STANDARDIZE = "fit(..., preprocess='standardize')"
 
 
@@ -50,7 +51,8 @@ class FeatureChecks:
 
     def findings(self, labels: Array | None) -> Iterator[Finding]:
         yield from self._constant()
-        if self.data.n >= ENOUGH:
+        if self.data.n >= ENOUGH and len(self.varying):
+            yield from self._bytes()
             robust = RobustSpread(self.features, FENCE, pixels=self.images)
             yield from self._scale(robust)
             yield from self._bias(robust)
@@ -107,6 +109,15 @@ class FeatureChecks:
             evidence = f"{ends}, {typical:.3g} in the middle, far from 1"
             action = "divide all by one number (255 for images of 0 ... 255)"
             yield self._finding("scale", evidence, f"{action}, or {STANDARDIZE}", varying)
+
+    def _bytes(self) -> Iterator[Finding]:
+        """Bytes that span little of 0 ... 255, such as pixels from 0 to 16."""
+        low, high = float(self.features.low.min()), float(self.features.high.max())
+        flags = high <= 1 and len(self.shape) == 1  # a table of 0 and 1
+        if self.data.rows.dtype == np.uint8 and 0 < high < HALF_A_BYTE and not flags:
+            evidence = f"bytes from {low:g} to {high:g}, which X / 255 takes to {high / 255:.2g}"
+            action = "centre and scale all alike by their own mean and deviation"
+            yield Finding("byte-range", evidence, f"{action}: fit(..., preprocess='auto')")
 
     def _bias(self, robust: RobustSpread) -> Iterator[Finding]:
         size, spread = np.abs(robust.middle), robust.spread

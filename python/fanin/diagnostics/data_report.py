@@ -18,8 +18,8 @@ SCALING = (
     "less would be made as loud as the others."
 )
 IMAGES = (
-    "These look like images: centre them, and scale all pixels alike (uint8 enters a network as "
-    "X / 255); PCA and whitening are seldom used for images."
+    "These look like images: centre them, and scale all pixels alike (preprocess='auto' does so to "
+    "bytes); PCA and whitening are seldom used for images."
 )
 
 
@@ -81,13 +81,14 @@ def data_report(X: Array, y: Array | None = None, *, n_threads: int | None = Non
     Notes
     -----
     scale: standard deviations differ by a factor of 100; named are the features a factor of 10 off
-    the median one. Or all are far from 1, the median by a factor of 30. bias: the mean is more than
-    3 standard deviations from zero; for images, in a tenth of the pixels. outliers: more than 10
-    interquartile ranges outside the quartiles (normal data never are), and less than a
-    twentieth of the feature's values on a side. correlated: magnitude of at least 0.95. constant:
-    up to rounding; for images, those pixels that are not of the background. class-balance: 10 times
-    as many rows in the largest class as in the smallest. duplicate-rows: 1 % of the rows, in data
-    of at least three features. Spreads and correlations need at least 20 rows.
+    the median one. Or all are far from 1, the median by a factor of 30. byte-range: uint8 that
+    stays below 128, such as pixels from 0 to 16, but no table of 0 and 1. bias: the mean is more
+    than 3 standard deviations from zero; for images, in a tenth of the pixels. outliers: more than
+    10 interquartile ranges outside the quartiles (normal data never are), and less than a twentieth
+    of the feature's values on a side. correlated: magnitude of at least 0.95. constant: up to
+    rounding; for images, those pixels that are not of the background. class-balance: 10 times as
+    many rows in the largest class as in the smallest. duplicate-rows: 1 % of the rows, in data of
+    at least three features. Spreads and correlations need at least 20 rows.
 
     Examples
     --------

@@ -17,7 +17,17 @@ from fanin._typing import Array
 from fanin.diagnostics import activations
 from fanin.diagnostics.activations import ActivationReport, LayerAccumulator, LayerStatistics
 from fanin.layers.dense import activation_code
+from fanin.layers.norm import (
+    BatchNormCache,
+    LayerNormCache,
+    batch_norm_backward,
+    batch_norm_forward,
+    layer_norm_backward,
+    layer_norm_forward,
+)
 from fanin.random import Draws, Generator, package_generator
+
+NormCache = LayerNormCache | BatchNormCache
 
 _IDENTITY = activation_code("activation", "identity")
 _NO_MASK = (1.0, 0, 0, 0)  # keep, and the key of dropout
@@ -31,6 +41,7 @@ def activation_statistics(
     init: str | Callable[..., Array] = "xavier",
     std: float | None = None,
     activation: str = "tanh",
+    norm: str | None = None,
     gain: float = 1.0,
     distribution: str = "normal",
     seed: int = 0,
@@ -58,6 +69,9 @@ def activation_statistics(
         A fixed standard deviation of the weights, in place of `init`.
     activation, gain, distribution
         As in `fanin.layers.dense` and `fanin.initializers.small_random`.
+    norm : {None, "layer", "batch"}
+        Normalises the sums of each layer before its activation, as in `fanin.MLP`: of each row, or
+        of each unit over all rows, of which there are two at least.
     seed : int
     dtype : {"float32", "float64"}
     bins : int
@@ -92,6 +106,12 @@ def activation_statistics(
     >>> report.reason
     'std 0.217 in the first layer, 0.0112 in the last: falls by 77% a layer'
 
+    A norm forgives the scale of the weights:
+
+    >>> report = activation_statistics([512] * 4, std=0.01, norm="layer")
+    >>> [f"{layer.std:.2f}" for layer in report.layers]
+    ['0.63', '0.63', '0.63']
+
     Activations alone do not show what a sigmoid does to the gradient:
 
     >>> report = activation_statistics([256] * 7, activation="sigmoid", gradients=True)
@@ -106,7 +126,7 @@ def activation_statistics(
         raise ValueError(f"dims: expected the input's width and at least one layer's, got {dims}")
     float_type = _validate.float_dtype("dtype", dtype)
     bins, threads = _validate.whole("bins", bins, 1), _validate.threads(n_threads)
-    network = PlainNetwork(activation, bins, threads)
+    network = PlainNetwork(activation, norm, bins, threads)
     initialize: Callable[..., Array] = initializers.get(init)
     if std is not None:
         std = _validate.real("std", std, 0.0)
@@ -116,6 +136,9 @@ def activation_statistics(
         a = Generator(seed).standard_normal(shape, dtype=float_type)
     else:
         a = _validate.cast("x", _validate.data_rows("x", x, widths[0], float_type), float_type)
+    if norm == "batch" and len(a) < 2:
+        name = "n" if x is None else "x"
+        raise ValueError(f"{name}: expected at least two rows with norm='batch', got {len(a)}")
     for number, shape in enumerate(itertools.pairwise(widths)):
         rng = package_generator(seed, "init", number)
         draw = functools.partial(
@@ -196,26 +219,38 @@ class DrawRecorder(Generator):
         self.weights = DrawnWeights(self.shape, normal, self.seed, self.stream, self.position, a, b)
 
 
+class LayerCache(NamedTuple):
+    """What the gradient of a layer needs."""
+
+    x: Array
+    W: Array | DrawnWeights
+    norm: NormCache | None
+    slope: Array  # of the activation
+
+
 class PlainNetwork:
     """Dense layers without biases: each one's statistics, and what its gradient needs."""
 
-    def __init__(self, activation: str, bins: int, threads: int) -> None:
+    def __init__(self, activation: str, norm: str | None, bins: int, threads: int) -> None:
         self.activation, self.bins, self.threads = activation, bins, threads
         self.code = activation_code("activation", activation)
+        self.norm = None if norm is None else _validate.one_of("norm", norm, _core.norms[1:])
         self.layers: list[LayerAccumulator] = []
-        self.caches: list[tuple[Array, Array | DrawnWeights, Array]] = []  # input, W, slopes
+        self.caches: list[LayerCache] = []
 
     def forward(self, x: Array, W: Array | DrawnWeights, *, keep: bool) -> Array:
         """The activations of the next layer; with ``keep``, `backward` can follow."""
-        code, threads = _IDENTITY if keep else self.code, self.threads
+        fused = self.norm is None and not keep  # the activation is part of the product
+        code, threads = self.code if fused else _IDENTITY, self.threads
         if isinstance(W, DrawnWeights):
             a = W.forward(x, code, threads)
         else:
             a = _product(x, W, threads, code)
-        if keep:
-            a, slope = _core.activation_forward(a, self.code, 1.0, *_NO_MASK, None, True, threads)
-            assert slope is not None
-            self.caches.append((x, W, slope))
+        if not fused:
+            a, cache = (a, None) if self.norm is None else _normalized(self.norm, a)
+            a, slope = _core.activation_forward(a, self.code, 1.0, *_NO_MASK, None, keep, threads)
+            if slope is not None:
+                self.caches.append(LayerCache(x, W, cache, slope))
         layer = LayerAccumulator(self.activation, a.shape[1], self.bins, threads)
         layer.add(a)
         layer.count(a)
@@ -226,8 +261,11 @@ class PlainNetwork:
         """The statistics with those of the gradient, which is g at the last layer."""
         found: list[LayerStatistics] = []
         with np.errstate(over="ignore", invalid="ignore"):
-            for layer, (x, W, slope) in zip(self.layers[::-1], self.caches[::-1], strict=True):
+            for layer, cache in zip(self.layers[::-1], self.caches[::-1], strict=True):
+                x, W, norm, slope = cache
                 dz = g * slope
+                if norm is not None:
+                    dz = _norm_backward(dz, norm)
                 weights = _outer_std(x, dz, self.threads) / len(x)
                 found.append(layer.statistics(activations.std_of(g, self.threads), weights))
                 if len(found) == len(self.caches):
@@ -237,6 +275,18 @@ class PlainNetwork:
                 else:
                     g = _product(dz, np.ascontiguousarray(W.T), self.threads)
         return found[::-1]
+
+
+def _normalized(norm: str, z: Array) -> tuple[Array, NormCache]:
+    """Sums as a fresh norm leaves them, of gamma 1 and beta 0."""
+    gamma, beta = np.ones(z.shape[1], z.dtype), np.zeros(z.shape[1], z.dtype)
+    return (layer_norm_forward if norm == "layer" else batch_norm_forward)(z, gamma, beta)
+
+
+def _norm_backward(dy: Array, cache: NormCache) -> Array:
+    if isinstance(cache, LayerNormCache):
+        return layer_norm_backward(dy, cache)[0]
+    return batch_norm_backward(dy, cache)[0]
 
 
 def _product(x: Array, W: Array, threads: int, code: int = _IDENTITY) -> Array:

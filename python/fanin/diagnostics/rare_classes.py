@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 
 import numpy as np
 
@@ -27,6 +28,13 @@ def rare_classes(y: Array) -> Ints:
     counts = np.bincount(y)
     most = RARE * len(y) / max(int((counts > 0).sum()), 1)
     return np.flatnonzero((counts >= LEAST_ROWS) & (counts <= most))
+
+
+def warn_if_never_predicted(y: Array, predicted: Array, stacklevel: int = 2) -> None:
+    """A `RareClassWarning` of what `never_predicted` finds."""
+    if (finding := never_predicted(y, predicted)) is not None:
+        text = f"{finding.evidence}: {finding.action}"
+        warnings.warn(text, metrics.RareClassWarning, stacklevel=stacklevel + 1)
 
 
 def never_predicted(y: Array, predicted: Array) -> Finding | None:

@@ -135,7 +135,7 @@ def _member_data(arrays: Arrays, rows: Rows | Fold | None) -> tuple[Array, Array
 
 def check(member: Member, arrays: Arrays) -> None:
     """Raises what fit would raise for these options and data, before anything trains."""
-    if "epochs" in member.fit:
+    if member.fit.get("epochs", "auto") != "auto":
         _validate.whole("epochs", member.fit["epochs"], 0)
     options = copy.deepcopy(dict(member.fit)) | {"epochs": 0}
     X, y, given = _member_data(arrays, member.rows if isinstance(member.rows, Fold) else None)

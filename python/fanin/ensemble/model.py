@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from fanin import _core, _validate, checkpoint, losses
 from fanin._typing import Array, Floats, PathLike
+from fanin.diagnostics.rare_classes import warn_if_never_predicted
 from fanin.ensemble.members import Failure, check_networks
 from fanin.metrics import check_names, check_targets, compute
 from fanin.network import MLP
@@ -189,6 +190,8 @@ class Ensemble:
             logs = _core.map("log", np.maximum(combined, np.finfo(np.float32).tiny))
             result = _evaluate("softmax", logs, y, predicted, n_threads)
         result |= self._metrics(metrics, combined, predicted, y)
+        if (labels := _targets(y, combined, "mse")[0]) is not None and not self._regression:
+            warn_if_never_predicted(labels, predicted)
         return {**result, "members": members, "disagreement": self._disagreement(scores)}
 
     def _metrics(

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fanin import _core, _validate, initializers, optim
-from fanin._typing import Array
+from fanin._typing import Array, Floats
 from fanin._validate import describe
 from fanin.layers import dense_backward, dense_forward, softmax_loss
 from fanin.random import as_generator, package_generator
@@ -102,6 +102,11 @@ def init_two_layer_model(
     return model
 
 
+def units(rows: Array) -> tuple[Floats | None, Floats | None]:
+    """(mean, scale) by which rows enter the lecture's network: bytes as X / 255."""
+    return (np.zeros(1), np.full(1, 1 / 255)) if rows.dtype == np.uint8 else (None, None)
+
+
 @overload
 def two_layer_net(
     X: Array, model: Model, y: None = None, reg: float = 0.0, *, n_threads: int | None = None
@@ -123,7 +128,7 @@ def two_layer_net(
     Parameters
     ----------
     X : ndarray of shape (N, D) or (N, ...), uint8, float32 or float64
-        uint8 enters as X / 255, as in `MLP`; floats are converted to the model's dtype.
+        uint8 enters as X / 255; floats are converted to the model's dtype.
     model : dict of str to ndarray
         As from `init_two_layer_model`.
     y : ndarray, optional
@@ -154,8 +159,7 @@ def two_layer_net(
     reg = _validate.real("reg", reg, 0)
     x = _validate.data_rows("X", X, len(W1), W1.dtype)
     if x.dtype != W1.dtype:
-        byte = x.dtype == np.uint8
-        mean, scale = (np.zeros(1), np.full(1, 1 / 255)) if byte else (None, None)
+        mean, scale = units(x)
         x = _core.gather_rows(x, None, mean, scale, W1.dtype, _validate.threads(n_threads))
     hidden, below = dense_forward(x, W1, b1, n_threads=n_threads)
     scores, above = dense_forward(hidden, W2, b2, activation="identity", n_threads=n_threads)

@@ -1,7 +1,8 @@
-"""The preprocessing of a network: transformers first, then (mean, scale) inside the native loop.
+"""How data enter a network: transformers first, then (mean, scale) inside the native loop.
 
 `Inputs.rows` checks the data, `Inputs.fit` or `Inputs.transform` applies the transformers, and the
-engine takes the result.
+engine takes the result. All of it goes by the values: the same numbers of another dtype give the
+same bits, wherever float32 (or the network's dtype) holds them exactly.
 """
 
 from __future__ import annotations
@@ -14,9 +15,11 @@ from typing import Any
 
 import numpy as np
 
+from fanin import _core
 from fanin._core import TrainingData
+from fanin._runtime import warn_caller
 from fanin._typing import Array, Floats
-from fanin._validate import cast, data_rows, one_of
+from fanin._validate import cast, finite_range, numbers, one_of, row_view
 from fanin.preprocessing import PCA, Normalize, Preprocess, Whiten, ZeroCenter
 from fanin.preprocessing.base import Columnwise, Transformer
 from fanin.preprocessing.transformers import standardization
@@ -25,6 +28,20 @@ KINDS: dict[str, type[Transformer]] = {
     kind.__name__: kind for kind in (ZeroCenter, Normalize, PCA, Whiten)
 }
 BLOCK = 2**22  # values that are transformed at once
+
+# Units differ by 16 and more (bytes, pixels from 0 to 16, thousands); the largest value of a sample
+# is rarely ten times that of another: once in eleven times at tails of 1 / x, which are extreme.
+FAR = 10.0
+# A few dark images are nothing strange: too small are many rows, by the square of that.
+FAR_BELOW, ENOUGH_ROWS = 100.0, 16
+# What `data_report` calls far from 1; pixels up to 16 train about as well as standardised ones.
+TOO_LARGE = 30.0
+# Such pixels divided by 255 end at 0.06, and 15 points of accuracy behind after five epochs.
+TOO_SMALL = 0.1
+
+
+class UnitsWarning(UserWarning):
+    """Data in other units than those of training, or than a network is made for."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,6 +60,9 @@ class Inputs:
     scale: Floats | None = None
     to_fit: tuple[Transformer, ...] = ()  # until `fit`
     standardize: bool = False  # likewise: mean and scale are to be those of the data
+    automatic: bool = False  # likewise: for bytes, one mean and one scale
+    range: tuple[float, float] | None = None  # of the training data's values; None before `fit`
+    shape: tuple[int, ...] | None = None  # of an image in training; None where rows were flat
 
     @classmethod
     def plain(cls, width: int, dtype: np.dtype[Any]) -> Inputs:
@@ -71,23 +91,28 @@ class Inputs:
         return replace(self, mean=mean, scale=scale)
 
     def requested(self, preprocess: Preprocess | None, X: Any) -> Inputs:
-        """From the ``preprocess`` argument, checked, not yet fitted on X; None keeps these."""
+        """From the ``preprocess`` argument, checked, not yet fitted on X."""
+        shape = _image_shape(X)
+        if self.shape is not None and (shape is None or math.prod(shape) == math.prod(self.shape)):
+            shape = self.shape  # that of the weights, whatever the preprocessing
+        if isinstance(preprocess, str) and preprocess == "auto" and self.range is not None:
+            return replace(self, shape=shape)
+        plain = replace(Inputs.plain(self.width, self.dtype), shape=shape)
         if preprocess is None:
-            return self
-        plain = Inputs.plain(self.width, self.dtype)
+            return plain
         if isinstance(preprocess, str):
-            one_of("preprocess", preprocess, ["standardize"])
-            return replace(plain, standardize=True)
+            how = one_of("preprocess", preprocess, ["auto", "standardize"])
+            return replace(plain, automatic=how == "auto", standardize=how == "standardize")
         steps = transformers(preprocess)
         if steps is None:
             return plain._with(*_pair(preprocess, self.width))
         columns = self.width
         if _until_columnwise(steps):
-            shape = X.shape[1:] if isinstance(X, np.ndarray) else ()
             if steps[0].__sklearn_is_fitted__():
                 columns = steps[0].n_features_in_
             else:
-                columns = (math.prod(shape) if shape else 0) or self.width
+                given = X.shape[1:] if isinstance(X, np.ndarray) else ()
+                columns = (math.prod(given) if given else 0) or self.width
         return replace(plain, columns=columns, to_fit=tuple(steps))
 
     @cached_property
@@ -95,51 +120,123 @@ class Inputs:
         """The steps that the native loop cannot do."""
         return _until_columnwise(self.steps)
 
+    @cached_property
+    def needs_doubles(self) -> bool:
+        """Whether float32 is too coarse for a mean: off by over 2**-10 of the scale."""
+        if self.mean is None or self.scale is None:
+            return False
+        off = (self.mean.astype(self.dtype).astype(np.float64) - self.mean) * self.scale
+        return bool((np.square(off) > 2**-20).any())
+
     def rows(self, X: Any, name: str = "X", columns: int | None = None) -> Array:
-        """X as a view of rows before any step, checked; images to be cropped have own columns."""
-        columns = self.columns if columns is None else columns
+        """X as rows before any step, checked; images to be cropped have own columns.
+
+        A view, or for a dtype that the core does not read, a copy in one that holds the values.
+        """
+        cropped, columns = columns is not None, self.columns if columns is None else columns
         array = isinstance(X, np.ndarray) and X.ndim > 0
         if array and columns != self.width and X.size != len(X) * columns:
             raise ValueError(
                 f"{name}: expected shape (N, {columns}), which preprocessing makes "
                 f"{self.width} features, got {X.shape} {X.dtype}"
             )
-        return data_rows(name, X, columns, self.dtype)
+        rows = row_view(name, numbers(name, X), columns)
+        if self.shape is not None and not cropped:
+            self.check_shape(name, X.shape[1:])
+        low, high = finite_range(name, rows, self.dtype)
+        if self.range is not None:
+            self._check_range(name, low, high, len(rows))
+        return rows
+
+    def check_shape(self, name: str, shape: tuple[int, ...]) -> None:
+        """Refuses images of another shape than those of training; flat rows have none."""
+        if self.shape is None or len(shape) == 1:
+            return
+        own, given = ([n for n in s if n != 1] for s in (self.shape, shape))
+        if own != given and len(given) > 1:
+            raise ValueError(
+                f"{name}: expected images of shape {self.shape}, as in training, or rows "
+                f"(N, {math.prod(self.shape)}) in that order, got images of shape {shape}"
+            )
+
+    def _check_range(self, name: str, low: float, high: float, n: int) -> None:
+        """Warns of values far outside those of training."""
+        assert self.range is not None
+        least, most = self.range
+        if least <= low and high <= most and n < ENOUGH_ROWS:
+            return
+        reach, trained = max(-low, high), max(-least, most)
+        small = reach * FAR_BELOW < trained < math.inf and n >= ENOUGH_ROWS and reach > 0
+        if least <= low and high <= most and not small:
+            return
+        beyond, width = max(least - low, high - most), most - least
+        if small or reach > FAR * trained:
+            hint = "divided twice?" if min(reach, trained) < 1 / FAR else "not divided?"
+            ends = f"reaches {reach:.4g}, training data reached {trained:.4g}: {hint}"
+        elif beyond > FAR * width > 0:
+            ends = (
+                f"goes from {low:.4g} to {high:.4g}, training data from {least:.4g} to {most:.4g}"
+            )
+        else:
+            return
+        warn_caller(f"{name} {ends}", UnitsWarning)
 
     def transform(self, data: TrainingData, n_threads: int | None = None) -> TrainingData:
         """Checked data as the engine takes them."""
-        return self._with_rows(data, transform_rows(self.before, data.X, n_threads))
+        return self._with_rows(data, self._transformed(data.X, n_threads))
 
     def blocks(self, rows: Array, n_threads: int | None = None) -> Iterator[TrainingData]:
-        """Checked rows as the engine takes them, in blocks where transformers copy them."""
+        """Checked rows as the engine takes them, in blocks where they are copied."""
         for block in blocks(rows) if self.before else (rows,):
-            ready = transform_rows(self.before, block, n_threads)
-            yield TrainingData(ready, *self._mean_and_scale(ready))
+            ready = self._entered(self._transformed(block, n_threads))
+            yield TrainingData(ready, self.mean, self.scale)
+
+    def _transformed(self, rows: Array, n_threads: int | None) -> Array:
+        """The rows after the steps that the native loop cannot do, in the network's dtype.
+
+        Rows of float64 that float32 does not hold stay float64.
+        """
+        if not self.before:
+            return rows
+        single = float32_holds(rows)
+        if self.dtype == np.float64 or single.all():
+            return transform_rows(self.before, rows, n_threads, self.dtype)
+        out = transform_rows(self.before, rows, n_threads)
+        if single.any():
+            some = np.ascontiguousarray(rows[single])
+            out[single] = transform_rows(self.before, some, n_threads, self.dtype)
+        return out
 
     def fit(self, data: TrainingData, n_threads: int | None = None) -> tuple[Inputs, TrainingData]:
         """Inputs fitted on checked data, and these as the engine takes them."""
+        if self.range is not None:
+            return self, self.transform(data, n_threads)
+        low, high, _ = _core.extremes(data.X)
+        own = replace(self, to_fit=(), standardize=False, automatic=False, range=(low, high))
         if self.to_fit:
             self._foresee(self.to_fit, data.X.shape[1])
-            steps, rows = fitted(self.to_fit, data.X, n_threads)
+            combines = bool(_until_columnwise(self.to_fit))
+            wide = self.dtype == np.float64
+            same = not combines if wide else bool(float32_holds(data.X).all())
+            steps, rows = fitted(self.to_fit, data.X, n_threads, self.dtype if same else None)
             self._require_width(steps, steps[-1].n_features_out_, data.X.shape[1])
-            own = Inputs.of(steps, self.width, self.dtype)
+            made = Inputs.of(steps, self.width, self.dtype)
+            own = replace(made, range=own.range, shape=own.shape)
+            if combines and wide:
+                rows = own._transformed(data.X, n_threads)
             return own, own._with_rows(data, rows)
-        own = self
         if self.standardize:
-            own = replace(self, standardize=False)._with(*standardization(data.X))
-        elif self.mean is None and not self.steps and data.X.dtype == np.uint8:
-            own = self._with(*self._mean_and_scale(data.X))  # from now on in these units
+            own = own._with(*standardization(data.X))
+        elif self.automatic:
+            own = own._with(*(automatic(data.X, n_threads) or (None, None)))
         return own, own.transform(data, n_threads)
 
     def _with_rows(self, data: TrainingData, rows: Array) -> TrainingData:
-        mean, scale = self._mean_and_scale(rows)
-        return TrainingData(rows, mean, scale, data.labels, data.soft, data.weights)
+        rows = self._entered(rows)
+        return TrainingData(rows, self.mean, self.scale, data.labels, data.soft, data.weights)
 
-    def _mean_and_scale(self, rows: Array) -> tuple[Floats | None, Floats | None]:
-        """Of such rows: bytes are divided by 255 where nothing else was set."""
-        if self.mean is None and rows.dtype == np.uint8:
-            return np.zeros(1), np.full(1, 1 / 255)
-        return self.mean, self.scale
+    def _entered(self, rows: Array) -> Array:
+        return rows.astype(np.float64, copy=False) if self.needs_doubles else rows
 
     def _foresee(self, steps: Sequence[Transformer], columns: int) -> None:
         """Refuses, before the work, steps that cannot end in the network's width."""
@@ -186,8 +283,8 @@ def _pair(preprocess: Any, width: int) -> tuple[Floats, Floats]:
         mean, scale = (np.atleast_1d(np.asarray(v, dtype=np.float64)) for v in preprocess)
     except (TypeError, ValueError):
         raise ValueError(
-            "preprocess: expected None, 'standardize', transformers of fanin.preprocessing or "
-            f"(mean, scale), got {preprocess!r}"
+            "preprocess: expected 'auto', None, 'standardize', transformers of "
+            f"fanin.preprocessing or (mean, scale), got {preprocess!r}"
         ) from None
     for value in (mean, scale):
         if value.shape not in ((1,), (width,)) or not np.isfinite(value).all():
@@ -210,16 +307,74 @@ def blocks(rows: Array) -> Iterator[Array]:
     return (rows[begin : begin + step] for begin in range(0, len(rows), step))
 
 
+def automatic(rows: Array, n_threads: int | None = None) -> tuple[Floats, Floats] | None:
+    """``preprocess="auto"``: one mean and one scale of bytes; None for floats, as they are.
+
+    Pixels share their units: one that is nearly always 0 stays so. Floats warn if badly scaled.
+    """
+    if rows.dtype != np.uint8:
+        _warn_badly_scaled(rows)
+        return None
+    threads = n_threads or 0
+    mean = _core.column_sums(rows, None, False, threads).sum() / rows.size
+    about = np.full(rows.shape[1], mean)
+    std = math.sqrt(_core.column_sums(rows, about, True, threads).sum() / rows.size)
+    return np.full(1, mean), np.full(1, 1 / (std or 1.0))
+
+
+def _warn_badly_scaled(rows: Array) -> None:
+    """Of floats that are to enter as they are, by up to 1000 rows."""
+    sample = rows[:: -(-len(rows) // 1000)]
+    with np.errstate(over="ignore"):
+        sizes = np.sqrt(np.square(sample, dtype=np.float64).mean(axis=0))
+    column = int(sizes.argmax())
+    size = float(sizes[column])
+    if size > TOO_LARGE:
+        what = f"column {column} is about {size:.3g} in size"
+    elif 0 < (most := float(np.abs(sample).max())) < TOO_SMALL:
+        what = f"no value exceeds {most:.3g}"
+    else:
+        return
+    warn_caller(
+        f"X: floats enter as they are, and {what}, where weights and rates are made for about 1: "
+        "preprocess='standardize' scales each column, (mean, scale) all alike; None is silent",
+        UnitsWarning,
+    )
+
+
+def _image_shape(X: Any) -> tuple[int, ...] | None:
+    """Of a row of X, where it has more than one axis."""
+    many = isinstance(X, np.ndarray) and X.ndim > 2
+    return tuple(X.shape[1:]) if many else None
+
+
+def float32_holds(rows: Array) -> Array:
+    """Of which rows every value is a float32."""
+    if rows.dtype != np.float64:
+        return np.ones(len(rows), bool)
+    held = [(b.astype(np.float32) == b).all(axis=1) for b in blocks(rows)]
+    return np.concatenate(held)
+
+
 def transform_rows(
-    steps: Sequence[Transformer], rows: Array, n_threads: int | None = None
+    steps: Sequence[Transformer],
+    rows: Array,
+    n_threads: int | None = None,
+    dtype: np.dtype[Any] | None = None,
 ) -> Array:
-    """The rows after the steps. Beside the result, only a block is held in memory."""
+    """The rows, as dtype, after the steps. Beside the result, only a block is held in memory."""
     if not steps:
-        return rows
+        return rows if dtype is None else rows.astype(dtype, copy=False)
     if n_threads is not None:
         steps = [step.with_threads(n_threads) for step in steps]
+    # Centred bytes are those of the same floats: no copy of these first.
+    centred_as_floats = (
+        rows.dtype == np.uint8 and dtype == np.float32 and isinstance(steps[0], Columnwise)
+    )
     out, done = None, 0
     for block in blocks(rows):
+        if dtype is not None and not centred_as_floats:
+            block = block.astype(dtype, copy=False)
         for step in steps:
             block = step.transform(block)
         if len(block) == len(rows):
@@ -233,9 +388,14 @@ def transform_rows(
 
 
 def fitted(
-    steps: Sequence[Transformer], rows: Array, n_threads: int | None = None
+    steps: Sequence[Transformer],
+    rows: Array,
+    n_threads: int | None = None,
+    dtype: np.dtype[Any] | None = None,
 ) -> tuple[list[Transformer], Array]:
     """Fitted copies of the steps, and the rows after the last of them that combines columns.
+
+    What goes through a step is converted to dtype before.
 
     A step that combines columns is fitted on a float copy of the rows where others come before it;
     the rest go over the rows as they are, in blocks. A fitted step is taken as it is.
@@ -245,8 +405,8 @@ def fitted(
     columns = rows.shape[1]
     for given in steps:
         if given.combines_columns:
-            rows, waiting = transform_rows(waiting, rows, n_threads), []
-        step = _fitted(given, waiting, rows, n_threads)
+            rows, waiting = transform_rows(waiting, rows, n_threads, dtype), []
+        step = _fitted(given, waiting, rows, n_threads, dtype)
         if step.n_features_in_ != columns:
             raise ValueError(
                 f"preprocess: expected {step!r} fitted on {columns} features, as come to it, "
@@ -262,7 +422,11 @@ def fitted(
 
 
 def _fitted(
-    given: Transformer, before: Sequence[Transformer], rows: Array, n_threads: int | None
+    given: Transformer,
+    before: Sequence[Transformer],
+    rows: Array,
+    n_threads: int | None,
+    dtype: np.dtype[Any] | None,
 ) -> Transformer:
     """A copy, fitted on the rows after the steps before it."""
     if given.__sklearn_is_fitted__():
@@ -272,7 +436,7 @@ def _fitted(
         step.n_threads = n_threads
     if before:
         for block in blocks(rows):
-            step.partial_fit(transform_rows(before, block, n_threads))
+            step.partial_fit(transform_rows(before, block, n_threads, dtype))
     else:
         step.fit(rows)
     step.n_threads = given.n_threads

@@ -21,7 +21,7 @@ from fanin.network import passes
 from fanin.network.images import mean_over_views, test_time_pipelines
 from fanin.network.inputs import Inputs
 from fanin.network.options import FitOptions
-from fanin.network.saving import inputs_from_state, inputs_to_state
+from fanin.network.saving import checked_metadata, inputs_from_state, inputs_to_state
 from fanin.preprocessing import Preprocess
 from fanin.preprocessing.base import Transformer
 from fanin.random import package_generator
@@ -50,6 +50,33 @@ class Trainer(Protocol):
 
     def __call__(self, net: MLP, X: Array, y: Array, options: FitOptions) -> History:
         """As `MLP.fit`."""
+
+
+# What the compiled network was made of, and would not follow.
+_FIXED = {
+    *("dims", "activation", "norm", "residual", "keep", "drop_connect", "loss_name", "dtype"),
+    *("engine", "arena", "params", "statistics"),
+}
+
+
+class Parameters(dict[str, Array]):
+    """Views of a network's arena: their values may be written, other arrays not put in place."""
+
+    def __setitem__(self, name: str, values: Array) -> None:
+        if values is not self.get(name):  # else an operation in place: params["W1"] *= 2
+            self._refuse()
+
+    def _refuse(self, *_: object, **__: object) -> Any:
+        raise TypeError(
+            "params: expected values written to the views, params['W1'][...] = values; another "
+            "array in their place would not be the network's"
+        )
+
+    __delitem__ = __ior__ = _refuse
+    update = pop = popitem = clear = setdefault = _refuse
+
+    def __reduce__(self) -> tuple[type[dict[str, Array]], tuple[dict[str, Array]]]:
+        return dict, (dict(self),)
 
 
 class MLP:
@@ -109,6 +136,10 @@ class MLP:
         As given; activation, keep and drop_connect as lists, one value per hidden layer.
     history : History or None
         Of the last `fit`.
+    metadata : dict
+        Facts that go with the network into its file and its copies, as JSON has them: names of
+        classes and columns, units of the target. `fanin train` writes them, `fanin predict` reads
+        them; nothing here does.
     inputs : Inputs
         The fitted preprocessing, which `preprocess` shows.
     engine : Engine32 or Engine64
@@ -128,6 +159,7 @@ class MLP:
     """
 
     trainer: ClassVar[Trainer]  # set by fanin.training, which imports this module
+    saved_logs: Mapping[str, Any] | None = None  # set by ModelCheckpoint while it saves
 
     def __init__(
         self,
@@ -169,6 +201,7 @@ class MLP:
         # A function's name is kept for the record: a saved network is never initialised again.
         self.init = getattr(init, "__name__", init)
         self.output_init = getattr(output_init, "__name__", output_init)
+        self.metadata: dict[str, Any] = {}
         self.history: History | None = None
         self.stop_training = False
         self.stop_reason = ""
@@ -177,13 +210,22 @@ class MLP:
         self.inputs = Inputs.plain(self.dims[0], self.dtype)
         self.engine = self._new_engine()
         self.arena: Array = self.engine.parameters
-        self.params = self._views(self.arena)
-        self.statistics = self._views(self.arena, trained=False)
+        self._layout = self.engine.layout
+        self.params: dict[str, Array] = Parameters(self._views(self.arena))
+        self.statistics: dict[str, Array] = Parameters(self._views(self.arena, trained=False))
         for layer in range(n_hidden + 1):
             initialize = hidden_init if layer < n_hidden else last_init
             rng = package_generator(self.seed, "init", layer)
             weights = self.params[f"W{layer + 1}"]
             initialize(weights.shape, rng=rng, dtype=self.dtype, out=weights)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if name in _FIXED and name in self.__dict__:
+            raise AttributeError(
+                f"{name}: read-only, since the compiled network would not follow: make another, "
+                "or set_parameters"
+            )
+        object.__setattr__(self, name, value)
 
     def _refuse_conflicts(self) -> None:
         """Refuses what does not go with DropConnect."""
@@ -234,11 +276,12 @@ class MLP:
     def _views(self, arena: Array, *, trained: bool = True) -> dict[str, Array]:
         """The arrays of an arena by name, those that are trained or the others."""
         views: dict[str, Array] = {}
-        for p in self.engine.layout:
+        for p in self._layout:
             if p.trained == trained:
-                flat = arena[p.offset : p.offset + p.rows * p.cols]
-                shape = (p.rows, p.cols) if p.role == "weights" else (p.cols,)
-                views[f"{PARAMETER_NAMES[p.role]}{p.layer + 1}"] = flat.reshape(shape)
+                role, cols = p.role, p.cols
+                flat = arena[p.offset : p.offset + p.rows * cols]
+                name = f"{PARAMETER_NAMES[role]}{p.layer + 1}"
+                views[name] = flat.reshape(-1, cols) if role == "weights" else flat
         return views
 
     def __repr__(self) -> str:
@@ -296,13 +339,15 @@ class MLP:
 
         Parameters
         ----------
-        preprocess : transformer, list of transformers, "standardize", (mean, scale) or None
+        preprocess : transformer, list of transformers, "auto", "standardize", (mean, scale) or None
             Transformers of `fanin.preprocessing` are applied in order to the data as given (uint8:
             0 to 255); ``dims[0]`` is the width after them. Clones are fitted on X, as in
             scikit-learn's GridSearchCV, and yours are not changed; one that is already fitted
             is not fitted again. "standardize" takes mean and standard deviation of X's columns.
             (mean, scale), numbers or one value per column, gives ``(x - mean) * scale``. None
-            keeps what was set before.
+            lets the values enter as they are. "auto" keeps what was set or trained with before;
+            else whole numbers from 0 to 255 get one mean and one deviation, those of X, and other
+            numbers enter as they are, with a warning where they are badly scaled.
         X : ndarray of shape (N, D) or (N, ...)
             The training data.
 
@@ -310,7 +355,9 @@ class MLP:
         -----
         `ZeroCenter` and `Normalize`, "standardize" and (mean, scale) are one subtraction and one
         product in the native loop, with the mean in the data's precision or, for uint8, the
-        network's: no float copy of the data is made. `PCA` and `Whiten` make one, of the width
+        network's: no float copy of the data is made. What was set holds for all data from then
+        on, by value: the same numbers of any dtype give the same result, bit for bit where float32
+        holds them. `PCA` and `Whiten` make one, of the width
         after them, in each fit and evaluation; prediction works in blocks. After other steps,
         fitting them takes a copy of the data's width too. Their eigenvectors are LAPACK's and may
         differ between machines; a saved network carries them, and gives the same bits.
@@ -359,7 +406,7 @@ class MLP:
         >>> net = fanin.MLP([2, 3])
         >>> data = net.prepare(np.zeros((4, 2), np.uint8), np.arange(4) % 3)
         >>> data.X.dtype, data.scale, data.labels
-        (dtype('uint8'), array([0.00392157]), array([0, 1, 2, 0], dtype=int32))
+        (dtype('uint8'), None, array([0, 1, 2, 0], dtype=int32))
         """
         return self.inputs.transform(self.check_data(X, y, sample_weight), n_threads)
 
@@ -391,10 +438,11 @@ class MLP:
 
         Parameters
         ----------
-        X : ndarray of shape (N, D) or (N, ...), uint8, float32 or float64
-            Rows are gathered, converted and normalised inside the native loop: no float copy is
-            made (except by PCA and Whiten). uint8 is scaled to X / 255 unless ``preprocess`` says
-            otherwise.
+        X : ndarray of shape (N, D) or (N, ...), of any real dtype
+            Rows of uint8, float32 and float64 are gathered, converted and normalised inside the
+            native loop: no float copy is made (except by PCA and Whiten). Others are copied to the
+            smallest of these that holds the values. How X enters, its range and the shape of an
+            image are recorded, and hold for all data from then on, whatever their dtype.
         y : ndarray
             Labels (N,) in 0 .. C-1, or soft labels / values (N, C).
         {options}
@@ -408,10 +456,13 @@ class MLP:
         ValueError, TypeError
             Before anything is changed.
         KeyboardInterrupt
-            On Ctrl-C, within 0.2 s; the network is as after its last completed step.
+            On Ctrl-C, within 0.2 s; the network is as after its last completed step, or as in its
+        best epoch with ``EarlyStopping(restore_best=True)``.
 
         Warns
         -----
+        UnitsWarning
+            If floats are badly scaled, or data far outside the range of those of an earlier fit.
         DivergenceWarning
             If the loss becomes non-finite: the parameters of the last good epoch are restored.
         """
@@ -538,7 +589,7 @@ class MLP:
         """Mean loss over the rows, plus ``0.5 * reg * sum(W * W)`` over the weights."""
         penalty = sum(
             float(np.sum(np.square(self.arena[p.offset : p.offset + p.rows * p.cols], dtype=float)))
-            for p in self.engine.layout
+            for p in self._layout
             if p.decays
         )
         y = _validate.plain_array("y", y)
@@ -596,7 +647,9 @@ class MLP:
         --------
         >>> import fanin
         >>> (X, y), _ = fanin.datasets.load("digits")
-        >>> fanin.MLP([64, 50, 50, 10], activation="tanh").activation_report(X, y).verdict
+        >>> net = fanin.MLP([64, 50, 50, 10], activation="tanh")
+        >>> net.set_preprocess("auto", X)
+        >>> net.activation_report(X, y).verdict
         'healthy'
         """
         from fanin import diagnostics
@@ -610,6 +663,8 @@ class MLP:
         arrays |= {"parameters": self.get_parameters()}
         counters = {"epochs_done": self.epochs_done, "steps_done": self.steps_done}
         header = {"config": self.config(), "counters": counters, "preprocess": steps}
+        if self.metadata:
+            header["metadata"] = checked_metadata(self.metadata)
         return header | {"arrays": arrays}
 
     def __setstate__(self, state: Mapping[str, Any]) -> None:
@@ -623,8 +678,10 @@ class MLP:
         self.init, self.output_init = config["init"], config["output_init"]
         self.set_parameters(parameters)
         steps = state.get("preprocess", [])  # files from before there were any lack it
-        self.inputs = inputs_from_state(steps, arrays, self.dims[0], self.dtype)
+        self.metadata = checked_metadata(state.get("metadata", {}))
         self.epochs_done = int(state["counters"]["epochs_done"])
+        trained = self.epochs_done > 0
+        self.inputs = inputs_from_state(steps, arrays, self.dims[0], self.dtype, trained)
         self.steps_done = int(state["counters"]["steps_done"])
 
     def copy(self) -> Self:
@@ -634,14 +691,15 @@ class MLP:
         return twin
 
     def save(self, path: PathLike) -> None:
-        """Writes configuration, preprocessing and parameters to one file, atomically.
+        """Writes configuration, preprocessing, metadata and parameters to one file, atomically.
 
         The file is an ``.npz`` archive, whatever its extension, with a JSON header and a checksum
         of each array. It is written beside the target, synced and then renamed.
         """
         state = self.__getstate__()
         arrays = state.pop("arrays")
-        checkpoint.save_archive(path, state | {"kind": "network"}, arrays)
+        known = {} if self.saved_logs is None else {"logs": dict(self.saved_logs)}
+        checkpoint.save_archive(path, state | {"kind": "network"} | known, arrays)
 
     @classmethod
     def load(cls, path: PathLike) -> Self:

@@ -29,17 +29,25 @@ class FitOptions:
     ----------
     validation_data : (X, y), optional
         Evaluated at the end of each epoch.
-    epochs : int
-    batch_size : int or None
-        Rows per step, by default 128, or all N if there are fewer; the last minibatch of an epoch
-        may be smaller. None takes all N.
+    epochs : int or "auto"
+        "auto" takes 40, or as many more as make 1,000 steps (`fanin.training.auto_epochs`); where
+        the validation loss rises by more than its noise it stops early, with the parameters of
+        the lowest (`fanin.training.StopOnRise`), unless `callbacks` have an EarlyStopping.
+    initial_epoch : int
+        Where a run goes on that was stopped after so many of `epochs`: the schedule, the numbers of
+        epochs in history and callbacks, and the end are those of the uninterrupted run.
+    batch_size : int, "auto" or None
+        Rows per step; the last minibatch of an epoch may be smaller. "auto" takes 128, of fewer
+        than about 2,000 rows as many as make 8 to 16 steps an epoch
+        (`fanin.training.auto_batch_size`). None takes all N.
     optimizer : str or Optimizer
         A name from `fanin.optim`, with its default learning rate, or an object, which keeps its
-        state from fit to fit.
+        state from fit to fit, and belongs to the network that it has trained: another needs one of
+        its own.
     reg : float
         L2: adds ``0.5 * reg * sum(W * W)`` over weights, not biases, to the loss.
     schedule : str, Schedule or None
-        Learning-rate schedule, see `fanin.schedules`.
+        Learning-rate schedule, see `fanin.schedules`. A `Plateau` belongs to one network too.
     sample_weight : ndarray of shape (N,), optional
         Weights of the loss: sum(w * l) / sum(w) in each step. Accuracies are unweighted.
     class_weight : "balanced", dict or None
@@ -50,9 +58,11 @@ class FitOptions:
     metrics : sequence of str
         Of the validation data, beside loss and accuracy: names of `fanin.metrics.NAMES`, such as
         "balanced_accuracy", which is in the logs as "val_balanced_accuracy".
-    preprocess : transformer, list of transformers, "standardize", (mean, scale) or None
+    preprocess : transformer, list of transformers, "auto", "standardize", (mean, scale) or None
         Fitted on X, saved with the network and applied to all data that it gets, such as
-        ``[Normalize(), PCA(50)]``: see `set_preprocess`.
+        ``[Normalize(), PCA(50)]``: see `set_preprocess`. "auto" gives bytes one mean and one
+        deviation, leaves floats as they are, and keeps what an earlier fit has recorded; None is
+        none, for bytes too.
     augment : Compose, optional
         A pipeline of `fanin.augment`, run on the images of each minibatch inside the native
         loop: X is (N, H, W[, C]), uint8 or float32, and what comes out has the network's width,
@@ -77,7 +87,8 @@ class FitOptions:
     """
 
     validation_data: tuple[Array, Array] | None = None
-    epochs: int = field(default=10, metadata=SEARCHABLE)
+    epochs: int | str = field(default=10, metadata=SEARCHABLE)
+    initial_epoch: int = 0
     batch_size: int | str | None = field(default="auto", metadata=SEARCHABLE)
     optimizer: str | Optimizer = field(default="adam", metadata=SEARCHABLE)
     reg: float = field(default=0.0, metadata=SEARCHABLE)
@@ -85,7 +96,7 @@ class FitOptions:
     sample_weight: Array | None = None
     class_weight: ClassWeight | None = field(default=None, metadata=SEARCHABLE)
     metrics: Sequence[str] = ()
-    preprocess: Preprocess | None = field(default=None, metadata=SEARCHABLE)
+    preprocess: Preprocess | None = field(default="auto", metadata=SEARCHABLE)
     augment: Compose | None = field(default=None, metadata=SEARCHABLE)
     mix: Mix | None = field(default=None, metadata=SEARCHABLE)
     sampling: str = field(default="epoch", metadata=SEARCHABLE)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -56,7 +55,7 @@ def warn_of_rare_classes(
     engine: Engine, data: TrainingData, accuracy: float, n_threads: int | None
 ) -> None:
     """Warns where a rare class is never predicted."""
-    from fanin.diagnostics.rare_classes import never_predicted, rare_classes
+    from fanin.diagnostics.rare_classes import rare_classes, warn_if_never_predicted
 
     assert data.labels is not None
     rare = rare_classes(data.labels)
@@ -65,9 +64,7 @@ def warn_of_rare_classes(
     if not len(rare) or wrong < min(np.bincount(data.labels)[rare]):
         return
     predicted = scores(engine, [data], n_threads).argmax(axis=1)
-    if (finding := never_predicted(data.labels, predicted)) is not None:
-        text = f"{finding.evidence}: {finding.action}"
-        warnings.warn(text, metrics.RareClassWarning, stacklevel=3)
+    warn_if_never_predicted(data.labels, predicted, stacklevel=3)
 
 
 def named_results(data: TrainingData, loss: float, correct: int) -> dict[str, float]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,13 +15,34 @@ from fanin.network.inputs import KINDS, Inputs
 from fanin.preprocessing.base import Transformer, stored_array
 
 
+def checked_metadata(metadata: object) -> dict[str, Any]:
+    """A copy, as a file gives it back; raises where it would give back something else."""
+    import json  # where it is used: it would take as long as this module
+
+    expected = "metadata: expected a dict of JSON values (text, finite numbers, lists, dicts)"
+    if not isinstance(metadata, dict):
+        raise TypeError(f"{expected}, got {type(metadata).__name__}")
+    try:
+        again: dict[str, Any] = json.loads(json.dumps(metadata, allow_nan=False))
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"{expected}: {error}") from None
+    for name, value in metadata.items():
+        if again.get(name, ...) != value:
+            raise TypeError(f"{expected}, got {value!r} as {name!r}")
+    return again
+
+
 def inputs_to_state(inputs: Inputs) -> tuple[list[dict[str, Any]], dict[str, Array]]:
     """For a file."""
+    arrays: dict[str, Array] = {}
+    if inputs.range is not None:
+        arrays["range"] = np.array(inputs.range)
+    if inputs.shape is not None:
+        arrays["shape"] = np.array(inputs.shape, np.int64)
     if not inputs.steps:
         given = {"mean": inputs.mean, "scale": inputs.scale}
-        return [], {name: value for name, value in given.items() if value is not None}
+        return [], arrays | {name: value for name, value in given.items() if value is not None}
     header: list[dict[str, Any]] = []
-    arrays: dict[str, Array] = {}
     for i, step in enumerate(inputs.steps):
         params = {
             name: value.item() if isinstance(value, np.generic) else value
@@ -36,8 +59,33 @@ def inputs_from_state(
     arrays: Mapping[str, Array],
     width: int,
     dtype: np.dtype[Any],
+    trained: bool,
 ) -> Inputs:
-    """What `inputs_to_state` gave, checked, for a network of that width and dtype."""
+    """What `inputs_to_state` gave, checked, for a network of that width and dtype.
+
+    An older file of a trained network has no range: no value is then outside of it.
+    """
+    found = _steps_from_state(header, arrays, width, dtype)
+    held = None
+    if "range" in arrays:
+        low, high = stored_array("range", arrays["range"], (2,)).tolist()
+        held = (low, high)
+    elif trained or found.mean is not None or found.steps:
+        held = (-math.inf, math.inf)
+    shape = None
+    if "shape" in arrays:
+        shape = tuple(whole("shape", n, 1) for n in arrays["shape"].tolist())
+        if math.prod(shape) != found.columns:
+            raise ValueError(f"shape: expected {found.columns} values, got {shape}")
+    return replace(found, range=held, shape=shape)
+
+
+def _steps_from_state(
+    header: Sequence[Mapping[str, Any]],
+    arrays: Mapping[str, Array],
+    width: int,
+    dtype: np.dtype[Any],
+) -> Inputs:
     steps: list[Transformer] = []
     for i, item in enumerate(header):
         step = KINDS[one_of("step", item["name"], KINDS)](**item["params"])

@@ -79,7 +79,8 @@ def augmentations(
     else:
         made = [_shown(aug(shown, epoch=epoch), aug) for epoch in range(variants)]
         heads = [f"epoch {epoch}" for epoch in range(variants)]
-    columns, heads = [shown, *made], ["original", *heads]
+    columns: list[Any] = [[_from_range(image, aug) for image in shown], *made]
+    heads = ["original", *heads]
     if len({np.shape(image)[:2] for image in chain(*columns)}) > 1:
         heads = [f"{head}\n{_size(x)}" for head, x in zip(heads, columns, strict=True)]
     captions = None
@@ -91,11 +92,17 @@ def augmentations(
 
 
 def _shown(images: Array, aug: Compose) -> Array:
-    """With `Normalize` undone."""
+    """With `Normalize` undone; floats from 0 to 1."""
     for leaf in aug.leaves:
         if isinstance(leaf, Normalize):
-            images = images * np.asarray(leaf.std, np.float32) + np.asarray(leaf.mean, np.float32)
-    return images
+            return images * np.asarray(leaf.std, np.float32) + np.asarray(leaf.mean, np.float32)
+    return _from_range(images, aug)
+
+
+def _from_range(images: Array, aug: Compose) -> Array:
+    """Floats as they are where black is 0 and white is 1."""
+    low, high = aug.value_range
+    return images if images.dtype == np.uint8 else (images - low) / (high - low)
 
 
 def _size(images: Array | Sequence[Array]) -> str:

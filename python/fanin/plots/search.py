@@ -44,6 +44,18 @@ class ChoiceLike(Protocol):
     def index(self, value: Any) -> int: ...
 
 
+class LeafLike(Protocol):
+    """A parameter of a space, which may come with an option only, and its name with that."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def label(self) -> str: ...
+    @property
+    def parameter(self) -> ParameterLike: ...
+    def is_in(self, params: Mapping[str, Any], /) -> bool: ...
+
+
 class TrialLike(Protocol):
     """The part of a `fanin.tuning.Trial` that is drawn."""
 
@@ -70,7 +82,7 @@ class SearchResultLike(Protocol):
     """The part of a `fanin.tuning.SearchResult` that is drawn."""
 
     @property
-    def space(self) -> Mapping[str, ParameterLike]: ...
+    def leaves(self) -> Sequence[LeafLike]: ...
     @property
     def trials(self) -> Sequence[TrialLike]: ...
     @property
@@ -100,7 +112,8 @@ def search(result: SearchResultLike, ax: Any = None) -> Panels:
     Returns
     -------
     axes : ndarray of Axes
-        In the order of ``result.space``.
+        In the order of ``result.space``; a parameter that comes with an option has the trials with
+        that option, and one panel for each option that it comes with.
 
     Examples
     --------
@@ -111,17 +124,18 @@ def search(result: SearchResultLike, ax: Any = None) -> Panels:
     ('log', 'lr')
     """
     _require_trials(result)
-    axes: Panels = panels(ax, 1, len(result.space), 3.6, width=max(6.4, 3.2 * len(result.space)))[0]
+    leaves = result.leaves
+    axes: Panels = panels(ax, 1, len(leaves), 3.6, width=max(6.4, 3.2 * len(leaves)))[0]
     scores = [t.score for t in result.trials if t.ended_well]
     foot, top = _extent(scores)
     if scores:  # trials without one stand below all others
         foot -= 0.12 * ((top - foot) or max(abs(top), 1.0) * 0.1)
     ends = {edge.name: "lower" if edge.side == "low" else "upper" for edge in result.edges()}
-    for panel, (name, parameter) in zip(axes, result.space.items(), strict=True):
-        _scatter(panel, name, parameter, result, foot)
+    for panel, leaf in zip(axes, leaves, strict=True):
+        _scatter(panel, leaf, result, foot)
         panel.set_ylim(foot - 0.06 * (top - foot), top + 0.06 * (top - foot))
-        _scale(panel, name, parameter)
-        title = f"best at the {ends[name]} end" if name in ends else ""
+        _scale(panel, leaf)
+        title = f"best at the {ends[leaf.label]} end" if leaf.label in ends else ""
         tidy(panel, title, legend=panel is axes[0])
     axes[0].set_ylabel(result.monitor)
     return axes
@@ -136,23 +150,25 @@ def _extent(scores: Sequence[float]) -> tuple[float, float]:
     return min(scores, default=0.0), max(scores, default=1.0)
 
 
-def _scatter(
-    panel: Axes, name: str, parameter: ParameterLike, result: SearchResultLike, foot: float
-) -> None:
+def _scatter(panel: Axes, leaf: LeafLike, result: SearchResultLike, foot: float) -> None:
     def draw(trials: Sequence[TrialLike], marker: str, label: str, **look: Any) -> None:
         if trials:
-            x = [_coordinate(parameter, t.params[name]) for t in trials]
+            x = [_coordinate(leaf.parameter, t.params[leaf.name]) for t in trials]
             y = [t.score if t.ended_well else foot for t in trials]
             panel.plot(x, y, marker, linestyle="none", label=label, **look)
 
-    well = [t for t in result.trials if t.ended_well]
-    bad = [t for t in result.trials if not t.ended_well]
+    having = [t for t in result.trials if leaf.is_in(t.params)]
+    well = [t for t in having if t.ended_well]
+    bad = [t for t in having if not t.ended_well]
     kinds = " or ".join(s for s in ("diverged", "failed") if any(t.status == s for t in bad))
     pruned, done = ([t for t in well if t.status == status] for status in ("pruned", "done"))
     draw(pruned, "o", "pruned", markersize=5, mfc="none", mec=FAINT)
     draw(done, "o", "done", markersize=5, color=BLUE, alpha=0.75, mec="none")
     draw(bad, "x", kinds, markersize=6, color=VERMILION)
-    draw([result.best] if result.best else [], "D", "best", markersize=8, color="black")
+    best = result.best
+    draw(
+        [best] if best and leaf.is_in(best.params) else [], "D", "best", markersize=8, color="black"
+    )
 
 
 def _coordinate(parameter: ParameterLike, value: Any) -> float:
@@ -160,8 +176,9 @@ def _coordinate(parameter: ParameterLike, value: Any) -> float:
     return float(parameter.index(value)) if isinstance(parameter, ChoiceLike) else float(value)
 
 
-def _scale(panel: Axes, name: str, parameter: ParameterLike) -> None:
-    panel.set_xlabel(name)
+def _scale(panel: Axes, leaf: LeafLike) -> None:
+    parameter = leaf.parameter
+    panel.set_xlabel(leaf.label)
     if isinstance(parameter, ChoiceLike):
         labels = parameter.labels()
         crowded = max(map(len, labels)) * len(labels) > 24
@@ -196,7 +213,7 @@ def parallel_coordinates(result: SearchResultLike, ax: Any = None) -> Axes:
     ['a', 'b', 'score']
     """
     _require_trials(result)
-    panel: Axes = panels(ax, 1, 1, 4.0, width=max(6.4, 1.8 * len(result.space)))[0, 0]
+    panel: Axes = panels(ax, 1, 1, 4.0, width=max(6.4, 1.8 * len(result.leaves)))[0, 0]
     from matplotlib import colormaps
 
     ranked = result.ranked[:MOST_LINES]
@@ -213,8 +230,8 @@ def parallel_coordinates(result: SearchResultLike, ax: Any = None) -> Axes:
             linewidth=2.2 if best else 0.9,
             alpha=1 if best else 0.35 + 0.5 * share,
         )
-    names = [*result.space, result.monitor]
-    for x, parameter in enumerate([*result.space.values(), None]):
+    names = [*(leaf.label for leaf in result.leaves), result.monitor]
+    for x, parameter in enumerate([*(leaf.parameter for leaf in result.leaves), None]):
         panel.axvline(x, color=GRID, linewidth=1.2, zorder=0)
         for height, text in _marks(parameter, low, high):
             panel.annotate(
@@ -229,13 +246,17 @@ def parallel_coordinates(result: SearchResultLike, ax: Any = None) -> Axes:
 
 
 def _positions(result: SearchResultLike, trial: TrialLike) -> list[float]:
-    """Where a trial's parameters are on their axes, each from 0 to 1."""
-    return [
-        parameter.index(trial.params[name]) / max(len(parameter.labels()) - 1, 1)
-        if isinstance(parameter, ChoiceLike)
-        else parameter.position(trial.params[name])
-        for name, parameter in result.space.items()
-    ]
+    """Where a trial's parameters are on their axes, each from 0 to 1; NaN where it has them not."""
+    return [_position(leaf, trial) for leaf in result.leaves]
+
+
+def _position(leaf: LeafLike, trial: TrialLike) -> float:
+    if not leaf.is_in(trial.params):
+        return float("nan")
+    parameter, value = leaf.parameter, trial.params[leaf.name]
+    if isinstance(parameter, ChoiceLike):
+        return parameter.index(value) / max(len(parameter.labels()) - 1, 1)
+    return parameter.position(value)
 
 
 def _marks(parameter: ParameterLike | None, low: float, high: float) -> list[tuple[float, str]]:
@@ -284,15 +305,16 @@ def grid_vs_random(grid: SearchResultLike, random: SearchResultLike, ax: Any = N
     """
     for result in (grid, random):
         _require_trials(result)
-    if {n: str(p) for n, p in grid.space.items()} != {n: str(p) for n, p in random.space.items()}:
+    spaces = [[(leaf.label, str(leaf.parameter)) for leaf in r.leaves] for r in (grid, random)]
+    if spaces[0] != spaces[1]:
         raise ValueError("grid, random: expected results of the same space, got different ones")
-    if len(grid.space) < 2:
+    if len(spaces[0]) < 2:
         raise ValueError("grid, random: expected at least two parameters, got one")
     axes: Panels = panels(ax, 1, 2, 4.2, width=9.0)[0]
     scores = [t.score for r in (grid, random) for t in r.trials if t.ended_well]
     for panel, name, result in zip(axes, ("grid", "random"), (grid, random), strict=True):
-        first = next(iter(result.space))
-        count = len({str(t.params[first]) for t in result.trials})
+        first = result.leaves[0].name
+        count = len({str(t.params.get(first)) for t in result.trials})
         best = "none" if result.best is None else f"{result.best.score:.4f}"
         title = f"{name}: {count} values of {first}, best {best}"
         points = _layout(panel, result, title, _extent(scores))
@@ -306,27 +328,29 @@ def _layout(
     panel: Axes, result: SearchResultLike, title: str, limits: tuple[float, float]
 ) -> PathCollection:
     """The trials in the plane of the first two parameters, ticks for the values along its edges."""
-    (x_name, x_kind), (y_name, y_kind) = list(result.space.items())[:2]
+    first, second = result.leaves[:2]
+    x_kind, y_kind = first.parameter, second.parameter
 
     def points(trials: Sequence[TrialLike]) -> tuple[Floats, Floats]:
-        x = np.array([_coordinate(x_kind, t.params[x_name]) for t in trials])
-        return x, np.array([_coordinate(y_kind, t.params[y_name]) for t in trials])
+        x = np.array([_coordinate(x_kind, t.params[first.name]) for t in trials])
+        return x, np.array([_coordinate(y_kind, t.params[second.name]) for t in trials])
 
-    good = [t for t in result.trials if t.ended_well]
-    bad = [t for t in result.trials if not t.ended_well]
+    having = [t for t in result.trials if first.is_in(t.params) and second.is_in(t.params)]
+    good = [t for t in having if t.ended_well]
+    bad = [t for t in having if not t.ended_well]
     drawn = panel.scatter(
         *points(good), c=[t.score for t in good], cmap=COLORMAP, vmin=limits[0], vmax=limits[1],
         s=60, edgecolor=INK, linewidth=0.6, zorder=3,
     )  # fmt: skip
     if bad:
         panel.plot(*points(bad), "x", color=VERMILION, linestyle="none", label="diverged", zorder=3)
-    _scale(panel, x_name, x_kind)
-    panel.set_ylabel(y_name)
+    _scale(panel, first)
+    panel.set_ylabel(second.label)
     if isinstance(x_kind, RangeLike):
         panel.set_xlim(_wider(x_kind))
     if isinstance(y_kind, RangeLike):
         panel.set(yscale="log" if y_kind.log else "linear", ylim=_wider(y_kind))
-    x, y = points(result.trials)
+    x, y = points(having)
     ends: dict[str, Any] = {
         "color": BLUE, "markersize": 9, "linestyle": "none", "clip_on": False, "zorder": 4
     }  # fmt: skip

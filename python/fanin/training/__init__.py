@@ -2,7 +2,8 @@
 
 from fanin.network import MLP
 from fanin.training.fit import DivergenceWarning, Fit, train
+from fanin.training.steps import StopOnRise, auto_batch_size, auto_epochs
 
-__all__ = ["DivergenceWarning", "Fit"]
+__all__ = ["DivergenceWarning", "Fit", "StopOnRise", "auto_batch_size", "auto_epochs"]
 
 MLP.trainer = train  # `network` may not import this package, which builds on it

@@ -32,8 +32,8 @@ def can_join(first: Fit, other: Fit) -> bool:
         and a.dims[-1] == b.dims[-1]
         and a.dtype == b.dtype
         and (a.seed, a.epochs_done, a.steps_done) == (b.seed, b.epochs_done, b.steps_done)
-        and (first.batch, first.epochs, first.sampling)
-        == (other.batch, other.epochs, other.sampling)
+        and (first.batch, first.first, first.epochs, first.sampling)
+        == (other.batch, other.first, other.epochs, other.sampling)
         and _memory(p.X) == _memory(q.X)
         and _same([p.mean, p.scale], [q.mean, q.scale])
         and _same([p.labels, p.soft, p.weights], [q.labels, q.soft, q.weights])
@@ -81,9 +81,9 @@ def fit_together(fits: Sequence[Fit]) -> None:
 
 
 def _run_epochs(fits: Sequence[Fit]) -> None:
-    live = {fit: Snapshot(fit.net, fit.optimizer, fit.states) for fit in fits}
+    live = {fit: Snapshot(fit.net, fit.optimizer, fit.states, fit.first) for fit in fits}
     n, many = len(live), _many(list(live))
-    for epoch in range(fits[0].epochs):
+    for epoch in range(fits[0].first, fits[0].epochs):
         good = _run_epoch(epoch, list(live), many)
         results = _evaluate(list(live), many)
         for fit, snapshot in list(live.items()):

@@ -36,7 +36,7 @@ class FitData:
             columns = self.images.columns
         self.inputs = net.inputs.requested(options.preprocess, X)
         if self.images is not None:
-            self.images.check_inputs(self.inputs)
+            self.inputs = self.images.check_inputs(self.inputs, net.inputs)
         y = plain_array("y", y)
         if options.class_weight is not None:
             weights = row_weights(net, y, options.class_weight, weights)

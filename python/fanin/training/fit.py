@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
+import weakref
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -11,10 +12,11 @@ import numpy as np
 
 from fanin import _core, _validate, losses, optim, schedules
 from fanin._typing import Array, Floats, Ints
-from fanin.callbacks import CallbackList, History, ProgressBar
+from fanin.callbacks import Callback, CallbackList, EarlyStopping, History, ProgressBar
 from fanin.network import MLP, passes
 from fanin.network.options import FitOptions
 from fanin.training.data import FitData
+from fanin.training.steps import StopOnRise, epochs_of_a_run, rows_of_a_step
 
 __all__ = ["DivergenceWarning", "Fit", "train"]
 
@@ -29,11 +31,13 @@ class DivergenceWarning(RuntimeWarning):
 class Snapshot:
     """Parameters, counters and optimizer state of the last good epoch."""
 
-    def __init__(self, net: MLP, optimizer: optim.Optimizer, states: list[Array]) -> None:
+    def __init__(
+        self, net: MLP, optimizer: optim.Optimizer, states: list[Array], epoch: int = 0
+    ) -> None:
         self._net, self._optimizer, self._states = net, optimizer, states
         self._parameters = np.empty_like(net.arena)
         self._saved = [np.empty_like(s) for s in states]
-        self.take(0)
+        self.take(epoch)
 
     def take(self, epoch: int) -> None:
         self.epoch = epoch
@@ -73,8 +77,9 @@ class Fit:
         self.net = net
         data = FitData(net, X, y, options)
         self.images = data.images
-        self.epochs = _validate.whole("epochs", options.epochs, 0)
-        self.batch = _rows_of_a_step(options.batch_size, len(data.train))
+        self.batch = rows_of_a_step(options.batch_size, len(data.train), single=net.norm != "batch")
+        self.epochs = epochs_of_a_run(options.epochs, len(data.train), self.batch)
+        self.first = _validate.whole("initial_epoch", options.initial_epoch, 0, self.epochs)
         self.steps = -(-len(data.train) // self.batch)
         if net.norm == "batch":
             self._refuse_single_rows(len(data.train))
@@ -87,13 +92,19 @@ class Fit:
         _validate.threads(options.n_threads)
         self.optimizer = optim.get(options.optimizer)
         self.schedule = schedules.get(options.schedule)
+        _require_own(net, self.optimizer, "optimizer")
+        _require_own(net, self.schedule, "schedule")
         self.history = self._new_history(data)
         if not isinstance(options.callbacks, Iterable):
             raise TypeError(
                 f"callbacks: expected a sequence of Callback, got {options.callbacks!r}"
             )
-        bar = [ProgressBar()] if options.progress else []
-        self.callbacks = CallbackList([*options.callbacks, *bar], net, self.history.params)
+        given = list(options.callbacks)
+        own: list[Callback] = [ProgressBar()] if options.progress else []
+        stops = any(isinstance(callback, EarlyStopping) for callback in given)
+        if options.epochs == "auto" and data.validation is not None and not stops:
+            own.append(StopOnRise())
+        self.callbacks = CallbackList([*given, *own], net, self.history.params)
         if data.validation is None:
             self._refuse_monitors_of_validation()
         data.prepare(options.n_threads)
@@ -101,6 +112,9 @@ class Fit:
         self.states = self.optimizer.arena_states(net.arena.size, net.dtype)
         net.inputs = data.inputs  # nothing is refused from here on, and things may change
         self.history.params = {**self.history.params, "input_rms": self._input_rms()}
+        for state in (_state_of(self.optimizer), _state_of(self.schedule)):
+            if state is not None:
+                _OWNERS[state] = weakref.ref(net)
         self.job, self.learner = self._new_job(), self._new_learner()
         self.totals = dict.fromkeys(("weight", "loss", "correct", "rows"), 0.0)
 
@@ -110,6 +124,7 @@ class Fit:
                 "epochs": self.epochs,
                 "batch_size": self.batch,
                 "steps": self.steps,
+                **({"initial_step": self.first * self.steps} if self.first else {}),
                 "n_train": len(data.train),
                 "n_val": 0 if data.validation is None else len(data.validation),
                 "optimizer": self.optimizer.name,
@@ -184,10 +199,14 @@ class Fit:
         self.begin()
         began = time.perf_counter()
         try:
-            snapshot = Snapshot(self.net, self.optimizer, self.states)
+            snapshot = Snapshot(self.net, self.optimizer, self.states, self.first)
             with self.callbacks:
                 self.callbacks.on_train_begin({})
-                history.stop_reason = self.run_epochs(snapshot)
+                try:
+                    history.stop_reason = self.run_epochs(snapshot)
+                except KeyboardInterrupt:
+                    self.callbacks.on_interrupt({})
+                    raise
                 self.callbacks.on_train_end({})
         except KeyboardInterrupt:
             history.stop_reason = "interrupted"
@@ -200,7 +219,7 @@ class Fit:
 
     def run_epochs(self, snapshot: Snapshot) -> str:
         """Epochs until the last, a callback's stop or divergence; returns the reason."""
-        for epoch in range(self.epochs):
+        for epoch in range(self.first, self.epochs):
             self.callbacks.on_epoch_begin(epoch, {})
             if not self.run_epoch(epoch):
                 snapshot.restore()
@@ -311,12 +330,33 @@ class Fit:
             advice += f", scale the inputs (they reach {largest:g}; preprocess='standardize')"
         if not self.clip:
             advice += ", or clip the gradient (clip_norm=1)"
-        where = f"the end of epoch {kept}" if kept else "where fit began"
+        where = f"the end of epoch {kept}" if kept > self.first else "where fit began"
         warnings.warn(
             f"the loss stopped being finite in epoch {epoch + 1}, step {step + 1}; "
             f"the parameters were put back to {where}: {advice}",
             DivergenceWarning,
             stacklevel=6,  # the caller of MLP.fit
+        )
+
+
+_OWNERS: weakref.WeakKeyDictionary[Any, weakref.ref[MLP]] = weakref.WeakKeyDictionary()
+
+
+def _state_of(kept: optim.Optimizer | schedules.Schedule) -> object:
+    """What has the state that belongs to a network's training; None where there is none."""
+    if isinstance(kept, optim.Optimizer):
+        return kept.rule  # `load_state_dict` makes another
+    return kept if isinstance(kept, schedules.Plateau) else None
+
+
+def _require_own(net: MLP, kept: optim.Optimizer | schedules.Schedule, name: str) -> None:
+    """Refuses what has a state of another network's training."""
+    state = _state_of(kept)
+    owner = None if state is None else _OWNERS.get(state)
+    if owner is not None and owner() is not net:
+        raise ValueError(
+            f"{name}: expected one that has not trained another network, whose state it has, got "
+            f"{kept!r}; make a new one, or copy.deepcopy it to go on with that state"
         )
 
 
@@ -327,14 +367,6 @@ def draw_order(order: Ints, sampling: str, seed: int, epoch: int, n_rows: int) -
     else:
         stream = _core.stream_of("replacement", 0, epoch)
         _core.random_integers(order, seed, stream, 0, 0, n_rows)
-
-
-def _rows_of_a_step(batch_size: int | str | None, n: int) -> int:
-    if batch_size is None:
-        return n
-    if batch_size == "auto":
-        return min(128, n)
-    return _validate.whole("batch_size", batch_size, 1, n)
 
 
 def train(net: MLP, X: Array, y: Array, options: FitOptions) -> History:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -91,6 +92,7 @@ class TrainingImages:
         images = image_batch("X", array)
         if self.pipeline is not None:
             self.pipeline.check_channels(images.channels)
+            self.pipeline.check_values("X", images)
         return (*images.size, images.channels)
 
     def _size_after(self, width: int) -> tuple[int, int]:
@@ -118,8 +120,12 @@ class TrainingImages:
         height, width, channels = self.shape
         return height * width * channels
 
-    def check_inputs(self, inputs: Inputs) -> None:
-        """Refuses preprocessing that rows which change from epoch to epoch cannot have."""
+    def check_inputs(self, inputs: Inputs, before: Inputs) -> Inputs:
+        """The inputs, for images as they are after augment.
+
+        Refuses preprocessing that rows which change from epoch to epoch cannot have, and images of
+        another shape than before.
+        """
         combining = [s for s in (inputs.to_fit or inputs.steps) if s.combines_columns]
         if combining:
             raise ValueError(
@@ -127,13 +133,18 @@ class TrainingImages:
                 f"{combining[0]!r}, which would have to transform every augmented image; "
                 "Normalize, ZeroCenter, 'standardize' or (mean, scale) go inside the loop"
             )
-        fits = inputs.to_fit or inputs.standardize
+        fits = inputs.to_fit or inputs.standardize  # not "auto", of one number
         if fits and self.columns != self._width:
             raise ValueError(
                 f"preprocess: expected (mean, scale) of one number or {self._width} each, since "
                 f"augment makes {self._width} values of the {self.columns} of a row of X, on "
                 "which it would be fitted"
             )
+        if self.shape[0] == 1 and self.pipeline is None:
+            return inputs  # rows, mixed
+        after = (*self.size, self.shape[2])
+        before.check_shape("X", after)
+        return replace(inputs, shape=after)
 
     def check_validation(self, X: Array) -> None:
         """Refuses validation images, which are not augmented, of another width."""

@@ -227,7 +227,7 @@ def lr_probe(
     optimizer: str | optim.Optimizer = "adam",
     batch_size: int | str | None = "auto",
     reg: float = 0.0,
-    preprocess: Preprocess | None = None,
+    preprocess: Preprocess | None = "auto",
     n_threads: int | None = None,
 ) -> RateProbe:
     """Train some iterations at each of a few learning rates, and compare the losses.
@@ -306,7 +306,7 @@ def lr_range(
     optimizer: str | optim.Optimizer = "adam",
     batch_size: int | str | None = "auto",
     reg: float = 0.0,
-    preprocess: Preprocess | None = None,
+    preprocess: Preprocess | None = "auto",
     n_threads: int | None = None,
 ) -> RateRange:
     """Train at exponentially rising learning rates; suggest where the loss falls most steeply.
@@ -378,8 +378,7 @@ def _prepared(net: MLP, X: Array, y: Array, preprocess: Preprocess | None) -> ML
     """A copy of the network, fitted to the data, which are checked here."""
     net.check_data(X, _validate.plain_array("y", y), inputs=net.inputs.requested(preprocess, X))
     twin = net.copy()
-    if preprocess is not None:
-        twin.set_preprocess(preprocess, X)
+    twin.set_preprocess(preprocess, X)
     return twin
 
 

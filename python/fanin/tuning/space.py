@@ -10,6 +10,14 @@ Numbers are rounded to seven digits, so that a search prints with %e exactly wha
 3.162278e-05
 >>> space["hidden"].at(0.99)
 [100, 50]
+
+A choice may bring parameters of its own, which a trial has with that option only:
+
+>>> space = {
+...     "optimizer": choice(
+...         {"adam": {"lr": loguniform(1e-4, 1e-2)}, "momentum": {"lr": loguniform(1e-2, 1)}}
+...     )
+... }
 """
 
 from __future__ import annotations
@@ -17,8 +25,9 @@ from __future__ import annotations
 import hashlib
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -62,7 +71,8 @@ Space = Mapping[str, Parameter]
 def parameter_from_dict(data: Mapping[str, Any]) -> Parameter:
     """The inverse of `Parameter.to_dict`."""
     if data["kind"] == "choice":
-        return Choice(tuple(data["options"]))
+        branches = tuple(space_from_dict(branch) for branch in data.get("branches", ()))
+        return Choice(tuple(data["options"]), branches)
     kinds = {"range": Range, "integers": Integers}
     return kinds[data["kind"]](**{k: v for k, v in data.items() if k != "kind"})
 
@@ -159,6 +169,13 @@ class Choice(Parameter):
     """One of several options; see `choice`."""
 
     options: tuple[Any, ...]
+    branches: tuple[Space, ...] = ()  # none, or the parameters that come with each option
+
+    def to_dict(self) -> dict[str, Any]:
+        data: dict[str, Any] = {"kind": "choice", "options": plain(self.options)}
+        return data | (
+            {"branches": list(map(space_to_dict, self.branches))} if self.branches else {}
+        )
 
     def labels(self) -> list[str]:
         """Each option as text."""
@@ -172,10 +189,14 @@ class Choice(Parameter):
 
     def index(self, value: Any) -> int:
         """Which option a value is: itself, or something that reads the same."""
-        for i, option in enumerate(self.options):
-            if option is value or plain(option) == plain(value):
+        for i in range(len(self.options)):
+            if self.is_option(i, value):
                 return i
         raise ValueError(f"expected one of {self}, got {value!r}")
+
+    def is_option(self, i: int, value: Any) -> bool:
+        """Whether a value is that option."""
+        return self.options[i] is value or bool(plain(self.options[i]) == plain(value))
 
     def grid(self, n: int) -> list[Any]:  # noqa: ARG002  options are the user's own grid
         return list(self.options)
@@ -190,7 +211,14 @@ class Choice(Parameter):
         return values in (rising, rising[::-1])
 
     def __str__(self) -> str:
-        return f"choice([{', '.join(map(repr, self.options))}])"
+        if not self.branches:
+            return f"choice([{', '.join(map(repr, self.options))}])"
+        branches = zip(self.options, self.branches, strict=True)
+        return f"choice({{{', '.join(f'{option!r}: {_text(b)}' for option, b in branches)}}})"
+
+
+def _text(space: Space) -> str:
+    return f"{{{', '.join(f'{name!r}: {p}' for name, p in space.items())}}}"
 
 
 def uniform(low: float, high: float, *, natural: str = "") -> Range:
@@ -259,61 +287,173 @@ def integers(low: int, high: int, *, log: bool = False, natural: str = "") -> In
     return Integers(low, high, bool(log), _validate.one_of("natural", natural, NATURAL))
 
 
-def choice(options: Sequence[Any]) -> Choice:
+def choice(options: Sequence[Any] | Mapping[Any, Space]) -> Choice:
     """One of several options of any kind, all equally likely.
 
     Parameters
     ----------
-    options : sequence
+    options : sequence, or dict of options and spaces
         Numbers, names, lists of widths, optimizers, schedules, pipelines... In the log of a search
-        stands what `repr` makes of an object.
+        stands what `repr` makes of an object. The parameters in an option's space, which may be
+        empty, are there in trials with that option only; those of two options may have one name.
 
     Examples
     --------
     >>> fanin.tuning.choice(["relu", "tanh"]).at(0)
     'relu'
+    >>> fanin.tuning.choice({"sgd": {}, "adam": {"lr": fanin.tuning.uniform(0, 1)}}).at(0)
+    'sgd'
     """
+    if isinstance(options, Mapping):
+        branches = tuple(_branch(f"options[{k!r}]", branch) for k, branch in options.items())
+        options = list(options)
+    else:
+        branches = ()
     given = tuple(_validate.sequence("options", options, "a list of options"))
     if not given:
         raise ValueError("options: expected at least one, got none")
+    for option in given:
+        if isinstance(option, Parameter) or (
+            isinstance(option, Mapping) and any(isinstance(v, Parameter) for v in option.values())
+        ):
+            raise TypeError(
+                f"options: expected values, got {option!r}; choice({{NAME: {{...}}, ...}}) brings "
+                "parameters with an option"
+            )
     texts = [repr(plain(option)) for option in given]
     if twice := [text for text in texts if texts.count(text) > 1]:
         raise ValueError(f"options: expected different ones, got {twice[0]} twice")
-    return Choice(given)
+    return Choice(given, branches if any(branches) else ())
 
 
-def check_space(space: Any) -> dict[str, Parameter]:
+def _branch(name: str, space: Any) -> Space:
+    """What an option of a choice brings; None is nothing."""
+    if space is None:
+        return {}
+    if not isinstance(space, Mapping):
+        got = _validate.describe(space)
+        raise TypeError(f"{name}: expected a dict of parameters, got {got}")
+    return space
+
+
+def check_space(space: Any, name: str = "space") -> dict[str, Parameter]:
     """The space, by name, in the order of the names: that in which a trial's numbers are drawn."""
     if not isinstance(space, Mapping):
         got = _validate.describe(space)
-        raise TypeError(f"space: expected a dict of names and parameters, got {got}")
+        raise TypeError(f"{name}: expected a dict of names and parameters, got {got}")
     if not space:
-        raise ValueError("space: expected at least one parameter, got none")
-    for name, parameter in space.items():
-        if not isinstance(name, str):
-            raise TypeError(f"space: expected names, got {name!r}")
+        raise ValueError(f"{name}: expected at least one parameter, got none")
+    for key, parameter in space.items():
+        if not isinstance(key, str):
+            raise TypeError(f"{name}: expected names, got {key!r}")
         if not isinstance(parameter, Parameter):
-            got = _validate.describe(parameter)
-            if isinstance(parameter, (list, tuple)):
-                got += f"; choice({list(parameter)!r}) tries each"
-            elif isinstance(parameter, (int, float, str)):
-                got += f"; search(..., {name}={parameter!r}) fixes it"
             raise TypeError(
-                f"space[{name!r}]: expected uniform, loguniform, integers or choice of "
-                f"fanin.tuning, got {got}"
+                f"{name}[{key!r}]: expected uniform, loguniform, integers or choice of "
+                f"fanin.tuning, got {_described(key, parameter)}"
             )
-    return {name: space[name] for name in sorted(space)}
+    checked = {key: _checked(space[key], key, f"{name}[{key!r}]") for key in sorted(space)}
+    together = [{key, *names_of(*branches_of(p))} for key, p in checked.items()]
+    everywhere = [key for keys in together for key in keys]
+    if twice := sorted(key for key in set(everywhere) if everywhere.count(key) > 1):
+        raise ValueError(
+            f"{name}: expected a name once among parameters that come together, got {twice[0]!r} "
+            "twice"
+        )
+    return checked
 
 
-def draw(space: Space, seed: int, trial: int) -> dict[str, Any]:
-    """The values of a trial: a pure function of seed and number."""
+def _described(name: str, value: Any) -> str:
+    got = _validate.describe(value)
+    if isinstance(value, (list, tuple)):
+        got += f"; choice({list(value)!r}) tries each"
+    elif isinstance(value, (int, float, str)):
+        got += f"; search(..., {name}={value!r}) fixes it"
+    return got
+
+
+def _checked(parameter: Parameter, key: str, name: str) -> Parameter:
+    """The parameter, with the spaces that its options bring checked too."""
+    if not (isinstance(parameter, Choice) and parameter.branches):
+        return parameter
+    named = zip(parameter.options, parameter.branches, strict=True)
+    branches = (check_space(b, f"{name}[{option!r}]") if b else {} for option, b in named)
+    checked = replace(parameter, branches=tuple(branches))
+    if key in names_of(*checked.branches):
+        raise ValueError(f"{name}: expected other names than its own in its spaces, got {key!r}")
+    return checked
+
+
+def branches_of(parameter: Parameter) -> tuple[Space, ...]:
+    """The spaces that come with the options of a choice; of other parameters none."""
+    return parameter.branches if isinstance(parameter, Choice) else ()
+
+
+def names_of(*spaces: Space) -> list[str]:
+    """The names of all parameters, each once, those that come with options among them."""
+    return list(dict.fromkeys(leaf.name for space in spaces for leaf in leaves(space)))
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """A parameter of a space, and the options (name, option) without which it is not there."""
+
+    name: str
+    parameter: Parameter
+    conditions: tuple[tuple[str, Any], ...] = ()
+
+    @property
+    def label(self) -> str:
+        """The name, and with which options: ``lr (optimizer=adam)``."""
+        options = ", ".join(f"{name}={plain(option)}" for name, option in self.conditions)
+        return f"{self.name} ({options})" if options else self.name
+
+    def is_in(self, params: Mapping[str, Any]) -> bool:
+        """Whether a trial with these values has it."""
+        return self.name in params and all(
+            name in params and plain(params[name]) == plain(option)
+            for name, option in self.conditions
+        )
+
+
+def leaves(space: Space, conditions: tuple[tuple[str, Any], ...] = ()) -> Iterator[Leaf]:
+    """All parameters, each before those that come with its options."""
+    for name, parameter in space.items():
+        yield Leaf(name, parameter, conditions)
+        if isinstance(parameter, Choice):
+            for option, branch in zip(parameter.options, parameter.branches, strict=False):
+                yield from leaves(branch, (*conditions, (name, option)))
+
+
+NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+
+def draw(space: Space, seed: int, trial: int, given: Mapping[str, Any] = NOTHING) -> dict[str, Any]:
+    """The values of a trial: a pure function of seed and number, but for those that are given."""
     rng = package_generator(seed, "search", step=trial)
-    return at_units(space, rng.random(len(space), dtype=np.float64))
+    return at_units(space, rng.random(n_units(space), dtype=np.float64), given)
 
 
-def at_units(space: Space, units: Floats) -> dict[str, Any]:
-    """Each parameter's value at a position of its own in [0, 1]."""
-    return {name: p.at(u) for (name, p), u in zip(space.items(), units.tolist(), strict=True)}
+def n_units(space: Space) -> int:
+    """Numbers in [0, 1] that values of the space are made of: one for each parameter."""
+    return sum(1 for _ in leaves(space))
+
+
+def at_units(space: Space, units: Floats, given: Mapping[str, Any] = NOTHING) -> dict[str, Any]:
+    """Each parameter's value at a position of its own in [0, 1], but for those that are given."""
+    return _values(space, iter(units.tolist()), given)
+
+
+def _values(space: Space, units: Iterator[float], given: Mapping[str, Any]) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for name, parameter in space.items():
+        unit = next(units)
+        value = values[name] = given[name] if name in given else parameter.at(unit)
+        for i, branch in enumerate(branches_of(parameter)):
+            inner = _values(branch, units, given)  # all have their units, chosen or not
+            assert isinstance(parameter, Choice)
+            if parameter.is_option(i, value):
+                values |= inner
+    return values
 
 
 def plain(value: Any) -> Any:

@@ -113,7 +113,7 @@ def test_diverged_trials_are_a_result_that_says_what_to_lower() -> None:
     assert result.best is None
     assert result.top(3) == []
     assert "4 of 4 trials diverged: lower lr (it was " in str(result)
-    assert "it began at 2.30" in result.trials[0].error
+    assert "it began at 2.37" in result.trials[0].error
     with pytest.raises(ValueError, match=r"refine: expected trials that ended well; 4 of 4"):
         result.refine()
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fanin.tuning import SearchResult, choice, integers, loguniform, search, uniform
+from fanin.tuning import SearchResult, Trial, choice, integers, loguniform, search, uniform
 
 
 def peak(at: float, name: str = "lr", noise: float = 0.02) -> Any:
@@ -52,6 +52,69 @@ def test_an_optimum_inside_is_left_alone(n_trials: int) -> None:
         result = search(space, peak(-4.5), n_trials, seed=seed, progress=False)
         alarms += bool(sides(result))
     assert alarms <= 4
+
+
+def drawn(score: Any, n_trials: int, seed: int) -> list[tuple[str, str]]:
+    """The edges of u in trials at random places, beside a parameter v; noise is 0.02."""
+    rng = np.random.default_rng([seed, n_trials])
+    u, v = rng.random(n_trials), rng.random(n_trials)
+    scores = score(u, v) + 0.02 * rng.standard_normal(n_trials)
+    trials = [
+        Trial(i, {"u": float(u[i]), "v": float(v[i])}, "done", float(scores[i]))
+        for i in range(n_trials)
+    ]
+    result = SearchResult({"u": uniform(0, 1), "v": uniform(0, 1)}, trials, "score")
+    return sides(result)
+
+
+OUTSIDE = {
+    "far": lambda u, v: -0.45 * (u - 1.5) ** 2,  # noqa: ARG005
+    "near": lambda u, v: -0.45 * (u - 1.1) ** 2,  # noqa: ARG005
+    "steep": lambda u, v: 0.8 / (1 + np.exp(-8 * (u - 0.9))),  # noqa: ARG005
+    "both matter": lambda u, v: -0.45 * (u - 1.5) ** 2 - (v - 0.5) ** 2,
+}
+INSIDE = {
+    "in the middle": lambda u, v: -0.45 * (u - 0.5) ** 2,  # noqa: ARG005
+    "nothing matters": lambda u, v: 0 * u,  # noqa: ARG005
+    "only v matters": lambda u, v: -((v - 0.5) ** 2),  # noqa: ARG005
+}
+
+
+@pytest.mark.row("T5")
+@pytest.mark.parametrize("n_trials", [8, 12, 20, 50])
+@pytest.mark.parametrize("name", OUTSIDE)
+def test_how_often_an_optimum_outside_is_found(name: str, n_trials: int) -> None:
+    found = [drawn(OUTSIDE[name], n_trials, seed) for seed in range(100)]
+    least = {"far": 85, "near": 65, "steep": 72, "both matter": 45}[name]
+    assert sum(("u", "high") in edges for edges in found) >= least
+    assert sum(edges not in ([], [("u", "high")]) for edges in found) <= 10
+
+
+@pytest.mark.row("T5")
+@pytest.mark.parametrize("n_trials", [6, 8, 12, 20, 50])
+@pytest.mark.parametrize("name", INSIDE)
+def test_how_often_it_is_a_false_alarm(name: str, n_trials: int) -> None:
+    """Of four ends, each of which would be one by chance."""
+    assert sum(bool(drawn(INSIDE[name], n_trials, seed)) for seed in range(100)) <= 10
+
+
+@pytest.mark.row("T5")
+@pytest.mark.parametrize("at", [-1.5, -7.5])
+def test_eight_trials_are_enough(at: float) -> None:
+    space = {"lr": loguniform(1e-6, 1e-3), "reg": loguniform(1e-5, 1e5)}
+    side = "high" if at > -4 else "low"
+    found = [sides(search(space, peak(at), 8, seed=i, progress=False)) for i in range(12)]
+    assert sum(edges == [("lr", side)] for edges in found) >= 10
+
+
+def test_no_scale_and_no_outlier_of_the_score_changes_it() -> None:
+    def result(change: Any) -> list[tuple[str, str]]:
+        score = peak(-1.5)
+        space = {"lr": loguniform(1e-6, 1e-3)}
+        return sides(search(space, lambda p: change(score(p)), 12, progress=False))
+
+    for change in (lambda s: s, lambda s: 1e6 * s, math.exp, lambda s: -1e9 if s < 0 else s):
+        assert result(change) == [("lr", "high")]
 
 
 def test_an_ordered_choice_is_a_range() -> None:

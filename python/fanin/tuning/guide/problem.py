@@ -166,7 +166,7 @@ def _folds(y: Array, groups: Any, seed: int) -> tuple[list[tuple[Ints, Ints]], i
 
 def _checked(suffix: str, X: Any, y: Any, columns: int | None) -> tuple[Array, Array]:
     name = f"X{suffix}"
-    array = _validate.plain_array(name, X)
+    array = _validate.numbers(name, X)
     if array.ndim < 2 or 0 in array.shape:
         raise ValueError(
             f"{name}: expected shape (N, D) or (N, ...), at least one row and column, "
@@ -191,10 +191,11 @@ def _fitted_preprocess(preprocess: Any, X: Array) -> tuple[Any, int, str]:
     if isinstance(preprocess, str):
         _validate.one_of("preprocess", preprocess, ("auto", "none", "standardize"))
         if preprocess == "auto" and X.dtype == np.uint8:
-            pair = float(X.mean()), 1 / (float(X.std()) or 1.0)
+            pair = inputs.automatic(X)
+            mean, scale = (float(v[0]) for v in pair or ())
             note = (
-                f"The inputs are bytes: one mean ({pair[0]:.1f}) and one scale "
-                f"(1 / {1 / pair[1]:.1f}) for all, so that they enter with a spread of 1."
+                f"The inputs are bytes: one mean ({mean:.1f}) and one scale "
+                f"(1 / {1 / scale:.1f}) for all, so that they enter with a spread of 1."
             )
             return pair, X.shape[1], note
         if preprocess != "none":

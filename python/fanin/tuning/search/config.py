@@ -11,11 +11,23 @@ from fanin import _validate, datasets, metrics
 from fanin._typing import Array
 from fanin.callbacks.monitor import Monitor
 from fanin.network import inputs
+from fanin.network.options import FitOptions
 from fanin.preprocessing.transformers import standardization
 from fanin.random import package_generator
 from fanin.tuning.search import objective, strategies
+from fanin.tuning.search.identity import identity
 from fanin.tuning.search.objective import FunctionObjective, Objective, TrainingObjective
-from fanin.tuning.space import Space, check_space, space_to_dict
+from fanin.tuning.search.targets import targets_of
+from fanin.tuning.space import (
+    Parameter,
+    Space,
+    at_units,
+    branches_of,
+    check_space,
+    leaves,
+    names_of,
+    space_to_dict,
+)
 
 Data = tuple[Array, Array]
 
@@ -52,7 +64,7 @@ class SearchConfig:
         self.epochs = _validate.whole("epochs", epochs, 1)
         self.seed = _validate.whole("seed", seed, 0, 2**64 - 1)
         self.prune = None if prune is None else _validate.one_of("prune", prune, PRUNING)
-        if self.prune and "epochs" in self.space:
+        if self.prune and "epochs" in names_of(self.space):
             raise ValueError(f"prune: expected None with epochs in the space, got {prune!r}")
         self.notes: list[str] = []
         self.arrays: dict[str, Array] = {}
@@ -81,71 +93,106 @@ class SearchConfig:
             if options or validation is not None:
                 name = next(iter(options), "validation_data")
                 raise ValueError(f"{name}: expected data to train on beside it, got a function")
-            name = "score" if monitor == "auto" else monitor
-            score = Monitor(name, mode)
+            score = Monitor("score" if monitor == "auto" else monitor, mode)
             return FunctionObjective(self.given, score, objective.takes_budget(self.given))
-        for name in self.space:
-            _validate.one_of("space", name, objective.PARAMETERS)
-        for name in options:
-            _validate.one_of("search", name, [*objective.OPTIONS, *objective.FIXED])
-        if both := sorted(set(options) & set(self.space)):
-            raise ValueError(f"{both[0]}: expected it in the space or fixed, got both")
-        self.take_data(validation, options)
-        labels = self.arrays["y"].ndim == 1
+        self.check_names(options)
+        weights = options.pop("sample_weight", None)
+        self.take_data(validation, options, weights)
+        targets = targets_of(
+            self.arrays["y"], self.arrays["validation_y"], self.space, options.get("loss")
+        )
+        if targets.loss is not None:
+            options["loss"] = targets.loss
+            self.notes.append(f"y has values, not labels: loss={targets.loss!r}")
         if monitor == "auto":
-            monitor = "val_accuracy" if labels else "val_loss"
-        scores = LABEL_SCORES if labels else SCORES
-        _validate.one_of("monitor", monitor, scores)
+            monitor = "val_accuracy" if targets.labels else "val_loss"
+        _validate.one_of("monitor", monitor, LABEL_SCORES if targets.labels else SCORES)
         metric = monitor.removeprefix("val_")
         if monitor.startswith("val_") and metric not in ("loss", "accuracy"):  # fit computes it
-            options = {**options, "metrics": [*options.get("metrics", ()), metric]}
+            options["metrics"] = [*metrics.check_names(options.get("metrics", ())), metric]
         prepared, score = self.prepared(options), Monitor(monitor, mode)
-        outputs = objective.n_outputs(self.arrays["y"], self.arrays["validation_y"])
         halving = self.prune == "halving"
-        training = TrainingObjective(prepared, score, outputs, STOP_RATIO, self.seed, halving)
+        training = TrainingObjective(
+            prepared, score, targets.outputs, STOP_RATIO, self.seed, halving
+        )
         self.check_fit(training)
         return training
 
-    def take_data(self, validation: Data | None, options: Mapping[str, Any]) -> None:
+    def check_names(self, options: Mapping[str, Any]) -> None:
+        """Refuses names that are no arguments of `MLP` or fit, or in the space and fixed."""
+        for leaf in leaves(self.space):
+            own = objective.optimizer_arguments(dict(leaf.conditions).get("optimizer"))
+            _validate.one_of("space", leaf.name, [*objective.PARAMETERS, *own])
+        for name in options:
+            _validate.one_of("search", name, [*objective.OPTIONS, *objective.FIXED])
+        if both := sorted(set(options) & set(names_of(self.space))):
+            raise ValueError(f"{both[0]}: expected it in the space or fixed, got both")
+
+    def take_data(
+        self, validation: Data | None, options: Mapping[str, Any], weights: Array | None
+    ) -> None:
         X, y = _validate.pair("data", self.given, "(X, y) or a function")
+        if weights is not None:
+            weights = _validate.plain_array("sample_weight", weights)
+            _validate.weights(weights, len(_validate.plain_array("y", y)), weights.dtype)
         if validation is None:
-            (X, y), validation = self.held_out(X, y)
+            kept, held = self.held_out(_validate.plain_array("X", X), _validate.plain_array("y", y))
+            validation = X[held], y[held]
+            X, y = X[kept], y[kept]
+            weights = None if weights is None else weights[kept]
         Xv, yv = _validate.pair("validation_data", validation, "(X, y)")
         self.arrays = {"X": X, "y": y, "validation_X": Xv, "validation_y": yv}
+        if weights is not None:
+            self.arrays["sample_weight"] = weights
         for name, array in self.arrays.items():
-            _validate.plain_array(name.replace("_", " "), array)
+            self.arrays[name] = _validate.plain_array(name.replace("_", " "), array)
+        for name in ("X", "validation_X"):
+            self.arrays[name] = _validate.numbers(name.replace("_", " "), self.arrays[name])
         if options.get("preprocess") is not None and X.ndim < 2:
             raise ValueError(f"X: expected shape (N, D) or (N, ...), got {_validate.describe(X)}")
 
-    def held_out(self, X: Any, y: Any) -> tuple[Data, Data]:
-        X, y = _validate.plain_array("X", X), _validate.plain_array("y", y)
-        if y.ndim == 1:
-            parts, how = datasets.split(X, y, test_size=VAL_SIZE, seed=self.seed), "by class"
+    def held_out(self, X: Array, y: Array) -> tuple[Array, Array]:
+        """The rows that are kept and held out."""
+        rows = np.arange(len(X))
+        if y.ndim == 1 and y.dtype.kind != "f":
+            (kept, _), (held, _) = datasets.split(rows, y, test_size=VAL_SIZE, seed=self.seed)
+            how = "by class"
         else:
             order = package_generator(self.seed, "search", strategies.SHIFT_LAYER + 1)
-            rows, n = order.permutation(len(y)), max(round(VAL_SIZE * len(y)), 1)
-            held, kept = np.sort(rows[:n]), np.sort(rows[n:])
-            parts, how = ((X[kept], y[kept]), (X[held], y[held])), "at random"
+            shuffled, n = order.permutation(len(y)), max(round(VAL_SIZE * len(y)), 1)
+            held, kept, how = np.sort(shuffled[:n]), np.sort(shuffled[n:]), "at random"
         self.notes.append(
-            f"no validation_data: {len(parts[1][1])} of {len(y)} rows held out {how} with the seed"
+            f"no validation_data: {len(held)} of {len(y)} rows held out {how} with the seed"
         )
-        return parts
+        return kept, held
 
     def prepared(self, options: Mapping[str, Any]) -> dict[str, Any]:
         """The options, with preprocessing that is the same for all trials fitted once."""
-        given = options.get("preprocess")
+        given = options.get("preprocess", FitOptions.preprocess)
         rows = self.arrays["X"].reshape(len(self.arrays["X"]), -1)
         if steps := inputs.transformers(given):
             given, _ = inputs.fitted(steps, rows)
         elif given == "standardize":
             given = standardization(rows)
-        return {**options, "preprocess": given} if "preprocess" in options else dict(options)
+        elif given == "auto":
+            checked = _validate.data_rows("X", rows, rows.shape[1], np.dtype(np.float64))
+            given = inputs.automatic(checked)
+        return {**options, "preprocess": given}
 
     def check_fit(self, training: TrainingObjective) -> None:
-        """Refuses, before any trial, what `MLP` or `fit` would refuse in the space's middle."""
-        X, y, Xv, yv = self.arrays.values()
-        net, fit = training.network({name: p.at(0.5) for name, p in self.space.items()}, X)
-        net.fit(X, y, validation_data=(Xv, yv), epochs=0, progress=False, **fit)
+        """Refuses, before any trial, what `MLP` or `fit` would refuse in the space's middle.
+
+        Where options bring parameters, in the middle of each.
+        """
+        X, y, Xv, yv = (self.arrays[n] for n in ("X", "y", "validation_X", "validation_y"))
+        every = [leaf.parameter for leaf in leaves(self.space)]
+        most = max((len(branches_of(parameter)) for parameter in every), default=0)
+        for number in range(max(most, 1)):
+            units = [_middle(parameter, number) for parameter in every]
+            net, fit = training.network(at_units(self.space, np.array(units)), X)
+            weights = self.arrays.get("sample_weight")
+            fit |= {"validation_data": (Xv, yv), "sample_weight": weights}
+            net.fit(X, y, epochs=0, progress=False, **fit)
 
     def header(self) -> dict[str, Any]:
         """The identity of a search."""
@@ -161,9 +208,16 @@ class SearchConfig:
             facts["data"] = self.arrays
             facts["options"] = dict(sorted(objective.options.items()))  # in whatever order given
         else:
-            facts["objective"] = self.given
+            facts["objective"] = identity(self.given)
         facts |= {"prune": self.prune} if self.prune else {}
         facts |= {"start_from": self.starts} if self.starts else {}
         if self.prune == "halving" or self.strategy_name == "grid":
             facts["n_trials"] = self.n_trials
         return facts
+
+
+def _middle(parameter: Parameter, number: int) -> float:
+    """Where its middle is; of a choice that brings parameters, the option of that number."""
+    if branches := branches_of(parameter):
+        return (min(number, len(branches) - 1) + 0.5) / len(branches)
+    return 0.5

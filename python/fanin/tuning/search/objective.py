@@ -29,7 +29,7 @@ Options = Mapping[str, Any]
 # What a space may hold; `epochs` beside a space is an argument of the search itself.
 PARAMETERS = sorted(["hidden", "depth", "lr", "seed", *NETWORK_OPTIONS, *SEARCHABLE_FIT_OPTIONS])
 OPTIONS = [name for name in PARAMETERS if name != "epochs"]
-FIXED = ("metrics",)  # and these are options of the search only
+FIXED = ("metrics", "sample_weight")  # and these are the same for all trials
 
 # Trials that train as one batch have these in common, since they share minibatches and the shape of
 # the first layer; all else may differ.
@@ -173,6 +173,7 @@ class TrainingObjective:
             "progress": False,
             "n_threads": n_threads,
         }
+        options["sample_weight"] = arrays.get("sample_weight")
         return Fit(net, arrays["X"], arrays["y"], FitOptions(**options)), callback
 
     def result(self, fit: Fit, trial: _TrialCallback) -> TrialResult:
@@ -186,6 +187,8 @@ class TrainingObjective:
         if history.stop_reason == "diverged" or trial.diverged:
             status, error = "diverged", trial.diverged
             error = error or f"the loss is not finite in epoch {len(history.epoch) + 1}"
+        elif math.isnan(best.score):
+            status, error = "diverged", f"{self.monitor.name} is nan in every epoch"
         checkpoint = None
         if self.keeps_checkpoint and status == "done":
             assert isinstance(fit.schedule, _ResumedSchedule)
@@ -227,7 +230,7 @@ class TrainingObjective:
         rate = options.pop("lr", None)
         names = [name for name in (*SEARCHABLE_FIT_OPTIONS, *FIXED) if name in options]
         fit = {name: options.pop(name) for name in names}
-        fit["optimizer"] = optim.get(fit.get("optimizer", "adam"), rate)
+        fit["optimizer"] = _optimizer(fit.get("optimizer", "adam"), rate, options)
         fit["schedule"] = schedules.get(fit.get("schedule"))
         width = math.prod(X.shape[1:])
         if steps := inputs.transformers(fit.get("preprocess")):
@@ -235,6 +238,22 @@ class TrainingObjective:
             width = fit["preprocess"][-1].n_features_out_
         widths = hidden_widths(options.pop("hidden", 100), options.pop("depth", None))
         return MLP([width, *widths, self.n_outputs], **options), fit
+
+
+def optimizer_arguments(optimizer: Any) -> list[str]:
+    """What an optimizer that is given by its name takes beside the learning rate."""
+    if not isinstance(optimizer, str):
+        return []
+    return [n for n in inspect.signature(type(optim.get(optimizer))).parameters if n != "lr"]
+
+
+def _optimizer(given: Any, rate: float | None, options: dict[str, Any]) -> optim.Optimizer:
+    """With the arguments of its own among the options, which lose them."""
+    names = [name for name in optimizer_arguments(given) if name in options]
+    if not names:
+        return optim.get(given, rate)
+    own = {name: options.pop(name) for name in names} | ({} if rate is None else {"lr": rate})
+    return type(optim.get(given))(**own)
 
 
 def hidden_widths(hidden: Any, depth: Any) -> list[int]:
@@ -317,12 +336,3 @@ def takes_budget(function: Callable[..., Any]) -> bool:
         return False
     positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     return len(positional) > 1
-
-
-def n_outputs(y: Array, y_val: Array) -> int:
-    """Outputs that the targets need."""
-    if y.ndim > 1:
-        return math.prod(y.shape[1:])
-    if y.dtype.kind not in "iu":
-        raise TypeError(f"y: expected whole numbers as labels, got {_validate.describe(y)}")
-    return int(max(y.max(), y_val.max())) + 1

@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from fanin.callbacks.progress import open_bar
+from fanin.callbacks.progress import is_terminal, open_bar
 from fanin.tuning.search.result import table
 from fanin.tuning.search.trial import Trial
 
@@ -22,7 +22,7 @@ class Progress:
         self.names, self.monitor = names, monitor
         self.bar: Any = open_bar(total=total, unit="trial")
         self.table: list[Any] = []
-        if self.bar is not None and sys.stderr.isatty():
+        if self.bar is not None and is_terminal(sys.stderr):
             # Further bars without a counter are lines that tqdm redraws in place.
             self.table = [
                 open_bar(total=0, position=i + 1, bar_format="{desc}", leave=True)

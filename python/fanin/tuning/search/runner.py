@@ -33,8 +33,9 @@ from fanin.tuning.search.progress import Progress
 from fanin.tuning.search.result import SearchResult, trial_line
 from fanin.tuning.search.strategies import GENERATION, halving_rungs
 from fanin.tuning.search.trial import Trial
-from fanin.tuning.space import plain
+from fanin.tuning.space import names_of, plain
 
+WINDOW = 1024  # jobs among which those are found that can share a batch
 KEPT_NETWORKS = 10  # of the best trials; others are trained again on access
 
 
@@ -66,11 +67,11 @@ class SearchRunner:
     def run(self, log: PathLike | None, resume: bool) -> SearchResult:
         """All trials that the log does not know, or those before Ctrl-C."""
         config, complete = self.config, False
-        self.log = TrialLog(log, config.header())
+        self.log = TrialLog(log, {} if log is None else config.header())
         self.logged = self.log.open(resume)
         self.bar = None
         if self.progress:
-            self.bar = Progress(self.total, list(config.space), config.monitor.name)
+            self.bar = Progress(self.total, names_of(config.space), config.monitor.name)
         try:
             with self.pool() as pool:
                 if config.prune == "halving":
@@ -105,28 +106,26 @@ class SearchRunner:
         for first in range(0, config.n_trials, size):
             last = min(first + size, config.n_trials)
             limits = self.medians(first) if config.prune else ()
-            for trial in range(first, last):
-                self.draw(trial)
-            self.run_jobs(pool, 0, [self.job(i, config.epochs, limits) for i in range(first, last)])
-            for trial in range(first, last):
-                config.strategy.tell(trial, self.trial(0, trial).merit)
+            trials = map(self.draw, range(first, last))  # as the workers ask for them
+            self.run_jobs(pool, 0, (self.job(trial, config.epochs, limits) for trial in trials))
+            if config.strategy.generation is not None:
+                for done in (self.trial(0, trial) for trial in range(first, last)):
+                    config.strategy.tell(done.number, done.merit if done.ended_well else math.nan)
 
     def halve(self, pool: Pool) -> None:
         """All trials for few epochs, the best of them for more."""
-        config = self.config
-        for trial in range(config.n_trials):
-            self.draw(trial)
-        survivors = list(range(config.n_trials))
+        survivors: Sequence[int] = range(self.config.n_trials)
         for rung, (count, epochs) in enumerate(self.rungs):
             if rung:
                 done = [self.trial(rung - 1, i) for i in survivors]
                 good = sorted((t for t in done if t.status == "done"), key=lambda t: -t.merit)
                 survivors = sorted(t.number for t in good[:count])
             self.checkpoints = {i: s for i, s in self.checkpoints.items() if i in survivors}
-            self.run_jobs(pool, rung, [self.job(i, epochs) for i in survivors])
+            trials = survivors if rung else map(self.draw, survivors)
+            self.run_jobs(pool, rung, (self.job(trial, epochs) for trial in trials))
 
-    def draw(self, trial: int) -> None:
-        """The trial's parameters, which the log must have too."""
+    def draw(self, trial: int) -> int:
+        """Draws the trial's parameters, which the log must have too."""
         params = self.config.params(trial)
         self.params.append(params)
         for rung in range(len(self.rungs)):
@@ -136,6 +135,7 @@ class SearchRunner:
                     f"log: expected {params!r} in trial {trial} of {self.log.path}, "
                     f"got {line['params']!r}"
                 )
+        return trial
 
     def job(self, trial: int, epochs: int, limits: Sequence[float] = ()) -> Job:
         params = self.params[trial]
@@ -144,26 +144,37 @@ class SearchRunner:
 
     def medians(self, n: int) -> list[float]:
         """Of the score at each epoch, over the first n trials that came that far."""
-        curves = [self.results[0, i].curves.get(self.config.monitor.name, ()) for i in range(n)]
+        monitor = self.config.monitor
+        curves = [self.results[0, i].curves.get(monitor.name, ()) for i in range(n)]
         scores = itertools.zip_longest(*curves)
-        return [float(np.median([s for s in epoch if s is not None])) for epoch in scores]
+        return [_median([s for s in epoch if s is not None], monitor.worst) for epoch in scores]
 
-    def run_jobs(self, pool: Pool, rung: int, jobs: Sequence[Job]) -> None:
+    def run_jobs(self, pool: Pool, rung: int, jobs: Iterable[Job]) -> None:
         """Those that the log does not have; the others' results are taken from it."""
-        for job in jobs:
-            if (line := self.logged.get((rung, job.trial))) is not None:
-                self.count((rung, job.trial), from_line(line))
-        waiting = [job for job in jobs if (rung, job.trial) not in self.results]
-        batches = {batch[0].trial: batch for batch in self.batches(pool, waiting)}
+        running: dict[int, Sequence[Job]] = {}
+
+        def tasks() -> Iterator[tuple[int, Sequence[Job]]]:
+            for batch in self.batches(pool, self.not_logged(rung, jobs)):
+                running[batch[0].trial] = batch
+                yield batch[0].trial, batch
+
         run = partial(run_batch, self.config.objective)
-        for outcomes in pool.outcomes(run, batches.items()):
+        for outcomes in pool.outcomes(run, tasks()):
             for number, outcome in outcomes:
+                batch = running.pop(number)
                 if isinstance(outcome, Exception):
                     error = failure_reason(outcome)
-                    outcome = [TrialResult(j.trial, "failed", error=error) for j in batches[number]]
+                    outcome = [TrialResult(job.trial, "failed", error=error) for job in batch]
                 for result in outcome:
                     self.record(rung, result)
             self.log.tick()
+
+    def not_logged(self, rung: int, jobs: Iterable[Job]) -> Iterator[Job]:
+        for job in jobs:
+            if (line := self.logged.get((rung, job.trial))) is not None:
+                self.count((rung, job.trial), from_line(line))
+            else:
+                yield job
 
     def count(self, key: Key, result: TrialResult, verbose: bool = False) -> Trial:
         """Records a trial's result, and shows it."""
@@ -177,11 +188,18 @@ class SearchRunner:
             self.bar.update(trial)
         return trial
 
-    def batches(self, pool: Pool, jobs: Sequence[Job]) -> Iterable[Sequence[Job]]:
+    def batches(self, pool: Pool, jobs: Iterator[Job]) -> Iterator[Sequence[Job]]:
         """Batches of jobs for one worker, which can share matrix products."""
         objective = self.config.objective
         if not isinstance(objective, TrainingObjective) or pool.n_threads > 1:
-            return ([job] for job in jobs)
+            yield from ([job] for job in jobs)
+            return
+        while some := list(itertools.islice(jobs, WINDOW)):
+            yield from self.batches_of(pool, objective, some)
+
+    def batches_of(
+        self, pool: Pool, objective: TrainingObjective, jobs: Sequence[Job]
+    ) -> Iterable[Sequence[Job]]:
         alike: dict[str, list[Job]] = {}
         for job in jobs:
             alike.setdefault(objective.batch_key(job) or f"alone: {job.trial}", []).append(job)
@@ -242,3 +260,10 @@ class SearchRunner:
         n_val = len(config.arrays["validation_y"]) if config.arrays else None
         how = config.monitor.name, self.larger, config.strategy_name, n_val
         return SearchResult(dict(config.space), trials, *how, interrupted, list(config.notes))
+
+
+def _median(scores: Sequence[float], worst: float) -> float:
+    """Of scores among which NaN is the worst."""
+    known = [worst if math.isnan(score) else score for score in scores]
+    middle = sorted(known)[(len(known) - 1) // 2 : len(known) // 2 + 1]
+    return float(np.mean(middle))

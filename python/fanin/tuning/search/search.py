@@ -13,7 +13,7 @@ from typing import Any
 from fanin import _validate
 from fanin._typing import PathLike
 from fanin.tuning.search.config import Data, SearchConfig
-from fanin.tuning.search.objective import OPTIONS
+from fanin.tuning.search.objective import FIXED, OPTIONS
 from fanin.tuning.search.result import SearchResult
 from fanin.tuning.search.runner import SearchRunner
 from fanin.tuning.search.trial import Trial
@@ -102,6 +102,8 @@ def search(
         Prints the lecture's line for each trial: ``val_acc: %f, lr: %e, reg: %e, (%d / %d)``.
     **options
         The same for every trial: arguments of `MLP` and `MLP.fit`, ``hidden``, ``depth``, ``lr``.
+        Of targets (N,) that are no whole numbers, and with ``loss="mse"`` of any, a single output
+        learns the values.
 
     Returns
     -------
@@ -134,7 +136,7 @@ def search(
     """
     arguments = {k: v for k, v in locals().items() if k not in ("options", "stages")} | options
     given = _validate.sequence("stages", stages, "a list of dicts")
-    known = {*arguments, *OPTIONS}
+    known = {*arguments, *OPTIONS, *FIXED}
     if unknown := sorted(name for stage in given for name in set(stage) - known):
         raise ValueError(f"stages: expected arguments of search, got {unknown[0]!r}")
     result = _search_stage(**arguments)
@@ -151,5 +153,17 @@ def search(
 
 
 def _search_stage(log: PathLike | None, resume: bool, **arguments: Any) -> SearchResult:
+    _check_callbacks(arguments["callbacks"])
     how = {name: arguments.pop(name) for name in RUNNING}
     return SearchRunner(SearchConfig(**arguments), **how).run(log, resume)
+
+
+def _check_callbacks(callbacks: Any) -> None:
+    """Refuses those of `MLP.fit` or Keras: these hear of trials, not of epochs."""
+    expected = "functions of a finished Trial"
+    for i, callback in enumerate(_validate.sequence("callbacks", callbacks, expected)):
+        if hasattr(callback, "on_epoch_end") or not callable(callback):
+            raise TypeError(
+                f"callbacks[{i}]: expected a function of a finished Trial, got "
+                f"{_validate.describe(callback)}, which fit takes"
+            )

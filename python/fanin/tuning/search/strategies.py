@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,10 +12,24 @@ import numpy as np
 
 from fanin import _validate
 from fanin.random import package_generator
-from fanin.tuning.space import Choice, Integers, Parameter, Range, Space, at_units, draw
+from fanin.tuning.space import (
+    Choice,
+    Integers,
+    Leaf,
+    Parameter,
+    Range,
+    Space,
+    at_units,
+    branches_of,
+    draw,
+    n_units,
+    names_of,
+)
 
 GENERATION = 8  # trials per ask of an Optuna sampler, all told at its end
 
+MOST_POINTS = 2**17  # values of a range on a grid
+SOBOL_BLOCK = 1024  # points that are made at once
 SHIFT_LAYER = 1  # of the purpose "search"; trials draw from layer 0, ensembles from the last two
 
 
@@ -44,29 +59,77 @@ class Random(Strategy):
 class Grid(Strategy):
     """Every combination of as many values of each range as n_trials allows, the last name fastest.
 
-    All options of a choice are on the grid.
+    All options of a choice are on the grid, each with the values of its own parameters.
     """
 
     def __init__(self, space: Space, n_trials: int, seed: int) -> None:
-        fixed = math.prod(len(p.grid(1)) for p in space.values() if isinstance(p, Choice))
-        if fixed > n_trials:
+        self.axes: dict[tuple[int, int], list[Any]] = {}
+        if (fixed := self._size(space, 1)) > n_trials:
             raise ValueError(
                 f"n_trials: expected at least {fixed}, the combinations of all choices on a grid, "
                 f"got {n_trials}"
             )
-        points = 1
-        while _size(space, points) < _size(space, points + 1) <= n_trials:
-            points += 1
-        self.axes = {name: p.grid(points) for name, p in space.items()}
-        super().__init__(space, _size(space, points), seed)
+        self.points = self._most_points(space, n_trials)
+        super().__init__(space, self._size(space, self.points), seed)
+
+    def _most_points(self, space: Space, n_trials: int) -> int:
+        """The most values of each range that n_trials allow, and bring something."""
+        low, high = 1, 2
+        while high < MOST_POINTS and self._size(space, high) <= n_trials:
+            if self._size(space, high) == self._size(space, low):
+                return self._fewest(space, low)
+            low, high = high, 2 * high
+        high = min(high, MOST_POINTS)
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (low, middle) if self._size(space, middle) > n_trials else (middle, high)
+        return self._fewest(space, low)
+
+    def _fewest(self, space: Space, points: int) -> int:
+        """With as many combinations: integers have no more than they have."""
+        low, high, size = 0, points, self._size(space, points)
+        if points == 1 or self._size(space, points - 1) < size:
+            return points
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (low, middle) if self._size(space, middle) == size else (middle, high)
+        return high
+
+    def _axis(self, parameter: Parameter, points: int) -> list[Any]:
+        key = id(parameter), points
+        if key not in self.axes:
+            self.axes = {k: axis for k, axis in self.axes.items() if k[0] != key[0]}
+            self.axes[key] = parameter.grid(points)
+        return self.axes[key]
+
+    def _size(self, space: Space, points: int) -> int:
+        return math.prod(sum(self._sizes(p, points)) for p in space.values())
+
+    def _sizes(self, parameter: Parameter, points: int) -> list[int]:
+        """Combinations of each option with its parameters; of others the number of values."""
+        if branches := branches_of(parameter):
+            return [self._size(branch, points) for branch in branches]
+        return [len(self._axis(parameter, points))]
 
     def params(self, trial: int) -> dict[str, Any]:
-        index = np.unravel_index(trial, [len(axis) for axis in self.axes.values()])
-        return {name: axis[i] for (name, axis), i in zip(self.axes.items(), index, strict=True)}
+        return self._at(self.space, trial)
 
-
-def _size(space: Space, points: int) -> int:
-    return math.prod(len(p.grid(points)) for p in space.values())
+    def _at(self, space: Space, index: int) -> dict[str, Any]:
+        """The values of a combination."""
+        found: list[dict[str, Any]] = []
+        for name, parameter in reversed(list(space.items())):
+            sizes = self._sizes(parameter, self.points)
+            index, own = divmod(index, sum(sizes))
+            if not branches_of(parameter):
+                found.append({name: self._axis(parameter, self.points)[own]})
+                continue
+            assert isinstance(parameter, Choice)
+            option = 0
+            while own >= sizes[option]:
+                own, option = own - sizes[option], option + 1
+            inner = self._at(parameter.branches[option], own)
+            found.append({name: parameter.options[option], **inner})
+        return {name: value for values in reversed(found) for name, value in values.items()}
 
 
 class Sobol(Strategy):
@@ -79,20 +142,26 @@ class Sobol(Strategy):
             raise ImportError("strategy='sobol' needs SciPy: pip install fanin[search]") from None
         super().__init__(space, n_trials, seed)
         rng = package_generator(seed, "search", SHIFT_LAYER)
-        shift = rng.random(len(space), dtype=np.float64)
-        power = max(n_trials - 1, 1).bit_length()
-        points = qmc.Sobol(len(space), scramble=False).random_base2(power)
-        self.points = (points[:n_trials] + shift) % 1.0
+        self.shift = rng.random(n_units(space), dtype=np.float64)
+        self.sequence = qmc.Sobol(len(self.shift), scramble=False)
+        self.block, self.first = np.empty((0, len(self.shift))), 0
 
     def params(self, trial: int) -> dict[str, Any]:
-        return at_units(self.space, self.points[trial])
+        if not self.first <= trial < self.first + len(self.block):
+            self.first = trial - trial % SOBOL_BLOCK
+            self.sequence.reset()
+            if self.first:
+                self.sequence.fast_forward(self.first)
+            self.block = (self.sequence.random(SOBOL_BLOCK) + self.shift) % 1.0
+        return at_units(self.space, self.block[trial - self.first])
 
 
 class Optuna(Strategy):
     """An Optuna sampler, by ask and tell of one generation of trials at a time.
 
     So the trials depend on the sampler and its seed, not on which of them end first; after an
-    interruption the same asks and tells are repeated.
+    interruption the same asks and tells are repeated. A trial that has no valid score counts as
+    worse than all others.
     """
 
     generation = GENERATION
@@ -101,7 +170,6 @@ class Optuna(Strategy):
         import optuna
 
         super().__init__(space, n_trials, seed)
-        self.distributions = {name: _distribution(p) for name, p in space.items()}
         level = optuna.logging.get_verbosity()
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         try:
@@ -111,33 +179,38 @@ class Optuna(Strategy):
         self.asked: dict[int, Any] = {}
 
     def params(self, trial: int) -> dict[str, Any]:
-        self.asked[trial] = asked = self.study.ask(self.distributions)
-        return {name: _suggested(p, asked.params[name]) for name, p in self.space.items()}
+        with warnings.catch_warnings():  # of Gaussian processes about trials without a score
+            warnings.filterwarnings("ignore", ".*(infinit|clip|-inf)", UserWarning)
+            self.asked[trial] = asked = self.study.ask()
+            return self._suggest(asked, self.space)
+
+    def _suggest(
+        self, asked: Any, space: Space, conditions: tuple[tuple[str, Any], ...] = ()
+    ) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for name, parameter in space.items():
+            label = Leaf(name, parameter, conditions).label
+            value = found[name] = _suggested(asked, label, parameter)
+            for i, branch in enumerate(branches_of(parameter)):
+                assert isinstance(parameter, Choice)
+                if parameter.is_option(i, value):
+                    found |= self._suggest(asked, branch, (*conditions, (name, value)))
+        return found
 
     def tell(self, trial: int, merit: float) -> None:
-        from optuna.trial import TrialState
-
         if (asked := self.asked.pop(trial, None)) is not None:
-            failed = None if math.isfinite(merit) else TrialState.FAIL
-            self.study.tell(asked, None if failed else merit, failed)
+            self.study.tell(asked, merit if math.isfinite(merit) else -math.inf)
 
 
-def _distribution(parameter: Parameter) -> Any:
-    from optuna import distributions
-
+def _suggested(asked: Any, name: str, parameter: Parameter) -> Any:
     if isinstance(parameter, Integers):
         low, high = int(parameter.low), int(parameter.high)
-        return distributions.IntDistribution(low, high, log=parameter.log)
+        return asked.suggest_int(name, low, high, log=parameter.log)
     if isinstance(parameter, Range):
-        return distributions.FloatDistribution(parameter.low, parameter.high, log=parameter.log)
+        value = asked.suggest_float(name, parameter.low, parameter.high, log=parameter.log)
+        return float(f"{value:.7g}")
     assert isinstance(parameter, Choice)
-    return distributions.CategoricalDistribution(range(len(parameter.options)))
-
-
-def _suggested(parameter: Parameter, value: Any) -> Any:
-    if isinstance(parameter, Choice):
-        return parameter.options[value]
-    return value if isinstance(parameter, Integers) else float(f"{value:.7g}")
+    return parameter.options[asked.suggest_categorical(name, range(len(parameter.options)))]
 
 
 def make_strategy(strategy: Any, space: Space, n_trials: int, seed: int) -> Strategy:
@@ -164,12 +237,16 @@ def start_params(start_from: Sequence[Any], space: Space, seed: int) -> list[dic
                 f"start_from[{i}]: expected a dict of parameters, a trial or a result of a search, "
                 f"got {_validate.describe(given)}"
             )
-        if params is given and (unknown := sorted(set(params) - set(space))):
+        values = draw(space, seed, i, params)
+        if params is given and (unknown := sorted(set(params) - set(values))):
+            known, with_others = names_of(space), ""
+            if unknown[0] in known:
+                with_others = ", which does not come with the others"
             raise ValueError(
-                f"start_from[{i}]: expected parameters of the space, {', '.join(space)}; "
-                f"got {unknown[0]!r}"
+                f"start_from[{i}]: expected parameters of the space, {', '.join(known)}; "
+                f"got {unknown[0]!r}{with_others}"
             )
-        result.append({n: params.get(n, drawn) for n, drawn in draw(space, seed, i).items()})
+        result.append(values)
     return result
 
 
