@@ -49,7 +49,7 @@ def check_initial_loss(run: GuideRun) -> Facts:
     X, y = X[rows], y[rows]
     net = net.copy()
     if problem.preprocess is not None:
-        net.set_preprocess(problem.preprocess, problem.rows)
+        net.set_preprocess(problem.preprocess, problem.first[0])
     data = net.prepare(X, n_threads=n_threads)
     inputs = _core.gather_rows(
         data.X, None, data.mean, data.scale, net.dtype, _validate.threads(n_threads)

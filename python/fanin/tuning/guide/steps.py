@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from warnings import catch_warnings
+from warnings import catch_warnings, simplefilter
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from fanin._files import json_number
 from fanin.callbacks.history import History
 from fanin.diagnostics.findings import Finding
 from fanin.metrics import RareClassWarning
+from fanin.network import UnitsWarning
 from fanin.tuning.curves import loss_curve
 from fanin.tuning.guide.advice import advise
 from fanin.tuning.guide.budget import (
@@ -54,7 +55,9 @@ MOST_PARAMS = 50  # for each training row, of networks that a verdict suggests
 
 def take_steps(run: GuideRun) -> str:
     """Runs the requested steps; returns why it ended. Ctrl-C keeps the finished ones."""
-    with catch_warnings(action="ignore", category=RareClassWarning):  # the report has the metrics
+    with catch_warnings():  # the report has the metrics, and a finding on units
+        simplefilter("ignore", RareClassWarning)
+        simplefilter("ignore", UnitsWarning)
         try:
             stopped = _first_steps(run) or _rounds(run)
             if run.until >= 7:
