@@ -1,6 +1,6 @@
 """What norms and skips bring to six layers: ``python -m benchmarks.studies.depth``.
 
-Trains D-256-256-256-256-256-256-10 (relu, batch 128, plain SGD or another rule) on 10,000 images of
+Trains D-256-256-256-256-256-256-10 (relu, batch 128, plain SGD or Adam, cosine) on 10,000 images of
 Fashion-MNIST and on 4,000 of the CIFAR-10 images that FANIN_CIFAR10 names (an .npz with x and y),
 from Kaiming's weights and from small ones (a normal of the deviation that 0.01 is in the lecture's
 layers of 4,096): alone, with layer norm, with batch norm, residual. Each at its best learning rate
@@ -12,10 +12,13 @@ accuracy there after the last epoch, and of its difference from Kaiming alone on
 from __future__ import annotations
 
 import argparse
+import itertools
 import math
 import statistics
 import sys
+import warnings
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -37,6 +40,9 @@ WAYS: dict[str, dict[str, Any]] = {
     "batch norm": {"norm": "batch"},
     "residual": {"residual": True},
 }
+
+
+Way = tuple[str, str]  # from which start, with what
 
 
 class Images(NamedTuple):
@@ -90,27 +96,42 @@ def accuracy(images: Images, run: Run, optimizer: str) -> float:
         epochs=images.epochs,
         batch_size=BATCH,
         optimizer=RULES[optimizer](run.rate),
+        schedule="cosine",
         preprocess="standardize",
         progress=False,
+        n_threads=1,
     )
     if history.stop_reason == "diverged":
         return 0.0
     return net.evaluate(images.X[held_out], images.y[held_out])["accuracy"]
 
 
-def best_rates(images: Images, optimizer: str) -> dict[tuple[str, str], float]:
-    """Of each way from each start, on the split of seed 0."""
-    best = {}
-    for start in STARTS:
-        for way in WAYS:
-            found = {
-                rate: accuracy(images, Run(start, way, rate, 0), optimizer)
-                for rate in RATES[optimizer]
-            }
-            best[start, way] = max(found, key=lambda rate: found[rate])
-            shown = ", ".join(f"{rate:g}: {100 * a:.1f}" for rate, a in found.items())
-            print(f"  {start}, {way}: {shown}", file=sys.stderr, flush=True)
-    return best
+def accuracies(images: Images, runs: Sequence[Run], optimizer: str) -> dict[Run, float]:
+    """Of each, two runs at a time."""
+    with ThreadPoolExecutor(2) as pool:
+        found = pool.map(lambda run: accuracy(images, run, optimizer), runs)
+        return dict(zip(runs, found, strict=True))
+
+
+def searched(images: Images, optimizer: str) -> dict[Way, dict[float, float]]:
+    """Accuracy by rate of each way from each start, on the split of seed 0."""
+    ways = list(itertools.product(STARTS, WAYS))
+    runs = [Run(*way, rate, 0) for way in ways for rate in RATES[optimizer]]
+    found = accuracies(images, runs, optimizer)
+    return {
+        way: {run.rate: found[run] for run in runs if (run.start, run.way) == way} for way in ways
+    }
+
+
+def rates_table(found: Mapping[Way, Mapping[float, float]]) -> str:
+    """In Markdown: a column for each rate, and a dash where the run diverged."""
+    rates = list(next(iter(found.values())))
+    lines = [f"| start | with | {' | '.join(f'{rate:g}' for rate in rates)} |"]
+    lines.append(f"|---|---|{'---:|' * len(rates)}")
+    for (start, way), by_rate in found.items():
+        cells = [f"{100 * a:.1f}" if a > 0 else "–" for a in by_rate.values()]
+        lines.append(f"| {start} | {way} | {' | '.join(cells)} |")
+    return "\n".join(lines)
 
 
 def mean_and_error(values: Sequence[float]) -> tuple[float, float]:
@@ -118,9 +139,7 @@ def mean_and_error(values: Sequence[float]) -> tuple[float, float]:
     return statistics.fmean(values), statistics.stdev(values) / math.sqrt(len(values))
 
 
-def table(
-    rates: Mapping[tuple[str, str], float], found: Mapping[tuple[str, str], Sequence[float]]
-) -> str:
+def table(rates: Mapping[Way, float], found: Mapping[Way, Sequence[float]]) -> str:
     """In Markdown: of each way, accuracy and gain over Kaiming alone, in points."""
     lines = ["| start | with | rate | accuracy, % | gain over Kaiming alone, points |"]
     lines.append("|---|---|---:|---:|---:|")
@@ -143,20 +162,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser.parse_args(argv)
     if options.seeds < 2:
         parser.error(f"--seeds: expected 2 at least, got {options.seeds}")
+    warnings.simplefilter("ignore", fanin.DivergenceWarning)  # such a run has accuracy 0
     for images in sets():
         print(
             f"{images.name}: {images.rows} training rows, {images.epochs} epochs of "
             f"{options.optimizer}, {options.seeds} splits"
         )
-        rates = best_rates(images, options.optimizer)
-        found = {
-            (start, way): [
-                accuracy(images, Run(start, way, rate, seed), options.optimizer)
-                for seed in range(1, options.seeds + 1)
-            ]
-            for (start, way), rate in rates.items()
-        }
-        print(f"{table(rates, found)}\n", flush=True)
+        by_rate = searched(images, options.optimizer)
+        print(f"accuracy by learning rate, one split:\n{rates_table(by_rate)}\n", flush=True)
+        rates = {way: max(found, key=found.__getitem__) for way, found in by_rate.items()}
+        seeds = range(1, options.seeds + 1)
+        runs = {way: [Run(*way, rate, seed) for seed in seeds] for way, rate in rates.items()}
+        found = accuracies(images, list(itertools.chain(*runs.values())), options.optimizer)
+        judged = {way: [found[run] for run in of] for way, of in runs.items()}
+        print(f"at the best rate, other splits:\n{table(rates, judged)}\n", flush=True)
     return 0
 
 

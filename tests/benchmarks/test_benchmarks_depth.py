@@ -46,6 +46,16 @@ def test_the_table_has_means_and_errors_of_paired_differences():
     assert lines[5] == "| small | residual | 0.1 | 65.00 ± 15.00 | +5.00 ± 5.00 |"
 
 
+def test_the_table_of_rates_shows_where_a_run_diverged():
+    found = {("Kaiming", "alone"): {0.1: 0.5, 1.0: 0.0}, ("small", "residual"): {0.1: 1, 1.0: 0.12}}
+    assert depth.rates_table(found).splitlines() == [
+        "| start | with | 0.1 | 1 |",
+        "|---|---|---:|---:|",
+        "| Kaiming | alone | 50.0 | – |",
+        "| small | residual | 100.0 | 12.0 |",
+    ]
+
+
 def test_data_that_are_missing_are_left_out_by_name(monkeypatch, capsys):
     noise = data.synthetic(20, 784, 10)
     monkeypatch.setattr(data, "images", lambda: noise)
@@ -75,6 +85,7 @@ def test_the_command_judges_the_best_rate_on_other_splits(images, monkeypatch, c
     assert depth.main(["--seeds", "3"]) == 0
     judged = [run for run in runs if run.seed]
     assert len(judged) == 8 * 3
+    assert len(runs) == 8 * (3 + len(depth.RATES["sgd"]))
     assert {run.rate for run in judged} == {0.1}
     assert {run.seed for run in judged} == {1, 2, 3}
     out = capsys.readouterr().out
