@@ -11,7 +11,7 @@ import pytest
 
 import fanin
 from fanin import optim
-from fanin.tuning import RateProbe, lr_probe, lr_range
+from fanin.tuning import RateProbe, RateTrial, lr_probe, lr_range
 
 pytestmark = pytest.mark.row("G3")
 
@@ -249,3 +249,54 @@ def test_pictures():
     assert fanin.plots.rates(none).texts[0].get_text() == none.reason
     with pytest.raises(TypeError, match="found: expected what lr_probe"):
         fanin.plots.rates([1, 2])
+
+
+# which rate to take
+
+
+def probe_of(*trials: tuple[float, float, str]) -> RateProbe:
+    """Of rate, fall of the loss from 1, verdict."""
+    made = [
+        RateTrial(rate, (1.0, 1.0 - drop), 1.0, 1.0 - drop, 0.5, 0.6, verdict)
+        for rate, drop, verdict in trials
+    ]
+    return RateProbe(tuple(made), 100)
+
+
+DOWN = "goes down"
+
+
+def test_the_smallest_rate_that_is_about_as_good_is_suggested():
+    probe = probe_of((1e-1, 0.95, DOWN), (1e-2, 0.9, DOWN), (1e-3, 0.5, DOWN))
+    assert probe.best.rate == 1e-1
+    assert probe.suggestion == 1e-2
+    assert "at least nine tenths" in probe.reason
+    assert probe_of((1e-1, 0.95, DOWN), (1e-2, 0.8, DOWN)).suggestion == 1e-1
+
+
+@pytest.mark.parametrize("verdict", ["diverged", "rising"])
+def test_never_at_the_edge_of_what_still_falls(verdict):
+    probe = probe_of((1.0, -5.0, verdict), (0.5, 0.9, DOWN), (1e-2, 0.5, DOWN))
+    assert probe.edge == pytest.approx(1 / 3)
+    assert probe.suggestion == pytest.approx(1 / 3)
+    assert "too near" in probe.reason
+    below = probe_of((10.0, -5.0, verdict), (1e-2, 0.9, DOWN), (1e-3, 0.5, DOWN))
+    assert below.suggestion == 1e-2
+
+
+def test_a_rate_whose_loss_rose_first_is_beyond_the_edge():
+    rose = RateTrial(0.3, (1.0, *[4.0] * 6, 0.2), 1.0, 0.1, 0.5, 0.9, DOWN)
+    good = RateTrial(0.03, (1.0, *[0.8] * 6, 0.2), 1.0, 0.2, 0.5, 0.9, DOWN)
+    assert RateProbe((rose, good), 7).edge == pytest.approx(0.1)
+    assert RateProbe((rose, good), 7).suggestion == pytest.approx(0.1)
+
+
+def test_the_spike_of_a_single_step_is_no_edge():
+    once = RateTrial(0.3, (1.0, 4.0, *[0.5] * 20), 1.0, 0.1, 0.5, 0.9, DOWN)
+    assert RateProbe((once,), 22).edge is None
+
+
+def test_rates_below_those_that_train_are_no_edge():
+    probe = probe_of((1e-2, 0.9, DOWN), (1e-9, -0.02, "rising"))
+    assert probe.edge is None
+    assert probe.suggestion == 1e-2

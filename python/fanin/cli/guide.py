@@ -13,7 +13,14 @@ from fanin.cli import shared
 from fanin.cli.options import list_of, number, real, whole
 
 REPORT = "report.html"
-GUIDE = ("start_from", "time_budget", "rounds", "until", "seed")  # as its arguments are called
+GUIDE = (
+    "start_from",
+    "time_budget",
+    "rounds",
+    "until",
+    "seed",
+    "class_weight",
+)  # as its arguments are called
 UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 
 
@@ -24,8 +31,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--time-budget", type=time, metavar="TIME", help="seconds, or 5m, 1h, in total")
     add("--rounds", type=whole(1), metavar="N", help="of steps 5 to 7, at most (default: 3)")
     add("--until", type=int, choices=range(1, 8), default=7, metavar="STEP", help="1 to 7")
-    add("--hidden", type=list_of(whole(1)), metavar="H,H", help="where to begin (default: 256)")
+    add("--hidden", type=list_of(whole(1)), metavar="H,H", help="where to begin")
     add("--start-from", metavar="FILE", help="a similar problem's report.html or network")
+    add("--class-weight", choices=["balanced"], help="weigh rare classes as much as others")
     shared.add_data_options(parser)
     add("--test-size", type=real(0, 0.9, above=True), default=0.2, metavar="SHARE")
     add("--seed", type=whole(0), default=0, metavar="N", help="of everything random (default: 0)")

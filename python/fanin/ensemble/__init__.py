@@ -1,11 +1,12 @@
 """Ensembles: several networks whose predictions are combined.
 
-Six ways to obtain the members, in the lecture's order:
+Seven ways to obtain the members, in the lecture's order:
 
 - `from_initializations`: one architecture, different initialisations;
 - `from_objectives`: different losses, optimizers, activations or hyperparameters;
 - `from_datasets`: different data, by bootstrap (bagging) or by leaving out folds;
-- `from_search`: the top networks of a search or cross-validation;
+- `from_search`: the top networks of a search;
+- `from_cross_validation`: the top models discovered during cross-validation;
 - `from_checkpoints`: snapshots of a single run with a cyclic learning rate;
 - `ParameterAverage`: a running average of one run's parameters, which is a single network.
 
@@ -19,6 +20,7 @@ from fanin.ensemble.builders import (
     from_initializations,
     from_objectives,
 )
+from fanin.ensemble.cross_validation import from_cross_validation
 from fanin.ensemble.members import Failure
 from fanin.ensemble.model import Ensemble
 from fanin.ensemble.selection import from_search
@@ -29,6 +31,7 @@ __all__ = [
     "ParameterAverage",
     "average_parameters",
     "from_checkpoints",
+    "from_cross_validation",
     "from_datasets",
     "from_initializations",
     "from_objectives",

@@ -15,9 +15,10 @@ import numpy.typing as npt
 
 from fanin import _validate
 from fanin._runtime import get_num_threads
-from fanin._typing import Array
+from fanin._typing import Array, Ints
 from fanin.callbacks import History
 from fanin.callbacks.progress import open_bar
+from fanin.datasets import folds
 from fanin.executors import Arrays, InMemory, OnDisk, Pool, StopOnEvent, failure_reason
 from fanin.network import MLP
 from fanin.random import package_generator
@@ -63,13 +64,28 @@ class Rows:
 
 
 @dataclass(frozen=True)
+class Fold:
+    """All rows but those of a fold of a cross-validation, which are its validation data."""
+
+    fold: int
+    n_folds: int
+    repeats: int
+    seed: int
+
+    def split(self, y: Array) -> tuple[Ints, Ints]:
+        """Rows to train on, rows held out. Targets that are no labels are dealt at random."""
+        labels = y if y.ndim == 1 and y.dtype.kind in "iu" else np.zeros(len(y), np.int64)
+        return folds(labels, self.n_folds, repeats=self.repeats, seed=self.seed)[self.fold]
+
+
+@dataclass(frozen=True)
 class Member:
     """What a worker needs to train a member, but for the data."""
 
     name: str
     network: Mapping[str, Any]
     fit: Mapping[str, Any] = field(default_factory=dict)
-    rows: Rows | None = None
+    rows: Rows | Fold | None = None
 
 
 def check_networks(name: str, networks: Sequence[MLP]) -> list[MLP]:
@@ -101,9 +117,14 @@ def train(
     return net, history
 
 
-def _member_data(arrays: Arrays, rows: Rows | None) -> tuple[Array, Array, dict[str, Any]]:
+def _member_data(arrays: Arrays, rows: Rows | Fold | None) -> tuple[Array, Array, dict[str, Any]]:
     """X, y, and the other data that fit takes, of the member's rows."""
     given: dict[str, Any] = {k: a for k, a in arrays.items() if not k.startswith("validation")}
+    if isinstance(rows, Fold):
+        own, held = rows.split(arrays["y"])
+        validation = arrays["X"][held], arrays["y"][held]
+        given = {name: array[own] for name, array in given.items()}
+        return given.pop("X"), given.pop("y"), given | {"validation_data": validation}
     if rows is not None:
         own = rows.indices(len(given["X"]))
         given = {name: array[own] for name, array in given.items()}
@@ -117,7 +138,7 @@ def check(member: Member, arrays: Arrays) -> None:
     if member.fit.get("epochs", "auto") != "auto":
         _validate.whole("epochs", member.fit["epochs"], 0)
     options = copy.deepcopy(dict(member.fit)) | {"epochs": 0}
-    X, y, given = _member_data(arrays, None)
+    X, y, given = _member_data(arrays, member.rows if isinstance(member.rows, Fold) else None)
     MLP(**member.network).fit(X, y, progress=False, **given, **options)
 
 

@@ -45,6 +45,9 @@ class Ensemble:
         They sum to 1.
     combine, failures
         As given.
+    held_out : dict or None
+        Of `from_cross_validation`: what the ensemble and its variants do for rows that the networks
+        were not trained on.
 
     Notes
     -----
@@ -84,6 +87,7 @@ class Ensemble:
         self.combine = _validate.one_of("combine", combine, COMBINATIONS)
         self.weights = _mean_weights(weights, len(self.members))
         self.failures = list(failures)
+        self.held_out: dict[str, Any] | None = None
         self._regression = all(net.loss_name == "mse" for net in self.members)
 
     def __len__(self) -> int:
@@ -233,12 +237,14 @@ class Ensemble:
             state = net.__getstate__()
             arrays |= {f"{i}.{name}": array for name, array in state.pop("arrays").items()}
             states.append(state)
-        header = {
+        header: dict[str, Any] = {
             "kind": "ensemble",
             "combine": self.combine,
             "members": states,
             "failures": [asdict(failure) for failure in self.failures],
         }
+        if self.held_out is not None:
+            header["held_out"] = self.held_out
         checkpoint.save_archive(path, header, arrays)
 
     @classmethod
@@ -272,6 +278,7 @@ class Ensemble:
             if arrays["weights"].shape != loaded.weights.shape:
                 raise ValueError(f"weights: expected {len(members)}")
             loaded.weights = arrays["weights"]
+            loaded.held_out = header.get("held_out")
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise ValueError(f"{os.fspath(path)}: not a usable ensemble: {error}") from None
         return loaded

@@ -20,13 +20,13 @@ def row_weights(net: MLP, y: Array, class_weight: Any, sample_weight: Array | No
     if labels is None:
         got = _validate.describe(y)
         raise ValueError(f"class_weight: expected labels to go with, got y of {got}")
-    weights = _of_classes(class_weight, labels, net.dims[-1])[labels]
+    weights = class_weights(class_weight, labels, net.dims[-1])[labels]
     given = _validate.weights(sample_weight, len(labels), np.dtype(np.float64))
     return weights if given is None else weights * given
 
 
-def _of_classes(class_weight: Any, labels: Labels, n_classes: int) -> Floats:
-    """The weight of each class."""
+def class_weights(class_weight: Any, labels: Labels, n_classes: int) -> Floats:
+    """The weight of each class, (C,)."""
     if isinstance(class_weight, str):
         _validate.one_of("class_weight", class_weight, ["balanced"])
         counts = np.bincount(labels, minlength=n_classes)

@@ -21,6 +21,7 @@ from fanin.training.steps import StopOnRise, epochs_of_a_run, rows_of_a_step
 __all__ = ["DivergenceWarning", "Fit", "train"]
 
 CHUNK_SECONDS = 0.05
+RMS_ROWS = 256
 
 
 class DivergenceWarning(RuntimeWarning):
@@ -110,6 +111,7 @@ class Fit:
         self.data, self.validation, self.metrics = data.train, data.validation, data.metrics
         self.states = self.optimizer.arena_states(net.arena.size, net.dtype)
         net.inputs = data.inputs  # nothing is refused from here on, and things may change
+        self.history.params = {**self.history.params, "input_rms": self._input_rms()}
         for state in (_state_of(self.optimizer), _state_of(self.schedule)):
             if state is not None:
                 _OWNERS[state] = weakref.ref(net)
@@ -127,12 +129,22 @@ class Fit:
                 "n_val": 0 if data.validation is None else len(data.validation),
                 "optimizer": self.optimizer.name,
                 "reg": self.reg,
+                "init": self.net.init,
                 **({} if self.images is None else self.images.params),
             },
             expected_initial_loss=losses.expected_initial_loss(
                 self.net.loss_name, self.net.dims[-1]
             ),
         )
+
+    def _input_rms(self) -> float | None:
+        """Root mean square of what enters the first layer, of the first rows; None of crops."""
+        data, rows = self.data, self.data.X[:RMS_ROWS].astype(np.float64)
+        if data.mean is not None and data.scale is not None:
+            if data.mean.size not in (1, rows.shape[1]):
+                return None
+            rows = (rows - data.mean) * data.scale
+        return float(np.sqrt(np.mean(rows**2)))
 
     def _refuse_single_rows(self, n_rows: int) -> None:
         """Refuses minibatches of one row, which have no deviation."""

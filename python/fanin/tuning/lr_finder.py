@@ -27,6 +27,9 @@ from fanin.training import DivergenceWarning
 __all__ = ["RateProbe", "RateRange", "RateTrial", "lr_probe", "lr_range"]
 
 RATES = (1e-1, 1e-2, 1e-3, 1e-4)  # the lecture's
+ABOUT_AS_GOOD = 0.9  # of the best fall of the loss
+ROSE, FEW_STEPS = 1.5, 5  # times the loss before, as the mean of so many steps
+BELOW_EDGE = 3.0  # times smaller than a rate that does not train
 DIVERGED = 3.0  # times the loss before, as in the course's trainer
 MOVED = 0.01  # of the loss before: less is flat
 JUDGED_ROWS = 2000
@@ -62,6 +65,13 @@ class RateTrial:
     initial_accuracy: float | None
     final_accuracy: float | None
     verdict: str
+
+    @property
+    def rose_first(self) -> bool:
+        """Whether the mean loss of a few successive steps was well above the initial loss."""
+        few = [self.losses[i : i + FEW_STEPS] for i in range(len(self.losses) + 1 - FEW_STEPS)]
+        worst = max((sum(losses) / FEW_STEPS for losses in few), default=0.0)
+        return worst > ROSE * self.initial_loss
 
     @property
     def drop(self) -> float:
@@ -100,20 +110,43 @@ class RateProbe:
         return max(falling, key=lambda trial: trial.drop, default=None)
 
     @property
+    def edge(self) -> float | None:
+        """A third of the smallest rate that diverged, rose, or rose before it fell; else None."""
+        bad = [t.rate for t in self.trials if t.verdict in ("diverged", "rising") or t.rose_first]
+        falling = [t.rate for t in self.trials if t.verdict == "goes down"]
+        above = [rate for rate in bad if not falling or rate > min(falling)]
+        return min(above) / BELOW_EDGE if above else None
+
+    @property
     def suggestion(self) -> float:
-        """The learning rate whose loss fell most; ValueError with the reason if none did."""
+        """The smallest rate that is about as good as the best, not at the edge of what trains.
+
+        Its loss fell by nine tenths as much at least, since so few steps tell no more; it is at
+        most a third of a rate whose loss diverged or rose, be it only at first. ValueError with
+        the reason if the loss fell at none.
+        """
         if self.best is None:
             raise ValueError(f"learning rate: {self.reason}")
-        return self.best.rate
+        falling = [trial for trial in self.trials if trial.verdict == "goes down"]
+        good = min(t.rate for t in falling if t.drop >= ABOUT_AS_GOOD * self.best.drop)
+        return good if self.edge is None else min(good, self.edge)
 
     @property
     def reason(self) -> str:
         """Why this suggestion, or why none."""
         rates = [trial.rate for trial in self.trials]
         if (best := self.best) is not None:
-            reason = f"the loss falls most, by {best.drop:.1%} in {self.iterations} steps"
-            if best.rate in (rates[0], rates[-1]) and len(rates) > 1:
-                side = "larger" if best.rate == rates[0] else "smaller"
+            found = self.suggestion
+            most = f"by {best.drop:.1%} in {self.iterations} steps"
+            reason = f"the loss falls most, {most}"
+            if found != best.rate:
+                reason = f"the loss falls most at {best.rate:g}, {most}"
+                if found == self.edge:
+                    reason += "; higher rates are too near to those at which it does not fall"
+                else:
+                    reason += ", and by at least nine tenths of that here"
+            if found in (rates[0], rates[-1]) and len(rates) > 1:
+                side = "larger" if found == rates[0] else "smaller"
                 reason += f"; it is the {side[:-1]}st of those tried: try {side} ones"
             return reason
         kinds = {trial.verdict for trial in self.trials}
@@ -145,7 +178,7 @@ class RateProbe:
         return cls(tuple(map(read, data["trials"])), data["iterations"])
 
     def __str__(self) -> str:
-        end = f"-> {self.best.rate:g}: " if self.best else "-> none: "
+        end = f"-> {self.suggestion:g}: " if self.best else "-> none: "
         return "\n".join([*map(str, self.trials), end + self.reason])
 
 

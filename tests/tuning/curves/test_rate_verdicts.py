@@ -105,6 +105,26 @@ def test_a_plateau_first():
     assert "bad-initialisation" not in names(run(loss, lr=np.linspace(1e-5, 1e-3, 20)))
 
 
+@pytest.mark.parametrize("size", [1e-3, 0.03, 80.0])
+def test_wrong_units_are_named_as_units(size):
+    facts = {"steps": 100, "optimizer": "adam", "init": "kaiming", "input_rms": size}
+    late = np.concatenate([np.full(6, 2.305), 0.3 + 2 * np.exp(-np.arange(14) / 2)])
+    for loss in (late, np.full(10, 2.305)):
+        found = loss_curve(run(loss, params=facts))
+        assert found.names[0] == "unscaled-inputs"
+        assert "bad-initialisation" not in found.names
+        assert f"root mean square of {size:.3g}" in str(found)
+    assert "unscaled-inputs" not in names(run(GOOD, params=facts))
+
+
+def test_an_initialiser_that_was_used_is_not_advised():
+    facts = {"steps": 100, "optimizer": "adam", "input_rms": 1.0}
+    for init, advised in (("kaiming", False), ("small_random", True)):
+        stuck = run(np.full(10, 2.305), params=facts | {"init": init})
+        action = finding(stuck, "bad-initialisation").action
+        assert ("init='kaiming' for relu" in action) == advised
+
+
 # real runs
 
 
@@ -140,3 +160,14 @@ def test_planted_initial_weights():
 def test_no_alarm_on_a_good_run(seed, lr):
     found = set(names(fit(fanin.MLP([64, 50, 10], seed=seed), lr, epochs=15)))
     assert found <= {"healthy", "needs-more-training", "overfitting"}
+
+
+def test_digits_divided_twice_are_found_as_units():
+    train, test = digits()
+    scaled = [((X / 4080).astype(np.float32), y) for X, y in (train, test)]
+    net = fanin.MLP([64, 50, 50, 10])
+    history = net.fit(*scaled[0], validation_data=scaled[1], epochs=8, progress=False,
+                      preprocess=None)  # fmt: skip
+    assert history.params["input_rms"] < 0.05
+    assert "bad-initialisation" not in names(history)
+    assert "unscaled-inputs" in names(history)

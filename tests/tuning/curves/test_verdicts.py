@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+import fanin
 from fanin.tuning import Finding, Verdict, loss_curve
 
 EPOCHS = np.arange(30)
@@ -139,7 +140,7 @@ def test_three_times_the_first_loss_is_divergence():
     assert loss_curve(history).names == ("diverged",)
 
 
-@pytest.mark.parametrize("epochs", [0, 1, 5])
+@pytest.mark.parametrize("epochs", [0, 1, 3])
 def test_few_epochs_are_inconclusive(epochs):
     verdict = loss_curve(good(n=epochs) if epochs else run(loss=[]))
     assert verdict.names == ("inconclusive",)
@@ -187,3 +188,74 @@ def test_lines_and_json():
     assert str(verdict) == "a: because\n  -> do\nb: since\n  -> go"
     assert verdict.to_dict()[1] == {"name": "b", "evidence": "since", "action": "go"}
     assert [finding.name for finding in verdict] == ["a", "b"]
+
+
+# few epochs
+
+
+@pytest.mark.parametrize("epochs", [4, 5])
+def test_few_epochs_that_rise_by_more_than_their_noise_need_more(epochs):
+    verdict = loss_curve(good(n=epochs))
+    assert verdict.names == ("needs-more-training",)
+    assert f"from the first half of {epochs} epochs to the second" in verdict.findings[0].evidence
+
+
+def test_few_epochs_that_rise_within_the_noise_of_few_rows_are_inconclusive():
+    history = run(30, loss=[0.9, 0.8, 0.75, 0.7], accuracy=[0.6, 0.65, 0.7, 0.7],
+                  val_loss=[0.9, 0.85, 0.8, 0.8], val_accuracy=[0.6, 0.62, 0.64, 0.67])  # fmt: skip
+    assert loss_curve(history).names == ("inconclusive",)
+
+
+# one thing at a time
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_never_overfitting_and_in_need_of_more_training(seed):
+    history = good(top=1.0, gap=0.12)
+    rise = 0.7 + 0.006 * EPOCHS + noise(0.002, seed=seed)
+    history.history["val_accuracy"] = list(np.minimum(rise, 0.87))
+    history.history["val_loss"] = list(1.5 - 0.02 * EPOCHS + noise(0.005, seed=seed))
+    assert loss_curve(history).names == ("overfitting",)
+
+
+# mixing
+
+
+def mixed(seed=0, **params):
+    """A healthy run with Mixup: its training loss jumps with the mixtures, and stays high."""
+    history = good(top=0.95, gap=0.01)
+    jumps = noise(0.25, seed=seed)
+    history.history["loss"] = list(1.0 + 1.2 * np.exp(-EPOCHS / 3) + jumps)
+    history.history["accuracy"] = list(rising(0.6, 3) + noise(0.05, seed=seed))
+    history.initial_loss = 2.31
+    history.params |= params
+    return history
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_with_mixing_the_losses_of_mixtures_are_not_compared(seed):
+    verdict = loss_curve(mixed(seed, mix={"name": "Mixup", "alpha": 0.4}))
+    assert set(verdict.names) <= {"healthy", "needs-more-training"}
+
+
+def test_without_mixing_such_a_run_is_no_good_one():
+    assert "learning-rate-too-high" in loss_curve(mixed()).names
+
+
+def test_with_mixing_a_rate_too_high_shows_in_the_validation_loss():
+    history = mixed(mix={"name": "Mixup", "alpha": 0.4})
+    history.history["val_loss"] = list(0.8 + 0.4 * (EPOCHS % 2))
+    verdict = loss_curve(history)
+    assert "learning-rate-too-high" in verdict.names
+    assert "the validation loss jumps" in str(verdict)
+
+
+@pytest.mark.parametrize("mix", ["Mixup", "CutMix"])
+def test_no_alarm_on_a_good_run_with_mixing(mix):
+    (X, y), test = fanin.datasets.load("digits")
+    net = fanin.MLP([64, 64, 10], seed=1)
+    history = net.fit(
+        X.astype(np.float32) / 16, y, validation_data=(test[0].astype(np.float32) / 16, test[1]),
+        epochs=25, batch_size=32, mix=getattr(fanin.augment, mix)(1.0), progress=False,
+    )  # fmt: skip
+    assert set(loss_curve(history).names) <= {"healthy", "needs-more-training", "inconclusive"}

@@ -84,8 +84,9 @@ def test_every_number_of_the_steps_is_on_the_page(report, tmp_path):
     for step in report.steps:
         if step.number in (4, 5):
             assert f"{100 * step.facts['best']['score']:.2f} %" in text
-        if step.number == 7:
-            assert f"{100 * step.facts['gain']:+.2f} points" in text
+            assert f"{step.facts['best']['log_loss']:.4f} ±" in text
+        if step.number == 7 and step.facts["better"]:
+            assert f"gained {step.facts['gain']:.4f}" in text
         for finding in step.findings:
             assert f"<strong>{finding.name}</strong>" in text
     assert f"Test accuracy <strong>{100 * report.test['accuracy']:.2f} %</strong>" in text
@@ -140,13 +141,15 @@ def test_printed(report):
 
 def test_the_searches_on_the_page_are_those_that_ran(report):
     from fanin.tuning.guide.report_blocks import result_of
+    from fanin.tuning.search.edges import Edge
 
     for step in report.steps:
         if step.number in (4, 5):
             result = result_of(step.facts)
             assert result.best.params == step.facts["best"]["params"]
             said = [f.evidence for f in step.findings if f.name == "edge"]
-            assert said == [f"{edge.name}: {edge.evidence}" for edge in result.edges()]
+            edges = map(Edge.from_dict, step.facts["edges"])
+            assert said == [f"{edge.name}: {edge.evidence}" for edge in edges]
 
 
 def test_a_step_can_be_asked_for(report):

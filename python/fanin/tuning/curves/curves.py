@@ -62,11 +62,20 @@ class Curves:
         self.n_val = params.get("n_val") if n_val is None else n_val
         self.steps = params.get("steps")
         self.optimizer = params.get("optimizer")
+        self.init: str | None = params.get("init")
+        self.input_rms: float | None = params.get("input_rms")
+        # Training rows that are mixtures have another loss and accuracy than whole ones.
+        self.mixed = bool(params.get("mix"))
         self.window = min(len(self.loss), max(4, math.ceil(len(self.loss) / 3)))
 
     def _curve(self, lists: dict[str, list[float]], name: str) -> Floats | None:
         values = np.asarray(lists.get(name, ()), dtype=np.float64)
         return values if len(values) == len(self.loss) and len(values) else None
+
+    @property
+    def course(self) -> Floats | None:
+        """The loss by which a learning rate is judged: with mixing that of whole rows, if any."""
+        return self.val_loss if self.mixed else self.loss
 
     @property
     def validated(self) -> bool:
@@ -96,8 +105,11 @@ class Curves:
         return half > 2 and later < LATE * self.trend(values).change
 
     def gap(self) -> Gap | None:
-        """Over the last three epochs; the error is the binomial one of both accuracies."""
-        if self.accuracy is None or self.val_accuracy is None:
+        """Over the last three epochs; the error is the binomial one of both accuracies.
+
+        None with mixing, where the accuracies are not of the same kind of rows.
+        """
+        if self.accuracy is None or self.val_accuracy is None or self.mixed:
             return None
         train, val = float(self.accuracy[-3:].mean()), float(self.val_accuracy[-3:].mean())
         variance = sum(p * (1 - p) / n for p, n in ((train, self.n_train), (val, self.n_val)) if n)

@@ -27,10 +27,10 @@ BY_GRADIENT = ("sgd", "momentum", "nesterov")
 
 LOWER = "lower the learning rate 3 to 10 times (fanin.tuning.lr_probe finds one)"
 RAISE = "raise the learning rate 10 times or more (fanin.tuning.lr_probe finds one)"
-START = (
-    "begin with weights that keep the activations' spread (init='kaiming' for relu, 'xavier' for "
-    "tanh): net.activation_report(X, y) tells where it is lost"
-)
+SPREAD = "begin with weights that keep the activations' spread"
+REPORT = "net.activation_report(X, y) tells where it is lost"
+KEEPING = ("kaiming", "xavier")  # initialisers that do
+LARGE, FAINT = 10.0, 0.1  # root mean square of what enters the first layer
 
 
 def diverged(curves: Curves) -> Iterator[Finding]:
@@ -41,13 +41,34 @@ def diverged(curves: Curves) -> Iterator[Finding]:
     action = (
         "lower the learning rate 3 to 10 times; look at the scale of inputs and initial weights"
     )
+    if found := wrong_units(curves):
+        yield found
     yield Finding("diverged", evidence, action)
-    if _began_well(curves):
+    if _began_well(curves) and not found:
         yield _too_high(
             curves,
             f"the loss began at {curves.initial_loss:.4f}, as expected, so that inputs and initial "
             "weights were well; then it diverged",
         )
+
+
+def wrong_units(curves: Curves) -> Finding | None:
+    """Inputs far from a spread of 1; a fault only beside a run that does not go well."""
+    size = curves.input_rms
+    if size is None or FAINT <= size <= LARGE:
+        return None
+    return Finding(
+        "unscaled-inputs",
+        f"what enters the first layer has a root mean square of {size:.3g}, where about 1 is well",
+        "scale the inputs (preprocess='standardize'); were they divided or multiplied twice?",
+    )
+
+
+def _start(curves: Curves) -> str:
+    if curves.init in KEEPING:
+        began = f"the weights began as init={curves.init!r}"
+        return f"{began}: take fewer layers, or look where the spread is lost ({REPORT})"
+    return f"{SPREAD} (init='kaiming' for relu, 'xavier' for tanh): {REPORT}"
 
 
 def _lost(curves: Curves) -> str | None:
@@ -65,7 +86,10 @@ def _lost(curves: Curves) -> str | None:
 
 def rate_too_high(curves: Curves) -> Finding | None:
     """The training loss is above its beginning, rises again, or jumps."""
-    loss, first = curves.loss, abs(curves.first_loss)
+    loss, first = curves.course, abs(curves.first_loss)
+    if loss is None:
+        return None
+    what = "validation" if curves.mixed else "training"
     least, last = int(loss.argmin()), float(loss[-3:].mean())
     worst = int(loss.argmax())
     if _began_well(curves) and loss[worst] > EXPECTED * first:
@@ -75,10 +99,10 @@ def rate_too_high(curves: Curves) -> Finding | None:
     scatter, level = curves.trend(loss).scatter, float(loss[-curves.window :].mean())
     if last - low > max(ROSE * low, WORTH * first, 2 * scatter) and least < len(loss) - 3:
         where = f"from {low:.4f} in epoch {least + 1} to {last:.4f}"
-        return _too_high(curves, f"the training loss rose again, {where}")
+        return _too_high(curves, f"the {what} loss rose again, {where}")
     if scatter > max(ROUGH * level, WORTH * first):
         share = f"{percent(scatter / level)} of its level"
-        evidence = f"the training loss jumps by {scatter:.4f} from epoch to epoch, {share}"
+        evidence = f"the {what} loss jumps by {scatter:.4f} from epoch to epoch, {share}"
         return _too_high(curves, evidence)
     return None
 
@@ -90,7 +114,7 @@ def _too_high(curves: Curves, evidence: str) -> Finding:
 def stuck(curves: Curves) -> Finding | None:
     """The loss never moved; the learning rate is too low if its steps could not get anywhere."""
     first, loss = curves.initial_loss, curves.loss
-    if first is None or curves.lr is None or not curves.steps:
+    if first is None or curves.lr is None or not curves.steps or curves.mixed:
         return None
     # The first loss is one minibatch's, and may be off by some percent.
     if float(np.ptp(loss)) > STUCK * first or abs(float(loss.mean()) - first) > NEAR * first:
@@ -102,13 +126,15 @@ def stuck(curves: Curves) -> Finding | None:
         evidence = f"{moved}: {steps} sum to {reach:.1e}, too little to move a weight"
         return Finding("learning-rate-too-low", evidence, RAISE)
     evidence = f"{moved}, although {steps} reach far enough"
-    return Finding("bad-initialisation", evidence, START + "; else the labels tell nothing of X")
+    return Finding(
+        "bad-initialisation", evidence, _start(curves) + "; else the labels tell nothing of X"
+    )
 
 
 def rate_too_low(curves: Curves) -> Finding | None:
     """The loss falls slowly and along a line."""
-    first, loss = curves.initial_loss, curves.loss
-    if first is None or curves.lr is None or loss[0] < (1 - SLOW) * first:
+    first, loss = curves.initial_loss, curves.course
+    if first is None or curves.lr is None or loss is None or loss[0] < (1 - SLOW) * first:
         return None
     if curves.lr[0] > 1.5 * curves.lr.max() or curves.lr[0] < curves.lr.max() / 1.5:
         return None  # a warm-up begins slowly by design
@@ -127,8 +153,8 @@ def rate_too_low(curves: Curves) -> Finding | None:
 
 def plateau_first(curves: Curves) -> Finding | None:
     """Nothing for some epochs, then a fall."""
-    first, loss = curves.initial_loss, curves.loss
-    if first is None or first <= 0:
+    first, loss = curves.initial_loss, curves.course
+    if first is None or first <= 0 or loss is None:
         return None
     away = np.flatnonzero(loss < (1 - FLAT) * first)
     n = int(away[0]) if len(away) else 0
@@ -144,7 +170,7 @@ def plateau_first(curves: Curves) -> Finding | None:
         f"the loss stayed within {percent(FLAT)} of {first:.4f} for {n} epochs before it fell, to "
         f"{loss[-1]:.4f} at last"
     )
-    return Finding("bad-initialisation", evidence, START)
+    return Finding("bad-initialisation", evidence, _start(curves))
 
 
 def _began_well(curves: Curves) -> bool:

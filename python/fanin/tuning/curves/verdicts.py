@@ -6,6 +6,8 @@ on; the gap between the accuracies is compared with its binomial one, ``sqrt(p (
 
 from __future__ import annotations
 
+import math
+
 from fanin._typing import Floats
 from fanin.diagnostics.findings import Finding, Verdict
 from fanin.tuning.curves import rate_findings as rates
@@ -14,6 +16,7 @@ from fanin.tuning.curves.curves import Curves, Gap, HistoryLike, percent, points
 __all__ = ["Finding", "Verdict", "loss_curve"]
 
 MIN_EPOCHS = 6
+SHORT = 4  # epochs, from which a rise above the noise is told
 RISE = 0.005  # of accuracy over the last third of the epochs, that is worth going on for,
 RISE_OF_ERROR = 0.03  # and as a share of the errors that are left
 FALL = 0.05  # the same of the loss, as a share of it,
@@ -53,7 +56,11 @@ def loss_curve(history: HistoryLike, *, n_val: int | None = None) -> Verdict:
     accuracy or loss still improves. overfitting: a gap between the accuracies of over 5 points and
     an eighth of the validation error, a rising validation loss, or a validation accuracy that falls
     while the training one rises. underfitting: a smaller gap, both level, accuracies below 95 %.
-    healthy: level, a small gap. inconclusive: too few epochs, or too few validation rows.
+    healthy: level, a small gap. inconclusive: too few epochs, or too few validation rows; of four
+    epochs or more a rise beyond the noise of the rows is needs-more-training. unscaled-inputs: what
+    enters the first layer is far from a spread of 1, in a run that goes badly. A run is never both
+    overfitting and in need of more training. With Mixup and CutMix, whose training rows are
+    mixtures, the validation loss is judged in place of the training loss, and no gap.
 
     Examples
     --------
@@ -67,19 +74,48 @@ def loss_curve(history: HistoryLike, *, n_val: int | None = None) -> Verdict:
     if found := tuple(rates.diverged(curves)):
         return Verdict(found)
     if len(curves.loss) < MIN_EPOCHS:
+        if finding := _still_rising(curves):
+            return Verdict((finding,))
         evidence = f"{len(curves.loss)} epochs are too few for a trend"
         return Verdict((Finding("inconclusive", evidence, f"train for {MIN_EPOCHS} or more"),))
+    units = rates.wrong_units(curves)
     if finding := rates.stuck(curves):
-        return Verdict((finding,))
-    of_rates = rates.rate_too_high, rates.rate_too_low, rates.plateau_first
-    checks = (_overfitting, _needs_more_training, *of_rates)
-    findings = [finding for check in checks if (finding := check(curves))]
+        return Verdict((units or finding,))
+    of_fit = _overfitting(curves) or _needs_more_training(curves)
+    checks = rates.rate_too_high, rates.rate_too_low, rates.plateau_first
+    of_rates = [finding for check in checks if (finding := check(curves))]
+    if of_rates and units:
+        of_rates = [units]
+    findings = ([of_fit] if of_fit else []) + of_rates
     if not curves.validated:
         evidence = "without validation data nothing is known about over- and underfitting"
         findings.append(Finding("inconclusive", evidence, "give fit validation_data"))
     elif not findings:
         findings.append(_unclear(curves) or _underfitting(curves) or _healthy(curves))
     return Verdict(tuple(findings))
+
+
+def _still_rising(curves: Curves) -> Finding | None:
+    """Of few epochs: their later half is better than the first by more than the noise of the rows,
+    and the last epoch went on.
+    """
+    n = len(curves.loss)
+    validation = "validation", curves.val_accuracy, curves.n_val
+    training = "training", None if curves.mixed else curves.accuracy, curves.n_train
+    part, score, rows = validation if curves.validated else training
+    if n < SHORT or score is None or not rows:
+        return None
+    half = n // 2
+    early, late = float(score[:half].mean()), float(score[-half:].mean())
+    error = math.sqrt(sum(p * (1 - p) for p in (early, late)) / rows)
+    rise, last = late - early, float(score[-1] - score[-2])
+    if rise <= max(2 * error, RISE) or last < RISE or curves.loss[-1] >= curves.loss[-2]:
+        return None
+    evidence = (
+        f"{part} accuracy rose by {points(rise)} from the first half of {n} epochs to the second "
+        f"(standard error {100 * error:.1f}), by {points(last)} in the last epoch"
+    )
+    return Finding("needs-more-training", evidence, "train for more epochs")
 
 
 def _needs_more_training(curves: Curves) -> Finding | None:
@@ -136,7 +172,9 @@ def _rising_loss(curves: Curves) -> str | None:
     noise = 3 * curves.trend(curves.val_loss).scatter
     worth = max(WORSE * abs(least), WORSE * abs(curves.first_loss), noise)
     recent = len(curves.loss) - 1 - best < 3
-    if recent or last - least <= worth or curves.loss[-1] >= curves.loss[best]:
+    if recent or last - least <= worth:
+        return None
+    if curves.loss[-1] >= curves.loss[best] and not curves.mixed:
         return None
     return (
         f"validation loss rose from {least:.4f} in epoch {best + 1} to {last:.4f} while the "

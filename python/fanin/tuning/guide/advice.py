@@ -6,14 +6,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from fanin.tuning.guide.candidates import rates, rounded
 from fanin.tuning.guide.facts import Facts
 from fanin.tuning.guide.settings import text
 from fanin.tuning.search.edges import Edge
-from fanin.tuning.space import Parameter, Range, choice, loguniform
+from fanin.tuning.space import Parameter, Range, choice
 
 WIDEST = 2048
+FIRST = 16  # of the first hidden layer, where there was none
 LEAST_KEEP = 0.3
-LEAST_LR, MOST_LR = 1e-7, 10.0
 NEAR = 3.0  # times the best rate, either way
 
 
@@ -48,11 +49,18 @@ SizeCheck = Callable[[list[int]], bool]  # whether hidden layers suit the amount
 
 
 def advise(
-    names: Sequence[str], settings: Facts, edges: Sequence[Edge], small_enough: SizeCheck
+    names: Sequence[str],
+    settings: Facts,
+    edges: Sequence[Edge],
+    small_enough: SizeCheck,
+    edge: float | None = None,
 ) -> Advice:
-    """The next round's search around the best settings so far."""
+    """The next round's search around the best settings so far.
+
+    `names` are those of step 6's findings; `edge` is the largest learning rate to try.
+    """
     lr = float(settings["lr"])
-    advice = Advice(_range(lr / NEAR, lr * NEAR))
+    advice = Advice(rates(lr / NEAR, lr * NEAR, edge))
     if settings.get("schedule") is None:
         advice.fixed["schedule"] = "cosine"
         advice.reasons.append(
@@ -60,12 +68,15 @@ def advise(
             "leaves the end of a run restless."
         )
     wider = _wider(settings["hidden"], small_enough)
+    of_rate = "learning-rate-too-high" in names or "learning-rate-too-low" in names
     if "overfitting" in names:
         _regularise(advice, settings, wider)
     elif "underfitting" in names:
         _enlarge(advice, settings, wider, _wider(wider, small_enough))
     else:
         _look_round(advice, settings, wider)
+        if not of_rate and "needs-more-training" not in names:
+            advice.reasons.append("Nothing is wrong with the curves.")
     if not advice.fixed:  # then the best as it is would be the same run again
         advice.candidates = [*advice.candidates[1:], {}]
     if "needs-more-training" in names:
@@ -73,15 +84,16 @@ def advise(
         advice.reasons.append("It still improved at its end: more epochs.")
     if "learning-rate-too-high" in names:
         _move(advice, lr / 3, f"The rate was too high: lower ones, from {lr / 10:.1e} on.")
-        advice.rates = _range(lr / 10, lr)
+        advice.rates = rates(lr / 10, lr, edge)
     elif "learning-rate-too-low" in names:
         _move(advice, 3 * lr, f"The rate was too low: higher ones, up to {10 * lr:.1e}.")
-        advice.rates = _range(lr, 10 * lr)
-    for edge in edges:
-        if edge.name == "lr" and isinstance(edge.suggestion, Range):
-            advice.rates = edge.suggestion
-            middle = edge.suggestion.at(0.5)
-            _move(advice, middle, f"The best rate was at the edge of its range: {edge.suggestion}.")
+        advice.rates = rates(lr, 10 * lr, edge)
+    for found in () if of_rate else edges:
+        if found.name == "lr" and isinstance(found.suggestion, Range):
+            low, high = found.suggestion.low, found.suggestion.high
+            advice.rates = rates(low, high, edge)
+            middle = advice.rates.at(0.5)
+            _move(advice, middle, f"The best rate was at the edge of its range: {advice.rates}.")
     return advice
 
 
@@ -137,22 +149,22 @@ def _look_round(advice: Advice, settings: Facts, wider: list[int]) -> None:
         advice.candidates.append({"keep": min(round(keep + 0.1, 2), 1.0)})
     larger = f", and {text(wider)} units" if wider else ""
     advice.reasons.append(
-        "Nothing is wrong with the curves: a look round the best settings, at rates, dropout and "
-        f"L2 beside theirs{larger}."
+        f"A look round the best settings: rates, dropout and L2 beside theirs{larger}."
     )
 
 
 def _move(advice: Advice, lr: float, reason: str) -> None:
     """The candidates at another learning rate, and the best unchanged."""
     lr = rounded(lr)
-    advice.candidates = [{}, {"lr": lr}, *({"lr": lr, **c} for c in advice.candidates if c)]
+    others = [c for c in advice.candidates if set(c) - {"lr"}]
+    advice.candidates = [{}, {"lr": lr}, *({**c, "lr": lr} for c in others)]
     advice.reasons.append(reason)
 
 
 def _wider(hidden: Sequence[int], small_enough: SizeCheck) -> list[int]:
     """Twice as wide, with a second layer where there is one; nothing where that is too large."""
     if not hidden:
-        return []
+        return [FIRST] if small_enough([FIRST]) else []
     wider = [2 * hidden[0], hidden[0]] if len(hidden) == 1 else [2 * width for width in hidden]
     return wider if wider[0] <= WIDEST and small_enough(wider) else []
 
@@ -167,14 +179,5 @@ def _less(keep: float, by: float) -> float:
     return max(round(keep - by, 2), LEAST_KEEP)
 
 
-def rounded(value: float) -> float:
-    """Three digits."""
-    return float(f"{value:.3g}")
-
-
-def _range(low: float, high: float) -> Range:
-    return loguniform(rounded(max(low, LEAST_LR)), rounded(min(high, MOST_LR)))
-
-
 def _size(value: Any) -> Any:
-    return sum(value) if isinstance(value, list) else value
+    return (sum(value), len(value)) if isinstance(value, list) else value

@@ -1,74 +1,51 @@
-"""How many trials and epochs the time allows."""
+"""How the time is shared among the steps."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Any
 
+from fanin.tuning.guide.problem import REPEATED_BELOW, Problem
 from fanin.tuning.guide.state import State
 
-SearchSize = tuple[int, int]  # trials, epochs
-Sizes = Sequence[SearchSize]
-
-# Of each search its share of the time that is left; its size without a budget (the lecture's 1 to 5
-# and 10 to 20 epochs); and with one what it would like, the best first.
-SEARCHES: dict[str, tuple[float, SearchSize, Sizes]] = {
-    "coarse": (0.12, (12, 3), (
-        (12, 5), (12, 4), (12, 3), (10, 3), (10, 2), (8, 2), (8, 1), (6, 1))),
-    "refine": (0.25, (8, 15), (
-        (8, 20), (8, 15), (6, 15), (6, 12), (6, 10), (4, 10), (2, 10))),
-    "again": (0.6, (8, 30), (
-        (10, 40), (8, 40), (8, 30), (6, 30), (6, 25), (4, 25), (4, 20), (4, 15), (2, 20), (2, 10))),
-}  # fmt: skip
-OVERHEAD = 1.2  # of an epoch, for validation and for what threads cost each other
-FEW_STEPS = 300  # of the lecture's epochs; where there are fewer in an epoch, it takes more epochs
-MOST_EPOCHS_FOR_ONE = 3
+# Without a budget: trials and epochs of each search, the lecture's 1 to 5 and 10 to 20 epochs, and
+# longer ones later.
+TRIALS = {"coarse": 12, "refine": 8, "again": 8}
+EPOCHS = {"coarse": 4, "refine": 15, "again": 30}
+# Where there are few steps in an epoch, as many epochs as make so many steps, up to a limit; where
+# rows are few, and a network is soon trained, as many times more.
+STEPS = {"coarse": 600, "refine": 1600, "again": 4000}
+FEW_ROWS = 2.5
+MOST_EPOCHS = 300
+MORE_TRIALS = 2  # times as many with a budget: as far as the time goes
+# Shares of the time: at which the checks of step 2 end, the coarse search, the first round, and all
+# searches.
+CHECKED, COARSE, REFINED, SEARCHED = 0.1, 0.25, 0.45, 0.8
+LEAST_SECONDS = 0.2  # of the first network, whatever the budget
 
 
 class Budget:
-    """The time that is left, and the sizes of searches that it allows."""
+    """The time that is left; infinite without a budget."""
 
-    def __init__(self, seconds: float | None, state: State, workers: int) -> None:
-        self.total, self.state, self.workers = seconds, state, workers
-        self.speed = 1e9  # parameters times rows that a thread trains in a second, as measured
+    def __init__(self, seconds: float | None, state: State) -> None:
+        self.total, self.state = seconds, state
 
     @property
     def left(self) -> float:
-        """Seconds; infinite without a budget."""
         return math.inf if self.total is None else self.total - self.state.seconds
 
-    def cost(self, size: SearchSize, work: float) -> float:
-        """Seconds of a search whose epochs are `work` parameters times rows."""
-        trials, epochs = size
-        return math.ceil(trials / self.workers) * epochs * work * OVERHEAD / self.speed
+    def until(self, share: float) -> float:
+        """When that share of the budget will be spent, by the guide's clock."""
+        if self.total is None:
+            return math.inf
+        return self.state.clock() + share * self.total - self.state.seconds
 
-    def learn(self, seconds: float, work: float) -> None:
-        """Updates the speed from the time that a search took on one thread."""
-        if seconds > 0.05 and work > 0:
-            self.speed = work * OVERHEAD / seconds
-
-    def choose(self, sizes: Sizes, seconds: float, work: float) -> SearchSize | None:
-        """The first size that takes no longer than so many seconds."""
-        return next((size for size in sizes if self.cost(size, work) <= seconds), None)
+    def within(self, share: float) -> bool:
+        """Whether less than that share has been spent."""
+        return self.state.clock() < self.until(share)
 
 
-def stretch(steps: int) -> float:
-    """The factor on the epochs of a small data set, for as many steps."""
-    return min(max(FEW_STEPS / steps, 1.0), MOST_EPOCHS_FOR_ONE)
-
-
-def stretched(sizes: Sizes, steps: int) -> list[SearchSize]:
-    return [(trials, round(epochs * stretch(steps))) for trials, epochs in sizes]
-
-
-class Deadline:
-    """A callback of a search that ends it when the time is over."""
-
-    def __init__(self, budget: Budget, reserve: float) -> None:
-        self.budget, self.reserve = budget, reserve
-        self.over = False
-
-    def __call__(self, trial: Any) -> bool:  # noqa: ARG002
-        self.over = self.budget.left < self.reserve
-        return self.over
+def epochs(search: str, problem: Problem, factor: float = 1.0) -> int:
+    """Epochs of a search, at most."""
+    factor *= FEW_ROWS if problem.n < REPEATED_BELOW else 1.0
+    wanted = max(EPOCHS[search], -(-STEPS[search] // problem.steps))
+    return max(min(round(factor * wanted), MOST_EPOCHS), 1)

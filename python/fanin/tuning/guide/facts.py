@@ -26,7 +26,15 @@ def findings(step: Facts) -> list[Finding]:
     return [Finding.from_dict(finding) for finding in step["findings"]]
 
 
+def final_scores(steps: Sequence[Facts]) -> Facts:
+    """Those of the last step, by what was judged."""
+    return dict(next((step["scores"] for step in steps if step.get("scores")), {}))
+
+
 def best_score(steps: Sequence[Facts]) -> float | None:
-    """Validation accuracy of the best run."""
-    scores = [step["best"]["score"] for step in steps if step.get("best")]
-    return max(map(float, scores), default=None)
+    """Accuracy of rows that were not trained on: of the ensemble, else of the best settings."""
+    if (scores := final_scores(steps)) and "ensemble" in scores:
+        return float(scores["ensemble"]["accuracy"])
+    found = (step.get("overall") or step.get("best") for step in steps)
+    best = [one for one in found if one]
+    return float(best[-1]["score"]) if best else None

@@ -3,58 +3,104 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from fanin import _validate, datasets
-from fanin._typing import Array
+from fanin._typing import Array, Floats, Ints
 from fanin.network import inputs
 from fanin.preprocessing.transformers import standardization
+from fanin.training.class_weights import class_weights
 
-MOST_HELD_OUT, LEAST_HELD_OUT, ENOUGH_HELD_OUT = 0.25, 0.1, 1000  # shares, and rows
+N_FOLDS, REPEATS, SPLIT_FOLDS = 5, 3, 10
+REPEATED_BELOW, SPLIT_FROM = 2000, 20_000  # rows
+ENOUGH_HELD_OUT = 200  # rows, to tell good settings from bad ones
 
 
 @dataclass(frozen=True, eq=False)
 class Problem:
-    """Training and validation rows."""
+    """The rows, and which of them judge the networks that were trained on the others."""
 
-    X: Array  # of shape (N, D), uint8, float32 or float64
-    y: Array  # of shape (N,), labels from 0 on
-    X_val: Array
-    y_val: Array
+    rows: Array  # of shape (N, D), uint8, float32 or float64: all, the user's validation rows last
+    labels: Array  # of shape (N,), from 0 on
+    folds: Sequence[tuple[Ints, Ints]]  # rows to train on and rows held out, repeat after repeat
+    n_folds: int  # of a repeat
     n_classes: int
     preprocess: Any  # as `MLP.fit` takes it
     width: int  # features that enter the network
     batch_size: int
     split_off: bool  # whether the validation rows were held out of the user's training rows
     notes: tuple[str, ...]  # on defaults that the user should know of
+    weights: Floats | None = None  # of the classes, in all losses; mean 1 over the rows
+
+    @property
+    def n(self) -> int:
+        return len(self.labels)
+
+    @property
+    def dims(self) -> tuple[int, int]:
+        """Inputs and outputs of a network."""
+        return self.width, self.n_classes
+
+    @property
+    def n_train(self) -> int:
+        """Rows that the network of a fold is trained on."""
+        return len(self.folds[0][0])
 
     @property
     def steps(self) -> int:
         """Of an epoch."""
-        return -(-len(self.X) // self.batch_size)
+        return -(-self.n_train // self.batch_size)
+
+    @property
+    def coarse_folds(self) -> list[int]:
+        """As many as hold out enough rows to tell good settings from bad ones."""
+        held = len(self.folds[0][1])
+        return self.search_folds[: -(-ENOUGH_HELD_OUT // held)]
+
+    def weighted(self, losses: Floats, rows: Ints) -> Floats:
+        """Losses of these rows times the weights of their classes."""
+        return losses if self.weights is None else losses * self.weights[self.labels[rows]]
+
+    @property
+    def search_folds(self) -> list[int]:
+        """The folds that settings are compared on: where rows are many, one tells enough."""
+        return list(range(self.n_folds if self.n < REPEATED_BELOW else 1))
+
+    @cached_property
+    def first(self) -> tuple[Array, Array, Array, Array]:
+        """X and y of the first fold, and its held-out rows and labels."""
+        train, held = self.folds[0]
+        return self.rows[train], self.labels[train], self.rows[held], self.labels[held]
+
+    def with_labels(self, labels: Array) -> Problem:
+        """The same with others."""
+        return replace(self, labels=labels)
 
     @property
     def chance(self) -> float:
-        """Validation accuracy of always predicting the most frequent class."""
-        common = np.bincount(self.y).argmax()
-        return float(np.mean(self.y_val == common))
-
-    def noise(self, accuracy: float) -> float:
-        """The standard error of an accuracy on the validation rows."""
-        return math.sqrt(max(accuracy * (1 - accuracy), 0.0) / len(self.y_val))
-
-    def all_rows(self) -> tuple[Array, Array]:
-        """Training and validation rows in one array."""
-        return np.concatenate([self.X, self.X_val]), np.concatenate([self.y, self.y_val])
+        """Accuracy of always giving the commonest class, on the first fold's held-out rows."""
+        _, y, _, y_held = self.first
+        return float(np.mean(y_held == np.bincount(y).argmax()))
 
 
 def make_problem(
-    X: Any, y: Any, X_val: Any, y_val: Any, *, preprocess: Any, batch_size: int | None, seed: int
+    X: Any,
+    y: Any,
+    X_val: Any,
+    y_val: Any,
+    *,
+    preprocess: Any,
+    batch_size: int | None,
+    seed: int,
+    groups: Any = None,
+    class_weight: Any = None,
 ) -> Problem:
-    """Checks everything that can be wrong with data; holds out rows where none are given."""
+    """Checks everything that can be wrong with data; makes folds where no rows are given."""
     notes = []
     X, y = _checked("", X, y, None)
     if (X_val is None) != (y_val is None):
@@ -62,23 +108,60 @@ def make_problem(
         raise ValueError(f"{missing}: expected both X_val and y_val or neither, got None")
     split_off = X_val is None
     if split_off:
-        share = min(max(ENOUGH_HELD_OUT / len(y), LEAST_HELD_OUT), MOST_HELD_OUT)
-        (X, y), (X_val, y_val) = datasets.split(X, y, test_size=share, seed=seed)
-        notes.append(
-            f"No validation rows were given: {len(y_val)} of {len(y) + len(y_val)} were held out, "
-            f"evenly over the classes, by seed {seed}."
-        )
+        folds, n_folds, note = _folds(y, groups, seed)
+        notes.append(note)
     else:
+        if groups is not None:
+            raise ValueError("groups: expected None beside X_val, which is the judge, got groups")
         X_val, y_val = _checked("_val", X_val, y_val, X.shape[1])
-    n_classes = int(max(y.max(), y_val.max())) + 1
+        n = len(X)
+        folds, n_folds = [(np.arange(n), n + np.arange(len(X_val)))], 1
     if len(np.unique(y)) < 2:
         raise ValueError(f"y: expected at least two classes, got only class {y[0]}")
     how, width, note = _fitted_preprocess(preprocess, X)
+    least = min(len(train) for train, _ in folds)
     if batch_size is None:
-        batch_size = min(128 if len(X) >= 10_000 else 64 if len(X) >= 4000 else 32, len(X))
-    batch = _validate.whole("batch_size", batch_size, 1, len(X))
+        batch_size = _usual_batch(least)
+    batch = _validate.whole("batch_size", batch_size, 1, least)
     notes += [note] if note else []
-    return Problem(X, y, X_val, y_val, n_classes, how, width, batch, split_off, tuple(notes))
+    if not split_off:
+        X, y = np.concatenate([X, X_val]), np.concatenate([y, y_val])
+    n_classes = int(y.max()) + 1
+    weights = None
+    if class_weight is not None:
+        weights = class_weights(class_weight, y, n_classes)
+        weights = weights / weights[y].mean()
+    return Problem(
+        X, y, folds, n_folds, n_classes, how, width, batch, split_off, tuple(notes), weights
+    )
+
+
+def _usual_batch(n: int) -> int:
+    """A sixteenth of the rows, as a power of two between 8 and 128: some 16 steps an epoch."""
+    power = round(math.log2(max(n / 16, 1)))
+    return min(max(1 << power, 8), 128, n)
+
+
+def _folds(y: Array, groups: Any, seed: int) -> tuple[list[tuple[Ints, Ints]], int, str]:
+    """Folds, how many of them are one repeat, and what to say of them."""
+    n, evenly = len(y), "evenly over the classes" if groups is None else "by groups"
+    options: dict[str, Any] = {"seed": seed, "groups": groups}
+    if n >= SPLIT_FROM:
+        folds = datasets.folds(y, SPLIT_FOLDS, **options)[:1]
+        held = f"{len(folds[0][1])} of {n} were held out, {evenly}, by seed {seed}"
+        return folds, 1, f"No validation rows were given: {held}."
+    n_folds = min(N_FOLDS, n)
+    repeats = REPEATS if n < REPEATED_BELOW else 1
+    folds = datasets.folds(y, n_folds, repeats=repeats, **options)
+    times = f", {repeats} times over for the best settings" if repeats > 1 else ""
+    return (
+        folds,
+        n_folds,
+        (
+            f"No validation rows were given: {n_folds} folds of the {n} rows are held out in turn, "
+            f"{evenly}, by seed {seed}{times}."
+        ),
+    )
 
 
 def _checked(suffix: str, X: Any, y: Any, columns: int | None) -> tuple[Array, Array]:

@@ -14,11 +14,12 @@ from fanin._files import atomic_write
 from fanin._typing import PathLike
 from fanin.callbacks.history import History
 from fanin.diagnostics.findings import Finding
+from fanin.ensemble import Ensemble
 from fanin.network import MLP
-from fanin.tuning.guide.facts import TITLES, Facts, best_score, findings
+from fanin.tuning.guide.facts import TITLES, Facts, best_score, final_scores, findings
 
 FORMAT = 1
-PLAIN = ("settings", "stopped", "seconds", "test", "options")  # fields that are JSON values
+PLAIN = ("settings", "stopped", "seconds", "test", "options", "ensemble_test")  # JSON values
 _DATA = re.compile(r'<script type="application/json" id="fanin-report">(.*?)</script>', re.DOTALL)
 
 
@@ -74,9 +75,10 @@ class Report:
     ----------
     steps : tuple of Step
     network : MLP or None
-        The best one, trained; None where no round has ended.
+        The best one, trained on all rows where the guide came to its end; None where no search
+        has begun or all networks diverged.
     history : History or None
-        Of the best run that was validated.
+        Of the best settings: the mean over the folds.
     settings : dict
         The hyperparameters that won: ``hidden``, ``lr``, ``reg``, ``keep``...
     stopped : str
@@ -85,8 +87,14 @@ class Report:
         In total, interrupted processes included.
     test : dict or None
         Loss, accuracy and rows of the test data, evaluated once.
+    ensemble_test : dict or None
+        Loss and accuracy of the ensemble on the same rows.
     options : dict
         Seed and time budget.
+    ensemble : Ensemble or None
+        The folds' networks of the best settings, weighted by what they do for rows that they were
+        not trained on, and the network of all rows, where there is one. Its score is that of the
+        folds' networks alone.
     """
 
     steps: tuple[Step, ...]
@@ -97,6 +105,8 @@ class Report:
     seconds: float
     test: dict[str, Any] | None = None
     options: dict[str, Any] = field(default_factory=dict)
+    ensemble: Ensemble | None = field(default=None, repr=False)
+    ensemble_test: dict[str, float] | None = None
 
     @property
     def findings(self) -> tuple[Finding, ...]:
@@ -104,8 +114,19 @@ class Report:
         return tuple(finding for step in self.steps for finding in step.findings)
 
     @property
+    def scores(self) -> dict[str, dict[str, float]]:
+        """Of rows that each network was not trained on, by what was judged.
+
+        "ensemble", "network" (one network), "linear" (a network without hidden layers) and
+        "majority" (the classes' shares): ``log_loss`` with its standard ``error``, ``accuracy``,
+        ``balanced_accuracy``, ``roc_auc`` (the mean over classes, one against the rest), ``rows``.
+        Empty before the guide has come to its end.
+        """
+        return final_scores([step.facts for step in self.steps])
+
+    @property
     def score(self) -> float | None:
-        """Validation accuracy of the best run."""
+        """Validation accuracy: of the ensemble, before the guide's end of the best settings."""
         return best_score([step.facts for step in self.steps])
 
     def step(self, number: int, round: int = 0) -> Step:
@@ -130,7 +151,17 @@ class Report:
             history = None if data["history"] is None else History.from_dict(data["history"])
             settings, options = dict(data["settings"]), dict(data["options"])
             stopped, seconds = str(data["stopped"]), float(data["seconds"])
-            return cls(steps, network, history, settings, stopped, seconds, data["test"], options)
+            return cls(
+                steps,
+                network,
+                history,
+                settings,
+                stopped,
+                seconds,
+                data["test"],
+                options,
+                ensemble_test=data.get("ensemble_test"),
+            )
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"report: expected what Report.to_dict gives ({error!r})") from error
 

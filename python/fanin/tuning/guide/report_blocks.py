@@ -12,7 +12,6 @@ from fanin import plots
 from fanin.callbacks.history import History
 from fanin.document.blocks import Block, Remark, Table
 from fanin.plots.style import LINES, panels, picture, tidy
-from fanin.tuning.guide.budget import stretch
 from fanin.tuning.guide.facts import Facts, findings
 from fanin.tuning.guide.settings import text
 from fanin.tuning.lr_finder import RateProbe
@@ -72,10 +71,11 @@ def measurements(step: Facts) -> Iterator[Block]:
 
 
 def _look(f: Facts) -> Iterator[Block]:
+    folds = f" in each of {f['folds']} folds" if f["folds"] > 1 else ""
     yield (
-        f"{f['n_train']} rows to train on, {f['n_val']} to validate on; {f['width']} features, "
-        f"{f['n_classes']} classes, the commonest of which is {percent(f['chance'])} of the "
-        f"validation rows. Network {'-'.join(map(str, f['dims']))}, {f['n_params']} parameters."
+        f"{f['n_train']} rows to train on, {f['n_val']} to validate on{folds}; {f['width']} "
+        f"features, {f['n_classes']} classes, the commonest of which is {percent(f['chance'])} of "
+        f"the validation rows. Network {'-'.join(map(str, f['dims']))}, {f['n_params']} parameters."
     )
     yield from f["notes"]
     measured = [("measured", f"{reg:g}", _loss(loss)) for reg, loss in f["with_reg"]]
@@ -100,9 +100,17 @@ def _look(f: Facts) -> Iterator[Block]:
 
 def _overfit(f: Facts) -> Iterator[Block]:
     works = "so that the network, the rate and the initial weights work"
+    missed = "for which the time did not suffice" if f["cut"] else "which no attempt did"
+    if f["ceiling"] < 1:
+        yield (
+            f"Rows that equal others with another label leave {percent(f['ceiling'])} that can be "
+            "right at all."
+        )
+    if f["lone"]:
+        yield f"{percent(f['lone'])} lie among rows of other labels: to miss them is no failure."
     yield (
         f"Without regularisation, {f['rows']} rows are to be learnt by heart in at most "
-        f"{f['steps']} steps, {works if f['reached'] else 'which no attempt did'}."
+        f"{f['steps']} steps, {works if f['reached'] else missed}."
     )
     rows = []
     for a in f["attempts"]:
@@ -163,26 +171,34 @@ def _probe(f: Facts) -> Iterator[Block]:
 def _search(f: Facts) -> Iterator[Block]:
     result = result_of(f)
     fixed = "".join(f", {name} {value}" for name, value in f["fixed"].items())
+    yield from f.get("notes", ())
+    folds = f" in each of {f['folds']} folds" if f["folds"] > 1 else ""
     yield (
-        f"{len(result)} trials of {f['epochs']} epochs on {f['rows']} rows: "
-        f"{_ranges(result.space)}{fixed}."
+        f"{len(result)} trials of {f['epochs']} epochs at most on {f['rows']} rows{folds}: "
+        f"{_ranges(result.space)}{fixed}. Each network is that of the epoch with the least log "
+        "loss of held-out rows."
         + (" The time was over before the others." if f["cut_short"] else "")
-        + _few_steps(f)
     )
     if result.best is None:
         return
+    shown = {trial["number"]: trial for trial in f["trials"]}
+    names = ["hidden", *(name for name in result.space if name != "hidden")]
     rows = []
     for t in result.top(TOP):
-        values = (text(t.params[name]) for name in result.space)
-        rows.append((str(t.number), percent(t.score), str((t.epoch or 0) + 1), *values))
+        facts = shown[t.number]
+        values = (text(facts["settings"][name]) for name in names)
+        loss = f"{t.score:.4f} ± {float(facts['error']):.4f}"
+        rows.append(
+            (str(t.number), loss, percent(facts["score"]), str((t.epoch or 0) + 1), *values)
+        )
     lost = counts(result, ("diverged", "failed"))
-    caption = "The best trials, by the validation accuracy of their best epoch"
+    caption = "The best trials, by the log loss of held-out rows"
     caption += f"; {lost}." if lost else "."
-    yield Table(caption, ("trial", "validation", "epoch", *result.space), rows)
+    yield Table(caption, ("trial", "log loss", "accuracy", "epoch", *names), rows)
     yield picture(
         f"step-{f['number']}-{f['round']}.png",
-        "Validation accuracy of each trial against each parameter.",
-        "Each trial's score against each of its parameters.",
+        "Log loss of held-out rows of each trial against each parameter.",
+        "Each trial's log loss against each of its parameters.",
         lambda: _draw_trials(result),
     )
 
@@ -191,22 +207,21 @@ def _ranges(space: Space) -> str:
     return ", ".join(f"`{name}` {parameter}" for name, parameter in space.items())
 
 
-def _few_steps(f: Facts) -> str:
-    steps = -(-f["rows"] // f["settings"]["batch_size"])
-    factor = stretch(steps)
-    few = f" An epoch has only {steps} steps here, so that there are {factor:.1f} times as many "
-    return "" if factor < 1.5 else f"{few}epochs as usual."
-
-
 def result_of(facts: Facts) -> SearchResult:
     """The search again, without its networks and curves."""
+    space = space_from_dict(facts["space"])
     trials = [
-        Trial(t["number"], t["params"], t["status"], float(t["score"]), t["epoch"])
+        Trial(
+            t["number"],
+            t["params"],
+            "diverged" if t["status"] == "diverged" or t["log_loss"] is None else "done",
+            math.nan if t["log_loss"] is None else float(t["log_loss"]),
+            t["epoch"],
+            larger_is_better=False,
+        )
         for t in facts["trials"]
     ]
-    space, strategy = space_from_dict(facts["space"]), facts["strategy"]
-    n_val = facts.get("n_val")
-    return SearchResult(space, trials, facts["monitor"], strategy=strategy, n_val=n_val)
+    return SearchResult(space, trials, "val_loss", larger_is_better=False)
 
 
 def _draw_trials(result: SearchResult) -> Any:
@@ -232,45 +247,82 @@ def _draw_trials(result: SearchResult) -> Any:
 def _judge(f: Facts) -> Iterator[Block]:
     run = History.from_dict(f["history"])
     curves = {name: values[-1] for name, values in run.history.items()}
-    epoch, best = run.best("val_accuracy")
+    best = f["overall"]
     yield (
-        f"The best run of round {f['round']}: {len(run.epoch)} epochs, at the end loss "
-        f"{curves['loss']:.4f} in training and {curves['val_loss']:.4f} in validation, accuracy "
-        f"{percent(curves['accuracy'])} and {percent(curves['val_accuracy'])}; the best epoch was "
-        f"{epoch + 1} with {percent(best)}."
+        f"The best settings so far (trial {best['number']}), the mean of its folds: "
+        f"{len(run.epoch)} epochs, at the end loss {curves['loss']:.4f} in training and "
+        f"{curves['val_loss']:.4f} in validation, accuracy {percent(curves['accuracy'])} and "
+        f"{percent(curves['val_accuracy'])}; the best epoch was {best['epoch'] + 1} with a log "
+        f"loss of {float(best['log_loss']):.4f}."
     )
     yield picture(
         f"step-6-{f['round']}.png",
         "Loss and accuracy of the best run, epoch by epoch, in training and validation.",
-        f"The best run of round {f['round']}.",
+        f"The best run after round {f['round']}.",
         lambda: plots.history(run),
     )
 
 
 def _decide(f: Facts) -> Iterator[Block]:
-    yield (
-        f"Round {f['round']} came to {percent(f['score'])}, {100 * f['gain']:+.2f} points beside "
-        f"the best before; the noise of that difference is {100 * f['noise']:.2f} points."
-    )
+    best = f["overall"]
+    came = f"The best log loss is {float(best['log_loss']):.4f} ± {float(best['error']):.4f}"
+    if f["better"]:
+        yield (
+            f"{came}: round {f['round']} gained {f['gain']:.4f}; the standard error of that "
+            f"difference, over the same rows, is {f['noise']:.4f}."
+        )
+    else:
+        yield f"{came}, of an earlier search: round {f['round']} found nothing better."
     if f["end"]:
-        yield f"The guide ends here: {f['end']}. The best was round {f['best_round']}."
+        yield f"The guide ends here: {f['end']}."
         return
     yield from f["reasons"]
-    yield f"Next: {_ranges(space_from_dict(f['next_space']))}."
+    yield f"Next: {_ranges(space_from_dict(f['next_space']))}, {f['epochs']} epochs at most."
 
 
-def _again(f: Facts) -> Iterator[Block]:
+def _outcome(f: Facts) -> Iterator[Block]:
     if f["refit"]:
         yield (
             f"The best settings once more, {f['epochs']} epochs on all {f['rows']} rows, those "
-            "held out for validation among them: that is the network to use."
+            "held out for validation among them: that is the network to use, `report.network`."
         )
     else:
-        yield f"The network of the best round is the one to use ({f['why']})."
+        yield f"The network of a fold is the one to use ({f['why']})."
+    if not f["members"]:
+        return
+    members = ", ".join(
+        f"{m['networks']} of trial {m['number']} ({m['share']:.0%})" for m in f["members"]
+    )
+    beside = ", and beside them that of all rows" if f["refit"] else ""
+    yield f"The ensemble, `report.ensemble`, has the folds' networks: {members}{beside}."
+    for what, found in f["temperatures"].items():
+        if found["value"] != 1.0:
+            yield (
+                f"The scores of the {what} were divided by a temperature of {found['value']:.2f}, "
+                f"which lowers the log loss of held-out rows by {found['gain']:.4f} (standard "
+                f"error {found['error']:.4f})."
+            )
+    rows = []
+    for what, scores in f["scores"].items():
+        loss = f"{float(scores['log_loss']):.4f} ± {float(scores['error']):.4f}"
+        others = (scores.get(n) for n in ("accuracy", "balanced_accuracy", "roc_auc"))
+        rows.append((NAMES[what], loss, *(_percent(value) for value in others)))
+    yield Table(
+        "What each does for rows that it was not trained on.",
+        ("", "log loss", "accuracy", "balanced accuracy", "ROC AUC"),
+        rows,
+    )
 
+
+NAMES = {
+    "ensemble": "ensemble",
+    "network": "one network",
+    "linear": "without hidden layers",
+    "majority": "the classes' shares",
+}
 
 _STEPS: dict[int, Callable[[Facts], Iterator[Block]]] = dict(
-    enumerate((_look, _overfit, _probe, _search, _search, _judge, _decide, _again), 1)
+    enumerate((_look, _overfit, _probe, _search, _search, _judge, _decide, _outcome), 1)
 )
 
 

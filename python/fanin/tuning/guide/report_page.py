@@ -12,7 +12,7 @@ from fanin._core import __version__
 from fanin.document.blocks import Block, Chapter, Picture, Table
 from fanin.document.html import page
 from fanin.document.text import block_lines, plain, wrapped
-from fanin.tuning.guide.facts import TITLES, Facts, best_score, findings
+from fanin.tuning.guide.facts import TITLES, Facts, best_score, final_scores, findings
 from fanin.tuning.guide.report_blocks import blocks, measurements, percent
 from fanin.tuning.guide.settings import describe
 
@@ -27,14 +27,26 @@ def heading(step: Facts) -> str:
 
 def closing(report: Facts) -> list[str]:
     """The outcome, in sentences."""
-    text = ["No network has been trained to its end yet."]
+    text = ["No network has been trained yet."]
     if (score := best_score(report["steps"])) is not None:
-        best = f"Best validation accuracy **{percent(score)}**"
-        text = [f"{best} with {describe(report['settings'])}."]
+        best = f"Accuracy **{percent(score)}** on rows not trained on"
+        if scores := final_scores(report["steps"]):
+            own, one = scores["ensemble"], scores["network"]
+            best = (
+                f"On rows not trained on, the ensemble has a log loss of **{own['log_loss']:.4f}** "
+                f"± {own['error']:.4f} and an accuracy of **{percent(own['accuracy'])}**, one "
+                f"network {one['log_loss']:.4f} and {percent(one['accuracy'])}"
+            )
+        text = [f"{best}.", f"The best settings: {describe(report['settings'])}."]
     if (test := report["test"]) is not None:
         text.append(
             f"Test accuracy **{percent(test['accuracy'])}** on {test['rows']} rows "
-            "that nothing was chosen by."
+            "that nothing was chosen by"
+            + (
+                f"; of the ensemble **{percent(both['accuracy'])}**."
+                if (both := report.get("ensemble_test"))
+                else "."
+            )
         )
     why = f": {report['stopped']}" if report["stopped"] else ""
     text.append(f"{report['seconds']:.1f} s{why}.")
@@ -50,14 +62,15 @@ def rounds(steps: Sequence[Facts]) -> list[Block]:
             continue
         round = step["round"]
         name = f"round {round}" if round else "coarse"
-        size, score = f"{len(step['trials'])} × {step['epochs']}", percent(step["best"]["score"])
+        best, size = step["best"], f"{len(step['trials'])} × {step['epochs']}"
+        loss = f"{float(best['log_loss']):.4f} ± {float(best['error']):.4f}"
         gain = verdict = ""
         if (found := taken.get((6, round))) is not None:
             verdict = ", ".join(finding.name for finding in findings(found))
-        if (decided := taken.get((7, round))) is not None:
-            gain = f"{100 * decided['gain']:+.2f} ± {100 * decided['noise']:.2f}"
-        rows.append((name, size, score, gain, verdict))
-    header = ("", "trials × epochs", "validation", "gain, points", "verdict")
+        if (decided := taken.get((7, round))) is not None and decided["better"]:
+            gain = f"{decided['gain']:+.4f} ± {decided['noise']:.4f}"
+        rows.append((name, size, loss, percent(best["score"]), gain, verdict))
+    header = ("", "trials × epochs", "best log loss", "accuracy", "gain", "verdict")
     return [Table("The searches, and what each brought.", header, rows)] if rows else []
 
 

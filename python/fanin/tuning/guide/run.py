@@ -6,18 +6,21 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from fanin.callbacks.history import History
+import numpy as np
+
+from fanin._typing import Floats
+from fanin.ensemble import Ensemble
 from fanin.network import MLP
 from fanin.tuning.guide.budget import Budget
+from fanin.tuning.guide.cross_validation import CrossValidation
 from fanin.tuning.guide.facts import Facts
+from fanin.tuning.guide.judging import Gain, compare, held_rows, optimism
 from fanin.tuning.guide.problem import Problem
 from fanin.tuning.guide.report import Step
-from fanin.tuning.guide.settings import count_parameters
 from fanin.tuning.guide.state import State
+from fanin.tuning.guide.trials import Trial
 
 LAST = 8  # the number of what follows the seven steps
-SLACK = 1.3  # times the estimate of the last run, kept back for it
-SECOND_THREAD = 0.5  # speed-up of a single run per thread beyond the first
 
 
 @dataclass
@@ -31,17 +34,18 @@ class GuideRun:
     rates: Sequence[float]  # what step 3 tries first
     state: State  # the facts of the steps that have been taken
     budget: Budget
+    cv: CrossValidation
     rounds: int  # how far to go
     until: int
     refits: bool
     seed: int
-    executor: Any
     n_threads: int | None
     progress: bool
     callbacks: Sequence[Callable[[Step], object]]
-    # Of this process: the best of each round, and the best settings trained on all rows.
-    networks: dict[int, tuple[MLP, History]] = field(default_factory=dict)
+    # Of the last step: the best settings trained on all rows, and the folds' networks.
     refitted: MLP | None = None
+    ensemble: Ensemble | None = None
+    _known: dict[tuple[int, int], tuple[Floats, float]] = field(default_factory=dict)
 
     def facts(self, number: int, round: int = 0) -> Facts:
         """Of a step that has been taken."""
@@ -49,34 +53,53 @@ class GuideRun:
         assert facts is not None
         return facts
 
-    def best_search(self) -> Facts | None:
-        """Step 5 of the round with the best score, of equals the last."""
-        found = [s for s in self.state.steps if s["number"] == 5 and s["best"] is not None]
-        return max(found, key=lambda s: (float(s["best"]["score"]), s["round"]), default=None)
+    def ranked(self, trials: Sequence[Trial] | None = None) -> list[Trial]:
+        """Trials with a network on each of their folds, the best first.
 
-    def network_of(self, round: int) -> tuple[MLP, History] | None:
-        """The best network of a round: of this process, or kept by an earlier one."""
-        if round not in self.networks:
-            facts, net = self.state.find(5, round), self.state.load_network(f"round-{round}.fanin")
-            if facts is None or net is None:
-                return None
-            net.history = History.from_dict(facts["history"])
-            self.networks[round] = net, net.history
-        return self.networks[round]
+        Those that were trained on fewer folds than others come last: they were cut short.
+        """
+        usable = [t for t in (self.cv.trials if trials is None else trials) if t.usable]
+        return sorted(usable, key=lambda t: (-len(self._judges(t)), self.loss(t), t.number))
 
-    def best_network(self) -> tuple[MLP | None, History | None]:
-        """The network to use, and the history of the best run that was validated."""
-        best, last = self.best_search(), self.state.find(LAST, 0)
-        network, history = (best and self.network_of(best["round"])) or (None, None)
-        if last is not None and last["refit"]:
-            network = self.refitted or self.state.load_network("network.fanin") or network
-        return network, history
+    def _judges(self, trial: Trial) -> list[int]:
+        return [fold for fold in self.problem.search_folds if fold in trial.runs]
 
-    def refit_seconds(self) -> float:
-        """What to keep back for a run of the best settings so far on all rows."""
-        best = self.best_search()
-        if not self.refits or best is None:
-            return 0.0
-        size = count_parameters(best["settings"], self.problem)
-        alone = self.budget.cost((1, best["epochs"]), size * len(self.problem.X))
-        return SLACK * alone / (1 + (self.budget.workers - 1) * SECOND_THREAD)
+    def best(self, trials: Sequence[Trial] | None = None) -> Trial | None:
+        return next(iter(self.ranked(trials)), None)
+
+    def rows(self, trial: Trial) -> Floats:
+        """Log losses of the rows of the folds that settings are compared on."""
+        return self._judged(trial)[0]
+
+    def loss(self, trial: Trial) -> float:
+        """Their mean, with what the choice of the epochs hides of it."""
+        return self._judged(trial)[1]
+
+    def _judged(self, trial: Trial) -> tuple[Floats, float]:
+        judges = self._judges(trial)
+        key = trial.number, len(judges)
+        if key not in self._known:
+            rows = held_rows(self.problem, trial, judges)
+            self._known[key] = rows, float(np.nanmean(rows)) + optimism(trial, judges)
+        return self._known[key]
+
+    def gain(self, before: Trial, now: Trial) -> Gain:
+        """Of one trial over another, over the same rows."""
+        found = compare(self.problem, self.rows(before), self.rows(now))
+        both = [fold for fold in self._judges(before) if fold in now.runs]
+        hidden = optimism(before, both) - optimism(now, both)
+        return Gain(found.mean + hidden, found.error)
+
+    def best_network(self) -> MLP | None:
+        """The network to use."""
+        if self.refitted is not None:
+            return self.refitted
+        best = self.best()
+        return None if best is None else best.networks[0]
+
+    def best_ensemble(self) -> Ensemble | None:
+        """That of the last step; before it, of the best settings' networks."""
+        best = self.best()
+        if self.ensemble is not None or best is None:
+            return self.ensemble
+        return Ensemble(best.networks)

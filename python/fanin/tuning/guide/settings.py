@@ -8,18 +8,24 @@ from typing import Any
 
 from fanin import _validate
 from fanin.network import MLP
-from fanin.network.options import NETWORK_OPTIONS
+from fanin.network.options import FIT_OPTIONS, NETWORK_OPTIONS
 from fanin.tuning.guide.problem import Problem
 from fanin.tuning.search.objective import OPTIONS
 
 # All that a search may vary, but what has a place of its own or belongs to the data.
-KNOWN = [name for name in OPTIONS if name not in ("depth", "preprocess", "sampling", "seed")]
+OF_THE_DATA = ("class_weight", "depth", "preprocess", "sampling", "seed")
+KNOWN = [name for name in OPTIONS if name not in OF_THE_DATA]
+# Those of `MLP.fit`; the optimizer is made with its rate.
+FIT_SETTINGS = [name for name in KNOWN if name in FIT_OPTIONS and name != "optimizer"]
+
+
+FEW = 5000  # rows, of which fewer ask for narrower layers
 
 
 def default_settings(problem: Problem) -> dict[str, Any]:
     """Where a guide begins that knows nothing."""
     return {
-        "hidden": [256],
+        "hidden": [128] if problem.n < FEW else [256],
         "activation": "relu",
         "init": "kaiming",
         "loss": "softmax",
@@ -52,22 +58,24 @@ def check_settings(name: str, settings: Any) -> dict[str, Any]:
     return dict(settings)
 
 
-def build_network(settings: Mapping[str, Any], problem: Problem, seed: int, **changes: Any) -> MLP:
-    """A fresh network of these settings."""
+def build_network(
+    settings: Mapping[str, Any], dims: tuple[int, int], seed: int, **changes: Any
+) -> MLP:
+    """A fresh network of these settings, with so many inputs and outputs."""
     options = {**settings, **changes}
     given = {k: v for k, v in options.items() if k in NETWORK_OPTIONS}
-    return MLP(_dims(options, problem), seed=seed, **given)
+    return MLP(all_dims(options, dims), seed=seed, **given)
 
 
-def count_parameters(settings: Mapping[str, Any], problem: Problem) -> int:
+def count_parameters(settings: Mapping[str, Any], dims: tuple[int, int]) -> int:
     """Weights and biases of such a network."""
-    return sum((before + 1) * width for before, width in pairwise(_dims(settings, problem)))
+    return sum((before + 1) * width for before, width in pairwise(all_dims(settings, dims)))
 
 
-def _dims(settings: Mapping[str, Any], problem: Problem) -> list[int]:
+def all_dims(settings: Mapping[str, Any], dims: tuple[int, int]) -> list[int]:
     hidden = settings["hidden"]
     widths = [hidden] if isinstance(hidden, int) else hidden
-    return [problem.width, *widths, problem.n_classes]
+    return [dims[0], *widths, dims[1]]
 
 
 def describe(settings: Mapping[str, Any]) -> str:

@@ -12,7 +12,7 @@ from fanin._files import atomic_write
 from fanin._typing import PathLike
 from fanin.network import MLP
 
-FORMAT = 1
+FORMAT = 2  # 1 had searches' logs in place of trials
 FILE = "guide.json"
 
 
@@ -47,6 +47,8 @@ class State:
             raise ValueError(f"state: {path} is no state of a guide ({error!r})") from error
         if written > FORMAT:
             raise ValueError(f"state: {path} was written by a later fanin, in format {written}")
+        if written < FORMAT:
+            raise ValueError(f"state: {path} was written by an earlier fanin, in format {written}")
         for name, value in self.key.items():
             if known.get(name) != value:
                 raise ValueError(

@@ -1,0 +1,224 @@
+"""Trains the networks of trials on an executor, until they are done or the time is over."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from typing import Any
+
+from fanin import checkpoint
+from fanin._files import json_number
+from fanin._typing import Array
+from fanin.callbacks.history import History
+from fanin.callbacks.progress import open_bar
+from fanin.executors import Pool, as_executor
+from fanin.network import MLP
+from fanin.tuning.guide.facts import Facts
+from fanin.tuning.guide.problem import Problem
+from fanin.tuning.guide.state import State
+from fanin.tuning.guide.trials import FoldRun, FoldTask, Trial, train_fold
+from fanin.tuning.space import plain
+
+KEPT_NETWORKS = 12  # of the best trials
+GRACE = 0.1  # of the time budget, for what has begun
+
+
+class CrossValidation:
+    """The trials of a guide, in the order of their numbers; with a folder they outlive a process.
+
+    Attributes
+    ----------
+    trials : list of Trial
+    """
+
+    def __init__(
+        self,
+        problem: Problem,
+        state: State,
+        seed: int,
+        executor: Any,
+        workers: int,
+        progress: bool,
+        total: float = math.inf,
+    ) -> None:
+        self.problem, self.state, self.seed = problem, state, seed
+        self.executor, self.workers, self.progress = as_executor(executor), workers, progress
+        self.total = 0.0 if math.isinf(total) else total  # seconds of the guide
+        self.trials: list[Trial] = []
+
+    def run(
+        self,
+        step: str,
+        candidates: Iterable[Facts],
+        epochs: int,
+        folds: list[int],
+        deadline: float = math.inf,
+    ) -> list[Trial]:
+        """New trials, one after the other, of as many candidates as the deadline allows.
+
+        Those that an earlier process has finished are read. At least one is trained, on one fold.
+        """
+        first = len(self.trials)
+
+        def fresh() -> Iterator[Trial]:
+            for settings in candidates:
+                trial = Trial(len(self.trials), dict(plain(settings)), epochs, list(folds), step)
+                self._read(trial)
+                self.trials.append(trial)
+                yield trial
+
+        self._train(fresh(), deadline)
+        found = [trial for trial in self.trials[first:] if trial.runs]
+        del self.trials[first + len(found) :]
+        return found
+
+    def shuffled(
+        self, trials: Sequence[Trial], times: int, deadline: float = math.inf
+    ) -> list[list[Trial]]:
+        """The same settings on labels that are shuffled so many times, on the trials' folds."""
+        found = [
+            [
+                Trial(-1 - i, t.settings, t.epochs, t.folds, "shuffled", self.seed + 1 + time)
+                for i, t in enumerate(trials, time * len(trials))
+            ]
+            for time in range(times)
+        ]
+        self._train([trial for group in found for trial in group], deadline)
+        return [g for g in found if all(t.usable and len(t.runs) == len(t.folds) for t in g)]
+
+    def without(self, trial: Trial, column: int, deadline: float = math.inf) -> Trial | None:
+        """The same settings without a column of the inputs, on the folds of the searches."""
+        folds = self.problem.search_folds
+        found = Trial(-1, trial.settings, trial.epochs, folds, "without", without=column)
+        self._train([found], deadline)
+        return found if found.runs else None
+
+    def extend(self, trial: Trial, folds: list[int], deadline: float = math.inf) -> None:
+        """Further folds of a trial."""
+        before = set(trial.runs)
+        trial.folds = sorted({*trial.folds, *folds})
+        self._read(trial)
+        self._train([trial], deadline)
+        cut = [f for f, run in trial.runs.items() if run.status != "done" and f not in before]
+        for fold in cut:  # a network that was cut short is no good member
+            del trial.runs[fold]
+        trial.folds = [fold for fold in trial.folds if fold in trial.runs]
+
+    def restore(self, step: str, kept: Iterable[Facts]) -> None:
+        """The trials of a step that an earlier process took."""
+        known = {trial.number for trial in self.trials}
+        for facts in kept:
+            settings, epochs, folds = facts["settings"], facts["epochs"], facts["folds"]
+            trial = Trial(facts["number"], settings, epochs, list(folds), step)
+            self._read(trial)
+            if trial.runs and trial.number not in known:
+                self.trials.append(trial)
+
+    def forget(self, ranked: Sequence[Trial]) -> None:
+        """Gives up the networks of all but the best trials."""
+        kept = {trial.number for trial in ranked[:KEPT_NETWORKS]}
+        for trial in self.trials:
+            if trial.number not in kept:
+                for run in trial.runs.values():
+                    run.network = None
+
+    def _train(self, trials: Iterable[Trial], deadline: float) -> None:
+        """The missing folds of the trials; what is done is kept when it is interrupted."""
+        wanted: dict[int, Trial] = {}  # by the number of the task
+        arrays: dict[str, Array] = {"X": self.problem.rows, "y": self.problem.labels}
+        for i, (train, held) in enumerate(self.problem.folds):
+            arrays |= {f"train {i}": train, f"held {i}": held}
+        with ExitStack() as stack:
+            stack.callback(lambda: self._write_all(wanted.values()))
+            executor = self.executor
+            if executor is None:
+                executor = stack.enter_context(ThreadPoolExecutor(self.workers))
+            pool = stack.enter_context(Pool(executor, arrays, "folds", self.workers))
+            if self.executor is None:
+                pool.max_pending = self.workers  # so that the deadline is asked before each
+            bar = open_bar(unit="network") if self.progress else None
+            if bar is not None:
+                stack.enter_context(bar)
+            for outcomes in pool.outcomes(train_fold, self._tasks(trials, wanted, deadline)):
+                for number, outcome in outcomes:
+                    if isinstance(outcome, Exception):
+                        raise outcome
+                    wanted[number].runs[outcome.fold] = outcome
+                    if bar is not None:
+                        bar.update(1)
+
+    def _tasks(
+        self, trials: Iterable[Trial], wanted: dict[int, Trial], deadline: float
+    ) -> Iterator[tuple[int, FoldTask]]:
+        began: set[int] = set()
+        # A cluster's clocks are its own.
+        limit = deadline + GRACE * self.total if self.executor is None else math.inf
+        for trial in trials:
+            for fold in trial.folds:
+                if fold in trial.runs:
+                    continue
+                # A trial that has begun is brought to its end, so that it can be compared.
+                late = GRACE * self.total if trial.number in began else 0.0
+                if began and State.clock() > deadline + late:
+                    return
+                wanted[len(wanted)] = trial
+                began.add(trial.number)
+                yield len(wanted) - 1, self._task(trial, fold, limit)
+
+    def _write_all(self, trials: Iterable[Trial]) -> None:
+        for trial in {trial.number: trial for trial in trials}.values():
+            if trial.number >= 0 and trial.runs:
+                self._write(trial)
+
+    def _task(self, trial: Trial, fold: int, deadline: float) -> FoldTask:
+        problem = self.problem
+        return FoldTask(
+            trial.settings, fold, trial.epochs, self.seed + fold, problem.dims, problem.preprocess,
+            deadline, trial.shuffled, problem.weights, trial.without,
+        )  # fmt: skip
+
+    def _write(self, trial: Trial) -> None:
+        path = self.state.path(f"trial-{trial.number}.fanin")
+        if path is None:
+            return
+        runs: list[Facts] = []
+        arrays: dict[str, Array] = {}
+        if path.exists():  # the folds that another process has added are kept
+            header, arrays = checkpoint.load_archive(path, kind="trial")
+            same = header["settings"] == trial.settings and header["epochs"] == trial.epochs
+            runs, arrays = (header["runs"], dict(arrays)) if same else ([], {})
+        known = {facts["fold"] for facts in runs}
+        for fold, run in sorted(trial.runs.items()):
+            if fold in known or run.network is None:
+                continue
+            network = run.network.__getstate__()
+            arrays |= {f"{fold}.{k}": a for k, a in network.pop("arrays").items()}
+            arrays[f"{fold}.scores"] = run.scores
+            facts = {"fold": fold, "status": run.status, "epoch": run.epoch}
+            facts |= {"losses": list(map(json_number, run.losses))}
+            runs.append(facts | {"history": run.history.to_dict(), "network": network})
+        header = {"kind": "trial", "epochs": trial.epochs, "settings": trial.settings, "runs": runs}
+        checkpoint.save_archive(path, header, arrays)
+
+    def _read(self, trial: Trial) -> None:
+        """The runs that an earlier process has left of this trial."""
+        path = self.state.path(f"trial-{trial.number}.fanin")
+        if path is None or not path.exists():
+            return
+        header, arrays = checkpoint.load_archive(path, kind="trial")
+        same = header["settings"] == trial.settings and header["epochs"] == trial.epochs
+        for facts in header["runs"] if same else ():
+            fold, start = facts["fold"], f"{facts['fold']}."
+            if fold not in trial.folds or fold in trial.runs:
+                continue
+            own = {k.removeprefix(start): a for k, a in arrays.items() if k.startswith(start)}
+            scores, net = own.pop("scores"), MLP.__new__(MLP)
+            net.__setstate__({**facts["network"], "arrays": own})
+            history = History.from_dict(facts["history"])
+            net.history = history
+            judged = [float(loss) for loss in facts["losses"]]
+            trial.runs[fold] = FoldRun(
+                fold, facts["status"], facts["epoch"], history, judged, net, scores
+            )

@@ -1,0 +1,242 @@
+"""What comes after the seven steps: the ensemble, the network of all rows, their honest scores."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from warnings import catch_warnings
+
+import numpy as np
+
+from fanin import optim
+from fanin._typing import Array, Floats, Labels
+from fanin.diagnostics.findings import Finding
+from fanin.ensemble import Ensemble
+from fanin.ensemble.held_out import Temperature, cool, fit_temperature, greedy_counts, log_losses
+from fanin.network import MLP
+from fanin.tuning.guide.facts import Facts
+from fanin.tuning.guide.judging import (
+    Gain,
+    class_shares,
+    compare,
+    majority_rows,
+    probabilities,
+    summary,
+)
+from fanin.tuning.guide.run import GuideRun
+from fanin.tuning.guide.settings import FIT_SETTINGS, build_network
+from fanin.tuning.guide.trials import Trial, as_class_weight
+
+MEMBERS = 6  # settings in the ensemble, at most
+SURE = 2.0  # standard errors
+OF_ALL_ROWS = 0.3  # share of the network of all rows, which has seen more than the folds' ones
+SLACK = 1.2  # times the estimate of the run on all rows
+ENSEMBLE = "ensemble.fanin"
+PARTS = 5  # of the rows, each judged by what was chosen on the others
+
+
+def refit_seconds(run: GuideRun) -> float:
+    """What to keep back for the run on all rows: as long as the longest of the best so far."""
+    best = run.ranked()[:MEMBERS]
+    if not run.refits or not best:
+        return 0.0
+    longest = max(_seconds(trial) for trial in best)
+    return SLACK * longest * run.problem.n / run.problem.n_train
+
+
+def _seconds(trial: Trial) -> float:
+    """Of one of its networks."""
+    return float(np.mean([run.history.seconds for run in trial.runs.values()]))
+
+
+def conclude(run: GuideRun) -> Facts:
+    """The best settings on all folds and on all rows; what the ensemble of the best is worth."""
+    problem = run.problem
+    best = run.best()
+    if best is None:
+        return {"refit": False, "why": "no network was trained", "scores": {}, "members": []}
+    facts = _refit(run, best)
+    chosen = _more_folds(run, best)
+    found = _ensemble(run, chosen)
+    scores, linear = found.pop("scores"), _linear(run)
+    rows = found.pop("rows_of_ensemble")
+    scores["majority"] = summary(problem, class_shares(problem))
+    gain = compare(problem, majority_rows(problem), rows)
+    findings = list(_against("the classes' shares", gain))
+    if linear is not None:
+        scores["linear"] = _summary(run, linear)
+        if linear.number != best.number:
+            gain = compare(problem, run.rows(linear), rows)
+            findings += _against("the linear model", gain)
+    _keep(run)
+    return facts | found | {"scores": scores, "findings": findings, "settings": best.settings}
+
+
+def _keep(run: GuideRun) -> None:
+    """In the guide's folder, for a later process."""
+    if run.refitted is not None:
+        run.state.save_network("network.fanin", run.refitted)
+    path = run.state.path(ENSEMBLE)
+    if run.ensemble is not None and path is not None:
+        run.ensemble.save(path)
+
+
+def restore(run: GuideRun, facts: Facts) -> None:
+    """What `conclude` left in an earlier process."""
+    run.refitted = run.state.load_network("network.fanin") if facts["refit"] else None
+    path = run.state.path(ENSEMBLE)
+    run.ensemble = Ensemble.load(path) if path is not None and path.exists() else None
+
+
+def _against(what: str, gain: Gain) -> list[Finding]:
+    if gain.exceeds(SURE):
+        return []
+    majority = "shares" in what
+    return [
+        Finding(
+            "no-better-than-majority" if majority else "linear-is-as-good",
+            f"the log loss is {gain.mean:+.4f} below that of {what} (standard error "
+            f"{gain.error:.4f})",
+            "more rows, or inputs that tell more of the labels"
+            if majority
+            else "take the simpler model: MLP([D, C]), one layer",
+        )
+    ]
+
+
+def _linear(run: GuideRun) -> Trial | None:
+    return run.best([trial for trial in run.cv.trials if trial.settings["hidden"] == []])
+
+
+def _summary(run: GuideRun, trial: Trial, temperature: float = 1.0) -> Facts:
+    """Of single networks."""
+    problem = run.problem
+    once = replace(trial, runs={f: r for f, r in trial.runs.items() if f < problem.n_folds})
+    return summary(problem, probabilities(problem, once, temperature))
+
+
+def _more_folds(run: GuideRun, best: Trial) -> list[Trial]:
+    """The best settings, on as many folds as there is time for."""
+    problem = run.problem
+    judges = {fold for fold in problem.search_folds if fold in best.runs}
+    chosen = [t for t in run.ranked() if t.networks and judges <= set(t.runs)][:MEMBERS]
+    for repeat in range(len(problem.folds) // problem.n_folds):
+        folds = [repeat * problem.n_folds + fold for fold in range(problem.n_folds)]
+        for trial in chosen if repeat or len(judges) > 1 else [best]:
+            missing = [fold for fold in folds if fold not in trial.runs]
+            seconds = _seconds(trial) * math.ceil(len(missing) / run.cv.workers)
+            if run.budget.left > 1.2 * seconds:
+                run.cv.extend(trial, missing, run.budget.until(0.9))
+    return chosen
+
+
+def _ensemble(run: GuideRun, chosen: Sequence[Trial]) -> Facts:
+    """The ensemble of the best settings' networks, by outputs for rows not trained on."""
+    problem = run.problem
+    outputs, y, known = _outputs(run, chosen)
+    shares = _shares(outputs, y)
+    scores, held = _single_scores(run, chosen)
+    together = fit_temperature(scores, shares, held)
+    alone = fit_temperature(scores[:1], [1.0], held)
+    outputs, y, known = _outputs(run, chosen, together.value)
+    honest = np.full((problem.n, problem.n_classes), np.nan)
+    honest[known] = _by_parts(outputs, y)
+    rows = np.full(problem.n, np.nan)
+    rows[known] = problem.weighted(log_losses(honest[known], y), np.flatnonzero(known))
+    members, weights = [], []
+    for trial, share in zip(chosen, shares, strict=True):
+        for net in trial.networks if share else ():
+            members.append(_cooled(net, together))
+            weights.append(share / len(trial.networks))
+    if run.refitted is not None:
+        run.refitted = _cooled(run.refitted, alone)
+        members.append(run.refitted)
+        weights = [*((1 - OF_ALL_ROWS) * weight for weight in weights), OF_ALL_ROWS]
+    run.ensemble = Ensemble(members, weights=weights)
+    return {
+        "members": [
+            {"number": t.number, "share": share, "networks": len(t.networks)}
+            for t, share in zip(chosen, shares, strict=True) if share
+        ],
+        "temperatures": {"ensemble": vars(together), "network": vars(alone)},
+        "scores": {
+            "ensemble": summary(problem, honest),
+            "network": _summary(run, chosen[0], alone.value),
+        },
+        "rows_of_ensemble": rows,
+    }  # fmt: skip
+
+
+def _outputs(
+    run: GuideRun, chosen: Sequence[Trial], temperature: float = 1.0
+) -> tuple[list[Floats], Labels, Array]:
+    """Probabilities of the rows that all have an output for, their labels, which rows."""
+    outputs = [probabilities(run.problem, trial, temperature) for trial in chosen]
+    known = np.isfinite(np.sum([o.sum(axis=1) for o in outputs], axis=0))
+    return [output[known] for output in outputs], run.problem.labels[known], known
+
+
+def _shares(outputs: Sequence[Floats], y: Labels) -> list[float]:
+    counts = greedy_counts(outputs, y)
+    return [count / sum(counts) for count in counts]
+
+
+def _cooled(net: MLP, temperature: Temperature) -> MLP:
+    if temperature.value == 1.0:
+        return net
+    history, twin = net.history, net.copy()
+    twin.history = history
+    cool(twin, temperature.value)
+    return twin
+
+
+def _by_parts(outputs: Sequence[Floats], y: Labels) -> Floats:
+    """The ensemble's probabilities for each part of the rows, its shares chosen on the others."""
+    result = np.empty_like(outputs[0])
+    part = np.arange(len(y)) % PARTS
+    for own in range(PARTS):
+        here, others = part == own, part != own
+        if here.any() and others.any():
+            shares = _shares([output[others] for output in outputs], y[others])
+        result[here] = sum(s * output[here] for s, output in zip(shares, outputs, strict=True))
+    return result
+
+
+def _single_scores(run: GuideRun, trials: Sequence[Trial]) -> tuple[list[Array], Labels]:
+    """Of each trial the scores of held-out rows by one network each, and their labels."""
+    folds = [f for f in range(run.problem.n_folds) if all(f in t.runs for t in trials)]
+    held = np.concatenate([run.problem.folds[f][1] for f in folds])
+    scores = [np.concatenate([t.runs[f].scores for f in folds]) for t in trials]
+    return scores, run.problem.labels[held]
+
+
+def _refit(run: GuideRun, best: Trial) -> Facts:
+    """The best settings on all rows, those held out among them, for the folds' median length."""
+    problem, settings = run.problem, best.settings
+    if not run.refits:
+        return {"refit": False, "why": "the validation rows are not ours to train on"}
+    if run.budget.left < _seconds(best):
+        return {"refit": False, "why": "the time is over"}
+    # As many steps as the folds' networks took, in the longer epochs of all rows; a schedule is
+    # followed to its end.
+    epochs = best.epochs if settings.get("schedule") else best.epoch + 1
+    net = build_network(settings, problem.dims, run.seed)
+    with catch_warnings(action="ignore"):
+        history = net.fit(
+            problem.rows,
+            problem.labels,
+            epochs=epochs,
+            optimizer=optim.get(settings["optimizer"], settings["lr"]),
+            preprocess=problem.preprocess,
+            progress=run.progress,
+            n_threads=run.n_threads,
+            class_weight=as_class_weight(problem.weights),
+            **{name: settings[name] for name in FIT_SETTINGS if name in settings},
+        )
+    reached = history.history.get("loss", [math.inf])
+    usual = float(np.mean([r.history.history["loss"][r.epoch] for r in best.runs.values()]))
+    if history.stop_reason == "diverged" or reached[-1] > 1.5 * usual + 0.05:
+        return {"refit": False, "why": "it did not train as the run before"}
+    run.refitted = net
+    return {"refit": True, "epochs": epochs, "rows": problem.n, "loss": reached[-1]}

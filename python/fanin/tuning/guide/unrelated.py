@@ -1,0 +1,72 @@
+"""Whether the labels have anything to do with the inputs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from fanin._typing import Floats
+from fanin.diagnostics.findings import Finding
+from fanin.ensemble.held_out import log_losses
+from fanin.random import Generator
+from fanin.tuning.guide.budget import COARSE, SEARCHED
+from fanin.tuning.guide.judging import Gain, class_shares, probabilities
+from fanin.tuning.guide.problem import Problem
+from fanin.tuning.guide.run import GuideRun
+from fanin.tuning.guide.trials import Trial
+
+JUDGES = 2  # the best settings, whose mean is judged
+CERTAIN = 5.0  # standard errors above the classes' shares: no need to shuffle
+TIMES = 5  # shuffled labels
+SIGMAS, SURE = 3.0, 2.5  # of the gains with these, and standard errors over the rows
+ENOUGH, ALONE = 3, 3.5  # shufflings to tell a spread by, else so many standard errors
+MIXTURES = np.linspace(0.0, 1.0, 11)
+NAME = "unrelated-labels"
+SHUFFLED = "look whether the labels belong to these rows: were they shuffled?"
+
+
+def unrelated_labels(run: GuideRun) -> Iterator[Finding]:
+    """Where the best settings tell no more of the labels than of shuffled ones."""
+    problem, best = run.problem, run.ranked()[:JUDGES]
+    gain = _gain(problem, best)
+    if gain.exceeds(CERTAIN):
+        return
+    deadline = run.budget.until((COARSE + SEARCHED) / 2)
+    chance = []
+    for trials in run.cv.shuffled(best, TIMES, deadline):
+        seed = trials[0].shuffled
+        assert seed is not None
+        mixed = problem.with_labels(problem.labels[Generator(seed).permutation(problem.n)])
+        chance.append(_gain(mixed, trials).mean)
+    usual = float(np.mean(chance)) if chance else 0.0
+    # The spread of one more such gain about a mean of few.
+    scale = float(np.std(chance, ddof=1)) * math.sqrt(1 + 1 / len(chance)) if chance[1:] else 0.0
+    sure = SURE if len(chance) >= ENOUGH else ALONE
+    if gain.mean > usual + SIGMAS * scale and gain.exceeds(sure):
+        return
+    told = f"; with shuffled labels, {len(chance)} times, by {usual:.4f} (spread {scale:.4f})"
+    yield Finding(
+        NAME,
+        f"the best of {len(run.cv.trials)} settings, mixed with the classes' shares, lower the log "
+        f"loss of these by {gain.mean:.4f} (standard error {gain.error:.4f}) on rows that they "
+        f"were not trained on{told if chance else ''}",
+        SHUFFLED,
+    )
+
+
+def _gain(problem: Problem, trials: Sequence[Trial]) -> Gain:
+    """Over the classes' shares, of the best mixture of these with the trials' mean.
+
+    Networks that are too sure of a weak signal are worse than the shares, mixed with them they are
+    not.
+    """
+    shares = class_shares(problem)
+    found: Floats = np.mean([probabilities(problem, trial) for trial in trials], axis=0)
+    known = np.isfinite(found[:, 0] + shares[:, 0])
+    y, own, plain = problem.labels[known], found[known], shares[known]
+    before = log_losses(plain, y)
+    gains = [before - log_losses(part * own + (1 - part) * plain, y) for part in MIXTURES]
+    best = max(gains, key=lambda gain: float(gain.mean()))
+    return Gain(float(best.mean()), max(float(best.std()), 1e-12) / math.sqrt(len(best)))
