@@ -388,8 +388,11 @@ def test_a_minibatch_of_one_row_is_refused_before_anything_happens(rows: int, ba
     with pytest.raises(ValueError, match="batch_size: expected at least 2 rows in every minibatch"):
         net.fit(X, y, batch_size=batch, progress=False)
     np.testing.assert_array_equal(net.get_parameters(), before)
-    with pytest.raises(ValueError, match="X: expected at least 2 rows with norm='batch', got 1"):
-        net.loss_and_grads(X[:1], y[:1])
+    for alone in (net.loss_and_grads, net.activation_report):
+        with pytest.raises(
+            ValueError, match="X: expected at least 2 rows with norm='batch', got 1"
+        ):
+            alone(X[:1], y[:1])
     assert fanin.MLP([6, 5, 4], norm="layer").fit(X, y, batch_size=batch, epochs=1, progress=False)
 
 

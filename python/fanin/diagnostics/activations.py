@@ -117,6 +117,7 @@ class TracedNetwork(Protocol):
 
     dims: list[int]
     activation: list[str]
+    norm: str | None
     engine: _core.Engine32 | _core.Engine64
 
     def prepare(
@@ -176,6 +177,8 @@ def activation_report(
     """
     data = net.prepare(X, y, n_threads=n_threads)
     bins, n = whole("bins", bins, 1), threads(n_threads)
+    if net.norm == "batch" and len(data) < 2:
+        raise ValueError(f"X: expected at least 2 rows with norm='batch', got {len(data)}")
     kinds = _kinds(net)
     found = [
         LayerAccumulator(k, units, bins, n) for k, units in zip(kinds, net.dims[1:], strict=True)
