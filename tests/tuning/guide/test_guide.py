@@ -345,7 +345,7 @@ def test_the_time_budget_is_kept():
 @pytest.mark.usefixtures("counted_time")
 def test_digits_reach_97_5_percent():
     X, y, test = digits()
-    report = guide(X, y, test_data=test, n_threads=1, progress=False)
+    report = guide(X, y, test_data=test, time_budget=50, n_threads=1, progress=False)
     assert report.seconds < 60
     assert report.test["accuracy"] >= 0.975
 
