@@ -188,12 +188,12 @@ def test_collating_images_alone_tensors_and_mixed_labels() -> None:
     dataset = Pictures(6, labels=False)
     items = [Indexed(dataset)[i] for i in range(6)]
     aug = Compose(STEPS, seed=8)
-    x = torch_collate(aug, layout="NHWC", dtype="uint8")(items)
-    np.testing.assert_array_equal(x.numpy(), aug(dataset.images))
+    x = torch_collate(aug, epoch=2, layout="NHWC", dtype="uint8")(items)
+    np.testing.assert_array_equal(x.numpy(), aug(dataset.images, epoch=2))
     tensors = [(i, torch.from_numpy(image), torch.tensor(i)) for i, image in items]
     mix = Compose([*STEPS, Mixup(num_classes=6)], seed=8)
-    x, y = torch_collate(mix, layout="NHWC")(tensors)
-    expected = mix(dataset.images, np.arange(6))
+    x, y = torch_collate(mix, epoch=2, layout="NHWC")(tensors)
+    expected = mix(dataset.images, np.arange(6), epoch=2)
     np.testing.assert_array_equal(x.numpy(), expected[0])
     np.testing.assert_array_equal(y.numpy(), expected[1])
 
