@@ -1,4 +1,6 @@
 #include <algorithm>
+#include <mutex>
+#include <optional>
 
 #include "bind/arrays.hpp"
 #include "core/parallel.hpp"
@@ -87,14 +89,38 @@ index nonfinite(const py::array& x) {
   return kernels<T>().first_nonfinite(p, n);
 }
 
+constexpr index scan_block = 1 << 16;  // elements
+
+/// Of elements [begin, end), block by block, until bytes have reached both ends of their range.
+template <class T>
+Extremes scan(const char* x, DType dtype, index begin, index end) {
+  const index size = dtype == DType::u8 ? 1 : static_cast<index>(sizeof(T));
+  std::optional<Extremes> all;
+  for (index i = begin; i < end; i += scan_block) {
+    const Extremes e = kernels<T>().extremes(x + i * size, dtype, std::min(scan_block, end - i));
+    all = all ? joined(*all, e) : e;
+    if (dtype == DType::u8 && all->lowest == 0 && all->highest == 255) break;
+  }
+  return *all;
+}
+
 template <class T>
 py::tuple extremes(const py::array& x, DType dtype) {
   const index n = x.size();
   if (n == 0) throw py::value_error("x: expected at least one number, got " + describe(x));
+  const auto* p = static_cast<const char*>(x.data());
   const auto found = [&] {
-    if (n < 65536) return kernels<T>().extremes(x.data(), dtype, n);
+    if (n <= scan_block) return kernels<T>().extremes(p, dtype, n);
     const py::gil_scoped_release release;
-    return kernels<T>().extremes(x.data(), dtype, n);
+    std::mutex lock;
+    std::optional<Extremes> all;
+    const int threads = useful_threads(0, static_cast<double>(n));
+    parallel_for(n, scan_block, threads, [&](index begin, index end) {
+      const Extremes e = scan<T>(p, dtype, begin, end);
+      const std::lock_guard<std::mutex> guard(lock);
+      all = all ? joined(*all, e) : e;
+    });
+    return *all;
   }();
   return py::make_tuple(found.lowest, found.highest, found.finite);
 }

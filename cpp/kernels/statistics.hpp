@@ -14,6 +14,11 @@ struct Extremes {
   bool finite;  // all of them; else neither end says much
 };
 
+inline Extremes joined(const Extremes& a, const Extremes& b) {
+  return {a.lowest < b.lowest ? a.lowest : b.lowest, a.highest > b.highest ? a.highest : b.highest,
+          a.finite && b.finite};
+}
+
 /// dst (cols, rows) = the transpose of src (rows, cols); a Range is of src's rows.
 template <class T>
 struct Transpose {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 import warnings
 import weakref
@@ -21,7 +22,7 @@ from fanin.training.steps import StopOnRise, epochs_of_a_run, rows_of_a_step
 __all__ = ["DivergenceWarning", "Fit", "train"]
 
 CHUNK_SECONDS = 0.05
-RMS_ROWS = 256
+RMS_ROWS = 64
 
 
 class DivergenceWarning(RuntimeWarning):
@@ -143,8 +144,9 @@ class Fit:
         if data.mean is not None and data.scale is not None:
             if data.mean.size not in (1, rows.shape[1]):
                 return None
-            rows = (rows - data.mean) * data.scale
-        return float(np.sqrt(np.mean(rows**2)))
+            rows -= data.mean
+            rows *= data.scale
+        return math.sqrt(float(np.mean(np.square(rows, out=rows))))
 
     def _refuse_single_rows(self, n_rows: int) -> None:
         """Refuses minibatches of one row, which have no deviation."""
