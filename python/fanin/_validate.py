@@ -78,6 +78,12 @@ def boolean(name: str, value: object) -> bool:
     return bool(value)
 
 
+def batch_rows(norm: str | None, n_rows: int) -> None:
+    """Refuses rows X that batch norm could not take statistics of."""
+    if norm == "batch" and n_rows < 2:
+        raise ValueError(f"X: expected at least 2 rows with norm='batch', got {n_rows}")
+
+
 def keep_probability(name: str, value: float) -> float:
     """The probability of keeping a unit: in (0, 1]."""
     if type(value) is float and 0 < value <= 1:

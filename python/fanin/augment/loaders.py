@@ -11,10 +11,9 @@ import numpy.typing as npt
 
 from fanin import _core
 from fanin._typing import Array
-from fanin._validate import describe, one_of, whole
+from fanin._validate import boolean, describe, one_of, whole
 from fanin.augment.batch import image_batch
 from fanin.augment.compose import Compose
-from fanin.augment.transform import flag
 
 __all__ = ["Indexed", "batches", "torch_collate"]
 
@@ -84,9 +83,9 @@ def batches(
     images.check_labels(y)
     labels = None if y is None else np.asarray(y)
     order = np.arange(images.n)
-    if flag("shuffle", shuffle):
+    if boolean("shuffle", shuffle):
         _core.random_permutation(order, seed, _core.stream_of("shuffle", 0, at))
-    end = images.n // size * size if flag("drop_last", drop_last) else images.n
+    end = images.n // size * size if boolean("drop_last", drop_last) else images.n
 
     def each() -> Iterator[Any]:
         for begin in range(0, end, size):

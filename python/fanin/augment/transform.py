@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Self, dataclass_transform
 
 import numpy as np
 
-from fanin._validate import pair, real, sequence, whole
+from fanin._validate import boolean, pair, real, sequence, whole
 
 Operation = tuple[str, float, dict[str, Any]]  # kind, p, fields: an entry of the core's program
 Size = int | Sequence[int]
@@ -33,13 +33,6 @@ def probability(name: str, value: Any) -> float:
     if p > 1:
         raise ValueError(f"{name}: expected a probability in [0, 1], got {value!r}")
     return p
-
-
-def flag(name: str, value: object) -> bool:
-    """A truth value."""
-    if not isinstance(value, (bool, np.bool_)):
-        raise TypeError(f"{name}: expected True or False, got {value!r}")
-    return bool(value)
 
 
 def size_pair(name: str, value: Any) -> tuple[int, int]:
@@ -120,7 +113,7 @@ class Transform:
         "degrees": span,
         **dict.fromkeys(("scale", "ratio"), positive_pair),
         **dict.fromkeys(PER_CHANNEL, channels),
-        **dict.fromkeys(("alternating", "antialias", "clip", "vertical_flip"), flag),
+        **dict.fromkeys(("alternating", "antialias", "clip", "vertical_flip"), boolean),
     }
 
     def __init_subclass__(cls) -> None:

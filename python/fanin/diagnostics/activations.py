@@ -11,7 +11,7 @@ import numpy as np
 
 from fanin import _core
 from fanin._typing import Array
-from fanin._validate import threads, whole
+from fanin._validate import batch_rows, threads, whole
 from fanin.document.text import aligned
 
 BLOCK = 2**22  # activations of a network that are held at a time
@@ -177,8 +177,7 @@ def activation_report(
     """
     data = net.prepare(X, y, n_threads=n_threads)
     bins, n = whole("bins", bins, 1), threads(n_threads)
-    if net.norm == "batch" and len(data) < 2:
-        raise ValueError(f"X: expected at least 2 rows with norm='batch', got {len(data)}")
+    batch_rows(net.norm, len(data))
     kinds = _kinds(net)
     found = [
         LayerAccumulator(k, units, bins, n) for k, units in zip(kinds, net.dims[1:], strict=True)

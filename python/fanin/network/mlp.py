@@ -625,8 +625,7 @@ class MLP:
         y = _validate.plain_array("y", y)
         if dropout_step is not None:
             dropout_step = _validate.whole("dropout_step", dropout_step, 0)
-        if self.norm == "batch" and len(y) < 2:
-            raise ValueError(f"X: expected at least 2 rows with norm='batch', got {len(y)}")
+        _validate.batch_rows(self.norm, len(y))
         loss, gradient = self.engine.gradient(
             self.prepare(X, y, sample_weight=sample_weight, n_threads=n_threads),
             l2=_validate.real("reg", reg, 0),
