@@ -8,14 +8,13 @@ thing, the library's version and each array's shape, dtype and SHA-256. Nothing 
 from __future__ import annotations
 
 import io
-import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from fanin._core import __version__
-from fanin._files import atomic_write
+from fanin._files import FileError, atomic_write
 from fanin._typing import Array, PathLike
 
 # json, hashlib and zipfile are imported where they are used: they would take as long as fanin.
@@ -76,9 +75,8 @@ def load_archive(path: PathLike, kind: str) -> tuple[dict[str, Any], dict[str, A
 
     Raises
     ------
-    ValueError
-        Where the file is corrupt, cut short, of another kind, or from a later version; the
-        message names the path and the reason.
+    FileError
+        Where the file is corrupt, cut short, of another kind, or from a later version.
     OSError
         Where there is no such file, or it cannot be read.
     """
@@ -86,7 +84,7 @@ def load_archive(path: PathLike, kind: str) -> tuple[dict[str, Any], dict[str, A
         data = file.read(len(_ZIP_MAGIC))
         if data != _ZIP_MAGIC:
             found = "something else" if data else "an empty file"
-            raise ValueError(f"{os.fspath(path)}: expected a fanin {kind} file, got {found}")
+            raise FileError(path, f"expected a fanin {kind} file, got {found}")
         data += file.read()
     try:
         return _parse(data, kind)
@@ -96,7 +94,7 @@ def load_archive(path: PathLike, kind: str) -> tuple[dict[str, Any], dict[str, A
         reason = str(error) or type(error).__name__
         if not isinstance(error, _RefusedError):
             reason = f"corrupt or cut short ({reason})"
-        raise ValueError(f"{os.fspath(path)}: {reason}") from error
+        raise FileError(path, reason) from error
 
 
 class _RefusedError(ValueError):
