@@ -293,7 +293,9 @@ def _outcome(f: Facts) -> Iterator[Block]:
     members = ", ".join(
         f"{m['networks']} of trial {m['number']} ({m['share']:.0%})" for m in f["members"]
     )
-    beside = ", and beside them that of all rows" if f["refit"] else ""
+    refits = f.get("refits", 0)
+    of_all = "that" if refits == 1 else f"{refits} networks"
+    beside = f", and beside them {of_all} of all rows" if refits else ""
     yield f"The ensemble, `report.ensemble`, has the folds' networks: {members}{beside}."
     for what, found in f["temperatures"].items():
         if found["value"] != 1.0:

@@ -19,8 +19,10 @@ from fanin.tuning.guide.trials import Trial
 
 JUDGES = 2  # the best settings, whose mean is judged
 CERTAIN = 5.0  # standard errors above the classes' shares: no need to shuffle
-TIMES = 5  # shuffled labels
-SIGMAS, SURE = 3.0, 2.5  # of the gains with these, and standard errors over the rows
+TIMES = 8  # shuffled labels
+# Of the gains with these, and standard errors over the rows: the former tell weak signals of few
+# rows from none, the latter guard against the choice of the best settings by these very labels.
+SIGMAS, SURE = 3.0, 1.5
 ENOUGH, ALONE = 3, 3.5  # shufflings to tell a spread by, else so many standard errors
 MIXTURES = np.linspace(0.0, 1.0, 11)
 NAME = "unrelated-labels"
