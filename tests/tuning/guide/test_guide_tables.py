@@ -245,3 +245,31 @@ def test_temperatures_are_saved_with_the_network(tmp_path):
     assert np.array_equal(again.scores(X), report.network.scores(X))
     both = fanin.ensemble.Ensemble.load(tmp_path / "ensemble.fanin")
     assert np.array_equal(both.predict_proba(X), report.ensemble.predict_proba(X))
+
+
+@pytest.mark.parametrize("n", [3, 4, 5, 7])
+@pytest.mark.parametrize("seed", range(3))
+def test_a_handful_of_rows_ends_with_a_network(n, seed):
+    X = np.random.default_rng(seed).normal(size=(n, 3)).astype(np.float32)
+    report = guide(X, np.arange(n) % 2, time_budget=0.3, seed=seed, progress=False)
+    assert report.network is not None
+    assert report.ensemble is not None
+    assert str(report)
+
+
+@pytest.mark.parametrize("n_val", [1, 2])
+def test_a_validation_row_or_two_judge_as_well_as_they_can(n_val):
+    X = np.random.default_rng(0).normal(size=(20 + n_val, 3)).astype(np.float32)
+    y = np.arange(len(X)) % 2
+    report = guide(X[:20], y[:20], X[20:], y[20:], time_budget=0.3, progress=False)
+    assert report.network is not None
+    assert str(report)
+
+
+def test_rows_that_leave_no_classes_to_train_on_are_refused():
+    X = np.zeros((2, 3), np.float32)
+    with pytest.raises(ValueError, match="y: expected at least 2 rows, one for each fold"):
+        guide(X, np.array([0, 1]), progress=False)
+    groups = np.repeat(np.arange(5), 4)
+    with pytest.raises(ValueError, match="y: expected two classes among the rows of each fold"):
+        guide(np.zeros((20, 3), np.float32), (groups == 0).astype(int), groups=groups)

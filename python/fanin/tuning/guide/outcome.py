@@ -10,6 +10,7 @@ from warnings import catch_warnings
 import numpy as np
 
 from fanin import optim
+from fanin._files import json_number
 from fanin._typing import Array, Floats, Labels
 from fanin.callbacks.history import History
 from fanin.diagnostics.findings import Finding
@@ -167,7 +168,7 @@ def _ensemble(run: GuideRun, chosen: Sequence[Trial]) -> Facts:
             {"number": t.number, "share": share, "networks": len(t.networks)}
             for t, share in zip(chosen, shares, strict=True) if share
         ],
-        "temperatures": {"ensemble": vars(together), "network": vars(alone)},
+        "temperatures": {"ensemble": _facts(together), "network": _facts(alone)},
         "scores": {
             "ensemble": summary(problem, honest),
             "network": _summary(run, chosen[0], alone.value),
@@ -199,10 +200,15 @@ def _cooled(net: MLP, temperature: Temperature) -> MLP:
     return twin
 
 
+def _facts(found: Temperature) -> Facts:
+    return {name: json_number(value) for name, value in vars(found).items()}
+
+
 def _by_parts(outputs: Sequence[Floats], y: Labels) -> Floats:
     """The ensemble's probabilities for each part of the rows, its shares chosen on the others."""
     result = np.empty_like(outputs[0])
     part = np.arange(len(y)) % PARTS
+    shares = [1 / len(outputs)] * len(outputs)  # of a single row
     for own in range(PARTS):
         here, others = part == own, part != own
         if here.any() and others.any():

@@ -269,7 +269,7 @@ def _decide(f: Facts) -> Iterator[Block]:
     if f["better"]:
         yield (
             f"{came}: round {f['round']} gained {f['gain']:.4f}; the standard error of that "
-            f"difference, over the same rows, is {f['noise']:.4f}."
+            f"difference, over the same rows, is {float(f['noise']):.4f}."
         )
     else:
         yield f"{came}, of an earlier search: round {f['round']} found nothing better."
@@ -302,7 +302,7 @@ def _outcome(f: Facts) -> Iterator[Block]:
             yield (
                 f"The scores of the {what} were divided by a temperature of {found['value']:.2f}, "
                 f"which lowers the log loss of held-out rows by {found['gain']:.4f} (standard "
-                f"error {found['error']:.4f})."
+                f"error {float(found['error']):.4f})."
             )
     rows = []
     for what, scores in f["scores"].items():
