@@ -1,8 +1,9 @@
 """How data enter a network: transformers first, then (mean, scale) inside the native loop.
 
 `Inputs.rows` checks the data (`Inputs.first_rows` those to fit on), `Inputs.fit` or
-`Inputs.transform` applies the transformers, and the engine takes the result. All of it goes by the values: the same numbers of another dtype give the
-same bits, wherever float32 (or the network's dtype) holds them exactly.
+`Inputs.transform` applies the transformers, and the engine takes the result. All of it goes by the
+values: the same numbers of another dtype give the same bits, wherever float32 (or the network's
+dtype) holds them exactly.
 """
 
 from __future__ import annotations
