@@ -294,7 +294,8 @@ def r2_score(y: Array, predicted: Array, *, sample_weight: Array | None = None) 
     left = (w[:, None] * np.square(predicted - y)).sum(axis=0)
     whole = (w[:, None] * np.square(y - _mean(y, w))).sum(axis=0)
     shares = np.where(left == 0, 1.0, 0.0)
-    shares[whole > 0] = 1 - left[whole > 0] / whole[whole > 0]
+    varies = whole != 0  # or NaN, where squares overflow
+    shares[varies] = 1 - left[varies] / whole[varies]
     return float(shares.mean())
 
 
