@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from augment_cases import check, noise
+from augment_cases import check, in_units_of, noise
 from oracles import torchvision_functional
 from reference_augment import augmented
 
@@ -175,14 +175,6 @@ ERASED = {
 }
 
 
-def of_floats(step: Any) -> Any:
-    """The step with a value in the units of floats."""
-    options = step._options()
-    if not isinstance(options.get("value", "random"), str):
-        options["value"] = np.divide(options["value"], 255).tolist()
-    return type(step)(**options)
-
-
 @pytest.mark.row("A5")
 @pytest.mark.parametrize("dtype", [np.uint8, np.float32])
 @pytest.mark.parametrize("name", ERASED)
@@ -192,8 +184,9 @@ def test_erasing_is_exact(name: str, dtype: Any) -> None:
         tolerance = 0.02 if name in ("before", "random") else 0
         if name == "random" and dtype == np.uint8:
             continue
-        steps = ERASED[name] if dtype == np.uint8 else [of_floats(step) for step in ERASED[name]]
-        check(Compose(steps, seed=9), images, tolerance=tolerance, epoch=1)
+        check(
+            Compose(in_units_of(dtype, ERASED[name]), seed=9), images, tolerance=tolerance, epoch=1
+        )
 
 
 @pytest.mark.row("A5")
