@@ -66,7 +66,7 @@ def test_a_run_of_fit_takes_the_same_order() -> None:
 
 def test_the_trainer_takes_a_pipeline_as_augment_fn() -> None:
     """Each step's rows come with their numbers and the epoch: nothing is drawn twice."""
-    X, y = noise(60, 6, 6, 1), np.arange(60) % 3
+    X, y = (noise(60, 6, 6, 1) / 255).astype(np.float32), np.arange(60) % 3
     aug = Compose([RandomCrop(6, padding=1), HorizontalFlip()], seed=3)
     seen: list[tuple[np.ndarray, np.ndarray]] = []
 
