@@ -8,7 +8,7 @@ import math
 import os
 import re
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -111,6 +111,21 @@ def read_file(path: PathLike) -> bytes:
     """The bytes of a file, which is opened as `open_file` does."""
     with open_file(path) as file:
         return file.read()
+
+
+@contextmanager
+def reading(path: PathLike, expected: str) -> Iterator[None]:
+    """What the block finds amiss in a file's content is a FileError: "expected: reason"."""
+    try:
+        yield
+    except FileError:
+        raise
+    except (
+        *(ValueError, TypeError, LookupError, AttributeError),
+        *(ArithmeticError, RecursionError, EOFError, AssertionError),
+    ) as error:
+        reason = repr(error) if isinstance(error, LookupError) else str(error)
+        raise FileError(path, f"{expected}: {reason or type(error).__name__}") from error
 
 
 def _refuse_special(path: PathLike, found: os.stat_result) -> None:
@@ -464,12 +479,16 @@ def json_number(value: float | None) -> float | str | None:
     return value if value is None or math.isfinite(value) else repr(float(value))
 
 
-def to_json(record: Mapping[str, Any], indent: int | None = None) -> bytes:
+def to_json(
+    record: Mapping[str, Any], indent: int | None = None, *, in_html: bool = False
+) -> bytes:
     """The record as an object of JSON whose last member is the SHA-256 of all before it."""
     import hashlib
     import json
 
     text = json.dumps(record, allow_nan=False, indent=indent).encode()
+    if in_html:  # where a "<" could end the script that it stands in
+        text = text.replace(b"<", b"\\u003c")
     space, end = (b" ", b"") if indent is None else (b"\n" + b" " * indent, b"\n")
     head = text.removesuffix(b"}").rstrip() + (b"," + space if record else b"")
     digest = hashlib.sha256(head).hexdigest().encode()
@@ -500,6 +519,16 @@ def from_json(text: bytes, path: PathLike, where: str = "") -> dict[str, Any]:
         raise FileError(path, f"{where}expected a checksum at the end of the object, got none")
     if digest != hashlib.sha256(head).hexdigest():
         raise FileError(path, f"{where}changed since it was written (the checksum differs)")
+    return record
+
+
+def from_any_json(text: bytes, path: PathLike, names: Collection[str]) -> dict[str, Any]:
+    """The record of those names that `to_json` wrote, or an earlier version without a checksum."""
+    if b'"sha256"' in text:
+        return from_json(text, path)
+    record = parse_json(text, path)
+    if unknown := sorted(set(record) - set(names)):
+        raise FileError(path, f"expected a checksum, or only the names of old; got {unknown[0]!r}")
     return record
 
 
