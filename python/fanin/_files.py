@@ -118,8 +118,8 @@ def reading(path: PathLike, expected: str) -> Iterator[None]:
     """What the block finds amiss in a file's content is a FileError: "expected: reason"."""
     try:
         yield
-    except FileError:
-        raise
+    except FileError as error:
+        raise FileError(path, f"{expected}: {error.reason}", error.where) from error
     except (
         *(ValueError, TypeError, LookupError, AttributeError),
         *(ArithmeticError, RecursionError, EOFError, AssertionError),
