@@ -280,7 +280,9 @@ def replaced_together(folder: PathLike) -> Iterator[Path]:
             staging.mkdir()
         with _locked(staging):
             yield staging
-            for file in staging.iterdir():
+            for file in list(staging.iterdir()):
+                if fresh and not file.stat().st_size:
+                    file.unlink()
                 check_target(home / file.name)
             with _named(folder):
                 sync_folder(staging)

@@ -146,6 +146,8 @@ def read_idx(path: Path) -> Bytes:
             if len(magic) < 4 or magic[:3] != b"\0\0\x08" or not 1 <= magic[3] <= 3:
                 raise FileError(path, f"expected an IDX file of bytes, got magic {magic.hex()}")
             shape = struct.unpack(f">{magic[3]}I", file.read(4 * magic[3]))
+            if math.prod(shape) > 2**40:
+                raise EOFError(f"its header promises shape {shape}")
             check_unfolded(path, stored, math.prod(shape))
             result = np.empty(shape, dtype=np.uint8)
             rest = memoryview(result.reshape(-1).data)
