@@ -38,8 +38,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--out", type=Path, metavar="FILE", help="output file (default: stdout)")
     add("--threads", type=whole(1), metavar="N")
     add("--json", action="store_true", help="one JSON object instead of CSV")
-    add("--raw", action="store_true", help="labels and names of files in CSV as they are, also "
-        "where a spreadsheet would take them for a formula (default: an apostrophe before)")  # fmt: skip
+    add("--raw", action="store_true", help="text of CSV as it is, also where a spreadsheet "
+        "would take it for a formula (default: an apostrophe before it)")  # fmt: skip
     shared.add_data_options(parser, task=False)
 
 

@@ -200,7 +200,9 @@ def load(
         parts, class_names = _parts(found, reading)
     train, test = parts["train"], parts.get("test")
     if test is None:
-        train, test = split(*train, test_size=test_size, seed=seed)
+        _check_test_size(test_size)
+        with _content(where):
+            train, test = split(*train, test_size=test_size, seed=seed)
     if not return_info:
         return train, test
     info = Info(
@@ -380,8 +382,7 @@ def split(X: Array, y: ArrayLike, *, test_size: float = 0.2, seed: int = 0) -> t
     >>> np.bincount(y_test)
     array([2, 2])
     """
-    if not 0 < test_size < 1:
-        raise ValueError(f"test_size: expected a share above 0 and below 1, got {test_size!r}")
+    _check_test_size(test_size)
     y = np.asarray(y)
     if y.ndim != 1 or y.dtype.kind not in "iuf" or len(y) != len(X):
         raise ValueError(f"y: expected shape ({len(X)},) of whole numbers, got {y.shape} {y.dtype}")
@@ -401,6 +402,11 @@ def split(X: Array, y: ArrayLike, *, test_size: float = 0.2, seed: int = 0) -> t
     chosen[candidates[spaced]] = True
     y = given if given.dtype.kind == "f" else y
     return (X[~chosen], y[~chosen]), (X[chosen], y[chosen])
+
+
+def _check_test_size(test_size: float) -> None:
+    if not 0 < test_size < 1:
+        raise ValueError(f"test_size: expected a share above 0 and below 1, got {test_size!r}")
 
 
 def _read(data: PathLike, reading: Reading) -> Dataset:
