@@ -215,13 +215,15 @@ def check_target(path: PathLike) -> os.stat_result | None:
     kind = stat.S_IFMT(held.st_mode)
     if kind == stat.S_IFDIR:
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), name)
+    if _descriptor(path) is not None:  # open already, and written as it is
+        return held
     if kind == stat.S_IFSOCK:
         raise OSError(errno.ENXIO, "expected a file, got a socket", name)
     # A file that nobody may write is one that its owner wants kept, also by root.
     effective = os.access in os.supports_effective_ids
     if not held.st_mode & 0o222 or not os.access(path, os.W_OK, effective_ids=effective):
         raise PermissionError(errno.EACCES, "read-only", name)
-    if kind == stat.S_IFREG and held.st_nlink > 1 and _descriptor(path) is None:
+    if kind == stat.S_IFREG and held.st_nlink > 1:
         names = f"it has {held.st_nlink} names (hard links), of which one would be replaced"
         raise OSError(errno.EMLINK, f"{names}: remove it first", name)
     return held

@@ -199,6 +199,10 @@ def test_standard_output_is_a_file_like_others(tmp_path: Path, name: str) -> Non
     with log.open("ab") as file:  # as of a shell's >>
         subprocess.run(command, stdout=file, check=True)
     assert log.read_bytes() == OLD + piped
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        subprocess.run(command, stdout=theirs, check=True)
+        assert ours.recv(1 << 20) == piped
 
 
 @pytest.mark.parametrize("length", [200, 254, 255])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import os
+import sys
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -98,6 +99,8 @@ def _array(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Array:
             rest = rest[len(part) :]
         if rest or file.read(1):  # the end has the checksum
             raise ValueError(f"{info.filename} is not as long as it says")
+    if dtype.kind == "U" and flat.nbytes and flat.view(dtype.str[0] + "u4").max() > sys.maxunicode:
+        raise ValueError(f"{info.filename} holds numbers that are no characters")
     return flat.reshape(shape[::-1]).T if fortran else flat.reshape(shape)
 
 
