@@ -283,9 +283,12 @@ def replaced_together(folder: PathLike) -> Iterator[Path]:
         with _locked(staging):
             yield staging
             for file in list(staging.iterdir()):
-                if fresh and not file.stat().st_size:
+                held = check_target(home / file.name)
+                if held is not None and stat.S_ISREG(held.st_mode):
+                    with file.open("rb") as opened:
+                        _keep_attributes(opened.fileno(), held)
+                elif fresh and not file.stat().st_size:
                     file.unlink()
-                check_target(home / file.name)
             with _named(folder):
                 sync_folder(staging)
                 staging.rename(home if fresh else home / _COMPLETE)
@@ -294,20 +297,28 @@ def replaced_together(folder: PathLike) -> Iterator[Path]:
         raise
     with _not_durable(folder):
         sync_folder(place)
-    finish_replacement(home)
+    if not fresh:
+        _take_places(home, follow=True)
 
 
 def finish_replacement(folder: PathLike) -> None:
-    """Lets files take their places in a folder, as `replaced_together` was about to do."""
-    home = Path(folder)
+    """Lets files take their places in a folder, as `replaced_together` was about to do.
+
+    Nothing outside of the folder is read or written, whoever made it.
+    """
+    _take_places(Path(folder), follow=False)
+
+
+def _take_places(home: Path, *, follow: bool) -> None:
     staging = home / _COMPLETE
-    if not staging.is_dir():
+    if staging.is_symlink() or not staging.is_dir():
         return
-    for file in sorted(staging.iterdir()):
+    # Networks first: predictions need nothing else.
+    for file in sorted(staging.iterdir(), key=lambda file: (file.suffix != ".fanin", file.name)):
         with suppress(FileNotFoundError):  # another process was faster
-            _take_place(file, home / file.name)
+            _take_place(file, home / file.name, follow)
     for each in (staging, home):
-        with suppress(FileNotFoundError), _not_durable(folder):
+        with suppress(FileNotFoundError), _not_durable(home):
             sync_folder(each)
     with suppress(FileNotFoundError):
         staging.rmdir()
@@ -322,18 +333,15 @@ def current_file(path: PathLike) -> Path:
     return newer if newer.exists() else path
 
 
-def _take_place(file: Path, target: Path) -> None:
-    held = check_target(target)
-    if not file.stat().st_size:
+def _take_place(file: Path, target: Path, follow: bool) -> None:
+    if not file.lstat().st_size:
         target.unlink(missing_ok=True)
         file.unlink()
-    elif target.is_symlink() or not (held is None or stat.S_ISREG(held.st_mode)):
+    elif follow and target.exists() and (target.is_symlink() or not target.is_file()):
         with atomic_write(target) as copy:
             copy.write(file.read_bytes())
         file.unlink()
     else:
-        with file.open("rb") as opened:
-            _keep_attributes(opened.fileno(), held)
         file.replace(target)
 
 

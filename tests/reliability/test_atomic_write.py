@@ -604,14 +604,14 @@ def test_a_killed_replacement_is_finished_by_who_comes_next(
         assert content(run) == SETS["new"]
 
 
-def dying_at(nth: int) -> Callable[[Path, Path], None]:
+def dying_at(nth: int) -> Callable[[Path, Path, bool], None]:
     takes, calls = _files._take_place, list[Path]()
 
-    def counted(file: Path, target: Path) -> None:
+    def counted(file: Path, target: Path, follow: bool) -> None:
         calls.append(file)
         if len(calls) == nth:
             raise SystemExit
-        takes(file, target)
+        takes(file, target, follow)
 
     return counted
 
@@ -628,6 +628,30 @@ def test_a_read_only_folder_shows_the_newer_files(
     (tmp_path / "a").write_bytes(b"old a")
     monkeypatch.setattr(_files, "_take_place", lambda *_: (_ for _ in ()).throw(PermissionError()))
     assert content_of(tmp_path, "a") == b"new a"
+
+
+def test_a_strangers_folder_reaches_nothing_outside(tmp_path: Path) -> None:
+    """What one could put where the files of a killed replacement are."""
+    private, run = tmp_path / "private", tmp_path / "run"
+    private.write_bytes(b"mine")
+    private.chmod(0o600)
+    for name in (".fanin-complete", "docs"):
+        (run / name).mkdir(parents=True)
+    (run / ".fanin-complete" / "a").write_bytes(b"theirs")
+    (run / "a").symlink_to(private)  # not to be written through
+    (run / ".fanin-complete" / "b").symlink_to(private)  # nor to get another mode
+    (run / "b").write_bytes(b"b")
+    (run / "b").chmod(0o666)
+    _files.finish_replacement(run)
+    assert private.read_bytes() == b"mine"
+    assert stat.S_IMODE(private.stat().st_mode) == 0o600
+    assert (run / "a").read_bytes() == b"theirs"
+    docs = tmp_path / "docs"
+    docs.mkdir()
+    (docs / "letter").write_bytes(b"mine")
+    (run / ".fanin-complete").symlink_to(docs)
+    _files.finish_replacement(run)
+    assert names(docs) == ["letter"]
 
 
 def test_networks_keep_the_memory_of_one(tmp_path: Path) -> None:
