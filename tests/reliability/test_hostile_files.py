@@ -77,6 +77,13 @@ def test_folders_and_missing_files_stay_os_errors(tmp_path: Path, name: str) -> 
         LOADERS[name](tmp_path / name)
 
 
+def test_a_log_is_not_read_from_a_pipe(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "log.csv")
+    logger = fanin.callbacks.CSVLogger(tmp_path / "log.csv", append=True)
+    with pytest.raises(fanin.FileError, match="got a pipe"):
+        logger.on_train_begin()
+
+
 def test_commands_do_not_wait_for_a_pipe(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

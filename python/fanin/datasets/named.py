@@ -156,7 +156,9 @@ def read_idx(path: Path) -> Bytes:
             if rest or file.read(1):
                 raise EOFError(f"its header promises {result.size} bytes")
             return result
-    except (EOFError, struct.error, zlib.error, gzip.BadGzipFile, MemoryError) as error:
+    except FileError:
+        raise
+    except (EOFError, ValueError, struct.error, zlib.error, gzip.BadGzipFile, MemoryError) as error:
         raise FileError(path, f"damaged IDX file ({error})") from None
 
 
