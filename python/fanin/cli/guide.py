@@ -53,6 +53,7 @@ def _seconds(text: str) -> float:
     return float(text[:-1]) * unit if unit else float(text)
 
 
+@shared.warnings_as_lines()
 def run(args: argparse.Namespace) -> int:
     out = shared.results_folder(args.out, args.data, (*shared.RUN, REPORT))
     say = shared.printer(args)

@@ -20,6 +20,7 @@ from fanin.cli.shared import (
     refuse_others,
     results_folder,
     tell,
+    warnings_as_lines,
 )
 from fanin.document.blocks import Chapter, Picture
 from fanin.document.html import page
@@ -42,6 +43,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--out", type=Path, metavar="DIR", help="(default: a new one, runs/lecture)")
 
 
+@warnings_as_lines()
 def run(args: argparse.Namespace) -> int:
     out = results_folder(args.out, "lecture", [PAGE])
     if args.task == "regression":

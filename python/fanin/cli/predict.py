@@ -43,6 +43,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     shared.add_data_options(parser, task=False)
 
 
+@shared.warnings_as_lines()
 def run(args: argparse.Namespace) -> int:
     folder = args.network if args.network.is_dir() else None
     net = MLP.load(args.network if folder is None else current_file(folder / shared.NETWORK))
@@ -133,8 +134,7 @@ def _classes(
     if not (y >= 0).any():
         return columns, cells, None
     known = y >= 0
-    with shared.warnings_as_lines():
-        judged = net.evaluate(found.X[known], y[known], n_threads=n_threads)
+    judged = net.evaluate(found.X[known], y[known], n_threads=n_threads)
     return columns, cells, {"rows": int(known.sum()), **judged}
 
 

@@ -41,16 +41,18 @@ RUN, PICTURE = (NETWORK, HISTORY, CONFIG, CURVES), ".png"
 
 @contextlib.contextmanager
 def warnings_as_lines() -> Iterator[None]:
-    """Prints warnings on stderr, a line each, at the end."""
+    """Prints warnings on stderr, a line each, once each, at the end."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
             yield
         finally:
+            lines = []
             for warning in caught:
                 kind = "error" if warning.category is DivergenceWarning else "warning"
-                text = " ".join(str(warning.message).split())
-                print(f"fanin: {kind}: {visible(text)}", file=sys.stderr)
+                lines.append(f"fanin: {kind}: {visible(' '.join(str(warning.message).split()))}")
+            for line in dict.fromkeys(lines):
+                print(line, file=sys.stderr)
 
 
 def printer(args: argparse.Namespace) -> Callable[[object], None]:

@@ -77,7 +77,7 @@ class Ensemble:
         weights: Sequence[float] | None = None,
         failures: Sequence[Failure] = (),
     ) -> None:
-        self.members = check_networks("members", members)
+        self.members: list[MLP] = _validate.FixedList(check_networks("members", members))
         first = self.members[0].dims
         for i, net in enumerate(self.members):
             if (net.dims[0], net.dims[-1]) != (first[0], first[-1]):
@@ -90,6 +90,10 @@ class Ensemble:
         self.failures = list(failures)
         self.held_out: dict[str, Any] | None = None
         self._regression = all(net.loss_name == "mse" for net in self.members)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        _validate.read_only(self, name, ("members", "weights", "combine"), "make another Ensemble")
+        object.__setattr__(self, name, value)
 
     def __len__(self) -> int:
         return len(self.members)
@@ -289,7 +293,7 @@ class Ensemble:
             if weights.shape != loaded.weights.shape or weights.dtype != loaded.weights.dtype:
                 raise ValueError(f"weights: expected {len(members)} of {loaded.weights.dtype}")
             _mean_weights(weights.tolist(), len(members))  # raises where they are none
-            loaded.weights = weights
+            vars(loaded)["weights"] = weights
             loaded.held_out = header.get("held_out")
         return loaded
 
@@ -301,7 +305,9 @@ def _mean_weights(weights: Sequence[float] | None, n: int) -> Floats:
     values = [_validate.real("weights", w, 0) for w in weights]
     if not any(values):
         raise ValueError("weights: expected one above 0, got only zeros")
-    return np.array(values) / sum(values)
+    result = np.array(values) / sum(values)
+    result.flags.writeable = False
+    return result
 
 
 def output(net: MLP, scores: Array, combine: str) -> Floats:
