@@ -15,6 +15,7 @@ from fanin.callbacks.history import History
 from fanin.cli import shared
 from fanin.cli.interrupts import one_interrupt
 from fanin.cli.options import list_of, number, real, whole
+from fanin.tuning.guide.state import remove_trials
 
 REPORT = "report.html"
 GUIDE = (
@@ -78,6 +79,8 @@ def run(args: argparse.Namespace) -> int:
     with one_interrupt(f"interrupted; the results are in {out}") as hold:
         hold()
         files = _save(args, out, report, info, X)
+        if report.stopped != "interrupted" and {5, 8} <= {step.number for step in report.steps}:
+            remove_trials(out)
     say(str(report).rsplit("\n\n", 1)[-1])
     say(f"saved in {out}: {', '.join(files)}")
     if args.json:

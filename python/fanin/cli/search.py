@@ -11,6 +11,7 @@ from typing import Any
 
 from fanin import plots
 from fanin._files import make_folder, replaced_together
+from fanin._plain import plain
 from fanin.callbacks.progress import is_terminal
 from fanin.cli import regression, shared
 from fanin.cli.interrupts import one_interrupt
@@ -20,7 +21,6 @@ from fanin.training import auto_batch_size, auto_epochs
 from fanin.tuning import Parameter, SearchResult, choice, integers, loguniform, uniform
 from fanin.tuning import search as run_search
 from fanin.tuning.search.objective import PARAMETERS
-from fanin.tuning.space import plain
 
 TRIALS, PICTURE = "trials.jsonl", "search.png"
 FILES = (shared.NETWORK, shared.HISTORY, shared.CONFIG, PICTURE)
