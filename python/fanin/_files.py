@@ -169,23 +169,23 @@ def atomic_write(path: PathLike) -> Iterator[BinaryIO]:
     if _descriptor(path) is not None or not (held is None or stat.S_ISREG(held.st_mode)):
         buffer = io.BytesIO()
         yield buffer
-        with _named(path):
+        with naming(path):
             _write_through(path, buffer)
         return
     target = Path(os.path.realpath(path))
     _sweep(target.parent)
     temporary = target.with_name(_temporary_name())
     try:
-        with _named(path):
+        with naming(path):
             # Nobody else may read the new content of a file of one's own, not even half of it.
             file = _create(temporary, 0o666 if held is None else 0o600)
-        with _named(path, _OF_DISKS), file:
+        with naming(path, _OF_DISKS), file:
             yield file
-            with _named(path):
+            with naming(path):
                 file.flush()
                 _keep_attributes(file.fileno(), held)
                 os.fsync(file.fileno())
-        with _named(path):
+        with naming(path):
             os.replace(temporary, target)  # noqa: PTH105
     except BaseException:
         with suppress(OSError):
@@ -278,7 +278,7 @@ def replaced_together(folder: PathLike) -> Iterator[Path]:
     _sweep(place)
     staging = place / _temporary_name()
     try:
-        with _named(folder):
+        with naming(folder):
             staging.mkdir()
         with _locked(staging):
             yield staging
@@ -289,7 +289,7 @@ def replaced_together(folder: PathLike) -> Iterator[Path]:
                         _keep_attributes(opened.fileno(), held)
                 elif fresh and not file.stat().st_size:
                     file.unlink()
-            with _named(folder):
+            with naming(folder):
                 sync_folder(staging)
                 staging.rename(home if fresh else home / _COMPLETE)
     except BaseException:
@@ -462,7 +462,7 @@ def _write_through(path: PathLike, buffer: io.BytesIO) -> None:
 
 
 @contextmanager
-def _named(path: PathLike, errors: set[int] | None = None) -> Iterator[None]:
+def naming(path: PathLike, errors: set[int] | None = None) -> Iterator[None]:
     """An OSError in the block names ``path``; of given errors only one that names no file."""
     try:
         yield

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from fanin import checkpoint
-from fanin._files import FileError
+from fanin._files import FileError, make_folder
 from fanin._plain import differences, loggable, plain
 from fanin._typing import PathLike
 from fanin.callbacks import History
@@ -42,7 +42,7 @@ class KeptMembers:
             return
         data = plain(arrays)
         self.identities = [_identity(member) | {"data": data} for member in members]
-        self.folder.mkdir(parents=True, exist_ok=True)
+        make_folder(self.folder)
         there = [i for i in range(len(members)) if self.path(i).exists()]
         if there and not folder.resume:
             raise ValueError(

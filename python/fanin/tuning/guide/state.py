@@ -10,7 +10,15 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from fanin._files import FileError, atomic_write, from_json, parse_json, to_json
+from fanin._files import (
+    FileError,
+    atomic_write,
+    from_json,
+    make_folder,
+    parse_json,
+    read_file,
+    to_json,
+)
 from fanin._plain import loggable
 from fanin._typing import PathLike
 from fanin.network import MLP
@@ -41,15 +49,13 @@ class State:
         self.trials_removed = False
         self._began = self.clock()
         if self.folder is not None:
-            self.folder.mkdir(parents=True, exist_ok=True)
+            make_folder(self.folder)
             self._read(self.folder / FILE, resume)
 
     def _read(self, path: Path, resume: bool) -> None:
         if not path.exists():
             return
-        if not path.is_file():
-            raise FileError(path, "expected a file or none, got a folder, device or pipe")
-        text = path.read_bytes()
+        text = read_file(path)
         if not resume:
             raise ValueError(f"state: {path} holds a guide already; resume=True goes on with it")
         data = _checked(path, text)
@@ -127,7 +133,7 @@ def remove_trials(folder: PathLike) -> None:
     where no deadline had cut them.
     """
     path = Path(folder) / FILE
-    _write(path, _checked(path, path.read_bytes()) | {"trials_removed": True})
+    _write(path, _checked(path, read_file(path)) | {"trials_removed": True})
     shutil.rmtree(path.with_name(TRIALS), ignore_errors=True)
 
 

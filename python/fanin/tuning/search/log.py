@@ -18,7 +18,15 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from fanin._files import FileError, atomic_write, from_json, parse_json, to_json
+from fanin._files import (
+    FileError,
+    atomic_write,
+    from_json,
+    naming,
+    parse_json,
+    sync_folder,
+    to_json,
+)
 from fanin._plain import differences, loggable, plain
 from fanin._typing import PathLike
 from fanin.tuning.search.objective import TrialResult
@@ -135,10 +143,10 @@ class TrialLog:
             raise FileError(self.path, "line 1: expected the log of a search, got another file")
         self._file.truncate(0)
         self._set_header(line)
-        with _naming(self.path):
+        with naming(str(self.path)):
             self._file.write(self._first)
             self.sync()
-            _sync_folder(self.path)
+            sync_folder(self.path.absolute().parent)
 
     def _set_header(self, line: bytes) -> None:
         self._first, self._search = line + b"\n", line[-10:-2].decode()
@@ -167,7 +175,7 @@ class TrialLog:
         """Hands a line to the system; `sync` brings it to the disk."""
         if self._file is not None:
             text = to_json({**line, "search": self._search}) + b"\n"
-            with _naming(self.path):
+            with naming(str(self.path)):
                 self._file.write(text)
             self._lines[key] = text
             self._dirty = True
@@ -175,7 +183,7 @@ class TrialLog:
     def tick(self) -> None:
         """Syncs where there is something to, and the last time is 50 ms ago."""
         if self._file is not None and self._dirty:
-            with _naming(self.path):
+            with naming(str(self.path)):
                 self._file.flush()
             if time.monotonic() - self._synced > SYNC_SECONDS:
                 self.sync()
@@ -183,7 +191,7 @@ class TrialLog:
     def sync(self) -> None:
         """Flushes everything appended to the disk."""
         if self._file is not None:
-            with _naming(self.path):
+            with naming(str(self.path)):
                 self._file.flush()
                 os.fsync(self._file.fileno())
             self._synced, self._dirty = time.monotonic(), False
@@ -201,7 +209,7 @@ class TrialLog:
                     file.writelines(line for _, line in ordered)
         finally:
             file, self._file = self._file, None
-            with _naming(self.path):
+            with naming(str(self.path)):
                 file.close()
 
 
@@ -212,25 +220,6 @@ def _where(path: Path, line: str) -> Iterator[None]:
         yield
     except FileError as error:
         raise FileError(path, f"{line}{error.reason}") from None
-
-
-@contextlib.contextmanager
-def _naming(path: Path | None) -> Iterator[None]:
-    """An OSError in the block names the path, as one of a full disk does not."""
-    try:
-        yield
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, str(path)) from error
-
-
-def _sync_folder(path: Path) -> None:
-    """Makes the name of a new file durable."""
-    if os.name != "nt":  # Windows opens no folders
-        folder = os.open(path.absolute().parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
 
 
 def _lock(file: BinaryIO, path: Path) -> None:
