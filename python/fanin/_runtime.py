@@ -23,10 +23,11 @@ def load_core() -> None:
     finally:
         if ours:
             del os.environ[spin]
-    core.on_fewer_threads(_warn_of_fewer_threads)
+    core.on_fewer_threads(warn_of_fewer_threads)
 
 
-def _warn_of_fewer_threads(asked: int, had: int) -> None:
+def warn_of_fewer_threads(asked: int, had: int) -> None:
+    """Warns that the system gives fewer threads than were asked for."""
     warn_caller(
         f"threads: expected {asked}, the system gives {had} (a limit on processes or memory, or "
         "OMP_STACKSIZE); fanin works with these, and results are the same",

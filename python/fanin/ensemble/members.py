@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import threading
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import Executor
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,7 +19,7 @@ from fanin._typing import Array, Ints
 from fanin.callbacks import History
 from fanin.callbacks.progress import open_bar
 from fanin.datasets import folds
-from fanin.executors import Arrays, InMemory, OnDisk, Pool, StopOnEvent, failure_reason
+from fanin.executors import Arrays, InMemory, OnDisk, Pool, StopOnEvent, Threads, failure_reason
 from fanin.network import MLP
 from fanin.random import package_generator
 
@@ -147,7 +147,7 @@ def train_all(
 ) -> tuple[list[MLP], list[Failure]]:
     """The trained members, in order, and those that failed."""
     if executor is None:
-        with ThreadPoolExecutor(min(len(members), get_num_threads())) as threads:
+        with Threads(min(len(members), get_num_threads())) as threads:
             return train_all(members, arrays, threads, progress)
     bar = open_bar(total=len(members), unit="member") if progress else None
     outcomes: dict[int, tuple[MLP, History] | Exception] = {}
