@@ -14,12 +14,13 @@ COMPUTE = """
     import hashlib, json, warnings
     import numpy as np
     import fanin
+    from fanin import _core
     x = np.linspace(-1, 1, 256 * 256, dtype=np.float32).reshape(256, 256)
     net = fanin.MLP([256, 128, 10], seed=0)
     net.fit(x, np.arange(256) % 10, epochs=2, progress=False)
     y = fanin.layers.dense(x, x, None, activation="relu", n_threads=4)
     digest = hashlib.sha256(net.get_parameters().tobytes() + y.tobytes()).hexdigest()
-    print(json.dumps([digest, fanin.get_num_threads(), fanin.config()["cpus"]]))
+    print(json.dumps([digest, fanin.get_num_threads(), _core.cpu_limits()["affinity"]]))
 """
 
 
@@ -91,6 +92,7 @@ def test_calls_from_a_region_of_other_code(levels: str) -> None:
     import ctypes, threading
     import numpy as np
     import fanin
+    from fanin import _core
     try:
         runtime = ctypes.CDLL("libgomp.so.1")
     except OSError:
