@@ -156,15 +156,18 @@ bool step(Rule& r, const py::object& params, const py::object& grads, const py::
 
 void bind_optimizer(py::module_& m) {
   const auto make = [](const std::string& name, double rho, double beta1, double beta2, double eps,
-                       double weight_decay, std::optional<double> momentum_decay) {
-    return Rule{{choice<fanin::Rule>("optimizer", name), rho, beta1, beta2, eps, weight_decay,
-                 momentum_decay.value_or(-1)},
-                {}};
+                       double weight_decay, std::optional<double> momentum_decay,
+                       const std::optional<py::dict>& state) {
+    Rule r{{choice<fanin::Rule>("optimizer", name), rho, beta1, beta2, eps, weight_decay,
+            momentum_decay.value_or(-1)},
+           {}};
+    if (state) set_clock(r, *state);
+    return r;
   };
   make_class<Rule>(m, "Rule", "An optimizer's formula, hyperparameters and count of steps.")
       .def(py::init(make), py::arg("name"), py::arg("rho") = 0.9, py::arg("beta1") = 0.9,
            py::arg("beta2") = 0.999, py::arg("eps") = 1e-8, py::arg("weight_decay") = 0.0,
-           py::arg("momentum_decay") = py::none())
+           py::arg("momentum_decay") = py::none(), py::arg("state") = py::none())
       .def_property_readonly("name", &name_of, "The formula's name.")
       .def_property_readonly(
           "n_states", [](const Rule& r) { return state_count(r.spec.rule); },
@@ -178,15 +181,13 @@ void bind_optimizer(py::module_& m) {
            "where "
            "keys, types or states do not go together; other faults are errors.")
       // Of every protocol of pickle, and of copy.
-      .def("__reduce__",
-           [](const py::object& self) {
-             const Rule& r = self.cast<const Rule&>();
-             const RuleSpec& s = r.spec;
-             const auto arguments = py::make_tuple(name_of(r), s.rho, s.beta1, s.beta2, s.eps,
-                                                   s.weight_decay, s.momentum_decay);
-             return py::make_tuple(py::type::of(self), arguments, clock_of(r));
-           })
-      .def("__setstate__", &set_clock);
+      .def("__reduce__", [](const py::object& self) {
+        const Rule& r = self.cast<const Rule&>();
+        const RuleSpec& s = r.spec;
+        return py::make_tuple(py::type::of(self),
+                              py::make_tuple(name_of(r), s.rho, s.beta1, s.beta2, s.eps,
+                                             s.weight_decay, s.momentum_decay, clock_of(r)));
+      });
 }
 
 }  // namespace fanin::bind

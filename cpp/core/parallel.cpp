@@ -53,8 +53,10 @@ void single_thread_in_child() {
 #if defined(_OPENMP)
 /// n, or the threads that can be had, at least the calling one.
 int team_size(int n) {
+#if _OPENMP >= 200805
   if (omp_get_active_level() > 0) return 1;
   n = std::min(n, omp_get_thread_limit());
+#endif
   if (n <= kept) return n;
   const int had = kept + spare_threads(n - kept);
   if (had < n) {
@@ -101,9 +103,11 @@ int get_num_threads() {
 void set_num_threads(int n) { thread_count = std::clamp(n, 1, most_threads); }
 
 int available_cpus() {
-#if defined(_OPENMP)
-  // It has bound this thread to one of its CPUs already, which is all that the mask tells then.
-  if (omp_get_proc_bind() != omp_proc_bind_false) return std::max(omp_get_num_procs(), 1);
+#if defined(_OPENMP) && _OPENMP >= 201511
+  // It has bound this thread to one of its places already, which is all that the mask tells then.
+  int cpus = 0;
+  for (int i = 0; i < omp_get_num_places(); ++i) cpus += omp_get_place_num_procs(i);
+  if (cpus > 0) return cpus;
 #endif
   return cpu_affinity_count();
 }

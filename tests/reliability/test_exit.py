@@ -30,13 +30,13 @@ CODE = """
     rng = np.random.default_rng(0)
     X, y = rng.standard_normal((512, 128), dtype=np.float32), np.arange(512) % 10
     wide = np.broadcast_to(X[:1], (1_000_000, 128)).copy() if {long} else X
-    net = fanin.MLP([128, 512, 10])
     images = rng.integers(0, 256, (64, 32, 32, 3), dtype=np.uint8)
     pipeline = fanin.augment.Compose([fanin.augment.RandomRotation(30)], seed=0)
     adam, big, slope = fanin.optim.Adam(), np.ones(10**5, np.float32), np.ones(10**5, np.float32)
     begun = threading.Event()
 
     def work():
+        net = fanin.MLP([128, 512, 10])
         begun.set()
         {work}
 

@@ -143,7 +143,7 @@ def test_import_needs_no_home_and_no_site(tmp_path: Any) -> None:
         import sys
         sys.path[:0] = {path}
         import fanin
-        print(fanin.MLP([2, 2]).predict([[0.0, 1.0]]).shape)
+        print(fanin.MLP([2, 2]).predict(fanin.random.Generator().normal(size=(1, 2))).shape)
     """
     environment = {"HOME": str(home), "PATH": os.environ["PATH"], "PYTHONDONTWRITEBYTECODE": "1"}
     assert printed_by(code, env=environment).strip() == "(1,)"
