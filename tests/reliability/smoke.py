@@ -21,7 +21,7 @@ def networks() -> None:
     for options in [
         {"norm": "batch"},
         {"norm": "layer", "activation": "prelu", "keep": 0.5},
-        {"keep_weights": 0.5},
+        {"drop_connect": 0.5}, {"drop_connect": 0.5, "drop_connect_mask": "example"},
         {"dtype": "float64", "activation": "gelu"},
     ]:
         net = fanin.MLP([33, 20, 3], seed=0, **options)
@@ -50,7 +50,8 @@ def images() -> None:
         augment.RandomErasing(1.0),
     ]
     augment.Compose(steps, seed=0)(pictures)
-    augment.Mixup(0.4)(pictures.astype(np.float32), np.arange(9) % 3)
+    mixed = augment.Compose([augment.Mixup(0.4, num_classes=3)], seed=1)
+    mixed(pictures.astype(np.float32) / 255, np.arange(9) % 3)
 
 
 def others() -> None:
@@ -59,7 +60,7 @@ def others() -> None:
     random.Generator(0).normal(size=1001)
     random.Generator(0).permutation(1001)
     scores = rng.standard_normal((19, 5), dtype=np.float32)
-    losses.softmax(scores, np.arange(19) % 5)
+    losses.softmax_loss(scores, np.arange(19) % 5)
     big = rng.standard_normal((300, 300), dtype=np.float32)
     fanin.layers.dense(big, big, None, activation="relu", n_threads=3)
     _core.extremes(rng.standard_normal(200_001, dtype=np.float32))
