@@ -21,7 +21,8 @@ def networks() -> None:
     for options in [
         {"norm": "batch"},
         {"norm": "layer", "activation": "prelu", "keep": 0.5},
-        {"drop_connect": 0.5}, {"drop_connect": 0.5, "drop_connect_mask": "example"},
+        {"drop_connect": 0.5},
+        {"drop_connect": 0.5, "drop_connect_mask": "example"},
         {"dtype": "float64", "activation": "gelu"},
     ]:
         net = fanin.MLP([33, 20, 3], seed=0, **options)

@@ -7,11 +7,11 @@ folder:  python -m tests.reliability --tier 2 --only sanitizers
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -100,7 +100,7 @@ DETECTORS = {
         "-O1 -g",
         "overflow(4)",
         "Invalid read",
-        command=("valgrind", "-q", "--error-exitcode=9", "--leak-check=no"),
+        command=("valgrind", "-q", "--leak-check=no", "--fullpath-after="),
         environment={"PYTHONMALLOC": "malloc"},
     ),
 }
@@ -168,21 +168,8 @@ class Built:
         environment["PYTHONPATH"] = str(self.folder / "python")
         environment["FANIN_ISA"] = "avx2"
         before = [f"LD_PRELOAD={' '.join(self.preload)}"] if self.preload else []
-        command = ["env", *before, *self.suppressed(), sys.executable, *map(str, arguments)]
+        command = ["env", *before, *self.detector.command, sys.executable, *map(str, arguments)]
         return run(command, env=environment, cwd=ROOT)
-
-    def suppressed(self) -> Sequence[str]:
-        """Valgrind leaves out what it finds in `import numpy`, which is not ours."""
-        if not self.detector.command:
-            return []
-        known = self.folder / "known.supp"
-        if not known.exists():
-            learn = ["valgrind", "-q", "--gen-suppressions=all", f"--log-file={known}.log"]
-            learn += [sys.executable, "-c", "import numpy, numpy.linalg"]
-            run(learn, env=os.environ | self.detector.environment)
-            lines = Path(f"{known}.log").read_text().splitlines()
-            known.write_text("\n".join(line for line in lines if not line.startswith("==")))
-        return [*self.detector.command, f"--suppressions={known}"]
 
 
 @pytest.fixture(scope="module", params=DETECTORS)
@@ -190,10 +177,17 @@ def built(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     return Built(request.param, folder_of(request.param, tmp_path_factory))
 
 
+def ours(report: str) -> list[str]:
+    """What valgrind says of our code; of CPython's own it says much (reads of small integers)."""
+    blocks = re.split(r"^==\d+== *$", report, flags=re.MULTILINE)
+    return [block for block in blocks if re.search(r"/cpp/\w+/|_core\.|faults", block)]
+
+
 def test_nothing_is_found_in_the_core(built: Built) -> None:
     done = built.python(SMOKE)
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == ["done"]
+    assert ours(done.stderr) == []
 
 
 def test_nothing_is_found_by_the_tests(built: Built) -> None:
@@ -208,8 +202,8 @@ def test_nothing_is_found_by_the_tests(built: Built) -> None:
 
 def test_the_detector_finds_a_fault(built: Built) -> None:
     done = built.python("-c", f"import faults; faults.{built.detector.fault}")
-    assert done.returncode != 0
     assert built.detector.report in done.stderr
+    assert ours(done.stderr) if built.detector.command else done.returncode != 0
 
 
 # Leaks, of the kernels' program, which is ours to its end.
