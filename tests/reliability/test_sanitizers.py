@@ -180,7 +180,7 @@ def built(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 def ours(report: str) -> list[str]:
     """What valgrind says of our code; of CPython's own it says much (reads of small integers)."""
     blocks = re.split(r"^==\d+== *$", report, flags=re.MULTILINE)
-    return [block for block in blocks if re.search(r"/cpp/\w+/|_core\.|faults", block)]
+    return [block for block in blocks if re.search(r"/cpp/\w+/|_core\.|faults\.c", block)]
 
 
 def test_nothing_is_found_in_the_core(built: Built) -> None:
