@@ -38,6 +38,7 @@ def test_handlers_keep_denormals(name: str, threads: int) -> None:
         def handler(*_):
             kept.append([bool(t * type(t)(1) != 0) and bool(t + t > t) for t in tiny])
             if len(kept) == 10:
+                signal.setitimer(signal.ITIMER_REAL, 0)
                 raise Enough
         signal.signal(signal.SIGALRM, handler)
         signal.setitimer(signal.ITIMER_REAL, 0.07, 0.07)
@@ -45,10 +46,9 @@ def test_handlers_keep_denormals(name: str, threads: int) -> None:
             {WORK[name]}
         except Enough:
             pass
-        signal.setitimer(signal.ITIMER_REAL, 0)
         handler()
         print(json.dumps(kept))
     """
     kept = json.loads(printed_by(code))
-    assert len(kept) == 11
-    assert kept == [[True, True]] * 11
+    assert len(kept) >= 11
+    assert kept == [[True, True]] * len(kept)
