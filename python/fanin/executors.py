@@ -28,7 +28,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from fanin._runtime import get_num_threads
+from fanin._runtime import get_num_threads, warn_of_fewer_threads
 from fanin._typing import Array
 from fanin.callbacks.base import Callback, Logs
 
@@ -93,6 +93,35 @@ class StopOnEvent(Callback):
     def on_progress(self, step: int, logs: Logs | None = None) -> None:  # noqa: ARG002
         if self.stop.is_set():
             raise StoppedError
+
+
+class Threads(ThreadPoolExecutor):
+    """Threads that are started at once, as many of them as the system gives.
+
+    Where it gives none, calls run in the thread that submits them.
+    """
+
+    def __init__(self, workers: int) -> None:
+        super().__init__(workers)
+        begin, self.started = threading.Event(), 0
+        with suppress(RuntimeError):  # can't start new thread
+            while self.started < workers:
+                super().submit(begin.wait)
+                self.started += 1
+        begin.set()
+        if self.started < workers:
+            self._max_workers = max(self.started, 1)  # else each call tries again, and fails
+            warn_of_fewer_threads(workers, self.started)
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        if self.started:
+            return super().submit(fn, *args, **kwargs)
+        future: Future[Any] = Future()
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except Exception as error:
+            future.set_exception(error)
+        return future
 
 
 def as_executor(executor: Any) -> Executor | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import Executor
 from contextlib import nullcontext
 
 from fanin._runtime import get_num_threads
@@ -11,7 +11,7 @@ from fanin.callbacks import History
 from fanin.callbacks.progress import open_bar
 from fanin.ensemble.kept import Folder, KeptMembers
 from fanin.ensemble.members import Failure, Member, train
-from fanin.executors import Arrays, Pool, failure_reason
+from fanin.executors import Arrays, Pool, Threads, failure_reason
 from fanin.network import MLP
 
 
@@ -24,7 +24,7 @@ def train_all(
 ) -> tuple[list[MLP], list[Failure]]:
     """The trained members, in order, and those that failed; what the folder has is not trained."""
     if executor is None:
-        with ThreadPoolExecutor(min(len(members), get_num_threads())) as threads:
+        with Threads(min(len(members), get_num_threads())) as threads:
             return train_all(members, arrays, threads, progress, folder)
     bar = open_bar(total=len(members), unit="member") if progress else None
     kept = KeptMembers(folder, members, arrays)

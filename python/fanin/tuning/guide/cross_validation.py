@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import Any
 
@@ -16,7 +15,7 @@ from fanin._plain import plain
 from fanin._typing import Array
 from fanin.callbacks.history import History
 from fanin.callbacks.progress import open_bar
-from fanin.executors import Pool, as_executor
+from fanin.executors import Pool, Threads, as_executor
 from fanin.network import MLP
 from fanin.random import Generator
 from fanin.tuning.guide.facts import Facts
@@ -172,7 +171,7 @@ class CrossValidation:
             stack.callback(lambda: self._write_all(wanted.values()))
             executor = self.executor
             if executor is None:
-                executor = stack.enter_context(ThreadPoolExecutor(self.workers))
+                executor = stack.enter_context(Threads(self.workers))
             pool = stack.enter_context(Pool(executor, arrays, "folds", self.workers))
             if self.executor is None:
                 pool.max_pending = self.workers  # so that the deadline is asked before each

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
@@ -18,7 +17,7 @@ from fanin import _validate
 from fanin._plain import plain
 from fanin._runtime import get_num_threads
 from fanin._typing import PathLike
-from fanin.executors import InMemory, Pool, as_executor, failure_reason
+from fanin.executors import InMemory, Pool, Threads, as_executor, failure_reason
 from fanin.network import MLP
 from fanin.training import DivergenceWarning
 from fanin.tuning.search.config import SearchConfig
@@ -94,7 +93,7 @@ class SearchRunner:
             executor = self.executor
             if executor is None:
                 workers = min(self.cores, self.config.n_trials)
-                executor = stack.enter_context(ThreadPoolExecutor(workers))
+                executor = stack.enter_context(Threads(workers))
             # Reported by the result.
             stack.enter_context(catch_warnings(action="ignore", category=DivergenceWarning))
             pool = Pool(executor, self.config.arrays, "trials", self.cores)
