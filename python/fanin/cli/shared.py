@@ -222,7 +222,7 @@ def data_config(
 
 def options_config(args: argparse.Namespace) -> dict[str, Any]:
     """The options of a run, but for where and how its results are written."""
-    return {name: v for name, v in vars(args).items() if name not in ("run", "out", "json")}
+    return {n: v for n, v in vars(args).items() if n not in ("run", "out", "json", "resume")}
 
 
 def save_run(folder: Path, net: MLP, history: History | None, config: dict[str, Any]) -> list[str]:
