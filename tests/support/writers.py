@@ -102,7 +102,7 @@ def _search(folder: Path, new: bool) -> None:
 
 def _read_search(folder: Path) -> Any:
     whole, _, _ = (folder / "trials.jsonl").read_bytes().rpartition(b"\n")
-    return [json.loads(line) for line in whole.split(b"\n")]
+    return [json.loads(line) for line in whole.splitlines()]
 
 
 def _state(folder: Path, new: bool) -> None:
@@ -131,7 +131,7 @@ def _run_folder(folder: Path, new: bool) -> None:
 
 def _read_run_folder(folder: Path) -> Any:
     run = folder / "run"
-    net = fanin.MLP.load(run / "net.fanin")
+    net = fanin.MLP.load(run / "network.fanin")
     config = json.loads((run / "config.json").read_text())
     return net.get_parameters().tobytes(), net.metadata["class_names"], config["class_names"]
 
@@ -165,21 +165,21 @@ WRITERS = {
     "a history": Writer(_history, _read_history),
     "a CSV log": Writer(_csv_log, _read_csv_log, log=True),
     "a search's log": Writer(_search, _read_search, log=True),
-    "a guide's state": Writer(_state, _read_state),
+    "a guide's state": Writer(_state, _read_state, log=True),
     "a run's folder": Writer(_run_folder, _read_run_folder),
 }
 CONTROL = Writer(_plain, _read_plain)
 
 
 def found(writer: Writer, folder: Path, old: Any, new: Any) -> str:
-    """Whether what is in the folder is what was old, new, or neither."""
+    """Whether the folder has the old, the new, or neither; `old` is None where no file was."""
     try:
         here = writer.read(folder)
-    except (OSError, ValueError, KeyError):
-        return LOST
+    except (OSError, ValueError, KeyError) as error:
+        return OLD if old is None and isinstance(error, FileNotFoundError) else LOST
     if here in (old, new):
         return OLD if here == old else NEW
-    if writer.log and old == here[: len(old)] and here == new[: len(here)]:
+    if writer.log and (old or []) == here[: len(old or [])] and here == new[: len(here)]:
         return BETWEEN
     return LOST
 
