@@ -132,7 +132,7 @@ LIMITED = """
         lambda: fanin.random.Generator(0).random((1 << 30,)),
         lambda: fanin.preprocessing.ZeroCenter().fit(big).transform(big),
         lambda: fanin.layers.dense(big, np.ones((1000, 500), np.float32)),
-        lambda: fanin.layers.dropout_forward(big, 0.5, rng=0),
+        lambda: fanin.layers.dropout_forward(big, keep=0.5, rng=0),
     ):
         try:
             call()
