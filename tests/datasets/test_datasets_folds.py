@@ -77,3 +77,12 @@ def test_bad_input(options, text):
 def test_labels_are_whole_numbers():
     with pytest.raises(ValueError, match=r"y: expected shape .* whole numbers, got"):
         folds(np.zeros(10))
+
+
+def test_no_fold_is_empty():
+    with pytest.raises(ValueError, match=r"y: expected at least 5 rows, one .* several, got 0"):
+        folds(np.arange(40), 5)
+    few = np.array([0, 0, 1, 1, 2, 3, 4])  # of which three are single
+    with pytest.raises(ValueError, match="several, got 4"):
+        folds(few, 5)
+    assert all(len(train) and len(held) for train, held in folds(few, 4))

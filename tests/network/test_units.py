@@ -53,6 +53,7 @@ def trained(way: Any = "auto", dtype: str = "float32", data: str = "uint8") -> f
     return net
 
 
+@pytest.mark.row("B1")
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("way", ["auto", *WAYS])
 def test_every_pass_takes_every_dtype(way: str, dtype: str) -> None:
@@ -159,6 +160,7 @@ FAR = {
 }
 
 
+@pytest.mark.row("B1")
 @pytest.mark.parametrize("case", FAR)
 @pytest.mark.parametrize("name", ["float32", "float64"])
 def test_other_units_are_named(case: str, name: str) -> None:

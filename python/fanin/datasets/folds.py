@@ -22,7 +22,7 @@ def folds(
     y : ndarray of shape (N,), integers
         Labels.
     n_folds : int
-        At least 2; at most N.
+        At least 2; at most the number of rows that may be held out.
     repeats : int
         Further divisions of the rows, shuffled anew.
     seed : int
@@ -68,6 +68,11 @@ def _by_class(labels: Array, n_folds: int, rng: Generator) -> Ints:
     order = shuffled[np.argsort(labels[shuffled], kind="stable")]
     _, inverse, counts = np.unique(labels, return_inverse=True, return_counts=True)
     order = order[counts[inverse[order]] > 1]
+    if len(order) < n_folds:
+        raise ValueError(
+            f"y: expected at least {n_folds} rows, one for each fold, of classes that have "
+            f"several, got {len(order)}"
+        )
     dealt = np.full(len(labels), -1)
     dealt[order] = np.arange(len(order)) % n_folds
     return dealt

@@ -105,6 +105,11 @@ def test_a_plateau_first():
     assert "bad-initialisation" not in names(run(loss, lr=np.linspace(1e-5, 1e-3, 20)))
 
 
+def test_a_loss_above_the_first_is_no_plateau():
+    loss = np.concatenate([[2.9, 3.1, 2.8, 2.6, 2.4], 0.3 + 2 * np.exp(-np.arange(15) / 2)])
+    assert "bad-initialisation" not in names(run(loss))
+
+
 @pytest.mark.parametrize("size", [1e-3, 0.03, 80.0])
 def test_wrong_units_are_named_as_units(size):
     facts = {"steps": 100, "optimizer": "adam", "init": "kaiming", "input_rms": size}

@@ -105,3 +105,43 @@ def test_the_first_round_ends_the_constant_rate():
     found = advice("healthy", schedule=None)
     assert found.fixed == {"schedule": "cosine"}
     assert found.starts(SETTINGS)[0] == {k: SETTINGS[k] for k in ("hidden", "keep", "reg", "lr")}
+
+
+def test_calm_curves_ask_for_a_look_round_to_the_number():
+    found = advice("healthy", keep=0.8)
+    assert (found.rates.low, found.rates.high) == (pytest.approx(1e-3 / 3, rel=0.01), 3e-3)
+    assert found.candidates == [
+        {"hidden": [128, 64], "keep": 0.65},
+        {"hidden": [128, 64], "lr": pytest.approx(1e-3 / 1.5)},
+        {"keep": 0.7},
+        {"lr": pytest.approx(1e-3 / 1.7)},
+        {"lr": pytest.approx(1.7e-3)},
+        {"reg": 0.0},
+        {"keep": 0.9},
+        {},
+    ]
+    assert {"reg": 1e-5} in advice("healthy", reg=0.0).candidates
+    assert {"keep": 1.0} in advice("healthy", keep=0.95).candidates
+    assert {"keep": 1.0} not in advice("healthy").candidates  # as it is, without dropout
+
+
+def test_underfitting_gives_back_a_fifth_of_the_units():
+    found = advice("underfitting", keep=0.75)
+    assert found.candidates[0] == {"keep": 0.95, "hidden": [128, 64]}
+    assert advice("underfitting", keep=0.9).candidates[0]["keep"] == 1.0
+    assert all("keep" not in c for c in advice("underfitting").candidates)
+
+
+def test_the_reasons_name_the_rates_that_are_tried():
+    assert "lower ones, from 1.0e-04 on" in " ".join(advice("learning-rate-too-high").reasons)
+    assert "higher ones, up to 1.0e-02" in " ".join(advice("learning-rate-too-low").reasons)
+
+
+def test_beyond_an_edge_the_middle_of_the_new_range_comes_first():
+    beyond = Edge("lr", "high", 1e-3, loguniform(1e-3, 1e-1), "at the upper end")
+    assert advice("healthy", edges=[beyond]).candidates[1] == {"lr": pytest.approx(1e-2)}
+
+
+def test_networks_end_at_the_widest():
+    widest = advise(["underfitting"], SETTINGS | {"hidden": [1024]}, (), lambda _: True)
+    assert tried(widest, "hidden", hidden=[1024]) == {(1024,), (2048, 1024)}

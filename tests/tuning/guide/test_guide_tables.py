@@ -48,6 +48,7 @@ def noisy() -> Report:
 # It always ends with a network
 
 
+@pytest.mark.row("B1")
 @pytest.mark.parametrize(
     "data",
     [
@@ -67,6 +68,7 @@ def test_a_network_whatever_the_data(data):
     assert str(report)
 
 
+@pytest.mark.row("B1")
 @pytest.mark.parametrize("seconds", [0.01, 0.3])
 def test_a_network_however_short_the_time(seconds):
     report = run(*blobs(), time_budget=seconds, rounds=None)
@@ -87,6 +89,7 @@ def test_where_all_diverge_the_rates_are_lowered_and_it_is_said():
 # Its score is honest
 
 
+@pytest.mark.row("B1")
 def test_the_score_is_that_of_other_rows(noisy):
     X, y = blobs(6000, seed=7, spread=0.6)
     for what, judged in (("ensemble", noisy.ensemble), ("network", noisy.network)):
@@ -116,11 +119,14 @@ def test_metrics_are_those_of_the_package(noisy):
     assert one["error"] > 0
 
 
+@pytest.mark.row("B3")
 def test_small_tables_are_judged_three_times_over(noisy):
     last = noisy.steps[-1].facts
-    assert sum(m["networks"] for m in last["members"]) == len(noisy.ensemble) - 1
-    own = [net.get_parameters() for net in noisy.ensemble][-1]
-    assert np.array_equal(own, noisy.network.get_parameters())
+    of_folds = sum(m["networks"] for m in last["members"])
+    assert of_folds + last["refits"] == len(noisy.ensemble)
+    of_all_rows = [net.get_parameters() for net in noisy.ensemble][of_folds:]
+    assert np.array_equal(of_all_rows[0], noisy.network.get_parameters())
+    assert len({parameters.tobytes() for parameters in of_all_rows}) == last["refits"] == 5
     assert max(m["networks"] for m in last["members"]) == 15
     assert sum(m["share"] for m in last["members"]) == pytest.approx(1)
 
@@ -181,6 +187,7 @@ def test_class_weights_lift_the_rare_class():
         run(X, y, class_weight="even")
 
 
+@pytest.mark.row("B1")
 def test_a_leaking_column_is_found():
     X, y = blobs(400, spread=0.6)
     leaking = np.insert(X, 3, y + 0.05 * np.random.default_rng(0).normal(size=400), axis=1)
@@ -195,6 +202,7 @@ def test_a_column_that_is_merely_good_is_none():
     assert "leaking-column" not in names(run(X, y, until=4))
 
 
+@pytest.mark.row("B1")
 def test_validation_rows_in_other_units():
     (X, y), (X_val, y_val) = blobs(), blobs(100, seed=3)
     report = run(X, y, 1000 * X_val, y_val, until=1)
@@ -243,3 +251,31 @@ def test_temperatures_are_saved_with_the_network(tmp_path):
     assert np.array_equal(again.scores(X), report.network.scores(X))
     both = fanin.ensemble.Ensemble.load(tmp_path / "ensemble.fanin")
     assert np.array_equal(both.predict_proba(X), report.ensemble.predict_proba(X))
+
+
+@pytest.mark.parametrize("n", [3, 4, 5, 7])
+@pytest.mark.parametrize("seed", range(3))
+def test_a_handful_of_rows_ends_with_a_network(n, seed):
+    X = np.random.default_rng(seed).normal(size=(n, 3)).astype(np.float32)
+    report = guide(X, np.arange(n) % 2, time_budget=0.3, seed=seed, progress=False)
+    assert report.network is not None
+    assert report.ensemble is not None
+    assert str(report)
+
+
+@pytest.mark.parametrize("n_val", [1, 2])
+def test_a_validation_row_or_two_judge_as_well_as_they_can(n_val):
+    X = np.random.default_rng(0).normal(size=(20 + n_val, 3)).astype(np.float32)
+    y = np.arange(len(X)) % 2
+    report = guide(X[:20], y[:20], X[20:], y[20:], time_budget=0.3, progress=False)
+    assert report.network is not None
+    assert str(report)
+
+
+def test_rows_that_leave_no_classes_to_train_on_are_refused():
+    X = np.zeros((2, 3), np.float32)
+    with pytest.raises(ValueError, match="y: expected at least 2 rows, one for each fold"):
+        guide(X, np.array([0, 1]), progress=False)
+    groups = np.repeat(np.arange(5), 4)
+    with pytest.raises(ValueError, match="y: expected two classes among the rows of each fold"):
+        guide(np.zeros((20, 3), np.float32), (groups == 0).astype(int), groups=groups)

@@ -156,7 +156,7 @@ def plateau_first(curves: Curves) -> Finding | None:
     first, loss = curves.initial_loss, curves.course
     if first is None or first <= 0 or loss is None:
         return None
-    away = np.flatnonzero(loss < (1 - FLAT) * first)
+    away = np.flatnonzero(abs(loss - first) > FLAT * first)  # above it, too: that is no plateau
     n = int(away[0]) if len(away) else 0
     if n < max(2, 0.1 * len(loss)) or float(loss[n:].min()) > (1 - DROP) * first:
         return None

@@ -8,6 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import Any
 
+import numpy as np
+
 from fanin import checkpoint
 from fanin._files import json_number
 from fanin._typing import Array
@@ -15,6 +17,7 @@ from fanin.callbacks.history import History
 from fanin.callbacks.progress import open_bar
 from fanin.executors import Pool, as_executor
 from fanin.network import MLP
+from fanin.random import Generator
 from fanin.tuning.guide.facts import Facts
 from fanin.tuning.guide.problem import Problem
 from fanin.tuning.guide.state import State
@@ -80,13 +83,20 @@ class CrossValidation:
         """The same settings on labels that are shuffled so many times, on the trials' folds."""
         found = [
             [
-                Trial(-1 - i, t.settings, t.epochs, t.folds, "shuffled", self.seed + 1 + time)
+                Trial(-1 - i, t.settings, t.epochs, t.folds, "shuffled", seed)
                 for i, t in enumerate(trials, time * len(trials))
             ]
-            for time in range(times)
+            for time, seed in enumerate(range(self.seed + 1, self.seed + 1 + times))
+            if self._leaves_classes(seed)
         ]
         self._train([trial for group in found for trial in group], deadline)
         return [g for g in found if all(t.usable and len(t.runs) == len(t.folds) for t in g)]
+
+    def _leaves_classes(self, seed: int) -> bool:
+        """Whether labels that are shuffled so leave two classes to train on in each fold."""
+        problem = self.problem
+        y = problem.labels[Generator(seed).permutation(problem.n)]
+        return all(len(np.unique(y[train])) > 1 for train, _ in problem.folds)
 
     def without(self, trial: Trial, column: int, deadline: float = math.inf) -> Trial | None:
         """The same settings without a column of the inputs, on the folds of the searches."""

@@ -1,4 +1,4 @@
-"""Columns that tell the label alone, far better than all others together."""
+"""Columns that tell the label alone, as no other does."""
 
 from __future__ import annotations
 
@@ -10,18 +10,21 @@ import numpy as np
 from fanin._typing import Array, Floats, Ints
 from fanin.diagnostics.findings import Finding
 from fanin.tuning.guide.budget import SEARCHED
+from fanin.tuning.guide.judging import compare, held_rows
 from fanin.tuning.guide.run import GuideRun
 from fanin.tuning.guide.trials import Trial
 
 LOOKED_AT, MOST_COLUMNS = 2000, 512  # rows, and columns: pixels are no columns
 NEIGHBOURS = 5  # along a single column
 FOLDS = 5
-SHARE = 0.25  # of the errors that all other columns together make
-SIGMAS = 3.0
+SHARE = 0.25  # of the errors by any other column alone
+LOSS = 0.25  # of the log loss without the column
+SIGMAS = 2.0  # of its gain: a few rows make most of a small loss, and of its standard error
+NOISE = 3.0  # standard errors between the column alone and the network
 
 
 def leaking_column(run: GuideRun, best: Trial) -> Iterator[Finding]:
-    """The column by which alone a quarter of the errors is made that are made without it."""
+    """The column that alone tells about as much as all, and that the others cannot replace."""
     problem = run.problem
     if problem.rows.dtype == np.uint8 or not 1 < problem.rows.shape[1] <= MOST_COLUMNS:
         return
@@ -29,39 +32,48 @@ def leaking_column(run: GuideRun, best: Trial) -> Iterator[Finding]:
         return  # columns are combined before they enter
     rows = np.linspace(0, problem.n - 1, min(problem.n, LOOKED_AT)).astype(int)
     y = problem.labels[rows]
-    wrong = [_wrong_by_column(problem.rows[rows, c], y) for c in range(problem.rows.shape[1])]
-    column = int(np.argmin([w.mean() for w in wrong]))
-    alone = wrong[column]
-    error = math.sqrt(max(alone.mean() * (1 - alone.mean()), 1 / len(rows)) / len(rows))
-    if alone.mean() > np.nanmean(_wrong(run, best)) + SIGMAS * error:
+    columns = range(problem.rows.shape[1])
+    alone = np.array([_wrong_by_column(problem.rows[rows, c], y).mean() for c in columns])
+    column, second = (int(c) for c in np.argsort(alone, kind="stable")[:2])
+    network = _wrong(run, best)
+    noise = math.hypot(_error(alone[column], len(rows)), _error(network.mean(), len(network)))
+    if alone[column] > network.mean() + NOISE * noise:
         return  # the network knows much that the column does not tell
+    if alone[column] > SHARE * alone[second]:
+        return
     others = run.cv.without(best, column, run.budget.until(SEARCHED))
     if others is None or not others.usable:
         return
-    rest = _wrong(run, others)[rows]
-    known = np.isfinite(rest)
-    alone, rest = alone[known], rest[known]
-    better, worse = int((rest > alone).sum()), int((rest < alone).sum())
-    if alone.mean() > SHARE * rest.mean() or better - worse < SIGMAS * math.sqrt(better + worse):
+    folds = [fold for fold in problem.search_folds if fold in best.runs and fold in others.runs]
+    after = held_rows(problem, others, folds)
+    gain = compare(problem, after, held_rows(problem, best, folds))
+    without = float(np.nanmean(after))
+    if without - gain.mean > LOSS * without or not gain.exceeds(SIGMAS):
         return
     yield Finding(
         "leaking-column",
-        f"column {column} alone tells the label of {1 - alone.mean():.1%} of the rows; a network "
-        f"without it is right in {1 - rest.mean():.1%}: {better} of {len(rest)} rows are told by "
-        f"the column only, {worse} by the others only",
+        f"column {column} alone tells the label of {1 - alone[column]:.1%} of the rows, the next "
+        f"best column of {1 - alone[second]:.1%}; without it the log loss of the network is "
+        f"{without:.4f}, {gain.mean:.4f} more (standard error {gain.error:.4f})",
         "look whether that column is known when a label is to be predicted, or was made from it",
         columns=np.array([column]),
     )
 
 
+def _error(share: float, n: int) -> float:
+    """The standard error of a share, not 0 where none or all of the rows are meant."""
+    return math.sqrt(max(share * (1 - share), 1 / n) / n)
+
+
 def _wrong(run: GuideRun, trial: Trial) -> Floats:
-    """1 for held-out rows that are wrong, 0 for those that are right, NaN for others."""
-    problem, result = run.problem, np.full(run.problem.n, np.nan)
-    for fold, one in trial.runs.items():
-        if fold in problem.search_folds:
-            held = problem.folds[fold][1]
-            result[held] = problem.labels[held] != one.scores.argmax(axis=1)
-    return result
+    """1 for each held-out row that is wrong, 0 for one that is right."""
+    problem = run.problem
+    folds = [fold for fold in problem.search_folds if fold in trial.runs]
+    found = [
+        problem.labels[problem.folds[fold][1]] != trial.runs[fold].scores.argmax(axis=1)
+        for fold in folds
+    ]
+    return np.concatenate(found).astype(np.float64)
 
 
 def _wrong_by_column(values: Array, y: Ints) -> Floats:

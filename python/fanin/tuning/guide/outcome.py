@@ -10,7 +10,9 @@ from warnings import catch_warnings
 import numpy as np
 
 from fanin import optim
+from fanin._files import json_number
 from fanin._typing import Array, Floats, Labels
+from fanin.callbacks.history import History
 from fanin.diagnostics.findings import Finding
 from fanin.ensemble import Ensemble
 from fanin.ensemble.held_out import Temperature, cool, fit_temperature, greedy_counts, log_losses
@@ -30,7 +32,10 @@ from fanin.tuning.guide.trials import Trial, as_class_weight
 
 MEMBERS = 6  # settings in the ensemble, at most
 SURE = 2.0  # standard errors
-OF_ALL_ROWS = 0.3  # share of the network of all rows, which has seen more than the folds' ones
+REFITS = 5  # networks trained on all rows, as far as there is time
+# Those have seen more rows than the folds' networks, but a single one is noisier than a mean: n of
+# them have n parts of the ensemble beside so many of the folds'.
+OF_FOLDS = 3
 SLACK = 1.2  # times the estimate of the run on all rows
 ENSEMBLE = "ensemble.fanin"
 PARTS = 5  # of the rows, each judged by what was chosen on the others
@@ -58,6 +63,7 @@ def conclude(run: GuideRun) -> Facts:
         return {"refit": False, "why": "no network was trained", "scores": {}, "members": []}
     facts = _refit(run, best)
     chosen = _more_folds(run, best)
+    facts |= {"refits": _more_refits(run, best, facts)}
     found = _ensemble(run, chosen)
     scores, linear = found.pop("scores"), _linear(run)
     rows = found.pop("rows_of_ensemble")
@@ -75,8 +81,8 @@ def conclude(run: GuideRun) -> Facts:
 
 def _keep(run: GuideRun) -> None:
     """In the guide's folder, for a later process."""
-    if run.refitted is not None:
-        run.state.save_network("network.fanin", run.refitted)
+    if run.refitted:
+        run.state.save_network("network.fanin", run.refitted[0])
     path = run.state.path(ENSEMBLE)
     if run.ensemble is not None and path is not None:
         run.ensemble.save(path)
@@ -84,7 +90,8 @@ def _keep(run: GuideRun) -> None:
 
 def restore(run: GuideRun, facts: Facts) -> None:
     """What `conclude` left in an earlier process."""
-    run.refitted = run.state.load_network("network.fanin") if facts["refit"] else None
+    kept = run.state.load_network("network.fanin") if facts["refit"] else None
+    run.refitted = [] if kept is None else [kept]
     path = run.state.path(ENSEMBLE)
     run.ensemble = Ensemble.load(path) if path is not None and path.exists() else None
 
@@ -149,17 +156,19 @@ def _ensemble(run: GuideRun, chosen: Sequence[Trial]) -> Facts:
         for net in trial.networks if share else ():
             members.append(_cooled(net, together))
             weights.append(share / len(trial.networks))
-    if run.refitted is not None:
-        run.refitted = _cooled(run.refitted, alone)
-        members.append(run.refitted)
-        weights = [*((1 - OF_ALL_ROWS) * weight for weight in weights), OF_ALL_ROWS]
+    if run.refitted:
+        run.refitted = [_cooled(net, alone) for net in run.refitted]
+        members += run.refitted
+        parts = OF_FOLDS + len(run.refitted)
+        weights = [weight * OF_FOLDS / parts for weight in weights]
+        weights += [1 / parts] * len(run.refitted)
     run.ensemble = Ensemble(members, weights=weights)
     return {
         "members": [
             {"number": t.number, "share": share, "networks": len(t.networks)}
             for t, share in zip(chosen, shares, strict=True) if share
         ],
-        "temperatures": {"ensemble": vars(together), "network": vars(alone)},
+        "temperatures": {"ensemble": _facts(together), "network": _facts(alone)},
         "scores": {
             "ensemble": summary(problem, honest),
             "network": _summary(run, chosen[0], alone.value),
@@ -191,10 +200,15 @@ def _cooled(net: MLP, temperature: Temperature) -> MLP:
     return twin
 
 
+def _facts(found: Temperature) -> Facts:
+    return {name: json_number(value) for name, value in vars(found).items()}
+
+
 def _by_parts(outputs: Sequence[Floats], y: Labels) -> Floats:
     """The ensemble's probabilities for each part of the rows, its shares chosen on the others."""
     result = np.empty_like(outputs[0])
     part = np.arange(len(y)) % PARTS
+    shares = [1 / len(outputs)] * len(outputs)  # of a single row
     for own in range(PARTS):
         here, others = part == own, part != own
         if here.any() and others.any():
@@ -213,15 +227,48 @@ def _single_scores(run: GuideRun, trials: Sequence[Trial]) -> tuple[list[Array],
 
 def _refit(run: GuideRun, best: Trial) -> Facts:
     """The best settings on all rows, those held out among them, for the folds' median length."""
-    problem, settings = run.problem, best.settings
+    problem = run.problem
     if not run.refits:
         return {"refit": False, "why": "the validation rows are not ours to train on"}
     if run.budget.left < _seconds(best):
         return {"refit": False, "why": "the time is over"}
-    # As many steps as the folds' networks took, in the longer epochs of all rows; a schedule is
-    # followed to its end.
+    net, history = _of_all_rows(run, best, run.seed)
+    usual = float(np.mean([r.history.history["loss"][r.epoch] for r in best.runs.values()]))
+    if not _trained(history, usual):
+        return {"refit": False, "why": "it did not train as the run before"}
+    run.refitted = [net]
+    loss = history.history["loss"][-1]
+    return {"refit": True, "epochs": len(history.epoch), "rows": problem.n, "loss": loss}
+
+
+def _trained(history: History, usual: float) -> bool:
+    """Whether the run ended about where such runs do."""
+    reached = history.history.get("loss", [math.inf])
+    return history.stop_reason != "diverged" and reached[-1] <= 1.5 * usual + 0.05
+
+
+def _more_refits(run: GuideRun, best: Trial, facts: Facts) -> int:
+    """The same from other seeds, for the ensemble, while there is time; how many there are then."""
+    seconds = _seconds(best) * run.problem.n / run.problem.n_train
+    while run.refitted and len(run.refitted) < REFITS and run.budget.left > SLACK * seconds:
+        seed = run.seed + len(run.problem.folds) + len(run.refitted)
+        net, history = _of_all_rows(run, best, seed)
+        if not _trained(history, facts["loss"]):
+            break
+        run.refitted.append(net)
+        seconds = history.seconds
+    return len(run.refitted)
+
+
+def _of_all_rows(run: GuideRun, best: Trial, seed: int) -> tuple[MLP, History]:
+    """A network of the best settings, trained on all rows.
+
+    For as many steps as the folds' networks took, in the longer epochs of all rows; a schedule is
+    followed to its end.
+    """
+    problem, settings = run.problem, best.settings
     epochs = best.epochs if settings.get("schedule") else best.epoch + 1
-    net = build_network(settings, problem.dims, run.seed)
+    net = build_network(settings, problem.dims, seed)
     with catch_warnings(action="ignore"):
         history = net.fit(
             problem.rows,
@@ -234,9 +281,4 @@ def _refit(run: GuideRun, best: Trial) -> Facts:
             class_weight=as_class_weight(problem.weights),
             **{name: settings[name] for name in FIT_SETTINGS if name in settings},
         )
-    reached = history.history.get("loss", [math.inf])
-    usual = float(np.mean([r.history.history["loss"][r.epoch] for r in best.runs.values()]))
-    if history.stop_reason == "diverged" or reached[-1] > 1.5 * usual + 0.05:
-        return {"refit": False, "why": "it did not train as the run before"}
-    run.refitted = net
-    return {"refit": True, "epochs": epochs, "rows": problem.n, "loss": reached[-1]}
+    return net, history

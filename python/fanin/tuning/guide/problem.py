@@ -118,6 +118,12 @@ def make_problem(
         folds, n_folds = [(np.arange(n), n + np.arange(len(X_val)))], 1
     if len(np.unique(y)) < 2:
         raise ValueError(f"y: expected at least two classes, got only class {y[0]}")
+    for train, _ in folds:
+        if len(only := np.unique(y[train])) < 2:
+            raise ValueError(
+                f"y: expected two classes among the rows of each fold to train on, got only class "
+                f"{only[0]} in one: more rows are needed{'' if groups is None else ', or groups'}"
+            )
     how, width, note = _fitted_preprocess(preprocess, X)
     least = min(len(train) for train, _ in folds)
     if batch_size is None:
@@ -150,7 +156,8 @@ def _folds(y: Array, groups: Any, seed: int) -> tuple[list[tuple[Ints, Ints]], i
         folds = datasets.folds(y, SPLIT_FOLDS, **options)[:1]
         held = f"{len(folds[0][1])} of {n} were held out, {evenly}, by seed {seed}"
         return folds, 1, f"No validation rows were given: {held}."
-    n_folds = min(N_FOLDS, n)
+    _, counts = np.unique(y, return_counts=True)
+    n_folds = max(min(N_FOLDS, int(counts[counts > 1].sum())), 2)
     repeats = REPEATS if n < REPEATED_BELOW else 1
     folds = datasets.folds(y, n_folds, repeats=repeats, **options)
     times = f", {repeats} times over for the best settings" if repeats > 1 else ""

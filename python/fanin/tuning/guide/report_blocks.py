@@ -269,7 +269,7 @@ def _decide(f: Facts) -> Iterator[Block]:
     if f["better"]:
         yield (
             f"{came}: round {f['round']} gained {f['gain']:.4f}; the standard error of that "
-            f"difference, over the same rows, is {f['noise']:.4f}."
+            f"difference, over the same rows, is {float(f['noise']):.4f}."
         )
     else:
         yield f"{came}, of an earlier search: round {f['round']} found nothing better."
@@ -293,14 +293,16 @@ def _outcome(f: Facts) -> Iterator[Block]:
     members = ", ".join(
         f"{m['networks']} of trial {m['number']} ({m['share']:.0%})" for m in f["members"]
     )
-    beside = ", and beside them that of all rows" if f["refit"] else ""
+    refits = f.get("refits", 0)
+    of_all = "that" if refits == 1 else f"{refits} networks"
+    beside = f", and beside them {of_all} of all rows" if refits else ""
     yield f"The ensemble, `report.ensemble`, has the folds' networks: {members}{beside}."
     for what, found in f["temperatures"].items():
         if found["value"] != 1.0:
             yield (
                 f"The scores of the {what} were divided by a temperature of {found['value']:.2f}, "
                 f"which lowers the log loss of held-out rows by {found['gain']:.4f} (standard "
-                f"error {found['error']:.4f})."
+                f"error {float(found['error']):.4f})."
             )
     rows = []
     for what, scores in f["scores"].items():

@@ -68,7 +68,7 @@ def rounds(steps: Sequence[Facts]) -> list[Block]:
         if (found := taken.get((6, round))) is not None:
             verdict = ", ".join(finding.name for finding in findings(found))
         if (decided := taken.get((7, round))) is not None and decided["better"]:
-            gain = f"{decided['gain']:+.4f} ± {decided['noise']:.4f}"
+            gain = f"{decided['gain']:+.4f} ± {float(decided['noise']):.4f}"
         rows.append((name, size, loss, percent(best["score"]), gain, verdict))
     header = ("", "trials × epochs", "best log loss", "accuracy", "gain", "verdict")
     return [Table("The searches, and what each brought.", header, rows)] if rows else []

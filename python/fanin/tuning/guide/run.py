@@ -42,8 +42,9 @@ class GuideRun:
     n_threads: int | None
     progress: bool
     callbacks: Sequence[Callable[[Step], object]]
-    # Of the last step: the best settings trained on all rows, and the folds' networks.
-    refitted: MLP | None = None
+    # Of the last step: networks of the best settings trained on all rows, and what joins them with
+    # the folds' networks.
+    refitted: list[MLP] = field(default_factory=list)
     ensemble: Ensemble | None = None
     _known: dict[tuple[int, int], tuple[Floats, float]] = field(default_factory=dict)
 
@@ -92,8 +93,8 @@ class GuideRun:
 
     def best_network(self) -> MLP | None:
         """The network to use."""
-        if self.refitted is not None:
-            return self.refitted
+        if self.refitted:
+            return self.refitted[0]
         best = self.best()
         return None if best is None else best.networks[0]
 

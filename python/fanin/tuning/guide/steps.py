@@ -382,7 +382,7 @@ def decide(run: GuideRun, round: int) -> Facts:
     worse = 0 if better else worse + 1
     facts: Facts = {
         "gain": 0.0 if gained is None else gained.mean,
-        "noise": 0.0 if gained is None else gained.error,
+        "noise": 0.0 if gained is None else json_number(gained.error),
         "better": new,
         "overall": _shown(run, now, ()),
         "worse": worse,

@@ -19,9 +19,11 @@ from fanin.tuning.guide.trials import Trial
 
 JUDGES = 2  # the best settings, whose mean is judged
 CERTAIN = 5.0  # standard errors above the classes' shares: no need to shuffle
-TIMES = 5  # shuffled labels
-SIGMAS, SURE = 3.0, 2.5  # of the gains with these, and standard errors over the rows
-ENOUGH, ALONE = 3, 3.5  # shufflings to tell a spread by, else so many standard errors
+TIMES = 8  # shuffled labels
+# Of the gains with these, and standard errors over the rows: the former tell weak signals of few
+# rows from none, the latter guard against the choice of the best settings by these very labels.
+SIGMAS, SURE = 2.5, 1.5
+ENOUGH, ALONE = 2, 2.5  # shufflings to tell a spread by, else so many standard errors
 MIXTURES = np.linspace(0.0, 1.0, 11)
 NAME = "unrelated-labels"
 SHUFFLED = "look whether the labels belong to these rows: were they shuffled?"
@@ -30,19 +32,21 @@ SHUFFLED = "look whether the labels belong to these rows: were they shuffled?"
 def unrelated_labels(run: GuideRun) -> Iterator[Finding]:
     """Where the best settings tell no more of the labels than of shuffled ones."""
     problem, best = run.problem, run.ranked()[:JUDGES]
+    if _gain(problem, best).exceeds(CERTAIN):
+        return
+    deadline = run.budget.until((COARSE + SEARCHED) / 2)
+    for trial in best:  # the folds of the search have chosen these settings: others judge too
+        run.cv.extend(trial, list(range(problem.n_folds)), run.budget.until(COARSE + 0.1))
     gain = _gain(problem, best)
     if gain.exceeds(CERTAIN):
         return
-    deadline = run.budget.until((COARSE + SEARCHED) / 2)
-    chance = []
+    chance: list[Gain] = []
     for trials in run.cv.shuffled(best, TIMES, deadline):
         seed = trials[0].shuffled
         assert seed is not None
         mixed = problem.with_labels(problem.labels[Generator(seed).permutation(problem.n)])
-        chance.append(_gain(mixed, trials).mean)
-    usual = float(np.mean(chance)) if chance else 0.0
-    # The spread of one more such gain about a mean of few.
-    scale = float(np.std(chance, ddof=1)) * math.sqrt(1 + 1 / len(chance)) if chance[1:] else 0.0
+        chance.append(_gain(mixed, trials))
+    usual, scale = _usual(chance)
     sure = SURE if len(chance) >= ENOUGH else ALONE
     if gain.mean > usual + SIGMAS * scale and gain.exceeds(sure):
         return
@@ -54,6 +58,16 @@ def unrelated_labels(run: GuideRun) -> Iterator[Finding]:
         f"were not trained on{told if chance else ''}",
         SHUFFLED,
     )
+
+
+def _usual(chance: Sequence[Gain]) -> tuple[float, float]:
+    """The mean of gains by chance, and the spread of one more: over them, or over their rows."""
+    if not chance:
+        return 0.0, 0.0
+    means = [gain.mean for gain in chance]
+    spread = float(np.std(means, ddof=1)) * math.sqrt(1 + 1 / len(means)) if means[1:] else 0.0
+    rows = math.sqrt(float(np.mean([gain.error**2 for gain in chance])))
+    return float(np.mean(means)), max(spread, rows)
 
 
 def _gain(problem: Problem, trials: Sequence[Trial]) -> Gain:
