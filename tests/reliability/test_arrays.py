@@ -23,7 +23,7 @@ from tests.project.test_public_names import PUBLIC
 from reliability import count
 
 CASES = [(name, argument) for name, entry in ENTRIES.items() for argument in entry.arrays]
-EXAMPLES = count(3, 300)
+EXAMPLES = count(3, 100)
 DTYPES = ("float16", "float64", "longdouble", "int8", "int64", "uint8", "uint64", "bool")
 VALUES = (np.nan, np.inf, -np.inf, 5e-324, 1e-40, -0.0, 1e38, 1e300)
 
