@@ -1,7 +1,7 @@
 """Small faults in the Python of optimizers, files and checkpoints: the tests find 90 % and more.
 
 Those that no test finds are read, and stand below with the reason. Tests of these modules run again
-for each fault, which takes an hour on two cores. Faults in kernels: tests/reliability/kernels.md.
+for each fault, which takes an hour on two cores.
 """
 
 from __future__ import annotations
