@@ -16,11 +16,20 @@ import numpy.typing as npt
 
 from fanin import _core
 from fanin._typing import Array
-from fanin._validate import describe, known_dtype, one_of, plain_array, sequence, threads, whole
+from fanin._validate import (
+    describe,
+    known_dtype,
+    one_of,
+    plain_array,
+    read_only,
+    sequence,
+    threads,
+    whole,
+)
 from fanin.augment import mixing
 from fanin.augment.batch import Images, image_batch, mask_batch, sample_numbers
 from fanin.augment.catalogue import check_order, transform_from_dict
-from fanin.augment.transform import PER_CHANNEL, Operation, Transform, number_pair
+from fanin.augment.transform import PER_CHANNEL, Operation, Transform, four, number_pair
 
 __all__ = ["Compose"]
 
@@ -105,6 +114,11 @@ class Compose:
                 f"transforms: expected no {type(self.mix).__name__} beside crops that make "
                 f"{self.variants} images of one"
             )
+
+    def __setattr__(self, name: str, value: object) -> None:
+        fixed = ("transforms", "seed", "value_range", "mix", "leaves", "engine", "variants")
+        read_only(self, name, fixed, "make another Compose")
+        object.__setattr__(self, name, value)
 
     def __call__(
         self,
@@ -316,10 +330,12 @@ class Compose:
         return self._calls.new() if epoch is None else whole("epoch", epoch, 0, 2**40 - 1)
 
     def check_values(self, name: str, images: Images) -> None:
-        """Refuses floats that are NaN or outside of `value_range`."""
-        if images.dtype == np.uint8 or images.n == 0:
+        """Refuses floats that are NaN or outside of `value_range`, and fills outside of theirs."""
+        whole = images.dtype == np.uint8
+        low, high = (0.0, 255.0) if whole else self.value_range
+        self._check_fills(images.dtype, low, high)
+        if whole or images.n == 0:
             return
-        low, high = self.value_range
         slack = 1e-6 * (high - low)  # of rounding
         for i, pixels in enumerate(images.pixels if images.ragged else [images.pixels]):
             least, most, finite = _core.extremes(pixels)
@@ -332,6 +348,19 @@ class Compose:
                     f"{most:.6g}; Compose(..., value_range=(low, high)) names another black and "
                     "white"
                 )
+
+    def _check_fills(self, dtype: np.dtype[Any], low: float, high: float) -> None:
+        """Refuses to fill a border or a hole with what no image of this dtype can have."""
+        for leaf in self.leaves:
+            if leaf._kind == "normalize":
+                return  # what follows is filled with normalised values
+            for name, value in leaf._fills().items():
+                given = four(value)
+                if min(given) < low or max(given) > high:
+                    raise ValueError(
+                        f"{name}: expected from {low:g} to {high:g}, as {dtype} images have, got "
+                        f"{value!r} in {leaf!r}"
+                    )
 
     def check_channels(self, n: int) -> None:
         """Raises where an option has one number for each of other than n channels."""

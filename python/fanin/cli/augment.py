@@ -16,6 +16,7 @@ from fanin._files import write_text
 from fanin._typing import Array
 from fanin.augment import Compose, parse
 from fanin.cli.options import UsageError, whole
+from fanin.cli.shared import warnings_as_lines
 from fanin.datasets import folders
 from fanin.random import Generator
 
@@ -35,6 +36,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--seed", type=whole(0), metavar="N", help="of images and draws (default: 0)")
 
 
+@warnings_as_lines()
 def run(args: argparse.Namespace) -> int:
     _pipeline(args.pipeline, (64, 64), None)  # a wrong word fails before any data are read
     images, labels = _images(args.data, args.rows, args.seed or 0)

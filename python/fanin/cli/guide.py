@@ -49,6 +49,7 @@ def _seconds(text: str) -> float:
     return float(text[:-1]) * unit if unit else float(text)
 
 
+@shared.warnings_as_lines()
 def run(args: argparse.Namespace) -> int:
     out = shared.results_folder(args.out, args.data)
     say = shared.printer(args)

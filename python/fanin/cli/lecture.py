@@ -14,7 +14,7 @@ from fanin._files import write_text
 from fanin.chapters import CHAPTERS
 from fanin.chapters.story import Data
 from fanin.cli.options import UsageError, whole
-from fanin.cli.shared import add_data_options, reading_options, results_folder
+from fanin.cli.shared import add_data_options, reading_options, results_folder, warnings_as_lines
 from fanin.document.blocks import Chapter, Picture
 from fanin.document.html import page
 from fanin.document.text import chapter_lines
@@ -36,6 +36,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--out", type=Path, metavar="DIR", help="(default: a new one, runs/lecture)")
 
 
+@warnings_as_lines()
 def run(args: argparse.Namespace) -> int:
     out = results_folder(args.out, "lecture")
     if args.task == "regression":

@@ -36,6 +36,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     shared.add_data_options(parser, task=False)
 
 
+@shared.warnings_as_lines()
 def run(args: argparse.Namespace) -> int:
     folder = args.network if args.network.is_dir() else None
     net = MLP.load(args.network if folder is None else folder / shared.NETWORK)
@@ -112,8 +113,7 @@ def _classes(
     if not (y >= 0).any():
         return columns, cells, None
     known = y >= 0
-    with shared.warnings_as_lines():
-        judged = net.evaluate(found.X[known], y[known], n_threads=n_threads)
+    judged = net.evaluate(found.X[known], y[known], n_threads=n_threads)
     return columns, cells, {"rows": int(known.sum()), **judged}
 
 

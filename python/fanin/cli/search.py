@@ -56,6 +56,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--no-progress", action="store_true", help="no bar, table and lines")
 
 
+@shared.warnings_as_lines()
 def run(args: argparse.Namespace) -> int:
     space, fixed = _space(args.params)
     out = shared.results_folder(args.out, f"search-{Path(args.data).stem}")

@@ -32,16 +32,18 @@ NETWORK, HISTORY, CONFIG, CURVES = "network.fanin", "history.json", "config.json
 
 @contextlib.contextmanager
 def warnings_as_lines() -> Iterator[None]:
-    """Prints warnings on stderr, a line each, at the end."""
+    """Prints warnings on stderr, a line each, once each, at the end."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
             yield
         finally:
+            lines = []
             for warning in caught:
                 kind = "error" if warning.category is DivergenceWarning else "warning"
-                text = " ".join(str(warning.message).split())
-                print(f"fanin: {kind}: {text}", file=sys.stderr)
+                lines.append(f"fanin: {kind}: {' '.join(str(warning.message).split())}")
+            for line in dict.fromkeys(lines):
+                print(line, file=sys.stderr)
 
 
 def printer(args: argparse.Namespace) -> Callable[[object], None]:

@@ -123,6 +123,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no-progress", action="store_true", help="no progress bar")
 
 
+@shared.warnings_as_lines()
 def run(args: argparse.Namespace) -> int:
     args.loss = args.loss or ("mse" if args.task == "regression" else "softmax")
     optimizer = _checked_options(args)

@@ -118,6 +118,8 @@ def read_folder(
     dataset.left_out = tree.left_out
     for part, folder in parts.items():
         files, labels = _files_of(tree, folder, classes)
+        if not files:
+            raise ValueError(f"{folder}: expected at least one image, got none")
         images = read_images([file for file, _ in files], size, channels, tree.left_out)
         if images.shape[1:] != X.shape[1:]:
             sizes = f"{X.shape[1:]} in train, {images.shape[1:]} in {folder.name}"
@@ -145,12 +147,26 @@ def _splits(tree: Tree) -> dict[str, Path] | None:
             found[part] = folder
     quiet = Tree(tree.root)  # counts nothing: the folders are read again
     if "train" not in found or not quiet.folders(found["train"]) or (len(found) == 1 and others):
+        _refuse_parts_as_classes(quiet, [*found.values(), *others])
         tree.left_out.clear()
         return None
     for folder in others:
         if images := len(quiet.images(folder)):
             tree.left_out[f"images in {folder.name}"] += images
     return {part: found[part] for part in ("train", "val", "test") if part in found}
+
+
+def _refuse_parts_as_classes(tree: Tree, folders: list[Path]) -> None:
+    """Asks about train_set and test_set, or train and dev, which would become the classes."""
+    within = {folder: {one.name for one in tree.folders(folder)} for folder in folders}
+    for train in (folder for folder in folders if folder.name.casefold().startswith("train")):
+        for other in folders:
+            if other != train and len(within[other]) > 1 and within[other] <= within[train]:
+                raise ValueError(
+                    f"{tree.root}: expected train, val and test, or a folder for each class, got "
+                    f"{train.name} and {other.name} with the same folders in them "
+                    f"({', '.join(sorted(within[other])[:5])}); rename what are parts"
+                )
 
 
 def _read_classes(

@@ -223,7 +223,8 @@ def _parts(found: Dataset, reading: Reading, where: str) -> tuple[dict[str, Part
     y = values if regression else _positions(values, classes, f"{where}: y")
     if len(np.unique(y)) < 2:
         kinds = "values" if regression else "classes"
-        raise ValueError(f"{where}: expected at least two {kinds}, got one ({values[0]})")
+        only = values[0] if found.class_names is None else repr(found.class_names[values[0]])
+        raise ValueError(f"{where}: expected at least two {kinds}, got one ({only})")
     parts = {"train": (X, y)}
     for part in ("val", "test"):
         X_part, y_part = getattr(found, f"X_{part}"), getattr(found, f"y_{part}")

@@ -10,6 +10,7 @@ import contextlib
 import csv
 import io
 import math
+import re
 import unicodedata
 import warnings
 from array import array
@@ -31,11 +32,25 @@ MISSING = ("", "na", "n/a", "nan", "null", "none", "?", "#n/a", "<na>")
 # "none" and "null" in lower case are names of classes as often as missing values.
 MISSING_LABELS = (
     "", "?", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "NAN", "-nan", "NULL", "None",
+    "NaT", "#NA", "#N/A N/A", "1.#IND", "-1.#IND", "1.#QNAN", "-1.#QNAN", "-NaN",
+    "#VALUE!", "#REF!", "#DIV/0!", "#NAME?", "#NUM!", "#NULL!",  # of spreadsheets
 )  # fmt: skip
+PACKED = {  # by the bytes that such files begin with
+    b"\x1f\x8b\x08": "gzip",
+    b"PK\x03\x04": "zip",
+    b"BZh91AY&SY": "bzip2",
+    b"\xfd7zXZ\0": "xz",
+}
+THOUSANDS = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d*)?|[+-]?\d{1,3}(\.\d{3})+(,\d*)?")
 
 
 def read_table(path: Path, reading: Reading, columns: Sequence[str] | None = None) -> Dataset:
     """Features and target of a table; or only ``columns``, and the target where it is there."""
+    with path.open("rb") as start:
+        begins = start.read(16)
+    for mark, kind in PACKED.items():
+        if begins.startswith(mark):
+            raise ValueError(f"{path}: expected a table of text, got a {kind} file; unpack it")
     try:
         with path.open(encoding=_codec(reading), newline="") as file:
             return _Table(path, file, reading).read(columns)
@@ -223,7 +238,11 @@ class _Table:
         if text.strip().lower() not in MISSING:
             problem = f"expected a finite number, got {_short(text)}"
             other = "," if self.reading.decimal == "." else "."
-            if text.count(other) == 1 and text.replace(other, "").strip("+- ").isdecimal():
+            if THOUSANDS.fullmatch(text.strip()):
+                problem += "; marks of thousands are not read: remove them"
+                if text.count(other) == 1 and self.reading.decimal not in text:
+                    problem += f", or say decimal={other!r} (--decimal) where that is its mark"
+            elif text.count(other) == 1 and text.replace(other, "").strip("+- ").isdecimal():
                 problem += f"; decimal={other!r} (--decimal) reads {other} as the decimal mark"
         raise ValueError(f"{self.path}, line {line}, column {column!r}: {problem}")
 
@@ -299,7 +318,8 @@ def _tell_lookalikes(where: str, labels: set[str]) -> None:
         try:
             key: float | str = float(label)
         except ValueError:
-            key = " ".join(unicodedata.normalize("NFKC", label).casefold().split())
+            seen = "".join(c for c in label if unicodedata.category(c) != "Cf")  # has a width
+            key = " ".join(unicodedata.normalize("NFKC", seen).casefold().split())
         groups[key].append(label)
     alike = sorted(sorted(group) for group in groups.values() if len(group) > 1)
     if alike:

@@ -76,7 +76,7 @@ class Ensemble:
         weights: Sequence[float] | None = None,
         failures: Sequence[Failure] = (),
     ) -> None:
-        self.members = check_networks("members", members)
+        self.members: list[MLP] = _validate.FixedList(check_networks("members", members))
         first = self.members[0].dims
         for i, net in enumerate(self.members):
             if (net.dims[0], net.dims[-1]) != (first[0], first[-1]):
@@ -89,6 +89,10 @@ class Ensemble:
         self.failures = list(failures)
         self.held_out: dict[str, Any] | None = None
         self._regression = all(net.loss_name == "mse" for net in self.members)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        _validate.read_only(self, name, ("members", "weights", "combine"), "make another Ensemble")
+        object.__setattr__(self, name, value)
 
     def __len__(self) -> int:
         return len(self.members)
@@ -277,7 +281,7 @@ class Ensemble:
             # As they were, not scaled to sum 1 again: that could change their last bits.
             if arrays["weights"].shape != loaded.weights.shape:
                 raise ValueError(f"weights: expected {len(members)}")
-            loaded.weights = arrays["weights"]
+            vars(loaded)["weights"] = arrays["weights"]
             loaded.held_out = header.get("held_out")
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise ValueError(f"{os.fspath(path)}: not a usable ensemble: {error}") from None
@@ -291,7 +295,9 @@ def _mean_weights(weights: Sequence[float] | None, n: int) -> Floats:
     values = [_validate.real("weights", w, 0) for w in weights]
     if not any(values):
         raise ValueError("weights: expected one above 0, got only zeros")
-    return np.array(values) / sum(values)
+    result = np.array(values) / sum(values)
+    result.flags.writeable = False
+    return result
 
 
 def output(net: MLP, scores: Array, combine: str) -> Floats:

@@ -55,7 +55,7 @@ class Trainer(Protocol):
 # What the compiled network was made of, and would not follow.
 _FIXED = {
     *("dims", "activation", "norm", "residual", "keep", "drop_connect", "loss_name", "dtype"),
-    *("engine", "arena", "params", "statistics"),
+    *("engine", "arena", "params", "statistics", "init", "output_init"),
 }
 
 
@@ -220,11 +220,7 @@ class MLP:
             initialize(weights.shape, rng=rng, dtype=self.dtype, out=weights)
 
     def __setattr__(self, name: str, value: object) -> None:
-        if name in _FIXED and name in self.__dict__:
-            raise AttributeError(
-                f"{name}: read-only, since the compiled network would not follow: make another, "
-                "or set_parameters"
-            )
+        _validate.read_only(self, name, _FIXED, "make another network, or set_parameters")
         object.__setattr__(self, name, value)
 
     def _refuse_conflicts(self) -> None:
@@ -312,8 +308,8 @@ class MLP:
     def config(self) -> dict[str, Any]:
         """The arguments of the constructor."""
         return {
-            "dims": self.dims,
-            "activation": self.activation,
+            "dims": list(self.dims),
+            "activation": list(self.activation),
             "init": self.init,
             "output_init": self.output_init,
             "loss": self.loss_name,
@@ -374,8 +370,8 @@ class MLP:
         >>> net.scores(X).shape[1]
         10
         """
-        requested = self.inputs.requested(preprocess, X)
-        self.inputs, _ = requested.fit(self.check_data(X, inputs=requested))
+        inputs, rows = self.inputs.requested(preprocess, X).first_rows(X)
+        self.inputs, _ = inputs.fit(self.with_targets(rows))
 
     def prepare(
         self,
@@ -416,16 +412,24 @@ class MLP:
         y: Array | None = None,
         sample_weight: Array | None = None,
         *,
-        inputs: Inputs | None = None,
-        columns: int | None = None,
         names: tuple[str, str] = ("X", "y"),
     ) -> TrainingData:
-        """The first half of `prepare`, before any transformer; by default with our `inputs`."""
-        rows = (self.inputs if inputs is None else inputs).rows(X, names[0], columns)
+        """The first half of `prepare`, before any transformer."""
+        return self.with_targets(self.inputs.rows(X, names[0]), y, sample_weight, name=names[1])
+
+    def with_targets(
+        self,
+        rows: Array,
+        y: Array | None = None,
+        sample_weight: Array | None = None,
+        *,
+        name: str = "y",
+    ) -> TrainingData:
+        """Rows that `Inputs` has checked, beside targets and weights, which are checked here."""
         labels = soft = None
         if y is not None:
             labels, soft = losses.targets(
-                names[1], y, len(rows), self.dims[-1], self.loss_name, self.dtype
+                name, y, len(rows), self.dims[-1], self.loss_name, self.dtype
             )
         weights = _validate.weights(sample_weight, len(rows), self.dtype)
         return TrainingData(rows, None, None, labels, soft, weights)
@@ -674,7 +678,7 @@ class MLP:
             raise ValueError(f"parameters: expected those of {d}, got {parameters.size} numbers")
         config = state["config"]
         MLP.__init__(self, **(config | {"init": _no_init, "output_init": None}))
-        self.init, self.output_init = config["init"], config["output_init"]
+        vars(self).update(init=config["init"], output_init=config["output_init"])
         self.set_parameters(parameters)
         steps = state.get("preprocess", [])  # files from before there were any lack it
         self.metadata = checked_metadata(state.get("metadata", {}))
@@ -731,7 +735,7 @@ def _checked_dims(dims: Sequence[int]) -> list[int]:
     size = _n_parameters(widths)
     if size > 2**34:
         raise ValueError(f"dims: expected at most 2**34 parameters, got {size}")
-    return widths
+    return _validate.FixedList(widths)
 
 
 def _no_init(shape: object, *, rng: object, dtype: object, out: Array) -> Array:  # noqa: ARG001

@@ -108,4 +108,4 @@ def _steps_from_state(
     if shape not in ((1,), (width,)):
         raise ValueError(f"mean: expected 1 or {width} values, got {shape}")
     mean, scale = (stored_array(name, arrays[name], shape) for name in ("mean", "scale"))
-    return Inputs(width, dtype, width, (), mean, scale)
+    return Inputs.plain(width, dtype)._with(mean, scale)
