@@ -273,6 +273,18 @@ def test_get() -> None:
 
 
 @PLUS
+@pytest.mark.parametrize("name", ["momentum", "adam"])
+def test_a_mapping_that_is_no_dict_keeps_its_states(name: str) -> None:
+    one, other = ({"W": np.ones(3)} for _ in range(2))
+    grads = {"W": np.array([1.0, -2.0, 0.5])}
+    first, second = optim.get(name), optim.get(name)
+    for _ in range(3):
+        first.step(one, grads)
+        second.step(MappingProxyType(other), grads)
+    np.testing.assert_array_equal(one["W"], other["W"])
+
+
+@PLUS
 def test_clip_grad_norm() -> None:
     rng = np.random.default_rng(0)
     grads = {"W": rng.normal(size=(30, 7)), "b": rng.normal(size=7)}
