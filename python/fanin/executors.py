@@ -114,9 +114,13 @@ def lost_worker(error: object) -> bool:
     return lost or type(error).__name__ == "KilledWorker"
 
 
-def failure_reason(error: Exception) -> str:
-    """Why a call failed, as text."""
-    reason = f"{type(error).__name__}: {error}"
+def failure_reason(error: BaseException) -> str:
+    """Why a call failed, as text that can be written, whatever the error's own text is."""
+    try:
+        text = str(error)
+    except Exception as another:
+        text = f"its text raises {type(another).__name__}"
+    reason = f"{type(error).__name__}: {text}".encode(errors="backslashreplace").decode()
     return f"its worker was lost twice ({reason})" if lost_worker(error) else reason
 
 
@@ -224,8 +228,10 @@ class Pool:
                     yield refused
                 if not futures:
                     return
-                done = _finished_calls(finished)
-                yield [(futures.pop(future), _outcome(future)) for future in done]
+                done = [(futures.pop(f), _outcome(f)) for f in _finished_calls(finished)]
+                yield [one for one in done if not isinstance(one[1], KeyboardInterrupt)]
+                if any(isinstance(outcome, KeyboardInterrupt) for _, outcome in done):
+                    raise KeyboardInterrupt
         except BaseException:  # Ctrl-C, or the generator is closed
             if self.stop is not None:
                 self.stop.set()
@@ -266,7 +272,8 @@ def _finished_calls(finished: SimpleQueue[Future[Any]]) -> Sequence[Future[Any]]
 
 
 def _outcome(future: Future[Any]) -> Any:
+    """What the call returned or raised: Ctrl-C, if that came to its worker."""
     try:
         return future.result()
-    except (Exception, CancelledError) as error:
+    except (Exception, CancelledError, KeyboardInterrupt) as error:
         return error

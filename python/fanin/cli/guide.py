@@ -11,6 +11,7 @@ from pathlib import Path
 from fanin import tuning
 from fanin.cli import shared
 from fanin.cli.options import list_of, number, real, whole
+from fanin.tuning.guide.state import remove_trials
 
 REPORT = "report.html"
 GUIDE = (
@@ -78,6 +79,8 @@ def run(args: argparse.Namespace) -> int:
         config = shared.data_config(args, facts, info) | judged
         files += shared.save_network(out, report.network, report.history, config)
     report.save(out / REPORT)
+    if report.stopped != "interrupted" and {5, 8} <= {step.number for step in report.steps}:
+        remove_trials(out)
     say(str(report).rsplit("\n\n", 1)[-1])
     say(f"saved in {out}: {', '.join(files)}")
     if args.json:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from fanin import plots
+from fanin._plain import plain
 from fanin.callbacks.progress import is_terminal
 from fanin.cli import regression, shared
 from fanin.cli.options import UsageError, or_auto, real, whole
@@ -18,7 +19,6 @@ from fanin.training import auto_batch_size, auto_epochs
 from fanin.tuning import Parameter, SearchResult, choice, integers, loguniform, uniform
 from fanin.tuning import search as run_search
 from fanin.tuning.search.objective import PARAMETERS
-from fanin.tuning.space import plain
 
 TRIALS, PICTURE = "trials.jsonl", "search.png"
 SEARCH = ("strategy", "epochs", "monitor", "prune", "seed")  # as its arguments are called

@@ -15,6 +15,7 @@ from warnings import catch_warnings
 import numpy as np
 
 from fanin import _validate
+from fanin._plain import plain
 from fanin._runtime import get_num_threads
 from fanin._typing import PathLike
 from fanin.executors import InMemory, Pool, as_executor, failure_reason
@@ -33,7 +34,7 @@ from fanin.tuning.search.progress import Progress
 from fanin.tuning.search.result import SearchResult, trial_line
 from fanin.tuning.search.strategies import GENERATION, halving_rungs
 from fanin.tuning.search.trial import Trial
-from fanin.tuning.space import names_of, plain
+from fanin.tuning.space import names_of
 
 WINDOW = 1024  # jobs among which those are found that can share a batch
 KEPT_NETWORKS = 10  # of the best trials; others are trained again on access
@@ -70,9 +71,9 @@ class SearchRunner:
         self.log = TrialLog(log, {} if log is None else config.header())
         self.logged = self.log.open(resume)
         self.bar = None
-        if self.progress:
-            self.bar = Progress(self.total, names_of(config.space), config.monitor.name)
         try:
+            if self.progress:
+                self.bar = Progress(self.total, names_of(config.space), config.monitor.name)
             with self.pool() as pool:
                 if config.prune == "halving":
                     self.halve(pool)
