@@ -105,12 +105,15 @@ def _read_search(folder: Path) -> Any:
     return [json.loads(line) for line in whole.splitlines()]
 
 
+STEP: dict[str, Any] = {"round": 0, "findings": [], "settings": {"rates": list(range(300))}}
+
+
 def _state(folder: Path, new: bool) -> None:
     state = State(folder / "guide", {"seed": 0}, resume=True)
     if not state.steps:
-        state.add({"number": 1, "round": 0, "facts": list(range(300))})
+        state.add({**STEP, "number": 1})
     if new and len(state.steps) == 1:
-        state.add({"number": 2, "round": 0, "facts": list(range(300))})
+        state.add({**STEP, "number": 2})
 
 
 def _read_state(folder: Path) -> Any:
