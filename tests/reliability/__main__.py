@@ -6,7 +6,7 @@
 
 Run from the checkout's root. Each file ``test_NAME.py`` is one test, with a negative control: a
 fault put in on purpose, which the test must find. ``count(fast, full)`` of tests/support/
-reliability.py gives the tier's sizes, and the fixture `record` adds a row to the table. A test
+reliability.py gives the tier's sizes, the fixture `record` adds a row to the table. A test needs
 neither root nor tools of the system: where strace or a compiler is missing, it skips and says so.
 """
 

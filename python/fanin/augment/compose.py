@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import secrets
 import sys
@@ -15,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from fanin import _core
-from fanin._typing import Array
+from fanin._files import from_any_json, read_file, reading, to_json
+from fanin._typing import Array, PathLike
 from fanin._validate import (
     describe,
     known_dtype,
@@ -285,23 +285,32 @@ class Compose:
         return cls(transforms, values["seed"], values.get("value_range", UNIT))
 
     def to_json(self, indent: int | None = None) -> str:
-        """`to_dict` as JSON.
+        """`to_dict` as JSON, with a checksum.
 
         >>> from fanin.augment import Compose, Cutout
         >>> aug = Compose([Cutout(8, border="inside")], seed=3)
         >>> Compose.from_json(aug.to_json()) == aug
         True
         """
-        return json.dumps(self.to_dict(), indent=indent)
+        return to_json(self.to_dict(), indent).decode()
 
     @classmethod
     def from_json(cls, text: str) -> Self:
-        """The inverse of `to_json`."""
-        try:
-            values = json.loads(text)
-        except (TypeError, ValueError) as error:
-            raise ValueError(f"text: expected JSON of Compose.to_json(), got: {error}") from None
-        return cls.from_dict(values)
+        """The inverse of `to_json`; `fanin.FileError` for text that was changed."""
+        if not isinstance(text, str):
+            raise ValueError(f"text: expected JSON of Compose.to_json(), got {describe(text)}")
+        return cls._read(text.encode(errors="surrogatepass"), "text")
+
+    @classmethod
+    def load(cls, path: PathLike) -> Self:
+        """Reads a file with the text of `to_json`; `fanin.FileError` for any other."""
+        return cls._read(read_file(path), path)
+
+    @classmethod
+    def _read(cls, text: bytes, path: PathLike) -> Self:
+        names = ("format", "version", "seed", "transforms", "value_range")
+        with reading(path, "expected JSON of Compose.to_json()"):
+            return cls.from_dict(from_any_json(text.rstrip(), path, names))
 
     def __repr__(self) -> str:
         own = "" if self.value_range == UNIT else f", value_range={self.value_range}"

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from fanin._files import FileError, read_file
 from fanin._typing import PathLike
 from fanin.callbacks.base import Callback, Logs
 
@@ -64,10 +65,13 @@ class CSVLogger(Callback):
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         self._table, self._offset, self._told = _Table(), None, False
+        data = read_file(self.path) if self.append and self.path.exists() else b""
         self.path.open("a" if self.append else "w").close()  # fails now, not after an epoch
-        data = self.path.read_bytes() if self.append else b""
         if data.strip():
-            self._table = _read_table(self.path, data)
+            try:
+                self._table = _read_table(self.path, data)
+            except (csv.Error, IndexError, UnicodeError) as error:
+                raise FileError(self.path, f"expected a table to append to ({error})") from None
             if not self._table.whole:
                 with self.path.open("ab") as file:
                     file.write(self._table.newline.encode(self._table.encoding))

@@ -35,7 +35,7 @@ def checked_metadata(metadata: object) -> dict[str, Any]:
 def inputs_to_state(inputs: Inputs) -> tuple[list[dict[str, Any]], dict[str, Array]]:
     """For a file."""
     arrays: dict[str, Array] = {}
-    if inputs.range is not None:
+    if inputs.range is not None and all(map(math.isfinite, inputs.range)):
         arrays["range"] = np.array(inputs.range)
     if inputs.shape is not None:
         arrays["shape"] = np.array(inputs.shape, np.int64)
