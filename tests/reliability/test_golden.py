@@ -22,6 +22,7 @@ from fanin import augment, ensemble, preprocessing, tuning
 from fanin.callbacks import History
 
 GOLDEN = Path(__file__).with_name("golden")
+VERSION = fanin.__version__ or "0.1.0"  # a core that is built by hand may have none
 EXPECTED = "expected.json"
 
 X = np.random.default_rng(0).standard_normal((40, 6), dtype=np.float32)
@@ -134,7 +135,7 @@ def test_a_file_of_a_released_version(version: str, name: str, tmp_path: Path, r
 
 
 def test_there_are_files_of_this_version() -> None:
-    assert fanin.__version__ in VERSIONS
+    assert VERSION in VERSIONS
 
 
 def test_another_value_is_noticed(tmp_path: Path) -> None:
@@ -149,5 +150,5 @@ def test_another_value_is_noticed(tmp_path: Path) -> None:
 
 
 if __name__ == "__main__":
-    write(GOLDEN / fanin.__version__)
+    write(GOLDEN / VERSION)
     sys.exit(0)

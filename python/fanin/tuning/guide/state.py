@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from fanin._files import FileError, atomic_write, from_json, parse_json, to_json
+from fanin._files import FileError, atomic_write, from_json, make_folder, parse_json, to_json
 from fanin._plain import loggable
 from fanin._typing import PathLike
 from fanin.network import MLP
@@ -41,7 +41,7 @@ class State:
         self.trials_removed = False
         self._began = self.clock()
         if self.folder is not None:
-            self.folder.mkdir(parents=True, exist_ok=True)
+            make_folder(self.folder)
             self._read(self.folder / FILE, resume)
 
     def _read(self, path: Path, resume: bool) -> None:
