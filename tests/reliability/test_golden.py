@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from fanin import augment, ensemble, preprocessing, tuning
 from fanin.callbacks import History
 
 GOLDEN = Path(__file__).with_name("golden")
+VERSION = fanin.__version__ or "0.1.0"  # a core that is built by hand may have none
 EXPECTED = "expected.json"
 
 X = np.random.default_rng(0).standard_normal((40, 6), dtype=np.float32)
@@ -134,7 +134,7 @@ def test_a_file_of_a_released_version(version: str, name: str, tmp_path: Path, r
 
 
 def test_there_are_files_of_this_version() -> None:
-    assert fanin.__version__ in VERSIONS
+    assert VERSION in VERSIONS
 
 
 def test_another_value_is_noticed(tmp_path: Path) -> None:
@@ -149,5 +149,6 @@ def test_another_value_is_noticed(tmp_path: Path) -> None:
 
 
 if __name__ == "__main__":
-    write(GOLDEN / fanin.__version__)
-    sys.exit(0)
+    import test_golden  # so that the objective has the module's name, by which a log knows it
+
+    test_golden.write(GOLDEN / VERSION)
