@@ -22,6 +22,7 @@ from fanin._files import (
     atomic_write,
     check_target,
     finish_replacement,
+    make_folder,
     parse_json,
     read_file,
     replaced_together,
@@ -149,6 +150,20 @@ def target_line(info: datasets.Info) -> str:
 def auto_preprocess(rows: Array) -> Any:
     """What `MLP.fit` takes: standardized, but all features alike where they are bytes."""
     return inputs.automatic(rows) if rows.dtype == np.uint8 else "standardize"
+
+
+@contextlib.contextmanager
+def results_in(folder: Path) -> Iterator[None]:
+    """Makes a folder; those made that hold nothing after an exception are removed again."""
+    made = [path for path in (folder, *folder.parents) if not path.exists()]
+    make_folder(folder)
+    try:
+        yield
+    except BaseException:
+        for path in made:
+            with contextlib.suppress(OSError):
+                path.rmdir()
+        raise
 
 
 def results_folder(given: Path | None, name: str, files: Sequence[str] = RUN) -> Path:

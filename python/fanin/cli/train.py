@@ -268,10 +268,11 @@ def _fit(
     bar, judge = not (args.json or args.no_progress), goal.get("validation")
     if judge is not None and units is None:  # curves have a number for each epoch
         options["metrics"] = [name for name in args.metrics if name != "confusion_matrix"]
-    out.mkdir(parents=True, exist_ok=True)
     options |= {"checkpoint": out / CHECKPOINT, "resume": args.resume, "checkpoint_on_signal": True}
+    options |= {"validation_data": judge, "progress": bar, "n_threads": args.threads}
     try:
-        return net.fit(X, y, validation_data=judge, progress=bar, n_threads=args.threads, **options)
+        with shared.results_in(out):
+            return net.fit(X, y, **options)
     finally:
         if units is not None:
             units.fold(net)

@@ -222,6 +222,7 @@ class Fit:
                         self.interrupt()
                         raise
                     self.callbacks.on_train_end({})
+                    history.seconds = time.perf_counter() - self.began
                     self.finished = True
                     self.file.after_training(self)
         except KeyboardInterrupt:
