@@ -199,6 +199,7 @@ CORE = """
         _core.Learner(rule=rule, states=[], l2=0.0, lr=ones[0], losses=ones[1], correct=ones[2]),
         _core.Many32([engine], 2), _core.Many64([wide], 2),
         _core.Augmentation([], 0), _core.BatchAugmenter((2, 2, 1)),
+        engine.state(), engine.reading(), _core.Position(0),
     ]
     classes = [c for c in vars(_core).values() if isinstance(c, type)]
     assert {type(x) for x in made} == set(classes), "a class without an instance"
