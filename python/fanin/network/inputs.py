@@ -63,6 +63,7 @@ class Inputs:
     automatic: bool = False  # likewise: for bytes, one mean and one scale
     range: tuple[float, float] | None = None  # of the training data's values; None before `fit`
     shape: tuple[int, ...] | None = None  # of an image in training; None where rows were flat
+    stored: np.dtype[Any] | None = None  # the training data's dtype, as the core read them
 
     @classmethod
     def plain(cls, width: int, dtype: np.dtype[Any]) -> Inputs:
@@ -212,7 +213,14 @@ class Inputs:
         if self.range is not None:
             return self, self.transform(data, n_threads)
         low, high, _ = _core.extremes(data.X)
-        own = replace(self, to_fit=(), standardize=False, automatic=False, range=(low, high))
+        own = replace(
+            self,
+            to_fit=(),
+            standardize=False,
+            automatic=False,
+            range=(low, high),
+            stored=data.X.dtype,
+        )
         if self.to_fit:
             self._foresee(self.to_fit, data.X.shape[1])
             combines = bool(_until_columnwise(self.to_fit))
@@ -221,7 +229,7 @@ class Inputs:
             steps, rows = fitted(self.to_fit, data.X, n_threads, self.dtype if same else None)
             self._require_width(steps, steps[-1].n_features_out_, data.X.shape[1])
             made = Inputs.of(steps, self.width, self.dtype)
-            own = replace(made, range=own.range, shape=own.shape)
+            own = replace(made, range=own.range, shape=own.shape, stored=own.stored)
             if combines and wide:
                 rows = own._transformed(data.X, n_threads)
             return own, own._with_rows(data, rows)

@@ -1,0 +1,1 @@
+from_torch=to_state_dict=to_torch = None
