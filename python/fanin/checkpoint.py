@@ -59,14 +59,16 @@ def save_archive(path: PathLike, header: Mapping[str, Any], arrays: Mapping[str,
             _write_member(archive, name, array)
 
 
-def load_archive(path: PathLike, kind: str) -> tuple[dict[str, Any], dict[str, Array]]:
+def load_archive(
+    path: PathLike, kind: str | tuple[str, ...]
+) -> tuple[dict[str, Any], dict[str, Array]]:
     """Reads what `save_archive` wrote: the header, and the arrays in native byte order.
 
     Parameters
     ----------
     path : str or path
-    kind : str
-        The kind of file that is expected.
+    kind : str or tuple of str
+        The kind of file that is expected, or several; ``header["kind"]`` says which it is.
 
     Returns
     -------
@@ -80,14 +82,16 @@ def load_archive(path: PathLike, kind: str) -> tuple[dict[str, Any], dict[str, A
     OSError
         Where there is no such file, or it cannot be read.
     """
+    kinds = (kind,) if isinstance(kind, str) else kind
+    expected = f"expected a fanin {' or '.join(kinds)} file"
     with open(path, "rb") as file:  # noqa: PTH123  a path as given, for the error's text
         data = file.read(len(_ZIP_MAGIC))
         if data != _ZIP_MAGIC:
             found = "something else" if data else "an empty file"
-            raise FileError(path, f"expected a fanin {kind} file, got {found}")
+            raise FileError(path, f"{expected}, got {found}")
         data += file.read()
     try:
-        return _parse(data, kind)
+        return _parse(data, kinds, expected)
     except MemoryError:
         raise
     except Exception as error:  # of zipfile, NumPy and json alike, over bytes that make no sense
@@ -101,46 +105,49 @@ class _RefusedError(ValueError):
     """An error whose message needs no prefix."""
 
 
-def _parse(data: bytes, kind: str) -> tuple[dict[str, Any], dict[str, Array]]:
+def _parse(
+    data: bytes, kinds: tuple[str, ...], expected: str
+) -> tuple[dict[str, Any], dict[str, Array]]:
     import zipfile
 
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         infos = archive.infolist()
         members = {info.filename.removesuffix(".npy"): info for info in infos}
         if "header" not in members:
-            raise _RefusedError(f"expected a fanin {kind} file, got a zip archive without a header")
+            raise _RefusedError(f"{expected}, got a zip archive without a header")
         # Stored, and no more in sum than the file has: then no archive can unfold into more.
         if any(info.compress_type != zipfile.ZIP_STORED for info in infos):
             raise _RefusedError("expected an uncompressed archive, got compressed members")
         if sum(info.file_size for info in infos) > len(data) or len(members) != len(infos):
             raise _RefusedError("corrupt (members overlap or repeat)")
-        header = _parse_header(_read_member(archive, members.pop("header")).tobytes(), kind)
+        text = _read_member(archive, members.pop("header")).tobytes()
+        header = _parse_header(text, kinds, expected)
         wanted = header.pop("arrays")
         if set(wanted) != set(members):
             missing, extra = sorted(set(wanted) - set(members)), sorted(set(members) - set(wanted))
             raise _RefusedError(f"corrupt (arrays missing: {missing}, unknown: {extra})")
         arrays = {}
-        for name, expected in wanted.items():
+        for name, described in wanted.items():
             array = _read_member(archive, members[name])
-            if _describe(array) != expected:
+            if _describe(array) != described:
                 raise _RefusedError(f"corrupt (array {name!r} is not what the header says)")
             arrays[name] = array.astype(array.dtype.newbyteorder("="), copy=False)
         return header, arrays
 
 
-def _parse_header(text: bytes, kind: str) -> dict[str, Any]:
+def _parse_header(text: bytes, kinds: tuple[str, ...], expected: str) -> dict[str, Any]:
     import json
 
     header = json.loads(text)
     if not isinstance(header, dict) or header.get("format") != FORMAT:
-        raise _RefusedError(f"expected a fanin {kind} file, got an archive of another program")
+        raise _RefusedError(f"{expected}, got an archive of another program")
     version = header["format_version"]
     if not isinstance(version, int) or version > FORMAT_VERSION:
         written = f"written by fanin {header.get('version')} in format {version}"
         reads = f"this fanin {__version__} reads formats up to {FORMAT_VERSION}"
         raise _RefusedError(f"{written}, but {reads}")
-    if header["kind"] != kind:
-        raise _RefusedError(f"expected a fanin {kind} file, got a fanin {header['kind']} file")
+    if header["kind"] not in kinds:
+        raise _RefusedError(f"{expected}, got a fanin {header['kind']} file")
     if not isinstance(header["arrays"], dict):
         raise _RefusedError("corrupt (the header's 'arrays' is no object)")
     return header

@@ -8,7 +8,8 @@ None of these libraries is needed until its function is called.
 
 from fanin.export.converters import register_skl2onnx
 from fanin.export.onnx_file import to_onnx
-from fanin.export.pytorch import from_torch, to_state_dict, to_torch
+from fanin.export.pytorch import to_state_dict, to_torch
+from fanin.export.pytorch_reading import from_torch
 from fanin.export.scikit_learn import from_sklearn
 
 __all__ = [

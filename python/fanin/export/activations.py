@@ -20,7 +20,9 @@ Formula = Callable[[Graph, str, Layer], str]  # adds nodes, and returns their ou
 
 SELU_ABOVE, SELU_BELOW = 1.0507009873554805, 1.7580993408473768
 TAIL = 9.0  # beyond, the normal distribution has less than 1e-18
-TAIL_K = 5.0  # of the change of variable (a - k) / (a + k), in which the tail is nearly a polynomial
+TAIL_K = (
+    5.0  # of the change of variable (a - k) / (a + k), in which the tail is nearly a polynomial
+)
 TAIL_DEGREE = 24
 
 
@@ -58,7 +60,7 @@ def _parts(g: Graph, x: str) -> tuple[str, str]:
 
 
 def _bent(g: Graph, x: str, layer: Layer) -> str:
-    """x above 0, and below it times a slope: 0.01, or one for each unit."""
+    """The same above 0, and below times a slope: 0.01, or one for each unit."""
     above, below = _parts(g, x)
     slope = 0.01 if layer.slopes is None else layer.slopes
     return g.op("Add", above, g.op("Mul", below, slope))
@@ -94,7 +96,7 @@ def _mish(g: Graph, x: str, layer: Layer) -> str:
 
 
 def _gelu(g: Graph, x: str, _: Layer) -> str:
-    """x Phi(x); the upper tail of the distribution is a polynomial times exp(-a^2 / 2)."""
+    """``x Phi(x)``; the upper tail of the distribution is a polynomial times exp(-a^2 / 2)."""
     a = g.op("Min", g.op("Abs", x), TAIL)
     inverse = g.op("Reciprocal", g.op("Add", a, TAIL_K))
     t = g.op("Sub", 1.0, g.op("Mul", inverse, 2 * TAIL_K))

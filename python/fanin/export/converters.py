@@ -9,17 +9,18 @@ import numpy as np
 from fanin import preprocessing
 from fanin._validate import describe
 from fanin.export.graph import Graph
-from fanin.export.nodes import TRANSFORMERS, is_wide, scores, transform
+from fanin.export.nodes import TRANSFORMERS, scores, transform
 from fanin.export.packages import required
 from fanin.network import MLP
 
 FLOAT32, FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
+WHOLE = ("UInt8", "Int8", "UInt16", "Int16", "UInt32", "Int32", "UInt64", "Int64")
 DTYPES = {  # of skl2onnx's types
-    **{f"{kind}TensorType": kind.lower() for kind in ("UInt8", "Int8", "UInt16", "Int16")},
-    **{f"{kind}TensorType": kind.lower() for kind in ("UInt32", "Int32", "UInt64", "Int64")},
-    **{"Float16TensorType": "float16", "FloatTensorType": "float32"},
-    **{"DoubleTensorType": "float64", "BooleanTensorType": "bool"},
-}
+    "Float16TensorType": "float16",
+    "FloatTensorType": "float32",
+    "DoubleTensorType": "float64",
+    "BooleanTensorType": "bool",
+} | {f"{kind}TensorType": kind.lower() for kind in WHOLE}
 OPSET = 20
 
 
@@ -66,7 +67,8 @@ def register_skl2onnx(*estimators: type) -> None:
 
 def _is_classifier(kind: type) -> bool:
     """Whether scikit-learn calls it one."""
-    return issubclass(kind, required("sklearn.base", "register_skl2onnx", "sklearn").ClassifierMixin)
+    base = required("sklearn.base", "register_skl2onnx", "scikit-learn")
+    return issubclass(kind, base.ClassifierMixin)
 
 
 def _types() -> Any:

@@ -58,7 +58,9 @@ class Graph:
         self.constants.append(tensor)
         return str(tensor.name)
 
-    def op(self, kind: str, *inputs: str | float | Array, output: str = "", **attributes: Any) -> str:
+    def op(
+        self, kind: str, *inputs: str | float | Array, output: str = "", **attributes: Any
+    ) -> str:
         """Adds a node, and returns the name of its output: ``output``, or one of its own.
 
         Inputs are names of values, or numbers and arrays.
@@ -69,7 +71,7 @@ class Graph:
         return name
 
     def cast(self, x: str, dtype: npt.DTypeLike) -> str:
-        """x in that dtype."""
+        """The value x in that dtype."""
         return self.op("Cast", x, to=self.type_of(dtype))
 
     def type_of(self, dtype: npt.DTypeLike) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -114,7 +115,7 @@ def network_of(name: str, layers: Sequence[Layer], loss: str, dtype: np.dtype[An
             f"{name}: expected a skip round every hidden layer that is as wide as its input or "
             f"round none, got {skips}"
         )
-    for before, after in zip(layers, layers[1:], strict=False):
+    for before, after in pairwise(layers):
         if before.weights.shape[1] != after.weights.shape[0]:
             raise ValueError(
                 f"{name}: expected {before.weights.shape[1]} inputs after a layer of so many "
@@ -136,10 +137,9 @@ def network_of(name: str, layers: Sequence[Layer], loss: str, dtype: np.dtype[An
             (net.statistics, layer.statistics(number)),
         ):
             for key, array in arrays.items():
-                if array.shape != views[key].shape or not np.isfinite(array).all():
-                    raise ValueError(
-                        f"{name}: expected finite {key} of shape {views[key].shape}, "
-                        f"got {describe(array)}"
-                    )
+                good = (array.shape, array.dtype) == (views[key].shape, net.dtype)
+                if not good or not np.isfinite(array).all():
+                    expected = f"finite {key} {views[key].shape} {net.dtype}"
+                    raise ValueError(f"{name}: expected {expected}, got {describe(array)}")
                 views[key][...] = array
     return net

@@ -122,10 +122,7 @@ def _batch_norm(g: Graph, x: str, layer: Layer) -> str:
     return g.op("BatchNormalization", x, *(a for a in arrays if a is not None), epsilon=0.0)
 
 
-NORMS: dict[str, Callable[[Graph, str, Layer], str]] = {
-    "layer": _layer_norm,
-    "batch": _batch_norm,
-}
+NORMS: dict[str, Callable[[Graph, str, Layer], str]] = {"layer": _layer_norm, "batch": _batch_norm}
 
 
 def add_layer(g: Graph, x: str, layer: Layer) -> str:

@@ -18,13 +18,13 @@ class Scale(nn.Module):
 
     def __init__(self, factor: float) -> None:
         super().__init__()
-        self.factor = factor
+        self.register_buffer("factor", torch.tensor(factor, dtype=torch.float64))
 
     def forward(self, x: Tensor) -> Tensor:
         return x * self.factor
 
     def extra_repr(self) -> str:
-        return f"{self.factor:g}"
+        return f"{float(self.factor):g}"
 
 
 class Standardize(nn.Module):

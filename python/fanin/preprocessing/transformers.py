@@ -12,13 +12,7 @@ import numpy.typing as npt
 from fanin import _core
 from fanin._typing import Array, Bools, Floats
 from fanin._validate import one_of, real
-from fanin.preprocessing.base import (
-    Columnwise,
-    LinearMap,
-    Transformer,
-    column_mean,
-    positive_count,
-)
+from fanin.preprocessing.base import Columnwise, LinearMap, Transformer, column_mean, positive_count
 from fanin.preprocessing.covariance import PrincipalDirections, rounding_variance
 
 # What MLP.fit takes: "standardize", (mean, scale) or transformers.
