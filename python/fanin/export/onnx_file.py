@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -93,7 +94,8 @@ def to_onnx(
     dtype = _input_dtype(members, input_dtype)
     shape = _input_shape(members)
     g = Graph(onnx, members[0].dtype)
-    found = outputs(g, g.op("Flatten", "X", axis=1), dtype, net)
+    x = "X" if len(shape) == 1 else g.op("Reshape", "X", np.array([0, math.prod(shape)]))  # 0: N
+    found = outputs(g, x, dtype, net)
     metadata = members[0].metadata
     if any(member.metadata != metadata for member in members):
         metadata = {}

@@ -118,10 +118,6 @@ def _layer_module(torch: Any, own: Any, layer: Layer) -> Any:
         module.add_module("activation", nn.PReLU(h, **options))
     elif layer.activation != "identity":
         module.add_module("activation", getattr(nn, rule.torch)(**rule.options))
-    if layer.keep < 1 and layer.vanilla:
-        module.add_module("dropout", own.Scale(layer.keep))
-    elif layer.keep < 1:
-        module.add_module("dropout", nn.Dropout(1 - layer.keep))
     arrays = {
         "linear.weight": np.ascontiguousarray(layer.weights.T),
         "linear.bias": layer.bias,
@@ -135,4 +131,8 @@ def _layer_module(torch: Any, own: Any, layer: Layer) -> Any:
     if layer.norm == "batch":
         tensors["norm.num_batches_tracked"] = module.norm.num_batches_tracked
     module.load_state_dict(tensors)
+    if layer.keep < 1 and layer.vanilla:
+        module.add_module("dropout", own.Scale(layer.keep))
+    elif layer.keep < 1:
+        module.add_module("dropout", nn.Dropout(1 - layer.keep))
     return module
