@@ -206,7 +206,7 @@ def members(loss: Any = "softmax", dtypes: Any = ("float32", "float32", "float32
 )
 def test_ensembles(combine: str, loss: Any, dtypes: list[str]) -> None:
     nets = members(loss, dtypes)
-    X = rows(300)
+    X = rows(300, dtype=np.result_type(*map(np.dtype, dtypes)))
     for weights in (None, [1.0, 0.0, 2.5, 0.3][: len(nets)]):
         assert_same(Ensemble(nets, combine=combine, weights=weights), X, 1e-6)
 
