@@ -26,13 +26,14 @@ TYPES = {
     r"\blist(?=[\],)]| \||:$| =)": "list[typing.Any]",
     r"\btuple(?!\[)": "tuple[typing.Any, ...]",
     r"^(\w+: .+?) = .*$": r"\1",  # the value of a constant
+    r"Callable(?!\[)": "Callable[..., typing.Any]",
     r"collections\.abc\.": "",
     r"numpy\.typing\.": "npt.",
     r"numpy\.": "np.",
     r"typing\.": "",
 }
 HEAD = """\
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -43,7 +44,9 @@ Array: TypeAlias = npt.NDArray[Any]
 
 
 def plain(node: ast.AST) -> None:
-    """Takes away docstrings, which a stub has not; what is None by default may be None."""
+    """Takes away docstrings and `__new__`, which only refuses; what is None by default may be."""
+    if isinstance(node, ast.ClassDef):
+        node.body = [s for s in node.body if getattr(s, "name", "") != "__new__"]
     if isinstance(node, ast.FunctionDef | ast.ClassDef) and ast.get_docstring(node) is not None:
         node.body = node.body[1:] or [ast.Expr(ast.Constant(...))]
     if isinstance(node, ast.FunctionDef) and node.args.defaults:

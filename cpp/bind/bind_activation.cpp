@@ -1,6 +1,7 @@
 #include <pybind11/stl.h>
 
 #include "bind/arrays.hpp"
+#include "bind/gil.hpp"
 #include "bind/names.hpp"
 #include "core/parallel.hpp"
 #include "isa/dispatch.hpp"
@@ -40,12 +41,11 @@ Tuple<py::array, MaybeArray> forward(const py::array& z, int activation, double 
     a.epilogue.slope = s.mutable_data();
     slope = std::move(s);
   }
-  {
-    py::gil_scoped_release release;
+  without_gil([&] {
     const double flops = 10.0 * static_cast<double>(shape.rows * shape.cols);
     parallel_for(shape.rows, 1, useful_threads(n_threads, flops),
                  [&](index b, index e) { kernels<T>().activation_forward(a, {b, e}); });
-  }
+  });
   return py::make_tuple(std::move(y), std::move(slope));
 }
 

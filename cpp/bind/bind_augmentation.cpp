@@ -9,8 +9,9 @@
 #include <vector>
 
 #include "bind/arrays.hpp"
+#include "bind/classes.hpp"
+#include "bind/gil.hpp"
 #include "bind/names.hpp"
-#include "bind/signals.hpp"
 #include "core/clock.hpp"
 #include "core/parallel.hpp"
 #include "engine/augment/augmentation.hpp"
@@ -381,7 +382,7 @@ py::list draw(const Augmentation& aug, const py::array& indices, std::uint64_t e
 }  // namespace
 
 void bind_augmentation(py::module_& m) {
-  py::class_<Augmentation, std::shared_ptr<Augmentation>>(m, "Augmentation")
+  make_class<Augmentation, std::shared_ptr<Augmentation>>(m, "Augmentation")
       .def(py::init(&make), py::arg("steps"), py::arg("seed"),
            py::arg("value_range") = std::pair(0.0, 1.0),
            "A pipeline of operations (kind, p, fields): see engine/augment/operations.hpp.")

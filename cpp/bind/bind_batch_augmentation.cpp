@@ -3,6 +3,7 @@
 #include <tuple>
 
 #include "bind/batch_augmentation.hpp"
+#include "bind/classes.hpp"
 #include "bind/mixing.hpp"
 
 namespace fanin::bind {
@@ -31,7 +32,7 @@ BatchAugmenter make(std::tuple<index, index, index> shape,
 }  // namespace
 
 void bind_batch_augmentation(py::module_& m) {
-  py::class_<BatchAugmenter>(m, "BatchAugmenter")
+  make_class<BatchAugmenter>(m, "BatchAugmenter")
       .def(py::init(&make), py::arg("shape"), py::arg("augmentation") = py::none(),
            py::arg("mixing") = py::none(),
            "Of rows that are images of shape (height, width, channels); mixing is (kind, alpha, p, "

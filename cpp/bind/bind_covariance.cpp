@@ -1,7 +1,7 @@
 #include <algorithm>
 
 #include "bind/arrays.hpp"
-#include "bind/signals.hpp"
+#include "bind/gil.hpp"
 #include "engine/statistics/covariance.hpp"
 
 namespace fanin::bind {

@@ -1,7 +1,7 @@
 #include <memory>
-#include <optional>
 
 #include "bind/arrays.hpp"
+#include "bind/gil.hpp"
 #include "bind/names.hpp"
 #include "core/aligned.hpp"
 #include "core/parallel.hpp"
@@ -53,13 +53,11 @@ Tuple<py::array, MaybeArray> forward(const py::array& x, const py::array& w, con
     d.epilogue.slope = s.mutable_data();
     slope = std::move(s);
   }
-  {
-    std::optional<py::gil_scoped_release> release;
-    if (product_flops(rows, width, in) > releasing_flops) release.emplace();
+  without_gil_if(product_flops(rows, width, in) > releasing_flops, [&] {
     over_result(rows, width, in, n_threads, [&](Range r, Range c) {
       kernels<T>().dense_forward(d, r, c, thread_scratch<T>(product_scratch<T>));
     });
-  }
+  });
   return py::make_tuple(std::move(y), std::move(slope));
 }
 
@@ -79,8 +77,7 @@ Tuple<MaybeArray, py::array, py::array> backward(const py::array& dy, const py::
   py::array_t<T> dx({dx_rows, in}), dw({in, out});
   py::array_t<T> db(out);
   T *dxp = dx.mutable_data(), *dwp = dw.mutable_data(), *dbp = db.mutable_data();
-  {
-    py::gil_scoped_release release;
+  without_gil([&] {
     const auto& k = kernels<T>();
     std::unique_ptr<T[]> dz_memory;
     const T* dz = dyp;
@@ -106,7 +103,7 @@ Tuple<MaybeArray, py::array, py::array> backward(const py::array& dy, const py::
                                      thread_scratch<T>(product_scratch<T>));
                  });
     k.bias_gradient({dz, dbp, rows, out, out, false}, {0, out});
-  }
+  });
   return py::make_tuple(with_dx ? py::object(dx) : py::none(), dw, db);
 }
 

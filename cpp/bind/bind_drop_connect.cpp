@@ -1,6 +1,7 @@
 #include <memory>
 
 #include "bind/arrays.hpp"
+#include "bind/gil.hpp"
 #include "bind/names.hpp"
 #include "core/parallel.hpp"
 #include "isa/dispatch.hpp"
@@ -52,12 +53,11 @@ Tuple<py::array, MaybeArray> forward(const py::array& x, const py::array& w, con
   d.epilogue.activation = checked<Activation>("activation", activation);
   if (with_slope) d.epilogue.slope = slope.mutable_data();
   const RowMasks<T> masks = masks_of<T>(keep, seed, stream, first_row, s.in);
-  {
-    const py::gil_scoped_release release;
+  without_gil([&] {
     parallel_for(s.rows, 1, s.threads(n_threads), [&](index begin, index end) {
       kernels<T>().drop_connect_forward(d, masks, {begin, end}, {0, s.out});
     });
-  }
+  });
   return py::make_tuple(std::move(y), with_slope ? py::object(std::move(slope)) : py::none());
 }
 
@@ -74,8 +74,7 @@ Tuple<MaybeArray, py::array, py::array> backward(const py::array& dy, const py::
   py::array_t<T> dx({with_dx ? s.rows : 0, s.in}), dw({s.in, s.out}), db(s.out);
   T *dxp = dx.mutable_data(), *dwp = dw.mutable_data(), *dbp = db.mutable_data();
   const RowMasks<T> masks = masks_of<T>(keep, seed, stream, first_row, s.in);
-  {
-    const py::gil_scoped_release release;
+  without_gil([&] {
     const auto& k = kernels<T>();
     const auto dz = std::make_unique_for_overwrite<T[]>(static_cast<std::size_t>(s.rows * s.out));
     k.activation_backward({dyp, dz.get(), derivative, s.out, s.out}, {0, s.rows});
@@ -91,7 +90,7 @@ Tuple<MaybeArray, py::array, py::array> backward(const py::array& dy, const py::
       k.drop_connect_weight_gradient(g, masks, {begin, end}, dwp + begin * s.out);
     });
     k.bias_gradient({dz.get(), dbp, s.rows, s.out, s.out, false}, {0, s.out});
-  }
+  });
   return py::make_tuple(with_dx ? py::object(std::move(dx)) : py::none(), std::move(dw),
                         std::move(db));
 }
@@ -106,13 +105,12 @@ py::array gaussian(const py::array& mean, const py::array& variance, int activat
   const GaussianActivation<T> g{
       m,    v,   y.mutable_data(), checked<Activation>("activation", activation), T(ratio), T(1),
       cols, cols};
-  {
-    const py::gil_scoped_release release;
+  without_gil([&] {
     const double flops = 100.0 * static_cast<double>(rows) * static_cast<double>(cols);
     parallel_for(rows, 1, useful_threads(n_threads, flops), [&](index begin, index end) {
       kernels<T>().gaussian_activation(g, {begin, end});
     });
-  }
+  });
   return y;
 }
 

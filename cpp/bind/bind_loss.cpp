@@ -1,4 +1,5 @@
 #include "bind/arrays.hpp"
+#include "bind/gil.hpp"
 #include "bind/names.hpp"
 #include "core/parallel.hpp"
 #include "isa/dispatch.hpp"
@@ -42,12 +43,11 @@ py::tuple loss_of(int loss, const py::array& scores, const py::object& labels,
   a.row_loss = row_loss.mutable_data();
   a.predicted = predicted.mutable_data();
   a.dscores = with_gradient ? dscores.mutable_data() : nullptr;
-  {
-    py::gil_scoped_release release;
+  without_gil([&] {
     const double flops = flops_per_score * static_cast<double>(rows * a.classes);
     parallel_for(rows, 16, useful_threads(n_threads, flops),
                  [&](index b, index e) { kernels<T>().loss_rows(a, {b, e}); });
-  }
+  });
   return py::make_tuple(row_loss, with_gradient ? py::object(dscores) : py::none(), predicted);
 }
 
@@ -60,10 +60,11 @@ py::array softmax_of(const py::array& scores, const py::object& out, int n_threa
   py::array result = output<T>(out, "out", {rows, a.classes});
   a.probabilities = static_cast<T*>(result.mutable_data());
   if (a.probabilities != a.scores) require_disjoint(result, "out", scores, "scores");
-  py::gil_scoped_release release;
-  const double flops = flops_per_score * static_cast<double>(rows * a.classes);
-  parallel_for(rows, 16, useful_threads(n_threads, flops),
-               [&](index b, index e) { kernels<T>().softmax_rows(a, {b, e}); });
+  without_gil([&] {
+    const double flops = flops_per_score * static_cast<double>(rows * a.classes);
+    parallel_for(rows, 16, useful_threads(n_threads, flops),
+                 [&](index b, index e) { kernels<T>().softmax_rows(a, {b, e}); });
+  });
   return result;
 }
 

@@ -1,5 +1,6 @@
+#include "bind/classes.hpp"
 #include "bind/engine.hpp"
-#include "bind/signals.hpp"
+#include "bind/gil.hpp"
 #include "bind/training_job.hpp"
 
 namespace fanin::bind {
@@ -91,7 +92,7 @@ std::vector<std::pair<double, index>> evaluate(ManyEngines<T>& m, const Training
 template <class T>
 void bind_many_of(py::module_& m, const char* name) {
   using M = ManyEngines<T>;
-  py::class_<M>(m, name)
+  make_class<M>(m, name)
       .def(py::init<const std::vector<Engine<T>*>&, index>(), py::arg("engines"), py::arg("batch"),
            py::keep_alive<1, 2>())
       .def("train", &train<T>, py::arg("job"), py::arg("learners"), py::arg("first"),

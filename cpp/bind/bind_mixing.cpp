@@ -2,9 +2,9 @@
 #include <vector>
 
 #include "bind/arrays.hpp"
+#include "bind/gil.hpp"
 #include "bind/mixing.hpp"
 #include "bind/names.hpp"
-#include "bind/signals.hpp"
 #include "core/parallel.hpp"
 #include "engine/augment/mixing.hpp"
 

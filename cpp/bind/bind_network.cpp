@@ -2,9 +2,10 @@
 
 #include <optional>
 
+#include "bind/classes.hpp"
 #include "bind/engine.hpp"
+#include "bind/gil.hpp"
 #include "bind/names.hpp"
-#include "bind/signals.hpp"
 #include "bind/training_job.hpp"
 #include "engine/network/gradient.hpp"
 
@@ -110,7 +111,7 @@ Tuple<py::list, py::object> trace(Engine<T>& e, const TrainingData& given, int n
 template <class T>
 void bind_engine(py::module_& m, const char* name) {
   using E = Engine<T>;
-  py::class_<E>(m, name)
+  make_class<E>(m, name)
       .def(py::init([](std::vector<LayerSpec> layers, const std::string& loss, bool vanilla,
                        bool row_masks, bool moments) {
              return std::make_unique<E>(std::move(layers), choice<Loss>("loss", loss),
@@ -148,7 +149,7 @@ void bind_engine(py::module_& m, const char* name) {
 }
 
 void bind_layer(py::module_& m) {
-  py::class_<LayerSpec>(m, "Layer", "A layer: dropout(f(norm(x · W + b))), and with a skip x + it.")
+  make_class<LayerSpec>(m, "Layer", "A layer: dropout(f(norm(x · W + b))), and with a skip x + it.")
       .def(py::init([](index inputs, index outputs, const std::string& activation, double keep,
                        double keep_weights, const std::string& norm, bool skip, double rate) {
              LayerSpec l{inputs, outputs, Activation::identity, keep, keep_weights};
@@ -174,7 +175,7 @@ void bind_layer(py::module_& m) {
 }
 
 void bind_parameter(py::module_& m) {
-  py::class_<Parameter>(m, "Parameter", "An array of a network's arena.")
+  make_class<Parameter>(m, "Parameter", "An array of a network's arena.")
       .def_property_readonly(
           "role", [](const Parameter& p) { return names<Role>[static_cast<int>(p.role)]; },
           "weights, bias, gamma, beta, slopes, running_mean or running_variance.")
@@ -188,7 +189,7 @@ void bind_parameter(py::module_& m) {
 
 void bind_data(py::module_& m) {
   using D = TrainingData;
-  py::class_<D>(m, "TrainingData",
+  make_class<D>(m, "TrainingData",
                 "Rows as a network takes them: they enter as (X - mean) * scale; labels or soft "
                 "are their targets.")
       .def(py::init([](py::array x, py::object mean, py::object scale, py::object labels,
@@ -209,7 +210,7 @@ void bind_data(py::module_& m) {
 }
 
 void bind_job(py::module_& m) {
-  py::class_<TrainingJob>(m, "TrainingJob", "What the networks of a call of `train` share.")
+  make_class<TrainingJob>(m, "TrainingJob", "What the networks of a call of `train` share.")
       .def(py::init([](const TrainingData& data, py::array order, index batch, std::uint64_t seed,
                        double budget, double clip_norm, int n_threads, py::object images) {
              if (batch < 1) throw py::value_error("batch: expected at least 1 row");
@@ -234,7 +235,7 @@ void bind_job(py::module_& m) {
       .def_readwrite("first_stream", &TrainingJob::first_stream,
                      "Masks of step s are drawn under stream first_stream + s.");
 
-  py::class_<Learner>(m, "Learner",
+  make_class<Learner>(m, "Learner",
                       "What is each network's own of a call of `train`; lr, losses and correct "
                       "have an item for each step of the epoch.")
       .def(py::init([](py::object rule, std::vector<py::array> states, double l2, py::array lr,

@@ -4,6 +4,8 @@
 #include <vector>
 
 #include "bind/arrays.hpp"
+#include "bind/classes.hpp"
+#include "bind/gil.hpp"
 #include "bind/names.hpp"
 #include "bind/rule.hpp"
 #include "core/parallel.hpp"
@@ -60,13 +62,14 @@ class Step {
   }
 
   void run(double lr, int n_threads) {
-    std::optional<py::gil_scoped_release> release;
-    if (size_ >= worth_releasing) release.emplace();
-    RuleClock clock = rule_.clock;
-    const auto c32 = advance<float>(rule_.spec, clock, lr);
-    const auto c64 = advance<double>(rule_.spec, rule_.clock, lr);
-    for (Update<float>& u : f32_) apply(u, c32, n_threads);
-    for (Update<double>& u : f64_) apply(u, c64, n_threads);
+    without_gil_if(size_ >= worth_releasing, [&] {
+      expect_threads(useful_threads(n_threads, flops_per_element * static_cast<double>(largest_)));
+      RuleClock clock = rule_.clock;
+      const auto c32 = advance<float>(rule_.spec, clock, lr);
+      const auto c64 = advance<double>(rule_.spec, rule_.clock, lr);
+      for (Update<float>& u : f32_) apply(u, c32, n_threads);
+      for (Update<double>& u : f64_) apply(u, c64, n_threads);
+    });
   }
 
  private:
@@ -107,6 +110,7 @@ class Step {
     u.step.g_scale = static_cast<T>(g_scale_);
     updates.push_back(u);
     size_ += u.n;
+    largest_ = std::max(largest_, u.n);
     return true;
   }
 
@@ -122,7 +126,7 @@ class Step {
   std::size_t n_states_;
   const py::dict& states_;
   double l2_, g_scale_;
-  index size_ = 0;
+  index size_ = 0, largest_ = 0;
   std::vector<Update<float>> f32_;
   std::vector<Update<double>> f64_;
 };
@@ -152,15 +156,18 @@ bool step(Rule& r, const py::object& params, const py::object& grads, const py::
 
 void bind_optimizer(py::module_& m) {
   const auto make = [](const std::string& name, double rho, double beta1, double beta2, double eps,
-                       double weight_decay, std::optional<double> momentum_decay) {
-    return Rule{{choice<fanin::Rule>("optimizer", name), rho, beta1, beta2, eps, weight_decay,
-                 momentum_decay.value_or(-1)},
-                {}};
+                       double weight_decay, std::optional<double> momentum_decay,
+                       const std::optional<py::dict>& state) {
+    Rule r{{choice<fanin::Rule>("optimizer", name), rho, beta1, beta2, eps, weight_decay,
+            momentum_decay.value_or(-1)},
+           {}};
+    if (state) set_clock(r, *state);
+    return r;
   };
-  py::class_<Rule>(m, "Rule", "An optimizer's formula, hyperparameters and count of steps.")
+  make_class<Rule>(m, "Rule", "An optimizer's formula, hyperparameters and count of steps.")
       .def(py::init(make), py::arg("name"), py::arg("rho") = 0.9, py::arg("beta1") = 0.9,
            py::arg("beta2") = 0.999, py::arg("eps") = 1e-8, py::arg("weight_decay") = 0.0,
-           py::arg("momentum_decay") = py::none())
+           py::arg("momentum_decay") = py::none(), py::arg("state") = py::none())
       .def_property_readonly("name", &name_of, "The formula's name.")
       .def_property_readonly(
           "n_states", [](const Rule& r) { return state_count(r.spec.rule); },
@@ -173,19 +180,14 @@ void bind_optimizer(py::module_& m) {
            "One step on an array or a dict of arrays, in place. False, and nothing is changed, "
            "where "
            "keys, types or states do not go together; other faults are errors.")
-      .def(py::pickle(
-          [](const Rule& r) {
-            const RuleSpec& s = r.spec;
-            return py::make_tuple(name_of(r), s.rho, s.beta1, s.beta2, s.eps, s.weight_decay,
-                                  s.momentum_decay, clock_of(r));
-          },
-          [make](const py::tuple& t) {
-            Rule r = make(t[0].cast<std::string>(), t[1].cast<double>(), t[2].cast<double>(),
-                          t[3].cast<double>(), t[4].cast<double>(), t[5].cast<double>(),
-                          t[6].cast<double>());
-            set_clock(r, t[7].cast<py::dict>());
-            return r;
-          }));
+      // Of every protocol of pickle, and of copy.
+      .def("__reduce__", [](const py::object& self) {
+        const Rule& r = self.cast<const Rule&>();
+        const RuleSpec& s = r.spec;
+        return py::make_tuple(py::type::of(self),
+                              py::make_tuple(name_of(r), s.rho, s.beta1, s.beta2, s.eps,
+                                             s.weight_decay, s.momentum_decay, clock_of(r)));
+      });
 }
 
 }  // namespace fanin::bind

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "bind/arrays.hpp"
+#include "bind/gil.hpp"
 #include "bind/names.hpp"
 #include "core/parallel.hpp"
 #include "isa/dispatch.hpp"
@@ -38,9 +39,10 @@ void fill(py::array& out, Distribution distribution, PhiloxKey key, std::uint64_
     }
   }
   const index n = out.size();
-  const py::gil_scoped_release release;
-  parallel_for(n, piece_step, useful_threads(n_threads, fill_flops * static_cast<double>(n)),
-               [&](index begin, index end) { kernels<T>().random_fill(f, {begin, end}); });
+  without_gil([&] {
+    parallel_for(n, piece_step, useful_threads(n_threads, fill_flops * static_cast<double>(n)),
+                 [&](index begin, index end) { kernels<T>().random_fill(f, {begin, end}); });
+  });
 }
 
 void random_fill(py::array out, const std::string& distribution, std::uint64_t seed,
@@ -56,19 +58,19 @@ void integers(py::array out, std::uint64_t seed, std::uint64_t stream, std::uint
               std::int64_t low, std::uint64_t range, int n_threads) {
   auto* data = write<std::int64_t>(out, "out");
   const index n = out.size();
-  const py::gil_scoped_release release;
-  parallel_for(n, piece_step, useful_threads(n_threads, integer_flops * static_cast<double>(n)),
-               [&](index begin, index end) {
-                 random_integers({seed, stream}, first + static_cast<std::uint64_t>(begin), low,
-                                 range, data + begin, end - begin);
-               });
+  without_gil([&] {
+    parallel_for(n, piece_step, useful_threads(n_threads, integer_flops * static_cast<double>(n)),
+                 [&](index begin, index end) {
+                   random_integers({seed, stream}, first + static_cast<std::uint64_t>(begin), low,
+                                   range, data + begin, end - begin);
+                 });
+  });
 }
 
 void permutation(py::array out, std::uint64_t seed, std::uint64_t stream, std::uint64_t first) {
   auto* data = write<std::int64_t>(out, "out", {any});
   const index n = out.size();
-  const py::gil_scoped_release release;
-  random_permutation({seed, stream}, data, n, first);
+  without_gil([&] { random_permutation({seed, stream}, data, n, first); });
 }
 
 std::array<std::uint32_t, 4> philox_block(std::array<std::uint32_t, 2> key,

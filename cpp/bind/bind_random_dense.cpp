@@ -1,8 +1,8 @@
 #include <algorithm>
 
 #include "bind/arrays.hpp"
+#include "bind/gil.hpp"
 #include "bind/names.hpp"
-#include "bind/signals.hpp"
 #include "core/clock.hpp"
 #include "core/parallel.hpp"
 #include "isa/dispatch.hpp"

@@ -3,6 +3,7 @@
 #include <optional>
 
 #include "bind/arrays.hpp"
+#include "bind/gil.hpp"
 #include "core/parallel.hpp"
 #include "isa/dispatch.hpp"
 
@@ -54,12 +55,11 @@ py::array gather(const py::array& data, const py::object& indices, const py::obj
   }
   py::array_t<T> out({n, a.cols});
   a.out = out.mutable_data();
-  {
-    py::gil_scoped_release release;
+  without_gil([&] {
     const double flops = 2.0 * static_cast<double>(n * a.cols);
     parallel_for(n, 1, useful_threads(n_threads, flops),
                  [&](index b, index e) { kernels<T>().gather_rows(a, {b, e}); });
-  }
+  });
   return out;
 }
 
@@ -70,12 +70,13 @@ double squares(const py::array& x) {
   const T* p = static_cast<const T*>(x.data());
   const index n = x.size();
   double total = 0;
-  py::gil_scoped_release release;
-  parallel_for(n, n, 1, [&](index, index) {
-    for (index i = 0; i < n; i += statistics_block) {
-      total +=
-          static_cast<double>(kernels<T>().sum_squares(p + i, std::min(statistics_block, n - i)));
-    }
+  without_gil([&] {
+    parallel_for(n, n, 1, [&](index, index) {
+      for (index i = 0; i < n; i += statistics_block) {
+        total +=
+            static_cast<double>(kernels<T>().sum_squares(p + i, std::min(statistics_block, n - i)));
+      }
+    });
   });
   return total;
 }
@@ -85,8 +86,7 @@ index nonfinite(const py::array& x) {
   check_layout<T>(x, "x");
   const T* p = static_cast<const T*>(x.data());
   const index n = x.size();
-  py::gil_scoped_release release;
-  return kernels<T>().first_nonfinite(p, n);
+  return without_gil([&] { return kernels<T>().first_nonfinite(p, n); });
 }
 
 constexpr index scan_block = 1 << 16;  // elements
@@ -109,9 +109,7 @@ py::tuple extremes(const py::array& x, DType dtype) {
   const index n = x.size();
   if (n == 0) throw py::value_error("x: expected at least one number, got " + describe(x));
   const auto* p = static_cast<const char*>(x.data());
-  const auto found = [&] {
-    if (n <= scan_block) return kernels<T>().extremes(p, dtype, n);
-    const py::gil_scoped_release release;
+  const auto scan_all = [&] {
     std::mutex lock;
     std::optional<Extremes> all;
     const int threads = useful_threads(0, static_cast<double>(n));
@@ -121,7 +119,9 @@ py::tuple extremes(const py::array& x, DType dtype) {
       all = all ? joined(*all, e) : e;
     });
     return *all;
-  }();
+  };
+  const Extremes found =
+      n <= scan_block ? kernels<T>().extremes(p, dtype, n) : without_gil(scan_all);
   return py::make_tuple(found.lowest, found.highest, found.finite);
 }
 

@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "bind/arrays.hpp"
+#include "bind/gil.hpp"
 #include "core/parallel.hpp"
 #include "isa/dispatch.hpp"
 #include "kernels/statistics.hpp"
@@ -69,8 +70,8 @@ void bind_summary(py::module_& m) {
           using T = decltype(t);
           check_layout<T>(x, "x");
           const auto* data = static_cast<const T*>(x.data());
-          const py::gil_scoped_release release;
-          return summary(data, x.size(), low, high, n_threads);
+          const index n = x.size();
+          return without_gil([&] { return summary(data, n, low, high, n_threads); });
         });
         return py::make_tuple(s.mean, s.squares, s.lowest, s.highest, s.zeros, s.outside);
       },
@@ -92,8 +93,7 @@ void bind_summary(py::module_& m) {
           check_layout<T>(x, "x");
           const auto* data = static_cast<const T*>(x.data());
           const index n = x.size();
-          const py::gil_scoped_release release;
-          histogram(data, n, bounds, to, n_threads);
+          without_gil([&] { histogram(data, n, bounds, to, n_threads); });
         });
         return counts;
       },

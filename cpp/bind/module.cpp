@@ -1,5 +1,7 @@
 #include <pybind11/pybind11.h>
 
+#include "bind/classes.hpp"
+
 namespace fanin::bind {
 
 void bind_augmentation(pybind11::module_&);
@@ -25,6 +27,7 @@ void bind_network(pybind11::module_&);
 
 PYBIND11_MODULE(_core, m, pybind11::mod_gil_not_used()) {
   using namespace fanin::bind;
+  guard_base_class();
   bind_augmentation(m);
   bind_batch_augmentation(m);
   bind_config(m);

@@ -3,6 +3,7 @@
 #include <tuple>
 
 #include "bind/arrays.hpp"
+#include "bind/gil.hpp"
 #include "bind/names.hpp"
 #include "core/parallel.hpp"
 #include "kernels/activation.hpp"
@@ -40,9 +41,10 @@ const T* read_rows(const py::array& a, const char* name, index cols) {
 /// body(Range) on pieces of [0, n), cut at multiples of step, without the GIL.
 template <class F>
 void in_pieces(index n, index step, index elements, int n_threads, F&& body) {
-  const py::gil_scoped_release release;
-  const int threads = useful_threads(n_threads, 10.0 * static_cast<double>(elements));
-  parallel_for(n, step, threads, [&](index begin, index end) { body(Range{begin, end}); });
+  without_gil([&] {
+    const int threads = useful_threads(n_threads, 10.0 * static_cast<double>(elements));
+    parallel_for(n, step, threads, [&](index begin, index end) { body(Range{begin, end}); });
+  });
 }
 
 }  // namespace fanin::bind

@@ -7,33 +7,44 @@
 
 namespace fanin {
 
-/// Flushes denormals to zero in its scope, then restores the thread's mode.
-/// A dead unit's Adam moment decays into denormals and would halve the speed for ever.
-class FlushDenormals {
- public:
+// A thread's floating-point mode, and the bits of it that flush denormals to zero.
 #if defined(__x86_64__) || defined(_M_X64)
-  FlushDenormals() : saved_(_mm_getcsr()) { _mm_setcsr(saved_ | 0x8040u); }
-  ~FlushDenormals() { _mm_setcsr(saved_); }
-
- private:
-  unsigned saved_;
+using FloatMode = unsigned;
+inline constexpr FloatMode flushing = 0x8040u;
+inline FloatMode float_mode() { return _mm_getcsr(); }
+inline void set_float_mode(FloatMode mode) { _mm_setcsr(mode); }
 #elif defined(__aarch64__)
-  FlushDenormals() {
-    asm volatile("mrs %0, fpcr" : "=r"(saved_));
-    const std::uint64_t flushing = saved_ | (std::uint64_t{1} << 24);
-    asm volatile("msr fpcr, %0" : : "r"(flushing));
-  }
-  ~FlushDenormals() { asm volatile("msr fpcr, %0" : : "r"(saved_)); }
-
- private:
-  std::uint64_t saved_;
+using FloatMode = std::uint64_t;
+inline constexpr FloatMode flushing = FloatMode{1} << 24;
+inline FloatMode float_mode() {
+  FloatMode mode;
+  asm volatile("mrs %0, fpcr" : "=r"(mode));
+  return mode;
+}
+inline void set_float_mode(FloatMode mode) { asm volatile("msr fpcr, %0" : : "r"(mode)); }
 #else
-  FlushDenormals() = default;
+using FloatMode = unsigned;
+inline constexpr FloatMode flushing = 0;
+inline FloatMode float_mode() { return 0; }
+inline void set_float_mode(FloatMode) {}
 #endif
 
+/// Sets the thread's mode in its scope, then restores what it was.
+class FloatModeScope {
  public:
-  FlushDenormals(const FlushDenormals&) = delete;
-  FlushDenormals& operator=(const FlushDenormals&) = delete;
+  explicit FloatModeScope(FloatMode mode) : saved_(float_mode()) { set_float_mode(mode); }
+  ~FloatModeScope() { set_float_mode(saved_); }
+  FloatModeScope(const FloatModeScope&) = delete;
+  FloatModeScope& operator=(const FloatModeScope&) = delete;
+
+ private:
+  FloatMode saved_;
+};
+
+/// Flushes denormals to zero in its scope.
+/// A dead unit's Adam moment decays into denormals and would halve the speed for ever.
+struct FlushDenormals : FloatModeScope {
+  FlushDenormals() : FloatModeScope(float_mode() | flushing) {}
 };
 
 }  // namespace fanin

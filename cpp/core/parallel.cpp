@@ -15,18 +15,20 @@
 
 #include "core/cpu.hpp"
 #include "core/fpenv.hpp"
+#include "core/spare_threads.hpp"
 
 namespace fanin {
 
 namespace {
 
-constexpr int most_threads = 256;
 // About 0.5 ms. Under load the scheduler puts threads that keep sleeping on the same core.
 constexpr int spins = 30000;
 constexpr double flops_per_thread = 5e5;  // below, waking a second thread costs more than it gains
 
 std::atomic<int> thread_count{0};  // 0: not asked for yet
 std::atomic<bool> team_exists{false};
+std::atomic<void (*)(int, int)> fewer_threads{nullptr};
+thread_local int kept = 1;  // threads that OpenMP has for this one: those of its last team
 
 int positive_env(const char* name) {
   const char* text = std::getenv(name);
@@ -35,7 +37,7 @@ int positive_env(const char* name) {
 }
 
 int default_threads() {
-  int n = std::min(cpu_affinity_count(), most_threads);
+  int n = std::min(available_cpus(), most_threads);
   if (const int quota = cpu_quota(); quota > 0) n = std::min(n, quota);
   n = std::min({n, positive_env("OMP_NUM_THREADS"), positive_env("FANIN_NUM_THREADS")});
   return std::max(n, 1);
@@ -47,6 +49,22 @@ void single_thread_in_child() {
   thread_count = 1;
   team_exists = true;
 }
+
+#if defined(_OPENMP)
+/// n, or the threads that can be had, at least the calling one.
+int team_size(int n) {
+#if _OPENMP >= 200805
+  if (omp_get_active_level() > 0) return 1;
+  n = std::min(n, omp_get_thread_limit());
+#endif
+  if (n <= kept) return n;
+  const int had = kept + spare_threads(n - kept);
+  if (had < n) {
+    if (const auto tell = fewer_threads.load()) tell(n, had);
+  }
+  return had;
+}
+#endif
 
 void pause() {
 #if defined(__x86_64__) || defined(_M_X64)
@@ -83,6 +101,18 @@ int get_num_threads() {
 }
 
 void set_num_threads(int n) { thread_count = std::clamp(n, 1, most_threads); }
+
+int available_cpus() {
+#if defined(_OPENMP) && _OPENMP >= 201511
+  // It has bound this thread to one of its places already, which is all that the mask tells then.
+  int cpus = 0;
+  for (int i = 0; i < omp_get_num_places(); ++i) cpus += omp_get_place_num_procs(i);
+  if (cpus > 0) return cpus;
+#endif
+  return cpu_affinity_count();
+}
+
+void on_fewer_threads(void (*tell)(int asked, int had)) { fewer_threads = tell; }
 
 void guard_fork() {
 #if defined(__unix__) || defined(__APPLE__)
@@ -203,10 +233,22 @@ void Team::share(index n, Item item) {
   if (shared_->first_error) std::rethrow_exception(shared_->first_error);
 }
 
+namespace {
+
+void work_alone(FunctionRef<void(Team&)> body) {
+  const FlushDenormals flush;
+  Team alone(nullptr, 1);
+  body(alone);
+}
+
+}  // namespace
+
 void parallel_team(int n, FunctionRef<void(Team&)> body) {
   n = std::clamp(n, 1, most_threads);
 #if defined(_OPENMP)
   if (const TeamPermit permit(n); permit) {
+    n = team_size(n);
+    if (n == 1) return work_alone(body);
     Team::Shared shared;
     std::exception_ptr error;
 #pragma omp parallel num_threads(n)
@@ -216,6 +258,7 @@ void parallel_team(int n, FunctionRef<void(Team&)> body) {
       if (const int member = omp_get_thread_num(); member > 0) {
         shared.help(member, size);
       } else {
+        kept = size;
         try {
           Team team(size > 1 ? &shared : nullptr, size);
           body(team);
@@ -229,9 +272,13 @@ void parallel_team(int n, FunctionRef<void(Team&)> body) {
     return;
   }
 #endif
-  const FlushDenormals flush;
-  Team alone(nullptr, 1);
-  body(alone);
+  work_alone(body);
+}
+
+void expect_threads([[maybe_unused]] int n) {
+#if defined(_OPENMP)
+  if (const TeamPermit permit(n); permit) team_size(n);
+#endif
 }
 
 int useful_threads(int n, double flops) {

@@ -11,6 +11,13 @@ namespace fanin {
 int get_num_threads();
 void set_num_threads(int n);
 
+/// CPUs that the process may use, whether or not OpenMP has bound the calling thread to one.
+int available_cpus();
+
+/// What is called, on the thread that asked, before a team of fewer threads than were asked for is
+/// formed since the system gives no more. An exception of it ends the work before it begins.
+void on_fewer_threads(void (*tell)(int asked, int had));
+
 /// Makes a forked child work alone: libgomp's workers do not survive fork(). Starts no thread.
 void guard_fork();
 
@@ -58,9 +65,14 @@ class Team {
   int size_;
 };
 
-/// Runs body(team) on the calling thread, with up to n - 1 helpers for what it shares out. Inside a
-/// region, after fork, or while another thread has a team, the team is of one.
+/// Runs body(team) on the calling thread, with up to n - 1 helpers for what it shares out, as many
+/// as the system gives. Inside a region, after fork, or while another thread has a team, the team
+/// is of one.
 void parallel_team(int n, FunctionRef<void(Team&)> body);
+
+/// Before work that must not end in its midst: tells now, as on_fewer_threads says, where a team of
+/// n cannot be had.
+void expect_threads(int n);
 
 /// Threads worth using for `flops` of work, at most `n` (0: the default).
 int useful_threads(int n, double flops);

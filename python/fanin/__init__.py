@@ -21,7 +21,7 @@ from fanin import (  # noqa: E402
     schedules,
 )
 from fanin._core import __version__  # noqa: E402
-from fanin._files import FileError  # noqa: E402
+from fanin._files import FileError, NotDurableError  # noqa: E402
 from fanin._runtime import get_num_threads, set_num_threads, show_config  # noqa: E402
 from fanin.network import MLP  # noqa: E402
 from fanin.training import DivergenceWarning  # noqa: E402
@@ -41,11 +41,11 @@ if TYPE_CHECKING:
     from fanin.lecture import ClassifierTrainer, init_two_layer_model, two_layer_net
 
 __all__ = [
-    "MLP", "ClassifierTrainer", "DivergenceWarning", "FileError", "__version__", "augment",
-    "callbacks", "checkpoint", "datasets", "diagnostics", "ensemble", "export", "get_num_threads",
-    "init_two_layer_model", "initializers", "layers", "lecture", "losses", "metrics", "optim",
-    "plots", "preprocessing", "random", "schedules", "set_num_threads", "show_config", "tuning",
-    "two_layer_net",
+    "MLP", "ClassifierTrainer", "DivergenceWarning", "FileError", "NotDurableError", "__version__",
+    "augment", "callbacks", "checkpoint", "datasets", "diagnostics", "ensemble", "export",
+    "get_num_threads", "init_two_layer_model", "initializers", "layers", "lecture", "losses",
+    "metrics", "optim", "plots", "preprocessing", "random", "schedules", "set_num_threads",
+    "show_config", "tuning", "two_layer_net",
 ]  # fmt: skip
 
 _LAZY = (

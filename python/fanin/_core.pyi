@@ -1,4 +1,4 @@
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -39,9 +39,6 @@ class BatchAugmenter:
     ) -> None: ...
 
 class Rule:
-    def __getstate__(
-        self,
-    ) -> tuple[str, float, float, float, float, float, float, dict[str, Any]]: ...
     def __init__(
         self,
         name: str,
@@ -51,8 +48,11 @@ class Rule:
         eps: float = 1e-08,
         weight_decay: float = 0.0,
         momentum_decay: float | None = None,
+        state: dict[str, Any] | None = None,
     ) -> None: ...
-    def __setstate__(self, arg0: tuple[Any, ...]) -> None: ...
+    def __reduce__(
+        self,
+    ) -> tuple[type, tuple[str, float, float, float, float, float, float, dict[str, Any]]]: ...
     def step(
         self,
         params: Any,
@@ -437,6 +437,7 @@ def norm_gradient(
     accumulate: bool,
     n_threads: int,
 ) -> None: ...
+def on_fewer_threads(tell: Callable[..., Any]) -> None: ...
 def philox(key: Sequence[int], counter: Sequence[int]) -> list[int]: ...
 def prelu_backward(dy: Array, x: Array, slopes: Array, out: Any, n_threads: int) -> Array: ...
 def prelu_forward(

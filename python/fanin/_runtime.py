@@ -19,10 +19,20 @@ def load_core() -> None:
     if ours:
         os.environ[spin] = "2000"
     try:
-        importlib.import_module("fanin._core")
+        core = importlib.import_module("fanin._core")
     finally:
         if ours:
             del os.environ[spin]
+    core.on_fewer_threads(warn_of_fewer_threads)
+
+
+def warn_of_fewer_threads(asked: int, had: int) -> None:
+    """Warns that the system gives fewer threads than were asked for."""
+    warn_caller(
+        f"threads: expected {asked}, the system gives {had} (a limit on processes or memory, or "
+        "OMP_STACKSIZE); fanin works with these, and results are the same",
+        RuntimeWarning,
+    )
 
 
 def warn_caller(message: str, category: type[Warning]) -> None:

@@ -15,6 +15,25 @@ from fanin._typing import Array, Labels
 T = TypeVar("T")
 
 
+class FixedList(list[T]):
+    """A list that refuses changes, for what would not follow them; a copy of it is a plain list."""
+
+    def _refuse(self, *_: object, **__: object) -> Any:
+        raise TypeError(f"expected {list(self)!r} to stay as it is: nothing would follow a change")
+
+    __setitem__ = __delitem__ = __iadd__ = __imul__ = _refuse
+    append = extend = insert = pop = remove = clear = sort = reverse = _refuse
+
+    def __reduce__(self) -> tuple[type[list[T]], tuple[list[T]]]:
+        return list, (list(self),)
+
+
+def read_only(owner: object, name: str, names: Iterable[str], instead: str) -> None:
+    """Refuses to set an attribute of these names again; `instead` says what to do."""
+    if name in names and name in vars(owner):
+        raise AttributeError(f"{name}: read-only, since nothing would follow: {instead}")
+
+
 def describe(value: object) -> str:
     """``(100, 783) float64`` for an array, else the type's name."""
     return f"{value.shape} {value.dtype}" if isinstance(value, np.ndarray) else type(value).__name__
@@ -251,8 +270,8 @@ def per_layer(
 ) -> list[T]:
     """A list of one value for each hidden layer, checked, from such a list or one value for all."""
     if isinstance(value, str) or not isinstance(value, Sequence):
-        return [check(name, value)] * n_layers
+        return FixedList([check(name, value)] * n_layers)
     if len(value) != n_layers:
         expected = f"one value or {n_layers}, one for each hidden layer"
         raise ValueError(f"{name}: expected {expected}; got {len(value)}")
-    return [check(name, v) for v in value]
+    return FixedList(check(name, v) for v in value)

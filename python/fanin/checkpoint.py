@@ -7,14 +7,16 @@ thing, the library's version and each array's shape, dtype and SHA-256. Nothing 
 
 from __future__ import annotations
 
-import io
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+import errno
+import math
+import os
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn
 
 import numpy as np
 
 from fanin._core import __version__
-from fanin._files import FileError, atomic_write
+from fanin._files import FileError, atomic_write, open_file, parse_json, reading
 from fanin._typing import Array, PathLike
 
 # json, hashlib and zipfile are imported where they are used: they would take as long as fanin.
@@ -28,6 +30,9 @@ FORMAT_VERSION = 1
 
 _ZIP_MAGIC = b"PK\x03\x04"
 _PLAIN_KINDS = "biufc"
+_CHUNK = 1 << 20
+
+Header = dict[str, Any]
 
 
 def save_archive(path: PathLike, header: Mapping[str, Any], arrays: Mapping[str, Array]) -> None:
@@ -60,8 +65,10 @@ def save_archive(path: PathLike, header: Mapping[str, Any], arrays: Mapping[str,
 
 
 def load_archive(
-    path: PathLike, kind: str | tuple[str, ...]
-) -> tuple[dict[str, Any], dict[str, Array]]:
+    path: PathLike,
+    kind: str | tuple[str, ...],
+    place: Callable[[Header], Mapping[str, Array]] | None = None,
+) -> tuple[Header, dict[str, Array]]:
     """Reads what `save_archive` wrote: the header, and the arrays in native byte order.
 
     Parameters
@@ -69,6 +76,9 @@ def load_archive(
     path : str or path
     kind : str or tuple of str
         The kind of file that is expected, or several; ``header["kind"]`` says which it is.
+    place : callable, optional
+        Gets the header, in which ``arrays`` has the shape and dtype of each array, and returns
+        those into which arrays are read, by name: what is large is then in memory once.
 
     Returns
     -------
@@ -83,73 +93,129 @@ def load_archive(
         Where there is no such file, or it cannot be read.
     """
     kinds = (kind,) if isinstance(kind, str) else kind
-    expected = f"expected a fanin {' or '.join(kinds)} file"
-    with open(path, "rb") as file:  # noqa: PTH123  a path as given, for the error's text
-        data = file.read(len(_ZIP_MAGIC))
-        if data != _ZIP_MAGIC:
-            found = "something else" if data else "an empty file"
-            raise FileError(path, f"{expected}, got {found}")
-        data += file.read()
-    try:
-        return _parse(data, kinds, expected)
-    except MemoryError:
-        raise
-    except Exception as error:  # of zipfile, NumPy and json alike, over bytes that make no sense
-        reason = str(error) or type(error).__name__
-        if not isinstance(error, _RefusedError):
-            reason = f"corrupt or cut short ({reason})"
-        raise FileError(path, reason) from error
-
-
-class _RefusedError(ValueError):
-    """An error whose message needs no prefix."""
+    with open_file(path) as file:
+        magic = file.read(len(_ZIP_MAGIC))
+        if magic != _ZIP_MAGIC:
+            found = "something else" if magic else "an empty file"
+            raise FileError(path, f"expected a fanin {' or '.join(kinds)} file, got {found}")
+        try:
+            return _parse(file, path, kinds, place)
+        except (MemoryError, FileError):
+            raise
+        except Exception as error:  # of zipfile, NumPy and json alike, over bytes without sense
+            if isinstance(error, OSError) and error.errno == errno.EIO:
+                raise OSError(error.errno, error.strerror, os.fspath(path)) from None
+            reason = str(error) or type(error).__name__
+            raise FileError(path, f"corrupt or cut short ({reason})") from error
 
 
 def _parse(
-    data: bytes, kinds: tuple[str, ...], expected: str
-) -> tuple[dict[str, Any], dict[str, Array]]:
+    file: BinaryIO,
+    path: PathLike,
+    kinds: tuple[str, ...],
+    place: Callable[[Header], Mapping[str, Array]] | None,
+) -> tuple[Header, dict[str, Array]]:
     import zipfile
 
-    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+    kind = " or ".join(kinds)
+
+    def refuse(reason: str) -> NoReturn:
+        raise FileError(path, reason)
+
+    size = os.fstat(file.fileno()).st_size
+    with zipfile.ZipFile(file) as archive:
         infos = archive.infolist()
         members = {info.filename.removesuffix(".npy"): info for info in infos}
         if "header" not in members:
-            raise _RefusedError(f"{expected}, got a zip archive without a header")
+            refuse(f"expected a fanin {kind} file, got a zip archive without a header")
         # Stored, and no more in sum than the file has: then no archive can unfold into more.
         if any(info.compress_type != zipfile.ZIP_STORED for info in infos):
-            raise _RefusedError("expected an uncompressed archive, got compressed members")
-        if sum(info.file_size for info in infos) > len(data) or len(members) != len(infos):
-            raise _RefusedError("corrupt (members overlap or repeat)")
-        text = _read_member(archive, members.pop("header")).tobytes()
-        header = _parse_header(text, kinds, expected)
-        wanted = header.pop("arrays")
+            refuse("expected an uncompressed archive, got compressed members")
+        if sum(info.file_size for info in infos) > size or len(members) != len(infos):
+            refuse("corrupt (members overlap or repeat)")
+        header = _parse_header(
+            _Member(archive, members.pop("header")).read().tobytes(), path, kinds
+        )
+        wanted = header["arrays"]
         if set(wanted) != set(members):
             missing, extra = sorted(set(wanted) - set(members)), sorted(set(members) - set(wanted))
-            raise _RefusedError(f"corrupt (arrays missing: {missing}, unknown: {extra})")
+            refuse(f"corrupt (arrays missing: {missing}, unknown: {extra})")
+        stored = {name: _Member(archive, info) for name, info in members.items()}
+        for name, member in stored.items():
+            if wanted[name] != {**member.facts(), "sha256": wanted[name].get("sha256")}:
+                refuse(f"corrupt (array {name!r} is not what the header says)")
+        places: Mapping[str, Array] = {}
+        if place is not None:
+            with reading(path, f"not a usable {kind}"):
+                places = place(header)
         arrays = {}
-        for name, described in wanted.items():
-            array = _read_member(archive, members[name])
-            if _describe(array) != described:
-                raise _RefusedError(f"corrupt (array {name!r} is not what the header says)")
-            arrays[name] = array.astype(array.dtype.newbyteorder("="), copy=False)
+        for name, expected in wanted.items():
+            arrays[name] = stored[name].read(places.get(name))
+            if stored[name].digest != expected["sha256"]:
+                refuse(f"corrupt (array {name!r} is not what the header says)")
+        del header["arrays"]
         return header, arrays
 
 
-def _parse_header(text: bytes, kinds: tuple[str, ...], expected: str) -> dict[str, Any]:
-    import json
+class _Member:
+    """An array of an archive, whose shape and dtype are known before it is read."""
 
-    header = json.loads(text)
-    if not isinstance(header, dict) or header.get("format") != FORMAT:
-        raise _RefusedError(f"{expected}, got an archive of another program")
+    def __init__(self, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> None:
+        self.file, self.name = archive.open(info), info.filename
+        if np.lib.format.read_magic(self.file) != (1, 0):
+            raise ValueError(f"member {self.name!r} is no .npy file of version 1.0")
+        self.shape, fortran, self.dtype = np.lib.format.read_array_header_1_0(self.file)
+        if self.dtype.kind not in _PLAIN_KINDS or fortran:
+            raise ValueError(f"member {self.name!r} holds {self.dtype}")
+        # Compared before memory is claimed for it.
+        if math.prod(self.shape) * self.dtype.itemsize != info.file_size - self.file.tell():
+            raise ValueError(f"member {self.name!r} is not as long as its shape says")
+        self.digest = ""
+
+    def facts(self) -> dict[str, Any]:
+        return {"shape": list(self.shape), "dtype": self.dtype.str}
+
+    def read(self, place: Array | None = None) -> Array:
+        """The array in native byte order, read into a given one, where it is alike."""
+        import hashlib
+
+        native = self.dtype.newbyteorder("=")
+        out = np.empty(self.shape, native) if place is None else place
+        if out.shape != self.shape or out.dtype != native:
+            raise ValueError(f"member {self.name!r}: expected {out.shape} {out.dtype}")
+        digest = hashlib.sha256()
+        rest = out.reshape(-1).view(np.uint8).data
+        while rest:
+            part = self.file.read(min(_CHUNK, len(rest)))
+            if not part:
+                raise EOFError("it ends too early")
+            digest.update(part)
+            rest[: len(part)] = part
+            rest = rest[len(part) :]
+        if self.file.read(1):  # looks at the CRC too
+            raise ValueError(f"member {self.name!r} is too long")
+        self.digest = digest.hexdigest()
+        if native != self.dtype:
+            out[...] = out.view(self.dtype)
+        return out
+
+
+def _parse_header(text: bytes, path: PathLike, kinds: tuple[str, ...]) -> Header:
+    kind = " or ".join(kinds)
+    header = parse_json(text, path, "header: ")
+    if header.get("format") != FORMAT:
+        raise FileError(path, f"expected a fanin {kind} file, got an archive of another program")
     version = header["format_version"]
     if not isinstance(version, int) or version > FORMAT_VERSION:
         written = f"written by fanin {header.get('version')} in format {version}"
         reads = f"this fanin {__version__} reads formats up to {FORMAT_VERSION}"
-        raise _RefusedError(f"{written}, but {reads}")
+        raise FileError(path, f"{written}, but {reads}")
     if header["kind"] not in kinds:
-        raise _RefusedError(f"{expected}, got a fanin {header['kind']} file")
-    if not isinstance(header["arrays"], dict):
-        raise _RefusedError("corrupt (the header's 'arrays' is no object)")
+        found = f"got a fanin {header['kind']} file"
+        raise FileError(path, f"expected a fanin {kind} file, {found}")
+    arrays = header["arrays"]
+    if not isinstance(arrays, dict) or not all(isinstance(a, dict) for a in arrays.values()):
+        raise FileError(path, "corrupt (the header's 'arrays' is no object of objects)")
     return header
 
 
@@ -175,15 +241,8 @@ def _write_member(archive: zipfile.ZipFile, name: str, array: Array) -> None:
     info = zipfile.ZipInfo(f"{name}.npy")  # dated 1980: the same contents, the same bytes
     info.create_system = 3
     with archive.open(info, "w", force_zip64=array.nbytes >= 2**31) as file:
-        np.lib.format.write_array(file, array, version=(1, 0), allow_pickle=False)
-
-
-def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Array:
-    file = io.BytesIO(archive.read(info))
-    if np.lib.format.read_magic(file) != (1, 0):
-        raise _RefusedError(f"corrupt (member {info.filename!r} is no .npy file of version 1.0)")
-    shape, fortran_order, dtype = np.lib.format.read_array_header_1_0(file)
-    if dtype.kind not in _PLAIN_KINDS or fortran_order:
-        raise _RefusedError(f"corrupt (member {info.filename!r} holds {dtype})")
-    # A view of the bytes, so that a forged shape cannot allocate memory.
-    return np.frombuffer(file.getbuffer()[file.tell() :], dtype).reshape(shape).copy()
+        facts = np.lib.format.header_data_from_array_1_0(array)
+        np.lib.format.write_array_header_1_0(file, facts)
+        values = array.reshape(-1).view(np.uint8).data
+        for start in range(0, len(values), _CHUNK):  # NumPy would copy 16 MiB at a time
+            file.write(values[start : start + _CHUNK])

@@ -28,7 +28,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from fanin._runtime import get_num_threads
+from fanin._runtime import get_num_threads, warn_of_fewer_threads
 from fanin._typing import Array
 from fanin.callbacks.base import Callback, Logs
 
@@ -95,6 +95,35 @@ class StopOnEvent(Callback):
             raise StoppedError
 
 
+class Threads(ThreadPoolExecutor):
+    """Threads that are started at once, as many of them as the system gives.
+
+    Where it gives none, calls run in the thread that submits them.
+    """
+
+    def __init__(self, workers: int) -> None:
+        super().__init__(workers)
+        begin, self.started = threading.Event(), 0
+        with suppress(RuntimeError):  # can't start new thread
+            while self.started < workers:
+                super().submit(begin.wait)
+                self.started += 1
+        begin.set()
+        if self.started < workers:
+            self._max_workers = max(self.started, 1)  # else each call tries again, and fails
+            warn_of_fewer_threads(workers, self.started)
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        if self.started:
+            return super().submit(fn, *args, **kwargs)
+        future: Future[Any] = Future()
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except Exception as error:
+            future.set_exception(error)
+        return future
+
+
 def as_executor(executor: Any) -> Executor | None:
     """``executor`` checked; of a Dask client its executor."""
     if hasattr(executor, "get_executor"):
@@ -114,9 +143,13 @@ def lost_worker(error: object) -> bool:
     return lost or type(error).__name__ == "KilledWorker"
 
 
-def failure_reason(error: Exception) -> str:
-    """Why a call failed, as text."""
-    reason = f"{type(error).__name__}: {error}"
+def failure_reason(error: BaseException) -> str:
+    """Why a call failed, as text that can be written, whatever the error's own text is."""
+    try:
+        text = str(error)
+    except Exception as another:
+        text = f"its text raises {type(another).__name__}"
+    reason = f"{type(error).__name__}: {text}".encode(errors="backslashreplace").decode()
     return f"its worker was lost twice ({reason})" if lost_worker(error) else reason
 
 
@@ -224,8 +257,10 @@ class Pool:
                     yield refused
                 if not futures:
                     return
-                done = _finished_calls(finished)
-                yield [(futures.pop(future), _outcome(future)) for future in done]
+                done = [(futures.pop(f), _outcome(f)) for f in _finished_calls(finished)]
+                yield [one for one in done if not isinstance(one[1], KeyboardInterrupt)]
+                if any(isinstance(outcome, KeyboardInterrupt) for _, outcome in done):
+                    raise KeyboardInterrupt
         except BaseException:  # Ctrl-C, or the generator is closed
             if self.stop is not None:
                 self.stop.set()
@@ -266,7 +301,8 @@ def _finished_calls(finished: SimpleQueue[Future[Any]]) -> Sequence[Future[Any]]
 
 
 def _outcome(future: Future[Any]) -> Any:
+    """What the call returned or raised: Ctrl-C, if that came to its worker."""
     try:
         return future.result()
-    except (Exception, CancelledError) as error:
+    except (Exception, CancelledError, KeyboardInterrupt) as error:
         return error

@@ -221,6 +221,27 @@ def get(name: str | Callable[..., FloatArray], argument: str = "init") -> Initia
     return _KNOWN[name]
 
 
+# Of the activations, those that keep what is far below 0 or end at both sides, and SELU, whose
+# authors take 1 / D. All others let go of about half of the variance, as ReLU does.
+_OF_XAVIER = ("identity", "sigmoid", "tanh", "selu")
+
+
+def suited_to(activation: str) -> str:
+    """The usual initialiser of the layers before an activation, "xavier" or "kaiming".
+
+    Parameters
+    ----------
+    activation : str
+        A name in `fanin.layers.ACTIVATIONS`, or "prelu".
+
+    Examples
+    --------
+    >>> [suited_to(activation) for activation in ("tanh", "relu", "silu", "prelu")]
+    ['xavier', 'kaiming', 'kaiming', 'kaiming']
+    """
+    return "xavier" if activation in _OF_XAVIER else "kaiming"
+
+
 def _fans(shape: Shape) -> tuple[int, int]:
     dims = () if isinstance(shape, SupportsIndex) else tuple(int(d) for d in shape)
     if len(dims) != 2 or min(dims) < 1:

@@ -294,7 +294,8 @@ def r2_score(y: Array, predicted: Array, *, sample_weight: Array | None = None) 
     left = (w[:, None] * np.square(predicted - y)).sum(axis=0)
     whole = (w[:, None] * np.square(y - _mean(y, w))).sum(axis=0)
     shares = np.where(left == 0, 1.0, 0.0)
-    shares[whole > 0] = 1 - left[whole > 0] / whole[whole > 0]
+    varies = whole != 0  # or NaN, where squares overflow
+    shares[varies] = 1 - left[varies] / whole[varies]
     return float(shares.mean())
 
 
@@ -414,6 +415,7 @@ _SUFFIXES = {
     "mean", "avg", "average", "total", "val", "valid", "validation", "train", "training", "test",
     "epoch", "batch", "step", "at",
 }  # fmt: skip
+_ONE_MINUS = re.compile(r"^((?:val|valid|validation|train|training|test)_)?1 *- *")
 _NEGATIONS = {"neg", "negated", "minus"}
 _UNCLEAR = {"negative", "inverse", "inverted", "reciprocal", "not", "non", "no", "delta", "diff"}
 
@@ -439,7 +441,8 @@ def larger_is_better(name: str) -> bool | None:
     >>> [larger_is_better(n) for n in ("val_f1_macro", "rmse", "accumulated_loss", "lr")]
     [True, False, False, None]
     """
-    words = [word for word in re.split(r"[^a-z0-9]+", name.lower()) if word]
+    name = _ONE_MINUS.sub(r"\1minus_", name.lower())
+    words = [word for word in re.split(r"[^a-z0-9]+", name) if word]
     while words:
         for length in range(min(_LONGEST, len(words)), 0, -1):
             known, before = tuple(words[-length:]), words[:-length]

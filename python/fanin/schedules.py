@@ -313,6 +313,10 @@ class Plateau(Schedule):
         self._scale, self._bad_epochs, self._cooling = 1.0, 0, 0
         self._best: float | None = None
 
+    def __setattr__(self, name: str, value: object) -> None:
+        _validate.read_only(self, name, [one.name for one in fields(self)], "make another Plateau")
+        object.__setattr__(self, name, value)
+
     def lr(
         self, base_lr: float, first_step: int, n_steps: int, steps_per_epoch: int, epochs: float
     ) -> Floats:

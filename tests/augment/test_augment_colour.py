@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from augment_cases import check, noise
+from augment_cases import check, in_units_of, noise
 from oracles import torchvision_functional
 from reference_augment import augmented
 
@@ -184,7 +184,9 @@ def test_erasing_is_exact(name: str, dtype: Any) -> None:
         tolerance = 0.02 if name in ("before", "random") else 0
         if name == "random" and dtype == np.uint8:
             continue
-        check(Compose(ERASED[name], seed=9), images, tolerance=tolerance, epoch=1)
+        check(
+            Compose(in_units_of(dtype, ERASED[name]), seed=9), images, tolerance=tolerance, epoch=1
+        )
 
 
 @pytest.mark.row("A5")

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from augment_cases import check, noise
+from augment_cases import check, in_units_of, noise
 from oracles import torchvision_functional
 from reference_augment import augmented
 
@@ -46,7 +46,7 @@ EXACT = {
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("name", EXACT)
 def test_flips_and_crops_are_exact(name: str, size: tuple[int, int], dtype: Any) -> None:
-    aug = Compose(EXACT[name], seed=5)
+    aug = Compose(in_units_of(dtype, EXACT[name]), seed=5)
     for epoch in range(2):
         check(aug, noise(9, *size, dtype=dtype), epoch=epoch)
 
@@ -138,7 +138,7 @@ RESIZES = {
 def test_resizing_is_the_reference(name: str, channels: int, dtype: Any) -> None:
     for height, width in [(10, 31), (65, 33)]:
         images = noise(5, height, width, channels, dtype)
-        check(Compose(RESIZES[name], seed=3), images, tolerance=1e-2)
+        check(Compose(in_units_of(dtype, RESIZES[name]), seed=3), images, tolerance=1e-2)
 
 
 def test_one_pixel_can_be_resized() -> None:

@@ -19,7 +19,11 @@ from fanin.augment import (
     Cutout,
     GaussianNoise,
     HorizontalFlip,
+    LensDistortion,
     Normalize,
+    OneOf,
+    RandomAffine,
+    RandomApply,
     RandomCrop,
     RandomErasing,
     RandomGrayscale,
@@ -94,6 +98,64 @@ def test_what_lies_outside_is_refused(name: str) -> None:
         X[3, 4, 5, 1] = bad
         with pytest.raises(ValueError, match="images: expected finite values"):
             aug(X)
+
+
+FILLED: dict[str, Any] = {
+    "crop": lambda v: RandomCrop(17, padding=2, fill=v),
+    "rotation": lambda v: RandomRotation(5, fill=v),
+    "affine": lambda v: RandomAffine(5, fill=v),
+    "lens": lambda v: LensDistortion(fill=v),
+    "erasing": lambda v: RandomErasing(value=v),
+    "cutout": lambda v: Cutout(3, value=v),
+    "inside": lambda v: RandomApply([OneOf([Cutout(3, value=v), HorizontalFlip()])]),
+}
+
+
+@pytest.mark.parametrize("name", FILLED)
+def test_what_fills_is_in_the_units_of_the_images(name: str) -> None:
+    """For bytes 0 to 255, for floats `value_range`; after Normalize it is normalised."""
+    X, u8 = floats(), noise(9, 17, 17)
+    wrong: list[tuple[Any, np.ndarray, tuple[float, float]]] = [
+        (128, X, (0, 1)), ((0.5, 0.5, 1.5), X, (0, 1)), (-0.1, X, (0, 1)),
+        (0.0, X + 100, (100, 101)), (256, u8, (0, 1)), (-1, u8, (-1, 1)),
+    ]  # fmt: skip
+    for value, images, value_range in wrong:
+        aug = Compose([FILLED[name](value)], value_range=value_range)
+        with pytest.raises(ValueError, match=r"(fill|value): expected from .* got .* in "):
+            aug(images)
+    for value, images, value_range in (
+        (128, u8, (0, 1)), (128, X * np.float32(255), (0, 255)), ((-1, 0, 1), X, (-1, 1)),
+    ):  # fmt: skip
+        Compose([FILLED[name](value)], value_range=value_range)(images)
+    if name in ("erasing", "cutout"):
+        Compose([Normalize(0.5, 0.25), FILLED[name](-2)])(X)
+    Compose([RandomCrop(9)], value_range=(100, 101))(X + 100)  # no border
+    Compose([RandomCrop(9, padding=1, padding_mode="edge")], value_range=(100, 101))(X + 100)
+
+
+def test_training_refuses_a_fill_of_other_units() -> None:
+    X, y = floats(20), np.arange(20) % 2
+    net = fanin.MLP([X[0].size, 2])
+    with pytest.raises(ValueError, match="fill: expected from 0 to 1, as float32 images have"):
+        net.fit(X, y, augment=Compose([RandomCrop(17, padding=1, fill=128)]), progress=False)
+    with pytest.raises(ValueError, match="value: expected from 0 to 255, as uint8 images have"):
+        net.fit(noise(20, 17, 17), y, augment=Compose([Cutout(3, value=300)]), progress=False)
+    assert net.epochs_done == 0
+
+
+@pytest.mark.parametrize(
+    ("make", "name"),
+    [
+        (lambda: Normalize((123.675, 116.28, 103.53), (58.395, 57.12, 57.375)), "mean"),
+        (lambda: Normalize(0, 255), "std"),
+        (lambda: Normalize(-0.5, 0.5), "mean"),
+        (lambda: GaussianNoise(sigma=25), "sigma"),
+        (lambda: GaussianNoise(mean=10), "mean"),
+    ],
+)
+def test_statistics_of_bytes_are_refused(make: Any, name: str) -> None:
+    with pytest.raises(ValueError, match=f"{name}: expected numbers from .* where white is 1"):
+        make()
 
 
 def test_training_refuses_it_before_it_begins() -> None:

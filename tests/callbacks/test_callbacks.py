@@ -421,6 +421,8 @@ def test_csv_logger_says_what_it_cannot(tmp_path):
     for text, message in (
         ("0,0.5,1.5\n", "expected a first line of different names to append to, got '0,0.5,1.5'"),
         ("epoch,loss,loss\n", "expected a first line of different names"),
+        ("hello,world\n", "expected a first line .* got 'hello,world', epoch or loss among them"),
+        ("Epoch,Loss\n0,1\n", "expected a first line .* epoch or loss among them"),
         ("epoch,loss\nlast,0.5\n", "whole number as the last line's epoch, got 'last'"),
     ):
         path.write_text(text)
@@ -483,6 +485,25 @@ def test_model_checkpoint_goes_on_from_the_file_that_it_would_replace(tmp_path):
 def test_csv_logger_fails_before_the_training(tmp_path):
     with pytest.raises(FileNotFoundError, match="none"):
         CSVLogger(tmp_path / "none" / "log.csv").on_train_begin()
+
+
+def test_csv_logger_goes_on_with_names_between_spaces_and_epochs_that_are_floats(tmp_path):
+    path = tmp_path / "log.csv"
+    path.write_text("epoch, loss\n0.0, 3\n1.0, 2\n")
+    run(CSVLogger(path, append=True), [1], name="loss")
+    assert path.read_text().splitlines()[-1].startswith("2,1")
+
+
+def test_model_checkpoint_fails_before_the_training(tmp_path):
+    for name in ("net.fanin", "net-{epoch}.fanin"):
+        with pytest.raises(FileNotFoundError, match="none: expected a folder to save"):
+            ModelCheckpoint(tmp_path / "none" / name).on_train_begin()
+
+
+def test_a_callback_given_twice_is_refused():
+    stop = EarlyStopping("loss")
+    with pytest.raises(ValueError, match=r"callbacks: expected each once, got .*EarlyStopping"):
+        CallbackList([stop, ProgressBar(), stop])
 
 
 # ProgressBar
@@ -565,6 +586,21 @@ def test_progress_bar_survives_a_file_that_is_closed_later(epoch):
             both.on_progress(5 * e + 5, {"loss": 0.25})
             both.on_epoch_end(e, {"loss": 0.25})
         both.on_train_end()
+
+
+def test_progress_bar_survives_a_reader_that_has_gone(monkeypatch):
+    class Broken(Terminal):
+        def write(self, _text):
+            raise BrokenPipeError
+
+        def flush(self):
+            raise BrokenPipeError
+
+    monkeypatch.setattr("sys.stderr", Broken())
+    train(ProgressBar())
+    (X, y), _ = fanin.datasets.load("digits")
+    fanin.ensemble.from_initializations([64, 10], X, y, n_members=2, epochs=1)
+    fanin.tuning.search({"lr": fanin.tuning.loguniform(1e-3, 1e-2)}, (X, y), 2, epochs=1, hidden=4)
 
 
 def test_progress_bar_starts_no_thread_and_closes_after_an_error(run_isa):

@@ -305,3 +305,20 @@ def test_search_and_guide_use_the_parts(pictures, capsys):
     assert "24 rows to train on, 24 to judge by" in capsys.readouterr().out
     assert run("guide", pictures, *words, "--until", "1", "--out", "guided") == 0
     assert "24 rows to learn from, 24 to test on" in capsys.readouterr().out
+
+
+# Units
+
+
+def test_other_units_are_told_in_one_line(capsys):
+    X, y = blobs()
+    write_table("d.csv", ["a", "b", "label"], [*X.T, y])
+    write_table("far.csv", ["a", "b", "label"], [*(1000 * X.T), y])
+    assert run("train", "d.csv", "--epochs", "2", "--out", "run") == 0
+    capsys.readouterr()
+    assert run("predict", "run", "far.csv") == 0
+    told = capsys.readouterr().err.splitlines()
+    assert [line for line in told if "training data reached" in line] == [
+        line for line in told if line.startswith("fanin: warning: X reaches")
+    ]
+    assert len(told) == 2  # beside how good the predictions are

@@ -76,6 +76,28 @@ def test_classes_may_be_called_like_parts(tmp_path):
     assert load(tmp_path / "two")[2].class_names == ("test", "train")
 
 
+@pytest.mark.parametrize(
+    ("train", "other"), [("train", "dev"), ("train_set", "test_set"), ("Train-2024", "holdout")]
+)
+def test_parts_of_other_names_do_not_become_classes(tmp_path, train, other):
+    classes(tmp_path / train, n=6)
+    classes(tmp_path / other, n=2)
+    with pytest.raises(ValueError, match=f"{train} and {other} with the same folders in them"):
+        load(tmp_path)
+    classes(tmp_path / "two" / "x")  # folders within classes are no parts
+    classes(tmp_path / "two" / "y")
+    assert load(tmp_path / "two")[2].class_names == ("x", "y")
+
+
+def test_an_empty_part_and_a_lone_class_are_named(tmp_path):
+    classes(tmp_path / "data" / "train")
+    with pytest.raises(ValueError, match=r"expected at least two classes, got one .'data'"):
+        load(tmp_path)
+    (tmp_path / "data" / "val").mkdir()
+    with pytest.raises(ValueError, match="val: expected at least one image, got none"):
+        load(tmp_path / "data")
+
+
 def test_classes_of_the_parts(tmp_path):
     classes(tmp_path / "train")
     classes(tmp_path / "test", names=("b",))

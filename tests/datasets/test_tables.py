@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import bz2
 import csv
+import gzip
+import io
+import lzma
 import math
 import string
 import warnings
+import zipfile
 
 import numpy as np
 import pytest
@@ -76,8 +81,9 @@ def test_labels_keep_their_text(table, labels):
 
 
 @pytest.mark.parametrize(
-    "labels", [("1", "1.0", "2"), ("7", "007", "x"), ("Yes", "yes", "no"), ("é", "e\u0301", "x")]
-)
+    "labels", [("1", "1.0", "2"), ("7", "007", "x"), ("Yes", "yes", "no"), ("é", "e\u0301", "x"),
+               ("a", "a\u200b", "b")],
+)  # fmt: skip
 def test_labels_that_look_alike_are_kept_apart_and_told(table, labels):
     with pytest.warns(UserWarning, match="labels that look alike are kept apart") as told:
         assert set(names(table(rows(labels * 5)))) == set(labels)
@@ -255,6 +261,19 @@ def test_encodings(table, encoding):
     assert names(path, encoding=encoding) == ("ä", "ö")
 
 
+def zipped(data):
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("d.csv", data)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress, zipped])
+def test_a_packed_table_is_to_be_unpacked(table, pack):
+    with pytest.raises(ValueError, match=r"d\.csv: expected a table.* a \w+ file; unpack it"):
+        datasets.load(table(pack(rows("ab" * 5).encode())))
+
+
 def test_a_wrong_byte_is_refused_with_its_line(table):
     path = table(rows("st" * 5).encode() + b"1,2,\xff\n")
     with pytest.raises(ValueError, match="invalid start byte, line 12"):
@@ -279,6 +298,11 @@ def test_a_wrong_byte_is_refused_with_its_line(table):
         ("a,b,y\n1,2,s\0\n3,4,t\n", "line 2, column 'y': .*NUL"),
         ("a,b,y\n1," + "2" * 200_000 + ",s\n", "line 2: field larger than field limit"),
         ("a,b,y\n1," + "x" * 9000 + ",s\n", r"line 2, column 'b': .*got 'x{40}\.\.\.'"),
+        ('a,b,y\n1,"1,234",s\n', "got '1,234'; marks of thousands .* or say decimal=','"),
+        ('a,b,y\n1,"1,234.5",s\n', "got '1,234.5'; marks of thousands are not read: remove them$"),
+        ('a,b,y\n1,"1,5",s\n', "decimal=',' .* reads , as the decimal mark"),
+        ("a,b,y\n1,2,NaT\n", r"column 'y': no value \('NaT'\)"),
+        ("a,b,y\n1,2,#DIV/0!\n", r"column 'y': no value \('#DIV/0!'\)"),
         ("a,b,y\n", "at least one row"),
         ("\n\n", "expected a header line, got an empty file"),
         ("\ufeff", "expected a header line, got an empty file"),

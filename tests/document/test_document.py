@@ -34,3 +34,21 @@ def test_a_block_as_lines():
     assert block_lines("`x` is *so*") == ["  x is so"]
     assert block_lines(Lines("a\n b")) == ["    a", "     b"]
     assert block_lines(Remark("r")) == block_lines(Picture("f", "a", "c", print)) == []
+
+
+def test_what_acts_on_a_terminal_is_shown():
+    from fanin.document.text import visible
+
+    assert visible("a\x1b[31mb\x07\x9bc\u202ed\u2028\udcff\t\n") == (
+        r"a\x1b[31mb\x07\x9bc\u202ed\u2028\xff\t\n"
+    )
+    assert visible("a\tb\nc\r", lines=True) == "a\tb\nc\\r"
+    for text in ("Zürich", "한국어", "שלום", "नि\u200d", "👩\u200d🔬", "1 \\ 2"):
+        assert visible(text) == text
+
+
+def test_labels_cannot_leave_their_cells():
+    table = Table("", ["\x1b[2J"], [["a\nb"]])
+    assert aligned([table.header, *table.rows]) == [r"\x1b[2J", r"a\nb"]
+    page_ = html.page("t", [], {"c": Chapter("x\u202e", [table])}, {}, "")
+    assert not set("\x1b\u202e") & set(page_)

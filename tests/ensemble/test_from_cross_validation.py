@@ -24,6 +24,7 @@ def whole() -> Ensemble:
     return from_cross_validation(DIMS, X, y, VARIANTS, n_folds=3, k=2, **OPTIONS)
 
 
+@pytest.mark.row("B3")
 def test_the_folds_networks_of_the_best_are_kept(whole):
     told = whole.held_out["variants"]
     assert [one["weight"] > 0 for one in told].count(True) <= 2
@@ -35,6 +36,7 @@ def test_the_folds_networks_of_the_best_are_kept(whole):
     assert whole.evaluate(X_TEST, Y_TEST)["accuracy"] > 0.9
 
 
+@pytest.mark.row("B3")
 def test_held_out_rows_are_judged_by_networks_that_never_saw_them():
     one = from_cross_validation(DIMS, X, y, n_folds=4, seed=3, **OPTIONS)
     own = np.full(len(y), np.nan)

@@ -3,11 +3,27 @@ import math
 import numpy as np
 import pytest
 
-from fanin import initializers
+from fanin import initializers, layers
 from fanin.initializers import get, kaiming, small_random, xavier
 from fanin.random import Generator
 
 D, H = 784, 256
+
+
+def test_every_activation_has_a_suited_initialiser():
+    """Kaiming's for those that let go of what is far below 0, but for SELU, whose authors say."""
+    x = np.full((1, 1), -1e3)
+    one = np.ones((1, 1))
+    for name in layers.ACTIVATIONS:
+        kept = abs(float(layers.dense(x, one, activation=name)[0, 0])) < 20
+        ends_below = kept and abs(float(layers.dense(-x, one, activation=name)[0, 0])) > 20
+        expected = "kaiming" if ends_below and name != "selu" else "xavier"
+        if name == "leaky_relu":
+            expected = "kaiming"
+        assert initializers.suited_to(name) == expected, name
+    assert initializers.suited_to("prelu") == "kaiming"
+
+
 KNOWN = {
     "small": 0.01,
     "small_random": 0.01,

@@ -169,14 +169,15 @@ UP = """
     val_roc_auc_ovr auc_1 f1 val_f1 f1_macro val_f1_weighted f1_score r2 val_r2 R2 r2_score
     precision val_recall top_5_accuracy acc@5 neg_log_loss neg_mean_squared_error
     mean_test_score score test_score average_precision precision_at_5 cohen_kappa
-    negated_rmse one_minus_error train/accuracy val.f1
+    negated_rmse one_minus_error train/accuracy val.f1 1-error val_1-loss top-1-accuracy
+    top_1-accuracy
 """
 DOWN = """
     loss val_loss log_loss val_log_loss error rmse val_rmse mse mae mape val_mae
     mean_squared_error root_mean_squared_error mean_absolute_error accumulated_loss
     accuracy_loss val_accuracy_error brier_score negative_log_likelihood nll cross_entropy
     val_binary_crossentropy perplexity error_rate false_positive_rate loss_1 hinge_loss
-    hamming_loss kl_divergence train/loss inaccurate_error
+    hamming_loss kl_divergence train/loss inaccurate_error 1-accuracy val_1-auc
 """
 UNKNOWN = """
     lr learning_rate my_score loss_ratio time vacancy accent macro inverse_loss epoch delta_f1

@@ -368,6 +368,19 @@ void statistics(const Kernels<T>& k, Shape s) {
     std::copy_n(all, 6, said.data());
   };
   run<T>("summarize " + s.text(), summarize, written(said));
+  const auto ends = [&](const void* p, DType dtype) {
+    const Extremes e = k.extremes(p, dtype, n);
+    const double all[] = {e.lowest, e.highest, e.finite ? 1.0 : 0.0};
+    std::copy_n(all, 3, said.data());
+  };
+  constexpr bool single = sizeof(T) == sizeof(float);
+  const DType own = single ? DType::f32 : DType::f64;
+  run<T>("extremes " + s.text(), [&] { ends(x.data(), own); }, Written<double>{said.data(), 3});
+  if constexpr (single) {  // bytes are for this table
+    const auto bytes = numbers<std::uint8_t>(n, 3, 250, 2);
+    const auto go = [&] { ends(bytes.data(), DType::u8); };
+    run<T>("extremes uint8 " + s.text(), go, Written<double>{said.data(), 3});
+  }
   x.data()[n - 1] /= T(0);
   const auto look = [&] { *found.data() = static_cast<double>(k.first_nonfinite(x.data(), n)); };
   run<T>("first_nonfinite " + s.text(), look, written(found));

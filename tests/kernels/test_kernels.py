@@ -48,6 +48,7 @@ def test_every_kernel_is_among_the_cases():
         "summarize",
         "sum_squares",
         "first_nonfinite",
+        "extremes",
         "transpose",
         "map",
         "layer_norm_forward",

@@ -160,11 +160,35 @@ def test_net_takes_what_an_mlp_takes():
     images = np.random.default_rng(0).integers(0, 256, (6, 2, 2, 3), dtype=np.uint8)
     doubles = problem(6, dtype="float64")[0]
     for X in (doubles, doubles.astype(np.float32), images):
-        net.set_preprocess((0, 1 / 255) if X is images else None, X)  # bytes as X / 255
+        net.set_preprocess(None, X)
         np.testing.assert_array_equal(two_layer_net(X, model), net.scores(X))
     for p in model.values():
         p.flags.writeable = False  # as from a memory-mapped file
     assert two_layer_net(images, model).shape == (6, 4)
+
+
+@pytest.mark.parametrize("native", [True, False])
+def test_no_dtype_changes_the_answer(native):
+    """The same numbers, as bytes, other whole numbers or floats, in the net and in training."""
+    rng = np.random.default_rng(0)
+    X, y = rng.integers(0, 17, (90, 12)), np.arange(90) % 4
+    function = two_layer_net if native else lambda *a: two_layer_net(*a)
+    dtypes = ["uint8", "int8", "uint16", "int64", "float16", "float32", "float64"]
+    seen = set()
+    for dtype, judged in zip(dtypes, reversed(dtypes), strict=True):
+        x, model = X.astype(dtype), a_model()
+        loss, grads = two_layer_net(x, model, y)
+        scores = two_layer_net(x, model)
+        best, stats = ClassifierTrainer().train(
+            *(x, y, X.astype(judged), y, model, function), num_epochs=2, learning_rate=1e-3, seed=0
+        )
+        arrays = [scores, *grads.values(), *model.values(), *best.values()]
+        seen.add((loss, str(stats), *(a.tobytes() for a in arrays)))
+    assert len(seen) == 1
+    flags = X > 8
+    np.testing.assert_array_equal(
+        two_layer_net(flags, a_model()), two_layer_net(flags * 1.0, a_model())
+    )
 
 
 # The same numbers three ways

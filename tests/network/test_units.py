@@ -53,6 +53,7 @@ def trained(way: Any = "auto", dtype: str = "float32", data: str = "uint8") -> f
     return net
 
 
+@pytest.mark.row("B1")
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("way", ["auto", *WAYS])
 def test_every_pass_takes_every_dtype(way: str, dtype: str) -> None:
@@ -159,6 +160,7 @@ FAR = {
 }
 
 
+@pytest.mark.row("B1")
 @pytest.mark.parametrize("case", FAR)
 @pytest.mark.parametrize("name", ["float32", "float64"])
 def test_other_units_are_named(case: str, name: str) -> None:
@@ -171,6 +173,10 @@ def test_other_units_are_named(case: str, name: str) -> None:
     calls: list[Callable[[], Any]] = [
         lambda: net.fit(other, y, **OPTIONS),
         lambda: net.fit(X, y, validation_data=(other, y), **OPTIONS),
+        # Of a first fit too, whose range is that of its training data.
+        lambda: fanin.MLP([20, 3]).fit(
+            X, y, preprocess=None, validation_data=(other, y), **OPTIONS
+        ),
     ]
     for one in models:
         calls += [lambda one=one: one.predict(other), lambda one=one: one.evaluate(other, y)]
@@ -178,6 +184,32 @@ def test_other_units_are_named(case: str, name: str) -> None:
         with pytest.warns(UnitsWarning, match=message.removeprefix("X ")) as caught:
             call()
         assert {w.filename for w in caught} == {__file__}
+
+
+@pytest.mark.parametrize("way", ["auto", "none", "standardize", "pair"])
+@pytest.mark.parametrize("name", ["uint8", "float32", "float64"])
+def test_a_first_fit_looks_for_its_range_once(
+    way: str, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+
+    def counted(rows: np.ndarray) -> Any:
+        seen.append(len(rows))
+        return extremes(rows)
+
+    extremes = fanin._core.extremes
+    monkeypatch.setattr(fanin._core, "extremes", counted)
+    net, judge = fanin.MLP([20, 3]), (pixels(40, seed=1).astype(name), labels(40))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UnitsWarning)
+        net.fit(
+            *(pixels().astype(name), labels()),
+            preprocess=WAYS.get(way, way),
+            validation_data=judge,
+            **OPTIONS,
+        )
+    assert sorted(seen) == [40, 90]
+    assert net.inputs.range == (0.0, 16.0)
 
 
 def test_other_offsets_are_named() -> None:

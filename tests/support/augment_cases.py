@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from reference_augment import augmented
 
-from fanin.augment import Compose
+from fanin.augment import Compose, Transform
 
 
 def noise(n: int, height: int, width: int, channels: int = 3, dtype: Any = np.uint8) -> np.ndarray:
     rng = np.random.default_rng(height * 1000 + width)
     x = rng.integers(0, 256, (n, height, width, channels), np.uint8)
     return x if dtype == np.uint8 else (x / np.float32(255)).astype(np.float32)
+
+
+def in_units_of(dtype: Any, steps: Sequence[Transform]) -> list[Any]:
+    """The steps, which fill with values from 0 to 255, for images of that dtype."""
+    if dtype == np.uint8:
+        return list(steps)
+    scaled = []
+    for step in steps:
+        options = step._options()
+        for name in {"fill", "value"} & options.keys():
+            if not isinstance(options[name], str):
+                options[name] = np.divide(options[name], 255).tolist()
+        scaled.append(type(step)(**options))
+    return scaled
 
 
 def smooth(n: int, height: int, width: int) -> np.ndarray:

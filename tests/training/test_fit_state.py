@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import copy
+import operator
 import pickle
 import threading
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +16,9 @@ from children import HANG
 
 import fanin
 from fanin import callbacks, checkpoint, optim
+from fanin.augment import Compose, HorizontalFlip
+from fanin.ensemble import Ensemble
+from fanin.preprocessing import Normalize, ZeroCenter
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(300, 6)).astype(np.float32)
@@ -159,7 +165,8 @@ def test_attributes_that_the_engine_would_not_follow_are_read_only(tmp_path: Pat
     A = np.zeros((6, 5), np.float32)
     for one in (net, net.copy(), copy.deepcopy(net), fanin.MLP.load(tmp_path / "net")):
         for name in ("dims", "activation", "norm", "residual", "keep", "drop_connect", "loss_name",
-                     "dtype", "engine", "arena", "params", "statistics"):  # fmt: skip
+                     "dtype", "engine", "arena", "params", "statistics", "init",
+                     "output_init"):  # fmt: skip
             with pytest.raises(AttributeError, match=f"{name}: read-only"):
                 setattr(one, name, getattr(one, name))
         for change in (
@@ -177,6 +184,71 @@ def test_attributes_that_the_engine_would_not_follow_are_read_only(tmp_path: Pat
         twin = pickle.loads(pickle.dumps(one.params))
         twin["W1"] = A
         assert type(copy.deepcopy(one.params)) is dict
+
+
+CHANGES: dict[str, Callable[[list[Any]], object]] = {
+    "item": lambda a: a.__setitem__(0, a[0]),
+    "slice": lambda a: a.__setitem__(slice(None), []),
+    "delete": lambda a: a.__delitem__(0),
+    "append": lambda a: a.append(a[0]),
+    "extend": lambda a: a.extend(a),
+    "insert": lambda a: a.insert(0, a[0]),
+    "pop": lambda a: a.pop(),
+    "remove": lambda a: a.remove(a[0]),
+    "clear": lambda a: a.clear(),
+    "sort": lambda a: a.sort(),
+    "reverse": lambda a: a.reverse(),
+    "add": lambda a: operator.iadd(a, a),
+    "multiply": lambda a: operator.imul(a, 2),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_lists_that_nothing_would_follow_refuse_changes(change: str, tmp_path: Path) -> None:
+    net = fanin.MLP([6, 5, 3], keep=0.9, drop_connect=0.8, seed=2)
+    net.save(tmp_path / "net")
+    together = Ensemble([net, net.copy()])
+    for one in (net, net.copy(), pickle.loads(pickle.dumps(net)), fanin.MLP.load(tmp_path / "net")):
+        for name in ("dims", "activation", "keep", "drop_connect"):
+            before = list(getattr(one, name))
+            with pytest.raises(TypeError, match=r"expected .* to stay as it is"):
+                CHANGES[change](getattr(one, name))
+            assert getattr(one, name) == before  # a list still, to all who read it
+            plain = copy.copy(getattr(one, name))
+            plain.append(plain[0])
+            assert one.config()[name] == before
+            one.config()[name].append(1)
+            assert getattr(one, name) == before
+    with pytest.raises(TypeError, match=r"expected .* to stay as it is"):
+        CHANGES[change](together.members)
+
+
+def test_what_else_would_lie_is_read_only() -> None:
+    net = fanin.MLP([6, 5, 3])
+    for way in ("standardize", (1.0, 2.0), [Normalize(), ZeroCenter()]):
+        net.set_preprocess(way, X)
+        mean, scale = net.inputs.mean, net.inputs.scale
+        for values in (mean, scale):
+            assert values is not None
+            with pytest.raises(ValueError, match="read-only"):
+                values[0] = 7
+    adam, plateau = optim.Adam(), fanin.schedules.Plateau()
+    with pytest.raises(AttributeError, match=r"beta1: fixed when .* Adam\(beta1=...\); only lr"):
+        adam.beta1 = 0.5  # type: ignore[attr-defined]
+    adam.lr = 0.5
+    assert adam.lr == 0.5
+    with pytest.raises(AttributeError, match="factor: read-only"):
+        plateau.factor = 3.0
+    aug = Compose([HorizontalFlip()])
+    for name in ("seed", "transforms", "value_range"):
+        with pytest.raises(AttributeError, match=f"{name}: read-only"):
+            setattr(aug, name, getattr(aug, name))
+    together = Ensemble([net, net.copy()])
+    for name in ("members", "weights", "combine"):
+        with pytest.raises(AttributeError, match=f"{name}: read-only"):
+            setattr(together, name, getattr(together, name))
+    with pytest.raises(ValueError, match="read-only"):
+        together.weights[0] = 5
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import fanin
+from fanin._plain import plain
 from fanin.tuning import choice, integers, loguniform, uniform
-from fanin.tuning.space import Parameter, check_space, draw, plain, space_from_dict, space_to_dict
+from fanin.tuning.space import Parameter, check_space, draw, space_from_dict, space_to_dict
 
 PARAMETERS = [
     uniform(-2, 3),

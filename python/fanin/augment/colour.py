@@ -15,11 +15,21 @@ from typing import Any
 import numpy as np
 
 from fanin._validate import real
-from fanin.augment.transform import Fill, Range, Transform, four, number_pair, single, span
+from fanin.augment.transform import (
+    Fill,
+    Range,
+    Transform,
+    four,
+    number_pair,
+    single,
+    span,
+    unit_scale,
+)
 
 __all__ = ["ColorJitter", "GaussianNoise", "Normalize", "RandomGrayscale"]
 
 
+LARGEST_STD = 2.0  # four times what values from 0 to 1 can have at most
 _FACTORS = ("brightness", "contrast", "saturation")
 
 
@@ -108,7 +118,7 @@ class GaussianNoise(Transform):
     Parameters
     ----------
     mean, sigma : float, default 0.0 and 0.1
-        On the scale where white is 1, for uint8 too.
+        On the scale where white is 1, for uint8 too; sigma is at most 1.
     clip : bool, default True
         To the pipeline's `value_range`, or [0, 255] of uint8.
     p : float, default 1.0
@@ -132,6 +142,11 @@ class GaussianNoise(Transform):
     clip: bool = True
     p: float = 1.0
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        unit_scale("mean", self.mean, -1.0)
+        unit_scale("sigma", self.sigma)
+
 
 class Normalize(Transform):
     """``(x - mean) / std`` of values in [0, 1], in float32.
@@ -143,7 +158,7 @@ class Normalize(Transform):
     Parameters
     ----------
     mean, std : float or one for each channel
-        std above 0.
+        On the scale where black is 0 and white is 1; std above 0.
 
     Notes
     -----
@@ -165,5 +180,7 @@ class Normalize(Transform):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        unit_scale("mean", self.mean)
+        unit_scale("std", self.std, high=LARGEST_STD)
         if min(four(self.std)) <= 0:
             raise ValueError(f"std: expected numbers above 0, got {self.std!r}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import secrets
 import sys
@@ -15,12 +14,22 @@ import numpy as np
 import numpy.typing as npt
 
 from fanin import _core
-from fanin._typing import Array
-from fanin._validate import describe, known_dtype, one_of, plain_array, sequence, threads, whole
+from fanin._files import from_any_json, read_file, reading, to_json
+from fanin._typing import Array, PathLike
+from fanin._validate import (
+    describe,
+    known_dtype,
+    one_of,
+    plain_array,
+    read_only,
+    sequence,
+    threads,
+    whole,
+)
 from fanin.augment import mixing
 from fanin.augment.batch import Images, image_batch, mask_batch, sample_numbers
 from fanin.augment.catalogue import check_order, transform_from_dict
-from fanin.augment.transform import PER_CHANNEL, Operation, Transform, number_pair
+from fanin.augment.transform import PER_CHANNEL, Operation, Transform, four, number_pair
 
 __all__ = ["Compose"]
 
@@ -105,6 +114,11 @@ class Compose:
                 f"transforms: expected no {type(self.mix).__name__} beside crops that make "
                 f"{self.variants} images of one"
             )
+
+    def __setattr__(self, name: str, value: object) -> None:
+        fixed = ("transforms", "seed", "value_range", "mix", "leaves", "engine", "variants")
+        read_only(self, name, fixed, "make another Compose")
+        object.__setattr__(self, name, value)
 
     def __call__(
         self,
@@ -271,23 +285,32 @@ class Compose:
         return cls(transforms, values["seed"], values.get("value_range", UNIT))
 
     def to_json(self, indent: int | None = None) -> str:
-        """`to_dict` as JSON.
+        """`to_dict` as JSON, with a checksum.
 
         >>> from fanin.augment import Compose, Cutout
         >>> aug = Compose([Cutout(8, border="inside")], seed=3)
         >>> Compose.from_json(aug.to_json()) == aug
         True
         """
-        return json.dumps(self.to_dict(), indent=indent)
+        return to_json(self.to_dict(), indent).decode()
 
     @classmethod
     def from_json(cls, text: str) -> Self:
-        """The inverse of `to_json`."""
-        try:
-            values = json.loads(text)
-        except (TypeError, ValueError) as error:
-            raise ValueError(f"text: expected JSON of Compose.to_json(), got: {error}") from None
-        return cls.from_dict(values)
+        """The inverse of `to_json`; `fanin.FileError` for text that was changed."""
+        if not isinstance(text, str):
+            raise ValueError(f"text: expected JSON of Compose.to_json(), got {describe(text)}")
+        return cls._read(text.encode(errors="surrogatepass"), "text")
+
+    @classmethod
+    def load(cls, path: PathLike) -> Self:
+        """Reads a file with the text of `to_json`; `fanin.FileError` for any other."""
+        return cls._read(read_file(path), path)
+
+    @classmethod
+    def _read(cls, text: bytes, path: PathLike) -> Self:
+        names = ("format", "version", "seed", "transforms", "value_range")
+        with reading(path, "expected JSON of Compose.to_json()"):
+            return cls.from_dict(from_any_json(text.rstrip(), path, names))
 
     def __repr__(self) -> str:
         own = "" if self.value_range == UNIT else f", value_range={self.value_range}"
@@ -316,10 +339,12 @@ class Compose:
         return self._calls.new() if epoch is None else whole("epoch", epoch, 0, 2**40 - 1)
 
     def check_values(self, name: str, images: Images) -> None:
-        """Refuses floats that are NaN or outside of `value_range`."""
-        if images.dtype == np.uint8 or images.n == 0:
+        """Refuses floats that are NaN or outside of `value_range`, and fills outside of theirs."""
+        whole = images.dtype == np.uint8
+        low, high = (0.0, 255.0) if whole else self.value_range
+        self._check_fills(images.dtype, low, high)
+        if whole or images.n == 0:
             return
-        low, high = self.value_range
         slack = 1e-6 * (high - low)  # of rounding
         for i, pixels in enumerate(images.pixels if images.ragged else [images.pixels]):
             least, most, finite = _core.extremes(pixels)
@@ -332,6 +357,19 @@ class Compose:
                     f"{most:.6g}; Compose(..., value_range=(low, high)) names another black and "
                     "white"
                 )
+
+    def _check_fills(self, dtype: np.dtype[Any], low: float, high: float) -> None:
+        """Refuses to fill a border or a hole with what no image of this dtype can have."""
+        for leaf in self.leaves:
+            if leaf._kind == "normalize":
+                return  # what follows is filled with normalised values
+            for name, value in leaf._fills().items():
+                given = four(value)
+                if min(given) < low or max(given) > high:
+                    raise ValueError(
+                        f"{name}: expected from {low:g} to {high:g}, as {dtype} images have, got "
+                        f"{value!r} in {leaf!r}"
+                    )
 
     def check_channels(self, n: int) -> None:
         """Raises where an option has one number for each of other than n channels."""

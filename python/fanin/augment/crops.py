@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
+import numpy as np
+
 from fanin._validate import one_of, sequence, whole
 from fanin.augment.transform import LARGEST, Fill, Size, Transform, share_pair, single, size_pair
 
@@ -76,6 +78,10 @@ class RandomCrop(Transform):
         widths = [padding] * 4 if isinstance(padding, int) else padding * 2  # (a, b): (a, b, a, b)
         sides = dict(zip(("left", "top", "right", "bottom"), widths[:4], strict=True))
         return fields | sides | {"border": border}
+
+    def _fills(self) -> dict[str, Any]:
+        padded = self.padding_mode == "constant" and np.any(self.padding)
+        return super()._fills() if padded else {}
 
 
 class CenterCrop(Transform):

@@ -92,6 +92,16 @@ def four(value: Any) -> list[float]:
     return [float(v) for v in (values + values[-1:] * MOST_CHANNELS)[:MOST_CHANNELS]]
 
 
+def unit_scale(name: str, value: Any, low: float = 0.0, high: float = 1.0) -> None:
+    """Refuses numbers that are not on the scale where white is 1, such as those of bytes."""
+    given = four(value)
+    if min(given) < low or max(given) > high:
+        raise ValueError(
+            f"{name}: expected numbers from {low:g} to {high:g}, on the scale where white is 1 "
+            f"(bytes / 255), got {value!r}"
+        )
+
+
 def optional(check: Check) -> Check:
     """The check, of what may be None too."""
     return lambda name, value: None if value is None else check(name, value)
@@ -159,6 +169,11 @@ class Transform:
         if "size" in fields:
             fields["height"], fields["width"] = fields.pop("size")
         return fields
+
+    def _fills(self) -> dict[str, Any]:
+        """The options whose values come into images, in these images' units."""
+        own = {name: getattr(self, name, None) for name in ("fill", "value")}
+        return {k: v for k, v in own.items() if v is not None and not isinstance(v, str)}
 
     def _program(self) -> list[Operation]:
         return [(self._kind, float(getattr(self, "p", 1.0)), self._fields())]

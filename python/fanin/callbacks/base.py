@@ -88,9 +88,11 @@ class CallbackList:
         params: Mapping[str, Any] | None = None,
     ) -> None:
         self.callbacks = [callbacks] if isinstance(callbacks, Callback) else list(callbacks)
-        for callback in self.callbacks:
+        for i, callback in enumerate(self.callbacks):
             if not isinstance(callback, Callback):
                 raise TypeError(f"callbacks: expected fanin.callbacks.Callback, got {callback!r}")
+            if any(callback is other for other in self.callbacks[:i]):
+                raise ValueError(f"callbacks: expected each once, got {callback!r} twice")
             callback.network = network
             callback.params = dict(params or {})
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from fanin._files import FileError, read_file
 from fanin._typing import PathLike
 from fanin.callbacks.base import Callback, Logs
 
@@ -64,10 +65,13 @@ class CSVLogger(Callback):
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         self._table, self._offset, self._told = _Table(), None, False
+        data = read_file(self.path) if self.append and self.path.exists() else b""
         self.path.open("a" if self.append else "w").close()  # fails now, not after an epoch
-        data = self.path.read_bytes() if self.append else b""
         if data.strip():
-            self._table = _read_table(self.path, data)
+            try:
+                self._table = _read_table(self.path, data)
+            except (csv.Error, IndexError, UnicodeError) as error:
+                raise FileError(self.path, f"expected a table to append to ({error})") from None
             if not self._table.whole:
                 with self.path.open("ab") as file:
                     file.write(self._table.newline.encode(self._table.encoding))
@@ -107,11 +111,11 @@ def _read_table(path: Path, data: bytes) -> _Table:
     first = text.splitlines()[0] if text.splitlines() else ""
     delimiter = max(DELIMITERS, key=first.count)
     lines = [row for row in csv.reader(text.splitlines(), delimiter=delimiter) if row]
-    columns, rows = lines[0], lines[1:]
-    if any(_is_number(name) for name in columns) or len(set(columns)) < len(columns):
+    columns, rows = [name.strip() for name in lines[0]], lines[1:]
+    if len(set(columns)) < len(columns) or not {"epoch", "loss"} & set(columns):
         raise ValueError(
-            f"{path}: expected a first line of different names to append to, got {first!r}; "
-            "append=False overwrites the file"
+            f"{path}: expected a first line of different names to append to, got {first[:80]!r}, "
+            "epoch or loss among them; append=False overwrites the file"
         )
     if rows and len(rows[-1]) < len(columns):
         warnings.warn(f"{path}: its last line is incomplete: {rows[-1]!r}", stacklevel=4)
@@ -144,18 +148,7 @@ def _last_epoch(path: Path, columns: Sequence[str], rows: Sequence[Sequence[str]
         return None
     if not rows:
         return None
-    text = rows[-1][columns.index("epoch")]
-    try:
-        return int(text)
-    except ValueError:
-        raise ValueError(
-            f"{path}: expected a whole number as the last line's epoch, got {text!r}"
-        ) from None
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
+    text = rows[-1][columns.index("epoch")].strip()
+    if not re.fullmatch(r"\d+([.,]0*)?", text):
+        raise ValueError(f"{path}: expected a whole number as the last line's epoch, got {text!r}")
+    return int(re.split("[.,]", text)[0])

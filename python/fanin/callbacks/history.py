@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Self
 
-from fanin._files import atomic_write, json_number
+from fanin._files import atomic_write, from_any_json, json_number, read_file, reading, to_json
 from fanin._typing import PathLike
 from fanin.callbacks.base import Callback, Logs
 from fanin.callbacks.monitor import Monitor
@@ -104,29 +102,23 @@ class History(Callback):
             result.stop_reason = None if data["stop_reason"] is None else str(data["stop_reason"])
             result.seconds = float(data["seconds"])
             result.params = dict(data["params"])
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise ValueError(f"history: expected what History.to_dict gives ({error!r})") from error
         if any(len(values) != len(result.epoch) for values in result.history.values()):
             raise ValueError("history: expected lists of one length, got different ones")
         return result
 
     def save(self, path: PathLike) -> None:
-        """Writes `to_dict` as JSON, atomically."""
-        import json
-
-        text = json.dumps(self.to_dict(), indent=1, allow_nan=False)
+        """Writes `to_dict` as JSON with a checksum, atomically."""
         with atomic_write(path) as file:
-            file.write(text.encode() + b"\n")
+            file.write(to_json(self.to_dict(), indent=1) + b"\n")
 
     @classmethod
     def load(cls, path: PathLike) -> Self:
-        """Reads what `save` wrote; a ValueError names the path of any other file."""
-        import json
-
-        try:
-            return cls.from_dict(json.loads(Path(path).read_bytes()))
-        except (ValueError, RecursionError) as error:
-            raise ValueError(f"{os.fspath(path)}: expected a fanin history ({error})") from error
+        """Reads what `save` wrote; `fanin.FileError` for any other file, and a changed one."""
+        with reading(path, "expected a fanin history"):
+            record = from_any_json(read_file(path).rstrip(b"\n"), path, cls().to_dict())
+            return cls.from_dict(record)
 
     def summary(self) -> str:
         """A summary in a few lines: length, losses, best and last metrics."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Iterator
 from typing import Any
 
 from fanin.callbacks.base import Callback, Logs
@@ -30,7 +29,25 @@ def open_bar(file: Any = None, **options: Any) -> Any:
     class Bar(tqdm):  # type: ignore[misc]
         monitor_interval = 0  # tqdm's own would start a thread
 
-    return Bar(file=file, dynamic_ncols=True, **options)
+    return Bar(file=_Written(file), dynamic_ncols=True, **options)
+
+
+class _Written:
+    """A file that may be closed, or whose reader may go, while others write to it."""
+
+    def __init__(self, file: Any) -> None:
+        self._file = file
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
+
+    def write(self, text: str) -> None:
+        with contextlib.suppress(ValueError, OSError):
+            self._file.write(text)
+
+    def flush(self) -> None:
+        with contextlib.suppress(ValueError, OSError):
+            self._file.flush()
 
 
 class ProgressBar(Callback):
@@ -60,15 +77,13 @@ class ProgressBar(Callback):
 
     def on_progress(self, step: int, logs: Logs | None = None) -> None:
         if self._bar is not None:
-            with self._or_none():
-                self._show(logs)
-                self._bar.update(step - self._bar.n)
+            self._show(logs)
+            self._bar.update(step - self._bar.n)
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         if self._bar is not None:
-            with self._or_none():
-                self._show(logs)
-                self._bar.refresh()
+            self._show(logs)
+            self._bar.refresh()
 
     def _show(self, logs: Logs | None) -> None:
         for name in ("loss", "accuracy", "val_accuracy"):
@@ -78,16 +93,5 @@ class ProgressBar(Callback):
 
     def close(self) -> None:
         if self._bar is not None:
-            with self._or_none():
-                self._bar.close()
-            self._bar = None
-
-    @contextlib.contextmanager
-    def _or_none(self) -> Iterator[None]:
-        """No bar any more where its file has been closed: training goes on."""
-        try:
-            yield
-        except (ValueError, OSError):
-            if self._bar is not None:
-                self._bar.disable = True  # tqdm would write once more
+            self._bar.close()
             self._bar = None

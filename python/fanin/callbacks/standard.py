@@ -110,7 +110,8 @@ class ModelCheckpoint(Callback):
     Raises
     ------
     ValueError
-        Before the training, where there is a file that holds no network.
+        Before the training, where there is a file that holds no network. FileNotFoundError where
+        there is no folder to save in.
 
     Warns
     -----
@@ -132,6 +133,9 @@ class ModelCheckpoint(Callback):
         self.best = self.watched.worst
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
+        folder = Path(self.path).parent
+        if "{" not in str(folder) and not folder.is_dir():  # now, not after an epoch
+            raise FileNotFoundError(f"{folder}: expected a folder to save {self.path!r} in")
         if self.save_best_only and "{" not in self.path:
             path = Path(self.path)
             self.best = self._best_of(path) if path.exists() else self.watched.worst

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import itertools
 from collections import defaultdict
 from collections.abc import Iterator
@@ -12,10 +13,12 @@ from typing import Any
 import numpy as np
 
 from fanin import datasets, plots
-from fanin._files import write_text
+from fanin._files import atomic_write
 from fanin._typing import Array
 from fanin.augment import Compose, parse
+from fanin.cli import shared
 from fanin.cli.options import UsageError, whole
+from fanin.cli.shared import warnings_as_lines
 from fanin.datasets import folders
 from fanin.random import Generator
 
@@ -35,6 +38,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--seed", type=whole(0), metavar="N", help="of images and draws (default: 0)")
 
 
+@warnings_as_lines()
 def run(args: argparse.Namespace) -> int:
     _pipeline(args.pipeline, (64, 64), None)  # a wrong word fails before any data are read
     images, labels = _images(args.data, args.rows, args.seed or 0)
@@ -50,13 +54,15 @@ def run(args: argparse.Namespace) -> int:
     axes = plots.augmentations(
         images, aug, n=len(images), variants=args.variants, labels=[_short(t) for t in labels]
     )
-    plots.save(axes[0, 0].figure, args.out)
     saved = str(args.out)
-    if args.json is not None:
-        write_text(args.json, aug.to_json(indent=1) + "\n")
-        saved += f", {args.json}"
-    print(aug)
-    print(f"{len(axes)} images, {axes.shape[1] - 1} variants of each; saved {saved}")
+    with contextlib.ExitStack() as stack:
+        if args.json is not None:  # in its place only where the picture is
+            file = stack.enter_context(atomic_write(args.json))
+            file.write(aug.to_json(indent=1).encode() + b"\n")
+            saved += f", {args.json}"
+        plots.save(axes[0, 0].figure, args.out)
+    shared.tell(aug)
+    shared.tell(f"{len(axes)} images, {axes.shape[1] - 1} variants of each; saved {saved}")
     return 0
 
 
@@ -68,10 +74,7 @@ def _pipeline(text: str, size: tuple[int, int] | None, seed: int | None) -> Comp
         except ValueError as error:
             raise UsageError(str(error).replace("spec", "--pipeline", 1)) from None
         return Compose(transforms, seed=seed or 0)
-    try:
-        given = Compose.from_json(Path(text).read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{text}: {error}") from None
+    given = Compose.load(text)
     return given if seed is None else Compose(given.transforms, seed, given.value_range)
 
 

@@ -8,9 +8,14 @@ import math
 import sys
 from pathlib import Path
 
-from fanin import tuning
+from fanin import datasets, plots, tuning
+from fanin._files import replaced_together
+from fanin._typing import Array
+from fanin.callbacks.history import History
 from fanin.cli import shared
+from fanin.cli.interrupts import one_interrupt
 from fanin.cli.options import list_of, number, real, whole
+from fanin.tuning.guide.state import remove_trials
 
 REPORT = "report.html"
 GUIDE = (
@@ -49,8 +54,9 @@ def _seconds(text: str) -> float:
     return float(text[:-1]) * unit if unit else float(text)
 
 
+@shared.warnings_as_lines()
 def run(args: argparse.Namespace) -> int:
-    out = shared.results_folder(args.out, args.data)
+    out = shared.results_folder(args.out, args.data, (*shared.RUN, REPORT))
     say = shared.printer(args)
     (X, y), test, info = shared.load_classes(args, "guide")
     rows = f"{len(y)} rows to learn from, {len(test[1])} to test on at the end"
@@ -70,13 +76,11 @@ def run(args: argparse.Namespace) -> int:
             callbacks=[lambda step: say(f"{step}\n")],
             **{name: getattr(args, name) for name in GUIDE},
         )
-    files = [REPORT]
-    if report.network is not None:
-        judged = {"settings": report.settings, "results": {"test": report.test}}
-        report.network.metadata = facts = shared.data_facts(args, info, X)
-        config = shared.data_config(args, facts, info) | judged
-        files += shared.save_network(out, report.network, report.history, config)
-    report.save(out / REPORT)
+    with one_interrupt(f"interrupted; the results are in {out}") as hold:
+        hold()
+        files = _save(args, out, report, info, X)
+        if report.stopped != "interrupted" and {5, 8} <= {step.number for step in report.steps}:
+            remove_trials(out)
     say(str(report).rsplit("\n\n", 1)[-1])
     say(f"saved in {out}: {', '.join(files)}")
     if args.json:
@@ -87,3 +91,20 @@ def run(args: argparse.Namespace) -> int:
         print(f"fanin: error: no network: {report.stopped}", file=sys.stderr)
         return 1
     return 0
+
+
+def _save(
+    args: argparse.Namespace, out: Path, report: tuning.Report, info: datasets.Info, X: Array
+) -> list[str]:
+    """Writes the report, and the network where there is one, all or none."""
+    files = [REPORT]
+    with replaced_together(out) as new:
+        if report.network is not None:
+            judged = {"settings": report.settings, "results": {"test": report.test}}
+            report.network.metadata = facts = shared.data_facts(args, info, X)
+            config = shared.data_config(args, facts, info) | judged
+            files += shared.write_network(new, report.network, report.history, config)
+            history = report.history or History()
+            files += shared.write_picture(new / shared.CURVES, lambda: plots.history(history))
+        report.save(new / REPORT)
+    return files

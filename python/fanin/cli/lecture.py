@@ -5,16 +5,23 @@ from __future__ import annotations
 import argparse
 import importlib
 import itertools
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 from fanin._core import __version__
-from fanin._files import write_text
+from fanin._files import replaced_together, write_text
 from fanin.chapters import CHAPTERS
 from fanin.chapters.story import Data
 from fanin.cli.options import UsageError, whole
-from fanin.cli.shared import add_data_options, reading_options, results_folder
+from fanin.cli.shared import (
+    add_data_options,
+    note,
+    reading_options,
+    refuse_others,
+    results_folder,
+    tell,
+    warnings_as_lines,
+)
 from fanin.document.blocks import Chapter, Picture
 from fanin.document.html import page
 from fanin.document.text import chapter_lines
@@ -36,8 +43,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--out", type=Path, metavar="DIR", help="(default: a new one, runs/lecture)")
 
 
+@warnings_as_lines()
 def run(args: argparse.Namespace) -> int:
-    out = results_folder(args.out, "lecture")
+    out = results_folder(args.out, "lecture", [PAGE])
     if args.task == "regression":
         raise UsageError("--task: the lecture is about classes; train and search do regression")
     data = Data.load(args.data, args.seed, **reading_options(args))
@@ -45,25 +53,29 @@ def run(args: argparse.Namespace) -> int:
     for name in CHAPTERS if args.chapter == "all" else (args.chapter,):
         chapters[name] = importlib.import_module(f"fanin.chapters.{name}").chapter(data, args.seed)
         for line in chapter_lines(chapters[name]):
-            print(line, flush=True)
-    out.mkdir(parents=True, exist_ok=True)
-    images = _write_pictures(chapters, out)
+            tell(line)
     facts = (
         f"Data: {data.name}, {len(data.y)} rows to train on and {len(data.y_test)} to test, "
         f"{data.dim} features, {data.n_classes} classes. Seed: {args.seed}."
     )
     again = f"fanin lecture {args.chapter} --data {args.data} --seed {args.seed}"
     closing = f"Made by fanin {__version__}: `{again}` makes it again."
-    write_text(out / PAGE, page(TITLE, (OPENING, facts), chapters, images, closing))
-    print(f"saved in {out}: {', '.join([*images, PAGE])}")
+    refuse_others(out, [PAGE, *(picture.file for picture in _pictures(chapters))])
+    with replaced_together(out) as new:
+        images = _write_pictures(chapters, new)
+        write_text(new / PAGE, page(TITLE, (OPENING, facts), chapters, images, closing))
+    tell(f"saved in {out}: {', '.join([*images, PAGE])}")
     return 0
+
+
+def _pictures(chapters: Mapping[str, Chapter]) -> list[Picture]:
+    blocks = itertools.chain.from_iterable(chapter.blocks for chapter in chapters.values())
+    return [block for block in blocks if isinstance(block, Picture)]
 
 
 def _write_pictures(chapters: Mapping[str, Chapter], out: Path) -> dict[str, bytes]:
     """Writes all pictures; without matplotlib none, and says so."""
-    blocks = itertools.chain.from_iterable(chapter.blocks for chapter in chapters.values())
-    pictures = [block for block in blocks if isinstance(block, Picture)]
-    images = {}
+    pictures, images = _pictures(chapters), dict[str, bytes]()
     try:
         for picture in pictures:
             picture.write(out / picture.file)
@@ -71,7 +83,7 @@ def _write_pictures(chapters: Mapping[str, Chapter], out: Path) -> dict[str, byt
     except ImportError as error:
         missing = [picture.file for picture in pictures if picture.file not in images]
         for file in missing:
-            (out / file).unlink(missing_ok=True)  # of an earlier run
+            (out / file).touch()  # one of an earlier run goes
         left_out = ", ".join(missing) if images else "pictures"
-        print(f"fanin: note: no {left_out}: {error}", file=sys.stderr)
+        note(f"no {left_out}: {error}")
     return images

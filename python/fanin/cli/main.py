@@ -11,6 +11,7 @@ from typing import NoReturn
 
 from fanin._core import __version__
 from fanin.cli.options import UsageError
+from fanin.document.text import visible
 
 # Each is a module beside this one, with `configure(parser)` and `run(args)`.
 COMMANDS = {
@@ -28,7 +29,7 @@ COMMANDS = {
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """One line; argparse would print the usage first."""
-        self.exit(2, f"fanin: error: {message} (see {self.prog} --help)\n")
+        self.exit(2, f"fanin: error: {visible(message)} (see {self.prog} --help)\n")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -85,5 +86,5 @@ def _fail(error: object, code: int) -> int:
     if isinstance(error, OSError) and error.strerror and error.filename is not None:
         error = f"{error.filename}: {error.strerror}"
     text = " ".join(str(error).split()) or type(error).__name__
-    print(f"fanin: error: {text}", file=sys.stderr)
+    print(f"fanin: error: {visible(text)}", file=sys.stderr)
     return code

@@ -6,6 +6,7 @@ import argparse
 import csv
 import io
 import json
+import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,11 +15,15 @@ from typing import Any
 import numpy as np
 
 from fanin import datasets
-from fanin._files import write_text
+from fanin._files import FileError, current_file, from_json, parse_json, read_file, write_text
 from fanin._typing import Array
 from fanin.cli import regression, shared
 from fanin.cli.options import whole
+from fanin.document.text import visible
 from fanin.network import MLP
+
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?([eE][+-]?[0-9]+)?|inf|nan)")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -33,16 +38,19 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--out", type=Path, metavar="FILE", help="output file (default: stdout)")
     add("--threads", type=whole(1), metavar="N")
     add("--json", action="store_true", help="one JSON object instead of CSV")
+    add("--raw", action="store_true", help="text of CSV as it is, also where a spreadsheet "
+        "would take it for a formula (default: an apostrophe before it)")  # fmt: skip
     shared.add_data_options(parser, task=False)
 
 
+@shared.warnings_as_lines()
 def run(args: argparse.Namespace) -> int:
     folder = args.network if args.network.is_dir() else None
-    net = MLP.load(args.network if folder is None else folder / shared.NETWORK)
+    net = MLP.load(args.network if folder is None else current_file(folder / shared.NETWORK))
     facts = net.metadata or _older_facts(folder, net.dims[-1])
     found = _rows(args, facts)
     if found.left_out:
-        print(f"fanin: note: {found.left_out}", file=sys.stderr)
+        shared.note(found.left_out)
     names = found.names or range(len(found.X))
     result: dict[str, Any] = {} if found.names is None else {"files": found.names}
     if facts["task"] == "regression":
@@ -55,8 +63,11 @@ def run(args: argparse.Namespace) -> int:
         text.write("\n")
     else:
         writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(["row" if found.names is None else "file", *columns])
-        writer.writerows([name, *row] for name, row in zip(names, cells, strict=True))
+        cell = str if args.raw else safe_cell
+        writer.writerow(["row" if found.names is None else "file", *map(cell, columns)])
+        writer.writerows(
+            [cell(name), *map(cell, row)] for name, row in zip(names, cells, strict=True)
+        )
     if args.out is None:
         sys.stdout.write(text.getvalue())
     else:
@@ -87,6 +98,17 @@ def _rows(args: argparse.Namespace, facts: Mapping[str, Any]) -> datasets.Rows:
     return found
 
 
+def safe_cell(value: object) -> str:
+    """A cell of a table that a spreadsheet takes as it is, for text that data or files named.
+
+    Text that would begin a formula gets an apostrophe before it, as is the custom (OWASP, "CSV
+    injection"); numbers stay. Control characters are as Python writes them.
+    """
+    text = str(value)
+    formula = text.startswith(FORMULA) and not NUMBER.fullmatch(text)
+    return f"'{visible(text)}" if formula else visible(text)
+
+
 Output = tuple[list[str], list[list[Any]], dict[str, float] | None]  # columns, cells, metrics
 
 
@@ -112,8 +134,7 @@ def _classes(
     if not (y >= 0).any():
         return columns, cells, None
     known = y >= 0
-    with shared.warnings_as_lines():
-        judged = net.evaluate(found.X[known], y[known], n_threads=n_threads)
+    judged = net.evaluate(found.X[known], y[known], n_threads=n_threads)
     return columns, cells, {"rows": int(known.sum()), **judged}
 
 
@@ -143,7 +164,7 @@ def _tell(metrics: Mapping[str, float] | None, n_rows: int) -> None:
         return
     rows = f"{metrics['rows']} of {n_rows} rows with a known label"
     loss = f", loss: {metrics['loss']:.4f}" if "loss" in metrics else ""
-    print(f"fanin: note: {rows}: {shared.told(metrics)}{loss}", file=sys.stderr)
+    shared.note(f"{rows}: {shared.told(metrics)}{loss}")
 
 
 def _older_facts(folder: Path | None, n_classes: int) -> dict[str, Any]:
@@ -159,8 +180,9 @@ def _older_facts(folder: Path | None, n_classes: int) -> dict[str, Any]:
     if folder is None:
         return facts
     path = folder / shared.CONFIG
+    data = read_file(path)
     try:
-        config = json.loads(path.read_bytes())
+        config = from_json(data, path) if b'"sha256"' in data else parse_json(data, path)
         classes, columns = config["class_names"], config["feature_names"]
         good = all(
             isinstance(names, list) and all(isinstance(name, str) for name in names)
@@ -170,5 +192,5 @@ def _older_facts(folder: Path | None, n_classes: int) -> dict[str, Any]:
     except (ValueError, KeyError, TypeError, AttributeError):
         good = False
     if not good or len(classes) != n_classes:
-        raise ValueError(f"{path}: expected the configuration of a run of {n_classes} classes")
+        raise FileError(path, f"expected the configuration of a run of {n_classes} classes")
     return {**facts, "class_names": classes, "feature_names": columns, "target": target}

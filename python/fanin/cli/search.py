@@ -10,17 +10,20 @@ from pathlib import Path
 from typing import Any
 
 from fanin import plots
+from fanin._files import make_folder, replaced_together
+from fanin._plain import plain
 from fanin.callbacks.progress import is_terminal
 from fanin.cli import regression, shared
+from fanin.cli.interrupts import one_interrupt
 from fanin.cli.options import UsageError, or_auto, real, whole
 from fanin.cli.regression import Units
 from fanin.training import auto_batch_size, auto_epochs
 from fanin.tuning import Parameter, SearchResult, choice, integers, loguniform, uniform
 from fanin.tuning import search as run_search
 from fanin.tuning.search.objective import PARAMETERS
-from fanin.tuning.space import plain
 
 TRIALS, PICTURE = "trials.jsonl", "search.png"
+FILES = (shared.NETWORK, shared.HISTORY, shared.CONFIG, PICTURE)
 SEARCH = ("strategy", "epochs", "monitor", "prune", "seed")  # as its arguments are called
 WHOLE = ("hidden", "depth", "batch_size", "epochs", "seed")
 LEAST_EPOCHS = 5  # of a trial
@@ -56,9 +59,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--no-progress", action="store_true", help="no bar, table and lines")
 
 
+@shared.warnings_as_lines()
 def run(args: argparse.Namespace) -> int:
     space, fixed = _space(args.params)
-    out = shared.results_folder(args.out, f"search-{Path(args.data).stem}")
+    out = shared.results_folder(args.out, f"search-{Path(args.data).stem}", FILES)
     say = shared.printer(args)
     data, test, info = shared.load_data(args)
     (X, y), validation = shared.validation_split(data, info, args.val_size, args.seed)
@@ -77,7 +81,7 @@ def run(args: argparse.Namespace) -> int:
     say(f"{info.name}: {rows}{shared.target_line(info)}")
     say("space: " + ", ".join(f"{name} {parameter}" for name, parameter in space.items()))
     fine = {"n_trials": args.fine, "epochs": FINE_EPOCHS * args.epochs}
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
     try:
         result = run_search(
             space,
@@ -98,7 +102,9 @@ def run(args: argparse.Namespace) -> int:
     if result.best is not None and (best := result.best.network) is not None:
         best.metadata = facts
         config["results"] = {"test": regression.finish(best, units, test[0], test[1], args.threads)}
-    with shared.warnings_as_lines():
+    done = f"interrupted; the results are in {out}"
+    with shared.warnings_as_lines(), one_interrupt(done) as hold:
+        hold()
         summary = _save(out, result, config)
     say(str(result))
     for name, value in summary["results"].items():
@@ -174,10 +180,11 @@ def _save(out: Path, result: SearchResult, config: dict[str, Any]) -> dict[str, 
     }
     files = [TRIALS, "trials-2.jsonl"] if result.earlier else [TRIALS]
     best = result.best
-    if best is not None and (net := best.network) is not None:
-        params = plain(best.params)
-        facts["best"] = {"trial": best.number, "params": params, result.monitor: best.score}
-        files += shared.save_network(out, net, net.history, config, curves=False)
-    if result.trials:
-        files += shared.save_picture(out / PICTURE, lambda: plots.search(result))
+    with replaced_together(out) as new:
+        if best is not None and (net := best.network) is not None:
+            params = plain(best.params)
+            facts["best"] = {"trial": best.number, "params": params, result.monitor: best.score}
+            files += shared.write_network(new, net, net.history, config)
+        if result.trials:
+            files += shared.write_picture(new / PICTURE, lambda: plots.search(result))
     return {**facts, "files": files}

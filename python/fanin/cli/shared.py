@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import functools
 import itertools
-import json
 import math
 import sys
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,34 +17,57 @@ import numpy as np
 
 from fanin import datasets, plots
 from fanin._core import __version__
-from fanin._files import write_text
+from fanin._files import (
+    FileError,
+    atomic_write,
+    check_target,
+    finish_replacement,
+    parse_json,
+    read_file,
+    replaced_together,
+    to_json,
+)
 from fanin._typing import Array
 from fanin.callbacks.history import History
 from fanin.cli.options import UsageError, delimiter, pixels
+from fanin.document.text import visible
 from fanin.network import MLP, inputs
 from fanin.training import DivergenceWarning
 
 TASKS = ("classification", "regression")
 NETWORK, HISTORY, CONFIG, CURVES = "network.fanin", "history.json", "config.json", "curves.png"
+RUN, PICTURE = (NETWORK, HISTORY, CONFIG, CURVES), ".png"
 
 
 @contextlib.contextmanager
 def warnings_as_lines() -> Iterator[None]:
-    """Prints warnings on stderr, a line each, at the end."""
+    """Prints warnings on stderr, a line each, once each, at the end."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
             yield
         finally:
+            lines = []
             for warning in caught:
                 kind = "error" if warning.category is DivergenceWarning else "warning"
-                text = " ".join(str(warning.message).split())
-                print(f"fanin: {kind}: {text}", file=sys.stderr)
+                lines.append(f"fanin: {kind}: {visible(' '.join(str(warning.message).split()))}")
+            for line in dict.fromkeys(lines):
+                print(line, file=sys.stderr)
 
 
 def printer(args: argparse.Namespace) -> Callable[[object], None]:
     """Prints a line at once; nothing where stdout is for JSON alone."""
-    return (lambda text: None) if args.json else functools.partial(print, flush=True)  # noqa: ARG005
+    return (lambda text: None) if args.json else tell  # noqa: ARG005
+
+
+def tell(text: object) -> None:
+    """Prints lines, at once, in which nothing acts on the terminal."""
+    print(visible(text, lines=True), flush=True)
+
+
+def note(text: str) -> None:
+    """Prints a line about the run on stderr."""
+    print(f"fanin: note: {visible(text)}", file=sys.stderr)
 
 
 def add_data_options(parser: argparse.ArgumentParser, *, task: bool = True) -> None:
@@ -85,7 +106,7 @@ def load_data(args: argparse.Namespace) -> Any:
             **reading_options(args),
         )
     if info.left_out:
-        print(f"fanin: note: {info.left_out}", file=sys.stderr)
+        note(info.left_out)
     return *parts, info
 
 
@@ -117,7 +138,7 @@ def target_line(info: datasets.Info) -> str:
     target = "" if info.target is None else f"target {info.target!r}: "
     if info.task == "regression":
         return f"\n{target}values, which are standardised for the training and its losses"
-    names = info.class_names
+    names = [visible(name) for name in info.class_names]
     counted = list(names) == [str(i) for i in range(len(names))]
     shown = ", ".join(names[:10]) + (", ..." if len(names) > 10 else "")
     if not counted and all(name.lstrip("-").isdecimal() for name in names):
@@ -130,10 +151,11 @@ def auto_preprocess(rows: Array) -> Any:
     return inputs.automatic(rows) if rows.dtype == np.uint8 else "standardize"
 
 
-def results_folder(given: Path | None, name: str) -> Path:
+def results_folder(given: Path | None, name: str, files: Sequence[str] = RUN) -> Path:
     """The given one; else runs/<name>, or runs/<name>-2, ...: no run is overwritten by default.
 
-    Fails before the training if it cannot be written. Creates nothing yet.
+    Fails before the training if it cannot be written, or if one of the files there is not of fanin.
+    Creates nothing yet.
     """
     base = Path("runs") / (Path(name).stem or "data")
     later = (base.with_name(f"{base.name}-{n}") for n in itertools.count(2))
@@ -146,7 +168,33 @@ def results_folder(given: Path | None, name: str) -> Path:
             pass
     except OSError as error:
         raise OSError(f"{place}: cannot write the results here ({error.strerror})") from None
+    finish_replacement(folder)
+    refuse_others(folder, files)
     return folder
+
+
+def refuse_others(folder: Path, files: Sequence[str]) -> None:
+    """Raises where one of the files is there and not of fanin, so that no run overwrites it."""
+    there = [folder / name for name in files if check_target(folder / name) is not None]
+    ours = {path: _is_ours(path) for path in there if path.suffix != PICTURE}
+    for path in there:
+        if not ours.get(path, any(ours.values())):  # a picture is known by its company
+            raise FileError(
+                path, "expected a file of an earlier run, got another: move it, or name another "
+                "folder as --out"
+            )  # fmt: skip
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether a file is of a run, as far as its beginning or its names tell."""
+    data = read_file(path)
+    if path.suffix == ".json":
+        try:
+            record = parse_json(data, path)
+        except FileError:
+            return False
+        return "fanin" in record or {"history", "epoch", "stop_reason"} <= set(record)
+    return (b"fanin" if path.suffix == ".html" else b"header.npy") in data
 
 
 def data_facts(args: argparse.Namespace, info: datasets.Info, X: Array) -> dict[str, Any]:
@@ -177,26 +225,32 @@ def options_config(args: argparse.Namespace) -> dict[str, Any]:
     return {name: v for name, v in vars(args).items() if name not in ("run", "out", "json")}
 
 
-def save_network(
-    folder: Path, net: MLP, history: History | None, config: dict[str, Any], *, curves: bool = True
+def save_run(folder: Path, net: MLP, history: History | None, config: dict[str, Any]) -> list[str]:
+    """Writes a run's files, all or none; returns their names."""
+    with replaced_together(folder) as new:
+        history = history or History()
+        files = write_network(new, net, history, config)
+        return files + write_picture(new / CURVES, lambda: plots.history(history))
+
+
+def write_network(
+    folder: Path, net: MLP, history: History | None, config: dict[str, Any]
 ) -> list[str]:
-    """Writes a run's files atomically, the network last; returns their names."""
-    folder.mkdir(parents=True, exist_ok=True)
-    history = history or History()
-    history.save(folder / HISTORY)
-    write_text(folder / CONFIG, json.dumps(without_nan(config), indent=1) + "\n")
-    picture = save_picture(folder / CURVES, lambda: plots.history(history)) if curves else []
+    """Writes what every run has into a folder of `replaced_together`; returns the names."""
     net.save(folder / NETWORK)
-    return [NETWORK, HISTORY, CONFIG, *picture]
+    (history or History()).save(folder / HISTORY)
+    with atomic_write(folder / CONFIG) as file:
+        file.write(to_json(without_nan(config), indent=1) + b"\n")
+    return [NETWORK, HISTORY, CONFIG]
 
 
-def save_picture(path: Path, draw: Callable[[], Array]) -> list[str]:
+def write_picture(path: Path, draw: Callable[[], Array]) -> list[str]:
     """Writes the figure of the axes and returns its name; says so if matplotlib is missing."""
     try:
         plots.save(draw()[0].figure, path)
     except ImportError as error:
-        path.unlink(missing_ok=True)  # of an earlier run
-        print(f"fanin: note: no {path.name}: {error}", file=sys.stderr)
+        path.touch()  # one of an earlier run goes
+        note(f"no {path.name}: {error}")
         return []
     return [path.name]
 

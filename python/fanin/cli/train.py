@@ -26,6 +26,7 @@ from fanin import (
 from fanin._typing import Array
 from fanin.callbacks.history import History
 from fanin.cli import regression, shared
+from fanin.cli.interrupts import one_interrupt
 from fanin.cli.options import UsageError, list_of, or_auto, real, whole
 from fanin.cli.regression import Units
 from fanin.network import MLP, inputs
@@ -123,6 +124,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no-progress", action="store_true", help="no progress bar")
 
 
+@shared.warnings_as_lines()
 def run(args: argparse.Namespace) -> int:
     args.loss = args.loss or ("mse" if args.task == "regression" else "softmax")
     optimizer = _checked_options(args)
@@ -146,18 +148,20 @@ def run(args: argparse.Namespace) -> int:
         expected = 1.0  # of standardised targets, by a network that predicts their mean
     say(f"initial loss {initial:.4f}" + ("" if expected is None else f", expected {expected:.4f}"))
     config = {**shared.data_config(args, facts, info), "options": shared.options_config(args)}
-    with shared.warnings_as_lines():
+    with shared.warnings_as_lines(), one_interrupt(f"interrupted; the run is in {out}") as hold:
         try:
             history = _fit(args, net, goal, optimizer, info, units)
+            results = {name: _evaluate(args, net, info, *part) for name, part in parts.items()}
+            hold()  # what is trained is not to be lost
         except KeyboardInterrupt:
-            shared.save_network(out, net, net.history, config)
+            hold()
+            shared.save_run(out, net, net.history, config)
             raise KeyboardInterrupt(
                 f"interrupted; the network after its last whole step is in {out}"
             ) from None
-        results = {name: _evaluate(args, net, info, *part) for name, part in parts.items()}
-    history.initial_loss = initial  # over all training rows, where fit takes the first minibatch's
-    config["results"] = results
-    files = shared.save_network(out, net, history, config)
+        history.initial_loss = initial  # over all training rows, where fit's is of a minibatch
+        config["results"] = results
+        files = shared.save_run(out, net, history, config)
     verdict = loss_curve(history)
     for line in _ending(history, results, _metrics_to_tell(args, info)):
         say(line)

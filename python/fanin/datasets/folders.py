@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import struct
+import contextlib
+import errno
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from fanin._files import FileError, open_file
 from fanin._typing import Array, Bytes
 from fanin.datasets.reading import Dataset
 
@@ -23,11 +25,10 @@ SPLITS = {
     "test": "test", "testing": "test",
 }  # fmt: skip
 SYSTEM_FOLDERS = ("__MACOSX", "__pycache__")
-DAMAGES = (OSError, SyntaxError, ValueError, EOFError, struct.error)  # what Pillow raises
 ORIENTATION, TURNED = 0x0112, (5, 6, 7, 8)  # EXIF's tag, and its values that swap the sides
 
 
-class NoClassesError(ValueError):
+class NoClassesError(FileError):
     """A folder of images without folders of classes."""
 
 
@@ -59,7 +60,7 @@ class Tree:
             self.left_out["broken links"] += 1
             return False
         if not real.is_relative_to(self.real):
-            raise ValueError(f"{path}: expected a link within {self.root}, got one to {real}")
+            raise FileError(path, f"expected a link within {self.root}, got one to {real}")
         return True
 
     def folders(self, folder: Path) -> list[Path]:
@@ -88,7 +89,7 @@ class Tree:
                     continue
                 seen.add(real)
                 yield from self._walk(path, seen)
-            elif path.suffix.lower() in IMAGE_SUFFIXES and path.is_file():
+            elif path.suffix.lower() in IMAGE_SUFFIXES:  # a pipe or a device is refused when opened
                 yield path
             else:
                 self._count_file(path)
@@ -118,10 +119,12 @@ def read_folder(
     dataset.left_out = tree.left_out
     for part, folder in parts.items():
         files, labels = _files_of(tree, folder, classes)
+        if not files:
+            raise FileError(folder, "expected at least one image, got none")
         images = read_images([file for file, _ in files], size, channels, tree.left_out)
         if images.shape[1:] != X.shape[1:]:
             sizes = f"{X.shape[1:]} in train, {images.shape[1:]} in {folder.name}"
-            raise ValueError(f"{path}: expected images of one size, got {sizes}")
+            raise FileError(path, f"expected images of one size, got {sizes}")
         if part == "val":
             dataset.X_val, dataset.y_val = images, labels
         else:
@@ -140,17 +143,32 @@ def _splits(tree: Tree) -> dict[str, Path] | None:
             others.append(folder)
         elif part in found:
             both = f"{found[part].name} and {folder.name}"
-            raise ValueError(f"{tree.root}: expected one folder of the {part} part, got {both}")
+            raise FileError(tree.root, f"expected one folder of the {part} part, got {both}")
         else:
             found[part] = folder
     quiet = Tree(tree.root)  # counts nothing: the folders are read again
     if "train" not in found or not quiet.folders(found["train"]) or (len(found) == 1 and others):
+        _refuse_parts_as_classes(quiet, [*found.values(), *others])
         tree.left_out.clear()
         return None
     for folder in others:
         if images := len(quiet.images(folder)):
             tree.left_out[f"images in {folder.name}"] += images
     return {part: found[part] for part in ("train", "val", "test") if part in found}
+
+
+def _refuse_parts_as_classes(tree: Tree, folders: list[Path]) -> None:
+    """Asks about train_set and test_set, or train and dev, which would become the classes."""
+    within = {folder: {one.name for one in tree.folders(folder)} for folder in folders}
+    for train in (folder for folder in folders if folder.name.casefold().startswith("train")):
+        for other in folders:
+            if other != train and len(within[other]) > 1 and within[other] <= within[train]:
+                raise FileError(
+                    tree.root,
+                    f"expected train, val and test, or a folder for each class, got "
+                    f"{train.name} and {other.name} with the same folders in them "
+                    f"({', '.join(sorted(within[other])[:5])}); rename what are parts",
+                )
 
 
 def _read_classes(
@@ -161,7 +179,7 @@ def _read_classes(
     empty = [name for name, found in files.items() if not found]
     if not files or empty:
         where = f"none in {empty[0]!r}" if empty else "no folder"
-        raise NoClassesError(f"{path}: expected one folder of images for each class, got {where}")
+        raise NoClassesError(path, f"expected one folder of images for each class, got {where}")
     y = np.repeat(np.arange(len(files)), [len(found) for found in files.values()])
     every = [file for found in files.values() for file in found]
     X = read_images(every, size, channels, tree.left_out)
@@ -177,10 +195,9 @@ def _files_of(
         return [(file, -1) for file in tree.images(folder)], None
     unknown = [one.name for one in tree.folders(folder) if one.name not in classes]
     if unknown:
-        raise ValueError(
-            f"{tree.root}: expected the same class folders in {folder.name} as in train "
-            f"({', '.join(classes[:10])}{', ...' if len(classes) > 10 else ''}), got {unknown[0]!r}"
-        )
+        known = f"{', '.join(classes[:10])}{', ...' if len(classes) > 10 else ''}"
+        expected = f"expected the same class folders in {folder.name} as in train ({known})"
+        raise FileError(tree.root, f"{expected}, got {unknown[0]!r}")
     files = [(file, classes.index(one.name)) for one in folders for file in tree.images(one)]
     return files, np.array([label for _, label in files], dtype=np.int64)
 
@@ -193,7 +210,7 @@ def image_files(folder: Path) -> list[Path]:
 def has_images_beside_folders(path: Path) -> bool:
     """Whether images lie in a folder itself, where a class could not be."""
     entries = Tree(path).entries(path)
-    return any(p.suffix.lower() in IMAGE_SUFFIXES and p.is_file() for p in entries)
+    return any(p.suffix.lower() in IMAGE_SUFFIXES and not p.is_dir() for p in entries)
 
 
 def read_unlabelled(
@@ -203,7 +220,7 @@ def read_unlabelled(
     tree = Tree(path if path.is_dir() else path.parent)
     files = tree.images(path) if path.is_dir() else [path]
     if not files:
-        raise ValueError(f"{path}: expected at least one image, got none")
+        raise FileError(path, "expected at least one image, got none")
     X = read_images(files, size, channels, tree.left_out)
     names = tuple(map(tree.name, files))
     return Dataset(X, None, source=str(path), names=names, left_out=tree.left_out)
@@ -231,23 +248,20 @@ def read_images(
     for file in files:
         with _opened(Image, file) as image:
             if image.mode.startswith(("I", "F")):
-                raise ValueError(f"{file}: expected 8 bits a channel, got mode {image.mode}")
+                raise FileError(file, f"expected 8 bits a channel, got mode {image.mode}")
             if size is None:
-                shape = _one_size(file, _upright_size(ImageOps, file, image), files[0], shape)
+                shape = _one_size(file, _upright_size(ImageOps, image), files[0], shape)
             coloured = image.mode not in ("1", "L")
             if coloured and channels == 1:
-                raise ValueError(f"{file}: expected a grey image, got mode {image.mode}")
+                raise FileError(file, f"expected a grey image, got mode {image.mode}")
             grey = grey and not coloured
     assert shape is not None
     X = np.empty((len(files), *shape, *(() if grey else (3,))), dtype=np.uint8)
     for i, file in enumerate(files):
         with _opened(Image, file) as image:
-            try:
-                frames = getattr(image, "n_frames", 1)
-                see_through = "A" in image.getbands() or "transparency" in image.info
-                upright = ImageOps.exif_transpose(image).convert("L" if grey else "RGB")
-            except DAMAGES as error:
-                raise ValueError(f"{file}: damaged image ({error})") from None
+            frames = getattr(image, "n_frames", 1)
+            see_through = "A" in image.getbands() or "transparency" in image.info
+            upright = ImageOps.exif_transpose(image).convert("L" if grey else "RGB")
         if size is not None:
             upright = upright.resize(shape[::-1], Image.Resampling.BILINEAR)
         _one_size(file, upright.size[::-1], files[0], shape)
@@ -267,29 +281,37 @@ def _one_size(
         assert shape is not None
         expected = f"{shape[1]} x {shape[0]} pixels as in {first}"
         got = f"{own[1]} x {own[0]}; image_size (--image-size) resizes all"
-        raise ValueError(f"{file}: expected {expected}, got {got}")
+        raise FileError(file, f"expected {expected}, got {got}")
     return own
 
 
-def _opened(image_module: Any, file: Path) -> Any:
-    try:
-        return image_module.open(file)
-    except image_module.UnidentifiedImageError:
-        raise ValueError(f"{file}: not an image that Pillow reads") from None
-    except image_module.DecompressionBombError as error:
-        raise ValueError(f"{file}: {error}") from None
+@contextlib.contextmanager
+def _opened(image_module: Any, file: Path) -> Iterator[Any]:
+    """An image; what Pillow finds amiss in it, also later in the block, is a FileError."""
+    with open_file(file) as opened:
+        try:
+            with image_module.open(opened) as image:
+                yield image
+        except (FileError, KeyboardInterrupt):
+            raise
+        except image_module.UnidentifiedImageError:
+            raise FileError(file, "not an image that Pillow reads") from None
+        except image_module.DecompressionBombError as error:
+            raise FileError(file, str(error)) from None
+        except Exception as error:  # its readers raise whatever comes of bytes without sense
+            if isinstance(error, OSError) and error.errno == errno.EIO:
+                raise
+            reason = str(error) or type(error).__name__
+            raise FileError(file, f"damaged image ({reason})") from None
 
 
-def _upright_size(image_ops: Any, file: Path, image: Any) -> tuple[int, int]:
+def _upright_size(image_ops: Any, image: Any) -> tuple[int, int]:
     """Height and width after the turn that the camera noted."""
     width, height = image.size
     if image.format == "PNG" and "exif" not in image.info:
         return height, width  # it may come after the pixels, which would be read for it
-    try:
-        if image.format == "TIFF":  # whose size Pillow has turned already, or not: a matter of age
-            width, height = image_ops.exif_transpose(image).size
-            return height, width
-        turned = image.getexif().get(ORIENTATION) in TURNED
-    except DAMAGES as error:
-        raise ValueError(f"{file}: damaged image ({error})") from None
+    if image.format == "TIFF":  # whose size Pillow has turned already, or not: a matter of age
+        width, height = image_ops.exif_transpose(image).size
+        return height, width
+    turned = image.getexif().get(ORIENTATION) in TURNED
     return (width, height) if turned else (height, width)

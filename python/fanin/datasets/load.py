@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypedDict, Unpack, overload
@@ -12,6 +12,7 @@ from typing import Any, Literal, TypedDict, Unpack, overload
 import numpy as np
 from numpy.typing import ArrayLike
 
+from fanin._files import FileError
 from fanin._typing import Array, Ints, PathLike
 from fanin.datasets import archives, folders, named, tables
 from fanin.datasets.reading import Dataset, Reading
@@ -159,8 +160,12 @@ def load(
 
     Raises
     ------
+    FileError
+        For wrong content, with the path, the place and the reason; also for a pipe or a device, and
+        for an .npz that would unfold to more than 100 times its size and 64 MiB. Where an array is
+        of a wrong type it is a TypeError as well.
     ValueError, TypeError
-        For an unknown name, or wrong content, naming the place.
+        For an unknown name or option.
     OSError
         For a file that is not there, or a download that failed.
 
@@ -189,10 +194,15 @@ def load(
     )
     found = _read(data, reading)
     where = str(data) if str(data) in NAMES else found.source
-    parts, class_names = _parts(found, reading, where)
+    if found.class_names is not None and task == "regression":
+        raise ValueError(f"task: expected classification of {where}, got 'regression'")
+    with _content(where):
+        parts, class_names = _parts(found, reading)
     train, test = parts["train"], parts.get("test")
     if test is None:
-        train, test = split(*train, test_size=test_size, seed=seed)
+        _check_test_size(test_size)
+        with _content(where):
+            train, test = split(*train, test_size=test_size, seed=seed)
     if not return_info:
         return train, test
     info = Info(
@@ -208,22 +218,38 @@ def load(
     return train, test, info
 
 
-def _parts(found: Dataset, reading: Reading, where: str) -> tuple[dict[str, Part], tuple[str, ...]]:
+class WrongTypeError(FileError, TypeError):
+    """A file's arrays are of a type that is no data."""
+
+
+@contextlib.contextmanager
+def _content(where: PathLike) -> Iterator[None]:
+    """What the block finds amiss in what was read is an error of the file."""
+    try:
+        yield
+    except FileError:
+        raise
+    except TypeError as error:
+        raise WrongTypeError(where, str(error)) from None
+    except (ValueError, OverflowError) as error:
+        raise FileError(where, str(error)) from None
+
+
+def _parts(found: Dataset, reading: Reading) -> tuple[dict[str, Part], tuple[str, ...]]:
     """The parts that the data have, targets as numbers; and the names of the classes."""
     if found.y is None:
-        raise ValueError(f"{where}: expected labels y beside X")
+        raise ValueError("expected labels y beside X")
     regression = reading.task == "regression"
-    if regression and found.class_names is not None:
-        raise ValueError(f"task: expected classification of {where}, got 'regression'")
-    X = _as_data(found.X, f"{where}: X")
-    values = _as_targets(found.y, len(X), f"{where}: y", reading.task)
+    X = _as_data(found.X, "X")
+    values = _as_targets(found.y, len(X), "y", reading.task)
     if reading.task is None and found.class_names is None and values.dtype.kind in "iu":
-        _ask_for_task(X, values, f"{where}: y")
+        _ask_for_task(X, values)
     classes = np.unique(values) if found.class_names is None else np.arange(len(found.class_names))
-    y = values if regression else _positions(values, classes, f"{where}: y")
+    y = values if regression else _positions(values, classes, "y")
     if len(np.unique(y)) < 2:
         kinds = "values" if regression else "classes"
-        raise ValueError(f"{where}: expected at least two {kinds}, got one ({values[0]})")
+        only = values[0] if found.class_names is None else repr(found.class_names[values[0]])
+        raise ValueError(f"expected at least two {kinds}, got one ({only})")
     parts = {"train": (X, y)}
     for part in ("val", "test"):
         X_part, y_part = getattr(found, f"X_{part}"), getattr(found, f"y_{part}")
@@ -232,25 +258,23 @@ def _parts(found: Dataset, reading: Reading, where: str) -> tuple[dict[str, Part
         if y_part is None:
             found.left_out[f"images without a class in {part}"] += len(X_part)
             continue
-        name = f"{where}: X_{part}"
-        X_part = _as_data(X_part, name)
+        X_part = _as_data(X_part, f"X_{part}")
         shape, got = X.shape[1:], X_part.shape[1:]
         if got != shape:
-            raise ValueError(f"{name}: expected rows of shape {shape}, got {got}")
-        name = f"{where}: y_{part}"
-        values = _as_targets(y_part, len(X_part), name, reading.task)
-        parts[part] = X_part, values if regression else _positions(values, classes, name)
+            raise ValueError(f"X_{part}: expected rows of shape {shape}, got {got}")
+        values = _as_targets(y_part, len(X_part), f"y_{part}", reading.task)
+        parts[part] = X_part, values if regression else _positions(values, classes, f"y_{part}")
     if regression:
         return parts, ()
     return parts, found.class_names or tuple(str(c) for c in classes.tolist())
 
 
-def _ask_for_task(X: Array, labels: Array, where: str) -> None:
+def _ask_for_task(X: Array, labels: Array) -> None:
     """Whole numbers in an archive with a table; those of a text file were looked at before."""
     different = np.unique(labels)
     if X.ndim == 2 and tables.looks_continuous(different):
         count = f"{len(different)} different numbers in {len(labels)} rows"
-        raise ValueError(f"{where} has {count}; {tables.ASK}")
+        raise ValueError(f"y has {count}; {tables.ASK}")
 
 
 def rows(
@@ -298,11 +322,12 @@ def rows(
     else:
         found = _read(data, Reading(task=reading.task))
     part = "X" if found.X_test is None else "X_test"
-    X = _as_data(getattr(found, part), f"{data}: {part}")
     y = found.y if found.X_test is None else found.y_test
     labels: list[str] | Array | None = None
-    if y is not None:
-        values = _as_targets(y, len(X), f"{data}: y", reading.task)
+    with _content(data):
+        X = _as_data(getattr(found, part), part)
+        values = None if y is None else _as_targets(y, len(X), "y", reading.task)
+    if values is not None:
         labels = values if values.dtype.kind == "f" else [str(one) for one in values.tolist()]
         if found.class_names is not None:
             labels = [found.class_names[i] for i in values.tolist()]
@@ -358,8 +383,7 @@ def split(X: Array, y: ArrayLike, *, test_size: float = 0.2, seed: int = 0) -> t
     >>> np.bincount(y_test)
     array([2, 2])
     """
-    if not 0 < test_size < 1:
-        raise ValueError(f"test_size: expected a share above 0 and below 1, got {test_size!r}")
+    _check_test_size(test_size)
     y = np.asarray(y)
     if y.ndim != 1 or y.dtype.kind not in "iuf" or len(y) != len(X):
         raise ValueError(f"y: expected shape ({len(X)},) of whole numbers, got {y.shape} {y.dtype}")
@@ -379,6 +403,11 @@ def split(X: Array, y: ArrayLike, *, test_size: float = 0.2, seed: int = 0) -> t
     chosen[candidates[spaced]] = True
     y = given if given.dtype.kind == "f" else y
     return (X[~chosen], y[~chosen]), (X[chosen], y[chosen])
+
+
+def _check_test_size(test_size: float) -> None:
+    if not 0 < test_size < 1:
+        raise ValueError(f"test_size: expected a share above 0 and below 1, got {test_size!r}")
 
 
 def _read(data: PathLike, reading: Reading) -> Dataset:

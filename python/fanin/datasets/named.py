@@ -11,12 +11,13 @@ import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, BinaryIO
 
 import numpy as np
 
-from fanin._files import atomic_write
+from fanin._files import FileError, atomic_write, make_folder, open_file, read_file
 from fanin._typing import Bytes, Ints
-from fanin.datasets.archives import read_npz
+from fanin.datasets.archives import check_unfolded, read_npz
 from fanin.datasets.reading import Dataset
 
 SYSTEM_FOLDER = Path("/usr/share/datasets")  # Debian's dataset-fashion-mnist
@@ -42,6 +43,7 @@ class Known:
     url: str
     files: Mapping[str, str]
     class_names: tuple[str, ...]
+    most: int = 32 << 20  # bytes of a file: a download that goes on is given up
 
 
 # Fashion-MNIST's sums were checked against Debian's copy; the others are those published by
@@ -71,6 +73,7 @@ KNOWN = {
         "https://www.cs.toronto.edu/~kriz/",
         {_CIFAR: "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd"},
         ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"),
+        192 << 20,
     ),
 }
 
@@ -138,13 +141,14 @@ def _idx_parts(folder: Path) -> Parts | None:
 def read_idx(path: Path) -> Bytes:
     """An IDX file of bytes, gzip-compressed or not (the format of MNIST's authors)."""
     try:
-        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+        with open_file(path) as stored, _unpacked(path, stored) as file:
             magic = file.read(4)
             if len(magic) < 4 or magic[:3] != b"\0\0\x08" or not 1 <= magic[3] <= 3:
-                raise ValueError(f"{path}: expected an IDX file of bytes, got magic {magic.hex()}")
+                raise FileError(path, f"expected an IDX file of bytes, got magic {magic.hex()}")
             shape = struct.unpack(f">{magic[3]}I", file.read(4 * magic[3]))
             if math.prod(shape) > 2**40:
                 raise EOFError(f"its header promises shape {shape}")
+            check_unfolded(path, stored, math.prod(shape))
             result = np.empty(shape, dtype=np.uint8)
             rest = memoryview(result.reshape(-1).data)
             while rest and (count := file.readinto(rest[:CHUNK])):
@@ -152,8 +156,15 @@ def read_idx(path: Path) -> Bytes:
             if rest or file.read(1):
                 raise EOFError(f"its header promises {result.size} bytes")
             return result
-    except (EOFError, struct.error, zlib.error, gzip.BadGzipFile, MemoryError) as error:
-        raise ValueError(f"{path}: damaged IDX file ({error})") from None
+    except FileError:
+        raise
+    except (EOFError, ValueError, struct.error, zlib.error, gzip.BadGzipFile, MemoryError) as error:
+        raise FileError(path, f"damaged IDX file ({error})") from None
+
+
+def _unpacked(path: Path, file: BinaryIO) -> Any:
+    """The file, or what gzip makes of it."""
+    return gzip.GzipFile(fileobj=file) if path.suffix == ".gz" else file
 
 
 def _cifar_parts(folder: Path) -> Parts | None:
@@ -168,25 +179,30 @@ def _cifar_parts(folder: Path) -> Parts | None:
 def _cifar_contents(folder: Path) -> list[bytes] | None:
     for place in (folder, folder / "cifar-10-batches-bin"):
         if all((place / name).is_file() for name in _CIFAR_BATCHES):
-            return [(place / name).read_bytes() for name in _CIFAR_BATCHES]
+            return [read_file(place / name) for name in _CIFAR_BATCHES]
     path = folder / _CIFAR
     if not path.is_file():
         return None
     import tarfile
 
+    damages = (tarfile.TarError, KeyError, ValueError, OverflowError, EOFError, zlib.error)
     try:
-        with tarfile.open(path) as archive:
+        with open_file(path) as stored, tarfile.open(fileobj=stored) as archive:
             members = {Path(member.name).name: member for member in archive if member.isfile()}
-            files = [archive.extractfile(members[name]) for name in _CIFAR_BATCHES]
+            chosen = [members[name] for name in _CIFAR_BATCHES]
+            check_unfolded(path, stored, sum(member.size for member in chosen))
+            files = [archive.extractfile(member) for member in chosen]
             return [file.read() for file in files if file is not None]
-    except (tarfile.TarError, KeyError, EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise ValueError(f"{path}: damaged archive ({error})") from None
+    except FileError:
+        raise
+    except (*damages, gzip.BadGzipFile) as error:
+        raise FileError(path, f"damaged archive ({error})") from None
 
 
 def _cifar_batch(name: str, content: bytes) -> tuple[Bytes, Ints]:
     """Rows of one label and 3 planes of 32 x 32 as (N, 32, 32, 3)."""
     if not content or len(content) % _CIFAR_ROW:
-        raise ValueError(f"{name}: expected rows of {_CIFAR_ROW} bytes, got {len(content)} bytes")
+        raise FileError(name, f"expected rows of {_CIFAR_ROW} bytes, got {len(content)} bytes")
     rows = np.frombuffer(content, dtype=np.uint8).reshape(-1, _CIFAR_ROW)
     return rows[:, 1:].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1), rows[:, 0].astype(np.int64)
 
@@ -198,7 +214,7 @@ def download(name: str) -> Path:
         if (folder / filename).is_file():
             continue
         try:
-            _fetch(known.url + filename, folder / filename, checksum)
+            _fetch(known.url + filename, folder / filename, checksum, known.most)
         except OSError as error:
             looked = ", ".join(map(str, folders(name)))
             raise OSError(
@@ -209,26 +225,42 @@ def download(name: str) -> Path:
     return folder
 
 
-def _fetch(url: str, path: Path, checksum: str) -> None:
+def _fetch(url: str, path: Path, checksum: str, most: int) -> None:
     from http.client import HTTPException
     from urllib.request import urlopen
 
     from tqdm import tqdm
 
-    digest = hashlib.sha256()
+    digest, done = hashlib.sha256(), 0
     try:
         with urlopen(url, timeout=TIMEOUT) as response:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            size = int(response.headers.get("Content-Length") or 0) or None
+            size = _length(response.headers.get("Content-Length"), most)
+            make_folder(path.parent)
             with (
                 tqdm(total=size, unit="B", unit_scale=True, desc=path.name, disable=None) as bar,
                 atomic_write(path) as file,
             ):
                 while chunk := response.read(CHUNK):
+                    done += len(chunk)
+                    if done > most:
+                        raise OSError(f"it goes on after {most >> 20} MiB, the most expected")
                     file.write(chunk)
                     digest.update(chunk)
                     bar.update(len(chunk))
+                if size is not None and done < size:
+                    raise OSError(f"it ended after {done} of {size} bytes")
                 if digest.hexdigest() != checksum:
                     raise OSError(f"its SHA-256 is {digest.hexdigest()}, expected {checksum}")
-    except HTTPException as error:
+    except (HTTPException, ValueError) as error:  # of an answer that makes no sense
         raise OSError(str(error) or type(error).__name__) from error
+
+
+def _length(text: str | None, most: int) -> int | None:
+    """The length that a server announces, if it does."""
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdigit() and len(text) < 20):
+        raise OSError(f"Content-Length: expected a number, got {text[:40]!r}")
+    if int(text) > most:
+        raise OSError(f"Content-Length: expected at most {most >> 20} MiB, got {text} bytes")
+    return int(text) or None

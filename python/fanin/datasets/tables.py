@@ -10,6 +10,7 @@ import contextlib
 import csv
 import io
 import math
+import re
 import unicodedata
 import warnings
 from array import array
@@ -20,6 +21,7 @@ from typing import NoReturn, TextIO
 
 import numpy as np
 
+from fanin._files import FileError, open_file, read_file
 from fanin._typing import Array
 from fanin.datasets.reading import Dataset, Reading
 
@@ -31,14 +33,31 @@ MISSING = ("", "na", "n/a", "nan", "null", "none", "?", "#n/a", "<na>")
 # "none" and "null" in lower case are names of classes as often as missing values.
 MISSING_LABELS = (
     "", "?", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "NAN", "-nan", "NULL", "None",
+    "NaT", "#NA", "#N/A N/A", "1.#IND", "-1.#IND", "1.#QNAN", "-1.#QNAN", "-NaN",
+    "#VALUE!", "#REF!", "#DIV/0!", "#NAME?", "#NUM!", "#NULL!",  # of spreadsheets
 )  # fmt: skip
+PACKED = {  # by the bytes that such files begin with
+    b"\x1f\x8b\x08": "gzip",
+    b"PK\x03\x04": "zip",
+    b"BZh91AY&SY": "bzip2",
+    b"\xfd7zXZ\0": "xz",
+}
+THOUSANDS = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d*)?|[+-]?\d{1,3}(\.\d{3})+(,\d*)?")
 
 
 def read_table(path: Path, reading: Reading, columns: Sequence[str] | None = None) -> Dataset:
     """Features and target of a table; or only ``columns``, and the target where it is there."""
     try:
-        with path.open(encoding=_codec(reading), newline="") as file:
-            return _Table(path, file, reading).read(columns)
+        with open_file(path) as binary:
+            begins = binary.read(16)
+            for mark, kind in PACKED.items():
+                if begins.startswith(mark):
+                    raise FileError(path, f"expected a table of text, got a {kind} file; unpack it")
+            binary.seek(0)
+            with io.TextIOWrapper(binary, encoding=_codec(reading), newline="") as file:
+                return _Table(path, file, reading).read(columns)
+    except csv.Error as error:  # of the rows that show the delimiter
+        raise FileError(path, str(error)) from None
     except UnicodeError as error:
         _refuse_encoding(path, reading.encoding, error)
 
@@ -50,7 +69,7 @@ def _codec(reading: Reading) -> str:
 
 
 def _refuse_encoding(path: Path, encoding: str, error: UnicodeError) -> NoReturn:
-    data = path.read_bytes()
+    data = read_file(path)
     where = ""
     if isinstance(error, UnicodeDecodeError):
         try:
@@ -60,10 +79,8 @@ def _refuse_encoding(path: Path, encoding: str, error: UnicodeError) -> NoReturn
             where = f", line {line}"
     text = getattr(error, "reason", str(error))
     advice = "utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "latin-1, cp1252 or utf-16"
-    raise ValueError(
-        f"{path}: expected {encoding.upper()} text ({text}{where}); name its encoding, such as "
-        f"{advice}"
-    ) from None
+    expected = f"expected {encoding.upper()} text ({text}{where})"
+    raise FileError(path, f"{expected}; name its encoding, such as {advice}") from None
 
 
 class _Table:
@@ -90,7 +107,7 @@ class _Table:
         alike = [d for d, lengths in counts.items() if max(lengths) == min(lengths) > 1]
         if len(alike) > 1:
             found = " and ".join(map(repr, alike))
-            raise ValueError(f"{self.path}: delimiter: expected one, got {found}; name it")
+            raise FileError(self.path, f"delimiter: expected one, got {found}; name it")
         return alike[0] if alike else max(counts, key=lambda d: counts[d][0])
 
     def _rows(self) -> Iterator[tuple[int, list[str]]]:
@@ -105,7 +122,7 @@ class _Table:
             hint = ""
             if "unexpected end" in str(error) or "field limit" in str(error):
                 hint = ": a quote that is never closed?"
-            raise ValueError(f"{self.path}, line {line}: {error}{hint}") from None
+            raise FileError(self.path, f"{error}{hint}", f"line {line}") from None
 
     def read(self, columns: Sequence[str] | None) -> Dataset:
         header, first = self._header(columns)
@@ -116,20 +133,18 @@ class _Table:
             missing = [name for name in columns if name not in header]
             if missing:
                 got = ", ".join(header)
-                raise ValueError(f"{self.path}: expected a column {missing[0]!r}, got {got}")
+                raise FileError(self.path, f"expected a column {missing[0]!r}, got {got}")
             features = [header.index(name) for name in columns]
             target = self.reading.target
             at = header.index(target) if target in header and target not in columns else None
         if not features:
-            raise ValueError(
-                f"{self.path}: expected at least one feature column, got only {header[0]!r}; "
-                "or another delimiter"
-            )
+            got = f"got only {header[0]!r}; or another delimiter"
+            raise FileError(self.path, f"expected at least one feature column, {got}")
         values, cells, lines = array("d"), list[str](), array("q")
         for line, row in self._with_first(first):
             if len(row) != len(header):
-                where = f"{self.path}, line {line}"
-                raise ValueError(f"{where}: expected {len(header)} values, got {len(row)}")
+                problem = f"expected {len(header)} values, got {len(row)}"
+                raise FileError(self.path, problem, f"line {line}")
             values.extend(self._numbers(row, features, line, header))
             if at is not None:
                 cells.append(row[at].strip())
@@ -153,7 +168,7 @@ class _Table:
         """The names of the columns; and the first row, where it is one of data."""
         found = next(self.rows, None)
         if found is None:
-            raise ValueError(f"{self.path}: expected a header line, got an empty file")
+            raise FileError(self.path, "expected a header line, got an empty file")
         line, row = found
         if self.reading.header is False:
             if columns is not None and len(row) == len(columns):
@@ -163,21 +178,22 @@ class _Table:
         if self.reading.header is None:
             for name in header:
                 if self._number(name) is not None or name.lower() in MISSING[1:]:
-                    raise ValueError(
-                        f"{self.path}: expected names in the first line, got {name!r}: say "
-                        "header=False (--no-header) where it is a row of data, header=True "
-                        "(--header) where it holds names"
+                    raise FileError(
+                        self.path,
+                        f"expected names in the first line, got {name!r}: say header=False "
+                        "(--no-header) where it is a row of data, header=True (--header) where it "
+                        "holds names",
                     )
         for i, name in enumerate(header):
             if "\0" in name:
                 problem = f"expected text, got {name!r}; name its encoding, such as utf-16"
-                raise ValueError(f"{self.path}, line {line}: {problem}")
+                raise FileError(self.path, problem, f"line {line}")
             if not name:
                 advice = "name it, or remove it where it is an index"
-                raise ValueError(f"{self.path}: column {i + 1} has no name; {advice}")
+                raise FileError(self.path, f"column {i + 1} has no name; {advice}")
             if name in header[:i]:
                 expected = "expected different column names"
-                raise ValueError(f"{self.path}, line {line}: {expected}, got {name!r} twice")
+                raise FileError(self.path, f"{expected}, got {name!r} twice", f"line {line}")
         return header, None
 
     def _target(self, header: list[str]) -> int:
@@ -223,9 +239,13 @@ class _Table:
         if text.strip().lower() not in MISSING:
             problem = f"expected a finite number, got {_short(text)}"
             other = "," if self.reading.decimal == "." else "."
-            if text.count(other) == 1 and text.replace(other, "").strip("+- ").isdecimal():
+            if THOUSANDS.fullmatch(text.strip()):
+                problem += "; marks of thousands are not read: remove them"
+                if text.count(other) == 1 and self.reading.decimal not in text:
+                    problem += f", or say decimal={other!r} (--decimal) where that is its mark"
+            elif text.count(other) == 1 and text.replace(other, "").strip("+- ").isdecimal():
                 problem += f"; decimal={other!r} (--decimal) reads {other} as the decimal mark"
-        raise ValueError(f"{self.path}, line {line}, column {column!r}: {problem}")
+        raise FileError(self.path, problem, f"line {line}, column {column!r}")
 
     def _targets(
         self, column: str, cells: list[str], lines: Sequence[int], *, required: bool
@@ -240,13 +260,15 @@ class _Table:
                 ]
             )
         for cell, line in zip(cells, lines, strict=True):
-            where = f"{self.path}, line {line}, column {column!r}"
+            where = f"line {line}, column {column!r}"
             if required and cell in MISSING_LABELS:
                 got = f" ({cell!r})" if cell else ""
-                raise ValueError(f"{where}: no value{got}; remove the row, or name the class")
+                problem = f"no value{got}; remove the row, or name the class"
+                raise FileError(self.path, problem, where)
             if any(sign in cell for sign in "\n\r\0"):
                 got = "expected a label, got a line break or a NUL character in it"
-                raise ValueError(f"{where}: {got}; a quote that is not closed, another encoding?")
+                problem = f"{got}; a quote that is not closed, another encoding?"
+                raise FileError(self.path, problem, where)
         different = set(cells)
         if required and self.reading.task is None:
             self._ask_for_task(column, different, len(cells))
@@ -260,7 +282,7 @@ class _Table:
         values = [number for number in numbers if number is not None]
         if len(values) == len(numbers) and looks_continuous(np.array(values)):
             found = f"column {column!r} has {len(different)} different numbers in {count} rows"
-            raise ValueError(f"{self.path}: {found}; {ASK}")
+            raise FileError(self.path, f"{found}; {ASK}")
 
 
 MOST_CLASSES = 20
@@ -299,7 +321,8 @@ def _tell_lookalikes(where: str, labels: set[str]) -> None:
         try:
             key: float | str = float(label)
         except ValueError:
-            key = " ".join(unicodedata.normalize("NFKC", label).casefold().split())
+            seen = "".join(c for c in label if unicodedata.category(c) != "Cf")  # has a width
+            key = " ".join(unicodedata.normalize("NFKC", seen).casefold().split())
         groups[key].append(label)
     alike = sorted(sorted(group) for group in groups.values() if len(group) > 1)
     if alike:

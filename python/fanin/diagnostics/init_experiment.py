@@ -6,7 +6,6 @@ import functools
 import itertools
 import math
 from collections.abc import Callable, Sequence
-from concurrent import futures
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,6 +15,7 @@ from fanin import _core, _validate, initializers
 from fanin._typing import Array
 from fanin.diagnostics import activations
 from fanin.diagnostics.activations import ActivationReport, LayerAccumulator, LayerStatistics
+from fanin.executors import Threads
 from fanin.layers.dense import activation_code
 from fanin.layers.norm import (
     BatchNormCache,
@@ -193,7 +193,7 @@ class DrawnWeights(NamedTuple):
                 _core.dense_forward(part, transposed, None, _IDENTITY, *_NO_MASK, to, False, 1)
 
         workers = min(threads or _core.get_num_threads(), math.ceil(inputs / step))
-        with futures.ThreadPoolExecutor(workers) as pool:
+        with Threads(workers) as pool:
             list(pool.map(work, range(workers)))
         return np.ascontiguousarray(dx.T)
 

@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from fanin.document.blocks import Block, Chapter, Heading, Lines, Picture, Remark, Table
+from fanin.document.text import visible
 
 MARKS = ((r"`(.+?)`", "code"), (r"\*\*(.+?)\*\*", "strong"), (r"\*(.+?)\*", "em"))
 NEWLINE = "\n"
@@ -65,7 +66,7 @@ def page(
         contents.append(f'<li><a href="#{name}">{heading}</a></li>')
         blocks = NEWLINE.join(_block(block, images) for block in chapter.blocks)
         body.append(f'<section id="{name}">\n<h2>{heading}</h2>\n{blocks}\n</section>')
-    return f"""<!DOCTYPE html>
+    text = f"""<!DOCTYPE html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
@@ -88,6 +89,7 @@ def page(
 </body>
 </html>
 """
+    return visible(text, lines=True)
 
 
 def _inline(text: str) -> str:

@@ -9,6 +9,32 @@ from collections.abc import Iterator, Sequence
 from fanin.document.blocks import Block, Chapter, Heading, Lines, Table
 
 WIDTH = 96  # of wrapped lines
+# Control characters, the marks that turn the direction of writing, other ends of lines, and the
+# bytes of a file's name that are no UTF-8.
+_HIDDEN = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+_HIDDEN_IN_LINES = re.compile(_HIDDEN.pattern.replace("\x00-\x1f", "\x00-\x08\x0b-\x1f"))
+
+
+def visible(text: object, *, lines: bool = False) -> str:
+    r"""Text as it may be printed: what would act on a terminal, or hide, as Python writes it.
+
+    Labels and names of files come from data: one may hold the code that clears the screen, or the
+    mark that turns the text after it. With ``lines`` line breaks and tabs stay.
+
+    >>> from fanin.document.text import visible
+    >>> visible("a\x1b[2Jb")
+    'a\\x1b[2Jb'
+    """
+    pattern = _HIDDEN_IN_LINES if lines else _HIDDEN
+    return pattern.sub(lambda found: _escape(found.group()), str(text))
+
+
+def _escape(character: str) -> str:
+    if "\udc80" <= character <= "\udcff":
+        return f"\\x{ord(character) - 0xDC00:02x}"
+    return repr(character)[1:-1]
 
 
 def aligned(
@@ -19,6 +45,7 @@ def aligned(
     The first `left` columns are flush left, the others flush right, with `gap` spaces between and
     of at least the given widths.
     """
+    rows = [[visible(cell) for cell in row] for row in rows]
     needed = [max(map(len, column)) for column in zip(*rows, strict=True)]
     if widths:
         needed = [max(pair) for pair in zip(needed, widths, strict=True)]

@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 
 from fanin import _validate
-from fanin._typing import Array
+from fanin._typing import Array, PathLike
 from fanin.callbacks.standard import LambdaCallback
-from fanin.ensemble.members import SEED_STREAM, Failure, Member, Rows, check, train_all
+from fanin.ensemble.kept import Folder
+from fanin.ensemble.members import SEED_STREAM, Failure, Member, Rows, check
 from fanin.ensemble.model import Ensemble
+from fanin.ensemble.training import train_all
 from fanin.executors import as_executor
 from fanin.network import MLP
 from fanin.network.options import FIT_OPTIONS, NETWORK_OPTIONS
@@ -44,6 +46,8 @@ def from_initializations(
     network: Options | None = None,
     executor: Any = None,
     combine: str = "probability",
+    checkpoint: PathLike | None = None,
+    resume: bool = True,
     progress: bool = True,
     **fit_options: Any,
 ) -> Ensemble:
@@ -66,6 +70,12 @@ def from_initializations(
         ``mp_context=multiprocessing.get_context("spawn")``.
     combine : {"probability", "logits", "vote"}
         As in `Ensemble`.
+    checkpoint : path, optional
+        A folder for the members that are trained, ``member-0.fanin`` and so on, from which a killed
+        build goes on to the same bits; more members may be asked for later. Members of other data
+        or options are an error that names the difference.
+    resume : bool
+        False raises if the folder holds members already.
     progress : bool
         A bar of members on stderr.
     **fit_options
@@ -97,7 +107,8 @@ def from_initializations(
         Member(f"member {i}", {"dims": dims, **network, "seed": own}, fit_options)
         for i, own in enumerate(_seeds(seed, n_members))
     ]
-    return _train(members, 1, X, y, executor, combine, progress, fit_options)
+    folder = Folder(checkpoint, resume)
+    return _train(members, 1, X, y, executor, combine, folder, progress, fit_options)
 
 
 def from_objectives(
@@ -110,6 +121,8 @@ def from_objectives(
     network: Options | None = None,
     executor: Any = None,
     combine: str = "probability",
+    checkpoint: PathLike | None = None,
+    resume: bool = True,
     progress: bool = True,
     **fit_options: Any,
 ) -> Ensemble:
@@ -120,7 +133,7 @@ def from_objectives(
     variants : sequence of dict
         What each member changes: any option of `MLP` or `MLP.fit`, ``dims`` or ``seed``, such as
         ``{"optimizer": fanin.optim.SGD(lr=0.1), "reg": 1e-3}``.
-    dims, X, y, seed, network, executor, combine, progress, **fit_options
+    dims, X, y, seed, network, executor, combine, checkpoint, resume, progress, **fit_options
         As in `from_initializations`.
 
     Examples
@@ -144,7 +157,8 @@ def from_objectives(
         name = ", ".join(f"{k}={v!r}" for k, v in variant.items())
         options = {"dims": dims, "seed": own, **network, **net}
         members.append(Member(f"member {i} ({name})", options, {**fit_options, **fit}))
-    return _train(members, len(members), X, y, executor, combine, progress, fit_options)
+    folder = Folder(checkpoint, resume)
+    return _train(members, len(members), X, y, executor, combine, folder, progress, fit_options)
 
 
 def from_datasets(
@@ -158,6 +172,8 @@ def from_datasets(
     network: Options | None = None,
     executor: Any = None,
     combine: str = "probability",
+    checkpoint: PathLike | None = None,
+    resume: bool = True,
     progress: bool = True,
     **fit_options: Any,
 ) -> Ensemble:
@@ -169,7 +185,9 @@ def from_datasets(
         "bootstrap": each member trains on N rows drawn with replacement (bagging, Breiman 1996),
         some 63 % of them different. "folds": member i trains without fold i of n_members, as in
         cross-validation. Each member copies its rows while it trains.
-    dims, X, y, n_members, seed, network, executor, combine, progress, **fit_options
+    dims, X, y, n_members, seed, network, executor, combine, checkpoint, resume, progress
+        As in `from_initializations`.
+    **fit_options
         As in `from_initializations`.
 
     Examples
@@ -188,7 +206,8 @@ def from_datasets(
         Member(f"member {i}", options, fit_options, Rows(method, seed, i, n_members))
         for i, options in enumerate(networks)
     ]
-    return _train(members, 1, X, y, executor, combine, progress, fit_options)
+    folder = Folder(checkpoint, resume)
+    return _train(members, 1, X, y, executor, combine, folder, progress, fit_options)
 
 
 def from_checkpoints(
@@ -257,6 +276,7 @@ def _train(
     y: Array,
     executor: Any,
     combine: str,
+    folder: Folder,
     progress: bool,
     fit_options: Options,
 ) -> Ensemble:
@@ -279,7 +299,7 @@ def _train(
             if distinct == 1:
                 raise
             raise type(error)(f"{member.name}: {error}") from error
-    networks, failures = train_all(members, arrays, runner, progress)
+    networks, failures = train_all(members, arrays, runner, progress, folder)
     return Ensemble(networks, combine=combine, failures=failures)
 
 

@@ -9,12 +9,14 @@ from typing import Any
 import numpy as np
 
 from fanin import _validate, losses
-from fanin._typing import Array, Floats
+from fanin._typing import Array, Floats, PathLike
 from fanin.callbacks.standard import EarlyStopping
 from fanin.ensemble.builders import MEMBER_FIT_OPTIONS
 from fanin.ensemble.held_out import greedy_counts, log_losses
-from fanin.ensemble.members import Failure, Fold, Member, check, train_all
+from fanin.ensemble.kept import Folder
+from fanin.ensemble.members import Failure, Fold, Member, check
 from fanin.ensemble.model import Ensemble, output
+from fanin.ensemble.training import train_all
 from fanin.executors import as_executor
 from fanin.network import MLP
 from fanin.network.options import NETWORK_OPTIONS
@@ -36,6 +38,8 @@ def from_cross_validation(
     network: Options | None = None,
     executor: Any = None,
     combine: str = "probability",
+    checkpoint: PathLike | None = None,
+    resume: bool = True,
     progress: bool = True,
     **fit_options: Any,
 ) -> Ensemble:
@@ -60,7 +64,7 @@ def from_cross_validation(
         epoch. None trains all epochs.
     seed : int
         Of the folds; the networks without fold i have the seed ``seed + i``.
-    network, executor, combine, progress, **fit_options
+    network, executor, combine, checkpoint, resume, progress, **fit_options
         As in `from_initializations`.
 
     Returns
@@ -107,7 +111,8 @@ def from_cross_validation(
             own = {**net, "seed": seed + part.fold % n_folds}
             members.append(Member(f"variant {i}, fold {part.fold}", own, fit, part))
         check(members[-1], arrays)
-    networks, failures = train_all(members, arrays, as_executor(executor), progress)
+    folder = Folder(checkpoint, resume)
+    networks, failures = train_all(members, arrays, as_executor(executor), progress, folder)
     failed, trained = {failure.member for failure in failures}, iter(networks)
     found = [None if i in failed else next(trained) for i in range(len(members))]
     groups = [found[i * len(parts) : (i + 1) * len(parts)] for i in range(len(given))]

@@ -1,12 +1,10 @@
-"""Members of an ensemble, trained on an executor: threads, processes or a cluster."""
+"""Members of an ensemble: which they are, and how one is trained."""
 
 from __future__ import annotations
 
 import copy
 import threading
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,12 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 from fanin import _validate
-from fanin._runtime import get_num_threads
 from fanin._typing import Array, Ints
 from fanin.callbacks import History
-from fanin.callbacks.progress import open_bar
 from fanin.datasets import folds
-from fanin.executors import Arrays, InMemory, OnDisk, Pool, StopOnEvent, failure_reason
+from fanin.executors import Arrays, InMemory, OnDisk, StopOnEvent
 from fanin.network import MLP
 from fanin.random import package_generator
 
@@ -140,35 +136,3 @@ def check(member: Member, arrays: Arrays) -> None:
     options = copy.deepcopy(dict(member.fit)) | {"epochs": 0}
     X, y, given = _member_data(arrays, member.rows if isinstance(member.rows, Fold) else None)
     MLP(**member.network).fit(X, y, progress=False, **given, **options)
-
-
-def train_all(
-    members: Sequence[Member], arrays: Arrays, executor: Executor | None, progress: bool
-) -> tuple[list[MLP], list[Failure]]:
-    """The trained members, in order, and those that failed."""
-    if executor is None:
-        with ThreadPoolExecutor(min(len(members), get_num_threads())) as threads:
-            return train_all(members, arrays, threads, progress)
-    bar = open_bar(total=len(members), unit="member") if progress else None
-    outcomes: dict[int, tuple[MLP, History] | Exception] = {}
-    with bar or nullcontext(), Pool(executor, arrays, "members") as pool:
-        for done in pool.outcomes(train, enumerate(members)):
-            outcomes.update(done)
-            if bar is not None:
-                bar.update(len(done))
-    networks: list[MLP] = []
-    errors: dict[int, Exception] = {}
-    for i, outcome in sorted(outcomes.items()):
-        if isinstance(outcome, Exception):
-            errors[i] = outcome
-        else:
-            net, history = outcome
-            net.history = history
-            networks.append(net)
-    failures = [Failure(i, members[i].name, failure_reason(error)) for i, error in errors.items()]
-    if not networks:
-        raise RuntimeError(
-            f"ensemble: all {len(members)} members failed to train; "
-            f"the first, {failures[0].name}: {failures[0].reason}"
-        ) from errors[0]
-    return networks, failures

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import itertools
-import os
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Self
 
@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fanin import _core, _validate, checkpoint, losses
+from fanin._files import reading
 from fanin._typing import Array, Floats, PathLike
 from fanin.diagnostics.rare_classes import warn_if_never_predicted
 from fanin.ensemble.members import Failure, check_networks
@@ -76,7 +77,7 @@ class Ensemble:
         weights: Sequence[float] | None = None,
         failures: Sequence[Failure] = (),
     ) -> None:
-        self.members = check_networks("members", members)
+        self.members: list[MLP] = _validate.FixedList(check_networks("members", members))
         first = self.members[0].dims
         for i, net in enumerate(self.members):
             if (net.dims[0], net.dims[-1]) != (first[0], first[-1]):
@@ -89,6 +90,10 @@ class Ensemble:
         self.failures = list(failures)
         self.held_out: dict[str, Any] | None = None
         self._regression = all(net.loss_name == "mse" for net in self.members)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        _validate.read_only(self, name, ("members", "weights", "combine"), "make another Ensemble")
+        object.__setattr__(self, name, value)
 
     def __len__(self) -> int:
         return len(self.members)
@@ -234,6 +239,7 @@ class Ensemble:
         """Writes all members to one file, atomically, as `MLP.save` does."""
         states, arrays = [], {"weights": self.weights}
         for i, net in enumerate(self.members):
+            net.refuse_non_finite()
             state = net.__getstate__()
             arrays |= {f"{i}.{name}": array for name, array in state.pop("arrays").items()}
             states.append(state)
@@ -253,7 +259,7 @@ class Ensemble:
 
         Raises
         ------
-        ValueError
+        FileError
             For a file that is damaged, foreign or of a later format, with the path and the reason.
 
         Examples
@@ -263,24 +269,32 @@ class Ensemble:
         >>> fanin.ensemble.Ensemble.load("pair.fanin")
         Ensemble(2 members, 4-3-2, combine='probability')
         """
-        header, arrays = checkpoint.load_archive(path, kind="ensemble")
-        try:
-            members = []
+        members: list[MLP] = []
+
+        def place(header: Mapping[str, Any]) -> dict[str, Array]:
+            places = {}
             for i, state in enumerate(header["members"]):
+                members.append(MLP.__new__(MLP))
+                size = math.prod(header["arrays"][f"{i}.parameters"]["shape"])
+                places[f"{i}.parameters"] = members[i].restore_config(state, size)
+            return places
+
+        header, arrays = checkpoint.load_archive(path, "ensemble", place)
+        with reading(path, "not a usable ensemble"):
+            for i, (net, state) in enumerate(zip(members, header["members"], strict=True)):
                 start = f"{i}."
                 own = {k.removeprefix(start): a for k, a in arrays.items() if k.startswith(start)}
-                net = MLP.__new__(MLP)
-                net.__setstate__({**state, "arrays": own})
-                members.append(net)
+                net.restore_state(state, own)
+                net.refuse_non_finite()
             failures = [Failure(**failure) for failure in header["failures"]]
             loaded = cls(members, combine=header["combine"], failures=failures)
             # As they were, not scaled to sum 1 again: that could change their last bits.
-            if arrays["weights"].shape != loaded.weights.shape:
-                raise ValueError(f"weights: expected {len(members)}")
-            loaded.weights = arrays["weights"]
+            weights = arrays["weights"]
+            if weights.shape != loaded.weights.shape or weights.dtype != loaded.weights.dtype:
+                raise ValueError(f"weights: expected {len(members)} of {loaded.weights.dtype}")
+            _mean_weights(weights.tolist(), len(members))  # raises where they are none
+            vars(loaded)["weights"] = weights
             loaded.held_out = header.get("held_out")
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise ValueError(f"{os.fspath(path)}: not a usable ensemble: {error}") from None
         return loaded
 
 
@@ -291,7 +305,9 @@ def _mean_weights(weights: Sequence[float] | None, n: int) -> Floats:
     values = [_validate.real("weights", w, 0) for w in weights]
     if not any(values):
         raise ValueError("weights: expected one above 0, got only zeros")
-    return np.array(values) / sum(values)
+    result = np.array(values) / sum(values)
+    result.flags.writeable = False
+    return result
 
 
 def output(net: MLP, scores: Array, combine: str) -> Floats:

@@ -84,7 +84,7 @@ def _inputs_module(torch: Any, own: Any, inputs: Inputs) -> Any:
     dtype = getattr(torch, inputs.dtype.name)
 
     def tensor(array: Array | None) -> Any:
-        return None if array is None else torch.from_numpy(np.ascontiguousarray(array))
+        return None if array is None else torch.from_numpy(np.array(array, order="C"))
 
     module = torch.nn.Sequential()
     module.add_module("flatten", torch.nn.Flatten())

@@ -14,7 +14,7 @@ from fanin import _core, _validate, optim
 from fanin._core import TrainingData
 from fanin._typing import Array
 from fanin._validate import describe
-from fanin.lecture.names import Model, check_model, two_layers, units
+from fanin.lecture.names import Model, check_model, two_layers
 from fanin.network import MLP
 from fanin.training.fit import CHUNK_SECONDS
 from fanin.training.images import TrainingImages
@@ -161,7 +161,7 @@ class NativeLoop:
         """The cost of each step; NaN ends them, and that step is not taken."""
         net, steps = self._net, -(-len(order) // batch)
         job = _core.TrainingJob(
-            data=entering(X, y),
+            data=TrainingData(X, None, None, y),
             order=order,
             batch=batch,
             seed=0,
@@ -187,10 +187,5 @@ class NativeLoop:
 
     def correct(self, X: Array, y: Array) -> int:
         """Rows whose label has the largest score."""
-        return self._net.engine.evaluate(entering(X, y), _validate.threads(self._threads))[1]
-
-
-def entering(X: Array, y: Array) -> TrainingData:
-    """Checked rows and labels as the engine takes them."""
-    mean, scale = units(X)
-    return TrainingData(X, mean, scale, y)
+        data = TrainingData(X, None, None, y)
+        return self._net.engine.evaluate(data, _validate.threads(self._threads))[1]

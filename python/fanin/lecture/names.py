@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fanin import _core, _validate, initializers, optim
-from fanin._typing import Array, Floats
+from fanin._typing import Array
 from fanin._validate import describe
 from fanin.layers import dense_backward, dense_forward, softmax_loss
 from fanin.random import as_generator, package_generator
@@ -102,11 +102,6 @@ def init_two_layer_model(
     return model
 
 
-def units(rows: Array) -> tuple[Floats | None, Floats | None]:
-    """(mean, scale) by which rows enter the lecture's network: bytes as X / 255."""
-    return (np.zeros(1), np.full(1, 1 / 255)) if rows.dtype == np.uint8 else (None, None)
-
-
 @overload
 def two_layer_net(
     X: Array, model: Model, y: None = None, reg: float = 0.0, *, n_threads: int | None = None
@@ -127,8 +122,9 @@ def two_layer_net(
 
     Parameters
     ----------
-    X : ndarray of shape (N, D) or (N, ...), uint8, float32 or float64
-        uint8 enters as X / 255; floats are converted to the model's dtype.
+    X : ndarray of shape (N, D) or (N, ...), of any real dtype
+        The values enter as they are, in the model's dtype: bytes from 0 to 255 too, of which the
+        course takes the mean image, and ``X / 255`` makes numbers about 1.
     model : dict of str to ndarray
         As from `init_two_layer_model`.
     y : ndarray, optional
@@ -157,10 +153,9 @@ def two_layer_net(
     """
     W1, b1, W2, b2 = two_layers(model)
     reg = _validate.real("reg", reg, 0)
-    x = _validate.data_rows("X", X, len(W1), W1.dtype)
+    x = _validate.data_rows("X", _validate.numbers("X", X), len(W1), W1.dtype)
     if x.dtype != W1.dtype:
-        mean, scale = units(x)
-        x = _core.gather_rows(x, None, mean, scale, W1.dtype, _validate.threads(n_threads))
+        x = _core.gather_rows(x, None, None, None, W1.dtype, _validate.threads(n_threads))
     hidden, below = dense_forward(x, W1, b1, n_threads=n_threads)
     scores, above = dense_forward(hidden, W2, b2, activation="identity", n_threads=n_threads)
     if y is None:

@@ -1,8 +1,9 @@
 """How data enter a network: transformers first, then (mean, scale) inside the native loop.
 
-`Inputs.rows` checks the data, `Inputs.fit` or `Inputs.transform` applies the transformers, and the
-engine takes the result. All of it goes by the values: the same numbers of another dtype give the
-same bits, wherever float32 (or the network's dtype) holds them exactly.
+`Inputs.rows` checks the data (`Inputs.first_rows` those to fit on), `Inputs.fit` or
+`Inputs.transform` applies the transformers, and the engine takes the result. All of it goes by the
+values: the same numbers of another dtype give the same bits, wherever float32 (or the network's
+dtype) holds them exactly.
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ class Inputs:
     to_fit: tuple[Transformer, ...] = ()  # until `fit`
     standardize: bool = False  # likewise: mean and scale are to be those of the data
     automatic: bool = False  # likewise: for bytes, one mean and one scale
-    range: tuple[float, float] | None = None  # of the training data's values; None before `fit`
+    range: tuple[float, float] | None = None  # of the training data's values; None before any
     shape: tuple[int, ...] | None = None  # of an image in training; None where rows were flat
     stored: np.dtype[Any] | None = None  # the training data's dtype, as the core read them
 
@@ -89,6 +90,7 @@ class Inputs:
         for value in (mean, scale):
             if value is not None:
                 cast("preprocess", value, self.dtype)
+                value.flags.writeable = False  # the network's, which `preprocess` shows
         return replace(self, mean=mean, scale=scale)
 
     def requested(self, preprocess: Preprocess | None, X: Any) -> Inputs:
@@ -134,6 +136,12 @@ class Inputs:
 
         A view, or for a dtype that the core does not read, a copy in one that holds the values.
         """
+        return self.first_rows(X, name, columns)[1]
+
+    def first_rows(
+        self, X: Any, name: str = "X", columns: int | None = None
+    ) -> tuple[Inputs, Array]:
+        """`rows`, and the inputs with their range and dtype, where no data had set it before."""
         cropped, columns = columns is not None, self.columns if columns is None else columns
         array = isinstance(X, np.ndarray) and X.ndim > 0
         if array and columns != self.width and X.size != len(X) * columns:
@@ -145,9 +153,10 @@ class Inputs:
         if self.shape is not None and not cropped:
             self.check_shape(name, X.shape[1:])
         low, high = finite_range(name, rows, self.dtype)
-        if self.range is not None:
-            self._check_range(name, low, high, len(rows))
-        return rows
+        if self.range is None:
+            return replace(self, range=(low, high), stored=rows.dtype), rows
+        self._check_range(name, low, high, len(rows))
+        return self, rows
 
     def check_shape(self, name: str, shape: tuple[int, ...]) -> None:
         """Refuses images of another shape than those of training; flat rows have none."""
@@ -209,18 +218,8 @@ class Inputs:
         return out
 
     def fit(self, data: TrainingData, n_threads: int | None = None) -> tuple[Inputs, TrainingData]:
-        """Inputs fitted on checked data, and these as the engine takes them."""
-        if self.range is not None:
-            return self, self.transform(data, n_threads)
-        low, high, _ = _core.extremes(data.X)
-        own = replace(
-            self,
-            to_fit=(),
-            standardize=False,
-            automatic=False,
-            range=(low, high),
-            stored=data.X.dtype,
-        )
+        """Inputs fitted on checked `first_rows`, and these as the engine takes them."""
+        own = replace(self, to_fit=(), standardize=False, automatic=False)
         if self.to_fit:
             self._foresee(self.to_fit, data.X.shape[1])
             combines = bool(_until_columnwise(self.to_fit))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import math
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from fanin import _core, _validate, checkpoint, initializers, losses
 from fanin._core import TrainingData
+from fanin._files import reading
 from fanin._typing import Array, PathLike, takes
 from fanin._validate import one_of
 from fanin.callbacks import History
@@ -55,7 +56,7 @@ class Trainer(Protocol):
 # What the compiled network was made of, and would not follow.
 _FIXED = {
     *("dims", "activation", "norm", "residual", "keep", "drop_connect", "loss_name", "dtype"),
-    *("engine", "arena", "params", "statistics"),
+    *("engine", "arena", "params", "statistics", "init", "output_init"),
 }
 
 
@@ -220,11 +221,7 @@ class MLP:
             initialize(weights.shape, rng=rng, dtype=self.dtype, out=weights)
 
     def __setattr__(self, name: str, value: object) -> None:
-        if name in _FIXED and name in self.__dict__:
-            raise AttributeError(
-                f"{name}: read-only, since the compiled network would not follow: make another, "
-                "or set_parameters"
-            )
+        _validate.read_only(self, name, _FIXED, "make another network, or set_parameters")
         object.__setattr__(self, name, value)
 
     def _refuse_conflicts(self) -> None:
@@ -312,8 +309,8 @@ class MLP:
     def config(self) -> dict[str, Any]:
         """The arguments of the constructor."""
         return {
-            "dims": self.dims,
-            "activation": self.activation,
+            "dims": list(self.dims),
+            "activation": list(self.activation),
             "init": self.init,
             "output_init": self.output_init,
             "loss": self.loss_name,
@@ -374,8 +371,8 @@ class MLP:
         >>> net.scores(X).shape[1]
         10
         """
-        requested = self.inputs.requested(preprocess, X)
-        self.inputs, _ = requested.fit(self.check_data(X, inputs=requested))
+        inputs, rows = self.inputs.requested(preprocess, X).first_rows(X)
+        self.inputs, _ = inputs.fit(self.with_targets(rows))
 
     def prepare(
         self,
@@ -416,16 +413,24 @@ class MLP:
         y: Array | None = None,
         sample_weight: Array | None = None,
         *,
-        inputs: Inputs | None = None,
-        columns: int | None = None,
         names: tuple[str, str] = ("X", "y"),
     ) -> TrainingData:
-        """The first half of `prepare`, before any transformer; by default with our `inputs`."""
-        rows = (self.inputs if inputs is None else inputs).rows(X, names[0], columns)
+        """The first half of `prepare`, before any transformer."""
+        return self.with_targets(self.inputs.rows(X, names[0]), y, sample_weight, name=names[1])
+
+    def with_targets(
+        self,
+        rows: Array,
+        y: Array | None = None,
+        sample_weight: Array | None = None,
+        *,
+        name: str = "y",
+    ) -> TrainingData:
+        """Rows that `Inputs` has checked, beside targets and weights, which are checked here."""
         labels = soft = None
         if y is not None:
             labels, soft = losses.targets(
-                names[1], y, len(rows), self.dims[-1], self.loss_name, self.dtype
+                name, y, len(rows), self.dims[-1], self.loss_name, self.dtype
             )
         weights = _validate.weights(sample_weight, len(rows), self.dtype)
         return TrainingData(rows, None, None, labels, soft, weights)
@@ -667,21 +672,37 @@ class MLP:
         return header | {"arrays": arrays}
 
     def __setstate__(self, state: Mapping[str, Any]) -> None:
-        arrays = state["arrays"]
-        d = state["config"]["dims"]
-        parameters = _validate.plain_array("parameters", arrays["parameters"])
-        if parameters.size < _n_parameters(d):
-            raise ValueError(f"parameters: expected those of {d}, got {parameters.size} numbers")
-        config = state["config"]
-        MLP.__init__(self, **(config | {"init": _no_init, "output_init": None}))
-        self.init, self.output_init = config["init"], config["output_init"]
+        parameters = _validate.plain_array("parameters", state["arrays"]["parameters"])
+        self.restore_config(state, parameters.size)
         self.set_parameters(parameters)
+        self.restore_state(state, state["arrays"])
+
+    def restore_config(self, state: Mapping[str, Any], size: int) -> Array:
+        """Makes the network of a state whose parameters are so many; returns its arena."""
+        config = state["config"]
+        if size < _n_parameters(_checked_dims(config["dims"])):
+            raise ValueError(f"parameters: expected those of {config['dims']}, got {size} numbers")
+        MLP.__init__(self, **(config | {"init": _no_init, "output_init": None}))
+        vars(self).update(init=config["init"], output_init=config["output_init"])
+        return self.arena
+
+    def restore_state(self, state: Mapping[str, Any], arrays: Mapping[str, Array]) -> None:
+        """Takes all of a state but the parameters, which are in the arena already."""
         steps = state.get("preprocess", [])  # files from before there were any lack it
         self.metadata = checked_metadata(state.get("metadata", {}))
-        self.epochs_done = int(state["counters"]["epochs_done"])
+        counters = state["counters"]
+        self.epochs_done = _validate.whole("epochs_done", counters["epochs_done"], 0)
+        self.steps_done = _validate.whole("steps_done", counters["steps_done"], 0)
         trained = self.epochs_done > 0
         self.inputs = inputs_from_state(steps, arrays, self.dims[0], self.dtype, trained)
-        self.steps_done = int(state["counters"]["steps_done"])
+
+    def refuse_non_finite(self) -> None:
+        """Raises where a parameter is NaN or infinite: a file with it could not be trusted."""
+        if math.isfinite(self.arena.min()) and math.isfinite(self.arena.max()):
+            return
+        every = self.params | self.statistics
+        name = next(name for name, values in every.items() if not np.isfinite(values).all())
+        raise ValueError(f"params: expected finite numbers, got NaN or infinity in {name}")
 
     def copy(self) -> Self:
         """An independent copy, at the same point of its training."""
@@ -694,7 +715,16 @@ class MLP:
 
         The file is an ``.npz`` archive, whatever its extension, with a JSON header and a checksum
         of each array. It is written beside the target, synced and then renamed.
+
+        Raises
+        ------
+        ValueError
+            Where a parameter is NaN or infinite.
+        OSError
+            With the path, where nothing was saved and the file from before is there; but
+            `fanin.NotDurableError` where it is saved, and a loss of power may undo that.
         """
+        self.refuse_non_finite()
         state = self.__getstate__()
         arrays = state.pop("arrays")
         known = {} if self.saved_logs is None else {"logs": dict(self.saved_logs)}
@@ -706,15 +736,21 @@ class MLP:
 
         Raises
         ------
-        ValueError
+        FileError
             For a file that is corrupt, of another program or a later format, with path and reason.
+        OSError
+            Where there is no such file, or it cannot be read.
         """
-        header, arrays = checkpoint.load_archive(path, kind="network")
         net = cls.__new__(cls)
-        try:
-            net.__setstate__(dict(header) | {"arrays": arrays})
-        except (KeyError, TypeError, ValueError) as error:
-            raise ValueError(f"{os.fspath(path)}: not a usable network: {error}") from None
+
+        def place(header: Mapping[str, Any]) -> dict[str, Array]:
+            size = math.prod(header["arrays"]["parameters"]["shape"])
+            return {"parameters": net.restore_config(header, size)}
+
+        header, arrays = checkpoint.load_archive(path, "network", place)
+        with reading(path, "not a usable network"):
+            net.restore_state(header, arrays)
+            net.refuse_non_finite()
         return net
 
 
@@ -731,7 +767,7 @@ def _checked_dims(dims: Sequence[int]) -> list[int]:
     size = _n_parameters(widths)
     if size > 2**34:
         raise ValueError(f"dims: expected at most 2**34 parameters, got {size}")
-    return widths
+    return _validate.FixedList(widths)
 
 
 def _no_init(shape: object, *, rng: object, dtype: object, out: Array) -> Array:  # noqa: ARG001

@@ -35,7 +35,7 @@ def checked_metadata(metadata: object) -> dict[str, Any]:
 def inputs_to_state(inputs: Inputs) -> tuple[list[dict[str, Any]], dict[str, Array]]:
     """For a file."""
     arrays: dict[str, Array] = {}
-    if inputs.range is not None:
+    if inputs.range is not None and all(map(math.isfinite, inputs.range)):
         arrays["range"] = np.array(inputs.range)
     if inputs.shape is not None:
         arrays["shape"] = np.array(inputs.shape, np.int64)
@@ -113,4 +113,4 @@ def _steps_from_state(
     if shape not in ((1,), (width,)):
         raise ValueError(f"mean: expected 1 or {width} values, got {shape}")
     mean, scale = (stored_array(name, arrays[name], shape) for name in ("mean", "scale"))
-    return Inputs(width, dtype, width, (), mean, scale)
+    return Inputs.plain(width, dtype)._with(mean, scale)

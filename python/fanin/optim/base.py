@@ -50,6 +50,14 @@ class Optimizer:
         self._states: dict[str, list[Array]] = {}
         self.rule = self._new_rule()
 
+    def __setattr__(self, name: str, value: object) -> None:
+        if name in vars(self).get("_hyperparameters", ()):
+            raise AttributeError(
+                f"{name}: fixed when the optimizer is made, {type(self).__name__}({name}=...); "
+                "only lr may be set"
+            )
+        object.__setattr__(self, name, value)
+
     def _new_rule(self) -> _core.Rule:
         values: dict[str, Any] = self._hyperparameters
         return _core.Rule(self.name, **{"rho" if k == "alpha" else k: values[k] for k in values})

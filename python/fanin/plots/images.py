@@ -11,6 +11,7 @@ import numpy as np
 from fanin import _validate
 from fanin._typing import Array
 from fanin.augment import Compose, Normalize
+from fanin.document.text import visible
 from fanin.plots.style import FAINT, INK, WIDTH, Panels, panels
 
 LINE = 0.17  # inches of a line of 9 points
@@ -119,7 +120,7 @@ def mixed_labels(
     texts = []
     for own, share, partner in zip(labels, drawn["lambda"], drawn["partner"], strict=True):
         percent = round(100 * float(share))
-        both = f"{percent} % {own}\n{100 - percent} % {labels[partner]}"
+        both = f"{percent} % {visible(own)}\n{100 - percent} % {visible(labels[partner])}"
         texts.append(both if share < 1 else own)
     return texts
 
@@ -173,9 +174,10 @@ def image_grid(
     for panel, text in zip(axes[0], titles or (), strict=False):
         panel.set_title(text, fontsize=points, color=INK)
     for panel, text in zip(axes.ravel(), chain(*(captions or ())), strict=False):
-        panel.set_xlabel(text, fontsize=8.5, color=INK)
+        panel.set_xlabel(text, fontsize=8.5, color=INK, parse_math=False)
     for panel, text in zip(axes[:, 0], labels or (), strict=False):
-        panel.set_ylabel(text, rotation=0, ha="right", va="center", fontsize=9, color=INK)
+        look: Any = {"ha": "right", "va": "center", "fontsize": 9, "color": INK}
+        panel.set_ylabel(visible(text), rotation=0, parse_math=False, **look)
     return axes
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -117,10 +118,10 @@ def animate_optimizers(
     palette.putpalette(_palette())
     first, *rest = (frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames)
     durations = [1000 // 15] * len(rest) + [2000]
+    drawn = io.BytesIO()
+    first.save(drawn, format="GIF", save_all=True, append_images=rest, duration=durations, loop=0)
     with atomic_write(path) as file:
-        first.save(
-            file, format="GIF", save_all=True, append_images=rest, duration=durations, loop=0
-        )
+        file.write(drawn.getbuffer())
 
 
 def _palette() -> bytes:

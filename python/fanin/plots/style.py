@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -109,8 +110,10 @@ def save(fig: Figure, path: PathLike) -> None:
     known = fig.canvas.get_supported_filetypes()
     if suffix not in known:
         raise ValueError(f"path: expected a suffix of {', '.join(known)}; got {os.fspath(path)!r}")
+    drawn = io.BytesIO()  # Pillow writes past a file's own errors
+    fig.savefig(drawn, format=suffix)
     with atomic_write(path) as file:
-        fig.savefig(file, format=suffix)
+        file.write(drawn.getbuffer())
 
 
 def picture(file: str, alt: str, caption: str, draw: Callable[[], Any]) -> Picture:

@@ -40,7 +40,8 @@ class FitData:
         y = plain_array("y", y)
         if options.class_weight is not None:
             weights = row_weights(net, y, options.class_weight, weights)
-        self.train = net.check_data(X, y, weights, inputs=self.inputs, columns=columns)
+        self.inputs, rows = self.inputs.first_rows(X, columns=columns)
+        self.train = net.with_targets(rows, y, weights)
         _require_two_classes(self.train.labels)
         self.validation: TrainingData | None = None
         if options.validation_data is not None:
@@ -49,8 +50,7 @@ class FitData:
             y = plain_array(names[1], y)
             if self.images is not None:
                 self.images.check_validation(X)
-            self.validation = net.check_data(X, y, inputs=self.inputs, names=names)
-
+            self.validation = net.with_targets(self.inputs.rows(X, names[0]), y, name=names[1])
         self.metrics = _checked_metrics(net, self.validation, options)
 
     def prepare(self, n_threads: int | None) -> None:

@@ -376,7 +376,8 @@ def lr_range(
 
 def _prepared(net: MLP, X: Array, y: Array, preprocess: Preprocess | None) -> MLP:
     """A copy of the network, fitted to the data, which are checked here."""
-    net.check_data(X, _validate.plain_array("y", y), inputs=net.inputs.requested(preprocess, X))
+    _, rows = net.inputs.requested(preprocess, X).first_rows(X)
+    net.with_targets(rows, _validate.plain_array("y", y))
     twin = net.copy()
     twin.set_preprocess(preprocess, X)
     return twin

@@ -22,7 +22,6 @@ A choice may bring parameters of its own, which a trial has with that option onl
 
 from __future__ import annotations
 
-import hashlib
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
@@ -33,7 +32,7 @@ from typing import Any
 import numpy as np
 
 from fanin import _validate
-from fanin._files import json_number
+from fanin._plain import loggable, plain
 from fanin._typing import Floats
 from fanin.random import package_generator
 
@@ -294,8 +293,9 @@ def choice(options: Sequence[Any] | Mapping[Any, Space]) -> Choice:
     ----------
     options : sequence, or dict of options and spaces
         Numbers, names, lists of widths, optimizers, schedules, pipelines... In the log of a search
-        stands what `repr` makes of an object. The parameters in an option's space, which may be
-        empty, are there in trials with that option only; those of two options may have one name.
+        stands what `repr` makes of an object, which must be text that JSON can hold. The parameters
+        in an option's space, which may be empty, are there in trials with that option only; those
+        of two options may have one name.
 
     Examples
     --------
@@ -320,7 +320,7 @@ def choice(options: Sequence[Any] | Mapping[Any, Space]) -> Choice:
                 f"options: expected values, got {option!r}; choice({{NAME: {{...}}, ...}}) brings "
                 "parameters with an option"
             )
-    texts = [repr(plain(option)) for option in given]
+    texts = [repr(loggable(f"options[{i}]", option)) for i, option in enumerate(given)]
     if twice := [text for text in texts if texts.count(text) > 1]:
         raise ValueError(f"options: expected different ones, got {twice[0]} twice")
     return Choice(given, branches if any(branches) else ())
@@ -454,30 +454,6 @@ def _values(space: Space, units: Iterator[float], given: Mapping[str, Any]) -> d
             if parameter.is_option(i, value):
                 values |= inner
     return values
-
-
-def plain(value: Any) -> Any:
-    """A value as JSON has it: numbers, names and lists of them as they are, all else by repr."""
-    if isinstance(value, np.generic):
-        value = value.item()
-    if value is None or isinstance(value, (bool, int, str)):
-        return value
-    if isinstance(value, float):
-        return json_number(value)
-    if isinstance(value, (list, tuple)):
-        return [plain(v) for v in value]
-    if isinstance(value, Mapping):
-        return {str(k): plain(v) for k, v in value.items()}
-    if isinstance(value, np.ndarray):
-        values = np.ascontiguousarray(value).reshape(-1).view(np.uint8)
-        sha256 = hashlib.sha256(values.data).hexdigest()
-        return {"shape": list(value.shape), "dtype": str(value.dtype), "sha256": sha256}
-    if hasattr(value, "__qualname__"):
-        return f"{value.__module__}.{value.__qualname__}"
-    text = repr(value)
-    if " at 0x" in text:  # an address, which differs in each process
-        return {plain(type(value)): plain(getattr(value, "__dict__", {}))}
-    return text
 
 
 def _bounds(low: float, high: float) -> tuple[float, float]:

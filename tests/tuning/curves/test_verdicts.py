@@ -218,6 +218,15 @@ def test_never_overfitting_and_in_need_of_more_training(seed):
     assert loss_curve(history).names == ("overfitting",)
 
 
+def test_a_run_that_overfits_has_no_rate_too_low():
+    history = good(top=0.4, gap=0.3)
+    history.initial_loss = 2.3
+    history.history |= {"loss": list(2.2 - 0.03 * EPOCHS), "lr": [1e-4] * len(EPOCHS)}
+    assert loss_curve(history).names == ("overfitting",)
+    history.history["accuracy"] = list(np.asarray(history.history["val_accuracy"]) + 0.01)
+    assert "learning-rate-too-low" in loss_curve(history).names
+
+
 # mixing
 
 
@@ -248,6 +257,16 @@ def test_with_mixing_a_rate_too_high_shows_in_the_validation_loss():
     verdict = loss_curve(history)
     assert "learning-rate-too-high" in verdict.names
     assert "the validation loss jumps" in str(verdict)
+
+
+def test_with_mixing_overfitting_is_no_rate_too_high():
+    """The validation loss rises, and is judged in place of the training loss, which falls."""
+    history = mixed(mix={"name": "Mixup", "alpha": 0.2})
+    history.history["loss"] = list(2.2 * np.exp(-EPOCHS / 20) + noise(0.02))
+    history.history["val_loss"] = list(1.2 + np.maximum(EPOCHS - 8, 0) * 0.1 + noise(0.005))
+    assert loss_curve(history).names == ("overfitting",)
+    history.history["loss"] = list(1.5 + np.maximum(EPOCHS - 8, 0) * 0.1 + noise(0.02))
+    assert "learning-rate-too-high" in loss_curve(history).names
 
 
 @pytest.mark.parametrize("mix", ["Mixup", "CutMix"])

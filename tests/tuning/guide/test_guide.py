@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,9 @@ from clocks import guide_counts_epochs
 from guide_cases import blobs
 
 import fanin
+from fanin._files import from_json, to_json
 from fanin.tuning import Report, guide
+from fanin.tuning.guide.state import FILE, State, remove_trials
 
 
 def run(*args: Any, **options: Any) -> Report:
@@ -220,6 +223,14 @@ def test_shuffled_labels_are_found_and_end_it():
 # going on
 
 
+@contextmanager
+def edited(path: Path) -> Iterator[dict[str, Any]]:
+    """A state's contents, written with their checksum at the end."""
+    state = from_json(path.read_bytes(), path)
+    yield state
+    path.write_bytes(to_json(state, indent=1) + b"\n")
+
+
 def facts_of(report: Report) -> list[dict[str, Any]]:
     clocks = ("seconds", "speed")
     return [
@@ -257,23 +268,35 @@ def test_an_interrupted_guide_goes_on(tmp_path, whole):
 def test_an_interruption_before_the_last_step_leaves_no_trace(tmp_path):
     at_once = run(rounds=2, state=tmp_path, seed=3)
     assert at_once.step(7, 1).facts["settings"] != at_once.step(4).facts["settings"]
-    state = json.loads((tmp_path / "guide.json").read_text())
-    assert state["steps"].pop()["number"] == 8
-    (tmp_path / "guide.json").write_text(json.dumps(state))
+    with edited(tmp_path / FILE) as state:
+        assert state["steps"].pop()["number"] == 8
     assert facts_of(run(rounds=2, state=tmp_path, seed=3)) == facts_of(at_once)
 
 
 def test_a_search_that_was_cut_goes_on_from_its_trials(tmp_path):
     run(until=4, state=tmp_path)
-    state = json.loads((tmp_path / "guide.json").read_text())
-    expected = state["steps"].pop()
-    (tmp_path / "guide.json").write_text(json.dumps(state))
+    with edited(tmp_path / FILE) as state:
+        expected = state["steps"].pop()
     for number in range(5, len(expected["trials"])):
-        (tmp_path / f"trial-{number}.fanin").unlink()
-    kept = (tmp_path / "trial-4.fanin").stat().st_mtime_ns
+        (tmp_path / "trials" / f"{number}.fanin").unlink()
+    kept = (tmp_path / "trials" / "4.fanin").stat().st_mtime_ns
     report = run(until=4, state=tmp_path)
     assert report.step(4).facts["trials"] == expected["trials"]
-    assert (tmp_path / "trial-4.fanin").stat().st_mtime_ns == kept
+    assert (tmp_path / "trials" / "4.fanin").stat().st_mtime_ns == kept
+
+
+def test_a_trial_that_is_missing_or_of_another_guide_is_not_taken(tmp_path):
+    one, other = tmp_path / "one", tmp_path / "other"
+    expected = run(until=4, state=one).step(4).facts["trials"]
+    run(*blobs(200), until=4, state=other)
+    for path in (one / "trials").iterdir():
+        path.unlink()
+    with pytest.raises(fanin.FileError, match=r"0.fanin: expected the networks of folds \[0"):
+        run(until=4, state=one)
+    (one / FILE).unlink()
+    for path in (other / "trials").iterdir():
+        path.rename(one / "trials" / path.name)
+    assert run(until=4, state=one).step(4).facts["trials"] == expected
 
 
 def test_more_rounds_may_be_asked_for_later(tmp_path, whole):
@@ -305,9 +328,56 @@ def test_another_guides_folder_is_refused(tmp_path):
         run(*blobs(300), until=1, state=tmp_path)
     with pytest.raises(ValueError, match="holds a guide already"):
         run(until=1, state=tmp_path, resume=False)
-    (tmp_path / "guide.json").write_text("[1, 2]")
-    with pytest.raises(ValueError, match="is no state of a guide"):
+    for text, reason in (
+        (b"[1, 2]", "expected an object of JSON, got a list"),
+        (b'{"format": 2, "steps": []}', "by an earlier fanin, in format 2, which has no checksum"),
+        (to_json({"fanin": "guide", "format": 9}), "by another fanin, in format 9"),
+        (to_json({"fanin": "search", "format": 2}), "expected the state of a guide"),
+        (to_json({"fanin": "guide", "format": 3}), "expected key of a guide, got None"),
+    ):
+        (tmp_path / FILE).write_bytes(text)
+        with pytest.raises(fanin.FileError, match=reason):
+            run(until=1, state=tmp_path)
+
+
+@pytest.mark.row("B2")
+def test_a_changed_state_is_refused(tmp_path):
+    run(until=1, state=tmp_path)
+    path = tmp_path / FILE
+    text = path.read_text()
+    path.write_text(text.replace('"initial_loss": 1', '"initial_loss": 2'))
+    assert path.read_text() != text
+    with pytest.raises(fanin.FileError, match="changed since it was written"):
         run(until=1, state=tmp_path)
+
+
+def test_a_decision_of_the_clock_is_taken_once(tmp_path):
+    first = State(tmp_path, {}, resume=True)
+    assert first.plan("epochs", lambda: 7) == 7
+    assert first.plan("late", lambda: None) is None
+    later = State(tmp_path, {}, resume=True)
+    assert later.plan("epochs", lambda: 9) == 7
+    assert later.plan("late", lambda: True) is True
+    with edited(tmp_path / FILE) as state:
+        del state["plans"]["epochs"]
+    assert State(tmp_path, {}, resume=True).plan("epochs", lambda: 9) == 9
+
+
+def test_removed_trials_are_trained_again_where_they_are_needed(tmp_path, whole):
+    one = run(rounds=1, state=tmp_path, test_data=blobs(200, seed=5))
+    remove_trials(tmp_path)
+    assert not (tmp_path / "trials").exists()
+    again = run(rounds=1, state=tmp_path, test_data=blobs(200, seed=5))
+    assert not (tmp_path / "trials").exists()
+    assert facts_of(again) == facts_of(one)
+    assert (again.settings, again.test, again.ensemble_test) == (
+        one.settings,
+        one.test,
+        one.ensemble_test,
+    )
+    assert again.history.history == one.history.history
+    assert np.array_equal(again.network.get_parameters(), one.network.get_parameters())
+    assert facts_of(run(rounds=2, state=tmp_path)) == facts_of(whole)
 
 
 # beginning

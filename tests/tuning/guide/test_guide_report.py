@@ -192,6 +192,7 @@ def test_the_command_leaves_a_report_and_a_network(small, capsys):
     out = Path("runs/small")
     files = {path.name for path in out.iterdir()}
     assert {"report.html", "network.fanin", "history.json", "config.json", "guide.json"} <= files
+    assert "trials" not in files
     net = fanin.MLP.load(out / "network.fanin")
     accuracy = net.evaluate(*blobs(60, seed=5))["accuracy"]
     assert f"Test accuracy {100 * accuracy:.2f} %" in printed

@@ -48,6 +48,7 @@ def noisy() -> Report:
 # It always ends with a network
 
 
+@pytest.mark.row("B1")
 @pytest.mark.parametrize(
     "data",
     [
@@ -67,6 +68,7 @@ def test_a_network_whatever_the_data(data):
     assert str(report)
 
 
+@pytest.mark.row("B1")
 @pytest.mark.parametrize("seconds", [0.01, 0.3])
 def test_a_network_however_short_the_time(seconds):
     report = run(*blobs(), time_budget=seconds, rounds=None)
@@ -87,6 +89,7 @@ def test_where_all_diverge_the_rates_are_lowered_and_it_is_said():
 # Its score is honest
 
 
+@pytest.mark.row("B1")
 def test_the_score_is_that_of_other_rows(noisy):
     X, y = blobs(6000, seed=7, spread=0.6)
     for what, judged in (("ensemble", noisy.ensemble), ("network", noisy.network)):
@@ -116,6 +119,7 @@ def test_metrics_are_those_of_the_package(noisy):
     assert one["error"] > 0
 
 
+@pytest.mark.row("B3")
 def test_small_tables_are_judged_three_times_over(noisy):
     last = noisy.steps[-1].facts
     of_folds = sum(m["networks"] for m in last["members"])
@@ -183,6 +187,7 @@ def test_class_weights_lift_the_rare_class():
         run(X, y, class_weight="even")
 
 
+@pytest.mark.row("B1")
 def test_a_leaking_column_is_found():
     X, y = blobs(400, spread=0.6)
     leaking = np.insert(X, 3, y + 0.05 * np.random.default_rng(0).normal(size=400), axis=1)
@@ -197,6 +202,7 @@ def test_a_column_that_is_merely_good_is_none():
     assert "leaking-column" not in names(run(X, y, until=4))
 
 
+@pytest.mark.row("B1")
 def test_validation_rows_in_other_units():
     (X, y), (X_val, y_val) = blobs(), blobs(100, seed=3)
     report = run(X, y, 1000 * X_val, y_val, until=1)

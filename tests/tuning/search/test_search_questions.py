@@ -18,6 +18,7 @@ from children import run
 from search_cases import OPTIONS, TEST, X, y
 
 import fanin
+from fanin import FileError
 from fanin.tuning import choice, loguniform, search, uniform
 from fanin.tuning.search.identity import identity
 
@@ -170,30 +171,22 @@ def test_unknown_objects_have_no_part_in_it(tmp_path: Path) -> None:
     assert [t.score for t in again] == [t.score for t in first]
 
 
-def test_the_log_of_before_is_refused_where_it_has_only_the_functions_name(tmp_path: Path) -> None:
+def test_a_log_of_an_earlier_format_is_refused(tmp_path: Path) -> None:
     log = tmp_path / "log.jsonl"
-
-    def objective(params: Any) -> float:
-        return params["x"]
-
-    search(SPACE, objective, 3, log=log, progress=False)
-    header, *lines = log.read_text().splitlines(keepends=True)
-    facts = json.loads(header)
-    facts["objective"] = facts["objective"]["name"]
-    log.write_text(json.dumps(facts) + "\n" + "".join(lines))
-    with pytest.raises(ValueError, match=r"of the objective it has the name, .* not the code"):
-        search(SPACE, objective, 3, log=log, progress=False)
+    log.write_text('{"fanin": "search", "format": 1, "seed": 0}\n')
+    with pytest.raises(FileError, match=r"log\.jsonl: .*format"):
+        search(SPACE, lambda params: params["x"], 3, log=log, progress=False)
 
 
-def test_the_log_of_before_goes_on_where_a_search_trains(tmp_path: Path) -> None:
-    """Its header has what it had."""
+def test_the_header_of_a_log_has_all_that_the_results_depend_on(tmp_path: Path) -> None:
     log = tmp_path / "log.jsonl"
     search({"lr": loguniform(1e-3, 1e-1)}, (X, y), 2, log=log, **OPTIONS)
     header = json.loads(log.read_text().splitlines()[0])
     assert list(header) == [
         "fanin", "format", "space", "seed", "strategy", "epochs", "monitor", "data", "options",
+        "sha256",
     ]  # fmt: skip
-    assert header["format"] == 1
+    assert header["format"] == 2
     assert list(header["data"]) == ["X", "y", "validation_X", "validation_y"]
     assert header["space"] == {
         "lr": {"kind": "range", "low": 1e-3, "high": 0.1, "log": True, "natural": ""}

@@ -18,7 +18,9 @@ import search_cases
 from children import HANG, printed_by, run_python
 from search_cases import TEST, X, y
 
+import fanin
 from fanin import tuning
+from fanin._files import from_json, to_json
 from fanin.tuning import choice, loguniform, search, uniform
 
 SPACE = {"lr": loguniform(1e-4, 1e4), "reg": loguniform(1e-5, 1e2)}
@@ -206,16 +208,20 @@ def test_the_log_of_another_space_is_refused_with_the_difference(tmp_path: Path)
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (b"hello\n", "line 1: Expecting value"),
-        (b'{"a": 1}\n', "expected the log of a search, got another file"),
-        (b"[1]\n", "line 1: expected a JSON object"),
+        (b"hello\n", "line 1: expected an object of JSON"),
+        (b"hello", "line 1: expected the log of a search, got another file"),
+        (b'{"a": 1}\n', "line 1: expected the log of a search, got another file"),
+        (b"[1]\n", "line 1: expected an object of JSON, got a list"),
+        (b'{"fanin": "search", "format": 1}\n', "by an earlier fanin, in format 1, which has no"),
+        (to_json({"fanin": "search", "format": 3}) + b"\n", "by another fanin, in format 3"),
     ],
 )
 def test_what_is_no_log(tmp_path: Path, text: bytes, message: str) -> None:
     log = tmp_path / "trials.jsonl"
     log.write_bytes(text)
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(fanin.FileError, match=message) as caught:
         run(log)
+    assert caught.value.path == str(log)
     assert log.read_bytes() == text
 
 
@@ -224,16 +230,20 @@ def test_a_damaged_line_in_the_middle_is_refused(tmp_path: Path) -> None:
     run(log, 3)
     lines = log.read_bytes().splitlines(keepends=True)
     log.write_bytes(lines[0] + lines[1][:20] + b"\n" + lines[2])
-    with pytest.raises(ValueError, match="line 2: "):
+    with pytest.raises(fanin.FileError, match="line 2: expected an object of JSON"):
         run(log, 3)
-    log.write_bytes(lines[0] + b'{"trial": "x"}\n' + lines[2])
-    with pytest.raises(ValueError, match="line 2: expected a trial"):
-        run(log, 3)
-    other = json.loads(lines[1])
+    other = from_json(lines[1].rstrip(), log)
     other["params"]["lr"] *= 2
     log.write_bytes(lines[0] + json.dumps(other).encode() + b"\n")
+    with pytest.raises(fanin.FileError, match="line 2: expected a checksum"):
+        run(log, 3)
+    log.write_bytes(lines[0] + to_json(other) + b"\n")
     with pytest.raises(ValueError, match=r"log: expected .* in trial 0 of"):
         run(log, 3)
+    for change in ({"trial": "x"}, {"status": "well"}, {"score": None}, {"rung": -1}):
+        log.write_bytes(lines[0] + to_json({**other, **change}) + b"\n" + lines[2])
+        with pytest.raises(fanin.FileError, match="line 2: expected a trial"):
+            run(log, 3)
 
 
 def test_resume_false_refuses_what_is_there(tmp_path: Path) -> None:

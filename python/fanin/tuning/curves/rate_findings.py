@@ -92,12 +92,14 @@ def rate_too_high(curves: Curves) -> Finding | None:
     what = "validation" if curves.mixed else "training"
     least, last = int(loss.argmin()), float(loss[-3:].mean())
     worst = int(loss.argmax())
-    if _began_well(curves) and loss[worst] > EXPECTED * first:
+    overfits = curves.mixed and _mixtures_fit_better(curves, least)
+    if not overfits and _began_well(curves) and loss[worst] > EXPECTED * first:
         evidence = f"the loss went up from {first:.4f} to {loss[worst]:.4g} in epoch {worst + 1}"
         return _too_high(curves, evidence)
     low = float(loss[least])
     scatter, level = curves.trend(loss).scatter, float(loss[-curves.window :].mean())
-    if last - low > max(ROSE * low, WORTH * first, 2 * scatter) and least < len(loss) - 3:
+    rose = last - low > max(ROSE * low, WORTH * first, 2 * scatter) and least < len(loss) - 3
+    if rose and not overfits:
         where = f"from {low:.4f} in epoch {least + 1} to {last:.4f}"
         return _too_high(curves, f"the {what} loss rose again, {where}")
     if scatter > max(ROUGH * level, WORTH * first):
@@ -105,6 +107,12 @@ def rate_too_high(curves: Curves) -> Finding | None:
         evidence = f"the {what} loss jumps by {scatter:.4f} from epoch to epoch, {share}"
         return _too_high(curves, evidence)
     return None
+
+
+def _mixtures_fit_better(curves: Curves, since: int) -> bool:
+    """Whether the training loss fell after an epoch: one of validation that rises overfits then."""
+    before = curves.loss[max(since - 1, 0) : since + 2]
+    return bool(curves.loss[-3:].mean() < before.mean())
 
 
 def _too_high(curves: Curves, evidence: str) -> Finding:

@@ -51,16 +51,17 @@ def loss_curve(history: HistoryLike, *, n_val: int | None = None) -> Verdict:
     -----
     diverged: not finite, or three times the first loss. learning-rate-too-high: the training loss
     rises above its beginning, rises again, or jumps from epoch to epoch. learning-rate-too-low: it
-    falls slowly and along a line, or not at all with steps that sum to nothing.
-    bad-initialisation: a plateau at the start, or throughout. needs-more-training: validation
-    accuracy or loss still improves. overfitting: a gap between the accuracies of over 5 points and
-    an eighth of the validation error, a rising validation loss, or a validation accuracy that falls
-    while the training one rises. underfitting: a smaller gap, both level, accuracies below 95 %.
-    healthy: level, a small gap. inconclusive: too few epochs, or too few validation rows; of four
-    epochs or more a rise beyond the noise of the rows is needs-more-training. unscaled-inputs: what
-    enters the first layer is far from a spread of 1, in a run that goes badly. A run is never both
-    overfitting and in need of more training. With Mixup and CutMix, whose training rows are
-    mixtures, the validation loss is judged in place of the training loss, and no gap.
+    falls slowly and along a line, without overfitting, or not at all with steps that sum to
+    nothing. bad-initialisation: a plateau at the start, or throughout. needs-more-training:
+    validation accuracy or loss still improves. overfitting: a gap between the accuracies of over 5
+    points and an eighth of the validation error, a rising validation loss, or a validation accuracy
+    that falls while the training one rises. underfitting: a smaller gap, both level, accuracies
+    below 95 %. healthy: level, a small gap. inconclusive: too few epochs, or too few validation
+    rows; of four epochs or more a rise beyond the noise of the rows is needs-more-training.
+    unscaled-inputs: what enters the first layer is far from a spread of 1, in a run that goes
+    badly. A run is never both overfitting and in need of more training. With Mixup and CutMix,
+    whose training rows are mixtures, the validation loss is judged in place of the training loss,
+    and no gap.
 
     Examples
     --------
@@ -81,8 +82,11 @@ def loss_curve(history: HistoryLike, *, n_val: int | None = None) -> Verdict:
     units = rates.wrong_units(curves)
     if finding := rates.stuck(curves):
         return Verdict((units or finding,))
-    of_fit = _overfitting(curves) or _needs_more_training(curves)
-    checks = rates.rate_too_high, rates.rate_too_low, rates.plateau_first
+    overfits = _overfitting(curves)
+    of_fit = overfits or _needs_more_training(curves)
+    checks = [rates.rate_too_high, rates.rate_too_low, rates.plateau_first]
+    if overfits:
+        checks.remove(rates.rate_too_low)  # it learns more than holds, however slowly
     of_rates = [finding for check in checks if (finding := check(curves))]
     if of_rates and units:
         of_rates = [units]

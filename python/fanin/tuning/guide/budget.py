@@ -34,14 +34,12 @@ class Budget:
         return math.inf if self.total is None else self.total - self.state.seconds
 
     def until(self, share: float) -> float:
-        """When that share of the budget will be spent, by the guide's clock."""
-        if self.total is None:
-            return math.inf
-        return self.state.clock() + share * self.total - self.state.seconds
+        """The seconds of the guide at which that share of the budget is spent."""
+        return math.inf if self.total is None else share * self.total
 
     def within(self, share: float) -> bool:
         """Whether less than that share has been spent."""
-        return self.state.clock() < self.until(share)
+        return self.state.seconds < self.until(share)
 
 
 def epochs(search: str, problem: Problem, factor: float = 1.0) -> int:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from fanin import _runtime, _validate
+from fanin._plain import plain
 from fanin._typing import Array, PathLike
 from fanin.executors import as_executor, workers_of
 from fanin.network import MLP
@@ -20,7 +21,6 @@ from fanin.tuning.guide.settings import build_network, check_settings, default_s
 from fanin.tuning.guide.state import State
 from fanin.tuning.guide.steps import take_steps
 from fanin.tuning.lr_finder import RATES, check_rates
-from fanin.tuning.space import plain
 
 __all__ = ["Report", "Step", "guide"]
 
@@ -100,8 +100,10 @@ def guide(
         Whether to end with a run of the best settings on all rows, where this function held some
         out itself.
     state : path, optional
-        A folder for the finished steps and the searches' logs, from which an interrupted or killed
-        guide resumes, also with another time budget, rounds or `until`.
+        A folder for the finished steps and the trials' networks, from which an interrupted or
+        killed guide resumes, also with another time budget, rounds or `until`. It ends with the
+        report and the networks of an uninterrupted one; with a time budget, as far as the clock
+        runs alike. Files that were changed are refused (`fanin.FileError`).
     resume : bool
         False raises if the folder holds a guide already.
     test_data : (X, y), optional
@@ -196,7 +198,6 @@ def guide(
         callbacks=callbacks,
     )
     stopped = take_steps(run)
-    kept.write()
     if stopped == "interrupted" and not kept.steps:
         raise KeyboardInterrupt
     net, best = run.best_network(), run.best()
@@ -209,7 +210,7 @@ def guide(
     return Report(
         tuple(map(Step, kept.steps)),
         net,
-        None if best is None else best.history(problem.search_folds),
+        run.best_history(),
         dict(plain(run.settings if best is None else best.settings)),
         stopped,
         kept.seconds,

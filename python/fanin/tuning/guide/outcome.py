@@ -26,7 +26,7 @@ from fanin.tuning.guide.judging import (
     probabilities,
     summary,
 )
-from fanin.tuning.guide.run import GuideRun
+from fanin.tuning.guide.run import LAST, GuideRun
 from fanin.tuning.guide.settings import FIT_SETTINGS, build_network
 from fanin.tuning.guide.trials import Trial, as_class_weight
 
@@ -52,7 +52,7 @@ def refit_seconds(run: GuideRun) -> float:
 
 def _seconds(trial: Trial) -> float:
     """Of one of its networks."""
-    return float(np.mean([run.history.seconds for run in trial.runs.values()]))
+    return float(np.mean([run.took for run in trial.runs.values()]))
 
 
 def conclude(run: GuideRun) -> Facts:
@@ -81,8 +81,8 @@ def conclude(run: GuideRun) -> Facts:
 
 def _keep(run: GuideRun) -> None:
     """In the guide's folder, for a later process."""
-    if run.refitted:
-        run.state.save_network("network.fanin", run.refitted[0])
+    if (net := run.best_network()) is not None:
+        run.state.save_network("network.fanin", net)
     path = run.state.path(ENSEMBLE)
     if run.ensemble is not None and path is not None:
         run.ensemble.save(path)
@@ -90,8 +90,8 @@ def _keep(run: GuideRun) -> None:
 
 def restore(run: GuideRun, facts: Facts) -> None:
     """What `conclude` left in an earlier process."""
-    kept = run.state.load_network("network.fanin") if facts["refit"] else None
-    run.refitted = [] if kept is None else [kept]
+    run.kept = run.state.load_network("network.fanin")
+    run.refitted = [run.kept] if run.kept is not None and facts["refit"] else []
     path = run.state.path(ENSEMBLE)
     run.ensemble = Ensemble.load(path) if path is not None and path.exists() else None
 
@@ -133,9 +133,15 @@ def _more_folds(run: GuideRun, best: Trial) -> list[Trial]:
         for trial in chosen if repeat or len(judges) > 1 else [best]:
             missing = [fold for fold in folds if fold not in trial.runs]
             seconds = _seconds(trial) * math.ceil(len(missing) / run.cv.workers)
-            if run.budget.left > 1.2 * seconds:
+            what = f"folds {missing} of trial {trial.number}"
+            if _in_time(run, what, 1.2 * seconds):
                 run.cv.extend(trial, missing, run.budget.until(0.9))
     return chosen
+
+
+def _in_time(run: GuideRun, what: str, seconds: float) -> bool:
+    """Whether so much time is left: asked once, so that a later process goes the same way."""
+    return bool(run.plan(f"step {LAST}: {what}", lambda: run.budget.left >= seconds))
 
 
 def _ensemble(run: GuideRun, chosen: Sequence[Trial]) -> Facts:
@@ -230,7 +236,7 @@ def _refit(run: GuideRun, best: Trial) -> Facts:
     problem = run.problem
     if not run.refits:
         return {"refit": False, "why": "the validation rows are not ours to train on"}
-    if run.budget.left < _seconds(best):
+    if not _in_time(run, "the run on all rows", _seconds(best)):
         return {"refit": False, "why": "the time is over"}
     net, history = _of_all_rows(run, best, run.seed)
     usual = float(np.mean([r.history.history["loss"][r.epoch] for r in best.runs.values()]))
@@ -250,13 +256,16 @@ def _trained(history: History, usual: float) -> bool:
 def _more_refits(run: GuideRun, best: Trial, facts: Facts) -> int:
     """The same from other seeds, for the ensemble, while there is time; how many there are then."""
     seconds = _seconds(best) * run.problem.n / run.problem.n_train
-    while run.refitted and len(run.refitted) < REFITS and run.budget.left > SLACK * seconds:
+    while run.refitted and len(run.refitted) < REFITS:
+        if not _in_time(run, f"run {len(run.refitted)} on all rows", SLACK * seconds):
+            break
+        began = run.state.seconds
         seed = run.seed + len(run.problem.folds) + len(run.refitted)
         net, history = _of_all_rows(run, best, seed)
         if not _trained(history, facts["loss"]):
             break
         run.refitted.append(net)
-        seconds = history.seconds
+        seconds = run.state.seconds - began
     return len(run.refitted)
 
 

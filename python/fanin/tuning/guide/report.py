@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Mapping
@@ -10,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-from fanin._files import atomic_write
+from fanin._files import FileError, atomic_write, from_any_json, read_file, reading, to_json
 from fanin._typing import PathLike
 from fanin.callbacks.history import History
 from fanin.diagnostics.findings import Finding
@@ -20,7 +19,7 @@ from fanin.tuning.guide.facts import TITLES, Facts, best_score, final_scores, fi
 
 FORMAT = 1
 PLAIN = ("settings", "stopped", "seconds", "test", "options", "ensemble_test")  # JSON values
-_DATA = re.compile(r'<script type="application/json" id="fanin-report">(.*?)</script>', re.DOTALL)
+_DATA = re.compile(rb'<script type="application/json" id="fanin-report">(.*?)</script>', re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -162,7 +161,7 @@ class Report:
                 options,
                 ensemble_test=data.get("ensemble_test"),
             )
-        except (KeyError, TypeError, AttributeError) as error:
+        except (KeyError, TypeError, AttributeError, OverflowError) as error:
             raise ValueError(f"report: expected what Report.to_dict gives ({error!r})") from error
 
     def save(self, path: PathLike) -> None:
@@ -178,24 +177,28 @@ class Report:
         if suffix == ".html":
             from fanin.tuning.guide.report_page import html
 
-            text = html(facts)
+            content = html(facts).encode()
         else:
-            text = json.dumps(facts, allow_nan=False)
+            content = to_json(facts)
         with atomic_write(path) as file:
-            file.write(text.encode() + b"\n")
+            file.write(content + b"\n")
 
     @classmethod
     def load(cls, path: PathLike) -> Self:
-        """Reads what `save` wrote, without the network; ValueError for any other file."""
-        text = Path(path).read_text(encoding="utf-8")
+        """Reads what `save` wrote, without the network.
+
+        `fanin.FileError` for any other file, and for numbers that were changed.
+        """
+        text = read_file(path)
         if Path(path).suffix.lower() == ".html":
             found = _DATA.search(text)
-            text = found.group(1) if found else ""
-        try:
-            return cls.from_dict(json.loads(text))
-        except (ValueError, RecursionError) as error:
-            what = f"{os.fspath(path)}: expected a report of a guide"
-            raise ValueError(f"{what} ({error})") from error
+            text = found.group(1) if found else b""
+        if not text.strip():
+            raise FileError(path, "expected a report of a guide, got a file without one")
+        names = ("format", "steps", "history", *PLAIN)
+        with reading(path, "expected a report of a guide"):
+            record = from_any_json(text.rstrip(), path, names)
+            return cls.from_dict(record)
 
     def __str__(self) -> str:
         from fanin.tuning.guide.report_page import summary

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from fanin._core import __version__
+from fanin._files import to_json
 from fanin.document.blocks import Block, Chapter, Picture, Table
 from fanin.document.html import page
 from fanin.document.text import block_lines, plain, wrapped
@@ -108,7 +108,7 @@ def html(report: Facts) -> str:
     )
     title = "The seven steps, and what they found"
     text = page(title, closing(report), chapters, _images(chapters), end)
-    data = json.dumps(report, allow_nan=False).replace("<", "\\u003c")
+    data = to_json(report, in_html=True).decode()
     script = f'<script type="application/json" id="fanin-report">{data}</script>\n'
     return text.replace("</body>", f"{script}</body>", 1)
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from fanin._typing import Floats
+from fanin.callbacks.history import History
 from fanin.ensemble import Ensemble
 from fanin.network import MLP
 from fanin.tuning.guide.budget import Budget
@@ -46,6 +47,7 @@ class GuideRun:
     # the folds' networks.
     refitted: list[MLP] = field(default_factory=list)
     ensemble: Ensemble | None = None
+    kept: MLP | None = None  # the network to use, of an earlier process
     _known: dict[tuple[int, int], tuple[Floats, float]] = field(default_factory=dict)
 
     def facts(self, number: int, round: int = 0) -> Facts:
@@ -53,6 +55,11 @@ class GuideRun:
         facts = self.state.find(number, round)
         assert facts is not None
         return facts
+
+    def plan(self, name: str, make: Callable[[], Any]) -> Any:
+        """A decision that depends on the clock, with this budget."""
+        total = self.budget.total
+        return self.state.plan(name if total is None else f"{name}, of {total:g} s", make)
 
     def ranked(self, trials: Sequence[Trial] | None = None) -> list[Trial]:
         """Trials with a network on each of their folds, the best first.
@@ -96,7 +103,15 @@ class GuideRun:
         if self.refitted:
             return self.refitted[0]
         best = self.best()
-        return None if best is None else best.networks[0]
+        return self.kept if best is None else best.networks[0]
+
+    def best_history(self) -> History | None:
+        """Of the best settings the mean over the folds."""
+        if (best := self.best()) is not None:
+            return best.history(self.problem.search_folds)
+        taken = [facts for facts in self.state.steps if facts["number"] == 5]
+        told = [facts["history"] for facts in taken if "history" in facts]
+        return History.from_dict(told[-1]) if told else None
 
     def best_ensemble(self) -> Ensemble | None:
         """That of the last step; before it, of the best settings' networks."""

@@ -9,7 +9,7 @@ from warnings import catch_warnings
 
 import numpy as np
 
-from fanin import _core, _validate, losses, optim
+from fanin import _core, _validate, initializers, losses, optim
 from fanin._files import json_number
 from fanin._typing import Array
 from fanin.callbacks.base import Callback, Logs
@@ -38,7 +38,6 @@ NEAREST, SAME = 3, 1e-9  # rows; and the square of a distance that is none, of t
 SAMPLE, SAMPLE_BATCH, SAMPLE_STEPS = 512, 64, 1200
 NARROW = 32  # hidden layers up to there may be 16 times too narrow, others 4 times
 OTHER_RATES = (1e-2, 1e-3, 1e-4, 1e-1, 1e-5)
-RELU_LIKE = ("relu", "leaky_relu", "elu", "gelu")
 
 
 def check_initial_loss(run: GuideRun) -> Facts:
@@ -293,7 +292,7 @@ def _attempts(run: GuideRun) -> Iterator[tuple[str, MLP, float, Facts]]:
     for lr in dict.fromkeys((usual, *OTHER_RATES)):
         if not math.isclose(lr, first):
             yield f"lr {lr:g}", own, lr, {"lr": lr}
-    init = "kaiming" if own.activation and own.activation[0] in RELU_LIKE else "xavier"
+    init = initializers.suited_to(own.activation[0] if own.activation else "identity")
     weights = {"init": init, "output_init": "small_random"}
     for lr in (usual, 10 * usual):
         yield f"init {init}, lr {lr:g}", fresh(**weights), lr, weights | {"lr": lr}

@@ -15,6 +15,7 @@ import numpy as np
 
 from fanin import optim
 from fanin._files import json_number
+from fanin._plain import plain
 from fanin.callbacks.history import History
 from fanin.diagnostics.findings import Finding
 from fanin.metrics import RareClassWarning
@@ -43,7 +44,7 @@ from fanin.tuning.guide.unrelated import unrelated_labels
 from fanin.tuning.lr_finder import RateProbe, RateTrial, lr_probe
 from fanin.tuning.search import trial as search_trial
 from fanin.tuning.search.edges import Edge, find_edges
-from fanin.tuning.space import Choice, Parameter, Range, plain, space_from_dict, space_to_dict
+from fanin.tuning.space import Choice, Parameter, Range, space_from_dict, space_to_dict
 
 PROBE_REG = 1e-4  # "use small weight decay"
 LINEAR_RATE, LINEAR_REG = 1e-2, 1e-3  # of the baseline without hidden layers
@@ -88,7 +89,7 @@ def _rounds(run: GuideRun) -> str:
     for round in range(1, run.rounds + 1):
         if run.until < 5:
             return _as_asked(run)
-        if run.state.find(5, round) is None and run.state.clock() > _search_deadline(run):
+        if run.state.find(5, round) is None and _is_spent(run, round):
             return "the time budget is spent"
         found = _take(run, 5, round, partial(refine, run, round, before))
         if found["best"] is None:
@@ -105,6 +106,12 @@ def _rounds(run: GuideRun) -> str:
     return f"ended after round {run.rounds}, as asked for"
 
 
+def _is_spent(run: GuideRun, round: int) -> bool:
+    """Whether there is no time for another round."""
+    late = run.state.seconds > _search_deadline(run)
+    return bool(run.plan(f"round {round} comes too late", lambda: late or None))
+
+
 def _as_asked(run: GuideRun) -> str:
     return f"ended after step {run.until}, as asked for"
 
@@ -114,16 +121,20 @@ def _take(run: GuideRun, number: int, round: int, step: Callable[[], Facts]) -> 
     state = run.state
     facts = state.find(number, round)
     if facts is None:
-        began = state.clock()
+        if run.cv.removed:
+            run.cv.train_again()
         facts = {"number": number, "round": round, "findings": [], "settings": run.settings}
+        first = len(run.cv.trials)
         facts |= step()
+        if number in (4, 5):
+            facts["kept"] = run.cv.facts_of(run.cv.trials[first:])
         facts["findings"] = [finding.to_dict() for finding in facts["findings"]]
-        facts |= {"seconds": state.clock() - began}
         if number != LAST:
             state.drop(LAST)  # where an earlier guide ended
         facts = state.add(facts)
     elif number in (4, 5):
-        run.cv.restore(facts["step"], facts["kept"])
+        run.cv.restore(facts["kept"])
+        run.cv.forget(run.ranked())
     elif number == LAST:
         restore(run, facts)
     for callback in run.callbacks:
@@ -234,7 +245,7 @@ def refine(run: GuideRun, round: int, before: Facts) -> Facts:
     folds = run.problem.search_folds
     deadline = min(_search_deadline(run), run.budget.until(REFINED if round == 1 else SEARCHED))
     if fixed.get("schedule"):  # which is to come to its end in time
-        own = run.state.plan(f"{step} epochs", lambda: min(own, _affordable(run, deadline)))
+        own = run.plan(f"{step} epochs", lambda: min(own, _affordable(run, deadline)))
     facts = _search(run, step, space, [*starts, *more], folds, own, deadline)
     best = run.best()
     if best is None or facts["best"] is None:
@@ -249,11 +260,11 @@ def refine(run: GuideRun, round: int, before: Facts) -> Facts:
 
 def _affordable(run: GuideRun, deadline: float) -> int:
     """For how many epochs the best settings can be trained until then."""
-    best, seconds = run.best(), deadline - run.state.clock()
+    best, seconds = run.best(), deadline - run.state.seconds
     if best is None or math.isinf(seconds):
         return MOST_EPOCHS
-    runs = [r.history for r in best.runs.values()]
-    an_epoch = sum(r.seconds for r in runs) / max(sum(len(r.epoch) for r in runs), 1)
+    runs = best.runs.values()
+    an_epoch = sum(r.took for r in runs) / max(sum(len(r.history.epoch) for r in runs), 1)
     in_turn = math.ceil(len(run.problem.search_folds) / run.cv.workers)
     return max(int(seconds / max(an_epoch * in_turn, 1e-6)), 1)
 
@@ -263,9 +274,8 @@ def _trials(run: GuideRun, search: str) -> int:
 
 
 def _search_deadline(run: GuideRun) -> float:
-    """When the searches end, so that time is left for the last step."""
-    clock, budget = run.state.clock(), run.budget
-    return min(budget.until(SEARCHED), clock + budget.left - refit_seconds(run))
+    """When the searches end, in seconds of the guide, so that time is left for the last step."""
+    return min(run.budget.until(SEARCHED), run.budget.until(1.0) - refit_seconds(run))
 
 
 def _search(
@@ -293,10 +303,6 @@ def _search(
         "fixed": {},
         "cut_short": len(trials) < len(wanted),
         "trials": [_shown(run, trial, space) for trial in trials],
-        "kept": [
-            {"number": t.number, "settings": t.settings, "epochs": t.epochs, "folds": t.folds}
-            for t in trials
-        ],
         "best": best and _shown(run, best, space),
         "edges": [edge.to_dict() for edge in edges],
         "findings": [Finding("edge", f"{e.name}: {e.evidence}", e.advice) for e in edges],

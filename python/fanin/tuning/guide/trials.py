@@ -41,7 +41,7 @@ class FoldTask:
     seed: int
     dims: tuple[int, int]  # inputs and outputs
     preprocess: Any
-    deadline: float = math.inf  # by the guide's clock: then the best epoch so far is taken
+    deadline: float = math.inf  # by `State.clock`: then the best epoch so far is taken
     shuffled: int | None = None  # the seed of a permutation of the labels
     weights: Floats | None = None  # of the classes, in the loss of the held-out rows
     without: int | None = None  # a column whose values are all its mean's
@@ -58,6 +58,9 @@ class FoldRun:
     losses: list[float]  # of the held-out rows, epoch by epoch
     network: MLP | None  # of the best trials only
     scores: Array  # of the held-out rows
+    took: float = 0.0  # seconds by `State.clock`
+    ended: float = 0.0  # at so many seconds of the guide
+    kept: bool = False  # in the trial's file
 
 
 class _BestEpoch(Callback):
@@ -99,7 +102,7 @@ def train_fold(
     data: InMemory | OnDisk, task: FoldTask, n_threads: int, stop: threading.Event | None = None
 ) -> FoldRun:
     """What executors call: trains the network of a fold."""
-    arrays, settings = data.open(), task.settings
+    arrays, settings, began = data.open(), task.settings, State.clock()
     train, held = arrays[f"train {task.fold}"], arrays[f"held {task.fold}"]
     X, y = arrays["X"], arrays["y"]
     if task.shuffled is not None:
@@ -139,7 +142,8 @@ def train_fold(
     scores = net.scores(X_held, n_threads=n_threads)
     if not np.isfinite(scores).all():
         status = "diverged"
-    return FoldRun(task.fold, status, watch.epoch, history, watch.losses, net, scores)
+    took = State.clock() - began
+    return FoldRun(task.fold, status, watch.epoch, history, watch.losses, net, scores, took)
 
 
 def as_class_weight(weights: Floats | None) -> dict[int, float] | None:

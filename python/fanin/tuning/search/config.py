@@ -10,6 +10,7 @@ import numpy as np
 from fanin import _validate, datasets, metrics
 from fanin._typing import Array
 from fanin.callbacks.monitor import Monitor
+from fanin.executors import failure_reason
 from fanin.network import inputs
 from fanin.network.options import FitOptions
 from fanin.preprocessing.transformers import standardization
@@ -208,7 +209,11 @@ class SearchConfig:
             facts["data"] = self.arrays
             facts["options"] = dict(sorted(objective.options.items()))  # in whatever order given
         else:
-            facts["objective"] = identity(self.given)
+            try:
+                facts["objective"] = identity(self.given)
+            except Exception as error:  # of the user's own objects
+                reason = failure_reason(error)
+                raise ValueError(f"objective: what it uses has no identity ({reason})") from error
         facts |= {"prune": self.prune} if self.prune else {}
         facts |= {"start_from": self.starts} if self.starts else {}
         if self.prune == "halving" or self.strategy_name == "grid":

@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from fanin.tuning.space import plain
+from fanin._plain import loggable, plain
 
 LONGEST = 1000  # characters of a container's values in the log
 DEEPEST = 8  # levels of containers, and of functions that call functions
@@ -161,7 +161,11 @@ def _of_value(value: Any, depth: int, seen: set[int]) -> Any:
     if value is None:
         return "None"
     if isinstance(value, (bool, int, float, str, np.generic)):
-        return plain(value)
+        try:
+            return loggable("", value)
+        except ValueError:  # a long integer, or text with half of a pair of surrogates
+            text = hex(value) if isinstance(value, int) else str(value)
+            return {"sha256": hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()}
     if isinstance(value, bytes):
         return {"sha256": hashlib.sha256(value).hexdigest()}
     if isinstance(value, np.ndarray):

@@ -13,16 +13,16 @@ from typing import Any
 from warnings import catch_warnings
 
 from fanin import _validate, optim, schedules
+from fanin._plain import loggable, plain
 from fanin._typing import Array, Floats
 from fanin.callbacks import History
 from fanin.callbacks.base import Callback, Logs
 from fanin.callbacks.monitor import Monitor
-from fanin.executors import InMemory, OnDisk, StopOnEvent, StoppedError
+from fanin.executors import InMemory, OnDisk, StopOnEvent, StoppedError, failure_reason
 from fanin.network import MLP, inputs
 from fanin.network.options import NETWORK_OPTIONS, SEARCHABLE_FIT_OPTIONS, FitOptions
 from fanin.training import DivergenceWarning, Fit
 from fanin.training.batched import can_join, fit_together
-from fanin.tuning.space import plain
 
 Options = Mapping[str, Any]
 
@@ -286,6 +286,8 @@ class FunctionObjective:
         metrics: dict[str, Any] = {}
         if isinstance(value, Mapping):
             metrics = {str(k): v for k, v in value.items() if k != self.monitor.name}
+            for name, metric in metrics.items():
+                loggable(f"metrics[{loggable('metrics', name)!r}]", metric)
             value = self.monitor.value(value)
         try:
             score = float(value)
@@ -320,10 +322,9 @@ def run_batch(
             return objective(data.open(), jobs, n_threads, stop)
         except StoppedError:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             if len(jobs) == 1:
-                reason = f"{type(error).__name__}: {error}"
-                return [TrialResult(jobs[0].trial, "failed", error=reason)]
+                return [TrialResult(jobs[0].trial, "failed", error=failure_reason(error))]
         # Run each job alone, to find which one raised.
         return [run_batch(objective, data, [job], n_threads, stop)[0] for job in jobs]
 

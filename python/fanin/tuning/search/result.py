@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fanin import _validate
+from fanin._plain import plain
 from fanin.document.text import aligned
 from fanin.tuning.search.edges import Edge, beyond, find_edges
 from fanin.tuning.search.trial import Trial
@@ -25,7 +26,6 @@ from fanin.tuning.space import (
     branches_of,
     leaves,
     names_of,
-    plain,
 )
 
 STATUSES = ("done", "pruned", "diverged", "failed")

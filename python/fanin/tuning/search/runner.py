@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
@@ -15,9 +14,10 @@ from warnings import catch_warnings
 import numpy as np
 
 from fanin import _validate
+from fanin._plain import plain
 from fanin._runtime import get_num_threads
 from fanin._typing import PathLike
-from fanin.executors import InMemory, Pool, as_executor, failure_reason
+from fanin.executors import InMemory, Pool, Threads, as_executor, failure_reason
 from fanin.network import MLP
 from fanin.training import DivergenceWarning
 from fanin.tuning.search.config import SearchConfig
@@ -33,7 +33,7 @@ from fanin.tuning.search.progress import Progress
 from fanin.tuning.search.result import SearchResult, trial_line
 from fanin.tuning.search.strategies import GENERATION, halving_rungs
 from fanin.tuning.search.trial import Trial
-from fanin.tuning.space import names_of, plain
+from fanin.tuning.space import names_of
 
 WINDOW = 1024  # jobs among which those are found that can share a batch
 KEPT_NETWORKS = 10  # of the best trials; others are trained again on access
@@ -70,9 +70,9 @@ class SearchRunner:
         self.log = TrialLog(log, {} if log is None else config.header())
         self.logged = self.log.open(resume)
         self.bar = None
-        if self.progress:
-            self.bar = Progress(self.total, names_of(config.space), config.monitor.name)
         try:
+            if self.progress:
+                self.bar = Progress(self.total, names_of(config.space), config.monitor.name)
             with self.pool() as pool:
                 if config.prune == "halving":
                     self.halve(pool)
@@ -93,7 +93,7 @@ class SearchRunner:
             executor = self.executor
             if executor is None:
                 workers = min(self.cores, self.config.n_trials)
-                executor = stack.enter_context(ThreadPoolExecutor(workers))
+                executor = stack.enter_context(Threads(workers))
             # Reported by the result.
             stack.enter_context(catch_warnings(action="ignore", category=DivergenceWarning))
             pool = Pool(executor, self.config.arrays, "trials", self.cores)

@@ -86,7 +86,9 @@ def search(
         By default as many threads as ``n_threads``, which share the data; each trial takes one.
     log : path, optional
         A file with a JSON line for each finished trial, from which a killed search resumes and a
-        complete one returns at once; the log of another search is an error.
+        complete one returns at once; the log of another search is an error. Each line has a
+        checksum: a changed line, one of another search and a second result of a trial are refused
+        (`fanin.FileError`), a trial whose line is missing runs again.
         After a power failure the trials of the last 50 ms may be missing.
     resume : bool
         False raises if the log holds a search already.
@@ -108,12 +110,13 @@ def search(
     Returns
     -------
     SearchResult
-        After Ctrl-C, what is done.
+        After Ctrl-C, in this process or in a worker, what is done.
 
     Notes
     -----
     A trial ends as "diverged" where its loss stops being finite, or an epoch's mean is over 3 times
-    the first step's; as "failed", with the error, where something is raised.
+    the first step's; as "failed", with the error, where something is raised, a function returns
+    what JSON cannot hold, or the trial's worker is lost twice.
 
     Examples
     --------

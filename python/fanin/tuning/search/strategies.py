@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from fanin import _validate
+from fanin._plain import loggable
 from fanin.random import package_generator
 from fanin.tuning.space import (
     Choice,
@@ -237,6 +238,8 @@ def start_params(start_from: Sequence[Any], space: Space, seed: int) -> list[dic
                 f"start_from[{i}]: expected a dict of parameters, a trial or a result of a search, "
                 f"got {_validate.describe(given)}"
             )
+        for name, value in params.items():
+            loggable(f"start_from[{i}][{name!r}]", value)
         values = draw(space, seed, i, params)
         if params is given and (unknown := sorted(set(params) - set(values))):
             known, with_others = names_of(space), ""

@@ -1,0 +1,505 @@
+"""Files that were damaged at random, read by everything that reads files.
+
+    python tests/reliability/fuzz_loaders.py --inputs 10000
+    python tests/reliability/fuzz_loaders.py --seconds 600 --loader network --seed 7
+    python tests/reliability/fuzz_loaders.py --atheris 600 --loader network
+
+Each input is a valid file with some mutations: of bits and bytes, of parts of two files, and of
+what the format means, under right checksums. It is right where the loader returns or raises
+`fanin.FileError`. Input n of a loader depends on the seed and n alone. What fails is written to
+corpus/<loader>/, which the tests read again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import hashlib
+import inspect
+import io
+import itertools
+import json
+import random
+import signal
+import struct
+import sys
+import tarfile
+import tempfile
+import time
+import warnings
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import fanin
+from fanin import _files
+from fanin.cli import predict
+from fanin.datasets import folders, named
+from fanin.ensemble import Ensemble
+from fanin.tuning import Report
+
+TRACED = ("fanin.", "zipfile", "json", "csv", "tarfile", "gzip", "numpy.lib")
+CORPUS = Path(__file__).parent / "corpus"
+MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None  # no disk is that fast
+HANG = 20  # seconds that no input may take
+NUMBERS = (0, 1, -1, 2**31 - 1, 2**31, 2**32 - 1, 2**63 - 1, 2**63, 2**64, 10**400, 0.5, 1e308)
+VALUES: tuple[Any, ...] = (
+    *NUMBERS, None, True, "", "x", "\ud800", "\0", "../x", "9" * 5000, [], [[]], {}, {"a": 1},
+    [1, 2, 3], [0, -1], "float64", "softmax", "relu",
+)  # fmt: skip
+WORDS = (
+    b"NaN", b"Infinity", b"1e999", b"-0", b"[" * 5000, b'{"a":' * 500, b"\xff\xfe", b"\xef\xbb\xbf",
+    b"\0", b'"', b"\n", b"\r", b",", b"=1+1", b"\x1b[2J", b"PK\x05\x06", b"<", b"\\ud800",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Loader:
+    """What reads a kind of file, and files of that kind."""
+
+    name: str
+    file: str  # its name, by whose suffix it may be told
+    load: Callable[[Path], Any]
+    seeds: Callable[[Path], Sequence[bytes]]
+
+
+class FoundError(Exception):
+    """An input that a loader took wrongly."""
+
+    def __init__(self, loader: str, number: int, data: bytes, error: BaseException) -> None:
+        super().__init__(f"{loader}, input {number}: {type(error).__name__}: {error}"[:300])
+        self.data, self.error = data, error
+
+
+# Files to begin with
+
+
+def _saved(save: Callable[[Path], Any]) -> Callable[[Path], bytes]:
+    def make(folder: Path) -> bytes:
+        path = folder / "valid.json"
+        save(path)
+        return path.read_bytes()
+
+    return make
+
+
+def _networks(folder: Path) -> list[bytes]:
+    X = np.random.default_rng(0).normal(size=(20, 4)).astype(np.float32)
+    plain = fanin.MLP([4, 3, 2])
+    blocks = fanin.MLP([4, 4, 3], activation="prelu", norm="batch", residual=True, dtype="float64")
+    blocks.set_preprocess([fanin.preprocessing.PCA()], X)
+    blocks.metadata = {"class_names": ["a", "b", "c"]}
+    return [_saved(net.save)(folder) for net in (plain, blocks)]
+
+
+def _ensembles(folder: Path) -> list[bytes]:
+    pair = Ensemble([fanin.MLP([4, 3, 2], seed=seed) for seed in range(2)])
+    return [_saved(pair.save)(folder)]
+
+
+def _history() -> fanin.callbacks.History:
+    history = fanin.callbacks.History({"epochs": 2})
+    history.append(0, {"loss": 1.5, "val_loss": float("nan")})
+    history.append(1, {"loss": 0.5, "val_loss": 1.25})
+    return history
+
+
+def _histories(folder: Path) -> list[bytes]:
+    return [_saved(_history().save)(folder)]
+
+
+def _pipelines(_: Path) -> list[bytes]:
+    from fanin.augment import ColorJitter, Compose, Cutout, HorizontalFlip, OneOf, RandomCrop
+
+    steps = [RandomCrop(8, padding=1), OneOf([HorizontalFlip(), ColorJitter(0.4)]), Cutout(2)]
+    return [Compose(steps, seed=3).to_json(indent=1).encode()]
+
+
+def _report() -> Report:
+    step = {"step": "look", "number": 1, "round": 0, "seconds": 0.1, "findings": []}
+    return Report.from_dict(
+        {"steps": [step], "history": _history().to_dict(), "settings": {"lr": 0.01}, "options": {},
+         "stopped": "done", "seconds": 1.0, "test": None}
+    )  # fmt: skip
+
+
+def _report_json(folder: Path) -> list[bytes]:
+    return [_saved(_report().save)(folder)]
+
+
+def _report_html(_: Path) -> list[bytes]:
+    data = _files.to_json(_report().to_dict(), in_html=True)
+    script = b'<script type="application/json" id="fanin-report">' + data + b"</script>"
+    return [b"<html><body><p>A report</p>" + script + b"</body></html>"]
+
+
+def _configs(_: Path) -> list[bytes]:
+    config = {"fanin": "1", "class_names": ["a", "b"], "feature_names": ["x", "y"], "options": {}}
+    return [_files.to_json(config, indent=1), json.dumps(config).encode()]
+
+
+def _data(n: int = 24) -> tuple[Any, Any]:
+    X = np.random.default_rng(0).normal(size=(n, 3)).astype(np.float32)
+    return X, np.arange(n) % 3
+
+
+def _archives(_: Path) -> list[bytes]:
+    X, y = _data()
+    images, labels = (X[:, :, None] * 20 + 100).astype(np.uint8), np.array(list("abc"))[y]
+    plain, packed = io.BytesIO(), io.BytesIO()
+    np.savez(plain, X=X, y=y)
+    np.savez_compressed(packed, X=images, y=labels, X_test=images, y_test=labels)
+    return [plain.getvalue(), packed.getvalue()]
+
+
+def _tables(_: Path) -> list[bytes]:
+    X, y = _data()
+    lines = [",".join([*(f"{v:.3f}" for v in row), "abc"[k]]) for row, k in zip(X, y, strict=True)]
+    text = "a,b,c,label\n" + "\n".join(lines) + "\n"
+    return [text.encode(), text.replace(",", ";").replace("\n", "\r\n").encode("utf-8-sig")]
+
+
+def _idx(_: Path) -> list[bytes]:
+    return [b"\0\0\x08\x03" + struct.pack(">3I", 2, 3, 4) + bytes(range(24))]
+
+
+def _idx_gz(folder: Path) -> list[bytes]:
+    return [gzip.compress(data, mtime=0) for data in _idx(folder)]
+
+
+def _cifar(_: Path) -> list[bytes]:
+    row = bytes([3, *(i % 251 for i in range(3072))])
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w:gz") as archive:
+        for name in named._CIFAR_BATCHES:
+            info = tarfile.TarInfo(f"cifar-10-batches-bin/{name}")
+            info.size = len(row)
+            archive.addfile(info, io.BytesIO(row))
+    return [file.getvalue()]
+
+
+def _images(_: Path) -> list[bytes]:
+    from PIL import Image
+
+    made = []
+    image = Image.fromarray((np.arange(8 * 6 * 3) % 251).astype(np.uint8).reshape(8, 6, 3))
+    for kind in ("PNG", "JPEG", "GIF", "BMP", "TIFF", "PPM"):
+        file = io.BytesIO()
+        image.save(file, kind)
+        made.append(file.getvalue())
+    return made
+
+
+def _load_config(path: Path) -> Any:
+    return predict._older_facts(path.parent, 2)
+
+
+def _load_cifar(path: Path) -> Any:
+    return named._cifar_parts(path.parent)
+
+
+LOADERS = [
+    Loader("network", "net.fanin", fanin.MLP.load, _networks),
+    Loader("ensemble", "net.fanin", Ensemble.load, _ensembles),
+    Loader("history", "history.json", fanin.callbacks.History.load, _histories),
+    Loader("pipeline", "aug.json", fanin.augment.Compose.load, _pipelines),
+    Loader("report", "report.json", Report.load, _report_json),
+    Loader("page", "report.html", Report.load, _report_html),
+    Loader("config", "config.json", _load_config, _configs),
+    Loader("npz", "d.npz", fanin.datasets.load, _archives),
+    Loader("csv", "d.csv", fanin.datasets.load, _tables),
+    Loader("idx", "d-idx", named.read_idx, _idx),
+    Loader("idx-gz", "d.gz", named.read_idx, _idx_gz),
+    Loader("cifar", named._CIFAR, _load_cifar, _cifar),
+    Loader("image", "one.png", lambda path: folders.read_unlabelled(path), _images),
+]
+
+
+# Mutations
+
+
+def mutated(data: bytes, others: Sequence[bytes], rng: random.Random) -> bytes:
+    """The data with one to four mutations."""
+    for _ in range(rng.choice((1, 1, 1, 2, 4))):
+        data = rng.choice((_flip, _set, _cut, _insert, _remove, _splice, _repeat, _meaning))(
+            data, others, rng
+        )
+    return data
+
+
+def _at(data: bytes, rng: random.Random) -> int:
+    return rng.randrange(len(data) + 1)
+
+
+def _flip(data: bytes, _: Sequence[bytes], rng: random.Random) -> bytes:
+    changed = bytearray(data)
+    for _ in range(rng.choice((1, 1, 2, 8)) if data else 0):
+        changed[rng.randrange(len(data))] ^= 1 << rng.randrange(8)
+    return bytes(changed)
+
+
+def _set(data: bytes, _: Sequence[bytes], rng: random.Random) -> bytes:
+    """Some bytes as a number that is at an edge."""
+    size = rng.choice((1, 2, 4, 8))
+    number = rng.choice((0, 1, 2 ** (8 * size) - 1, 2 ** (8 * size - 1), 2 ** (8 * size - 1) - 1))
+    at = _at(data, rng)
+    return data[:at] + number.to_bytes(size, rng.choice(("little", "big"))) + data[at + size :]
+
+
+def _cut(data: bytes, _: Sequence[bytes], rng: random.Random) -> bytes:
+    return data[: _at(data, rng)]
+
+
+def _insert(data: bytes, _: Sequence[bytes], rng: random.Random) -> bytes:
+    at = _at(data, rng)
+    return data[:at] + rng.choice((rng.choice(WORDS), rng.randbytes(rng.randrange(9)))) + data[at:]
+
+
+def _remove(data: bytes, _: Sequence[bytes], rng: random.Random) -> bytes:
+    at = _at(data, rng)
+    return data[:at] + data[at + rng.choice((1, 4, 30, 200)) :]
+
+
+def _splice(data: bytes, others: Sequence[bytes], rng: random.Random) -> bytes:
+    other = rng.choice(others)
+    return data[: _at(data, rng)] + other[_at(other, rng) :]
+
+
+def _repeat(data: bytes, _: Sequence[bytes], rng: random.Random) -> bytes:
+    at, size = _at(data, rng), rng.choice((1, 8, 60, 400))
+    return data[: at + size] + data[at : at + size] * rng.choice((1, 2, 9)) + data[at + size :]
+
+
+def _meaning(data: bytes, others: Sequence[bytes], rng: random.Random) -> bytes:
+    """Something else at one place of what the file says, its checksums right."""
+    if data[:2] == b"PK":
+        return _of_zip(data, others, rng)
+    if data[:2] == b"\x1f\x8b":
+        return _of_gzip(data, others, rng)
+    start, end = data.find(b"{"), data.rfind(b"}") + 1
+    if 0 <= start < end:
+        return data[:start] + _of_json(data[start:end], rng) + data[end:]
+    return _of_lines(data, rng)
+
+
+def _of_json(text: bytes, rng: random.Random) -> bytes:
+    try:
+        record = json.loads(text)
+    except (ValueError, RecursionError):
+        return _insert(text, (), rng)
+    sealed = isinstance(record, dict) and record.pop("sha256", None) is not None
+    record = _other(record, rng)
+    try:
+        if sealed and isinstance(record, dict):
+            return _files.to_json(record)
+        return json.dumps(record).encode()
+    except (ValueError, RecursionError):
+        return text
+
+
+def _other(value: Any, rng: random.Random) -> Any:
+    """The value with another one somewhere in it."""
+    if rng.random() < 0.2 or not isinstance(value, dict | list) or not value:
+        return rng.choice(VALUES)
+    copy: Any = value.copy()
+    place = rng.choice(list(copy) if isinstance(copy, dict) else range(len(copy)))
+    what = rng.random()
+    if what < 0.1:
+        del copy[place]
+    elif what < 0.2 and isinstance(copy, dict):
+        copy[rng.choice(("x", "", "sha256", str(place).upper()))] = copy.pop(place)
+    else:
+        copy[place] = _other(copy[place], rng)
+    return copy
+
+
+def _of_zip(data: bytes, others: Sequence[bytes], rng: random.Random) -> bytes:
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            members = {info.filename: archive.read(info) for info in archive.infolist()}
+    except Exception:
+        return _flip(data, others, rng)
+    if not members:
+        return data
+    name = rng.choice(list(members))
+    header = members.get("header.npy")
+    if header is not None and rng.random() < 0.5:
+        members["header.npy"] = _npy(_of_json(header[header.find(b"\n") + 1 :], rng), header)
+    elif rng.random() < 0.2:
+        members[rng.choice((f"{name}x", "../x.npy", "y.npy"))] = members.pop(name)
+    else:
+        members[name] = rng.choice((_flip, _set, _cut, _insert, _npy_header))(
+            members[name], others, rng
+        )
+    file = io.BytesIO()
+    kind = rng.choice((zipfile.ZIP_STORED, zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED))
+    with warnings.catch_warnings(), zipfile.ZipFile(file, "w", kind) as archive:
+        warnings.simplefilter("ignore")
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return file.getvalue()
+
+
+def _npy(text: bytes, old: bytes) -> bytes:
+    """The bytes of an array of bytes."""
+    file = io.BytesIO()
+    np.save(file, np.frombuffer(text, np.uint8))
+    return file.getvalue() if text else old
+
+
+SHAPES_AND_TYPES = (
+    *((b"(", b"(9999999999, "), (b"(", b"(-1, "), (b"<f4", b"|O"), (b"<f4", b"<f8")),
+    *((b"<f4", b"<U9"), (b"False", b"True"), (b"descr", b"desc"), (b"<i8", b"<M8")),
+    *((b"|u1", b"<f2"), (b"<i8", b"<c16")),
+)
+
+
+def _npy_header(data: bytes, _: Sequence[bytes], rng: random.Random) -> bytes:
+    return data.replace(*rng.choice(SHAPES_AND_TYPES), 1)
+
+
+def _of_gzip(data: bytes, others: Sequence[bytes], rng: random.Random) -> bytes:
+    try:
+        plain = gzip.decompress(data)
+    except Exception:
+        return _flip(data, others, rng)
+    changed = rng.choice((_flip, _set, _cut, _insert, _remove))(plain, others, rng)
+    return gzip.compress(changed, 1, mtime=0)
+
+
+def _of_lines(data: bytes, rng: random.Random) -> bytes:
+    lines = data.split(b"\n")
+    at = rng.randrange(len(lines))
+    cells = lines[at].split(b",")
+    cells[rng.randrange(len(cells))] = rng.choice(
+        (*WORDS, *(str(n).encode() for n in NUMBERS[:8]), b"1e400", b"\xe9", b"'", b"NA")
+    )
+    lines[at] = b",".join(cells)
+    return b"\n".join(lines)
+
+
+# The search
+
+
+def check(loader: Loader, path: Path, data: bytes, number: int = -1) -> bool:
+    """Whether the loader took it; raises `FoundError` where it failed otherwise than it may."""
+    path.write_bytes(data)
+    signal.alarm(HANG)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            loader.load(path)
+    except fanin.FileError as error:
+        str(error).encode(errors="backslashreplace")
+        return False
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        raise FoundError(loader.name, number, data, error) from error
+    finally:
+        signal.alarm(0)
+    return True
+
+
+def inputs(loader: Loader, folder: Path, seed: int = 0, first: int = 0) -> Iterator[bytes]:
+    """Valid files, then mutations of them and of the corpus, without end."""
+    seeds = [*loader.seeds(folder), *corpus(loader.name)]
+    if not first:
+        yield from seeds
+    for number in itertools.count(first):
+        digest = hashlib.sha256(f"{loader.name} {seed} {number}".encode()).digest()
+        rng = random.Random(digest)
+        yield mutated(rng.choice(seeds), seeds, rng)
+
+
+def corpus(name: str) -> list[bytes]:
+    """Inputs that a loader failed on once."""
+    return [path.read_bytes() for path in sorted((CORPUS / name).glob("*"))]
+
+
+def _hang(*_: object) -> None:
+    raise TimeoutError(f"no end after {HANG} seconds")
+
+
+def fuzz(
+    loader: Loader, n: int | None = None, seconds: float | None = None, seed: int = 0
+) -> tuple[int, int]:
+    """Tries so many inputs, or for so long; returns how many, and how many were refused."""
+    before = signal.signal(signal.SIGALRM, _hang)
+    begin, refused, done = time.monotonic(), 0, 0
+    try:
+        with tempfile.TemporaryDirectory(dir=MEMORY) as text:
+            folder = Path(text)
+            (folder / "in").mkdir()
+            path = folder / "in" / loader.file
+            for done, data in enumerate(inputs(loader, folder, seed), 1):
+                refused += not check(loader, path, data, done)
+                if done == n or (seconds and time.monotonic() - begin > seconds):
+                    break
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    return done, refused
+
+
+def keep(found: FoundError, loader: str) -> Path:
+    """Adds an input to the corpus."""
+    name = f"{type(found.error).__name__}-{hashlib.sha256(found.data).hexdigest()[:8]}"
+    path = CORPUS / loader / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(found.data)
+    return path
+
+
+def atheris(loader: Loader, seconds: int) -> None:
+    """The same loaders under a search that is led by the code that an input reaches."""
+    import atheris as engine  # type: ignore[import-not-found,unused-ignore]
+
+    folder = Path(tempfile.mkdtemp())
+    (folder / "corpus").mkdir()
+    (folder / "in").mkdir()
+    for i, data in enumerate([*loader.seeds(folder), *corpus(loader.name)]):
+        (folder / "corpus" / str(i)).write_bytes(data)
+
+    def one(data: bytes) -> None:
+        check(loader, folder / "in" / loader.file, data)
+
+    for module in [m for name, m in sys.modules.items() if name.startswith(TRACED)]:
+        for value in [one for one in vars(module).values() if inspect.isfunction(one)]:
+            engine.instrument_func(value)
+    engine.Setup([sys.argv[0], f"-max_total_time={seconds}", str(folder / "corpus")], one)
+    engine.Fuzz()
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--inputs", type=int, help="of each loader")
+    parser.add_argument("--seconds", type=float, help="of each loader")
+    parser.add_argument("--loader", action="append", choices=[one.name for one in LOADERS])
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--atheris", type=int, metavar="SECONDS")
+    options = parser.parse_args()
+    code = 0
+    for loader in LOADERS:
+        if options.loader and loader.name not in options.loader:
+            continue
+        if options.atheris:
+            atheris(loader, options.atheris)
+            continue
+        begin = time.monotonic()
+        try:
+            done, refused = fuzz(loader, options.inputs, options.seconds, options.seed)
+        except FoundError as found:
+            print(f"{found}\n  kept as {keep(found, loader.name)}")
+            code = 1
+            continue
+        rate = done / (time.monotonic() - begin)
+        print(f"{loader.name:10} {done:9,} inputs, {refused:9,} refused, {rate:6.0f}/s", flush=True)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,234 @@
+"""Files that are not as they were written: no changed bit goes unnoticed, each error is typed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import fuzz_loaders
+import numpy as np
+import pytest
+from fuzz_loaders import LOADERS, FoundError, Loader, check, corpus, fuzz
+
+import fanin
+from fanin import _files
+from fanin.ensemble import Ensemble
+from fanin.tuning import Report
+from reliability import count
+
+# Damaged files of each kind: within seconds, or as many as the bar asks for.
+INPUTS = count(400, 1_000_000)
+
+# Kinds of files that fanin writes, and what was loaded as something to compare.
+WRITTEN = ("network", "ensemble", "history", "pipeline", "report", "page", "config")
+
+
+def facts(loaded: Any) -> Any:
+    """All that was loaded, to compare."""
+    if isinstance(loaded, Ensemble):
+        return [facts(net) for net in loaded.members], loaded.weights.tobytes(), loaded.combine
+    if isinstance(loaded, fanin.MLP):
+        state = loaded.__getstate__()
+        arrays = {name: a.tobytes() for name, a in state.pop("arrays").items()}
+        return json.dumps(state), arrays
+    if isinstance(loaded, fanin.callbacks.History | Report | fanin.augment.Compose):
+        return json.dumps(loaded.to_dict())
+    return loaded
+
+
+def by_name(name: str) -> Loader:
+    return next(loader for loader in LOADERS if loader.name == name)
+
+
+def silent(loader: Loader, path: Path, data: bytes) -> tuple[int, int]:
+    """Of all files with one bit flipped: how many load as something else; how many there are."""
+    path.write_bytes(data)
+    right, wrong = facts(loader.load(path)), 0
+    changed = bytearray(data)
+    for at in range(8 * len(data)):
+        changed[at // 8] ^= 1 << at % 8
+        path.write_bytes(changed)
+        changed[at // 8] ^= 1 << at % 8
+        with suppress(fanin.FileError):
+            wrong += facts(loader.load(path)) != right
+    return wrong, 8 * len(data)
+
+
+@pytest.mark.parametrize("name", [name for name in WRITTEN if name not in ("network", "ensemble")])
+def test_no_flipped_bit_is_silent(tmp_path: Path, name: str, record: Any) -> None:
+    loader = by_name(name)
+    sealed = loader.seeds(tmp_path)[0]
+    wrong, n = silent(loader, tmp_path / loader.file, sealed)
+    assert wrong == 0
+    assert n > 1000
+    record(f"{name}: every bit flipped", n, "0 silent", "a file without a checksum: found")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["network", "ensemble"])
+def test_no_flipped_bit_of_a_network_is_silent(tmp_path: Path, name: str) -> None:
+    loader = by_name(name)
+    for data in loader.seeds(tmp_path):
+        assert silent(loader, tmp_path / loader.file, data)[0] == 0
+
+
+def test_a_file_without_a_checksum_would_be_seen(tmp_path: Path) -> None:
+    """The negative control: a history as it was written once."""
+    loader = by_name("history")
+    record = _files.from_json(loader.seeds(tmp_path)[0].rstrip(), "")
+    wrong, _ = silent(loader, tmp_path / loader.file, json.dumps(record).encode())
+    assert wrong > 50
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_every_truncation_is_refused(tmp_path: Path, name: str) -> None:
+    loader = by_name(name)
+    path = tmp_path / loader.file
+    data = loader.seeds(tmp_path)[0]
+    right = facts(loader.load(write(path, data)))
+    for length in {*range(0, len(data), max(1, len(data) // 300)), len(data) - 1}:
+        try:
+            assert facts(loader.load(write(path, data[:length]))) == right, length
+        except fanin.FileError:
+            continue
+        assert data[length:].strip(b"\n</bodyhtml>") == b""
+
+
+def write(path: Path, data: bytes) -> Path:
+    path.write_bytes(data)
+    return path
+
+
+# Damaged at random
+
+
+@pytest.mark.parametrize("loader", LOADERS, ids=lambda loader: loader.name)
+def test_damaged_files_are_refused(loader: Loader, record: Any) -> None:
+    if loader.name == "image":
+        pytest.importorskip("PIL")
+    done, refused = fuzz(loader, INPUTS)
+    assert done == INPUTS
+    assert refused > INPUTS / 2
+    control = "a loader with a KeyError, one that divides by 0: found"
+    record(f"{loader.name}: damaged files read", done, "0 untyped errors", control)
+
+
+@pytest.mark.parametrize("loader", LOADERS, ids=lambda loader: loader.name)
+def test_what_failed_once_is_refused_now(tmp_path: Path, loader: Loader) -> None:
+    for data in corpus(loader.name):
+        check(loader, tmp_path / loader.file, data)
+
+
+def carelessly(path: Path) -> Any:
+    record = json.loads(path.read_bytes())
+    return [float(record["epoch"][0]), record["history"].items()]
+
+
+def forgetful(path: Path) -> Any:
+    data = path.read_bytes()
+    return fanin.callbacks.History.load(path) if b"stop_reason" in data else 1 / 0
+
+
+@pytest.mark.parametrize("load", [carelessly, forgetful])
+def test_a_loader_with_a_fault_is_found(load: Callable[[Path], Any]) -> None:
+    """The negative control."""
+    faulty = Loader("faulty", "history.json", load, fuzz_loaders._histories)
+    with pytest.raises(FoundError):
+        fuzz(faulty, 400)
+
+
+def test_inputs_depend_on_the_seed_alone(tmp_path: Path) -> None:
+    def first(seed: int) -> list[bytes]:
+        made = fuzz_loaders.inputs(by_name("csv"), tmp_path, seed)
+        return [next(made) for _ in range(50)]
+
+    assert first(0) == first(0)
+    assert first(0) != first(1)
+
+
+# One by one
+
+HISTORY = {
+    "history": {"loss": [1.0]}, "epoch": [0], "initial_loss": None, "expected_initial_loss": None,
+    "stop_reason": None, "seconds": 1.0, "params": {},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        json.dumps(HISTORY | {"seconds": 10**400}),
+        json.dumps(HISTORY).replace("1.0", "1e999"),
+        json.dumps(HISTORY).replace("1.0", "NaN"),
+        json.dumps(HISTORY).replace('"epoch"', '"epoch": [1], "epoch"'),
+        json.dumps(HISTORY | {"params": None}),
+        json.dumps(HISTORY | {"sha256": "0"}),
+        json.dumps(HISTORY | {"other": 0}),
+        "[" * 100_000,
+        '{"a":' * 100_000,
+        "\xff",
+        "9" * 5000,
+    ],
+    ids=range(11),
+)
+@pytest.mark.parametrize(
+    "load", [fanin.callbacks.History.load, fanin.augment.Compose.load, Report.load]
+)
+def test_other_json_is_a_file_error(tmp_path: Path, text: str, load: Callable[[Path], Any]) -> None:
+    path = write(tmp_path / "f.json", text.encode("latin-1"))
+    with pytest.raises(fanin.FileError) as caught:
+        load(path)
+    assert caught.value.path == str(path)
+    assert caught.value.reason
+
+
+def test_histories_of_earlier_versions_are_read(tmp_path: Path) -> None:
+    path = write(tmp_path / "h.json", json.dumps(HISTORY).encode())
+    assert fanin.callbacks.History.load(path).epoch == [0]
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_parameters_that_are_not_finite(tmp_path: Path, value: float) -> None:
+    net = fanin.MLP([4, 3, 2], norm="batch")
+    net.save(tmp_path / "net")
+    net.params["W1"][1, 2] = value
+    with pytest.raises(ValueError, match=r"params: expected finite numbers, got .* in W1"):
+        net.save(tmp_path / "net")
+    assert np.isfinite(fanin.MLP.load(tmp_path / "net").arena).all()
+    state = net.__getstate__()
+    arrays = state.pop("arrays")
+    fanin.checkpoint.save_archive(tmp_path / "net", state | {"kind": "network"}, arrays)
+    with pytest.raises(fanin.FileError, match=r"not a usable network: params: .* in W1"):
+        fanin.MLP.load(tmp_path / "net")
+
+
+def test_names_twice_in_a_header_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "net"
+    fanin.MLP([4, 3, 2]).save(path)
+    data = path.read_bytes()
+    header = data[data.index(b'{"format"') : data.index(b"}}PK") + 2]
+    twice = header.replace(b'"residual": false', b'"dims": [4, 3, 2]')
+    twice += b" " * (len(header) - len(twice))
+    import zlib
+
+    crc = [
+        zlib.crc32(data[data.index(b"\x93NUMPY") : data.index(header)] + h) for h in (header, twice)
+    ]
+    was, now = (value.to_bytes(4, "little") for value in crc)
+    assert data.count(was) == 2
+    path.write_bytes(data.replace(header, twice).replace(was, now))
+    with pytest.raises(fanin.FileError, match="'dims' stands twice"):
+        fanin.MLP.load(path)
+
+
+def test_a_network_that_was_loaded_without_a_range_is_saved_again(tmp_path: Path) -> None:
+    """A trained network of a version that recorded none."""
+    net = fanin.MLP([4, 3, 2])
+    net.epochs_done = 1
+    net.save(tmp_path / "old")
+    for _ in range(2):
+        net = fanin.MLP.load(tmp_path / "old")
+        net.save(tmp_path / "old")

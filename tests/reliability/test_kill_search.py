@@ -1,0 +1,228 @@
+"""A search that is killed and resumed leaves the log of an uninterrupted one, on any executor."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import pytest
+from children import run
+
+from conftest import Record
+from reliability import count
+
+pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no SIGKILL here")
+
+SUPPORT = str(Path(__file__).parents[1] / "support")
+
+# One process that forks a search for each kill.
+SCRIPT = """
+    import json, multiprocessing, os, sys, threading
+    sys.path.insert(0, {support!r})
+    from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+    from contextlib import nullcontext
+    from pathlib import Path
+    import numpy as np
+    import fanin
+    from fanin.tuning import loguniform, search
+    from kills import run_once, run_with_kills
+
+    def end_with_the_parent():
+        parent = multiprocessing.parent_process()
+
+        def wait():
+            parent.join()
+            os._exit(1)
+
+        threading.Thread(target=wait, daemon=True).start()
+
+    def executor(kind):
+        if kind == "threads":
+            return ThreadPoolExecutor(3)
+        if kind == "processes":
+            spawn = multiprocessing.get_context("spawn")
+            return ProcessPoolExecutor(2, mp_context=spawn, initializer=end_with_the_parent)
+        return nullcontext()
+
+    # So wide that trials do not train in batches, of which the lines are written at once.
+    def work(log, kind, prune, fault):
+        def run(moments):
+            if fault:
+                fault()
+            with executor(kind) as pool:
+                search({{"lr": loguniform(1e-4, 1e3), "reg": loguniform(1e-5, 1)}}, (X, y), 12,
+                       epochs=3, hidden=65, optimizer="momentum", batch_size=16, prune=prune,
+                       validation_data=(X[:40], y[:40]), executor=pool, log=log, progress=False,
+                       n_threads=1)
+        return run
+
+    def forget_scores():
+        runner = sys.modules["fanin.tuning.search.runner"]
+        known = runner.from_line
+        runner.from_line = lambda line: known({{**line, "score": 0.0}})
+
+    if __name__ == "__main__":
+        root, fault, *plans = json.loads(sys.argv[1])
+        root, fault = Path(root), forget_scores if fault else None
+        X = fanin.random.Generator(0).standard_normal((160, 5), dtype="float32")
+        y = (X[:, 0] > X[:, 1]).astype(np.int64)
+        result = {{"kills": 0, "differ": 0}}
+        whole = {{}}
+        for kind, prune, kills, seed in plans:
+            if (kind, prune) not in whole:
+                code, moments = run_once(work(root / "whole.jsonl", kind, prune, fault))
+                assert code == 0
+                whole[kind, prune] = (root / "whole.jsonl").read_bytes(), moments
+                (root / "whole.jsonl").unlink()
+            text, moments = whole[kind, prune]
+            log = root / "killed.jsonl"
+            most = max(moments // (kills + 1), 2)
+            result["kills"] += run_with_kills(work(log, kind, prune, fault), kills, most, seed)
+            result["differ"] += log.read_bytes() != text
+            log.unlink()
+        print(json.dumps(result))
+"""
+
+
+def killed(tmp_path: Path, plans: list[tuple[str, str | None, int, int]], fault: bool) -> Any:
+    """How many kills there were, and how many of the logs are others."""
+    script = tmp_path / "child.py"
+    script.write_text(textwrap.dedent(SCRIPT).format(support=SUPPORT))
+    arguments = json.dumps([str(tmp_path), fault, *plans])
+    return json.loads(last_line(script, arguments))
+
+
+def last_line(script: Path, argument: str) -> str:
+    """What the script prints last, in a process group of its own."""
+    done = run([sys.executable, script, argument], start_new_session=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()[-1]
+
+
+@pytest.mark.row("B2")
+@pytest.mark.parametrize("kind", ["serial", "threads", "processes"])
+def test_a_killed_search_ends_with_the_same_bytes(
+    tmp_path: Path, kind: str, record: Record
+) -> None:
+    slow = kind == "processes"  # each of which imports everything
+    ways = [None, "median", "halving"][: count(1, 3) if slow else 3]
+    plans = [(kind, prune, count(1, 3), seed) for seed in range(count(1, 12)) for prune in ways]
+    result = killed(tmp_path, plans, fault=False)
+    assert result["kills"] >= count(len(ways), 60)
+    assert result["differ"] == 0
+    control = "caught: scores of logged trials are forgotten"
+    record(f"search, {kind}, killed at writes", result["kills"], "0 other logs", control)
+
+
+def test_a_search_that_forgets_scores_is_caught(tmp_path: Path) -> None:
+    plans = [("serial", "halving", 1, seed) for seed in range(3)]
+    assert killed(tmp_path, plans, fault=True)["differ"] > 0
+
+
+# Ctrl-C in workers, and workers that end
+
+INTERRUPTED = """
+    import json, multiprocessing, os, signal, sys, time
+    from concurrent.futures import ProcessPoolExecutor
+    from pathlib import Path
+    from fanin.tuning import search, uniform
+
+    FOLDER = Path(sys.argv[1])
+
+    def first_to_send():
+        try:
+            (FOLDER / "sent").touch(exist_ok=False)
+        except FileExistsError:
+            return False
+        return True
+
+    CALLS = []
+
+    def objective(params):
+        CALLS.append(params)
+        (FOLDER / f"pid-{{os.getpid()}}").touch()
+        deadline = time.monotonic() + {hang}
+        while len(CALLS) > 3 and not (FOLDER / "sent").exists() and time.monotonic() < deadline:
+            time.sleep(0.01)  # so that trials are left when the other worker has begun
+        both = len(list(FOLDER.glob("pid-*"))) == 2
+        if both and not (FOLDER / "sent").exists() and first_to_send():
+            while len((FOLDER / "trials.jsonl").read_bytes().splitlines()) < 2:
+                time.sleep(0.01)  # until one of the other worker's trials is logged
+            {send}
+            time.sleep({hang})
+        return params["x"]
+
+    def alive():
+        pids = [int(path.name.split("-")[1]) for path in FOLDER.glob("pid-*")]
+        return [pid for pid in pids if Path(f"/proc/{{pid}}").exists()]
+
+    if __name__ == "__main__":
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        told = {{}}
+        log = FOLDER / "trials.jsonl"
+        for attempt in ("first", "again"):
+            {begin}
+            try:
+                result = search({{"x": uniform(0, 1)}}, objective, 30, executor=pool, log=log,
+                                progress=False)
+                told[attempt] = [result.interrupted, len(result)]
+            except KeyboardInterrupt:
+                told[attempt] = "KeyboardInterrupt"
+            {end}
+        deadline = time.monotonic() + {hang}
+        while alive() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        told["alive"] = alive()
+        told["statuses"] = sorted({{t.status for t in result}})
+        print(json.dumps(told))
+"""
+POOL = {
+    "begin": "pool = ProcessPoolExecutor(2, mp_context=multiprocessing.get_context('spawn'))",
+    "end": "pool.shutdown(cancel_futures=True)",
+}
+CLUSTER = {
+    "begin": "from distributed import Client, LocalCluster; pool = Client(LocalCluster("
+    "n_workers=2, threads_per_worker=1, dashboard_address=None, host='127.0.0.1'))",
+    "end": "pool.cluster.close(); pool.close()",
+}
+SEND = {
+    "the worker": "os.kill(os.getpid(), signal.SIGINT)",
+    "all": "os.killpg(os.getpgid(0), signal.SIGINT)",
+}
+
+
+def interrupted(tmp_path: Path, pool: dict[str, str], send: str) -> dict[str, Any]:
+    script = tmp_path / "child.py"
+    code = textwrap.dedent(INTERRUPTED).format(**pool, send=send, hang=60)
+    script.write_text(code)
+    told: dict[str, Any] = json.loads(last_line(script, str(tmp_path)))
+    return told
+
+
+def check_interrupted(told: dict[str, Any], record: Record, what: str) -> None:
+    stopped, n_done = told["first"]
+    assert stopped
+    assert 0 < n_done < 30
+    assert told["again"] == [False, 30]
+    assert told["statuses"] == ["done"]
+    assert told["alive"] == []
+    record(what, 1, "ended, resumed, 0 processes left")
+
+
+@pytest.mark.row("B2")
+@pytest.mark.parametrize("send", SEND)
+def test_ctrl_c_in_a_process_ends_the_search(tmp_path: Path, send: str, record: Record) -> None:
+    told = interrupted(tmp_path, POOL, SEND[send])
+    check_interrupted(told, record, f"search, processes, SIGINT to {send}")
+
+
+@pytest.mark.row("B2")
+@pytest.mark.filterwarnings("default")
+def test_ctrl_c_in_a_dask_cluster_ends_the_search(tmp_path: Path, record: Record) -> None:
+    pytest.importorskip("distributed")
+    told = interrupted(tmp_path, CLUSTER, SEND["all"])
+    check_interrupted(told, record, "search, Dask cluster, SIGINT to all")
