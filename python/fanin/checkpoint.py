@@ -133,9 +133,8 @@ def _parse(
             refuse("expected an uncompressed archive, got compressed members")
         if sum(info.file_size for info in infos) > size or len(members) != len(infos):
             refuse("corrupt (members overlap or repeat)")
-        header = _parse_header(
-            _Member(archive, members.pop("header")).read().tobytes(), path, kinds
-        )
+        text = _Member(archive, members.pop("header")).read().tobytes()
+        header = _parse_header(text, path, kinds)
         wanted = header["arrays"]
         if set(wanted) != set(members):
             missing, extra = sorted(set(wanted) - set(members)), sorted(set(members) - set(wanted))
