@@ -48,6 +48,10 @@ def register_skl2onnx(*estimators: type) -> None:
     >>> model = skl2onnx.to_onnx(normalize, X)
     >>> [node.op_type for node in model.graph.node]
     ['Cast', 'Sub', 'Cast', 'Mul']
+    >>> from onnx.reference import ReferenceEvaluator
+    >>> ReferenceEvaluator(model).run(None, {"X": X})
+    [array([[-1., -1.],
+           [ 1.,  1.]], dtype=float32)]
     """
     skl2onnx = required("skl2onnx", "register_skl2onnx", "skl2onnx")
     register = skl2onnx.update_registered_converter
@@ -130,9 +134,8 @@ def _begin(scope: Any, operator: Any, dtype: np.dtype[Any]) -> tuple[Graph, str]
 
 
 def _finish(g: Graph, container: Any, outputs: dict[str, Any]) -> None:
-    """Puts the graph into skl2onnx's, and its values into the operator's outputs."""
-    for name, variable in outputs.items():
-        g.op("Identity", name, output=variable.full_name)
+    """Puts the graph into skl2onnx's, its outputs under the names of the operator's."""
+    names = {name: variable.full_name for name, variable in outputs.items()}
     for tensor in g.constants:
         values = g.onnx.numpy_helper.to_array(tensor)
         container.add_initializer(tensor.name, tensor.data_type, values.shape, values.ravel())
@@ -141,8 +144,8 @@ def _finish(g: Graph, container: Any, outputs: dict[str, Any]) -> None:
         version = g.onnx.defs.get_schema(node.op_type, OPSET).since_version
         container.add_node(
             node.op_type,
-            list(node.input),
-            list(node.output),
+            [names.get(name, name) for name in node.input],
+            [names.get(name, name) for name in node.output],
             op_version=version,
             name=node.name,
             **attributes,
