@@ -63,16 +63,7 @@ void train(ManyEngines<T>& m, const TrainingJob& given, const std::vector<Learne
   }
   std::vector<std::unique_ptr<Training<T>>> permits;
   for (Engine<T>* e : m.engines) permits.push_back(std::make_unique<Training<T>>(*e));
-  const auto put_clocks_back = [&] {
-    for (std::size_t i = 0; i < own.size(); ++i) own[i].own_rule().clock = native[i].clock;
-  };
-  try {
-    without_gil([&] { m.trainer.run(job, native, poll_signals); });
-  } catch (...) {
-    put_clocks_back();
-    throw;
-  }
-  put_clocks_back();
+  without_gil([&] { m.trainer.run(job, native, poll_signals); });
   for (std::size_t i = 0; i < learners.size(); ++i) {
     learners[i]->steps = native[i].steps;
     learners[i]->diverged = native[i].diverged;
@@ -83,7 +74,12 @@ template <class T>
 std::vector<std::pair<double, index>> evaluate(ManyEngines<T>& m, const TrainingData& data) {
   const Data<T> d = targeted_data_of(m.first(), data);
   std::vector<Evaluation> results;
-  without_gil([&] { results = m.trainer.evaluate(d, poll_signals); });
+  without_gil([&] {
+    std::vector<std::unique_ptr<Reading>> readings;
+    for (Engine<T>* e : m.engines)
+      readings.push_back(std::make_unique<Reading>(e->net.lock(), poll_signals));
+    results = m.trainer.evaluate(d, poll_signals);
+  });
   std::vector<std::pair<double, index>> pairs;
   for (const Evaluation& r : results) pairs.emplace_back(r.loss, r.correct);
   return pairs;

@@ -7,6 +7,7 @@
 #include "bind/gil.hpp"
 #include "bind/names.hpp"
 #include "bind/training_job.hpp"
+#include "bind/training_state.hpp"
 #include "engine/network/gradient.hpp"
 
 namespace fanin::bind {
@@ -39,13 +40,7 @@ void train(Engine<T>& e, const TrainingJob& given, Learner& learner, index first
   std::vector learners{learner_of<T>(own, e.net.size(), held.steps(), first)};
   const Training<T> permit(e);
   Trainer<T>& trainer = e.trainer_for(held.batch);
-  try {
-    without_gil([&] { trainer.run(job, learners, poll_signals); });
-  } catch (...) {
-    own.own_rule().clock = learners[0].clock;
-    throw;
-  }
-  own.own_rule().clock = learners[0].clock;
+  without_gil([&] { trainer.run(job, learners, poll_signals); });
   learner.steps = learners[0].steps;
   learner.diverged = learners[0].diverged;
 }
@@ -61,6 +56,7 @@ Tuple<double, py::array_t<T>> gradient(Engine<T>& e, const TrainingData& data, d
   const DropoutKey<T> key{seed, dropout_step.value_or(0), 0};
   Evaluation result;
   without_gil([&] {
+    const Reading reading(e.net.lock(), poll_signals);
     result = loss_gradient(e.net, d, l2, g, n_threads, dropout_step ? &key : nullptr, poll_signals);
   });
   return py::make_tuple(result.loss, gradient);
@@ -71,7 +67,10 @@ py::array_t<T> scores(const Engine<T>& e, const TrainingData& data, int n_thread
   const Data<T> d = data_of(e.net, data);
   py::array_t<T> out({d.n, e.net.out()});
   T* to = out.mutable_data();
-  without_gil([&] { e.net.scores(d, to, n_threads, poll_signals); });
+  without_gil([&] {
+    const Reading reading(e.net.lock(), poll_signals);
+    e.net.scores(d, to, n_threads, poll_signals);
+  });
   return out;
 }
 
@@ -79,7 +78,10 @@ template <class T>
 Tuple<double, index> evaluate(const Engine<T>& e, const TrainingData& data, int n_threads) {
   const Data<T> d = targeted_data_of(e.net, data);
   Evaluation result;
-  without_gil([&] { result = e.net.evaluate(d, n_threads, poll_signals); });
+  without_gil([&] {
+    const Reading reading(e.net.lock(), poll_signals);
+    result = e.net.evaluate(d, n_threads, poll_signals);
+  });
   return py::make_tuple(result.loss, result.correct);
 }
 
@@ -102,6 +104,7 @@ Tuple<py::list, py::object> trace(Engine<T>& e, const TrainingData& given, int n
   const LayerArrays<T> outputs(e.net, d.n), gradients(e.net, d.n);
   const bool back = d.labels || d.soft;
   without_gil([&] {
+    const Reading reading(e.net.lock(), poll_signals);
     fanin::trace(e.net, d, outputs.data.data(), back ? gradients.data.data() : nullptr, n_threads,
                  poll_signals);
   });
@@ -111,7 +114,9 @@ Tuple<py::list, py::object> trace(Engine<T>& e, const TrainingData& given, int n
 template <class T>
 void bind_engine(py::module_& m, const char* name) {
   using E = Engine<T>;
-  make_class<E>(m, name)
+  auto engine = make_class<E>(m, name);
+  bind_state(engine);
+  engine
       .def(py::init([](std::vector<LayerSpec> layers, const std::string& loss, bool vanilla,
                        bool row_masks, bool moments) {
              return std::make_unique<E>(std::move(layers), choice<Loss>("loss", loss),
@@ -263,6 +268,7 @@ void bind_network(py::module_& m) {
   bind_parameter(m);
   bind_data(m);
   bind_job(m);
+  bind_training_state(m);
   bind_engine<float>(m, "Engine32");
   bind_engine<double>(m, "Engine64");
 }

@@ -21,20 +21,6 @@ constexpr index worth_releasing = 16384;  // elements: a release of the GIL cost
 
 const char* name_of(const Rule& r) { return names<fanin::Rule>[static_cast<int>(r.spec.rule)]; }
 
-py::dict clock_of(const Rule& r) {
-  const RuleClock& c = r.clock;
-  return py::dict(py::arg("t") = c.t, py::arg("beta1_power") = c.beta1_power,
-                  py::arg("beta2_power") = c.beta2_power,
-                  py::arg("mu_decay_power") = c.mu_decay_power,
-                  py::arg("mu_product") = c.mu_product);
-}
-
-void set_clock(Rule& r, const py::dict& d) {
-  r.clock = {d["t"].cast<std::int64_t>(), d["beta1_power"].cast<double>(),
-             d["beta2_power"].cast<double>(), d["mu_decay_power"].cast<double>(),
-             d["mu_product"].cast<double>()};
-}
-
 template <class T>
 struct Update {
   OptimizerStep<T> step;
@@ -161,7 +147,7 @@ void bind_optimizer(py::module_& m) {
     Rule r{{choice<fanin::Rule>("optimizer", name), rho, beta1, beta2, eps, weight_decay,
             momentum_decay.value_or(-1)},
            {}};
-    if (state) set_clock(r, *state);
+    if (state) r.clock = clock_from(*state);
     return r;
   };
   make_class<Rule>(m, "Rule", "An optimizer's formula, hyperparameters and count of steps.")
@@ -174,7 +160,10 @@ void bind_optimizer(py::module_& m) {
           "Arrays of state for each array of parameters.")
       .def_property_readonly(
           "t", [](const Rule& r) { return r.clock.t; }, "Steps taken.")
-      .def_property("state", &clock_of, &set_clock, "What is carried from step to step.")
+      .def_property(
+          "state", [](const Rule& r) { return clock_to_dict(r.clock); },
+          [](Rule& r, const py::dict& d) { r.clock = clock_from(d); },
+          "What is carried from step to step.")
       .def("step", &step, py::arg("params"), py::arg("grads"), py::arg("states"), py::arg("lr"),
            py::arg("l2"), py::arg("g_scale"), py::arg("n_threads"),
            "One step on an array or a dict of arrays, in place. False, and nothing is changed, "
@@ -184,9 +173,10 @@ void bind_optimizer(py::module_& m) {
       .def("__reduce__", [](const py::object& self) {
         const Rule& r = self.cast<const Rule&>();
         const RuleSpec& s = r.spec;
-        return py::make_tuple(py::type::of(self),
-                              py::make_tuple(name_of(r), s.rho, s.beta1, s.beta2, s.eps,
-                                             s.weight_decay, s.momentum_decay, clock_of(r)));
+        return py::make_tuple(
+            py::type::of(self),
+            py::make_tuple(name_of(r), s.rho, s.beta1, s.beta2, s.eps, s.weight_decay,
+                           s.momentum_decay, clock_to_dict(r.clock)));
       });
 }
 

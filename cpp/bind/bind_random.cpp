@@ -1,11 +1,13 @@
 #include <pybind11/stl.h>
 
 #include <array>
+#include <atomic>
 #include <cmath>
 #include <cstdint>
 #include <string>
 
 #include "bind/arrays.hpp"
+#include "bind/classes.hpp"
 #include "bind/gil.hpp"
 #include "bind/names.hpp"
 #include "core/parallel.hpp"
@@ -83,6 +85,29 @@ std::array<std::uint32_t, 4> philox_block(std::array<std::uint32_t, 2> key,
   return {block.word[0], block.word[1], block.word[2], block.word[3]};
 }
 
+/// The next group of a stream, which calls on several threads move on from.
+class Position {
+ public:
+  static constexpr std::uint64_t end = std::uint64_t{1} << 60;  // and then from 0 again
+
+  explicit Position(std::uint64_t at) : next_(at % end) {}
+  std::uint64_t value() const { return next_; }
+  void set(std::uint64_t at) { next_ = at % end; }
+  std::uint64_t take(std::uint64_t groups) {
+    std::uint64_t at = next_;
+    while (!next_.compare_exchange_weak(at, (at + groups) % end)) {
+    }
+    return at;
+  }
+  void put_back(std::uint64_t at, std::uint64_t groups) {
+    std::uint64_t after = (at + groups) % end;
+    next_.compare_exchange_strong(after, at);
+  }
+
+ private:
+  std::atomic<std::uint64_t> next_;
+};
+
 std::uint64_t package_stream(const std::string& purpose, std::uint64_t layer, std::uint64_t step) {
   return stream_of(choice<Purpose>("purpose", purpose), layer, step);
 }
@@ -90,6 +115,12 @@ std::uint64_t package_stream(const std::string& purpose, std::uint64_t layer, st
 }  // namespace
 
 void bind_random(py::module_& m) {
+  make_class<Position>(m, "Position", "A count of groups that no two calls take from twice.")
+      .def(py::init<std::uint64_t>(), py::arg("at"))
+      .def_property("value", &Position::value, &Position::set)
+      .def("take", &Position::take, py::arg("groups"), "Moves on; returns where it was.")
+      .def("put_back", &Position::put_back, py::arg("at"), py::arg("groups"),
+           "Undoes a `take`, unless another came after it.");
   m.def("random_fill", &random_fill, py::arg("out"), py::arg("distribution"), py::arg("seed"),
         py::arg("stream"), py::arg("first_group"), py::arg("a"), py::arg("b"),
         py::arg("n_threads") = 0, "Fills a float array with draws, in place.");

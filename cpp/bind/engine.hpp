@@ -1,7 +1,6 @@
 #pragma once
 // A network as Python holds it.
 #include <algorithm>
-#include <atomic>
 #include <memory>
 #include <stdexcept>
 
@@ -25,7 +24,6 @@ struct Engine {
 
   Network<T> net;
   std::unique_ptr<Trainer<T>> trainer;
-  std::atomic<bool> training{false};
 };
 
 /// The one use of a network's trainer: it works without the GIL, so a second thread could come.
@@ -33,11 +31,11 @@ template <class T>
 class Training {
  public:
   explicit Training(Engine<T>& e) : engine_(e) {
-    if (engine_.training.exchange(true)) {
+    if (!engine_.net.lock().begin_training()) {
       throw std::runtime_error("network: expected one fit at a time, got a second one");
     }
   }
-  ~Training() { engine_.training = false; }
+  ~Training() { engine_.net.lock().end_training(); }
   Training(const Training&) = delete;
   Training& operator=(const Training&) = delete;
 

@@ -116,9 +116,9 @@ fanin::TrainingJob<T> job_of(const Network<T>& net, const TrainingJob& job, inde
 template <class T>
 fanin::Learner<T> learner_of(Learner& given, index size, index steps, index first) {
   fanin::Learner<T> l{};
-  const Rule& rule = given.own_rule();
+  Rule& rule = given.own_rule();
   l.rule = rule.spec;
-  l.clock = rule.clock;
+  l.clock = &rule.clock;
   for (std::size_t s = 0; s < given.states.size() && s < 3; ++s) {
     l.states[s] = write<T>(given.states[s], "optimizer state", {size});
   }

@@ -61,7 +61,7 @@ def accuracy_score(y: Array, predicted: Array, *, sample_weight: Array | None = 
     >>> accuracy_score(np.array([0, 1, 1]), np.array([0, 1, 0])).__round__(3)
     0.667
     """
-    y, predicted, w = _two_labels(y, predicted, sample_weight)
+    y, predicted, w = two_labels(y, predicted, sample_weight)
     return float(w[y == predicted].sum() / w.sum())
 
 
@@ -80,7 +80,7 @@ def balanced_accuracy_score(
     >>> balanced_accuracy_score(np.array([0, 0, 0, 1]), np.array([0, 0, 0, 0]))
     0.5
     """
-    y, predicted, w = _two_labels(y, predicted, sample_weight)
+    y, predicted, w = two_labels(y, predicted, sample_weight)
     of_class = np.bincount(y, w)
     right = np.bincount(y[y == predicted], w[y == predicted], minlength=len(of_class))
     return float(np.mean(right[of_class > 0] / of_class[of_class > 0]))
@@ -108,7 +108,7 @@ def confusion_matrix(
     array([[1, 1],
            [0, 1]])
     """
-    y, predicted, w = _two_labels(y, predicted, sample_weight)
+    y, predicted, w = two_labels(y, predicted, sample_weight)
     needed = int(max(y.max(), predicted.max())) + 1
     n = needed if n_classes is None else _validate.whole("n_classes", n_classes, needed)
     cells = np.bincount(y * n + predicted, w, minlength=n * n).reshape(n, n)
@@ -134,7 +134,7 @@ def f1_score(
     0.667
     """
     _validate.one_of("average", average, ("auto", "binary", "macro"))
-    y, predicted, w = _two_labels(y, predicted, sample_weight)
+    y, predicted, w = two_labels(y, predicted, sample_weight)
     n = int(max(y.max(), predicted.max(), 1)) + 1
     if average == "binary" and n > 2:
         raise ValueError(f"average: expected 'macro' for {n} classes, got 'binary'")
@@ -477,7 +477,8 @@ def _weights(value: Any, n_rows: int) -> Floats:
     return np.ones(n_rows) if weights is None else weights
 
 
-def _two_labels(y: Any, predicted: Any, weights: Any) -> tuple[Ints, Ints, Floats]:
+def two_labels(y: Any, predicted: Any, weights: Any = None) -> tuple[Ints, Ints, Floats]:
+    """Labels from 0 on, as int64, and the weights."""
     y = _labels("y", y)
     return y, _labels("predicted", predicted, len(y)), _weights(weights, len(y))
 

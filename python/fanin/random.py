@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import operator
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, SupportsIndex, TypeAlias, TypedDict
 
 import numpy as np
@@ -46,7 +46,8 @@ class Generator:
     group. The streams of one seed are independent of each other.
 
     Unlike NumPy's, draws are float32 unless ``dtype="float64"`` is given; one draw (neither `size`
-    nor `out`) is a Python number. A generator is not thread-safe: give each thread its own stream.
+    nor `out`) is a Python number. Threads that share a generator get different draws, which ones is
+    up to their order: give each thread its own stream to have the same ones again.
 
     Parameters
     ----------
@@ -67,10 +68,16 @@ class Generator:
     def __init__(self, seed: int = 0, stream: int = 0) -> None:
         self._seed = _integer("seed", seed, 2**64)
         self._stream = _integer("stream", stream, 2**56)
-        self._position = 0
+        self._position = _core.Position(0)
 
     def __repr__(self) -> str:
-        return f"Generator(seed={self._seed}, stream={self._stream}, position={self._position})"
+        return f"Generator(seed={self._seed}, stream={self._stream}, position={self.position})"
+
+    def __getstate__(self) -> GeneratorState:
+        return self.state
+
+    def __setstate__(self, state: GeneratorState) -> None:
+        self.state = state
 
     @property
     def seed(self) -> int:
@@ -83,22 +90,22 @@ class Generator:
     @property
     def position(self) -> int:
         """The next group of 64 words to be drawn."""
-        return self._position
+        return self._position.value
 
     @property
     def state(self) -> GeneratorState:
         """Seed, stream and position; assigning it takes the generator back there."""
-        return {"seed": self._seed, "stream": self._stream, "position": self._position}
+        return {"seed": self._seed, "stream": self._stream, "position": self._position.value}
 
     @state.setter
     def state(self, state: GeneratorState) -> None:
         given: Any = state
-        if not isinstance(given, dict) or given.keys() != self.state.keys():
+        if not isinstance(given, dict) or given.keys() != GeneratorState.__annotations__.keys():
             raise ValueError(f"state: expected a dict of seed, stream and position, got {given!r}")
         ends = {"seed": 2**64, "stream": 2**64, "position": _POSITIONS}
-        self._seed, self._stream, self._position = (
-            _integer(f"state[{key!r}]", given[key], end) for key, end in ends.items()
-        )
+        checked = [_integer(f"state[{key!r}]", given[key], end) for key, end in ends.items()]
+        self._seed, self._stream = checked[:2]
+        self._position = _core.Position(checked[2])
 
     def spawn(self, n: int) -> list[Generator]:
         """Make n generators independent of this one and of each other, their seeds drawn from it.
@@ -237,8 +244,13 @@ class Generator:
         rows = np.asarray(x)
         n = len(rows) if rows.ndim else _integer("x", x, 2**60)
         order = np.empty(n, np.int64)
-        _core.random_permutation(order, self._seed, self._stream, self._position * _BLOCKS)
-        self._advance(n, _BLOCKS)
+        self._draw(
+            n,
+            _BLOCKS,
+            lambda first: _core.random_permutation(
+                order, self._seed, self._stream, first * _BLOCKS
+            ),
+        )
         return rows[order] if rows.ndim else order
 
     def _fill(
@@ -251,18 +263,34 @@ class Generator:
         if max(abs(a), abs(b)) > float(np.finfo(kind.name).max):
             raise ValueError(f"{distribution}: expected parameters within {kind}, got {a}, {b}")
         target = _target(size, kind, out)
-        _core.random_fill(target, distribution, self._seed, self._stream, self._position, a, b)
         two_words = kind == np.float64 and distribution != "bernoulli"
-        self._advance(target.size, _WORDS // 2 if two_words else _WORDS)
+        self._draw(
+            target.size,
+            _WORDS // 2 if two_words else _WORDS,
+            lambda first: _core.random_fill(
+                target, distribution, self._seed, self._stream, first, a, b
+            ),
+        )
         return float(target[()]) if size is None and out is None else target
 
     def _draw_integers(self, out: Ints, low: int, count: int) -> None:
-        first = self._position * _BLOCKS
-        _core.random_integers(out, self._seed, self._stream, first, low, count % 2**64)
-        self._advance(out.size, _BLOCKS)
+        self._draw(
+            out.size,
+            _BLOCKS,
+            lambda first: _core.random_integers(
+                out, self._seed, self._stream, first * _BLOCKS, low, count % 2**64
+            ),
+        )
 
-    def _advance(self, draws: int, per_group: int) -> None:
-        self._position = (self._position + -(-draws // per_group)) % _POSITIONS
+    def _draw(self, draws: int, per_group: int, fill: Callable[[int], None]) -> None:
+        """Draws from groups that no other call gets, also on another thread: fill(the first)."""
+        groups, position = -(-draws // per_group), self._position
+        first = position.take(groups)
+        try:
+            fill(first)
+        except BaseException:
+            position.put_back(first, groups)
+            raise
 
 
 Rng: TypeAlias = int | Generator | np.random.Generator | np.random.RandomState | None

@@ -23,6 +23,10 @@ def test_a_search_may_vary_these_options_of_fit_and_no_others() -> None:
         "sample_weight",
         "metrics",
         "callbacks",
+        "checkpoint",
+        "resume",
+        "every",
+        "checkpoint_on_signal",
         "progress",
         "n_threads",
     }

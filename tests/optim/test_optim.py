@@ -319,3 +319,22 @@ def test_nan_in_the_gradient_is_not_hidden(name: str) -> None:
     opt.step(x, g)
     assert np.isnan(x[5])
     assert np.isfinite(np.delete(x, 5)).all()
+
+
+DEFAULTS = """
+SGD(lr=0.01)
+Momentum(lr=0.01, rho=0.9)
+Nesterov(lr=0.01, rho=0.9)
+AdaGrad(lr=0.01, eps=1e-07)
+RMSProp(lr=0.01, alpha=0.99, eps=1e-08)
+AdaDelta(lr=1.0, rho=0.9, eps=1e-06)
+Adam(lr=0.001, beta1=0.9, beta2=0.999, eps=1e-08)
+AdamW(lr=0.001, beta1=0.9, beta2=0.999, eps=1e-08, weight_decay=0.01)
+Nadam(lr=0.002, beta1=0.9, beta2=0.999, eps=1e-08, momentum_decay=0.004)
+AMSGrad(lr=0.001, beta1=0.9, beta2=0.999, eps=1e-08)
+Lion(lr=0.0001, beta1=0.9, beta2=0.99, weight_decay=0.0)
+"""
+
+
+def test_defaults_are_those_of_the_docstrings() -> None:
+    assert [repr(rule()) for rule in CLASSES.values()] == DEFAULTS.split("\n")[1:-1]

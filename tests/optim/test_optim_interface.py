@@ -273,14 +273,27 @@ def test_get() -> None:
 
 
 @PLUS
+@pytest.mark.parametrize("name", ["momentum", "adam"])
+def test_a_mapping_that_is_no_dict_keeps_its_states(name: str) -> None:
+    one, other = ({"W": np.ones(3)} for _ in range(2))
+    grads = {"W": np.array([1.0, -2.0, 0.5])}
+    first, second = optim.get(name), optim.get(name)
+    for _ in range(3):
+        first.step(one, grads)
+        second.step(MappingProxyType(other), grads)
+    np.testing.assert_array_equal(one["W"], other["W"])
+
+
+@PLUS
 def test_clip_grad_norm() -> None:
     rng = np.random.default_rng(0)
     grads = {"W": rng.normal(size=(30, 7)), "b": rng.normal(size=7)}
     kept = {k: g.copy() for k, g in grads.items()}
     norm = math.sqrt(sum((g**2).sum() for g in grads.values()))
-    assert optim.clip_grad_norm(grads, 100.0) == pytest.approx(norm, rel=1e-14)
-    for k, g in grads.items():
-        np.testing.assert_array_equal(g, kept[k])
+    for most in (100.0, 1.5 * norm):
+        assert optim.clip_grad_norm(grads, most) == pytest.approx(norm, rel=1e-14)
+        for k, g in grads.items():
+            np.testing.assert_array_equal(g, kept[k])
     assert optim.clip_grad_norm(list(grads.values()), 0.5) == pytest.approx(norm, rel=1e-14)
     for k, g in grads.items():
         np.testing.assert_allclose(g, kept[k] * 0.5 / (norm + 1e-6), rtol=1e-14)

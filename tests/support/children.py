@@ -13,8 +13,8 @@ HANG = 600  # seconds; what takes so long hangs
 
 def run(command: Sequence[Any], **options: Any) -> subprocess.CompletedProcess[str]:
     """A command's exit code and what it printed; `options` are those of `subprocess.run`."""
-    given = {"capture_output": True, "text": True, "check": False} | options
-    return subprocess.run(command, timeout=HANG, **given)
+    given = {"capture_output": True, "text": True, "check": False, "timeout": HANG} | options
+    return subprocess.run(command, **given)
 
 
 def run_python(code: str, *arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:

@@ -4,6 +4,7 @@
 #include "core/aligned.hpp"
 #include "core/parallel.hpp"
 #include "engine/network/graph.hpp"
+#include "engine/network/step_lock.hpp"
 #include "engine/network/workspace.hpp"
 #include "isa/dispatch.hpp"
 
@@ -77,6 +78,11 @@ class Network {
     return graph_.parameters()[op.parameters + i].offset;
   }
 
+  /// Taken to read the parameters, and for a step's writes.
+  StepLock& lock() const { return lock_; }
+  /// Counted with each step's writes; epochs are the caller's to count.
+  std::atomic<std::uint64_t> steps{0}, epochs{0};
+
   /// The factor on an op's kept outputs.
   T output_scale(const Op& op, bool training) const;
 
@@ -123,6 +129,7 @@ class Network {
   Loss loss_;
   Dropping dropping_;
   Aligned<T> params_;
+  mutable StepLock lock_;
 };
 
 }  // namespace fanin

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "engine/network/ops.hpp"
 
@@ -40,6 +41,40 @@ struct Trainer<T>::Step {
   const std::int64_t* indices;
   double total = 0;    // of the rows' weights
   bool fused = false;  // each item is updated as soon as its gradient is known
+};
+
+/// The scope in which a step changes its networks, which their readers see as a whole.
+template <class T>
+class Trainer<T>::Writing {
+ public:
+  Writing(const std::vector<std::unique_ptr<Member>>& members, Poller& poller) : members_(members) {
+    while (held_ < members_.size()) {
+      if (!live() || lock().try_write()) {
+        ++held_;
+        continue;
+      }
+      // A reader of one network may be about to read another: none is held while one waits.
+      const std::size_t busy = std::exchange(held_, 0);
+      release(busy);
+      members_[busy]->net.lock().begin_write(poller);
+      members_[busy]->net.lock().end_write();
+    }
+  }
+  ~Writing() { release(held_); }
+  Writing(const Writing&) = delete;
+  Writing& operator=(const Writing&) = delete;
+
+ private:
+  bool live() const { return members_[held_]->live; }
+  StepLock& lock() const { return members_[held_]->net.lock(); }
+  void release(std::size_t count) {
+    for (std::size_t n = 0; n < count; ++n) {
+      if (members_[n]->live) members_[n]->net.lock().end_write();
+    }
+  }
+
+  const std::vector<std::unique_ptr<Member>>& members_;
+  std::size_t held_ = 0;
 };
 
 template <class T>
@@ -188,14 +223,18 @@ void Trainer<T>::step(Team& team, Step& s, std::vector<Learner<T>>& learners, Po
     learners[n].diverged = !m.live;
   }
   if (first_) share_gradients(s);
-  for (std::size_t n = 0; n < size(); ++n) {
-    Member& m = *members_[n];
-    Learner<T>& learner = learners[n];
-    if (!m.live) continue;
-    m.coefficients = advance<T>(learner.rule, learner.clock, learner.lr[s.done]);
-    update(team, s, m, learner);
+  {
+    const Writing writing(members_, poll);
+    for (std::size_t n = 0; n < size(); ++n) {
+      Member& m = *members_[n];
+      Learner<T>& learner = learners[n];
+      if (!m.live) continue;
+      m.coefficients = advance<T>(learner.rule, *learner.clock, learner.lr[s.done]);
+      update(team, s, m, learner);
+      m.net.steps.fetch_add(1, std::memory_order_relaxed);
+    }
+    if (first_) update_first_weights(s, learners);
   }
-  if (first_) update_first_weights(s, learners);
   for (std::size_t n = 0; n < size(); ++n) {
     Learner<T>& learner = learners[n];
     if (!members_[n]->live) continue;

@@ -27,7 +27,7 @@ struct TrainingJob {
 template <class T>
 struct Learner {
   RuleSpec rule;
-  RuleClock clock;   // in and out
+  RuleClock* clock;  // advanced with each step's writes
   T* states[3];      // arenas of the rule
   const double* lr;  // of step first_step, first_step + 1, ...
   double l2;
@@ -62,6 +62,7 @@ class Trainer {
 
   void reserve(const TrainingJob<T>& job, int threads);
   bool is_fused(const TrainingJob<T>& job, const Member& m, index rows) const;
+  class Writing;
   void step(Team& team, Step& s, std::vector<Learner<T>>& learners, Poller& poll);
   bool forward_and_back(Team& team, const Step& s, Member& m, Learner<T>& learner, Poller& poll);
   void share_sums(const Step& s);

@@ -17,7 +17,8 @@ class Callback:
     network : MLP
         In training; ``model`` is Keras's name for it.
     params : dict
-        ``epochs``, ``steps`` (per epoch), ``batch_size``, ``n_train``, ``n_val``.
+        ``epochs``, ``steps`` (per epoch), ``batch_size``, ``n_train``, ``n_val``; where a run goes
+        on from a checkpoint, ``resumed`` is True and ``initial_step`` says from which step.
     """
 
     network: Any = None
@@ -58,6 +59,21 @@ class Callback:
 
     def on_progress(self, step: int, logs: Logs | None = None) -> None:
         """Called about twenty times a second with the number of steps done in the run."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """What the callback remembers of the run so far, for a checkpoint of ``fit``.
+
+        A dict of text, numbers, lists, dicts and arrays of numbers. A callback that counts or
+        compares from epoch to epoch has this method and `load_state_dict`, or its run is another
+        one after it is resumed.
+        """
+        return {}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Restores what `state_dict` returned; called after `on_train_begin` of a resumed run."""
+        if state:
+            name, keys = type(self).__name__, ", ".join(state)
+            raise ValueError(f"{name}: expected an empty state, got {keys}; it has no own method")
 
     def close(self) -> None:
         """Called last, also after an error or Ctrl-C."""

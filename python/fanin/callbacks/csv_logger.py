@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 import csv
+import os
 import re
 import warnings
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,8 @@ class CSVLogger(Callback):
     path : str or path
     append : bool
         Go on with an existing file: with its columns, encoding, delimiter and ends of lines, and
-        with the number of the epoch after its last one.
+        with the number of the epoch after its last one. A run that is resumed from a checkpoint
+        goes on with its file in any case, without the lines of epochs that are trained again.
 
     Raises
     ------
@@ -65,6 +67,8 @@ class CSVLogger(Callback):
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         self._table, self._offset, self._told = _Table(), None, False
+        if self.params.get("resumed"):
+            return  # load_state_dict comes next
         data = read_file(self.path) if self.append and self.path.exists() else b""
         self.path.open("a" if self.append else "w").close()  # fails now, not after an epoch
         if data.strip():
@@ -75,6 +79,21 @@ class CSVLogger(Callback):
             if not self._table.whole:
                 with self.path.open("ab") as file:
                     file.write(self._table.newline.encode(self._table.encoding))
+
+    def state_dict(self) -> dict[str, Any]:
+        table = asdict(self._table) | {"columns": list(self._table.columns)}
+        size = self.path.stat().st_size
+        return {"table": table, "offset": self._offset, "told": self._told, "size": size}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        size = state["size"]
+        found = self.path.stat().st_size if self.path.exists() else 0
+        if found < size:
+            raise FileError(self.path, f"expected the run's {size} bytes at least, got {found}")
+        self._table = _Table(**state["table"])
+        self._offset, self._told = state["offset"], state["told"]
+        if size or found:
+            os.truncate(self.path, size)
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         if self._offset is None:

@@ -70,6 +70,20 @@ class EarlyStopping(Callback):
     def on_train_begin(self, logs: Logs | None = None) -> None:
         self._reset()
 
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "best": self.best,
+            "wait": self._wait,
+            "best_epoch": self.best_epoch,
+            "stopped_epoch": self.stopped_epoch,
+            "best_parameters": self._best_parameters,
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self.best, self._wait = float(state["best"]), int(state["wait"])
+        self.best_epoch, self.stopped_epoch = state["best_epoch"], state["stopped_epoch"]
+        self._best_parameters = state["best_parameters"]
+
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         value = self.watched.value(logs)
         self._wait += 1
@@ -136,9 +150,16 @@ class ModelCheckpoint(Callback):
         folder = Path(self.path).parent
         if "{" not in str(folder) and not folder.is_dir():  # now, not after an epoch
             raise FileNotFoundError(f"{folder}: expected a folder to save {self.path!r} in")
-        if self.save_best_only and "{" not in self.path:
+        # A resumed run knows what it has saved; the file may be of a later epoch of it.
+        if self.save_best_only and "{" not in self.path and not self.params.get("resumed"):
             path = Path(self.path)
             self.best = self._best_of(path) if path.exists() else self.watched.worst
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"best": self.best}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self.best = float(state["best"])
 
     def _best_of(self, path: Path) -> float:
         """The result of the epoch after which the network in the file was saved."""

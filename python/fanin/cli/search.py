@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from fanin import plots
-from fanin._files import make_folder, replaced_together
+from fanin._files import replaced_together
 from fanin._plain import plain
 from fanin.callbacks.progress import is_terminal
 from fanin.cli import regression, shared
@@ -81,21 +81,21 @@ def run(args: argparse.Namespace) -> int:
     say(f"{info.name}: {rows}{shared.target_line(info)}")
     say("space: " + ", ".join(f"{name} {parameter}" for name, parameter in space.items()))
     fine = {"n_trials": args.fine, "epochs": FINE_EPOCHS * args.epochs}
-    make_folder(out)
     try:
-        result = run_search(
-            space,
-            (X, y),
-            args.trials,
-            stages=[fine] if args.fine else [],
-            validation_data=validation,
-            log=out / TRIALS,
-            n_threads=args.threads,
-            progress=not (args.json or args.no_progress),
-            verbose=not (args.json or args.no_progress or is_terminal(sys.stderr)),
-            **{name: getattr(args, name) for name in SEARCH},
-            **fixed,
-        )
+        with shared.results_in(out):
+            result = run_search(
+                space,
+                (X, y),
+                args.trials,
+                stages=[fine] if args.fine else [],
+                validation_data=validation,
+                log=out / TRIALS,
+                n_threads=args.threads,
+                progress=not (args.json or args.no_progress),
+                verbose=not (args.json or args.no_progress or is_terminal(sys.stderr)),
+                **{name: getattr(args, name) for name in SEARCH},
+                **fixed,
+            )
     except (ValueError, TypeError) as error:
         raise (UsageError(str(error)) if _about_options(str(error)) else error) from None
     config = {**shared.data_config(args, facts, info), "options": shared.options_config(args)}

@@ -22,6 +22,7 @@ from fanin._files import (
     atomic_write,
     check_target,
     finish_replacement,
+    make_folder,
     parse_json,
     read_file,
     replaced_together,
@@ -151,6 +152,20 @@ def auto_preprocess(rows: Array) -> Any:
     return inputs.automatic(rows) if rows.dtype == np.uint8 else "standardize"
 
 
+@contextlib.contextmanager
+def results_in(folder: Path) -> Iterator[None]:
+    """Makes a folder; those made that hold nothing after an exception are removed again."""
+    made = [path for path in (folder, *folder.parents) if not path.exists()]
+    make_folder(folder)
+    try:
+        yield
+    except BaseException:
+        for path in made:
+            with contextlib.suppress(OSError):
+                path.rmdir()
+        raise
+
+
 def results_folder(given: Path | None, name: str, files: Sequence[str] = RUN) -> Path:
     """The given one; else runs/<name>, or runs/<name>-2, ...: no run is overwritten by default.
 
@@ -222,7 +237,7 @@ def data_config(
 
 def options_config(args: argparse.Namespace) -> dict[str, Any]:
     """The options of a run, but for where and how its results are written."""
-    return {name: v for name, v in vars(args).items() if name not in ("run", "out", "json")}
+    return {n: v for n, v in vars(args).items() if n not in ("run", "out", "json", "resume")}
 
 
 def save_run(folder: Path, net: MLP, history: History | None, config: dict[str, Any]) -> list[str]:

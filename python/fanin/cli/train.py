@@ -66,6 +66,7 @@ TOLD: dict[str, tuple[str, Callable[[float], str]]] = {  # how results are print
     "rmse": ("RMSE", "{:.6g}".format),
     "r2": ("R²", "{:.4f}".format),
 }
+CHECKPOINT = "checkpoint.fanin"  # in the run's folder, until the run is complete
 VERBS = {"train": "train on", "validation": "validate on", "test": "test on"}
 
 Parts = Mapping[str, tuple[Array, Array]]
@@ -116,6 +117,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("seed", "N", whole(0), "of everything random")
     add("threads", "N", whole(1), "results do not depend on it (default: all there are)")
     add("out", "RUN", Path, "folder of the results (default: a new one, runs/<data>)")
+    parser.add_argument("--resume", action="store_true", help="go on with the run in --out, where "
+        "it was killed or interrupted; begin it if there is none")  # fmt: skip
     add("dtype", None, str, "", choices=("float32", "float64"))
     add("preprocess", "NAME,NAME", str, f"none, or of {', '.join(STEPS)}, some like pca:50 or "
         "pca:0.9; auto: standardize, but all features alike where they are uint8")  # fmt: skip
@@ -130,6 +133,11 @@ def run(args: argparse.Namespace) -> int:
     optimizer = _checked_options(args)
     out = shared.results_folder(args.out, args.data)
     say = shared.printer(args)
+    if _is_finished(args, out):
+        say(f"nothing to resume: the run in {out} is finished")
+        if args.json:
+            print(json.dumps({"out": str(out), "finished": True}))
+        return 0
     parts, info = _parts(args)
     facts = shared.data_facts(args, info, parts["train"][0])
     goal, units = parts, None
@@ -150,18 +158,20 @@ def run(args: argparse.Namespace) -> int:
     config = {**shared.data_config(args, facts, info), "options": shared.options_config(args)}
     with shared.warnings_as_lines(), one_interrupt(f"interrupted; the run is in {out}") as hold:
         try:
-            history = _fit(args, net, goal, optimizer, info, units)
+            history = _fit(args, out, net, goal, optimizer, info, units)
             results = {name: _evaluate(args, net, info, *part) for name, part in parts.items()}
             hold()  # what is trained is not to be lost
         except KeyboardInterrupt:
             hold()
             shared.save_run(out, net, net.history, config)
+            say(f"--out {out} --resume goes on with the training")
             raise KeyboardInterrupt(
                 f"interrupted; the network after its last whole step is in {out}"
             ) from None
         history.initial_loss = initial  # over all training rows, where fit's is of a minibatch
         config["results"] = results
         files = shared.save_run(out, net, history, config)
+        (out / CHECKPOINT).unlink(missing_ok=True)
     verdict = loss_curve(history)
     for line in _ending(history, results, _metrics_to_tell(args, info)):
         say(line)
@@ -180,6 +190,19 @@ def run(args: argparse.Namespace) -> int:
         }
         print(json.dumps(shared.without_nan(config | summary)))
     return 1 if history.stop_reason == "diverged" else 0
+
+
+def _is_finished(args: argparse.Namespace, out: Path) -> bool:
+    """Whether a run that is to be resumed has nothing left to do; refuses to overwrite one."""
+    begun = (out / CHECKPOINT).exists()
+    if args.resume and args.out is None:
+        raise UsageError("--resume: expected --out too, the folder of the run")
+    if begun and not args.resume:
+        raise UsageError(
+            f"--out: {out} holds a run that did not come to its end: --resume goes on with it, "
+            f"and to begin anew delete {out / CHECKPOINT}"
+        )
+    return args.resume and not begun and (out / shared.NETWORK).exists()
 
 
 def _parts(args: argparse.Namespace) -> tuple[Parts, datasets.Info]:
@@ -230,6 +253,7 @@ def _text(value: Any) -> str:
 
 def _fit(
     args: argparse.Namespace,
+    out: Path,
     net: MLP,
     goal: Parts,
     optimizer: optim.Optimizer,
@@ -244,8 +268,11 @@ def _fit(
     bar, judge = not (args.json or args.no_progress), goal.get("validation")
     if judge is not None and units is None:  # curves have a number for each epoch
         options["metrics"] = [name for name in args.metrics if name != "confusion_matrix"]
+    options |= {"checkpoint": out / CHECKPOINT, "resume": args.resume, "checkpoint_on_signal": True}
+    options |= {"validation_data": judge, "progress": bar, "n_threads": args.threads}
     try:
-        return net.fit(X, y, validation_data=judge, progress=bar, n_threads=args.threads, **options)
+        with shared.results_in(out):
+            return net.fit(X, y, **options)
     finally:
         if units is not None:
             units.fold(net)

@@ -56,6 +56,7 @@ def never_predicted(y: Array, predicted: Array) -> Finding | None:
     >>> print(fanin.diagnostics.never_predicted(y, np.zeros(1000, int)))  # doctest: +ELLIPSIS
     rare-class: class 1 (10 of 1000 rows, 1.0 %) is never predicted: recall 0 of 10, ...
     """
+    y, predicted, _ = metrics.two_labels(y, predicted)
     missed = [int(c) for c in rare_classes(y) if not (predicted == c).any()]
     if not missed:
         return None

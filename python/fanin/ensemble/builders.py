@@ -17,7 +17,7 @@ from fanin.ensemble.model import Ensemble
 from fanin.ensemble.training import train_all
 from fanin.executors import as_executor
 from fanin.network import MLP
-from fanin.network.options import FIT_OPTIONS, NETWORK_OPTIONS
+from fanin.network.options import CHECKPOINT_OPTIONS, FIT_OPTIONS, NETWORK_OPTIONS
 from fanin.random import package_generator
 from fanin.schedules import CyclicCosine
 
@@ -33,7 +33,7 @@ VARIANTS: tuple[Options, ...] = (
 
 
 DATA_OPTIONS = ("validation_data", "sample_weight")
-MEMBER_FIT_OPTIONS = [name for name in FIT_OPTIONS if name != "progress"]
+MEMBER_FIT_OPTIONS = [n for n in FIT_OPTIONS if n not in ("progress", *CHECKPOINT_OPTIONS)]
 
 
 def from_initializations(

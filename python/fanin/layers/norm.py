@@ -117,8 +117,9 @@ def batch_norm(x: Array, gamma: Array, beta: Array, mean: Array, variance: Array
     x, gamma = checked_columns(x, "gamma", gamma)
     beta, mean = plain_array("beta", beta), plain_array("mean", mean)
     variance = plain_array("variance", variance)
-    if variance.shape != gamma.shape:
-        raise ValueError(f"variance: expected shape {gamma.shape}, got {describe(variance)}")
+    if variance.shape != gamma.shape or variance.dtype != x.dtype:
+        expected = f"shape {gamma.shape} {x.dtype}"
+        raise ValueError(f"variance: expected {expected}, got {describe(variance)}")
     inverse = _core.inverse_deviation(variance)
     return _core.batch_norm_forward(x, gamma, beta, mean, inverse, _PLAIN, None, False, 0)[0]
 

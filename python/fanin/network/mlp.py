@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self, overload
 
 import numpy as np
 import numpy.typing as npt
 
 from fanin import _core, _validate, checkpoint, initializers, losses
 from fanin._core import TrainingData
-from fanin._files import reading
+from fanin._files import FileError, reading
 from fanin._typing import Array, PathLike, takes
 from fanin._validate import one_of
 from fanin.callbacks import History
@@ -22,7 +22,14 @@ from fanin.network import passes
 from fanin.network.images import mean_over_views, test_time_pipelines
 from fanin.network.inputs import Inputs
 from fanin.network.options import FitOptions
-from fanin.network.saving import checked_metadata, inputs_from_state, inputs_to_state
+from fanin.network.saving import (
+    checked_metadata,
+    inputs_from_state,
+    inputs_to_state,
+    optimizer_from_state,
+    optimizer_to_state,
+)
+from fanin.optim import Optimizer
 from fanin.preprocessing import Preprocess
 from fanin.preprocessing.base import Transformer
 from fanin.random import package_generator
@@ -206,8 +213,6 @@ class MLP:
         self.history: History | None = None
         self.stop_training = False
         self.stop_reason = ""
-        self.epochs_done = 0
-        self.steps_done = 0
         self.inputs = Inputs.plain(self.dims[0], self.dtype)
         self.engine = self._new_engine()
         self.arena: Array = self.engine.parameters
@@ -292,9 +297,31 @@ class MLP:
         """Weights, biases and whatever else is trained."""
         return sum(p.size for p in self.params.values())
 
+    @property
+    def steps_done(self) -> int:
+        """Steps of training so far, which the compiled step counts with its writes."""
+        return self.engine.steps_done
+
+    @steps_done.setter
+    def steps_done(self, steps: int) -> None:
+        self.engine.steps_done = steps
+
+    @property
+    def epochs_done(self) -> int:
+        """Whole epochs of training so far."""
+        return self.engine.epochs_done
+
+    @epochs_done.setter
+    def epochs_done(self, epochs: int) -> None:
+        self.engine.epochs_done = epochs
+
     def get_parameters(self) -> Array:
-        """A copy of the arena: all parameters in one flat array."""
-        return self.arena.copy()
+        """A copy of the arena: all parameters in one flat array.
+
+        Where another thread trains the network, they are those after one of its steps; so they
+        are in `save`, `copy`, pickles and all passes over data.
+        """
+        return self.engine.state().parameters
 
     def set_parameters(self, parameters: Array) -> None:
         """Restores what `get_parameters` returned."""
@@ -304,7 +331,7 @@ class MLP:
                 f"parameters: expected shape {self.arena.shape} {self.dtype}, "
                 f"got {_validate.describe(parameters)}"
             )
-        np.copyto(self.arena, parameters)
+        self.engine.set_parameters(np.ascontiguousarray(parameters))
 
     def config(self) -> dict[str, Any]:
         """The arguments of the constructor."""
@@ -478,7 +505,10 @@ class MLP:
     def scores(self, X: Array, *, n_threads: int | None = None) -> Array:
         """Outputs of the last layer, (N, C). A row's bits do not depend on the other rows."""
         blocks = self.inputs.blocks(self.inputs.rows(X), n_threads)
-        return passes.scores(self.engine, blocks, n_threads)
+        if not self.inputs.before:  # one pass
+            return passes.scores(self.engine, blocks, n_threads)
+        with self.engine.reading():
+            return passes.scores(self.engine, blocks, n_threads)
 
     def predict(
         self,
@@ -535,13 +565,14 @@ class MLP:
         self, X: Array, tta: Any, outputs: Callable[..., Array], n_threads: int | None
     ) -> Array:
         """The mean of outputs over the views of each image."""
-        return mean_over_views(
-            test_time_pipelines(tta),
-            X,
-            self.inputs.columns,
-            lambda rows: outputs(rows, n_threads=n_threads),
-            n_threads,
-        )
+        with self.engine.reading():
+            return mean_over_views(
+                test_time_pipelines(tta),
+                X,
+                self.inputs.columns,
+                lambda rows: outputs(rows, n_threads=n_threads),
+                n_threads,
+            )
 
     def evaluate(
         self,
@@ -584,22 +615,22 @@ class MLP:
         y = _validate.plain_array("y", y)
         data = self.prepare(X, y, sample_weight=sample_weight, n_threads=n_threads)
         names = passes.check_metrics(metrics, self.loss_name, data)
-        result: dict[str, Any] = passes.evaluate(self.engine, data, n_threads)
-        result |= passes.evaluate_metrics(self.engine, data, self.loss_name, names, n_threads)
-        if self.steps_done and data.labels is not None:
-            passes.warn_of_rare_classes(self.engine, data, result["accuracy"], n_threads)
+        with self.engine.reading():
+            result: dict[str, Any] = passes.evaluate(self.engine, data, n_threads)
+            result |= passes.evaluate_metrics(self.engine, data, self.loss_name, names, n_threads)
+            if self.steps_done and data.labels is not None:
+                passes.warn_of_rare_classes(self.engine, data, result["accuracy"], n_threads)
         return result
 
     def loss(self, X: Array, y: Array, *, reg: float = 0.0) -> float:
         """Mean loss over the rows, plus ``0.5 * reg * sum(W * W)`` over the weights."""
-        penalty = sum(
-            float(np.sum(np.square(self.arena[p.offset : p.offset + p.rows * p.cols], dtype=float)))
-            for p in self._layout
-            if p.decays
-        )
-        y = _validate.plain_array("y", y)
-        loss = passes.evaluate(self.engine, self.prepare(X, y), None)["loss"]
-        return loss + 0.5 * _validate.real("reg", reg, 0) * penalty
+        data = self.prepare(X, _validate.plain_array("y", y))
+        reg = _validate.real("reg", reg, 0)
+        weights = [slice(p.offset, p.offset + p.rows * p.cols) for p in self._layout if p.decays]
+        with self.engine.reading():
+            loss = passes.evaluate(self.engine, data, None)["loss"]
+            squares = [float(np.sum(np.square(self.arena[w], dtype=float))) for w in weights]
+        return loss + 0.5 * reg * sum(squares)
 
     def loss_and_grads(
         self,
@@ -658,14 +689,16 @@ class MLP:
         """
         from fanin import diagnostics
 
-        return diagnostics.activation_report(self, X, y, bins=bins, n_threads=n_threads)
+        with self.engine.reading():
+            return diagnostics.activation_report(self, X, y, bins=bins, n_threads=n_threads)
 
     # Files and copies
 
     def __getstate__(self) -> dict[str, Any]:
         steps, arrays = inputs_to_state(self.inputs)
-        arrays |= {"parameters": self.get_parameters()}
-        counters = {"epochs_done": self.epochs_done, "steps_done": self.steps_done}
+        now = self.engine.state()
+        arrays |= {"parameters": now.parameters}
+        counters = {"epochs_done": now.epochs_done, "steps_done": now.steps_done}
         header = {"config": self.config(), "counters": counters, "preprocess": steps}
         if self.metadata:
             header["metadata"] = checked_metadata(self.metadata)
@@ -691,8 +724,8 @@ class MLP:
         steps = state.get("preprocess", [])  # files from before there were any lack it
         self.metadata = checked_metadata(state.get("metadata", {}))
         counters = state["counters"]
-        self.epochs_done = _validate.whole("epochs_done", counters["epochs_done"], 0)
-        self.steps_done = _validate.whole("steps_done", counters["steps_done"], 0)
+        self.epochs_done = _validate.whole("epochs_done", counters["epochs_done"], 0, 2**62)
+        self.steps_done = _validate.whole("steps_done", counters["steps_done"], 0, 2**62)
         trained = self.epochs_done > 0
         self.inputs = inputs_from_state(steps, arrays, self.dims[0], self.dtype, trained)
 
@@ -710,11 +743,19 @@ class MLP:
         twin.__setstate__(self.__getstate__())
         return twin
 
-    def save(self, path: PathLike) -> None:
+    def save(self, path: PathLike, *, optimizer: Optimizer | None = None) -> None:
         """Writes configuration, preprocessing, metadata and parameters to one file, atomically.
 
         The file is an ``.npz`` archive, whatever its extension, with a JSON header and a checksum
         of each array. It is written beside the target, synced and then renamed.
+
+        Parameters
+        ----------
+        path : str or path
+        optimizer : Optimizer, optional
+            The one that has trained the network, with its state: ``load(path, optimizer=True)``
+            gives it back, and a `fit` with it goes on as if nothing had happened. A run that is to
+            survive a crash has ``fit(checkpoint=...)``, which keeps all the rest too.
 
         Raises
         ------
@@ -724,23 +765,53 @@ class MLP:
             With the path, where nothing was saved and the file from before is there; but
             `fanin.NotDurableError` where it is saved, and a loss of power may undo that.
         """
-        self.refuse_non_finite()
-        state = self.__getstate__()
-        arrays = state.pop("arrays")
+        with self.engine.reading():  # the network and its optimizer after the same step
+            self.refuse_non_finite()
+            state = self.__getstate__()
+            arrays = state.pop("arrays")
+            if optimizer is not None:
+                state["optimizer"], own = optimizer_to_state(optimizer, self.arena)
+                arrays |= own
         known = {} if self.saved_logs is None else {"logs": dict(self.saved_logs)}
         checkpoint.save_archive(path, state | {"kind": "network"} | known, arrays)
 
+    @overload
     @classmethod
-    def load(cls, path: PathLike) -> Self:
+    def load(cls, path: PathLike, *, optimizer: Literal[False] = False) -> Self: ...
+
+    @overload
+    @classmethod
+    def load(cls, path: PathLike, *, optimizer: Literal[True]) -> tuple[Self, Optimizer]: ...
+
+    @classmethod
+    def load(cls, path: PathLike, *, optimizer: bool = False) -> Self | tuple[Self, Optimizer]:
         """Reads what `save` wrote. It never runs code from the file.
+
+        Parameters
+        ----------
+        path : str or path
+        optimizer : bool
+            Whether to return the optimizer too, as (network, optimizer).
 
         Raises
         ------
         FileError
-            For a file that is corrupt, of another program or a later format, with path and reason.
+            A ValueError for a file that is corrupt, of another program or a later format, or that
+            has no optimizer where one is asked for, with path and reason.
         OSError
             Where there is no such file, or it cannot be read.
+
+        Examples
+        --------
+        >>> net, adam = fanin.MLP([4, 2]), fanin.optim.Adam()
+        >>> X, y = np.eye(4, dtype=np.float32), np.array([0, 1, 0, 1])
+        >>> history = net.fit(X, y, epochs=3, optimizer=adam, progress=False)
+        >>> net.save("net.fanin", optimizer=adam)
+        >>> net, adam = fanin.MLP.load("net.fanin", optimizer=True)
+        >>> adam.t, net.steps_done
+        (3, 3)
         """
+        optimizer = _validate.boolean("optimizer", optimizer)
         net = cls.__new__(cls)
 
         def place(header: Mapping[str, Any]) -> dict[str, Array]:
@@ -751,7 +822,11 @@ class MLP:
         with reading(path, "not a usable network"):
             net.restore_state(header, arrays)
             net.refuse_non_finite()
-        return net
+            if not optimizer:
+                return net
+            if "optimizer" not in header:
+                raise FileError(path, "expected a network saved with its optimizer, got none")
+            return net, optimizer_from_state(header["optimizer"], arrays, net.arena)
 
 
 def _n_parameters(dims: Sequence[int]) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING
 
-from fanin._typing import Array
+from fanin._typing import Array, PathLike
 from fanin.callbacks import Callback
 from fanin.optim import Optimizer
 from fanin.preprocessing import Preprocess
@@ -81,6 +81,26 @@ class FitOptions:
     clip_norm : float, optional
         Clips the norm of the loss's gradient (before L2) to this.
     callbacks : sequence of Callback
+    checkpoint : str or path, optional
+        A file that keeps this run, so that `resume` can go on with it after a crash, a kill or
+        Ctrl-C, also in the middle of an epoch. It is written atomically: before the first step,
+        as often as `every` says, after a KeyboardInterrupt (unless that comes in the middle of a
+        callback: then the last one stays), and at the end, when it says that the run is finished.
+        It is read by the minor version of fanin that wrote it.
+    resume : bool
+        Go on with the run in `checkpoint`; begin it where there is no such file yet. Network,
+        optimizer, schedule, callbacks (`Callback.state_dict`) and history get the state of the
+        run, which ends with the very bits of an uninterrupted one. The network's arguments, the
+        data and the options must be those of the run, and are refused with the difference; only
+        `n_threads`, `progress` and how checkpoints are written may differ. A finished run
+        returns its history. Without `resume` a file that is there is refused, not overwritten.
+    every : int or str
+        How often `checkpoint` is written: after so many epochs, such as 1, or after so much time,
+        such as "30s", "5min" or "1h".
+    checkpoint_on_signal : bool
+        SIGINT and SIGTERM write `checkpoint` at once, or after the callback that they come in;
+        then they do what they would have done without: KeyboardInterrupt, the process's end, or
+        what your own handler does. Only in the main thread; the handlers are put back after it.
     progress : bool
         A progress bar on stderr.
     n_threads : int, optional
@@ -102,12 +122,19 @@ class FitOptions:
     sampling: str = field(default="epoch", metadata=SEARCHABLE)
     clip_norm: float | None = field(default=None, metadata=SEARCHABLE)
     callbacks: Sequence[Callback] = ()
+    checkpoint: PathLike | None = None
+    resume: bool = False
+    every: int | str = "30s"
+    checkpoint_on_signal: bool = False
     progress: bool = True
     n_threads: int | None = None
 
 
 FIT_OPTIONS = tuple(f.name for f in fields(FitOptions))
 SEARCHABLE_FIT_OPTIONS = tuple(f.name for f in fields(FitOptions) if f.metadata)
+
+# Of one run in one file, which several fits cannot share.
+CHECKPOINT_OPTIONS = ("checkpoint", "resume", "every", "checkpoint_on_signal")
 
 # Arguments of `MLP` that a search may vary, or an ensemble give its members: all but dims and seed.
 NETWORK_OPTIONS = (

@@ -1,4 +1,4 @@
-"""The preprocessing of a network in a file: a JSON list of the steps, and arrays."""
+"""The preprocessing and the optimizer of a network in a file: JSON values, and arrays."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from fanin import optim
 from fanin._typing import Array
-from fanin._validate import known_dtype, one_of, whole
+from fanin._validate import describe, known_dtype, one_of, whole
 from fanin.network.inputs import KINDS, Inputs
+from fanin.optim import Optimizer
 from fanin.preprocessing.base import Transformer, stored_array
 
 
@@ -114,3 +116,36 @@ def _steps_from_state(
         raise ValueError(f"mean: expected 1 or {width} values, got {shape}")
     mean, scale = (stored_array(name, arrays[name], shape) for name in ("mean", "scale"))
     return Inputs.plain(width, dtype)._with(mean, scale)
+
+
+def optimizer_to_state(
+    optimizer: Optimizer, arena: Array
+) -> tuple[dict[str, Any], dict[str, Array]]:
+    """For a file: an optimizer that has trained the network of that arena, or none yet."""
+    if not isinstance(optimizer, Optimizer):
+        raise TypeError(f"optimizer: expected one of fanin.optim, got {describe(optimizer)}")
+    state = optimizer.state_dict()
+    held = state.pop("states")
+    if type(optimizer) is not type(optim.get(optimizer.name)):
+        raise TypeError(f"optimizer: expected one of fanin.optim's classes, got {optimizer!r}")
+    states = held.get("", [])
+    if set(held) - {""} or any(s.shape != arena.shape or s.dtype != arena.dtype for s in states):
+        raise ValueError(
+            f"optimizer: expected the one that has trained this network, got {optimizer!r}, which "
+            "has trained other parameters"
+        )
+    return state, {f"optimizer.{i}": array for i, array in enumerate(states)}
+
+
+def optimizer_from_state(
+    header: Mapping[str, Any], arrays: Mapping[str, Array], arena: Array
+) -> Optimizer:
+    """What `optimizer_to_state` gave, checked, for a network of that arena."""
+    optimizer = optim.get(str(header["name"]))
+    held = [array for name, array in arrays.items() if name.startswith("optimizer.")]
+    for array in held:
+        if array.shape != arena.shape or array.dtype != arena.dtype:
+            raise ValueError(f"optimizer: expected states of {describe(arena)}, got "
+                             f"{describe(array)}")  # fmt: skip
+    optimizer.load_state_dict({**header, "states": {"": held} if held else {}})
+    return optimizer

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from fanin import _core
 from fanin._typing import Array, Bools, Floats
-from fanin._validate import one_of, real
+from fanin._validate import describe, one_of, plain_array, real, row_view
 from fanin.preprocessing.base import Columnwise, LinearMap, Transformer, column_mean, positive_count
 from fanin.preprocessing.covariance import PrincipalDirections, rounding_variance
 
@@ -288,8 +288,12 @@ def column_moments(X: Array) -> tuple[Floats, Floats]:
     >>> column_moments(np.array([[1.0, 5.0], [3.0, 5.0]]))
     (array([2., 5.]), array([1., 0.]))
     """
-    mean, squares = _mean_and_squares(X)
-    return mean, np.sqrt(squares / len(X))
+    array = plain_array("X", X)
+    if array.ndim != 2:
+        raise ValueError(f"X: expected shape (N, D), got {describe(array)}")
+    rows = row_view("X", array, array.shape[1])
+    mean, squares = _mean_and_squares(rows)
+    return mean, np.sqrt(squares / len(rows))
 
 
 def standardization(X: Array) -> tuple[Floats, Floats]:

@@ -15,7 +15,7 @@ import numpy as np
 
 from fanin import _core
 from fanin.network import passes
-from fanin.training.fit import Fit, Snapshot
+from fanin.training.fit import Fit
 
 Many = _core.Many32 | _core.Many64
 
@@ -45,6 +45,7 @@ def _alone(fit: Fit) -> bool:
     return bool(
         fit.clip
         or fit.images is not None
+        or fit.file.path is not None
         or fit.batch > MOST_ROWS
         or fit.callbacks.uses_batches
         or any(keep < 1 for keep in fit.net.drop_connect)
@@ -81,27 +82,27 @@ def fit_together(fits: Sequence[Fit]) -> None:
 
 
 def _run_epochs(fits: Sequence[Fit]) -> None:
-    live = {fit: Snapshot(fit.net, fit.optimizer, fit.states, fit.first) for fit in fits}
-    n, many = len(live), _many(list(live))
+    live = list(fits)
+    n, many = len(live), _many(live)
     for epoch in range(fits[0].first, fits[0].epochs):
-        good = _run_epoch(epoch, list(live), many)
-        results = _evaluate(list(live), many)
-        for fit, snapshot in list(live.items()):
+        good = _run_epoch(epoch, live, many)
+        results = _evaluate(live, many)
+        for fit in list(live):
             if fit not in good:
-                snapshot.restore()
+                fit.put_back_good()
                 fit.history.stop_reason = "diverged"
-                del live[fit]
+                live.remove(fit)
                 continue
             fit.end_epoch(epoch, results[fit])
-            snapshot.take(epoch + 1)
+            fit.take_good()
             if fit.net.stop_training:
                 fit.history.stop_reason = fit.net.stop_reason or "stopped by a callback"
                 fit.callbacks.on_train_end({})
-                del live[fit]
+                live.remove(fit)
         if not live:
             return
         if len(live) < n:
-            n, many = len(live), _many(list(live))
+            n, many = len(live), _many(live)
     for fit in live:
         fit.history.stop_reason = "all epochs done"
         fit.callbacks.on_train_end({})
@@ -124,7 +125,6 @@ def _run_epoch(epoch: int, fits: Sequence[Fit], many: Many) -> list[Fit]:
     while step < steps and not all(learner.diverged for learner in learners):
         many.train(fits[0].job, learners, step, steps)
         for fit, learner in zip(fits, learners, strict=True):
-            fit.net.steps_done += learner.steps
             fit.add_up(step, step + learner.steps)
             if not learner.diverged:
                 fit.callbacks.on_progress(epoch * steps + step + learner.steps, fit.logs())

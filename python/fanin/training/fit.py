@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 import time
-import warnings
 import weakref
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -12,11 +12,16 @@ from typing import Any
 import numpy as np
 
 from fanin import _core, _validate, losses, optim, schedules
+from fanin._runtime import warn_caller
 from fanin._typing import Array, Floats, Ints
 from fanin.callbacks import Callback, CallbackList, EarlyStopping, History, ProgressBar
-from fanin.network import MLP, passes
+from fanin.network import MLP, TrainingData, passes
+from fanin.network.inputs import Inputs
 from fanin.network.options import FitOptions
+from fanin.network.saving import inputs_to_state
+from fanin.training.checkpoint import CheckpointFile, State
 from fanin.training.data import FitData
+from fanin.training.description import describe_run
 from fanin.training.steps import StopOnRise, epochs_of_a_run, rows_of_a_step
 
 __all__ = ["DivergenceWarning", "Fit", "train"]
@@ -27,33 +32,6 @@ RMS_ROWS = 64
 
 class DivergenceWarning(RuntimeWarning):
     """The loss became non-finite; the parameters of the last good epoch were restored."""
-
-
-class Snapshot:
-    """Parameters, counters and optimizer state of the last good epoch."""
-
-    def __init__(
-        self, net: MLP, optimizer: optim.Optimizer, states: list[Array], epoch: int = 0
-    ) -> None:
-        self._net, self._optimizer, self._states = net, optimizer, states
-        self._parameters = np.empty_like(net.arena)
-        self._saved = [np.empty_like(s) for s in states]
-        self.take(epoch)
-
-    def take(self, epoch: int) -> None:
-        self.epoch = epoch
-        self._counters = self._net.epochs_done, self._net.steps_done
-        np.copyto(self._parameters, self._net.arena)
-        for saved, state in zip(self._saved, self._states, strict=True):
-            np.copyto(saved, state)
-        self._clock = self._optimizer.rule.state
-
-    def restore(self) -> None:
-        self._net.epochs_done, self._net.steps_done = self._counters
-        np.copyto(self._net.arena, self._parameters)
-        for saved, state in zip(self._saved, self._states, strict=True):
-            np.copyto(state, saved)
-        self._optimizer.rule.state = self._clock
 
 
 class Fit:
@@ -72,6 +50,9 @@ class Fit:
         The optimizer's.
     job, learner
         What the engine's `train` takes.
+    file : CheckpointFile
+    settled : bool
+        Whether all that a checkpoint holds is as after a whole step, at each line that runs.
     """
 
     def __init__(self, net: MLP, X: Array, y: Array, options: FitOptions) -> None:
@@ -108,7 +89,11 @@ class Fit:
         self.callbacks = CallbackList([*given, *own], net, self.history.params)
         if data.validation is None:
             self._refuse_monitors_of_validation()
+        self.file = CheckpointFile(options)
+        checked = {"": data.train, "validation ": data.validation}
         data.prepare(options.n_threads)
+        if self.file.path is not None:
+            self.file.open(self._description(options, checked, data.inputs))
         self.data, self.validation, self.metrics = data.train, data.validation, data.metrics
         self.states = self.optimizer.arena_states(net.arena.size, net.dtype)
         net.inputs = data.inputs  # nothing is refused from here on, and things may change
@@ -118,6 +103,26 @@ class Fit:
                 _OWNERS[state] = weakref.ref(net)
         self.job, self.learner = self._new_job(), self._new_learner()
         self.totals = dict.fromkeys(("weight", "loss", "correct", "rows"), 0.0)
+        self.settled = self.finished = False
+        self.first_epoch = net.epochs_done - self.first  # of the network's, where the run has 0
+        self.resumed_step: int | None = None  # of an epoch that has begun
+        self.diverged_at: tuple[int, int, float] | None = None
+
+    def _description(
+        self, options: FitOptions, data: Mapping[str, TrainingData | None], inputs: Inputs
+    ) -> dict[str, Any]:
+        resolved = {
+            "epochs": self.epochs,
+            "batch_size": self.batch,
+            "optimizer": self.optimizer,
+            "schedule": self.schedule,
+            "fitted preprocessing": inputs_to_state(inputs),
+        }
+        return describe_run(self.net, options, self._remembering(), data, resolved)
+
+    def _remembering(self) -> list[Callback]:
+        """The callbacks whose state belongs to the run."""
+        return [c for c in self.callbacks if not isinstance(c, ProgressBar)]
 
     def _new_history(self, data: FitData) -> History:
         return History(
@@ -195,52 +200,84 @@ class Fit:
         self.net.stop_training, self.net.stop_reason = False, ""
         self.net.history = self.history
         self.history.stop_reason = "failed"
+        self.good = self.net.engine.state(self.optimizer.rule, self.states)
 
     def run(self) -> History:
-        history = self.history
+        history, state = self.history, self.file.state
         self.begin()
-        began = time.perf_counter()
+        self.began = time.perf_counter()
+        if state is not None:
+            self.restore(state)
+        if self.finished:
+            return self.end()
         try:
-            snapshot = Snapshot(self.net, self.optimizer, self.states, self.first)
             with self.callbacks:
                 self.callbacks.on_train_begin({})
-                try:
-                    history.stop_reason = self.run_epochs(snapshot)
-                except KeyboardInterrupt:
-                    self.callbacks.on_interrupt({})
-                    raise
-                self.callbacks.on_train_end({})
+                if state is not None:
+                    self.restore_callbacks(state)
+                with self.file.kept(self):
+                    try:
+                        history.stop_reason = self.run_epochs()
+                    except KeyboardInterrupt:
+                        self.interrupt()
+                        raise
+                    self.callbacks.on_train_end({})
+                    history.seconds = time.perf_counter() - self.began
+                    self.finished = True
+                    self.file.after_training(self)
         except KeyboardInterrupt:
             history.stop_reason = "interrupted"
             raise
         finally:
-            history.seconds = time.perf_counter() - began
-        if history.stop_reason == "diverged":
-            self.warn_diverged(snapshot.epoch)
-        return history
+            if not self.finished:
+                history.seconds = time.perf_counter() - self.began
+        return self.end()
 
-    def run_epochs(self, snapshot: Snapshot) -> str:
+    def interrupt(self) -> None:
+        """A checkpoint is of the last step; then callbacks may put back the best epoch."""
+        try:
+            self.file.after_interrupt(self)
+        finally:
+            self.settled = False
+            self.callbacks.on_interrupt({})
+
+    def end(self) -> History:
+        if self.history.stop_reason == "diverged":
+            self.warn_diverged()
+        return self.history
+
+    @property
+    def epoch(self) -> int:
+        """The run's epoch: counted, as the steps are, with the parameters and nowhere else."""
+        return self.net.epochs_done - self.first_epoch
+
+    def run_epochs(self) -> str:
         """Epochs until the last, a callback's stop or divergence; returns the reason."""
-        for epoch in range(self.first, self.epochs):
-            self.callbacks.on_epoch_begin(epoch, {})
-            if not self.run_epoch(epoch):
-                snapshot.restore()
+        for epoch in range(self.epoch, self.epochs):
+            if self.resumed_step is None:
+                self.callbacks.on_epoch_begin(epoch, {})
+                self.begin_epoch(epoch)
+            good = self.run_epoch(epoch, self.resumed_step or 0)
+            result = self.evaluate() if good else {}
+            self.settled, self.resumed_step = False, None
+            if not good:
+                self.put_back_good()
                 return "diverged"
-            self.end_epoch(epoch, self.evaluate())
-            snapshot.take(epoch + 1)
+            self.end_epoch(epoch, result)
+            self.take_good()
             if self.net.stop_training:
                 return self.net.stop_reason or "stopped by a callback"
+            self.file.after_epoch(self, epoch + 1)
         return "all epochs done"
 
-    def run_epoch(self, epoch: int) -> bool:
-        """One epoch; False where it diverged."""
-        self.begin_epoch(epoch)
+    def run_epoch(self, epoch: int, step: int = 0) -> bool:
+        """One epoch, from that step on; False where it diverged."""
         learner, batches = self.learner, self.callbacks.uses_batches
-        step = 0
+        self.settled = not batches
         while step < self.steps:
             if batches:
                 self.callbacks.on_train_batch_begin(step, {})
-            self.run_steps(step, step + 1 if batches else self.steps)
+            self.net.engine.train(self.job, learner, step, step + 1 if batches else self.steps)
             self.add_up(step, step + learner.steps)
             step += learner.steps
             if learner.diverged:
@@ -250,9 +287,18 @@ class Fit:
             if batches:
                 self.callbacks.on_train_batch_end(step - 1, logs)
             self.callbacks.on_progress(epoch * self.steps + step, logs)
+            self.file.after_steps(self)
+        self.settled = True
         # No later loss would show an overflow in the epoch's last update.
         self.diverged_at = epoch, self.steps - 1, float(learner.lr[-1])
         return self.is_finite()
+
+    def take_good(self) -> None:
+        """Keeps where the training stands, to go back there if it diverges."""
+        self.net.engine.take(self.good, self.optimizer.rule, self.states)
+
+    def put_back_good(self) -> None:
+        self.net.engine.put_back(self.good, self.optimizer.rule, self.states)
 
     def begin_epoch(self, epoch: int) -> None:
         """Draws the order of the rows: a pure function of the seed and the count of epochs."""
@@ -267,14 +313,6 @@ class Fit:
         self.learner.lr = self.schedule.lr(
             self.optimizer.lr, epoch * self.steps, self.steps, self.steps, self.epochs
         )
-
-    def run_steps(self, first: int, last: int) -> None:
-        """Steps of this epoch from `first` on, up to `last` or for 50 ms."""
-        before = self.optimizer.t
-        try:
-            self.net.engine.train(self.job, self.learner, first, last)
-        finally:
-            self.net.steps_done += self.optimizer.t - before
 
     def add_up(self, first: int, last: int) -> None:
         """Adds steps to the epoch's totals in order, so that bits do not depend on the calls."""
@@ -324,8 +362,93 @@ class Fit:
         self.schedule.on_epoch_end(logs)
         self.callbacks.on_epoch_end(epoch, logs)
 
-    def warn_diverged(self, kept: int) -> None:
+    # The state of the run, in a checkpoint
+
+    def state(self, *, begun: bool) -> State:
+        """Everything that the rest of the run depends on; begun: in the middle of an epoch."""
+        net, learner = self.net, self.learner
+        now, good = net.engine.state(self.optimizer.rule, self.states), self.good
+        network = net.__getstate__()
+        network["arrays"].pop("parameters")
+        first = self.job.first_stream if begun else now.steps_done
+        done = slice(now.steps_done - first)
+        same = good.steps_done == now.steps_done and np.array_equal(good.parameters, now.parameters)
+        self.history.seconds = time.perf_counter() - self.began
+        return {
+            "network": network,
+            "training": _state_to_dict(now),
+            "good": None if same else _state_to_dict(good),
+            "lr": self.optimizer.lr,
+            "schedule": self.schedule.state_dict(),
+            "callbacks": [callback.state_dict() for callback in self._remembering()],
+            "history": self.history.to_dict(),
+            "epoch": {
+                "number": self.epoch,
+                "begun": begun,
+                "first_step": first,
+                "lr": learner.lr,
+                "losses": learner.losses[done],
+                "correct": learner.correct[done],
+            },
+            "stop": [self.net.stop_training, self.net.stop_reason],
+            "diverged_at": self.diverged_at,
+            "finished": self.finished,
+        }
+
+    def restore(self, state: State) -> None:
+        """Goes back to where `state` was taken; only callbacks come later."""
+        net, epoch = self.net, state["epoch"]
+        with self.file.explained():
+            now = _state_from_dict(state["training"])
+            net.engine.put_back(now, self.optimizer.rule, self.states)
+            self.take_good()
+            if state["good"] is not None:
+                self.good = _state_from_dict(state["good"])
+            self.first_epoch = net.epochs_done - epoch["number"]
+            self.optimizer.lr = state["lr"]
+            self.schedule.load_state_dict(state["schedule"])
+            net.metadata = state["network"].get("metadata", {})
+            vars(self.history).update(vars(History.from_dict(state["history"])))
+            self.began -= self.history.seconds
+            if epoch["begun"]:
+                self._restore_epoch(epoch)
+            net.stop_training, net.stop_reason = state["stop"]
+            at = state["diverged_at"]
+            self.diverged_at = None if at is None else (at[0], at[1], at[2])
+            self.finished = state["finished"]
+        if self.finished:
+            self.restore_callbacks(state)
+        steps = self.epoch * self.steps + (self.resumed_step or 0)
+        for callback in self.callbacks:
+            callback.params = {**callback.params, "resumed": True, "initial_step": steps}
+
+    def _restore_epoch(self, epoch: Mapping[str, Any]) -> None:
+        """An epoch that had begun: its rows, rates and what its steps gave so far."""
+        self.begin_epoch(self.epoch)
+        self.job.first_stream = epoch["first_step"]
+        self.learner.lr = epoch["lr"]
+        done = self.net.steps_done - epoch["first_step"]
+        self.learner.losses[:done], self.learner.correct[:done] = epoch["losses"], epoch["correct"]
+        self.add_up(0, done)
+        self.resumed_step = done
+
+    def restore_callbacks(self, state: State) -> None:
+        with self.file.explained():
+            pairs = list(zip(self._remembering(), state["callbacks"], strict=True))
+            for callback, own in pairs:
+                callback.load_state_dict(own)
+        for callback, _ in pairs:
+            if forgotten := _forgotten(callback):
+                warn_caller(
+                    f"{type(callback).__name__} has no state_dict: in a resumed run it begins anew "
+                    f"with what it keeps from epoch to epoch, such as perhaps: {forgotten}",
+                    UserWarning,
+                )
+
+    def warn_diverged(self) -> None:
+        assert self.diverged_at is not None
         epoch, step, rate = self.diverged_at
+        kept = self.good.epochs_done - self.first_epoch
         advice = f"lower the learning rate (it was {rate:g})"
         largest = float(np.abs(self.data.X[: 10 * self.batch]).max())
         if largest > 10 and self.data.mean is None:
@@ -333,12 +456,34 @@ class Fit:
         if not self.clip:
             advice += ", or clip the gradient (clip_norm=1)"
         where = f"the end of epoch {kept}" if kept > self.first else "where fit began"
-        warnings.warn(
+        warn_caller(
             f"the loss stopped being finite in epoch {epoch + 1}, step {step + 1}; "
             f"the parameters were put back to {where}: {advice}",
             DivergenceWarning,
-            stacklevel=6,  # the caller of MLP.fit
         )
+
+
+def _forgotten(callback: Callback) -> str:
+    """Attributes that may be a state, of a callback that does not say what it remembers."""
+    if type(callback).state_dict is not Callback.state_dict:
+        return ""
+    arguments = inspect.signature(type(callback)).parameters
+    own = vars(callback).keys() - arguments.keys() - {"network", "params"}
+    return ", ".join(sorted(own))
+
+
+def _state_to_dict(state: _core.TrainingState) -> State:
+    return {
+        "parameters": state.parameters,
+        "states": state.states,
+        "clock": state.clock,
+        "epochs_done": state.epochs_done,
+        "steps_done": state.steps_done,
+    }
+
+
+def _state_from_dict(state: State) -> _core.TrainingState:
+    return _core.TrainingState(**state)
 
 
 _OWNERS: weakref.WeakKeyDictionary[Any, weakref.ref[MLP]] = weakref.WeakKeyDictionary()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -82,6 +84,18 @@ class StopOnRise(Callback):
         self._best, self._best_epoch = math.inf, -1
         self._rose = False
         self._parameters: Array | None = None
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "best": self._best,
+            "best_epoch": self._best_epoch,
+            "rose": self._rose,
+            "parameters": self._parameters,
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self._best, self._best_epoch = float(state["best"]), int(state["best_epoch"])
+        self._rose, self._parameters = bool(state["rose"]), state["parameters"]
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         loss = float((logs or {})["val_loss"])

@@ -1,0 +1,143 @@
+"""System calls that fail, or at which the process is killed: each that a piece of work makes.
+
+The work runs in a child that forks from here, where everything is imported already; strace attaches
+to it, lets the n-th call of a kind fail, and a page of shared memory brings the error back.
+"""
+
+from __future__ import annotations
+
+import functools
+import mmap
+import os
+import pickle
+import shutil
+import signal
+import subprocess
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from children import HANG
+
+CALLS = {
+    "open": "openat",
+    "write": "write",
+    "sync": "fsync",
+    "rename": "/^rename",
+    "close": "close",
+}
+KINDS = ("KILL", "EIO", "ENOSPC", "EINTR")
+
+
+@dataclass(frozen=True)
+class Fault:
+    """The `number`-th call of a kind, from 1, fails with an error, or the process is killed."""
+
+    call: str
+    kind: str
+    number: int
+
+    def options(self) -> list[str]:
+        what = "signal=KILL" if self.kind == "KILL" else f"error={self.kind}"
+        calls = CALLS[self.call]
+        return ["-e", f"trace={calls}", "-e", f"inject={calls}:{what}:when={self.number}"]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How the work ended."""
+
+    hit: bool  # the fault occurred
+    killed: bool
+    error: BaseException | None
+
+
+@functools.cache
+def why_not() -> str:
+    """Why faults cannot be injected here; empty where they can be."""
+    if os.name != "posix" or not shutil.which("strace"):
+        return "no strace"
+    try:
+        outcome = run_with(Fault("open", "EIO", 1), functools.partial(os.open, "/", os.O_RDONLY))
+    except RuntimeError as error:
+        return str(error)
+    return "" if isinstance(outcome.error, OSError) else "strace injects nothing here"
+
+
+def run_with(fault: Fault, work: Callable[[], object]) -> Outcome:
+    """Runs the work in a child with that fault."""
+    page = mmap.mmap(-1, 1 << 16)
+    ready, go = os.pipe()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # fork beside threads
+        child = os.fork()
+    if child == 0:
+        _child(page, ready, go, work)
+    os.close(ready)
+    with tempfile.TemporaryDirectory() as folder:
+        log = Path(folder) / "strace"
+        command = ["strace", "-f", "-o", log, *fault.options(), "-p", str(child)]
+        tracer = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+        assert tracer.stderr is not None
+        first = tracer.stderr.readline()
+        os.close(go)  # the child begins
+        if "attached" not in first:
+            os.kill(child, signal.SIGKILL)
+        _, status = os.waitpid(child, 0)
+        tracer.communicate(timeout=HANG)
+        if "attached" not in first:
+            raise RuntimeError(f"strace cannot attach: {first.strip()}")
+        killed = os.WIFSIGNALED(status)
+        assert not killed or fault.kind == "KILL", f"{fault}: died of {status}"
+        hit = killed or "(INJECTED)" in log.read_text(errors="replace")
+    size = int.from_bytes(page[:4], "little")
+    error = pickle.loads(page[4 : 4 + size]) if size else None
+    return Outcome(hit, killed, error)
+
+
+def _child(page: mmap.mmap, ready: int, go: int, work: Callable[[], object]) -> None:
+    """Waits to be traced, works, leaves its error on the page, and ends."""
+    try:
+        os.close(go)
+        os.read(ready, 1)
+        work()
+    except BaseException as error:
+        text = pickle.dumps(_plain(error))
+        page[: 4 + len(text)] = len(text).to_bytes(4, "little") + text
+    finally:
+        os._exit(0)
+
+
+def _plain(error: BaseException) -> BaseException:
+    """The error, or where it cannot be pickled one of its text."""
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:
+        return RuntimeError(f"{type(error).__name__}: {error}")
+    return error
+
+
+def sweep(
+    work: Callable[[], object],
+    prepare: Callable[[], Any],
+    step: int = 1,
+    kinds: Sequence[str] = KINDS,
+) -> Iterator[tuple[Fault, Outcome]]:
+    """Each fault that the work can meet, after `prepare`; the caller looks at what it left.
+
+    Of each call the first, and each `step`-th after it.
+    """
+    for call in CALLS:
+        for kind in kinds:
+            number = 1
+            while True:
+                prepare()
+                fault = Fault(call, kind, number)
+                outcome = run_with(fault, work)
+                if not outcome.hit:
+                    break
+                yield fault, outcome
+                number += step
