@@ -27,20 +27,30 @@ from fanin.network import MLP  # noqa: E402
 from fanin.training import DivergenceWarning  # noqa: E402
 
 if TYPE_CHECKING:
-    from fanin import augment, checkpoint, datasets, diagnostics, ensemble, lecture, plots, tuning
+    from fanin import (
+        augment,
+        checkpoint,
+        datasets,
+        diagnostics,
+        ensemble,
+        export,
+        lecture,
+        plots,
+        tuning,
+    )
     from fanin.lecture import ClassifierTrainer, init_two_layer_model, two_layer_net
 
 __all__ = [
     "MLP", "ClassifierTrainer", "DivergenceWarning", "FileError", "NotDurableError", "__version__",
-    "augment", "callbacks", "checkpoint", "datasets", "diagnostics", "ensemble", "get_num_threads",
-    "init_two_layer_model", "initializers", "layers", "lecture", "losses", "metrics", "optim",
-    "plots", "preprocessing", "random", "schedules", "set_num_threads", "show_config", "tuning",
-    "two_layer_net",
+    "augment", "callbacks", "checkpoint", "datasets", "diagnostics", "ensemble", "export",
+    "get_num_threads", "init_two_layer_model", "initializers", "layers", "lecture", "losses",
+    "metrics", "optim", "plots", "preprocessing", "random", "schedules", "set_num_threads",
+    "show_config", "tuning", "two_layer_net",
 ]  # fmt: skip
 
 _LAZY = (
-    "augment", "checkpoint", "cli", "datasets", "diagnostics", "ensemble", "lecture", "plots",
-    "tuning",
+    "augment", "checkpoint", "cli", "datasets", "diagnostics", "ensemble", "export", "lecture",
+    "plots", "tuning",
 )  # fmt: skip
 _OF_LECTURE = ("ClassifierTrainer", "init_two_layer_model", "two_layer_net")
 

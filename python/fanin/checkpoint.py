@@ -65,15 +65,17 @@ def save_archive(path: PathLike, header: Mapping[str, Any], arrays: Mapping[str,
 
 
 def load_archive(
-    path: PathLike, kind: str, place: Callable[[Header], Mapping[str, Array]] | None = None
+    path: PathLike,
+    kind: str | tuple[str, ...],
+    place: Callable[[Header], Mapping[str, Array]] | None = None,
 ) -> tuple[Header, dict[str, Array]]:
     """Reads what `save_archive` wrote: the header, and the arrays in native byte order.
 
     Parameters
     ----------
     path : str or path
-    kind : str
-        The kind of file that is expected.
+    kind : str or tuple of str
+        The kind of file that is expected, or several; ``header["kind"]`` says which it is.
     place : callable, optional
         Gets the header, in which ``arrays`` has the shape and dtype of each array, and returns
         those into which arrays are read, by name: what is large is then in memory once.
@@ -90,13 +92,14 @@ def load_archive(
     OSError
         Where there is no such file, or it cannot be read.
     """
+    kinds = (kind,) if isinstance(kind, str) else kind
     with open_file(path) as file:
         magic = file.read(len(_ZIP_MAGIC))
         if magic != _ZIP_MAGIC:
             found = "something else" if magic else "an empty file"
-            raise FileError(path, f"expected a fanin {kind} file, got {found}")
+            raise FileError(path, f"expected a fanin {' or '.join(kinds)} file, got {found}")
         try:
-            return _parse(file, path, kind, place)
+            return _parse(file, path, kinds, place)
         except (MemoryError, FileError):
             raise
         except Exception as error:  # of zipfile, NumPy and json alike, over bytes without sense
@@ -107,9 +110,14 @@ def load_archive(
 
 
 def _parse(
-    file: BinaryIO, path: PathLike, kind: str, place: Callable[[Header], Mapping[str, Array]] | None
+    file: BinaryIO,
+    path: PathLike,
+    kinds: tuple[str, ...],
+    place: Callable[[Header], Mapping[str, Array]] | None,
 ) -> tuple[Header, dict[str, Array]]:
     import zipfile
+
+    kind = " or ".join(kinds)
 
     def refuse(reason: str) -> NoReturn:
         raise FileError(path, reason)
@@ -125,7 +133,8 @@ def _parse(
             refuse("expected an uncompressed archive, got compressed members")
         if sum(info.file_size for info in infos) > size or len(members) != len(infos):
             refuse("corrupt (members overlap or repeat)")
-        header = _parse_header(_Member(archive, members.pop("header")).read().tobytes(), path, kind)
+        text = _Member(archive, members.pop("header")).read().tobytes()
+        header = _parse_header(text, path, kinds)
         wanted = header["arrays"]
         if set(wanted) != set(members):
             missing, extra = sorted(set(wanted) - set(members)), sorted(set(members) - set(wanted))
@@ -190,7 +199,8 @@ class _Member:
         return out
 
 
-def _parse_header(text: bytes, path: PathLike, kind: str) -> Header:
+def _parse_header(text: bytes, path: PathLike, kinds: tuple[str, ...]) -> Header:
+    kind = " or ".join(kinds)
     header = parse_json(text, path, "header: ")
     if header.get("format") != FORMAT:
         raise FileError(path, f"expected a fanin {kind} file, got an archive of another program")
@@ -199,7 +209,7 @@ def _parse_header(text: bytes, path: PathLike, kind: str) -> Header:
         written = f"written by fanin {header.get('version')} in format {version}"
         reads = f"this fanin {__version__} reads formats up to {FORMAT_VERSION}"
         raise FileError(path, f"{written}, but {reads}")
-    if header["kind"] != kind:
+    if header["kind"] not in kinds:
         found = f"got a fanin {header['kind']} file"
         raise FileError(path, f"expected a fanin {kind} file, {found}")
     arrays = header["arrays"]

@@ -309,7 +309,7 @@ def test_info_tells_what_it_runs_on(capsys):
     assert facts["isa"] in facts["isas"]
     assert facts["threads"] == fanin.get_num_threads()
     assert isinstance(facts["openmp"], bool)
-    assert {"extra plot", "extra image"} <= set(facts)
+    assert {"extra plot", "extra image", "extra onnx"} <= set(facts)
 
 
 def test_a_command_does_not_import_what_others_need():

@@ -175,8 +175,8 @@ def test_files_from_before_there_were_steps_still_load(tmp_path: Path) -> None:
     net.set_preprocess("standardize", X)
     state = net.__getstate__()
     arrays = state.pop("arrays")
-    assert set(arrays) == {"parameters", "mean", "scale", "range"}
-    del arrays["range"]
+    assert set(arrays) == {"parameters", "mean", "scale", "range", "stored"}
+    del arrays["range"], arrays["stored"]
     assert state.pop("preprocess") == []
     checkpoint.save_archive(tmp_path / "old", state | {"kind": "network"}, arrays)
     np.testing.assert_array_equal(fanin.MLP.load(tmp_path / "old").scores(X), net.scores(X))

@@ -20,7 +20,15 @@ MODULES = sorted(
     for m in pkgutil.walk_packages(fanin.__path__, "fanin.")
     if not any(part.startswith("_") for part in m.name.split(".")[1:])
 )
-OPTIONAL = {"fanin.plots": "matplotlib"}
+OPTIONAL = {
+    "fanin.plots": "matplotlib",
+    "fanin.export.converters": "skl2onnx",
+    "fanin.export.onnx_file": "onnx",
+    "fanin.export.pytorch": "torch",
+    "fanin.export.pytorch_reading": "torch",
+    "fanin.export.scikit_learn": "sklearn",
+    "fanin.export.torch_modules": "torch",
+}
 WITH_EXAMPLES = [
     "augment",
     "augment.colour",
@@ -39,6 +47,11 @@ WITH_EXAMPLES = [
     "ensemble.builders",
     "ensemble.model",
     "ensemble.selection",
+    "export.converters",
+    "export.onnx_file",
+    "export.pytorch",
+    "export.pytorch_reading",
+    "export.scikit_learn",
     "initializers",
     "layers.dense",
     "layers.dropconnect",
@@ -56,7 +69,7 @@ WITH_EXAMPLES = [
 
 def _optional(module: str) -> str | None:
     """The package that a module's examples need, beyond the run-time dependencies."""
-    return OPTIONAL.get(".".join(module.split(".")[:2]))
+    return OPTIONAL.get(module) or OPTIONAL.get(".".join(module.split(".")[:2]))
 
 
 @pytest.mark.parametrize("module", ["fanin", "fanin.diagnostics.data_report", *MODULES])

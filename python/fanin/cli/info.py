@@ -8,7 +8,7 @@ import json
 
 from fanin import _runtime
 
-EXTRAS = {"plot": "matplotlib", "image": "pillow"}
+EXTRAS = {"plot": "matplotlib", "image": "pillow", "onnx": "onnx"}
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

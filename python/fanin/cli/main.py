@@ -17,6 +17,7 @@ from fanin.document.text import visible
 COMMANDS = {
     "train": "train a network on a data set",
     "predict": "labels and probabilities as CSV, by a trained network",
+    "export": "a trained network as a model of ONNX",
     "guide": "the lecture's seven steps on a data set: a network and a report",
     "search": "search for hyperparameters, and keep the best network",
     "augment": "a picture of images beside their augmented variants",

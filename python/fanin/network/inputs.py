@@ -64,6 +64,7 @@ class Inputs:
     automatic: bool = False  # likewise: for bytes, one mean and one scale
     range: tuple[float, float] | None = None  # of the training data's values; None before any
     shape: tuple[int, ...] | None = None  # of an image in training; None where rows were flat
+    stored: np.dtype[Any] | None = None  # the training data's dtype, as the core read them
 
     @classmethod
     def plain(cls, width: int, dtype: np.dtype[Any]) -> Inputs:
@@ -140,7 +141,7 @@ class Inputs:
     def first_rows(
         self, X: Any, name: str = "X", columns: int | None = None
     ) -> tuple[Inputs, Array]:
-        """`rows`, and the inputs with their range, where no data had set it before."""
+        """`rows`, and the inputs with their range and dtype, where no data had set it before."""
         cropped, columns = columns is not None, self.columns if columns is None else columns
         array = isinstance(X, np.ndarray) and X.ndim > 0
         if array and columns != self.width and X.size != len(X) * columns:
@@ -153,7 +154,7 @@ class Inputs:
             self.check_shape(name, X.shape[1:])
         low, high = finite_range(name, rows, self.dtype)
         if self.range is None:
-            return replace(self, range=(low, high)), rows
+            return replace(self, range=(low, high), stored=rows.dtype), rows
         self._check_range(name, low, high, len(rows))
         return self, rows
 
@@ -227,7 +228,7 @@ class Inputs:
             steps, rows = fitted(self.to_fit, data.X, n_threads, self.dtype if same else None)
             self._require_width(steps, steps[-1].n_features_out_, data.X.shape[1])
             made = Inputs.of(steps, self.width, self.dtype)
-            own = replace(made, range=own.range, shape=own.shape)
+            own = replace(made, range=own.range, shape=own.shape, stored=own.stored)
             if combines and wide:
                 rows = own._transformed(data.X, n_threads)
             return own, own._with_rows(data, rows)

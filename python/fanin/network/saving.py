@@ -11,7 +11,7 @@ import numpy as np
 
 from fanin import optim
 from fanin._typing import Array
-from fanin._validate import describe, one_of, whole
+from fanin._validate import describe, known_dtype, one_of, whole
 from fanin.network.inputs import KINDS, Inputs
 from fanin.optim import Optimizer
 from fanin.preprocessing.base import Transformer, stored_array
@@ -41,6 +41,8 @@ def inputs_to_state(inputs: Inputs) -> tuple[list[dict[str, Any]], dict[str, Arr
         arrays["range"] = np.array(inputs.range)
     if inputs.shape is not None:
         arrays["shape"] = np.array(inputs.shape, np.int64)
+    if inputs.stored is not None:
+        arrays["stored"] = np.empty(0, inputs.stored)
     if not inputs.steps:
         given = {"mean": inputs.mean, "scale": inputs.scale}
         return [], arrays | {name: value for name, value in given.items() if value is not None}
@@ -79,7 +81,10 @@ def inputs_from_state(
         shape = tuple(whole("shape", n, 1) for n in arrays["shape"].tolist())
         if math.prod(shape) != found.columns:
             raise ValueError(f"shape: expected {found.columns} values, got {shape}")
-    return replace(found, range=held, shape=shape)
+    stored = None
+    if "stored" in arrays:
+        stored = known_dtype("stored", arrays["stored"].dtype, "uint8", "float32", "float64")
+    return replace(found, range=held, shape=shape, stored=stored)
 
 
 def _steps_from_state(

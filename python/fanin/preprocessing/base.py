@@ -8,13 +8,21 @@ import inspect
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 
 from fanin import _core
 from fanin._typing import Array, Floats
 from fanin._validate import data_rows, describe, plain_array, threads, whole
+
+
+class LinearMap(NamedTuple):
+    """``((X - mean) @ matrix) * scale``; without a matrix or a scale where these are None."""
+
+    mean: Floats  # (D,)
+    matrix: Array | None  # (D, M)
+    scale: Floats | None  # (M,)
 
 
 class Transformer(ABC):
@@ -161,6 +169,11 @@ class Columnwise(Transformer):
             scaled = part if self.scale_ is None else part * self.scale_
             out[begin : begin + step] = scaled + self.mean_
         return out
+
+    def linear_map(self) -> LinearMap:
+        """What `transform` does, as arrays."""
+        self._require_fit()
+        return LinearMap(self.mean_, None, None if self.scale_ is None else 1 / self.scale_)
 
     def mean_and_scale(self) -> tuple[Floats, Floats]:
         """(mean, scale): `transform` gives ``(X - mean) * scale``."""

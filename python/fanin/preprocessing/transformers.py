@@ -12,7 +12,7 @@ import numpy.typing as npt
 from fanin import _core
 from fanin._typing import Array, Bools, Floats
 from fanin._validate import describe, one_of, plain_array, real, row_view
-from fanin.preprocessing.base import Columnwise, Transformer, column_mean, positive_count
+from fanin.preprocessing.base import Columnwise, LinearMap, Transformer, column_mean, positive_count
 from fanin.preprocessing.covariance import PrincipalDirections, rounding_variance
 
 # What MLP.fit takes: "standardize", (mean, scale) or transformers.
@@ -157,6 +157,11 @@ class PCA(PrincipalDirections):
         self._require_fit()
         return self._project_back(X, self.components_)
 
+    def linear_map(self) -> LinearMap:
+        """What `transform` does, as arrays."""
+        self._require_fit()
+        return LinearMap(self.mean_, self.components_.T, None)
+
 
 @dataclass(eq=False, repr=False)
 class Whiten(PrincipalDirections):
@@ -210,6 +215,14 @@ class Whiten(PrincipalDirections):
         if self.method == "pca":
             return self._project_back(X, self.components_ * deviations[:, None])
         return self._project_back(X, self._zca_matrix(deviations))
+
+    def linear_map(self) -> LinearMap:
+        """What `transform` does, as arrays."""
+        self._require_fit()
+        factors = self._factors()
+        if self.method == "pca":
+            return LinearMap(self.mean_, self.components_.T, factors)
+        return LinearMap(self.mean_, self._zca_matrix(factors).T, None)
 
     def _check_options(self) -> None:
         one_of("method", self.method, ["pca", "zca"])

@@ -1,0 +1,232 @@
+"""Networks and ensembles as ONNX nodes, with what they compute before and after the layers.
+
+Tables say what is added for each transformer, norm and loss; `activations` has the activations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from fanin._typing import Array
+from fanin.ensemble import Ensemble
+from fanin.export.activations import ACTIVATIONS
+from fanin.export.graph import Graph
+from fanin.export.layers import EPS, Layer, checked_network, layers_of
+from fanin.network import MLP
+from fanin.network.inputs import Inputs
+from fanin.preprocessing.base import Columnwise, Transformer
+from fanin.preprocessing.transformers import PCA, Whiten
+
+FLOAT32, FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
+
+
+class Output(NamedTuple):
+    """What a graph gives: the value's name, its dtype, and its columns (none: one value a row)."""
+
+    name: str
+    dtype: np.dtype[Any]
+    columns: int | None
+
+
+# Before the layers
+
+
+def is_wide(dtype: np.dtype[Any]) -> bool:
+    """Whether float32 does not hold every value of the dtype."""
+    return np.result_type(dtype, FLOAT32) != FLOAT32
+
+
+def _linear(g: Graph, x: str, step: Columnwise | PCA | Whiten) -> str:
+    """Means are subtracted in float64, before anything is rounded."""
+    mean, matrix, scale = step.linear_map()
+    x = g.cast(g.op("Sub", g.cast(x, FLOAT64), mean), g.dtype)
+    if matrix is not None:
+        x = g.op("MatMul", x, matrix.astype(g.dtype))
+    return x if scale is None else g.op("Mul", x, scale.astype(g.dtype))
+
+
+TRANSFORMERS: dict[str, Callable[[Graph, str, Any], str]] = {
+    "ZeroCenter": _linear,
+    "Normalize": _linear,
+    "PCA": _linear,
+    "Whiten": _linear,
+}
+
+
+def transform(g: Graph, x: str, step: Transformer) -> str:
+    """The rows after a fitted transformer, in the graph's dtype."""
+    kind = type(step).__name__
+    if kind not in TRANSFORMERS:
+        raise ValueError(f"preprocess: expected one of {', '.join(TRANSFORMERS)}, got {kind}")
+    with g.within(kind.lower()):
+        return TRANSFORMERS[kind](g, x, step)
+
+
+def enter(g: Graph, x: str, dtype: np.dtype[Any], inputs: Inputs) -> str:
+    """Rows of that dtype as the first layer takes them, in the network's."""
+    own = inputs.dtype
+    for step in inputs.before:
+        dtype = FLOAT64 if is_wide(dtype) else own
+        with g.within("inputs", dtype):
+            x = transform(g, x, step)
+    with g.within("inputs", own):
+        if inputs.mean is None or inputs.scale is None:
+            return x if dtype == own else g.cast(x, own)
+        return _standardize(g, x, dtype, inputs.mean, inputs.scale)
+
+
+def nearest_mean(mean: Array, scale: Array, dtype: np.dtype[Any]) -> Array:
+    """The mean as the engine subtracts it from values of the network's dtype.
+
+    It is rounded like them, except where that moves it by over 2**-10 deviations.
+    """
+    rounded = mean.astype(dtype).astype(FLOAT64)
+    return np.asarray(np.where(np.square((rounded - mean) * scale) <= 2**-20, rounded, mean))
+
+
+def _standardize(g: Graph, x: str, dtype: np.dtype[Any], mean: Array, scale: Array) -> str:
+    near = nearest_mean(mean, scale, g.dtype)
+    if not is_wide(dtype) and (near == near.astype(g.dtype)).all():
+        centred = g.op("Sub", g.cast(x, g.dtype), near.astype(g.dtype))
+        return g.op("Mul", centred, scale.astype(g.dtype))
+    wide = x if dtype == FLOAT64 else g.cast(x, FLOAT64)
+    centre: str | Array = near
+    if is_wide(dtype) and g.single and (near != mean).any():
+        held = g.op("Equal", wide, g.cast(g.cast(wide, FLOAT32), FLOAT64))
+        centre = g.op("Where", held, near, mean)
+    result = g.op("Mul", g.op("Sub", wide, centre), scale)
+    return g.cast(result, g.dtype) if g.single else result
+
+
+# The layers
+
+
+def _layer_norm(g: Graph, x: str, layer: Layer) -> str:
+    """In elementary operators: onnxruntime's own takes differences of large squares."""
+    assert layer.gamma is not None
+    assert layer.beta is not None
+    axis = g.constant(np.array([1]), "axis")
+    d = g.op("Sub", x, g.op("ReduceMean", x, axis, keepdims=1))
+    variance = g.op("ReduceMean", g.op("Mul", d, d), axis, keepdims=1)
+    h = g.op("Div", d, g.op("Sqrt", g.op("Add", variance, EPS)))
+    return g.op("Add", g.op("Mul", h, layer.gamma), layer.beta)
+
+
+def _batch_norm(g: Graph, x: str, layer: Layer) -> str:
+    """The variance has its constant already: an attribute would be float32."""
+    assert layer.variance is not None
+    arrays = layer.gamma, layer.beta, layer.mean, layer.variance + layer.variance.dtype.type(EPS)
+    return g.op("BatchNormalization", x, *(a for a in arrays if a is not None), epsilon=0.0)
+
+
+NORMS: dict[str, Callable[[Graph, str, Layer], str]] = {"layer": _layer_norm, "batch": _batch_norm}
+
+
+def add_layer(g: Graph, x: str, layer: Layer) -> str:
+    """The outputs of a layer."""
+    bias = () if layer.bias is None else (layer.bias,)
+    y = g.op("Gemm", x, layer.weights, *bias)
+    if layer.norm is not None:
+        y = NORMS[layer.norm](g, y, layer)
+    y = ACTIVATIONS[layer.activation].nodes(g, y, layer)
+    if layer.factor != 1:
+        y = g.op("Mul", y, layer.factor)
+    return g.op("Add", x, y) if layer.skip else y
+
+
+def scores(g: Graph, x: str, dtype: np.dtype[Any], net: MLP) -> str:
+    """The scores of a network for rows of that dtype."""
+    checked_network("net", net)
+    x = enter(g, x, dtype, net.inputs)
+    for number, layer in enumerate(layers_of(net), 1):
+        with g.within(f"layer{number}", net.dtype):
+            x = add_layer(g, x, layer)
+    return x
+
+
+# After the layers
+
+
+def _softmax(g: Graph, x: str, net: MLP) -> list[Output]:
+    label = g.op("ArgMax", x, axis=1, keepdims=0, output="label")
+    probabilities = g.op("Softmax", x, axis=1, output="probabilities")
+    return _labelled(label, probabilities, net.dtype, net.dims[-1])
+
+
+def _svm(g: Graph, x: str, net: MLP) -> list[Output]:
+    label = g.op("ArgMax", x, axis=1, keepdims=0, output="label")
+    return _labelled(label, g.op("Identity", x, output="scores"), net.dtype, net.dims[-1])
+
+
+def _mse(g: Graph, x: str, net: MLP) -> list[Output]:
+    return [Output(g.op("Identity", x, output="predictions"), net.dtype, net.dims[-1])]
+
+
+def _labelled(label: str, values: str, dtype: np.dtype[Any], columns: int) -> list[Output]:
+    return [Output(label, np.dtype(np.int64), None), Output(values, dtype, columns)]
+
+
+LOSSES: dict[str, Callable[[Graph, str, MLP], list[Output]]] = {
+    "softmax": _softmax,
+    "svm": _svm,
+    "mse": _mse,
+}
+
+
+def outputs(g: Graph, x: str, dtype: np.dtype[Any], model: MLP | Ensemble) -> list[Output]:
+    """Adds all nodes of a network or an ensemble, for rows x of that dtype."""
+    if isinstance(model, Ensemble):
+        return _ensemble(g, x, dtype, model)
+    return LOSSES[model.loss_name](g, scores(g, x, dtype, model), model)
+
+
+def _ensemble(g: Graph, x: str, dtype: np.dtype[Any], model: Ensemble) -> list[Output]:
+    raw = []
+    for i, net in enumerate(model.members):
+        with g.within(f"member{i}"):
+            raw.append(scores(g, x, dtype, net))
+    own = np.result_type(*(net.dtype for net in model.members))
+    columns = model.members[0].dims[-1]
+    g.dtype = FLOAT64  # of combinations
+    if all(net.loss_name == "mse" for net in model.members):
+        mean = _mean(g, model, raw, "logits")
+        return [Output(_result(g, mean, own, "predictions"), own, columns)]
+    combined = _mean(g, model, raw, model.combine)
+    ranked = combined
+    if model.combine == "vote":  # those within rounding of the most are a tie
+        most = g.op("ReduceMax", combined, np.array([1]), keepdims=1)
+        tied = g.op("GreaterOrEqual", combined, g.op("Sub", most, 1e-9))
+        ranked = g.op("Where", tied, _mean(g, model, raw, "probability"), -1.0)
+    label = g.op("ArgMax", ranked, axis=1, keepdims=0, output="label")
+    values = g.op("Softmax", combined, axis=1) if model.combine == "logits" else combined
+    return _labelled(label, _result(g, values, own, "probabilities"), own, columns)
+
+
+def _result(g: Graph, x: str, dtype: np.dtype[Any], name: str) -> str:
+    return g.op("Cast", x, to=g.type_of(dtype), output=name)
+
+
+def _mean(g: Graph, model: Ensemble, raw: Sequence[str], how: str) -> str:
+    """The members' weighted mean in float64, summed in their order."""
+    total = ""
+    for net, weight, own in zip(model.members, model.weights, raw, strict=True):
+        part = g.op("Mul", _member_output(g, net, own, how), float(weight))
+        total = g.op("Add", total, part) if total else part
+    return total
+
+
+def _member_output(g: Graph, net: MLP, raw: str, how: str) -> str:
+    """What a member adds to the mean: probabilities, scores or votes."""
+    if how == "vote":
+        label = g.op("ArgMax", raw, axis=1, keepdims=1)
+        return g.cast(g.op("Equal", label, np.arange(net.dims[-1])), FLOAT64)
+    if how == "probability" and net.loss_name != "mse":
+        return g.cast(g.op("Softmax", raw, axis=1), FLOAT64)
+    wide = g.cast(raw, FLOAT64)
+    if how == "logits":
+        return wide
+    positive = g.op("Max", wide, 1e-9)
+    return g.op("Div", positive, g.op("ReduceSum", positive, np.array([1]), keepdims=1))
