@@ -114,7 +114,7 @@ def public_classes() -> dict[str, type]:
     classes: dict[str, type] = {}
     for module in pkgutil.walk_packages(fanin.__path__, "fanin."):
         parts = module.name.split(".")[1:]
-        if any(p.startswith("_") for p in parts) or parts[0] in {"cli", "chapters"}:
+        if any(p.startswith("_") for p in parts) or parts[0] in {"cli", "chapters", "export"}:
             continue
         found = importlib.import_module(module.name)
         for name in getattr(found, "__all__", ()):

@@ -18,13 +18,9 @@ from pathlib import Path
 import pytest
 from children import run
 
-pytestmark = [
-    pytest.mark.skipif(
-        os.environ.get("FANIN_RELIABILITY_TIER", "1") < "2",
-        reason="python -m tests.reliability --tier 2",
-    ),
-    pytest.mark.skipif(sys.platform != "linux", reason="tools of Linux"),
-]
+from reliability import tier_2
+
+pytestmark = [tier_2, pytest.mark.skipif(sys.platform != "linux", reason="tools of Linux")]
 
 ROOT = Path(__file__).parents[2]
 SMOKE = Path(__file__).with_name("smoke.py")

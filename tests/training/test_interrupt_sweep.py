@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -18,12 +17,13 @@ from checkpoint_cases import JUDGE, X, Y, outcome
 import fanin
 from fanin import optim, schedules
 from fanin.training import fit as fit_module
+from reliability import tier
 
 pytestmark = pytest.mark.row("B2")
 
 PACKAGE = Path(fanin.__file__).parent
 ROOMS = tuple(str(PACKAGE / room) for room in ("training", "network"))
-EVERY_LINE = os.environ.get("FANIN_RELIABILITY_TIER") == "2"
+EVERY_LINE = tier() > 1
 STRIDE = 1 if EVERY_LINE else 29  # prime: in time it meets lines of all kinds
 OF_FILES = 3 if EVERY_LINE else 397  # each of which is flushed to the disk after every step
 

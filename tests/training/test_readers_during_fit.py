@@ -18,10 +18,11 @@ from children import HANG
 
 import fanin
 from fanin import callbacks, optim
+from reliability import tier
 
 pytestmark = pytest.mark.row("B2")
 
-FULL = os.environ.get("FANIN_RELIABILITY_TIER") == "2"
+FULL = tier() > 1
 SNAPSHOTS = 10_000 if FULL else 100
 STEPS = 4000 if FULL else 400
 RNG = np.random.default_rng(0)
