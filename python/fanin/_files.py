@@ -1,14 +1,13 @@
-"""Files: what may be read, what is written whole or not at all, and JSON that is checked."""
+"""Files: what may be read, and what is written whole or not at all."""
 
 from __future__ import annotations
 
 import errno
 import io
-import math
 import os
 import re
 import stat
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -21,7 +20,6 @@ try:
 except ImportError:  # Windows, where an open file cannot be removed
     fcntl = None
 
-_SEAL = b'"sha256": "'
 _TEMPORARY = re.compile(r"\.fanin-[0-9a-f]{16}\.tmp")
 _COMPLETE = ".fanin-complete"  # a folder of new files that are still to take their places
 # What a disk says; an OSError of the network in the same block is not the file's.
@@ -481,105 +479,3 @@ def _not_durable(path: PathLike) -> Iterator[None]:
     except OSError as error:
         text = f"written, but not surely durable: its folder cannot be flushed ({error.strerror})"
         raise NotDurableError(error.errno, text, os.fspath(path)) from error
-
-
-# JSON
-
-
-def json_number(value: float | None) -> float | str | None:
-    """The number as JSON has it; NaN and infinities as "nan", "inf", "-inf"."""
-    return value if value is None or math.isfinite(value) else repr(float(value))
-
-
-def to_json(
-    record: Mapping[str, Any], indent: int | None = None, *, in_html: bool = False
-) -> bytes:
-    """The record as an object of JSON whose last member is the SHA-256 of all before it."""
-    import hashlib
-    import json
-
-    text = json.dumps(record, allow_nan=False, indent=indent).encode()
-    if in_html:  # where a "<" could end the script that it stands in
-        text = text.replace(b"<", b"\\u003c")
-    space, end = (b" ", b"") if indent is None else (b"\n" + b" " * indent, b"\n")
-    head = text.removesuffix(b"}").rstrip() + (b"," + space if record else b"")
-    digest = hashlib.sha256(head).hexdigest().encode()
-    return head + _SEAL + digest + b'"' + end + b"}"
-
-
-def from_json(text: bytes, path: PathLike, where: str = "") -> dict[str, Any]:
-    """The record that `to_json` wrote.
-
-    Parameters
-    ----------
-    text : bytes
-    path : str or path
-    where : str
-        Stands before the reason, such as "line 7: ".
-
-    Raises
-    ------
-    FileError
-        Where the text is not as it was written.
-    """
-    import hashlib
-
-    record = parse_json(text, path, where)
-    head, found, _ = text.rpartition(_SEAL)
-    digest = record.pop("sha256", None)
-    if not found or digest is None:
-        raise FileError(path, f"{where}expected a checksum at the end of the object, got none")
-    if digest != hashlib.sha256(head).hexdigest():
-        raise FileError(path, f"{where}changed since it was written (the checksum differs)")
-    return record
-
-
-def from_any_json(text: bytes, path: PathLike, names: Collection[str]) -> dict[str, Any]:
-    """The record of those names that `to_json` wrote, or an earlier version without a checksum."""
-    if b'"sha256"' in text:
-        return from_json(text, path)
-    record = parse_json(text, path)
-    if unknown := sorted(set(record) - set(names)):
-        raise FileError(path, f"expected a checksum, or only the names of old; got {unknown[0]!r}")
-    return record
-
-
-def parse_json(text: bytes, path: PathLike, where: str = "") -> dict[str, Any]:
-    """An object of JSON: finite numbers, no name twice.
-
-    Raises
-    ------
-    FileError
-        Where the text is not one.
-    """
-    import json
-
-    try:
-        record = json.loads(
-            text.decode(),
-            object_pairs_hook=_unique,
-            parse_constant=_refuse_number,
-            parse_float=_finite,
-        )
-    except (ValueError, RecursionError) as error:
-        raise FileError(path, f"{where}expected an object of JSON ({error})") from None
-    if not isinstance(record, dict):
-        raise FileError(path, f"{where}expected an object of JSON, got a {type(record).__name__}")
-    return record
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    record = dict(pairs)
-    if len(record) != len(pairs):
-        names = [name for name, _ in pairs]
-        raise ValueError(f"{next(n for n in names if names.count(n) > 1)!r} stands twice")
-    return record
-
-
-def _refuse_number(text: str) -> float:
-    raise ValueError(f"expected finite numbers, got {text}")
-
-
-def _finite(text: str) -> float:
-    value = float(text)
-    return value if math.isfinite(value) else _refuse_number(text)

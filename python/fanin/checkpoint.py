@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn
 import numpy as np
 
 from fanin._core import __version__
-from fanin._files import FileError, atomic_write, open_file, parse_json, reading
+from fanin._files import FileError, atomic_write, open_file, reading
+from fanin._json import parse_json
 from fanin._typing import Array, PathLike
 
 # json, hashlib and zipfile are imported where they are used: they would take as long as fanin.

@@ -5,7 +5,7 @@ import pickle
 import pytest
 
 from fanin import FileError
-from fanin._files import from_json, to_json
+from fanin._json import from_json, to_json
 
 RECORDS = [{}, {"a": 1, "b": [1.5, 'sha256": "']}, {"nested": {"sha256": "0" * 64}}]
 

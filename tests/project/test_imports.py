@@ -19,7 +19,7 @@ import fanin
 
 PACKAGE = Path(fanin.__file__).parent
 NAMEDTUPLE = {"_replace", "_asdict", "_fields"}
-GROUND = {"_core", "_typing", "_validate", "_files", "_plain", "_runtime"}
+GROUND = {"_core", "_typing", "_validate", "_files", "_json", "_runtime"}
 
 
 def is_private(name: str) -> bool:

@@ -36,7 +36,7 @@ from typing import Any
 import numpy as np
 
 import fanin
-from fanin import _files
+from fanin import _json
 from fanin.cli import predict
 from fanin.datasets import folders, named
 from fanin.ensemble import Ensemble
@@ -132,14 +132,14 @@ def _report_json(folder: Path) -> list[bytes]:
 
 
 def _report_html(_: Path) -> list[bytes]:
-    data = _files.to_json(_report().to_dict(), in_html=True)
+    data = _json.to_json(_report().to_dict(), in_html=True)
     script = b'<script type="application/json" id="fanin-report">' + data + b"</script>"
     return [b"<html><body><p>A report</p>" + script + b"</body></html>"]
 
 
 def _configs(_: Path) -> list[bytes]:
     config = {"fanin": "1", "class_names": ["a", "b"], "feature_names": ["x", "y"], "options": {}}
-    return [_files.to_json(config, indent=1), json.dumps(config).encode()]
+    return [_json.to_json(config, indent=1), json.dumps(config).encode()]
 
 
 def _data(n: int = 24) -> tuple[Any, Any]:
@@ -295,7 +295,7 @@ def _of_json(text: bytes, rng: random.Random) -> bytes:
     record = _other(record, rng)
     try:
         if sealed and isinstance(record, dict):
-            return _files.to_json(record)
+            return _json.to_json(record)
         return json.dumps(record).encode()
     except (ValueError, RecursionError):
         return text

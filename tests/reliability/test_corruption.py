@@ -14,7 +14,7 @@ import pytest
 from fuzz_loaders import LOADERS, FoundError, Loader, check, corpus, fuzz
 
 import fanin
-from fanin import _files
+from fanin import _json
 from fanin.ensemble import Ensemble
 from fanin.tuning import Report
 from reliability import count
@@ -78,7 +78,7 @@ def test_no_flipped_bit_of_a_network_is_silent(tmp_path: Path, name: str) -> Non
 def test_a_file_without_a_checksum_would_be_seen(tmp_path: Path) -> None:
     """The negative control: a history as it was written once."""
     loader = by_name("history")
-    record = _files.from_json(loader.seeds(tmp_path)[0].rstrip(), "")
+    record = _json.from_json(loader.seeds(tmp_path)[0].rstrip(), "")
     wrong, _ = silent(loader, tmp_path / loader.file, json.dumps(record).encode())
     assert wrong > 50
 

@@ -13,7 +13,7 @@ from mutations import TOKENS, flipped_bits, mutated
 
 import fanin
 from conftest import Record
-from fanin._files import from_json, to_json
+from fanin._json import from_json, to_json
 from fanin.tuning import guide, search, uniform
 from fanin.tuning.guide.state import FILE, State
 from fanin.tuning.search.log import TrialLog

@@ -15,7 +15,7 @@ import pytest
 from children import run_python
 
 import fanin
-from fanin import _files
+from fanin import _files, _json
 from fanin.cli import main as fanin_command
 from fanin.cli import predict, shared
 from fanin.cli.interrupts import one_interrupt
@@ -51,7 +51,7 @@ def save(names: list[str], draw: bool = True, folder: Path = Path("run")) -> Non
 def told(folder: Path = Path("run")) -> list[Any]:
     """The names that each file of the run tells, through the door that `fanin predict` takes."""
     network = _files.current_file(folder / shared.NETWORK)
-    config = _files.from_json((folder / shared.CONFIG).read_bytes().rstrip(), folder)
+    config = _json.from_json((folder / shared.CONFIG).read_bytes().rstrip(), folder)
     return [
         fanin.MLP.load(network).metadata["class_names"],
         config["class_names"],

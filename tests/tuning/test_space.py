@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import fanin
-from fanin._plain import plain
+from fanin._json import plain
 from fanin.tuning import choice, integers, loguniform, uniform
 from fanin.tuning.space import Parameter, check_space, draw, space_from_dict, space_to_dict
 

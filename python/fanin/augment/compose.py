@@ -14,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from fanin import _core
-from fanin._files import from_any_json, read_file, reading, to_json
+from fanin._files import read_file, reading
+from fanin._json import from_any_json, to_json
 from fanin._typing import Array, PathLike
 from fanin._validate import (
     describe,

@@ -6,7 +6,8 @@ import math
 from collections.abc import Mapping
 from typing import Any, Self
 
-from fanin._files import atomic_write, from_any_json, json_number, read_file, reading, to_json
+from fanin._files import atomic_write, read_file, reading
+from fanin._json import from_any_json, json_number, to_json
 from fanin._typing import PathLike
 from fanin.callbacks.base import Callback, Logs
 from fanin.callbacks.monitor import Monitor

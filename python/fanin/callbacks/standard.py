@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from fanin import _validate, checkpoint
-from fanin._files import json_number
+from fanin._json import json_number
 from fanin._typing import Array, PathLike
 from fanin.callbacks.base import Callback, Logs
 from fanin.callbacks.csv_logger import CSVLogger

@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 
 from fanin import datasets
-from fanin._files import FileError, current_file, from_json, parse_json, read_file, write_text
+from fanin._files import FileError, current_file, read_file, write_text
+from fanin._json import from_json, parse_json
 from fanin._typing import Array
 from fanin.cli import regression, shared
 from fanin.cli.options import whole

@@ -11,7 +11,7 @@ from typing import Any
 
 from fanin import plots
 from fanin._files import replaced_together
-from fanin._plain import plain
+from fanin._json import plain
 from fanin.callbacks.progress import is_terminal
 from fanin.cli import regression, shared
 from fanin.cli.interrupts import one_interrupt

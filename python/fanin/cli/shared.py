@@ -23,11 +23,10 @@ from fanin._files import (
     check_target,
     finish_replacement,
     make_folder,
-    parse_json,
     read_file,
     replaced_together,
-    to_json,
 )
+from fanin._json import parse_json, to_json
 from fanin._typing import Array
 from fanin.callbacks.history import History
 from fanin.cli.options import UsageError, delimiter, pixels

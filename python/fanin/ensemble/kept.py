@@ -13,7 +13,7 @@ from typing import Any
 
 from fanin import checkpoint
 from fanin._files import FileError, make_folder
-from fanin._plain import differences, loggable, plain
+from fanin._json import differences, loggable, plain
 from fanin._typing import PathLike
 from fanin.callbacks import History
 from fanin.ensemble.members import Member

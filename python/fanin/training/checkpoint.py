@@ -22,9 +22,9 @@ import numpy as np
 from fanin import _validate, checkpoint
 from fanin._core import __version__
 from fanin._files import FileError
+from fanin._json import differences
 from fanin._typing import Array
 from fanin.network.options import FitOptions
-from fanin.training.description import differences
 
 KIND = "checkpoint"
 SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM") if hasattr(signal, name)]
@@ -79,8 +79,8 @@ class CheckpointFile:
                 f"{_told(self.path)}; resume=True goes on with a run, another path begins one"
             )
         there, state = _read(self.path)
-        if found := differences(there, self._description):
-            raise ValueError(f"checkpoint: expected the run in {self.path}: {'; '.join(found[:5])}")
+        if found := list(differences(there, self._description)):
+            raise ValueError(f"checkpoint: {self.path} holds another run: {'; '.join(found[:5])}")
         self.state = state
 
     @contextmanager

@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 import inspect
 import json
-import math
-import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import numpy as np
-
 from fanin import schedules
-from fanin._typing import Array
+from fanin._json import plain
 from fanin.callbacks import Callback
 from fanin.network import MLP, TrainingData
 from fanin.network.options import CHECKPOINT_OPTIONS, FIT_OPTIONS, FitOptions
 from fanin.preprocessing.base import Transformer
-
-BLOCK = 1 << 24  # bytes between which Ctrl-C is looked for
 
 # Options that are described as data, by what was made of them, or that change no bit.
 _OTHER = {"validation_data", "sample_weight", "class_weight", "callbacks", "epochs", "batch_size"}
@@ -55,47 +48,22 @@ def describe_run(
     run |= {name: getattr(options, name) for name in names}
     run |= resolved
     run |= {"callbacks": [_callback(callback) for callback in callbacks]}
-    described: dict[str, Any] = json.loads(json.dumps(_plain(run)))
+    described: dict[str, Any] = json.loads(json.dumps(plain(_open(run))))
     return described
 
 
-def differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> list[str]:
-    """Of two descriptions, in words."""
-    return [
-        f"{name} {_text(there.get(name))}, got {_text(here.get(name))}"
-        for name in dict.fromkeys([*there, *here])
-        if there.get(name) != here.get(name)
-    ]
-
-
-def _plain(value: Any) -> Any:
-    """As JSON has it; arrays by their digest, objects by how they print."""
-    if value is None or isinstance(value, bool | int | str):
-        return value
-    if isinstance(value, float):
-        return value if math.isfinite(value) else repr(value)
-    if isinstance(value, np.generic):
-        return _plain(value.item())
-    if isinstance(value, np.ndarray):
-        return _digest(value)
+def _open(value: Any) -> Any:
+    """With what fitted transformers hold, and a schedule's function by its name."""
     if isinstance(value, Mapping):
-        return {str(name): _plain(item) for name, item in value.items()}
+        return {name: _open(item) for name, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [_open(item) for item in value]
     if isinstance(value, Transformer):
         fitted = value.state_arrays() if value.__sklearn_is_fitted__() else {}
-        return [repr(value), _plain(fitted)] if fitted else repr(value)
+        return [repr(value), fitted] if fitted else repr(value)
     if isinstance(value, schedules.Function):
         return f"Function({_name(value.function)})"
-    return re.sub(r" at 0x[0-9a-f]+", "", repr(value))  # the address of an object
-
-
-def _digest(array: Array) -> str:
-    data = np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
-    digest = hashlib.sha256()
-    for begin in range(0, len(data), BLOCK):
-        digest.update(data[begin : begin + BLOCK])
-    return f"{array.shape} {array.dtype} of SHA-256 {digest.hexdigest()}"
+    return value
 
 
 def _callback(callback: Callback) -> dict[str, Any]:
@@ -105,11 +73,11 @@ def _callback(callback: Callback) -> dict[str, Any]:
     """
     names = [name for name in inspect.signature(type(callback)).parameters if name != "path"]
     given = {name: getattr(callback, name) for name in names if hasattr(callback, name)}
-    plain = {n: v for n, v in given.items() if v is None or isinstance(v, bool | int | float | str)}
+    told = {n: v for n, v in given.items() if v is None or isinstance(v, bool | int | float | str)}
     watched = getattr(callback, "watched", None)
     return {
         "name": type(callback).__name__,
-        **plain,
+        **told,
         **({} if watched is None else {"watched": repr(watched)}),
     }
 
@@ -117,9 +85,3 @@ def _callback(callback: Callback) -> dict[str, Any]:
 def _name(function: Any) -> str:
     known = getattr(function, "__qualname__", type(function).__qualname__)
     return f"{getattr(function, '__module__', '?')}.{known}"
-
-
-def _text(value: Any) -> str:
-    text = value if isinstance(value, str) else json.dumps(value)
-    text = re.sub(r"(SHA-256 [0-9a-f]{8})[0-9a-f]*", r"\1...", text)
-    return text if len(text) < 200 else f"{text[:200]}..."

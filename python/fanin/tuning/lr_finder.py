@@ -15,7 +15,7 @@ from warnings import catch_warnings
 import numpy as np
 
 from fanin import _core, _validate, optim
-from fanin._files import json_number
+from fanin._json import json_number
 from fanin._typing import Array, Floats
 from fanin.callbacks.base import Callback, Logs
 from fanin.network import MLP

@@ -32,7 +32,7 @@ from typing import Any
 import numpy as np
 
 from fanin import _validate
-from fanin._plain import loggable, plain
+from fanin._json import loggable, plain
 from fanin._typing import Floats
 from fanin.random import package_generator
 

@@ -14,7 +14,7 @@ from clocks import guide_counts_epochs
 from guide_cases import blobs
 
 import fanin
-from fanin._files import from_json, to_json
+from fanin._json import from_json, to_json
 from fanin.tuning import Report, guide
 from fanin.tuning.guide.state import FILE, State, remove_trials
 

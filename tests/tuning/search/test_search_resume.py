@@ -20,7 +20,7 @@ from search_cases import TEST, X, y
 
 import fanin
 from fanin import tuning
-from fanin._files import from_json, to_json
+from fanin._json import from_json, to_json
 from fanin.tuning import choice, loguniform, search, uniform
 
 SPACE = {"lr": loguniform(1e-4, 1e4), "reg": loguniform(1e-5, 1e2)}

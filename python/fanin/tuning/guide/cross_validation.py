@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from fanin import checkpoint
-from fanin._files import FileError, json_number
-from fanin._plain import plain
+from fanin._files import FileError
+from fanin._json import json_number, plain
 from fanin._typing import Array
 from fanin.callbacks.history import History
 from fanin.callbacks.progress import open_bar

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from fanin import _runtime, _validate
-from fanin._plain import plain
+from fanin._json import plain
 from fanin._typing import Array, PathLike
 from fanin.executors import as_executor, workers_of
 from fanin.network import MLP

@@ -10,7 +10,7 @@ from warnings import catch_warnings
 import numpy as np
 
 from fanin import optim
-from fanin._files import json_number
+from fanin._json import json_number
 from fanin._typing import Array, Floats, Labels
 from fanin.callbacks.history import History
 from fanin.diagnostics.findings import Finding

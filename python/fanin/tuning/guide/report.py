@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-from fanin._files import FileError, atomic_write, from_any_json, read_file, reading, to_json
+from fanin._files import FileError, atomic_write, read_file, reading
+from fanin._json import from_any_json, to_json
 from fanin._typing import PathLike
 from fanin.callbacks.history import History
 from fanin.diagnostics.findings import Finding

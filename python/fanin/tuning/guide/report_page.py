@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from fanin._core import __version__
-from fanin._files import to_json
+from fanin._json import to_json
 from fanin.document.blocks import Block, Chapter, Picture, Table
 from fanin.document.html import page
 from fanin.document.text import block_lines, plain, wrapped

@@ -10,7 +10,7 @@ from warnings import catch_warnings
 import numpy as np
 
 from fanin import _core, _validate, initializers, losses, optim
-from fanin._files import json_number
+from fanin._json import json_number
 from fanin._typing import Array
 from fanin.callbacks.base import Callback, Logs
 from fanin.diagnostics import data_report

@@ -10,16 +10,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from fanin._files import (
-    FileError,
-    atomic_write,
-    from_json,
-    make_folder,
-    parse_json,
-    read_file,
-    to_json,
-)
-from fanin._plain import loggable
+from fanin._files import FileError, atomic_write, make_folder, read_file
+from fanin._json import from_json, loggable, parse_json, to_json
 from fanin._typing import PathLike
 from fanin.network import MLP
 

@@ -14,8 +14,7 @@ from warnings import catch_warnings, simplefilter
 import numpy as np
 
 from fanin import optim
-from fanin._files import json_number
-from fanin._plain import plain
+from fanin._json import json_number, plain
 from fanin.callbacks.history import History
 from fanin.diagnostics.findings import Finding
 from fanin.metrics import RareClassWarning

@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from fanin._plain import loggable, plain
+from fanin._json import loggable, plain
 
 LONGEST = 1000  # characters of a container's values in the log
 DEEPEST = 8  # levels of containers, and of functions that call functions

@@ -18,16 +18,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from fanin._files import (
-    FileError,
-    atomic_write,
-    from_json,
-    naming,
-    parse_json,
-    sync_folder,
-    to_json,
-)
-from fanin._plain import differences, loggable, plain
+from fanin._files import FileError, atomic_write, naming, sync_folder
+from fanin._json import differences, from_json, loggable, parse_json, plain, to_json
 from fanin._typing import PathLike
 from fanin.tuning.search.objective import TrialResult
 

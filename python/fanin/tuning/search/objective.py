@@ -13,7 +13,7 @@ from typing import Any
 from warnings import catch_warnings
 
 from fanin import _validate, optim, schedules
-from fanin._plain import loggable, plain
+from fanin._json import loggable, plain
 from fanin._typing import Array, Floats
 from fanin.callbacks import History
 from fanin.callbacks.base import Callback, Logs

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fanin import _validate
-from fanin._plain import plain
+from fanin._json import plain
 from fanin.document.text import aligned
 from fanin.tuning.search.edges import Edge, beyond, find_edges
 from fanin.tuning.search.trial import Trial

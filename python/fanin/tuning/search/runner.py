@@ -14,7 +14,7 @@ from warnings import catch_warnings
 import numpy as np
 
 from fanin import _validate
-from fanin._plain import plain
+from fanin._json import plain
 from fanin._runtime import get_num_threads
 from fanin._typing import PathLike
 from fanin.executors import InMemory, Pool, Threads, as_executor, failure_reason

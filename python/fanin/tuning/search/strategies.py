@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from fanin import _validate
-from fanin._plain import loggable
+from fanin._json import loggable
 from fanin.random import package_generator
 from fanin.tuning.space import (
     Choice,
