@@ -23,7 +23,15 @@ except ImportError:  # Windows, where an open file cannot be removed
 _TEMPORARY = re.compile(r"\.fanin-[0-9a-f]{16}\.tmp")
 _COMPLETE = ".fanin-complete"  # a folder of new files that are still to take their places
 # What a disk says; an OSError of the network in the same block is not the file's.
-_OF_DISKS = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG, errno.EROFS, errno.ENODEV}
+_OF_DISKS = {
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EIO,
+    errno.EFBIG,
+    errno.EROFS,
+    errno.ENODEV,
+    errno.EINTR,
+}
 _NO_SUCH_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
 _KINDS = {
     stat.S_IFIFO: "a pipe",
@@ -107,7 +115,7 @@ def open_file(path: PathLike) -> BinaryIO:
 
 def read_file(path: PathLike) -> bytes:
     """The bytes of a file, which is opened as `open_file` does."""
-    with open_file(path) as file:
+    with naming(path), open_file(path) as file:
         return file.read()
 
 
@@ -243,7 +251,7 @@ def sync_folder(folder: PathLike) -> None:
             raise
         os.sync()
     finally:
-        os.close(descriptor)
+        _close(descriptor)
 
 
 def make_folder(path: PathLike) -> None:
@@ -312,7 +320,9 @@ def _take_places(home: Path, *, follow: bool) -> None:
     if staging.is_symlink() or not staging.is_dir():
         return
     # Networks first: predictions need nothing else.
-    for file in sorted(staging.iterdir(), key=lambda file: (file.suffix != ".fanin", file.name)):
+    with naming(home):
+        files = sorted(staging.iterdir(), key=lambda file: (file.suffix != ".fanin", file.name))
+    for file in files:
         with suppress(FileNotFoundError):  # another process was faster
             _take_place(file, home / file.name, follow)
     for each in (staging, home):
@@ -371,6 +381,12 @@ def _lock(descriptor: int) -> bool | None:
     return True
 
 
+def _close(descriptor: int) -> None:
+    """Closes what was only read, locked or flushed, of which nothing can be lost any more."""
+    with suppress(OSError):
+        os.close(descriptor)
+
+
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
     """A folder, locked as `_create` locks a file."""
@@ -382,7 +398,7 @@ def _locked(folder: Path) -> Iterator[None]:
         _lock(descriptor)
         yield
     finally:
-        os.close(descriptor)
+        _close(descriptor)
 
 
 def _sweep(folder: Path) -> None:
@@ -409,7 +425,7 @@ def _remove_left_behind(path: Path) -> None:
         elif stat.S_ISREG(mode):
             path.unlink()
     finally:
-        os.close(descriptor)
+        _close(descriptor)
 
 
 def _remove_folder(folder: Path) -> None:

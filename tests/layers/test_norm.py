@@ -372,7 +372,7 @@ BAD: dict[str, tuple[Callable[[], object], type[Exception], str]] = {
     "variance: length": (
         lambda: layers.batch_norm(np.ones((4, 3)), *[np.ones(3)] * 3, np.ones(2)),
         ValueError,
-        r"variance: expected shape \(3,\), got \(2,\) float64",
+        r"variance: expected shape \(3,\) float64, got \(2,\) float64",
     ),
     "slopes: length": (
         lambda: layers.prelu_forward(np.ones((4, 3)), np.ones(2)),

@@ -22,7 +22,7 @@ SCRIPT = """
     import json, shutil, sys
     from pathlib import Path
     import clocks
-    from fanin._files import from_json, to_json
+    from fanin._json import from_json, to_json
     from fanin.callbacks import History
     from fanin.tuning import guide
     from fanin.tuning.guide.state import State

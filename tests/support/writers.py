@@ -15,6 +15,7 @@ import numpy as np
 
 import fanin
 from fanin import ensemble, tuning
+from fanin._files import current_file, write_text
 from fanin.callbacks import CSVLogger, History
 from fanin.cli import main
 from fanin.tuning.guide.state import State
@@ -27,12 +28,14 @@ class Writer:
     """Something that writes into a folder.
 
     `write(folder, True)` writes what is new where `write(folder, False)` wrote what was old, and
-    `read(folder)` gives what one has of it. A log may also be `between`: of what is new a part.
+    `read(folder)` gives what one has of it. A log may also be `between`: of what is new a part; one
+    that `appends` goes on from there, where others begin again.
     """
 
     write: Callable[[Path, bool], object]
     read: Callable[[Path], Any]
     log: bool = False
+    appends: bool = False
 
 
 def _nets() -> list[fanin.MLP]:
@@ -127,15 +130,18 @@ def _run_folder(folder: Path, new: bool) -> None:
     names = ("no", "yes") if new else ("red", "green")
     if not data.exists() or new:
         rows = [[*row, names[label]] for row, label in zip(X.tolist(), Y, strict=True)]
-        with data.open("w", newline="") as file:
-            csv.writer(file).writerows([[*"abcde", "target"], *rows])
-    _command("train", data, "--out", folder / "run", "--epochs", 1, "--hidden", "none")
+        table = io.StringIO(newline="")
+        csv.writer(table).writerows([[*"abcde", "target"], *rows])
+        write_text(data, table.getvalue())
+    run = folder / "run"
+    words = ["train", data, "--out", run, "--epochs", 1, "--hidden", "none"]
+    _command(*words, *(["--resume"] if (run / "checkpoint.fanin").exists() else []))
 
 
 def _read_run_folder(folder: Path) -> Any:
     run = folder / "run"
-    net = fanin.MLP.load(run / "network.fanin")
-    config = json.loads((run / "config.json").read_text())
+    net = fanin.MLP.load(current_file(run / "network.fanin"))
+    config = json.loads(current_file(run / "config.json").read_text())
     return net.get_parameters().tobytes(), net.metadata["class_names"], config["class_names"]
 
 
@@ -166,7 +172,7 @@ WRITERS = {
     "a network": Writer(_network, _read_network),
     "an ensemble": Writer(_ensemble, _read_ensemble),
     "a history": Writer(_history, _read_history),
-    "a CSV log": Writer(_csv_log, _read_csv_log, log=True),
+    "a CSV log": Writer(_csv_log, _read_csv_log, log=True, appends=True),
     "a search's log": Writer(_search, _read_search, log=True),
     "a guide's state": Writer(_state, _read_state, log=True),
     "a run's folder": Writer(_run_folder, _read_run_folder),

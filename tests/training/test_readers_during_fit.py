@@ -7,6 +7,7 @@ import hashlib
 import os
 import pickle
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -86,15 +87,16 @@ READERS: dict[str, Callable[[fanin.MLP, Path], fanin.MLP]] = {
 
 @pytest.mark.parametrize("reader", READERS)
 def test_whole_networks(reader: str, steps: list[Step], tmp_path: Path) -> None:
-    taken, amid = 0, 0
-    while taken < SNAPSHOTS // 4:
+    taken, amid, began = 0, 0, time.monotonic()
+    # A busy machine may run the reader before and after a fit, and seldom beside it.
+    while (taken < SNAPSHOTS // 4 or not amid) and time.monotonic() < began + HANG:
         net = network()
         with training(net) as thread:
             while thread.is_alive():
                 seen = READERS[reader](net, tmp_path)
                 assert bits(seen.get_parameters()) == steps[seen.steps_done][0]
                 taken, amid = taken + 1, amid + (0 < seen.steps_done < STEPS)
-    assert amid > taken // 10
+    assert amid
 
 
 def test_whole_parameters_and_predictions(steps: list[Step]) -> None:

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from fanin._files import FileError, read_file
+from fanin._files import FileError, naming, read_file
 from fanin._typing import PathLike
 from fanin.callbacks.base import Callback, Logs
 
@@ -70,14 +70,15 @@ class CSVLogger(Callback):
         if self.params.get("resumed"):
             return  # load_state_dict comes next
         data = read_file(self.path) if self.append and self.path.exists() else b""
-        self.path.open("a" if self.append else "w").close()  # fails now, not after an epoch
+        with naming(self.path):
+            self.path.open("a" if self.append else "w").close()  # fails now, not after an epoch
         if data.strip():
             try:
                 self._table = _read_table(self.path, data)
             except (csv.Error, IndexError, UnicodeError) as error:
                 raise FileError(self.path, f"expected a table to append to ({error})") from None
             if not self._table.whole:
-                with self.path.open("ab") as file:
+                with naming(self.path), self.path.open("ab") as file:
                     file.write(self._table.newline.encode(self._table.encoding))
 
     def state_dict(self) -> dict[str, Any]:
@@ -105,7 +106,8 @@ class CSVLogger(Callback):
             self._table = _Table(columns=list(row))
         self._tell(row)
         table = self._table
-        with self.path.open("a", newline="", encoding=table.encoding) as file:
+        opened = self.path.open("a", newline="", encoding=table.encoding)
+        with naming(self.path), opened as file:
             writer = csv.writer(file, delimiter=table.delimiter, lineterminator=table.newline)
             if new:
                 writer.writerow(table.columns)
