@@ -160,7 +160,9 @@ AMID = """
                 checkpoint_on_signal=on_signal, progress=False, n_threads=1)
     except KeyboardInterrupt:
         header, _ = fanin.checkpoint.load_archive(folder / "run", "checkpoint")
-        assert header["state"]["network"]["counters"]["steps_done"] == net.steps_done > 0
+        kept = header["state"]["network"]["counters"]["steps_done"]
+        # A plain Ctrl-C between an epoch and its callbacks leaves the file from before.
+        assert kept == net.steps_done > 0 if on_signal else 0 <= kept <= net.steps_done
         print("interrupted")
 """
 
