@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 import fanin
-from benchmarks.data import cifar10
+from benchmarks.studies.guide_faults import Data, images
 from fanin import augment, datasets, schedules
 from fanin.callbacks.history import History
 from fanin.tuning import loss_curve
@@ -52,21 +52,6 @@ SCHEDULES = (
     schedules.WarmUp(2),
     schedules.OneCycle(),
 )
-
-Data = tuple[np.ndarray, np.ndarray]
-
-
-def problems() -> dict[str, Data]:
-    """Images (N, H, W[, C]) and labels by name."""
-    found = {}
-    for name in ("digits", "fashion-mnist"):
-        try:
-            found[name] = datasets.load(name)[0]
-        except OSError:
-            print(f"{name}: not found, left out")
-    if (images := cifar10()) is not None:
-        found["cifar10"] = images
-    return found
 
 
 def run(data: Data, seed: int, mixed: bool) -> History:
@@ -124,7 +109,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0, help="of the first run")
     options = parser.parse_args()
     warnings.simplefilter("ignore", fanin.DivergenceWarning)
-    start, found = time.perf_counter(), problems()
+    start, found = time.perf_counter(), images()
     names, counts = list(found), []
     with ThreadPoolExecutor(fanin.get_num_threads()) as pool:
         for mixed, n in ((False, options.runs), (True, options.mixed_runs)):

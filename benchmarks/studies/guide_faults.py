@@ -43,7 +43,8 @@ FAULTS = (
 Data = tuple[np.ndarray, np.ndarray]
 
 
-def problems() -> dict[str, Data]:
+def images() -> dict[str, Data]:
+    """Images (N, H, W[, C]) and labels by name."""
     found = {}
     for name in ("digits", "fashion-mnist"):
         try:
@@ -52,7 +53,11 @@ def problems() -> dict[str, Data]:
             print(f"{name}: not found, left out")
     if (images := cifar10()) is not None:
         found["cifar10"] = images
-    return {name: (X.reshape(len(X), -1), y) for name, (X, y) in found.items()}
+    return found
+
+
+def problems() -> dict[str, Data]:
+    return {name: (X.reshape(len(X), -1), y) for name, (X, y) in images().items()}
 
 
 def some(data: Data, seed: int, n: int = ROWS) -> Data:

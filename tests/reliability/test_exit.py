@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from children import run_python
+from children import HANG, run_python
 from extensions import with_module
 
 # Work without end, in a daemon thread. Where calls are short, many end while the interpreter does.
@@ -79,10 +79,13 @@ def test_one_place_takes_the_gil() -> None:
 
 MODULE = """
 #include <unistd.h>
+#if PY_VERSION_HEX < 0x030d0000
+#define Py_IsFinalizing _Py_IsFinalizing
+#endif
 PYBIND11_MODULE(unguarded, m) {
   m.def("rest", [] {
     pybind11::gil_scoped_release release;
-    usleep(300000);
+    while (!Py_IsFinalizing()) usleep(1000);
   });
 }
 """
@@ -91,13 +94,14 @@ PYBIND11_MODULE(unguarded, m) {
 @pytest.mark.skipif(sys.version_info >= (3, 14), reason="CPython parks such threads itself")
 def test_pybind11_alone_aborts(tmp_path: Path) -> None:
     code = """
-        import threading, time, unguarded
+        import threading, unguarded
+        forever = threading.Event()
         for _ in range(3):
             threading.Thread(target=unguarded.rest, daemon=True).start()
         class Late:
             def __del__(self):
-                time.sleep(1)  # the interpreter's end takes time
+                forever.wait({hang})  # the interpreter's end takes until the abort
         late = Late()
-    """
+    """.replace("{hang}", str(HANG))
     done = run_python(code, env=with_module(tmp_path, "unguarded", MODULE))
     assert done.returncode == -6
