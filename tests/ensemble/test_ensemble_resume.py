@@ -169,7 +169,7 @@ def test_a_killed_run_of_snapshots_goes_on_to_the_same_bytes(tmp_path: Path, las
 
     def work(moments: Any) -> None:
         del moments
-        CheckpointFile._is_late = lambda file: True
+        CheckpointFile._is_late = lambda _: True
         snapshots(checkpoint=path)
 
     assert run_once(work, 2 * last + 1, calls=("replace",))[0] == -signal.SIGKILL
@@ -187,7 +187,7 @@ def test_snapshots_of_another_run_are_refused_with_the_difference(tmp_path: Path
     path = tmp_path / "run"
     snapshots(checkpoint=path)
     before = path.read_bytes()
-    with pytest.raises(ValueError, match="another run: .*epochs_per_cycle': 2}. there"):
+    with pytest.raises(ValueError, match=r"another run: .*epochs_per_cycle': 2}. there"):
         snapshots(checkpoint=path, epochs_per_cycle=3, n_cycles=2)
     with pytest.raises(ValueError, match="which holds a finished run; resume=True"):
         snapshots(checkpoint=path, resume=False)
