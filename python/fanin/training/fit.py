@@ -386,7 +386,7 @@ class Fit:
                 "number": self.epoch,
                 "begun": begun,
                 "first_step": first,
-                "lr": learner.lr,
+                "lr": learner.lr[: self.steps if begun else 0],
                 "losses": learner.losses[done],
                 "correct": learner.correct[done],
             },
