@@ -73,6 +73,14 @@ class Data:
             test = self.X_test, self.y_test
             return net.fit(self.X, self.y, validation_data=test, **given | options)
 
+    def for_choices(self) -> Data:
+        """The training rows alone, a fifth of them kept back: to choose by, in place of the test's.
+
+        Each class has its share of both parts.
+        """
+        learn, judge = datasets.split(self.X, self.y, seed=self.split_seed)
+        return replace(self, X=learn[0], y=learn[1], X_test=judge[0], y_test=judge[1])
+
     def train_at_best(
         self, rates: Sequence[float], rule: Rule, net: Callable[[], MLP], **options: Any
     ) -> tuple[float, History]:
@@ -80,8 +88,7 @@ class Data:
 
         A fifth of the training rows; the run that is told of has all of them.
         """
-        learn, judge = datasets.split(self.X, self.y, seed=self.split_seed)
-        part = replace(self, X=learn[0], y=learn[1], X_test=judge[0], y_test=judge[1])
+        part = self.for_choices()
         tried = [(rate, part.train(net(), optimizer=rule(rate), **options)) for rate in rates]
         losses = [np.nan_to_num(final(run, "val_loss"), nan=np.inf) for _, run in tried]
         best = rates[int(np.argmin(losses))]

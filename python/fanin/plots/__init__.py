@@ -11,7 +11,7 @@ from fanin.plots.images import augmentations, image_grid
 from fanin.plots.members import ensemble
 from fanin.plots.optimizers import animate_optimizers, optimizer_paths
 from fanin.plots.rates import rates
-from fanin.plots.runs import compare, history
+from fanin.plots.runs import compare, history, learning_curves
 from fanin.plots.search import grid_vs_random, parallel_coordinates, search
 from fanin.plots.style import TRAIN, VALIDATION, save
 from fanin.plots.units import activations, dropout_thinning
@@ -29,6 +29,7 @@ __all__ = [
     "grid_vs_random",
     "history",
     "image_grid",
+    "learning_curves",
     "learning_rates",
     "optimizer_paths",
     "parallel_coordinates",
