@@ -6,8 +6,11 @@ CHAPTERS = (
     "init",
     "sgd",
     "optimizers",
+    "regularization",
     "ensembles",
     "dropout",
     "augmentation",
+    "dropconnect",
+    "mixing",
     "tuning",
 )

@@ -11,10 +11,9 @@ import numpy as np
 
 from fanin import optim, plots
 from fanin.callbacks.history import History
-from fanin.chapters.story import Data, curve, number, percent, subsample
+from fanin.chapters.story import Data, curve, number, percent
 from fanin.document.blocks import Block, Heading, Lines, Remark, Table
 from fanin.plots.style import picture
-from fanin.random import Generator
 from fanin.tuning import Report, SearchResult, guide, loguniform, loss_curve, lr_probe, search
 from fanin.tuning.verdicts import Verdict
 
@@ -171,7 +170,7 @@ class Case:
 
 def _cases(data: Data, seed: int) -> Iterator[Case]:
     part = data.for_choices()
-    few = replace(part, **dict(zip("Xy", _few_and_noisy(part, seed), strict=True)))
+    few = part.few_and_noisy(min(300, max(len(part.y) // 4, 20)), 0.2, seed)
     batch = {"batch_size": 32}
     yield Case(
         "needs-more-training",
@@ -196,15 +195,6 @@ def _cases(data: Data, seed: int) -> Iterator[Case]:
         {"epochs": 60, "schedule": "cosine", "reg": 0.02, **batch},
         "64 hidden units in place of 2", hidden_then=64,
     )  # fmt: skip
-
-
-def _few_and_noisy(data: Data, seed: int) -> tuple[Any, Any]:
-    X, y = subsample(data.X, data.y, min(300, max(len(data.y) // 4, 20)), Generator(seed, 11))
-    rng = Generator(seed, 12)
-    y = y.copy()
-    wrong = rng.permutation(len(y))[: len(y) // 5]
-    y[wrong] = rng.integers(0, data.n_classes, len(wrong))
-    return X, y
 
 
 def _loss_curves(data: Data, seed: int) -> list[Block]:
@@ -254,15 +244,15 @@ def _similar_problem(data: Data, seed: int) -> list[Block]:
     known, new, what = _two_problems(data.for_choices())
     space = {"lr": loguniform(1e-5, 10), "reg": loguniform(1e-6, 1e-1)}
 
-    def run(on: Data, n_trials: int, **options: Any) -> SearchResult:
+    def run(on: Data, n_trials: int, other: int = 0, **options: Any) -> SearchResult:
         return search(
             space, (on.X, on.y), n_trials, validation_data=(on.X_test, on.y_test), epochs=5,
-            hidden=WIDTH, optimizer="sgd", batch_size=min(32, len(on.y)), seed=seed,
+            hidden=WIDTH, optimizer="sgd", batch_size=min(32, len(on.y)), seed=seed + other,
             preprocess=data.preprocess, progress=False, **options,
         )  # fmt: skip
 
     before = run(known, ELSEWHERE)
-    scratch, begun = run(new, ELSEWHERE), run(new, 1, start_from=[before])
+    scratch, begun = run(new, ELSEWHERE, 1), run(new, 1, start_from=[before])
     first = begun.trials[0]
     best_so_far = np.maximum.accumulate([t.score if t.ended_well else 0.0 for t in scratch.trials])
     there = np.flatnonzero(best_so_far >= first.score)
@@ -296,20 +286,20 @@ def _two_problems(data: Data) -> tuple[Data, Data, str]:
     half = data.n_classes // 2
     if half < 2:
         first, second = (_rows(data, slice(i, None, 2), slice(i, None, 2)) for i in (0, 1))
-        return first, second, f"Take every other row of {data.name} for one problem, the rest for "\
-            "another."
+        return (
+            first,
+            second,
+            f"Take every other row of {data.name} for one problem, the rest for another.",
+        )
     masks = [(y < half, y >= half) for y in (data.y, data.y_test)]
     first, second = (_rows(data, masks[0][i], masks[1][i]) for i in (0, 1))
     names = data.class_names
     second = replace(
         second, y=second.y - half, y_test=second.y_test - half, class_names=names[half:]
     )
-    return (
-        replace(first, class_names=names[:half]),
-        second,
-        f"The first {half} classes of {data.name} are one problem, the other {len(names) - half} a "
-        "similar one.",
-    )
+    what = f"The first {half} classes of {data.name} are one problem, the other "
+    what += f"{len(names) - half} a similar one."
+    return replace(first, class_names=names[:half]), second, what
 
 
 def _rows(data: Data, train: Any, test: Any) -> Data:
