@@ -72,7 +72,7 @@ def test_history() -> None:
     assert "alert(1)" in text
     assert "First, best (by val_loss) and last epochs" in text
     assert text.count(EVIL) == 2
-    for i in range(1000):
+    for i in range(100):
         history.append(3 + i, {"loss": 1.0, f"metric {i}": 0.0})
     assert len(shown(history).text) < 3000
 
@@ -85,7 +85,7 @@ def test_search() -> None:
     assert f"{result.best.score:.4g}" in text
     assert "8 done" in text
 
-    def fails(params: Any) -> float:
+    def fails(_: Any) -> float:
         raise ValueError(EVIL)
 
     assert EVIL in shown(tuning.search(space, fails, 2, progress=False)).text
@@ -126,7 +126,7 @@ def test_bars_are_tqdm_auto_s(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stderr", Stream())
     monkeypatch.setattr("tqdm.auto.tqdm", Widget)
     stop = fanin.callbacks.LambdaCallback(
-        on_epoch_end=lambda epoch, logs: setattr(net, "stop_training", True)
+        on_epoch_end=lambda *_: setattr(net, "stop_training", True)
     )
     net = fanin.MLP([4, 3])
     net.fit(np.eye(4), np.array([0, 1, 2, 0]), epochs=5, callbacks=[stop, ProgressBar()])

@@ -98,10 +98,10 @@ def overview(report: Facts) -> str:
     for step in report["steps"]:
         names = ", ".join(f.name for f in findings(step) if f.name not in QUIET)
         rows.append((heading(step), names, f"{float(step['seconds']):.1f} s"))
-    steps = Table("The steps and what they found", ("step", "findings", "time"), rows)
-    return fragment(
-        "Guide", [*closing(report), *rounds(report["steps"]), *([steps] if rows else [])]
-    )
+    shown = [*closing(report), *rounds(report["steps"])]
+    if rows:
+        shown.append(Table("The steps and what they found", ("step", "findings", "time"), rows))
+    return fragment("Guide", shown)
 
 
 def html(report: Facts) -> str:
