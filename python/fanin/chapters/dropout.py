@@ -124,10 +124,10 @@ def _the_mask(seed: int) -> list[Block]:
     normal = Generator(seed, 6).standard_normal(DRAWS)
     uniform = Generator(seed, 7).random(DRAWS)
     return [
-        f"""A word on the lecture's listing: its `U1 = np.random.randn(*H1.shape) < p` draws *normal*
-        deviates, of which at p = {KEEP:g} {np.mean(normal < KEEP):.0%} are below p, not
-        {KEEP:.0%}. The mask that keeps a share p of the
-        units is `np.random.rand(*H1.shape) < p`, a uniform one, and fanin's `keep=` means that.""",
+        f"""A word on the lecture's listing: its `U1 = np.random.randn(*H1.shape) < p` draws
+        *normal* deviates, of which at p = {KEEP:g} {np.mean(normal < KEEP):.0%} are below p, not
+        {KEEP:.0%}. The mask that keeps a share p of the units is `np.random.rand(*H1.shape) < p`, a
+        uniform one, and fanin's `keep=` means that.""",
         Lines(
             f"share of {DRAWS:,} draws below {KEEP:g}:  "
             f"randn {np.mean(normal < KEEP):.4f}   rand {np.mean(uniform < KEEP):.4f}"
