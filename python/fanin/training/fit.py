@@ -95,7 +95,7 @@ class Fit:
         if self.file.path is not None:
             self.file.open(self._description(options, checked, data.inputs))
         self.data, self.validation, self.metrics = data.train, data.validation, data.metrics
-        self.states = self.optimizer.arena_states(net.arena.size, net.dtype)
+        self.states = self.optimizer.arena_states(net.arena.size, net.dtype, net.engine)
         net.inputs = data.inputs  # nothing is refused from here on, and things may change
         self.history.params = {**self.history.params, "input_rms": self._input_rms()}
         for state in (_state_of(self.optimizer), _state_of(self.schedule)):
