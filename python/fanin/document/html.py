@@ -107,6 +107,13 @@ def page(
     return visible(text, lines=True)
 
 
+def fragment(title: str, blocks: Sequence[Block]) -> str:
+    """A title and blocks without pictures, as a notebook shows them: ``_repr_html_``."""
+    body = NEWLINE.join(_block(block, {}) for block in blocks)
+    heading = f"<strong>{html.escape(visible(title))}</strong>"
+    return visible(f"<div>\n<p>{heading}</p>\n{body}\n</div>", lines=True)
+
+
 def _inline(text: str) -> str:
     """Escaped, with `code`, **names** and *emphasis* marked; in code nothing else is."""
     parts = re.split(r"(`[^`]+`)", html.escape(text, quote=False))

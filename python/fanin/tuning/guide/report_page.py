@@ -10,7 +10,7 @@ from pathlib import Path
 from fanin._core import __version__
 from fanin._json import to_json
 from fanin.document.blocks import Block, Chapter, Image, Picture, Table
-from fanin.document.html import page
+from fanin.document.html import fragment, page
 from fanin.document.text import block_lines, plain, wrapped
 from fanin.tuning.guide.facts import TITLES, Facts, best_score, final_scores, findings
 from fanin.tuning.guide.report_blocks import blocks, measurements, percent
@@ -90,6 +90,18 @@ def summary(report: Facts) -> str:
     """The end of `print(report)`."""
     lines = [line for block in rounds(report["steps"]) for line in block_lines(block)]
     return "\n".join([*lines, *(plain(text) for text in closing(report))])
+
+
+def overview(report: Facts) -> str:
+    """What a notebook shows of a report: the outcome, the searches, the steps."""
+    rows = []
+    for step in report["steps"]:
+        names = ", ".join(f.name for f in findings(step) if f.name not in QUIET)
+        rows.append((heading(step), names, f"{float(step['seconds']):.1f} s"))
+    shown = [*closing(report), *rounds(report["steps"])]
+    if rows:
+        shown.append(Table("The steps and what they found", ("step", "findings", "time"), rows))
+    return fragment("Guide", shown)
 
 
 def html(report: Facts) -> str:
