@@ -15,7 +15,7 @@ from sklearn.utils.multiclass import unique_labels
 
 from fanin import optim
 from fanin._typing import Array
-from fanin.estimators.net_base import Classifier, Net, documented, weighted_standardization
+from fanin.estimators.net_base import Classifier, Net, documented, seed_of, weighted_standardization
 from fanin.estimators.rows import Part
 from fanin.network import MLP
 from fanin.network.options import CHECKPOINT_OPTIONS
@@ -65,8 +65,7 @@ class _Single(Net):
     def _partial_fit(self, X: Any, y: Any, sample_weight: Any, first: bool, learn: bool) -> Self:
         part = self._checked(X, y, sample_weight, reset=first, learn=learn)
         if first:
-            seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
-            self._begin(part, int(seed))
+            self._begin(part, seed_of(check_random_state(self.random_state)))
         options = self._fit_options(part, None, self.net_.dtype) | {"epochs": 1, "schedule": None}
         for name in CHECKPOINT_OPTIONS:  # the caller keeps the estimator between calls
             options.pop(name)

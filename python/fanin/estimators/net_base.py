@@ -109,7 +109,7 @@ class Net(BaseEstimator):
         """Rows to train on, rows that decide when to stop, and a seed."""
         part = self._checked(X, y, sample_weight)
         random = check_random_state(self.random_state)
-        seed = int(random.randint(np.iinfo(np.int32).max))
+        seed = seed_of(random)
         if validation_data is not None:
             given = _validate.pair("validation_data", validation_data, "(X, y)")
             return part, self._checked(*given, None, reset=False, learn=False), seed
@@ -226,10 +226,15 @@ class Classifier(ClassifierMixin, Net):
         return X, codes.astype(np.int32)
 
     def _row_weights(self, y: Array, weights: Array | None) -> Array | None:
-        if self.class_weight is None:
-            return weights
-        by_class: Floats = compute_sample_weight(self.class_weight, self.classes_[y])
-        return by_class if weights is None else by_class * weights
+        if self.class_weight is not None:
+            by_class: Floats = compute_sample_weight(self.class_weight, self.classes_[y])
+            weights = by_class if weights is None else by_class * weights
+        if weights is not None and len(seen := np.unique(y[weights > 0])) == 1:
+            raise ValueError(
+                "sample_weight: expected rows of at least 2 classes with a weight above 0, "
+                f"got only {self.classes_[seen[0]]!r}"
+            )
+        return weights
 
     def _learn_targets(self, part: Part) -> int:  # noqa: ARG002
         return len(self.classes_)
@@ -241,6 +246,11 @@ class Classifier(ClassifierMixin, Net):
         counts = np.unique(y, return_counts=True)[1]
         held_out = int(np.ceil(len(y) * self.validation_fraction))
         return y if counts.min() > 1 and held_out >= len(counts) else None
+
+
+def seed_of(random: np.random.RandomState) -> int:
+    """One draw, as a seed of ours."""
+    return int(random.randint(np.iinfo(np.int32).max))
 
 
 def _is(value: object, name: str) -> bool:
