@@ -253,6 +253,7 @@ class _Net(BaseEstimator):
         if held_out is not None:
             options["validation_data"] = held_out.X, self._network_targets(held_out.y)
         y = self._network_targets(part.y)
+        options["standardize_targets"] = False  # they are already, by the rows' weights
         self.history_ = self.net_.fit(part.X, y, sample_weight=part.weights, **options)
         self.n_iter_ = self.net_.epochs_done
 
