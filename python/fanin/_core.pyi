@@ -38,6 +38,18 @@ class BatchAugmenter:
         mixing: tuple[str, float, float, bool, int] | None = None,
     ) -> None: ...
 
+class Loss:
+    def __init__(
+        self,
+        name: str,
+        *,
+        mean: bool = False,
+        smoothing: float = 0.0,
+        temperature: float = 1.0,
+        delta: float = 1.0,
+        quantiles: Sequence[float] = [],
+    ) -> None: ...
+
 class Rule:
     def __init__(
         self,
@@ -123,18 +135,6 @@ class Parameter:
     @property
     def trained(self) -> bool: ...
 
-class Loss:
-    def __init__(
-        self,
-        name: str,
-        *,
-        mean: bool = False,
-        smoothing: float = 0.0,
-        temperature: float = 1.0,
-        delta: float = 1.0,
-        quantiles: Any = [],
-    ) -> None: ...
-
 class TrainingData:
     def __init__(
         self,
@@ -150,11 +150,11 @@ class TrainingData:
     @property
     def X(self) -> Array: ...
     @property
-    def positive(self) -> Any: ...
-    @property
     def labels(self) -> Any: ...
     @property
     def mean(self) -> Any: ...
+    @property
+    def positive(self) -> Any: ...
     @property
     def scale(self) -> Any: ...
     @property
