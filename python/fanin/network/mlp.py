@@ -15,10 +15,12 @@ from fanin._core import TrainingData
 from fanin._files import FileError, reading
 from fanin._typing import Array, PathLike, takes
 from fanin._validate import one_of
+from fanin.arrays import as_array
 from fanin.callbacks import History
 from fanin.layers.dense import ACTIVATIONS
 from fanin.layers.options import DropoutOptions
 from fanin.network import passes
+from fanin.network.classes import as_labels, found_classes, given_classes, positions
 from fanin.network.images import mean_over_views, test_time_pipelines
 from fanin.network.inputs import Inputs
 from fanin.network.options import FitOptions
@@ -63,7 +65,7 @@ class Trainer(Protocol):
 # What the compiled network was made of, and would not follow.
 _FIXED = {
     *("dims", "activation", "norm", "residual", "keep", "drop_connect", "loss_name", "dtype"),
-    *("engine", "arena", "params", "statistics", "init", "output_init"),
+    *("engine", "arena", "params", "statistics", "init", "output_init", "classes_"),
 }
 
 
@@ -132,6 +134,9 @@ class MLP:
     seed : int
         Determines everything random (weights, masks, order of the data): the trained bits are the
         same for any number of threads and any instruction set.
+    classes : sequence of str, int or bool, optional
+        The labels that the outputs stand for, in their order, with loss "softmax" or "svm". Without
+        them labels are 0 .. C-1, or those that the first `fit` finds, sorted.
 
     Attributes
     ----------
@@ -142,6 +147,8 @@ class MLP:
         With ``norm="batch"`` running_mean1 (H,), running_var1, ...: views of the same arena.
     dims, activation, norm, residual, keep, drop_connect, loss, dtype, seed
         As given; activation, keep and drop_connect as lists, one value per hidden layer.
+    classes_ : ndarray of shape (C,) or None
+        The labels of the outputs, which `predict` gives back; None with loss "mse".
     history : History or None
         Of the last `fit`.
     metadata : dict
@@ -186,6 +193,7 @@ class MLP:
         residual: bool = False,
         dtype: npt.DTypeLike = "float32",
         seed: int = 0,
+        classes: Sequence[Any] | Array | None = None,
     ) -> None:
         hidden_init = initializers.get(init)
         last_init = (
@@ -206,6 +214,7 @@ class MLP:
         self.loss_name = one_of("loss", loss, losses.NAMES)
         self.dtype = _validate.float_dtype("dtype", dtype)
         self.seed = _validate.whole("seed", seed, 0, 2**64 - 1)
+        self._classes = given_classes(classes, self.dims[-1], self.loss_name)
         # A function's name is kept for the record: a saved network is never initialised again.
         self.init = getattr(init, "__name__", init)
         self.output_init = getattr(output_init, "__name__", output_init)
@@ -346,7 +355,15 @@ class MLP:
             "residual": self.residual,
             "dtype": self.dtype.name,
             "seed": self.seed,
+            **({} if self._classes is None else {"classes": self._classes.tolist()}),
         }
+
+    @property
+    def classes_(self) -> Array | None:
+        """The labels that the outputs stand for: 0 .. C-1, or those that were given or found."""
+        if self._classes is not None or self.loss_name == "mse":
+            return self._classes
+        return np.arange(self.dims[-1])
 
     # Data
 
@@ -354,8 +371,9 @@ class MLP:
     def preprocess(self) -> list[Transformer] | tuple[Array, Array] | None:
         """The fitted preprocessing: transformers, (mean, scale) or None; read-only."""
         inputs = self.inputs
-        if inputs.steps:
-            return list(inputs.steps)
+        table = [] if inputs.table is None else [inputs.table]
+        if inputs.steps or table:
+            return [*table, *inputs.steps]
         return None if inputs.mean is None or inputs.scale is None else (inputs.mean, inputs.scale)
 
     def set_preprocess(self, preprocess: Preprocess | None, X: Array) -> None:
@@ -398,7 +416,9 @@ class MLP:
         >>> net.scores(X).shape[1]
         10
         """
-        inputs, rows = self.inputs.requested(preprocess, X).first_rows(X)
+        inputs = self.inputs.requested(preprocess, X)
+        X, names = inputs.read("X", X)
+        inputs, rows = inputs.first_rows(X, names=names)
         self.inputs, _ = inputs.fit(self.with_targets(rows))
 
     def prepare(
@@ -452,15 +472,35 @@ class MLP:
         sample_weight: Array | None = None,
         *,
         name: str = "y",
+        classes: Array | None = None,
     ) -> TrainingData:
-        """Rows that `Inputs` has checked, beside targets and weights, which are checked here."""
+        """Rows that `Inputs` has checked, beside targets and weights, which are checked here.
+
+        classes: those that the network is about to have, as `classes_for` found them.
+        """
         labels = soft = None
         if y is not None:
+            own = self._classes if classes is None else classes
+            one = self.dims[-1] == 1  # whose targets are numbers
+            y = as_labels(name, y) if one else positions(name, y, own, self.loss_name)
             labels, soft = losses.targets(
                 name, y, len(rows), self.dims[-1], self.loss_name, self.dtype
             )
         weights = _validate.weights(sample_weight, len(rows), self.dtype)
         return TrainingData(rows, None, None, labels, soft, weights)
+
+    def classes_for(self, y: object, name: str = "y") -> Array | None:
+        """The classes to train with on labels y: the network's, else those of y.
+
+        None for the labels 0 .. C-1, and for targets that are no labels.
+        """
+        if self._classes is not None or self.steps_done:
+            return self._classes
+        return found_classes(name, y, self.dims[-1], self.loss_name)
+
+    def take_classes(self, classes: Array | None) -> None:
+        """Keeps what `classes_for` found, for the training that begins."""
+        self._classes = classes
 
     # Training
 
@@ -470,13 +510,17 @@ class MLP:
 
         Parameters
         ----------
-        X : ndarray of shape (N, D) or (N, ...), of any real dtype
-            Rows of uint8, float32 and float64 are gathered, converted and normalised inside the
-            native loop: no float copy is made (except by PCA and Whiten). Others are copied to the
-            smallest of these that holds the values. How X enters, its range and the shape of an
-            image are recorded, and hold for all data from then on, whatever their dtype.
-        y : ndarray
-            Labels (N,) in 0 .. C-1, or soft labels / values (N, C).
+        X : array_like of shape (N, D) or (N, ...), of any real dtype
+            An array of any strides, a memory map, a list, a tensor, a frame of pandas, polars or
+            pyarrow (extra ``frames``; its columns' names are kept and checked from then on), or a
+            sparse matrix of SciPy. Rows of uint8, float32 and float64 are gathered where they lie,
+            converted and normalised inside the native loop: no float copy is made (except by PCA
+            and Whiten). Others are copied to the smallest of these that holds the values. How X
+            enters, its range and the shape of an image are recorded, and hold for all data from
+            then on, whatever their dtype.
+        y : array_like
+            Labels (N,) of C classes: 0 .. C-1, or else text, truth values or any whole numbers,
+            which the network keeps as ``classes_``; or soft labels / values (N, C).
         {options}
 
         Returns
@@ -517,7 +561,9 @@ class MLP:
         tta: Compose | Transform | Sequence[Compose | Transform] | None = None,
         n_threads: int | None = None,
     ) -> Array:
-        """Labels (N,), the argmax of the scores; with loss "mse" the scores themselves.
+        """Labels (N,), as they were given in training; with loss "mse" the scores themselves.
+
+        They are those of the largest score.
 
         With `tta`, of the mean of probabilities, or of scores where the loss is not "softmax".
         """
@@ -527,7 +573,10 @@ class MLP:
             scores = self.predict_proba(X, tta=tta, n_threads=n_threads)
         else:
             scores = self._over_views(X, tta, self.scores, n_threads)
-        return scores if self.loss_name == "mse" else scores.argmax(axis=1)
+        if self.loss_name == "mse":
+            return scores
+        winners: Array = scores.argmax(axis=1)
+        return winners if self._classes is None else self._classes[winners]
 
     def predict_proba(
         self,
@@ -565,6 +614,7 @@ class MLP:
         self, X: Array, tta: Any, outputs: Callable[..., Array], n_threads: int | None
     ) -> Array:
         """The mean of outputs over the views of each image."""
+        X = as_array("X", X)
         with self.engine.reading():
             return mean_over_views(
                 test_time_pipelines(tta),
@@ -612,7 +662,6 @@ class MLP:
         >>> list(result)
         ['loss', 'accuracy', 'balanced_accuracy']
         """
-        y = _validate.plain_array("y", y)
         data = self.prepare(X, y, sample_weight=sample_weight, n_threads=n_threads)
         names = passes.check_metrics(metrics, self.loss_name, data)
         with self.engine.reading():
@@ -624,7 +673,7 @@ class MLP:
 
     def loss(self, X: Array, y: Array, *, reg: float = 0.0) -> float:
         """Mean loss over the rows, plus ``0.5 * reg * sum(W * W)`` over the weights."""
-        data = self.prepare(X, _validate.plain_array("y", y))
+        data = self.prepare(X, as_labels("y", y))
         reg = _validate.real("reg", reg, 0)
         weights = [slice(p.offset, p.offset + p.rows * p.cols) for p in self._layout if p.decays]
         with self.engine.reading():
@@ -658,7 +707,7 @@ class MLP:
         grads : dict of str to ndarray
             Named and shaped as `params`.
         """
-        y = _validate.plain_array("y", y)
+        y = as_labels("y", y)
         if dropout_step is not None:
             dropout_step = _validate.whole("dropout_step", dropout_step, 0)
         _validate.batch_rows(self.norm, len(y))

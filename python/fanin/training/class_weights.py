@@ -10,22 +10,28 @@ import numpy as np
 from fanin import _validate, losses
 from fanin._typing import Array, Floats, Labels
 from fanin.network import MLP
+from fanin.network.classes import label_names, position_of, positions
 
 
-def row_weights(net: MLP, y: Array, class_weight: Any, sample_weight: Array | None) -> Array:
+def row_weights(
+    net: MLP, y: Array, classes: Array | None, class_weight: Any, sample_weight: Array | None
+) -> Array:
     """The sample weights that ``class_weight`` stands for, times those given."""
+    y = positions("y", y, classes, net.loss_name)
     labels, _ = losses.targets(
         "y", y, y.shape[0] if y.ndim else 0, net.dims[-1], net.loss_name, net.dtype
     )
     if labels is None:
         got = _validate.describe(y)
         raise ValueError(f"class_weight: expected labels to go with, got y of {got}")
-    weights = class_weights(class_weight, labels, net.dims[-1])[labels]
+    weights = class_weights(class_weight, labels, net.dims[-1], classes)[labels]
     given = _validate.weights(sample_weight, len(labels), np.dtype(np.float64))
     return weights if given is None else weights * given
 
 
-def class_weights(class_weight: Any, labels: Labels, n_classes: int) -> Floats:
+def class_weights(
+    class_weight: Any, labels: Labels, n_classes: int, classes: Array | None = None
+) -> Floats:
     """The weight of each class, (C,)."""
     if isinstance(class_weight, str):
         _validate.one_of("class_weight", class_weight, ["balanced"])
@@ -38,12 +44,13 @@ def class_weights(class_weight: Any, labels: Labels, n_classes: int) -> Floats:
         )
     weights = np.ones(n_classes)
     for label, weight in class_weight.items():
-        whole = isinstance(label, (int, np.integer)) and not isinstance(label, bool)
-        if not whole or not 0 <= label < n_classes:
-            raise ValueError(
-                f"class_weight: expected labels in 0 .. {n_classes - 1}, got {label!r}"
-            )
-        weights[label] = _validate.real(f"class_weight[{label}]", weight, 0)
+        at = position_of(classes, label, n_classes)
+        if at is None:
+            known = f"in 0 .. {n_classes - 1}"
+            if classes is not None:
+                known = f"among {', '.join(label_names(classes))}"
+            raise ValueError(f"class_weight: expected labels {known}, got {label!r}")
+        weights[at] = _validate.real(f"class_weight[{label}]", weight, 0)
     if not weights[labels].any():
         raise ValueError("class_weight: expected a weight above 0 for a class of y, got only zeros")
     return weights

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fanin import metrics
 from fanin._core import TrainingData
 from fanin._typing import Array
-from fanin._validate import pair, plain_array
+from fanin._validate import pair
 from fanin.network import MLP, passes
 from fanin.network.options import FitOptions
 from fanin.training.class_weights import row_weights
@@ -23,6 +23,8 @@ class FitData:
         The network's preprocessing from now on; the network's own is not changed here.
     train : TrainingData
     validation : TrainingData or None
+    classes : ndarray or None
+        The network's from now on, where its labels are not 0 .. C-1.
     metrics : tuple of str
         Of the validation data, beside loss and accuracy.
     """
@@ -30,27 +32,28 @@ class FitData:
     def __init__(self, net: MLP, X: Array, y: Array, options: FitOptions) -> None:
         weights, columns = options.sample_weight, None
         self.images: TrainingImages | None = None
+        self.inputs = net.inputs.requested(options.preprocess, X)
+        X, names = self.inputs.read("X", X)
         if options.augment is not None or options.mix is not None:
             weighted = [n for n in ("sample_weight", "class_weight") if _given(options, n)]
             self.images = TrainingImages(net, X, weighted, options.augment, options.mix)
             columns = self.images.columns
-        self.inputs = net.inputs.requested(options.preprocess, X)
-        if self.images is not None:
             self.inputs = self.images.check_inputs(self.inputs, net.inputs)
-        y = plain_array("y", y)
+        self.classes = net.classes_for(y)
         if options.class_weight is not None:
-            weights = row_weights(net, y, options.class_weight, weights)
-        self.inputs, rows = self.inputs.first_rows(X, columns=columns)
-        self.train = net.with_targets(rows, y, weights)
+            weights = row_weights(net, y, self.classes, options.class_weight, weights)
+        self.inputs, rows = self.inputs.first_rows(X, columns=columns, names=names)
+        self.train = net.with_targets(rows, y, weights, classes=self.classes)
         _require_two_classes(self.train.labels)
         self.validation: TrainingData | None = None
         if options.validation_data is not None:
             X, y = pair("validation_data", options.validation_data, "(X, y)")
-            names = ("validation X", "validation y")
-            y = plain_array(names[1], y)
+            of_X, of_y = "validation X", "validation y"
+            X, names = self.inputs.read(of_X, X)
             if self.images is not None:
                 self.images.check_validation(X)
-            self.validation = net.with_targets(self.inputs.rows(X, names[0]), y, name=names[1])
+            _, rows = self.inputs.first_rows(X, of_X, names=names)
+            self.validation = net.with_targets(rows, y, name=of_y, classes=self.classes)
         self.metrics = _checked_metrics(net, self.validation, options)
 
     def prepare(self, n_threads: int | None) -> None:
