@@ -2,7 +2,7 @@
 #include <cmath>
 
 #include "kernels/loss.hpp"
-#include "kernels/partial.inl.hpp"
+#include "simd/partial.hpp"
 
 namespace fanin::FANIN_ISA {
 

@@ -150,4 +150,5 @@ NETWORK_OPTIONS = (
     "norm",
     "residual",
     "dtype",
+    "compute",
 )
