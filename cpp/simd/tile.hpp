@@ -21,4 +21,12 @@ struct TileBlock {
   bool resume;        // from c, else from bias or 0
 };
 
+/// What a block prefetches of the right operand that comes next: lines [first, first + count) of
+/// each tile of two panels; none where `next` is null.
+template <class Bf16>
+struct TilesAhead {
+  const Bf16* next;
+  index panel, first, count;
+};
+
 }  // namespace fanin

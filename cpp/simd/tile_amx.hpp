@@ -16,6 +16,7 @@ using Bf16 = std::uint16_t;
 inline constexpr index bf16_block_rows = 32, bf16_block_panels = 2, bf16_block_k = 14;
 
 using Bf16Block = TileBlock<Bf16>;
+using Bf16Ahead = TilesAhead<Bf16>;
 
 /// What `ldtilecfg` reads: all eight tiles have 16 rows of 64 bytes.
 struct TileConfiguration {
@@ -65,8 +66,8 @@ FANIN_INLINE void tile_multiply() {
 }
 
 template <int MT, int NT>
-FANIN_INLINE void bf16_tiles(const Bf16Block& b, float* c, index c_stride, const float* bias,
-                             bool resume) noexcept {
+FANIN_INLINE void bf16_tiles(const Bf16Block& b, const Bf16Ahead& ahead, float* c, index c_stride,
+                             const float* bias, bool resume) noexcept {
   constexpr index side = 16;
   const index c_bytes = c_stride * 4;
   const auto start = [&]<int m, int n>() {
@@ -100,6 +101,13 @@ FANIN_INLINE void bf16_tiles(const Bf16Block& b, float* c, index c_stride, const
       tile_multiply<2, 5, 6>();
       if constexpr (NT > 1) tile_multiply<3, 5, 7>();
     }
+    if (ahead.next) {
+      const Bf16* p = ahead.next + (kt * 16 + ahead.first) * 32;  // a line has 32
+      for (index l = 0; l < ahead.count; ++l) {
+        __builtin_prefetch(p + l * 32, 0, 2);
+        __builtin_prefetch(p + l * 32 + ahead.panel, 0, 2);
+      }
+    }
     left += bf16_k;
     lower += bf16_k;
     right += bf16_k * bf16_columns;
@@ -127,59 +135,66 @@ FANIN_INLINE void bf16_copy(const float* from, index from_stride, float* to, ind
 
 /// A block of which only a part exists, by way of memory of its own.
 template <int MT, int NT>
-[[gnu::noinline]] void bf16_part(const Bf16Block& b) noexcept {
+[[gnu::noinline]] void bf16_part(const Bf16Block& b, const Bf16Ahead& ahead) noexcept {
   constexpr index stride = NT * 16;
   alignas(64) float c[MT * 16 * stride], bias[stride];
   if (b.resume) bf16_copy(b.c, b.c_stride, c, stride, b.rows, b.cols);
   if (b.bias) bf16_copy(b.bias, 0, bias, 0, 1, b.cols);
-  bf16_tiles<MT, NT>(b, c, stride, b.bias ? bias : nullptr, b.resume);
+  bf16_tiles<MT, NT>(b, ahead, c, stride, b.bias ? bias : nullptr, b.resume);
   bf16_copy(c, stride, b.c, b.c_stride, b.rows, b.cols);
 }
 
 template <int MT, int NT>
-[[gnu::noinline]] void bf16_block_of(const Bf16Block& b) noexcept {
+[[gnu::noinline]] void bf16_block_of(const Bf16Block& b, const Bf16Ahead& ahead) noexcept {
   if (b.rows == MT * 16 && b.cols == NT * 16) {
-    bf16_tiles<MT, NT>(b, b.c, b.c_stride, b.bias, b.resume);
+    bf16_tiles<MT, NT>(b, ahead, b.c, b.c_stride, b.bias, b.resume);
   } else {
-    bf16_part<MT, NT>(b);
+    bf16_part<MT, NT>(b, ahead);
   }
 }
 
-FANIN_INLINE void bf16_block(const TileScope&, const Bf16Block& b) noexcept {
+FANIN_INLINE void bf16_block(const TileScope&, const Bf16Block& b,
+                             const Bf16Ahead& ahead) noexcept {
   if (b.rows > 16) {
-    b.cols > 16 ? bf16_block_of<2, 2>(b) : bf16_block_of<2, 1>(b);
+    b.cols > 16 ? bf16_block_of<2, 2>(b, ahead) : bf16_block_of<2, 1>(b, ahead);
   } else {
-    b.cols > 16 ? bf16_block_of<1, 2>(b) : bf16_block_of<1, 1>(b);
+    b.cols > 16 ? bf16_block_of<1, 2>(b, ahead) : bf16_block_of<1, 1>(b, ahead);
   }
 }
 
-/// Two Vecs, one after the other.
-FANIN_INLINE __m512i bf16_pair(Vec<float> first, Vec<float> second) {
-  return reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(second.v, first.v));
-}
-FANIN_INLINE Vec<float> bf16_some(const float* from, index n) {
-  constexpr index L = lanes<float>;
-  return n <= 0 ? Vec<float>::zero() : load_some(from, static_cast<int>(n < L ? n : L));
-}
-
-FANIN_INLINE void bf16_row(const float* from, index n, Bf16* to) {
-  _mm512_storeu_si512(to, bf16_pair(bf16_some(from, n), bf16_some(from + 16, n - 16)));
-}
-
-/// Words of two rows in turn: what two k of a right operand's pair are.
-FANIN_INLINE __m512i bf16_woven(const float* from, index stride, index rows, index cols) {
-  const __m512i order = _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24,
-                                         8, 23, 7, 22, 6, 21, 5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
-  const Vec<float> first = bf16_some(from, rows > 0 ? cols : 0);
-  const Vec<float> second = bf16_some(from + stride, rows > 1 ? cols : 0);
-  return _mm512_permutexvar_epi16(order, bf16_pair(first, second));
+/// A block of 32 x 32 numbers, of which rows x cols exist, rounded; zeros in the rest.
+FANIN_INLINE void bf16_round(const float* from, index stride, index rows, index cols, Bf16* to) {
+  const auto mask = [](index n) { return low16(static_cast<int>(n < 0 ? 0 : n < 16 ? n : 16)); };
+  const __mmask16 first = mask(cols), second = mask(cols - 16);
+  for (index i = 0; i < rows; ++i, from += stride) {
+    const __m512 low = _mm512_maskz_loadu_ps(first, from);
+    const __m512 high = _mm512_maskz_loadu_ps(second, from + 16);
+    _mm512_store_si512(to + i * bf16_k, (__m512i)_mm512_cvtne2ps_pbh(high, low));
+  }
+  for (index i = rows; i < bf16_k; ++i) {
+    _mm512_store_si512(to + i * bf16_k, _mm512_setzero_si512());
+  }
 }
 
-FANIN_INLINE void bf16_right_tile(const float* from, index stride, index rows, index cols,
-                                  Bf16* to) {
+/// From a block: 32 numbers of a left operand's row.
+FANIN_INLINE void bf16_row(const Bf16* block, Bf16* to) {
+  _mm512_storeu_si512(to, _mm512_load_si512(block));
+}
+
+/// Words of 16 columns of two rows in turn: what two k of a right operand's pair are.
+FANIN_INLINE __m512i bf16_woven(const Bf16* block) {
+  const __m512i order = _mm512_set_epi16(47, 15, 46, 14, 45, 13, 44, 12, 43, 11, 42, 10, 41, 9, 40,
+                                         8, 39, 7, 38, 6, 37, 5, 36, 4, 35, 3, 34, 2, 33, 1, 32, 0);
+  const auto half = [](const Bf16* p) {
+    return _mm512_castsi256_si512(_mm256_load_si256(reinterpret_cast<const __m256i*>(p)));
+  };
+  return _mm512_permutex2var_epi16(half(block), order, half(block + bf16_k));
+}
+
+/// A right operand's tile of its 32 rows x 16 columns.
+FANIN_INLINE void bf16_right_tile(const Bf16* block, Bf16* to) {
   for (index k = 0; k < bf16_k; k += 2) {
-    _mm512_storeu_si512(to + k * bf16_columns,
-                        bf16_woven(from + k * stride, stride, rows - k, cols));
+    _mm512_storeu_si512(to + k * bf16_columns, bf16_woven(block + k * bf16_k));
   }
 }
 
@@ -214,27 +229,21 @@ FANIN_INLINE void bf16_transpose(__m512i (&r)[16]) {
   }
 }
 
-FANIN_INLINE void bf16_left_tile_t(const float* from, index stride, index rows, index cols,
-                                   Bf16* to, index to_stride) {
+/// 32 numbers of 16 rows of a left operand, of its 32 rows x 16 columns transposed.
+FANIN_INLINE void bf16_left_tile_t(const Bf16* block, Bf16* to, index to_stride) {
   __m512i r[16];
 #pragma GCC unroll 16
-  for (index i = 0; i < 16; ++i) {
-    r[i] = bf16_woven(from + 2 * i * stride, stride, rows - 2 * i, cols);
-  }
+  for (index i = 0; i < 16; ++i) r[i] = bf16_woven(block + 2 * i * bf16_k);
   bf16_transpose(r);
 #pragma GCC unroll 16
   for (index j = 0; j < 16; ++j) _mm512_storeu_si512(to + j * to_stride, r[j]);
 }
 
-FANIN_INLINE void bf16_right_tile_t(const float* from, index stride, index rows, index cols,
-                                    Bf16* to) {
+/// A right operand's tile of its 16 rows x 32 columns transposed.
+FANIN_INLINE void bf16_right_tile_t(const Bf16* block, Bf16* to) {
   __m512i r[16];
 #pragma GCC unroll 16
-  for (index i = 0; i < 16; ++i) {
-    const float* row = from + i * stride;
-    const index n = i < rows ? cols : 0;
-    r[i] = bf16_pair(bf16_some(row, n), bf16_some(row + 16, n - 16));
-  }
+  for (index i = 0; i < 16; ++i) r[i] = _mm512_load_si512(block + i * bf16_k);
   bf16_transpose(r);
 #pragma GCC unroll 16
   for (index k = 0; k < 16; ++k) _mm512_storeu_si512(to + k * bf16_k, r[k]);

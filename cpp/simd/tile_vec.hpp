@@ -16,6 +16,7 @@ inline constexpr index bf16_block_rows = panel_vecs == 1 ? 6 : 24 / panel_vecs;
 inline constexpr index bf16_block_panels = panel_vecs, bf16_block_k = 8;
 
 using Bf16Block = TileBlock<Bf16>;
+using Bf16Ahead = TilesAhead<Bf16>;  // of no use here: rows of floats come in order
 
 /// Nothing to set up.
 struct TileScope {};
@@ -123,62 +124,51 @@ FANIN_INLINE void bf16_panels_of(const Bf16Block& b) noexcept {
   bf16_tile_of<static_cast<int>(bf16_block_rows), NV>(b);
 }
 
-FANIN_INLINE void bf16_block(const TileScope&, const Bf16Block& b) noexcept {
+FANIN_INLINE void bf16_block(const TileScope&, const Bf16Block& b, const Bf16Ahead&) noexcept {
   bf16_panels_of<static_cast<int>(bf16_block_panels)>(b);
 }
 
-/// Up to 32 numbers rounded, then zeros.
-FANIN_INLINE void bf16_row(const float* from, index n, Bf16* to) {
+/// A block of 32 x 32 numbers, of which rows x cols exist, rounded; zeros in the rest.
+FANIN_INLINE void bf16_round(const float* from, index stride, index rows, index cols, Bf16* to) {
   constexpr index L = lanes<float>;
-  for (index j = 0; j < bf16_k; j += L) {
-    const index left = n - j;
-    const int some = static_cast<int>(left < 0 ? 0 : left < L ? left : L);
-    round_to_bf16(load_some(from + j, some)).store(to + j);
+  for (index i = 0; i < bf16_k; ++i, from += stride) {
+    for (index j = 0; j < bf16_k; j += L, to += L) {
+      const index left = i < rows ? cols - j : 0;
+      const int n = static_cast<int>(left < 0 ? 0 : left < L ? left : L);
+      round_to_bf16(n == 0 ? Vec<float>::zero() : load_some(from + j, n)).store(to);
+    }
   }
+}
+
+/// From a block: 32 numbers of a left operand's row.
+FANIN_INLINE void bf16_row(const Bf16* block, Bf16* to) {
+  for (index j = 0; j < bf16_k; j += lanes<float>) Vec<float>::load(block + j).store(to + j);
 }
 
 FANIN_INLINE index bf16_place(index k) { return (k % 2) * 16 + k / 2; }
 
-/// A right operand's tile of up to 32 rows x 16 columns.
-FANIN_INLINE void bf16_right_tile(const float* from, index stride, index rows, index cols,
-                                  Bf16* to) {
+/// A right operand's tile of its 32 rows x 16 columns.
+FANIN_INLINE void bf16_right_tile(const Bf16* block, Bf16* to) {
   for (index k = 0; k < bf16_k; ++k) {
-    const Vec<float> x =
-        k < rows ? load_some(from + k * stride, static_cast<int>(cols)) : Vec<float>::zero();
-    round_to_bf16(x).store(to + bf16_place(k) * bf16_columns);
+    Vec<float>::load(block + k * bf16_k).store(to + bf16_place(k) * bf16_columns);
   }
 }
 
-/// `side` x 16 numbers, of which rows x cols exist, rounded and transposed.
-template <int side>
-FANIN_INLINE void bf16_turned(const float* from, index stride, index rows, index cols, float* to,
-                              index to_stride) {
-  constexpr index L = lanes<float>;
-  alignas(64) float rounded[side * L];
-  for (index i = 0; i < side; ++i) {
-    const Vec<float> x =
-        i < rows ? load_some(from + i * stride, static_cast<int>(cols)) : Vec<float>::zero();
-    round_to_bf16(x).store(rounded + i * L);
-  }
-  for (index i = 0; i < side; i += square_side<float>) {
-    transpose_strip(rounded + i * L, L, to + i, to_stride);
+/// 32 numbers of 16 rows of a left operand, of its 32 rows x 16 columns transposed.
+FANIN_INLINE void bf16_left_tile_t(const Bf16* block, Bf16* to, index to_stride) {
+  for (index i = 0; i < bf16_k; i += square_side<float>) {
+    transpose_strip(block + i * bf16_k, bf16_k, to + i, to_stride);
   }
 }
 
-/// The same of the transpose, 16 rows of 32.
-FANIN_INLINE void bf16_left_tile_t(const float* from, index stride, index rows, index cols,
-                                   Bf16* to, index to_stride) {
-  bf16_turned<32>(from, stride, rows, cols, to, to_stride);
-}
-
-/// A right operand's tile of up to 16 rows x 32 columns, transposed.
-FANIN_INLINE void bf16_right_tile_t(const float* from, index stride, index rows, index cols,
-                                    Bf16* to) {
-  constexpr index L = lanes<float>;
-  alignas(64) float turned[bf16_k * bf16_columns];
-  for (index half = 0; half < bf16_k; half += L) {
-    const index left = cols - half, some = left < 0 ? 0 : left < L ? left : L;
-    bf16_turned<16>(from + half, stride, rows, some, turned + half * bf16_columns, bf16_columns);
+/// A right operand's tile of its 16 rows x 32 columns transposed.
+FANIN_INLINE void bf16_right_tile_t(const Bf16* block, Bf16* to) {
+  alignas(64) Bf16 turned[bf16_k * bf16_columns];
+  for (index half = 0; half < bf16_k; half += bf16_columns) {
+    for (index i = 0; i < bf16_columns; i += square_side<float>) {
+      transpose_strip(block + i * bf16_k + half, bf16_k, turned + half * bf16_columns + i,
+                      bf16_columns);
+    }
   }
   for (index k = 0; k < bf16_k; ++k) {
     Vec<float>::load(turned + k * bf16_columns).store(to + bf16_place(k) * bf16_columns);

@@ -86,6 +86,7 @@ void ParameterItems<T>::prepare_all(Team& team, const DropoutKey<T>* dropout) {
 
 template <class T>
 void ParameterItems<T>::prefetch(const ParameterItem& item, const ParameterUpdate<T>& u) const {
+  if (network_.bf16()) return;
   constexpr index line = 64 / sizeof(T);
   const auto ask = [&](const T* arena) {
     for (index i = 0; i < item.size; i += line) prefetch_for_write(arena + item.offset + i);
