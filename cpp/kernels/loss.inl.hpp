@@ -1,5 +1,6 @@
 #pragma once
 #include <cmath>
+#include <limits>
 
 #include "kernels/loss.hpp"
 #include "simd/partial.hpp"
@@ -92,6 +93,14 @@ FANIN_INLINE SoftmaxParts<T> softmax_row(const LossRows<T>& a, index i) {
   return parts;
 }
 
+/// The loss of a probability that counts as [eps, 1 - eps]; NaN stays.
+template <class T>
+FANIN_INLINE Vec<T> clipped_log_loss(Vec<T> loss) {
+  constexpr T eps = std::numeric_limits<T>::epsilon();
+  constexpr T most = sizeof(T) == 8 ? T(36.04365338911715) : T(15.942385152878742);  // -log(eps)
+  return max(Vec<T>::set(eps), min(Vec<T>::set(most), loss));
+}
+
 /// A Vec of rows at a time, so that one logarithm serves them all.
 template <class T>
 void softmax_loss(const LossRows<T>& a, Range rows) noexcept {
@@ -107,7 +116,8 @@ void softmax_loss(const LossRows<T>& a, Range rows) noexcept {
       mass[r] = parts.mass;
     }
     const Vec<T> log_total = log(keep_some(load_some(total, n), n, one));
-    const Vec<T> loss = load_some(mass, n) * log_total - load_some(cross, n);
+    Vec<T> loss = load_some(mass, n) * log_total - load_some(cross, n);
+    if (a.loss == Loss::log_loss) loss = clipped_log_loss(loss);
     store_some(a.weights ? loss * load_some(a.weights + i, n) : loss, a.row_loss + i, n);
   }
 }
@@ -161,6 +171,55 @@ void svm_loss(const LossRows<T>& a, Range rows) noexcept {
   }
 }
 
+/// What a loss adds up over the outputs, and its gradient over the score s with target y.
+template <class T>
+struct OutputLoss {
+  Vec<T> loss, gradient;
+};
+
+template <class T>
+FANIN_INLINE OutputLoss<T> binary_log_loss(Vec<T> s, Vec<T> y) {
+  constexpr T eps = std::numeric_limits<T>::epsilon();
+  const Vec<T> zero = Vec<T>::zero(), one = Vec<T>::set(T(1));
+  const Vec<T> probability = sigmoid(s);
+  const Vec<T> p = max(Vec<T>::set(eps), min(Vec<T>::set(T(1) - eps), probability));
+  return {zero - (y * log(p) + (one - y) * log(one - p)), probability - y};
+}
+
+template <class T>
+FANIN_INLINE OutputLoss<T> half_squared_error(Vec<T> s, Vec<T> y) {
+  const Vec<T> difference = s - y;
+  return {Vec<T>::set(T(0.5)) * difference * difference, difference};
+}
+
+template <class T>
+FANIN_INLINE OutputLoss<T> poisson(Vec<T> s, Vec<T> y) {
+  const Vec<T> zero = Vec<T>::zero(), mean = exp(s);
+  const Mask<T> counts = y > zero;
+  const Vec<T> log_ratio = log(select(counts, y, Vec<T>::set(T(1)))) - s;
+  return {select(counts, y * log_ratio, zero) - y + mean, mean - y};
+}
+
+/// Losses that are a sum over the outputs, each with a target of its own.
+template <class T, class F>
+FANIN_INLINE void sum_over_outputs(const LossRows<T>& a, Range rows, F&& of_output) {
+  for (index i = rows.begin; i < rows.end; ++i) {
+    const T* s = a.scores + i * a.stride;
+    T* d = a.dscores ? a.dscores + i * a.stride : nullptr;
+    const Target<T> target(a, i);
+    const T weight = a.weights ? a.weights[i] : T(1);
+    const Vec<T> factor = Vec<T>::set(weight * a.scale);
+    if (a.predicted) a.predicted[i] = first_position(s, a.classes, row_maximum(s, a.classes));
+    Vec<T> total = Vec<T>::zero();
+    each_vec<T>(a.classes, [&](index j, int n) {
+      const OutputLoss<T> o = of_output(load_some(s + j, n), target.load(j, n));
+      total = total + keep_some(o.loss, n, Vec<T>::zero());
+      if (d) store_some(o.gradient * factor, d + j, n);
+    });
+    a.row_loss[i] = weight * sum(total);
+  }
+}
+
 template <class T>
 void mse_loss(const LossRows<T>& a, Range rows) noexcept {
   const T classes = static_cast<T>(a.classes);
@@ -185,11 +244,18 @@ template <class T>
 void loss_rows(const LossRows<T>& a, Range rows) noexcept {
   switch (a.loss) {
     case Loss::softmax:
+    case Loss::log_loss:
       return softmax_loss(a, rows);
     case Loss::svm:
       return svm_loss(a, rows);
     case Loss::mse:
       return mse_loss(a, rows);
+    case Loss::binary_log_loss:
+      return sum_over_outputs(a, rows, binary_log_loss<T>);
+    case Loss::half_squared_error:
+      return sum_over_outputs(a, rows, half_squared_error<T>);
+    case Loss::poisson:
+      return sum_over_outputs(a, rows, poisson<T>);
   }
 }
 

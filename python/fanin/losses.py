@@ -17,7 +17,7 @@ from fanin._validate import describe, labels, one_of, plain_array, threads, weig
 
 __all__ = ["expected_initial_loss", "get", "mse_loss", "softmax", "softmax_loss", "svm_loss"]
 
-NAMES: tuple[str, ...] = _core.losses
+NAMES: tuple[str, ...] = ("softmax", "svm", "mse")  # the core's others are the estimators'
 Targets = tuple[Labels | None, Array | None]  # labels (N,), or soft targets (N, C): never both
 
 
@@ -248,7 +248,7 @@ def _loss(
     # Running sums in float64: the order of the native loop, so that both give the same bits.
     total = float(n) if w is None else float(np.cumsum(w, dtype=np.float64)[-1])
     row_loss, dscores, _ = _core.loss_rows(
-        NAMES.index(loss), scores, hard, soft, w, 1 / total, True, threads(n_threads)
+        _core.losses.index(loss), scores, hard, soft, w, 1 / total, True, threads(n_threads)
     )
     assert dscores is not None
     return float(np.cumsum(row_loss, dtype=np.float64)[-1]) / total, dscores
