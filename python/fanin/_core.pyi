@@ -267,6 +267,7 @@ class Engine32:
         vanilla: bool = False,
         row_masks: bool = False,
         moments: bool = False,
+        compute: str = "full",
     ) -> None: ...
     def evaluate(self, data: TrainingData, n_threads: int) -> tuple[float, int]: ...
     def gradient(
@@ -314,6 +315,7 @@ class Engine64:
         vanilla: bool = False,
         row_masks: bool = False,
         moments: bool = False,
+        compute: str = "full",
     ) -> None: ...
     def evaluate(self, data: TrainingData, n_threads: int) -> tuple[float, int]: ...
     def gradient(
@@ -423,6 +425,7 @@ def dense_forward(
     out: Any,
     slope: bool,
     n_threads: int,
+    bf16: bool = False,
 ) -> tuple[Array, Array | None]: ...
 def draw_mix(
     kind: str,
@@ -570,9 +573,11 @@ def summary(
     x: Array, low: float, high: float, n_threads: int
 ) -> tuple[float, float, float, float, float, float]: ...
 def supported_isas() -> list[str]: ...
+def tiles(ask: bool = False) -> str: ...
 
 __version__: str
 activations: tuple[Any, ...]
+computes: tuple[Any, ...]
 losses: tuple[Any, ...]
 most_soft_svm_classes: int
 norm_eps: float
