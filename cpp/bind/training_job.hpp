@@ -14,7 +14,7 @@ namespace fanin::bind {
 
 /// Rows with their targets: see fanin::Data.
 struct TrainingData {
-  py::object x;                                            // an array, or sparse rows
+  py::object x;                                             // an array, or sparse rows
   py::object mean, scale, labels, soft, weights, positive;  // or None
 };
 
