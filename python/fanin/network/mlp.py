@@ -301,6 +301,12 @@ class MLP:
             f"MLP({widths}, loss={self.loss_name!r}, dtype={self.dtype.name!r}, seed={self.seed})"
         )
 
+    def _repr_html_(self) -> str:
+        """The layers as a table, in a notebook."""
+        from fanin.network.notebook import describe  # it is rare
+
+        return describe(self)
+
     @property
     def n_params(self) -> int:
         """Weights, biases and whatever else is trained."""

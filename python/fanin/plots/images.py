@@ -164,7 +164,8 @@ def image_grid(
         raise ValueError(f"images: expected rows of one length, at least 1, got {lengths}")
     grey = [image.max() for image in chain(*rows) if image is not None and image.ndim == 2]
     brightest = max(map(float, grey), default=1.0) or 1.0
-    axes = panels(ax, len(rows), len(rows[0]), _height(rows, labels, titles, captions))
+    height = _height(rows, labels, titles, captions)
+    axes = panels(ax, len(rows), len(rows[0]), height, stack=False)
     points = min(9.0, max(5.0, 80 / len(rows[0])))  # side by side without touching
     for panel, image in zip(axes.ravel(), chain(*rows), strict=True):
         panel.set(xticks=[], yticks=[])

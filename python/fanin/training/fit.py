@@ -103,6 +103,8 @@ class Fit:
             if state is not None:
                 _OWNERS[state] = weakref.ref(net)
         self.job, self.learner = self._new_job(), self._new_learner()
+        self.step_ends = np.minimum(np.arange(1, self.steps + 1) * self.batch, len(self.data))
+        self.step_weights: Floats = np.diff(self.step_ends, prepend=0).astype(np.float64)
         self.totals = dict.fromkeys(("weight", "loss", "correct", "rows"), 0.0)
         self.settled = self.finished = False
         self.first_epoch = net.epochs_done - self.first  # of the network's, where the run has 0
@@ -305,10 +307,9 @@ class Fit:
         """Draws the order of the rows: a pure function of the seed and the count of epochs."""
         net, order = self.net, self.job.order
         draw_order(order, self.sampling, net.seed, net.epochs_done, len(order))
-        ends = np.minimum(np.arange(1, self.steps + 1) * self.batch, len(order))
         if self.data.weights is not None:
-            ends = np.cumsum(self.data.weights[order], dtype=np.float64)[ends - 1]
-        self.step_weights: Floats = np.diff(ends, prepend=0)
+            ends = np.cumsum(self.data.weights[order], dtype=np.float64)[self.step_ends - 1]
+            self.step_weights = np.diff(ends, prepend=0.0)
         self.totals = dict.fromkeys(self.totals, 0.0)
         self.job.epoch, self.job.first_stream = net.epochs_done, net.steps_done
         self.learner.lr = self.schedule.lr(
@@ -356,8 +357,7 @@ class Fit:
     def end_epoch(self, epoch: int, result: Mapping[str, float]) -> None:
         logs = self.logs()
         logs |= {f"val_{name}": value for name, value in result.items()}
-        last = epoch * self.steps + self.steps - 1
-        logs["lr"] = float(self.schedule.lr(self.optimizer.lr, last, 1, self.steps, self.epochs)[0])
+        logs["lr"] = float(self.learner.lr[-1])
         self.net.epochs_done += 1
         self.history.append(epoch, logs)
         self.schedule.on_epoch_end(logs)
@@ -387,7 +387,7 @@ class Fit:
                 "number": self.epoch,
                 "begun": begun,
                 "first_step": first,
-                "lr": learner.lr,
+                "lr": learner.lr[: self.steps if begun else 0],
                 "losses": learner.losses[done],
                 "correct": learner.correct[done],
             },
