@@ -49,8 +49,8 @@ __all__ = [
 ]  # fmt: skip
 
 _LAZY = (
-    "augment", "checkpoint", "cli", "datasets", "diagnostics", "ensemble", "export", "lecture",
-    "plots", "tuning",
+    "augment", "checkpoint", "cli", "datasets", "diagnostics", "ensemble", "estimators", "export",
+    "lecture", "plots", "tuning",
 )  # fmt: skip
 _OF_LECTURE = ("ClassifierTrainer", "init_two_layer_model", "two_layer_net")
 

@@ -22,6 +22,7 @@ MODULES = sorted(
 )
 OPTIONAL = {
     "fanin.plots": "matplotlib",
+    "fanin.estimators": "sklearn",
     "fanin.export.converters": "skl2onnx",
     "fanin.export.onnx_file": "onnx",
     "fanin.export.pytorch": "torch",

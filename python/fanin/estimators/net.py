@@ -1,0 +1,241 @@
+"""`NetClassifier` and `NetRegressor`: `fanin.MLP` as estimators, with this package's defaults."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from sklearn.base import RegressorMixin
+from sklearn.utils import check_random_state, column_or_1d
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.multiclass import unique_labels
+
+from fanin import optim
+from fanin._typing import Array
+from fanin.estimators.net_base import Classifier, Net, documented, seed_of, weighted_standardization
+from fanin.estimators.rows import Part
+from fanin.network import MLP
+from fanin.network.options import CHECKPOINT_OPTIONS
+
+__all__ = ["NetClassifier", "NetRegressor"]
+
+
+class _Single(Net):
+    """An estimator of one network."""
+
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        validation_data: tuple[Any, Any] | None = None,
+    ) -> Self:
+        """Trains a new network.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+        y : array-like of shape (n_samples,)
+        sample_weight : array-like of shape (n_samples,), optional
+            Rows of weight 0 count as absent.
+        validation_data : (X, y), optional
+            Decides when to stop, instead of rows set aside.
+        """
+        part, held_out, seed = self._parts(X, y, sample_weight, validation_data)
+        self._begin(part, seed)
+        return self._train(part, self._fit_options(part, held_out, self.net_.dtype))
+
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """One epoch on these rows, from where the network stands.
+
+        The first call makes the network, and fixes how X enters it. The learning rate stays, and
+        no rows are set aside.
+
+        Parameters
+        ----------
+        X, y, sample_weight
+            As in `fit`.
+        """
+        first = not hasattr(self, "net_")
+        return self._partial_fit(X, y, sample_weight, first, learn=first)
+
+    def _partial_fit(self, X: Any, y: Any, sample_weight: Any, first: bool, learn: bool) -> Self:
+        part = self._checked(X, y, sample_weight, reset=first, learn=learn)
+        if first:
+            self._begin(part, seed_of(check_random_state(self.random_state)))
+        options = self._fit_options(part, None, self.net_.dtype) | {"epochs": 1, "schedule": None}
+        for name in CHECKPOINT_OPTIONS:  # the caller keeps the estimator between calls
+            options.pop(name)
+        if not first:
+            options["preprocess"] = "auto"  # what the first call has fitted
+        return self._train(part, options)
+
+    def _begin(self, part: Part, seed: int) -> None:
+        dims, options = self._network_options(part)
+        self.net_ = MLP(dims, seed=seed, **options)
+        self._optimizer = optim.get(copy.deepcopy(self.optimizer))
+
+    def _train(self, part: Part, options: dict[str, Any]) -> Self:
+        y = self._network_targets(part.y, self.net_.dtype)
+        options["standardize_targets"] = False  # they are already, by the rows' weights
+        self.history_ = self.net_.fit(part.X, y, **options | {"optimizer": self._optimizer})
+        self.n_iter_ = self.net_.epochs_done
+        return self
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = dict(super().__getstate__())
+        if "_optimizer" in state:  # the rule in it is the core's, which not every protocol knows
+            state["_optimizer"] = state["_optimizer"].state_dict()
+        return state
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        own = dict(state)
+        if "_optimizer" in own:
+            held = own["_optimizer"]
+            own["_optimizer"] = optim.get(held["name"])
+            own["_optimizer"].load_state_dict(held)
+        super().__setstate__(own)
+
+
+def takes_probabilities(estimator: Any) -> bool:
+    """Whether the loss gives some; raises where it does not."""
+    if estimator.loss == "softmax":
+        return True
+    raise AttributeError(f"predict_proba: expected loss='softmax', this is {estimator.loss!r}")
+
+
+@dataclass(eq=False, repr=False)
+class NetClassifier(Classifier, _Single):
+    """A classifier with this package's defaults: what a newcomer should take.
+
+    Inputs are standardised, Adam's rate falls along a cosine, training stops where the validation
+    loss rises, and batch size and epochs suit the number of rows.
+
+    Parameters
+    ----------
+    {parameters}
+
+    Attributes
+    ----------
+    classes_ : ndarray
+        Labels, in the order of the columns of `predict_proba`.
+    {attributes}
+
+    Examples
+    --------
+    >>> import fanin
+    >>> from fanin.estimators import NetClassifier
+    >>> (X, y), (X_test, y_test) = fanin.datasets.load("digits")
+    >>> X, X_test = X.reshape(len(X), -1), X_test.reshape(len(X_test), -1)  # rows of pixels
+    >>> net = NetClassifier((64,), keep=0.9, random_state=0).fit(X, y)
+    >>> net.score(X_test, y_test) > 0.95
+    True
+    """
+
+    def partial_fit(  # `classes`, as scikit-learn's classifiers have it
+        self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None
+    ) -> Self:
+        """One epoch on these rows, from where the network stands.
+
+        The first call makes the network, and fixes how X enters it. The learning rate stays, and
+        no rows are set aside.
+
+        Parameters
+        ----------
+        X, y, sample_weight
+            As in `fit`.
+        classes : array-like of shape (n_classes,), optional
+            All labels that will come; needed in the first call.
+        """
+        first = not hasattr(self, "net_")
+        if first:
+            if classes is None:
+                raise ValueError("classes must be passed on the first call to partial_fit.")
+            self.classes_ = unique_labels(classes)
+        elif classes is not None and not np.array_equal(unique_labels(classes), self.classes_):
+            raise ValueError(
+                f"`classes={classes!r}` is not the same as on last call to partial_fit, was: "
+                f"{self.classes_!r}"
+            )
+        return self._partial_fit(X, y, sample_weight, first, learn=False)
+
+    def predict(self, X: Any) -> Array:
+        """Labels, (N,)."""
+        codes = self._outputs(X, lambda rows: self.net_.scores(rows).argmax(axis=1))
+        labels: Array = self.classes_[codes]
+        return labels
+
+    @available_if(takes_probabilities)
+    def predict_proba(self, X: Any) -> Array:
+        """Probabilities of `classes_`, (N, C)."""
+        return self._outputs(X, lambda rows: self.net_.predict_proba(rows))
+
+    @available_if(takes_probabilities)
+    def predict_log_proba(self, X: Any) -> Array:
+        """``log(predict_proba(X))``, without its underflow."""
+        scores = self._outputs(X, lambda rows: self.net_.scores(rows)).astype(np.float64)
+        scores -= scores.max(axis=1, keepdims=True)
+        scores -= np.log(np.exp(scores).sum(axis=1, keepdims=True))
+        return scores
+
+
+@dataclass(eq=False, repr=False)
+class NetRegressor(RegressorMixin, _Single):
+    """A regressor with this package's defaults, those of `NetClassifier`.
+
+    Targets are standardised too: a network's weights and rates are made for values around 1.
+
+    Parameters
+    ----------
+    {parameters}
+
+    Attributes
+    ----------
+    y_mean_, y_scale_ : ndarray
+        Of each target.
+    {attributes}
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fanin.estimators import NetRegressor
+    >>> X = np.linspace(-1, 1, 200).reshape(-1, 1)
+    >>> net = NetRegressor(random_state=0).fit(X, 1000 * X.ravel() ** 2)
+    >>> net.score(X, 1000 * X.ravel() ** 2) > 0.95
+    True
+    """
+
+    def predict(self, X: Any) -> Array:
+        """Values, (N,) or (N, n_outputs), in the units of y."""
+        outputs = self._outputs(X, lambda rows: self.net_.scores(rows))
+        values = outputs * self.y_scale_ + self.y_mean_
+        return values.ravel() if self._flat else values
+
+    def _network_options(self, part: Part) -> tuple[list[int], dict[str, Any]]:
+        dims, options = super()._network_options(part)
+        return dims, options | {"loss": "mse"}
+
+    def _encoded(self, X: Any, y: Any, reset: bool, learn: bool) -> tuple[Any, Array]:
+        X, y = self._check(X, y, reset, multi_output=True, y_numeric=True)
+        if y.ndim == 2 and y.shape[1] == 1:
+            y = column_or_1d(y, warn=True)
+        if learn:
+            self._flat = y.ndim == 1
+        return X, y.reshape(len(y), -1)
+
+    def _learn_targets(self, part: Part) -> int:
+        weights = np.ones(len(part)) if part.weights is None else part.weights
+        mean, inverse = weighted_standardization(part.y, weights)
+        self.y_mean_, self.y_scale_ = mean, 1 / inverse
+        return len(mean)
+
+    def _network_targets(self, y: Array, dtype: Any) -> Array:
+        scaled = (y - self.y_mean_) / self.y_scale_
+        return scaled.astype(dtype)
+
+
+documented(NetClassifier)
+documented(NetRegressor)

@@ -1,0 +1,69 @@
+"""The rows of X as the engine takes them: checked as scikit-learn does, dense, C-contiguous."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import scipy.sparse
+from sklearn.utils.validation import validate_data
+
+from fanin import _core
+from fanin._typing import Array
+
+SPARSE_ROWS = 4096  # of a sparse X that are dense at a time in prediction
+KINDS = (np.float64, np.float32, np.uint8)  # that the native loop gathers as they are
+
+
+@dataclass
+class Part:
+    """Rows with their encoded targets and weights."""
+
+    X: Array
+    y: Array
+    weights: Array | None
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+    def take(self, rows: Array) -> Part:
+        """A copy of some of them."""
+        weights = None if self.weights is None else self.weights[rows]
+        return Part(self.X[rows], self.y[rows], weights)
+
+
+def dense(X: Any) -> Array:
+    """Rows as the engine takes them, of data that have been checked."""
+    if scipy.sparse.issparse(X):
+        X = X.toarray(order="C")
+    if X.dtype not in KINDS:
+        X = X.astype(np.float64)
+    return np.ascontiguousarray(X)
+
+
+def rows_to_predict(estimator: Any, X: Any, **checks: Any) -> Iterator[Array]:
+    """X checked for a fitted estimator, in blocks where it is sparse."""
+    if not _is_plain(estimator, X):
+        X = validate_data(estimator, X, accept_sparse=["csr", "csc"], reset=False, **checks)
+    if not scipy.sparse.issparse(X):
+        yield dense(X)
+        return
+    rows = X.tocsr()
+    for begin in range(0, rows.shape[0], SPARSE_ROWS):
+        yield dense(rows[begin : begin + SPARSE_ROWS])
+
+
+def _is_plain(estimator: Any, X: Any) -> bool:
+    """Whether `validate_data` would give this very array; it takes longer than a row."""
+    return (
+        type(X) is np.ndarray
+        and X.ndim == 2
+        and X.dtype in (np.float32, np.float64)
+        and X.flags.c_contiguous
+        and X.shape[0] > 0
+        and X.shape[1] == estimator.n_features_in_
+        and not hasattr(estimator, "feature_names_in_")
+        and bool(_core.first_nonfinite(X) == X.size)
+    )

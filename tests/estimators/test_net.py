@@ -1,0 +1,131 @@
+"""`NetClassifier` and `NetRegressor`: the network's options as parameters, and the defaults."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+pytest.importorskip("sklearn", minversion="1.6")
+
+from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits
+from sklearn.model_selection import train_test_split
+
+from fanin import callbacks, optim
+from fanin.estimators import NetClassifier, NetRegressor
+from fanin.network.options import FIT_OPTIONS, NETWORK_OPTIONS
+
+
+@pytest.mark.row("B4")
+def test_all_options_are_parameters():
+    names = set(NetClassifier().get_params())
+    assert set(NETWORK_OPTIONS) <= names
+    assert set(FIT_OPTIONS) - names == {"validation_data", "sample_weight", "initial_epoch"}
+    assert set(NetClassifier().get_params()) - set(NetRegressor().get_params()) == {
+        "loss",
+        "class_weight",
+    }
+    with pytest.raises(TypeError, match="unheard_of"):
+        NetClassifier(unheard_of=1)
+
+
+@pytest.mark.parametrize(
+    ("load", "least"), [(load_digits, 0.95), (load_breast_cancer, 0.94)], ids=lambda a: str(a)
+)
+def test_defaults_classify_unscaled_data(load, least):
+    X, y = load(return_X_y=True)
+    X, X_test, y, y_test = train_test_split(X, y, random_state=0, stratify=y)
+    net = NetClassifier(random_state=0).fit(X, y)
+    assert net.score(X_test, y_test) >= least
+    assert len(net.history_.history["val_loss"]) == net.n_iter_
+
+
+def test_defaults_predict_targets_in_their_units():
+    X, y = load_diabetes(return_X_y=True)
+    X, X_test, y, y_test = train_test_split(X, 1e4 * y, random_state=0)
+    assert NetRegressor(random_state=0).fit(X, y).score(X_test, y_test) > 0.3
+    two = NetRegressor(random_state=0).fit(X, np.column_stack([y, -y]))
+    assert two.predict(X_test).shape == (len(y_test), 2)
+
+
+def test_options_reach_the_network():
+    X, y = load_digits(return_X_y=True)
+    rate = optim.Adam(3e-3)
+    net = NetClassifier(
+        (32, 16),
+        activation="gelu",
+        keep=0.9,
+        norm="layer",
+        dtype="float32",
+        optimizer=rate,
+        epochs=3,
+        reg=1e-4,
+        random_state=0,
+    ).fit(X, y)
+    assert net.net_.dims == [64, 32, 16, 10]
+    assert net.net_.activation == ["gelu", "gelu"]
+    assert net.net_.norm == "layer"
+    assert net.net_.dtype == np.float32
+    assert rate.t == 0  # a parameter stays as it was given
+    assert net.n_iter_ == 3
+
+
+def test_one_seed_one_network():
+    X, y = load_digits(return_X_y=True)
+    one, two = (NetClassifier(random_state=3, epochs=2).fit(X, y) for _ in range(2))
+    np.testing.assert_array_equal(one.net_.arena, two.net_.arena)
+
+
+def test_class_weight_is_a_sample_weight():
+    X, y = load_breast_cancer(return_X_y=True)
+    names = np.array(["bad", "good"])[y]
+    options = {"random_state": 0, "epochs": 5, "early_stopping": False}
+    by_class = NetClassifier(class_weight={"bad": 3.0, "good": 0.5}, **options).fit(X, names)
+    by_row = NetClassifier(**options).fit(X, names, np.where(y == 0, 3.0, 0.5))
+    np.testing.assert_array_equal(by_class.net_.arena, by_row.net_.arena)
+
+
+def test_rows_of_weight_0_are_absent():
+    X, y = load_digits(return_X_y=True)
+    weights = np.ones(len(y))
+    weights[::3] = 0
+    kept = weights > 0
+    options = {"random_state": 0, "epochs": 2}
+    weighted = NetClassifier(**options).fit(X, y, weights)
+    fewer = NetClassifier(**options).fit(X[kept], y[kept], weights[kept])
+    np.testing.assert_array_equal(weighted.net_.arena, fewer.net_.arena)
+    with pytest.raises(ValueError, match=r"(?i)sample.weight"):
+        NetClassifier().fit(X, y, np.zeros(len(y)))
+
+
+def test_validation_data_decide_when_to_stop():
+    X, y = load_digits(return_X_y=True)
+    watch = callbacks.EarlyStopping(patience=2)
+    net = NetClassifier(random_state=0, epochs=100, callbacks=[watch])
+    net.fit(X[:300], y[:300], validation_data=(X[300:600], y[300:600]))
+    assert net.n_iter_ < 100
+    assert watch.best_epoch is None  # a copy was used
+
+
+def test_partial_fit_goes_on():
+    X, y = load_digits(return_X_y=True)
+    net = NetClassifier(random_state=0)
+    with pytest.raises(ValueError, match="classes"):
+        net.partial_fit(X, y)
+    for _ in range(20):
+        net.partial_fit(X, y, classes=np.arange(10))
+    assert net.score(X, y) > 0.97
+    with pytest.raises(ValueError, match="labels in classes_"):
+        net.partial_fit(X, y + 1)
+
+
+def test_other_losses():
+    X, y = load_digits(return_X_y=True)
+    net = NetClassifier(loss="svm", random_state=0, epochs=30).fit(X, y)
+    assert net.score(X, y) > 0.95
+    assert not hasattr(net, "predict_proba")
+
+
+def test_few_rows():
+    net = NetClassifier(random_state=0, epochs=50).fit([[0.0], [1.0], [2.0]], ["a", "b", "c"])
+    assert net.net_.dtype == np.float64
+    assert net.predict([[0.0], [2.0]]).tolist() == ["a", "c"]
