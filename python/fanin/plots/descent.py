@@ -274,7 +274,7 @@ def _feature_path(X: Floats, y: Floats, start: Floats, steps: int, rate: float) 
     )
     net.fit(
         X, y, batch_size=None, epochs=steps, optimizer=optim.SGD(rate), callbacks=[recorder],
-        progress=False,
+        preprocess=None, progress=False,
     )  # fmt: skip
     return np.array(path)
 
