@@ -274,7 +274,7 @@ def _feature_path(X: Floats, y: Floats, start: Floats, steps: int, rate: float) 
     )
     net.fit(
         X, y, batch_size=None, epochs=steps, optimizer=optim.SGD(rate), callbacks=[recorder],
-        standardize_targets=False, progress=False,
+        preprocess=None, standardize_targets=False, progress=False,
     )  # fmt: skip
     return np.array(path)
 
