@@ -25,7 +25,49 @@ settings.load_profile("ci" if os.environ.get("CI") else "default")
 ROOT = Path(__file__).parents[1]
 
 
+SKIPPED = "fanin/skipped"  # in pytest's cache
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--last-skipped",
+        action="store_true",
+        help="run only what the last run skipped: after what it lacked has been installed",
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if not config.getoption("last_skipped"):
+        return
+    skipped = set(config.cache.get(SKIPPED, []))
+    others = [i for i in items if not {i.nodeid, i.nodeid.partition("::")[0]} & skipped]
+    config.hook.pytest_deselected(items=others)
+    left_out = set(others)
+    items[:] = [i for i in items if i not in left_out]
+
+
+class Skips:
+    """Keeps in pytest's cache which tests, and which whole files, a run skips."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self.config = config
+        self.skipped: set[str] = set()
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.skipped:
+            self.skipped.add(report.nodeid)
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        if report.skipped:
+            self.skipped.add(report.nodeid)
+
+    def pytest_sessionfinish(self) -> None:
+        if not hasattr(self.config, "workerinput"):  # of several processes the first one writes
+            self.config.cache.set(SKIPPED, sorted(self.skipped))
+
+
 def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(Skips(config))
     config.addinivalue_line("markers", "slow: takes more than about ten seconds")
     # A shell starts what runs in the background deaf to Ctrl-C, which some tests send.
     signal.signal(signal.SIGINT, signal.default_int_handler)

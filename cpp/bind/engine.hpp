@@ -11,7 +11,7 @@ namespace fanin::bind {
 /// A network with its trainer, kept while the batch size stays.
 template <class T>
 struct Engine {
-  Engine(std::vector<LayerSpec> layers, Loss loss, Dropping dropping)
+  Engine(std::vector<LayerSpec> layers, const LossSpec& loss, Dropping dropping)
       : net(std::move(layers), loss, dropping) {}
 
   Trainer<T>& trainer_for(index batch) {

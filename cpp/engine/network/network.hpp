@@ -29,6 +29,7 @@ struct Data {
   const std::int32_t* labels;
   const T* soft;  // (n, out)
   const T* weights;
+  const T* positive = nullptr;  // (out): weights of logistic targets 1
 };
 
 /// A loss and, where there are labels, the number of rows predicted right.
@@ -57,10 +58,9 @@ struct DropoutKey {
 template <class T>
 class Network {
  public:
-  Network(std::vector<LayerSpec> layers, Loss loss, Dropping dropping = {});
+  Network(std::vector<LayerSpec> layers, const LossSpec& loss, Dropping dropping = {});
 
   const Graph& graph() const { return graph_; }
-  Loss loss() const { return loss_; }
   const Dropping& dropping() const { return dropping_; }
   index in() const { return graph_.slots().front().width; }
   index out() const { return graph_.slots().back().width; }
@@ -126,7 +126,8 @@ class Network {
   void for_row_blocks(const Data<T>& data, int threads, FunctionRef<void()> poll, F&& use) const;
 
   Graph graph_;
-  Loss loss_;
+  LossSpec loss_;
+  std::vector<T> levels_;  // of quantile
   Dropping dropping_;
   Aligned<T> params_;
   mutable StepLock lock_;

@@ -12,6 +12,8 @@ from fanin._typing import PathLike
 from fanin.callbacks.base import Callback, Logs
 from fanin.callbacks.monitor import Monitor
 
+MOST_COLUMNS = 8  # in a notebook's table
+
 
 class History(Callback):
     """What `MLP.fit` returns: the metrics of every epoch.
@@ -136,6 +138,22 @@ class History(Callback):
                 epoch, value = self.best(name)
                 lines.append(f"best {name} {value:.4f} at epoch {epoch + 1}")
         return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        """Summary, and the first, best and last epochs as a table, in a notebook."""
+        from fanin.document.blocks import Lines, Table  # they are rare
+        from fanin.document.html import fragment
+
+        names = list(self.history)[:MOST_COLUMNS]
+        shown = {0, len(self.epoch) - 1} if self.epoch else set()
+        if "val_loss" in self.history:
+            shown.add(self.epoch.index(self.best("val_loss")[0]))
+        rows = [
+            (str(self.epoch[i] + 1), *(f"{self.history[name][i]:.4g}" for name in names))
+            for i in sorted(shown)
+        ]
+        table = Table("First, best (by val_loss) and last epochs", ("epoch", *names), rows)
+        return fragment("History", [Lines(self.summary()), *([table] if rows else [])])
 
     def _last(self) -> str:
         shown = [n for n in self.history if n.endswith(("loss", "accuracy"))]

@@ -22,9 +22,13 @@ def open_bar(file: Any = None, **options: Any) -> Any:
     """A tqdm bar on stderr or the file; None where it is neither a terminal nor in a notebook."""
     file = sys.stderr if file is None else file
     notebook = "ipykernel" in sys.modules and file is not None
-    if not is_terminal(file) and (not notebook or getattr(file, "closed", False)):
+    # Imported here, not above: it would double the time of our import.
+    if is_terminal(file):
+        from tqdm import tqdm
+    elif notebook and not getattr(file, "closed", False):
+        from tqdm.auto import tqdm  # a widget, where ipywidgets is installed
+    else:
         return None
-    from tqdm import tqdm  # here, not above: it would double the time of our import
 
     class Bar(tqdm):  # type: ignore[misc]
         monitor_interval = 0  # tqdm's own would start a thread
@@ -83,6 +87,11 @@ class ProgressBar(Callback):
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         if self._bar is not None:
             self._show(logs)
+            self._bar.refresh()
+
+    def on_train_end(self, logs: Logs | None = None) -> None:
+        if self._bar is not None and self._bar.n < self._bar.total:
+            self._bar.total = self._bar.n  # stopped early: a widget would end as a failure
             self._bar.refresh()
 
     def _show(self, logs: Logs | None) -> None:

@@ -229,7 +229,7 @@ def _fetch(url: str, path: Path, checksum: str, most: int) -> None:
     from http.client import HTTPException
     from urllib.request import urlopen
 
-    from tqdm import tqdm
+    from tqdm.auto import tqdm
 
     digest, done = hashlib.sha256(), 0
     try:

@@ -80,6 +80,7 @@ class _Single(Net):
 
     def _train(self, part: Part, options: dict[str, Any]) -> Self:
         y = self._network_targets(part.y, self.net_.dtype)
+        options["standardize_targets"] = False  # they are already, by the rows' weights
         self.history_ = self.net_.fit(part.X, y, **options | {"optimizer": self._optimizer})
         self.n_iter_ = self.net_.epochs_done
         return self

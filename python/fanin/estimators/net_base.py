@@ -32,7 +32,9 @@ FEWEST_VALIDATION_ROWS = 20
 # Up to here one step takes all rows, and the arithmetic is in float64: neither costs anything.
 FEW_ROWS, ROWS_IN_FLOAT64 = 50, 1000
 
-_ARGUMENTS_OF_FIT = {"validation_data", "sample_weight", "initial_epoch", "class_weight"}
+_ARGUMENTS_OF_FIT = {
+    "validation_data", "sample_weight", "initial_epoch", "class_weight", "standardize_targets",
+}  # fmt: skip
 FIT_PARAMETERS = tuple(f.name for f in fields(FitOptions) if f.name not in _ARGUMENTS_OF_FIT)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from fanin._typing import Array, Floats
-from fanin.plots.style import FAINT, INK, LINES, TRAIN, VALIDATION, Panels, panels, tidy
+from fanin.plots.style import FAINT, INK, LINES, TRAIN, VALIDATION, Panels, panels, tidy, tiles
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -98,6 +98,44 @@ def compare(runs: Mapping[str, HistoryLike], name: str = "loss", ax: Any = None)
     many = len(runs) > 4 and ax is None  # too many for a legend among the curves
     _by_epoch(panel, below=4 * many)
     return panel
+
+
+def learning_curves(
+    runs: Mapping[str, HistoryLike], name: str = "accuracy", ax: Any = None
+) -> Panels:
+    """Draw training and validation curve of several runs, a panel for each, on one scale.
+
+    Parameters
+    ----------
+    runs : dict of str to History
+        By the title of each panel; one at least, and six at most.
+    name : {"accuracy", "loss"} or another metric of the history
+    ax : as many matplotlib Axes as runs, optional
+
+    Returns
+    -------
+    axes : ndarray of Axes, one for each run
+
+    Examples
+    --------
+    >>> from types import SimpleNamespace
+    >>> run = SimpleNamespace(
+    ...     epoch=[0, 1], history={"accuracy": [0.3, 0.7], "val_accuracy": [0.2, 0.6]})
+    >>> axes = fanin.plots.learning_curves({"short": run, "again": run})
+    >>> [panel.get_title(loc="left") for panel in axes]
+    ['short', 'again']
+    """
+    if not 1 <= len(runs) <= 6:
+        raise ValueError(f"runs: expected 1 to 6 of them, got {len(runs)}")
+    axes = tiles(ax, len(runs), min(len(runs), 2), 3.2, 0.4)
+    for panel, (title, run) in zip(axes, runs.items(), strict=True):
+        _draw(panel, run, name)
+        _by_epoch(panel)
+        tidy(panel, title)
+    lows, highs = zip(*(panel.get_ylim() for panel in axes), strict=True)
+    for panel in axes:
+        panel.set_ylim(min(lows), max(highs))
+    return axes
 
 
 def _curve(history: HistoryLike, name: str) -> tuple[Array, Floats] | None:

@@ -201,6 +201,12 @@ class Report:
             record = from_any_json(text.rstrip(), path, names)
             return cls.from_dict(record)
 
+    def _repr_html_(self) -> str:
+        """Outcome, steps and findings as tables, in a notebook."""
+        from fanin.tuning.guide.report_page import overview
+
+        return overview(self.to_dict())
+
     def __str__(self) -> str:
         from fanin.tuning.guide.report_page import summary
 

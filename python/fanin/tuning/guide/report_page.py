@@ -9,8 +9,8 @@ from pathlib import Path
 
 from fanin._core import __version__
 from fanin._json import to_json
-from fanin.document.blocks import Block, Chapter, Picture, Table
-from fanin.document.html import page
+from fanin.document.blocks import Block, Chapter, Image, Picture, Table
+from fanin.document.html import fragment, page
 from fanin.document.text import block_lines, plain, wrapped
 from fanin.tuning.guide.facts import TITLES, Facts, best_score, final_scores, findings
 from fanin.tuning.guide.report_blocks import blocks, measurements, percent
@@ -92,6 +92,18 @@ def summary(report: Facts) -> str:
     return "\n".join([*lines, *(plain(text) for text in closing(report))])
 
 
+def overview(report: Facts) -> str:
+    """What a notebook shows of a report: the outcome, the searches, the steps."""
+    rows = []
+    for step in report["steps"]:
+        names = ", ".join(f.name for f in findings(step) if f.name not in QUIET)
+        rows.append((heading(step), names, f"{float(step['seconds']):.1f} s"))
+    shown = [*closing(report), *rounds(report["steps"])]
+    if rows:
+        shown.append(Table("The steps and what they found", ("step", "findings", "time"), rows))
+    return fragment("Guide", shown)
+
+
 def html(report: Facts) -> str:
     """The page, with the report's numbers in it."""
     steps = report["steps"]
@@ -113,13 +125,11 @@ def html(report: Facts) -> str:
     return text.replace("</body>", f"{script}</body>", 1)
 
 
-def _images(chapters: Mapping[str, Chapter]) -> dict[str, bytes]:
+def _images(chapters: Mapping[str, Chapter]) -> dict[str, Image]:
     """All pictures; none without matplotlib."""
     images = {}
     found = [b for chapter in chapters.values() for b in chapter.blocks if isinstance(b, Picture)]
     with tempfile.TemporaryDirectory() as folder, suppress(ImportError):
         for one in found:
-            path = Path(folder) / one.file
-            one.write(path)
-            images[one.file] = path.read_bytes()
+            images[one.file] = one.drawn(Path(folder))
     return images

@@ -191,6 +191,25 @@ class SearchResult:
         lines += table(self.top(5), names_of(self.space), self.monitor)
         return "\n".join([*lines, *(f"edge: {edge}" for edge in self.edges())])
 
+    def _repr_html_(self) -> str:
+        """The best trials as a table, in a notebook."""
+        from fanin.document.blocks import Lines, Table  # they are rare
+        from fanin.document.html import fragment
+
+        names = names_of(self.space)
+        rows = [
+            (str(t.number), number(t.score), *(_cell(t.params, name) for name in names))
+            for t in self.top(5)
+        ]
+        lines = [*self.notes, *(f"edge: {edge}" for edge in self.edges())]
+        if self.best is None:
+            lines.append(self._trouble())
+        title = f"{len(self)} trials: {counts(self, STATUSES) or 'none'}"
+        table = Table("The best trials", ("trial", self.monitor, *names), rows)
+        title += "; interrupted" if self.interrupted else ""
+        notes = Lines("\n".join(lines))
+        return fragment(title, [*([table] if rows else []), *([notes] if lines else [])])
+
     def _trouble(self) -> str:
         """Why no trial ended well, and what to do."""
         if not self.trials:
