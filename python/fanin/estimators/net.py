@@ -222,7 +222,8 @@ class _Net(BaseEstimator):
         hidden = list(hidden) if np.iterable(hidden) else [hidden]
         options = {name: getattr(self, name) for name in NETWORK_OPTIONS if hasattr(self, name)}
         if options["dtype"] == "auto":
-            options["dtype"] = "float64" if len(part.y) <= ROWS_IN_FLOAT64 else "float32"
+            few = len(part.y) <= ROWS_IN_FLOAT64 and options.get("compute") is None
+            options["dtype"] = "float64" if few else "float32"
         width = int(np.prod(part.X.shape[1:]))
         return MLP(
             [width, *hidden, self._learn_targets(part)], seed=seed, **self._loss(), **options
