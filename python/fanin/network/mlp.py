@@ -376,8 +376,7 @@ class MLP:
             "norm": self.norm,
             "residual": self.residual,
             "dtype": self.dtype.name,
-            # Left out by default: files of such networks are as before there was this argument.
-            **({} if self.compute is None else {"compute": self.compute}),
+            "compute": self.compute,
             "seed": self.seed,
         }
 
