@@ -11,7 +11,7 @@ namespace fanin::bind {
 /// A network with its trainer, kept while the batch size stays.
 template <class T>
 struct Engine {
-  Engine(std::vector<LayerSpec> layers, Loss loss, Dropping dropping, Compute compute)
+  Engine(std::vector<LayerSpec> layers, const LossSpec& loss, Dropping dropping, Compute compute)
       : net(std::move(layers), loss, dropping, compute) {}
 
   Trainer<T>& trainer_for(index batch) {

@@ -120,7 +120,7 @@ namespace {
 
 int quota_from(double quota, double period) {
   if (!(quota > 0) || !(period > 0)) return 0;
-  return static_cast<int>(std::ceil(quota / period));
+  return static_cast<int>(std::min(std::ceil(quota / period), 1e9));  // more is no int
 }
 
 }  // namespace

@@ -286,43 +286,60 @@ void gather(const Kernels<T>& k, Shape s, DType dtype, const char* name) {
   }
 }
 
+/// A loss as it is called: targets are soft, or labels where it takes them.
 template <class T>
-void loss(const Kernels<T>& k, Shape s) {
-  constexpr const char* names[] = {"softmax", "svm", "mse"};
+void loss_of(const Kernels<T>& k, Shape s, const std::string& name, LossRows<T> args,
+             bool with_soft) {
   const index n = s.rows * s.out;
   const auto scores = numbers<T>(n, -20, 20, 1), soft = numbers<T>(n, 0, 1, 2);
-  const auto weights = numbers<T>(s.rows, 0.5, 2, 3);
+  const auto weights = numbers<T>(s.rows, 0.5, 2, 3), levels = numbers<T>(s.out, 0.05, 0.95, 4);
   std::vector<std::int32_t> labels;
   for (index i = 0; i < s.rows; ++i) labels.push_back(static_cast<std::int32_t>(i * 5 % s.out));
   Aligned<T> row_loss(s.rows), dscores(n);
   Aligned<std::int32_t> predicted(s.rows);
-  for (int l = 0; l < 3; ++l) {
+  args.scores = scores.data();
+  if (with_soft) {
+    args.soft = soft.data();
+    args.soft_stride = s.out;
+    args.weights = weights.data();
+  } else {
+    args.labels = labels.data();
+  }
+  if (args.loss == Loss::quantile) args.levels = levels.data();
+  if (args.loss == Loss::logistic) args.positive = levels.data();
+  args.scale = T(0.125);
+  args.row_loss = row_loss.data();
+  args.dscores = dscores.data();
+  args.predicted = predicted.data();
+  args.classes = args.stride = s.out;
+  const auto go = [&] { k.loss_rows(args, {0, s.rows}); };
+  run<T>("loss_rows " + name + (with_soft ? " soft " : " ") + s.text(), go, written(row_loss),
+         written(dscores), written(predicted));
+}
+
+template <class T>
+void loss(const Kernels<T>& k, Shape s) {
+  for (std::size_t l = 0; l < std::size(names<Loss>); ++l) {
+    LossRows<T> args{};
+    args.loss = static_cast<Loss>(l);
+    args.mean = args.loss >= Loss::logistic;
+    args.delta = T(4);
     for (const bool with_soft : {false, true}) {
-      LossRows<T> args{};
-      args.loss = static_cast<Loss>(l);
-      if (args.loss == Loss::mse && !with_soft) continue;
-      args.scores = scores.data();
-      if (with_soft) {
-        args.soft = soft.data();
-        args.soft_stride = s.out;
-        args.weights = weights.data();
-      } else {
-        args.labels = labels.data();
-      }
-      args.scale = T(0.125);
-      args.row_loss = row_loss.data();
-      args.dscores = dscores.data();
-      args.predicted = predicted.data();
-      args.classes = args.stride = s.out;
-      const auto go = [&] { k.loss_rows(args, {0, s.rows}); };
-      const std::string targets = with_soft ? " soft " : " ";
-      run<T>(std::string("loss_rows ") + names[l] + targets + s.text(), go, written(row_loss),
-             written(dscores), written(predicted));
+      const bool of_labels = args.loss == Loss::softmax || args.loss == Loss::svm;
+      if (with_soft || of_labels) loss_of(k, s, names<Loss>[l], args, with_soft);
     }
   }
-  const SoftmaxRows<T> args{scores.data(), dscores.data(), s.out, s.out};
+  LossRows<T> adjusted{};
+  adjusted.loss = Loss::softmax;
+  adjusted.smoothing = T(0.125);
+  adjusted.sharpness = T(0.5);
+  loss_of(k, s, "softmax adjusted", adjusted, false);
+  const index n = s.rows * s.out;
+  const auto scores = numbers<T>(n, -20, 20, 1);
+  Aligned<T> probabilities(n);
+  const SoftmaxRows<T> args{scores.data(), probabilities.data(), s.out, s.out};
   const auto go = [&] { k.softmax_rows(args, {0, s.rows}); };
-  run<T>("softmax_rows " + s.text(), go, written(dscores));
+  run<T>("softmax_rows " + s.text(), go, written(probabilities));
 }
 
 template <class T>

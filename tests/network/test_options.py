@@ -21,6 +21,7 @@ def test_a_search_may_vary_these_options_of_fit_and_no_others() -> None:
         "validation_data",
         "initial_epoch",
         "sample_weight",
+        "standardize_targets",
         "metrics",
         "callbacks",
         "checkpoint",

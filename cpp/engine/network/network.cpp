@@ -38,11 +38,13 @@ constexpr index elements_per_line = 64 / static_cast<index>(sizeof(T));
 }  // namespace
 
 template <class T>
-Network<T>::Network(std::vector<LayerSpec> layers, Loss loss, Dropping dropping, Compute compute)
+Network<T>::Network(std::vector<LayerSpec> layers, const LossSpec& loss, Dropping dropping,
+                    Compute compute)
     : graph_(std::move(layers), elements_per_line<T>),
       loss_(loss),
       dropping_(dropping),
       compute_(compute) {
+  levels_ = levels_of<T>(loss, out());
   params_.reserve(size());
   for (const Parameter& p : graph_.parameters()) {
     std::fill_n(params() + p.offset, p.size(), T(start_of(p.role)));
@@ -186,7 +188,7 @@ void Network<T>::loss_of_rows(const Data<T>& data, Workspace<T>& w, Range rows, 
                               T scale) const {
   const auto& last = w.slots.back();
   LossRows<T> r{};
-  r.loss = loss_;
+  r.loss = loss_.loss;
   r.scores = last.y;
   r.labels = data.labels ? w.labels.data() : nullptr;
   r.soft = data.soft ? w.soft.data() : nullptr;
@@ -198,6 +200,12 @@ void Network<T>::loss_of_rows(const Data<T>& data, Workspace<T>& w, Range rows, 
   r.classes = out();
   r.stride = last.stride;
   r.soft_stride = out();
+  r.mean = loss_.mean;
+  r.smoothing = T(loss_.smoothing);
+  r.sharpness = T(1 / loss_.temperature);
+  r.delta = T(loss_.delta);
+  r.levels = levels_.data();
+  r.positive = data.positive;
   kernels<T>().loss_rows(r, rows);
 }
 

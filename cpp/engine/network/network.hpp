@@ -34,6 +34,7 @@ struct Data {
   const std::int32_t* labels;
   const T* soft;  // (n, out)
   const T* weights;
+  const T* positive = nullptr;  // (out): weights of logistic targets 1
 };
 
 /// A loss and, where there are labels, the number of rows predicted right.
@@ -62,11 +63,10 @@ struct DropoutKey {
 template <class T>
 class Network {
  public:
-  Network(std::vector<LayerSpec> layers, Loss loss, Dropping dropping = {},
+  Network(std::vector<LayerSpec> layers, const LossSpec& loss, Dropping dropping = {},
           Compute compute = Compute::full);
 
   const Graph& graph() const { return graph_; }
-  Loss loss() const { return loss_; }
   const Dropping& dropping() const { return dropping_; }
   bool bf16() const { return compute_ == Compute::bf16; }
   /// Rows of a minibatch are cut at multiples of it.
@@ -135,7 +135,8 @@ class Network {
   void for_row_blocks(const Data<T>& data, int threads, FunctionRef<void()> poll, F&& use) const;
 
   Graph graph_;
-  Loss loss_;
+  LossSpec loss_;
+  std::vector<T> levels_;  // of quantile
   Dropping dropping_;
   Compute compute_;
   Aligned<T> params_;

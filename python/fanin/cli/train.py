@@ -272,6 +272,7 @@ def _fit(
         options["metrics"] = [name for name in args.metrics if name != "confusion_matrix"]
     options |= {"checkpoint": out / CHECKPOINT, "resume": args.resume, "checkpoint_on_signal": True}
     options |= {"validation_data": judge, "progress": bar, "n_threads": args.threads}
+    options["standardize_targets"] = units is None
     try:
         with shared.results_in(out):
             return net.fit(X, y, **options)

@@ -176,7 +176,7 @@ def _held_out(networks: Sequence[MLP], splits: Sequence[Array], X: Array, combin
     how = "logits" if networks[0].loss_name == "mse" else combine
     for net, held in zip(networks, splits, strict=True):
         if len(held):
-            total[held] += output(net, net.scores(X[held]), how)
+            total[held] += output(net, net.targets.outputs(net.scores(X[held])), how)
             count[held] += 1
     with np.errstate(invalid="ignore"):
         return np.asarray(total / count[:, None])

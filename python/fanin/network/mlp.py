@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self, overlo
 import numpy as np
 import numpy.typing as npt
 
-from fanin import _core, _validate, checkpoint, initializers, losses
+from fanin import _core, _validate, checkpoint, initializers
 from fanin._core import TrainingData
 from fanin._files import FileError, reading
 from fanin._typing import Array, PathLike, takes
@@ -18,6 +18,7 @@ from fanin._validate import one_of
 from fanin.callbacks import History
 from fanin.layers.dense import ACTIVATIONS
 from fanin.layers.options import DropoutOptions
+from fanin.losses.spec import LossSpec
 from fanin.network import passes
 from fanin.network.images import mean_over_views, test_time_pipelines
 from fanin.network.inputs import Inputs
@@ -28,7 +29,10 @@ from fanin.network.saving import (
     inputs_to_state,
     optimizer_from_state,
     optimizer_to_state,
+    targets_from_arrays,
+    targets_to_arrays,
 )
+from fanin.network.targets import Targets
 from fanin.optim import Optimizer
 from fanin.preprocessing import Preprocess
 from fanin.preprocessing.base import Transformer
@@ -105,7 +109,23 @@ class MLP:
     output_init : str or None
         Initialiser of the output layer. Small by default, so that the initial loss is that of
         chance (log C with softmax); None takes `init`.
-    loss : {"softmax", "svm", "mse"}
+    loss : str
+        Of classes: "softmax", or "svm". "logistic": of two classes with one output, or with C
+        outputs of labels that a row has or has not (multilabel). Of values: "mse",
+        "half_squared_error", "mae", "huber", "quantile". Of counts: "poisson", whose outputs are
+        logarithms of means. Their formulas are in `fanin.losses`.
+    label_smoothing : float in [0, 1)
+        With "softmax" and "logistic": the share of each target that is spread evenly. It is part of
+        the loss wherever there is one.
+    temperature : float
+        With "softmax": what the scores are divided by.
+    huber_delta : float
+        With "huber": where half the square becomes a line, in deviations of y as `fit` standardises
+        it.
+    quantiles : float or sequence of float, optional
+        With "quantile": the levels, above 0 and below 1 and ascending, by default the median alone.
+        Each value of a target has an output for each of them: 0.05, 0.5 and 0.95 of one value are
+        ``dims[-1] = 3``, a median with a prediction interval.
     keep : float or sequence of float
         Dropout: probability of keeping a unit in training, for all hidden layers or one for each.
     dropout_mode : {"inverted", "vanilla"}
@@ -148,8 +168,10 @@ class MLP:
         With a norm gamma1 (H,), beta1, ...; with "prelu" alpha1 (H,), the slopes below 0.
     statistics : dict of str to ndarray
         With ``norm="batch"`` running_mean1 (H,), running_var1, ...: views of the same arena.
-    dims, activation, norm, residual, keep, drop_connect, loss, dtype, compute, seed
+    dims, activation, norm, residual, keep, drop_connect, dtype, compute, seed
         As given; activation, keep and drop_connect as lists, one value per hidden layer.
+    loss_name : str
+        The loss as given.
     history : History or None
         Of the last `fit`.
     metadata : dict
@@ -158,6 +180,8 @@ class MLP:
         them; nothing here does.
     inputs : Inputs
         The fitted preprocessing, which `preprocess` shows.
+    targets : Targets
+        The loss with its options, and mean and scale of the values that it was fitted on.
     engine : Engine32 or Engine64
         The compiled network, which holds the parameters and takes the result of `prepare`.
     arena : ndarray
@@ -185,6 +209,10 @@ class MLP:
         init: str | Callable[..., Array] = "kaiming",
         output_init: str | Callable[..., Array] | None = "small_random",
         loss: str = "softmax",
+        label_smoothing: float = 0.0,
+        temperature: float = 1.0,
+        huber_delta: float = 1.0,
+        quantiles: float | Sequence[float] | None = None,
         keep: float | Sequence[float] = 1.0,
         dropout_mode: str = "inverted",
         drop_connect: float | Sequence[float] = 1.0,
@@ -214,7 +242,10 @@ class MLP:
         self.dtype = _validate.float_dtype("dtype", dtype)
         self.compute = None if compute is None else one_of("compute", compute, _core.computes[1:])
         self._refuse_conflicts()
-        self.loss_name = one_of("loss", loss, losses.NAMES)
+        spec = LossSpec(loss, label_smoothing, temperature, huber_delta, quantiles)
+        spec.n_values(self.dims[-1])
+        self.loss_name = spec.name
+        self.targets = Targets(spec, self.dims[-1], self.dtype)
         self.seed = _validate.whole("seed", seed, 0, 2**64 - 1)
         # A function's name is kept for the record: a saved network is never initialised again.
         self.init = getattr(init, "__name__", init)
@@ -293,7 +324,7 @@ class MLP:
         vanilla, row_masks, moments = self._dropout.flags()
         return kind(
             layers,
-            self.loss_name,
+            self.targets.loss.core,
             vanilla=vanilla,
             row_masks=row_masks,
             moments=moments,
@@ -371,7 +402,7 @@ class MLP:
             "activation": list(self.activation),
             "init": self.init,
             "output_init": self.output_init,
-            "loss": self.loss_name,
+            **self.targets.loss.config(),
             **self._dropout.config(),
             "norm": self.norm,
             "residual": self.residual,
@@ -484,13 +515,15 @@ class MLP:
         sample_weight: Array | None = None,
         *,
         name: str = "y",
+        targets: Targets | None = None,
     ) -> TrainingData:
-        """Rows that `Inputs` has checked, beside targets and weights, which are checked here."""
+        """Rows that `Inputs` has checked, beside targets and weights, which are checked here.
+
+        `targets` are by default the network's.
+        """
         labels = soft = None
         if y is not None:
-            labels, soft = losses.targets(
-                name, y, len(rows), self.dims[-1], self.loss_name, self.dtype
-            )
+            labels, soft = (targets or self.targets).enter(name, y, len(rows))
         weights = _validate.weights(sample_weight, len(rows), self.dtype)
         return TrainingData(rows, None, None, labels, soft, weights)
 
@@ -508,7 +541,8 @@ class MLP:
             smallest of these that holds the values. How X enters, its range and the shape of an
             image are recorded, and hold for all data from then on, whatever their dtype.
         y : ndarray
-            Labels (N,) in 0 .. C-1, or soft labels / values (N, C).
+            Labels (N,) in 0 .. C-1, or soft labels (N, C). With "logistic" 0 and 1 (or bools, or
+            probabilities), (N,) or (N, C); else values or counts (N, M), or (N,) where M is 1.
         {options}
 
         Returns
@@ -549,17 +583,23 @@ class MLP:
         tta: Compose | Transform | Sequence[Compose | Transform] | None = None,
         n_threads: int | None = None,
     ) -> Array:
-        """Labels (N,), the argmax of the scores; with loss "mse" the scores themselves.
+        """What the network says of each row, in the units of y.
 
-        With `tta`, of the mean of probabilities, or of scores where the loss is not "softmax".
+        Labels (N,), those of the highest scores; with "logistic" and C outputs bools (N, C), which
+        labels a row has. Values (N, M); with "poisson" the means, ``exp(scores)``; with Q
+        quantiles (N, Q) in ascending order, or (N, M, Q) of several values.
+
+        With `tta`, of the mean of probabilities, of scores with "svm", or the mean of the values.
         """
+        targets = self.targets
         if tta is None:
-            scores = self.scores(X, n_threads=n_threads)
-        elif self.loss_name == "softmax":
-            scores = self.predict_proba(X, tta=tta, n_threads=n_threads)
-        else:
-            scores = self._over_views(X, tta, self.scores, n_threads)
-        return scores if self.loss_name == "mse" else scores.argmax(axis=1)
+            return targets.predictions(self.scores(X, n_threads=n_threads))
+        if targets.loss.gives_probabilities:
+            probabilities = self.predict_proba(X, tta=tta, n_threads=n_threads)
+            return targets.predictions_of_probabilities(probabilities)
+        if targets.loss.takes_values:
+            return self._over_views(X, tta, self.predict, n_threads)
+        return targets.predictions(self._over_views(X, tta, self.scores, n_threads))
 
     def predict_proba(
         self,
@@ -568,7 +608,9 @@ class MLP:
         tta: Compose | Transform | Sequence[Compose | Transform] | None = None,
         n_threads: int | None = None,
     ) -> Array:
-        """Probabilities (N, C): softmax of the scores. Only with loss "softmax".
+        """Probabilities (N, C) of the classes, or with "logistic" and C outputs of each label.
+
+        Only with loss "softmax" or "logistic", which with one output gives (N, 2).
 
         Parameters
         ----------
@@ -587,11 +629,13 @@ class MLP:
         >>> net.predict_proba(X, tta=[Compose([]), HorizontalFlip(p=1)]).shape
         (5, 10)
         """
-        if self.loss_name != "softmax":
-            raise ValueError(f"predict_proba: expected loss='softmax', this is {self.loss_name!r}")
+        if not self.targets.loss.gives_probabilities:
+            raise ValueError(
+                f"predict_proba: expected loss='softmax' or 'logistic', this is {self.loss_name!r}"
+            )
         if tta is not None:
             return self._over_views(X, tta, self.predict_proba, n_threads)
-        return losses.softmax(self.scores(X, n_threads=n_threads), n_threads=n_threads)
+        return self.targets.probabilities(self.scores(X, n_threads=n_threads), n_threads)
 
     def _over_views(
         self, X: Array, tta: Any, outputs: Callable[..., Array], n_threads: int | None
@@ -617,6 +661,9 @@ class MLP:
     ) -> dict[str, Any]:
         """``{"loss": ..., "accuracy": ...}`` without dropout and L2; accuracy for labels.
 
+        The loss of values is in the units that `fit` has standardised them to, and metrics are in
+        those of y.
+
         Parameters
         ----------
         X : ndarray of shape (N, D) or (N, ...)
@@ -627,8 +674,10 @@ class MLP:
         metrics : sequence of str
             Of `fanin.metrics.NAMES`, which come beside these two. For labels: "accuracy",
             "balanced_accuracy", "f1" (of class 1 where there are two, else the mean over the
-            classes), "f1_macro", "roc_auc", "log_loss", "confusion_matrix" (an array). For values,
-            with loss "mse": "mse", "rmse", "mae", "r2".
+            classes), "f1_macro", "roc_auc", "log_loss", "confusion_matrix" (an array). For several
+            labels a row: "accuracy" (of whole rows), "hamming_loss", "f1_macro", "f1_micro",
+            "roc_auc". For values: "mse", "rmse", "mae", "r2"; for quantiles "pinball_loss" and
+            "coverage" (these are of the median, where it is one); for counts "poisson_deviance".
         n_threads : int, optional
 
         Warns
@@ -646,12 +695,14 @@ class MLP:
         """
         y = _validate.plain_array("y", y)
         data = self.prepare(X, y, sample_weight=sample_weight, n_threads=n_threads)
-        names = passes.check_metrics(metrics, self.loss_name, data)
+        names = passes.check_metrics(metrics, self.targets, data)
         with self.engine.reading():
             result: dict[str, Any] = passes.evaluate(self.engine, data, n_threads)
-            result |= passes.evaluate_metrics(self.engine, data, self.loss_name, names, n_threads)
+            result |= passes.evaluate_metrics(self.engine, data, self.targets, names, n_threads)
             if self.steps_done and data.labels is not None:
-                passes.warn_of_rare_classes(self.engine, data, result["accuracy"], n_threads)
+                passes.warn_of_rare_classes(
+                    self.engine, data, self.targets, result["accuracy"], n_threads
+                )
         return result
 
     def loss(self, X: Array, y: Array, *, reg: float = 0.0) -> float:
@@ -729,7 +780,7 @@ class MLP:
     def __getstate__(self) -> dict[str, Any]:
         steps, arrays = inputs_to_state(self.inputs)
         now = self.engine.state()
-        arrays |= {"parameters": now.parameters}
+        arrays |= {"parameters": now.parameters, **targets_to_arrays(self.targets)}
         counters = {"epochs_done": now.epochs_done, "steps_done": now.steps_done}
         header = {"config": self.config(), "counters": counters, "preprocess": steps}
         if self.metadata:
@@ -760,6 +811,7 @@ class MLP:
         self.steps_done = _validate.whole("steps_done", counters["steps_done"], 0, 2**62)
         trained = self.epochs_done > 0
         self.inputs = inputs_from_state(steps, arrays, self.dims[0], self.dtype, trained)
+        self.targets = targets_from_arrays(self.targets, arrays)
 
     def refuse_non_finite(self) -> None:
         """Raises where a parameter is NaN or infinite: a file with it could not be trusted."""

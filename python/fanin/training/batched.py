@@ -37,7 +37,9 @@ def can_join(first: Fit, other: Fit) -> bool:
         == (other.batch, other.first, other.epochs, other.sampling)
         and _memory(p.X) == _memory(q.X)
         and _same([p.mean, p.scale], [q.mean, q.scale])
-        and _same([p.labels, p.soft, p.weights], [q.labels, q.soft, q.weights])
+        and _same(
+            [p.labels, p.soft, p.weights, p.positive], [q.labels, q.soft, q.weights, q.positive]
+        )
     )
 
 

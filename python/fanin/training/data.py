@@ -5,10 +5,12 @@ from __future__ import annotations
 from fanin import metrics
 from fanin._core import TrainingData
 from fanin._typing import Array
-from fanin._validate import pair, plain_array
+from fanin._validate import boolean, pair, plain_array
+from fanin._validate import weights as checked_weights
 from fanin.network import MLP, passes
 from fanin.network.options import FitOptions
-from fanin.training.class_weights import row_weights
+from fanin.network.targets import Targets
+from fanin.training.class_weights import positive_weights, row_weights, with_positive_weights
 from fanin.training.images import TrainingImages
 
 
@@ -21,6 +23,8 @@ class FitData:
         The augmentation of minibatches.
     inputs : Inputs
         The network's preprocessing from now on; the network's own is not changed here.
+    targets : Targets
+        Likewise.
     train : TrainingData
     validation : TrainingData or None
     metrics : tuple of str
@@ -38,10 +42,18 @@ class FitData:
         if self.images is not None:
             self.inputs = self.images.check_inputs(self.inputs, net.inputs)
         y = plain_array("y", y)
-        if options.class_weight is not None:
+        positive = None
+        if options.class_weight is not None and net.targets.kind == "multilabel":
+            positive = positive_weights(net, y, options.class_weight)
+        elif options.class_weight is not None:
             weights = row_weights(net, y, options.class_weight, weights)
         self.inputs, rows = self.inputs.first_rows(X, columns=columns)
-        self.train = net.with_targets(rows, y, weights)
+        self.targets = _fitted_targets(net, y, len(rows), weights, options)
+        self.train = net.with_targets(rows, y, weights, targets=self.targets)
+        if options.mix is not None and net.targets.kind == "binary":
+            self.train = _as_probabilities(self.train, net)
+        if positive is not None:
+            self.train = with_positive_weights(self.train, positive)
         _require_two_classes(self.train.labels)
         self.validation: TrainingData | None = None
         if options.validation_data is not None:
@@ -50,7 +62,9 @@ class FitData:
             y = plain_array(names[1], y)
             if self.images is not None:
                 self.images.check_validation(X)
-            self.validation = net.with_targets(self.inputs.rows(X, names[0]), y, name=names[1])
+            self.validation = net.with_targets(
+                self.inputs.rows(X, names[0]), y, name=names[1], targets=self.targets
+            )
         self.metrics = _checked_metrics(net, self.validation, options)
 
     def prepare(self, n_threads: int | None) -> None:
@@ -71,7 +85,26 @@ def _checked_metrics(
         if names := metrics.check_names(options.metrics, numbers=True):
             raise ValueError(f"metrics: expected validation_data, to compute {names[0]!r} on")
         return ()
-    return passes.check_metrics(options.metrics, net.loss_name, validation, numbers=True)
+    return passes.check_metrics(options.metrics, net.targets, validation, numbers=True)
+
+
+def _fitted_targets(
+    net: MLP, y: Array, n_rows: int, weights: Array | None, options: FitOptions
+) -> Targets:
+    """The network's targets, with the units of y where this fit is the first."""
+    targets = net.targets.requested(boolean("standardize_targets", options.standardize_targets))
+    if not targets.to_fit:
+        return targets
+    _, soft = targets.checked("y", y, n_rows)
+    return targets.fit(y, soft, checked_weights(weights, n_rows, net.dtype))
+
+
+def _as_probabilities(data: TrainingData, net: MLP) -> TrainingData:
+    """Labels of a single output as the soft targets that mixing makes of them."""
+    if data.labels is None:
+        return data
+    soft = data.labels.reshape(-1, 1).astype(net.dtype)
+    return TrainingData(data.X, None, None, None, soft, data.weights)
 
 
 def _require_two_classes(labels: Array | None) -> None:
