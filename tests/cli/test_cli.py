@@ -296,6 +296,21 @@ def test_predict_refuses_what_does_not_fit(capsys):
         assert "config.json: expected the conf" in failed(capsys, "predict", "run", "digits")
 
 
+def test_products_in_bf16_from_training_to_prediction(capsys):
+    path = write_csv("trees.csv", *blobs())
+    assert main(["train", path, "--target", "species", "--compute", "bf16", "--epochs", "2",
+                 "--hidden", "8", "--out", "run", "--no-progress"]) == 0  # fmt: skip
+    assert fanin.MLP.load("run/network.fanin").compute == "bf16"
+    assert main(["predict", "run", path]) == 0
+    arguments = ["compute=none,bf16", "hidden=8", "--trials", "4", "--strategy", "grid"]
+    assert main(["search", path, *arguments, "--target", "species", "--out", "found",
+                 "--epochs", "1", "--no-progress"]) == 0  # fmt: skip
+    capsys.readouterr()
+    assert "--compute: invalid choice: 'bf8'" in failed(
+        capsys, "train", path, "--compute", "bf8", code=2
+    )
+
+
 # info
 
 
@@ -309,6 +324,7 @@ def test_info_tells_what_it_runs_on(capsys):
     assert facts["isa"] in facts["isas"]
     assert facts["threads"] == fanin.get_num_threads()
     assert isinstance(facts["openmp"], bool)
+    assert facts["tiles"] == "in use" or facts["tiles"].startswith("none: ")
     assert {"extra plot", "extra image", "extra onnx"} <= set(facts)
 
 
