@@ -101,6 +101,7 @@ def to_onnx(
     shape = _input_shape(members)
     g = Graph(onnx, members[0].dtype)
     table = table_of(net)
+    inputs: dict[str, tuple[np.dtype[Any], tuple[int, ...]]]
     if table is not None:
         if input_dtype is not None:
             raise ValueError(f"input_dtype: expected None for a TableEncoder, got {input_dtype!r}")
