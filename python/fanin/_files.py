@@ -314,7 +314,7 @@ def replaced_together(folder: PathLike) -> Iterator[Path]:
             for file in list(staging.iterdir()):
                 held = check_target(home / file.name)
                 if held is not None and stat.S_ISREG(held.st_mode):
-                    with file.open("rb") as opened:
+                    with open_file(file) as opened:
                         _keep_attributes(opened.fileno(), held)
                 elif fresh and not file.stat().st_size:
                     file.unlink()
@@ -328,6 +328,12 @@ def replaced_together(folder: PathLike) -> Iterator[Path]:
         sync_folder(place)
     if not fresh:
         _take_places(home, follow=True)
+
+
+def mark_removed(path: PathLike) -> None:
+    """The empty file that stands for one that `replaced_together` is to remove."""
+    with naming(path):
+        Path(path).touch()
 
 
 def finish_replacement(folder: PathLike) -> None:

@@ -23,6 +23,7 @@ from fanin._files import (
     check_target,
     finish_replacement,
     make_folder,
+    mark_removed,
     read_file,
     replaced_together,
 )
@@ -280,7 +281,7 @@ def write_picture(path: Path, draw: Callable[[], Array]) -> list[str]:
     try:
         plots.save(draw()[0].figure, path)
     except ImportError as error:
-        path.touch()  # one of an earlier run goes
+        mark_removed(path)
         note(f"no {path.name}: {error}")
         return []
     return [path.name]
