@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from fanin import _core, _validate, losses, optim, schedules
+from fanin import _core, _validate, optim, schedules
 from fanin._runtime import warn_caller
 from fanin._typing import Array, Floats, Ints
 from fanin.callbacks import Callback, CallbackList, EarlyStopping, History, ProgressBar
@@ -95,8 +95,9 @@ class Fit:
         if self.file.path is not None:
             self.file.open(self._description(options, checked, data.inputs))
         self.data, self.validation, self.metrics = data.train, data.validation, data.metrics
-        self.states = self.optimizer.arena_states(net.arena.size, net.dtype)
-        net.inputs = data.inputs  # nothing is refused from here on, and things may change
+        self.states = self.optimizer.arena_states(net.arena.size, net.dtype, net.engine)
+        # Nothing is refused from here on, and things may change.
+        net.inputs, net.targets = data.inputs, data.targets
         self.history.params = {**self.history.params, "input_rms": self._input_rms()}
         for state in (_state_of(self.optimizer), _state_of(self.schedule)):
             if state is not None:
@@ -140,14 +141,14 @@ class Fit:
                 "init": self.net.init,
                 **({} if self.images is None else self.images.params),
             },
-            expected_initial_loss=losses.expected_initial_loss(
-                self.net.loss_name, self.net.dims[-1]
+            expected_initial_loss=data.targets.expected_initial_loss(
+                data.train.soft, data.train.weights
             ),
         )
 
     def _input_rms(self) -> float | None:
         """Root mean square of what enters the first layer, of the first rows; None of crops."""
-        data, rows = self.data, self.data.X[:RMS_ROWS].astype(np.float64)
+        data, rows = self.data, np.array(self.data.X[:RMS_ROWS], np.float64)
         if data.mean is not None and data.scale is not None:
             if data.mean.size not in (1, rows.shape[1]):
                 return None
@@ -350,8 +351,10 @@ class Fit:
         """The metrics beside loss and accuracy."""
         if self.validation is None or not self.metrics:
             return {}
-        engine, loss = self.net.engine, self.net.loss_name
-        return passes.evaluate_metrics(engine, self.validation, loss, self.metrics, self.n_threads)
+        engine, targets = self.net.engine, self.net.targets
+        return passes.evaluate_metrics(
+            engine, self.validation, targets, self.metrics, self.n_threads
+        )
 
     def end_epoch(self, epoch: int, result: Mapping[str, float]) -> None:
         logs = self.logs()
@@ -450,7 +453,7 @@ class Fit:
         epoch, step, rate = self.diverged_at
         kept = self.good.epochs_done - self.first_epoch
         advice = f"lower the learning rate (it was {rate:g})"
-        largest = float(np.abs(self.data.X[: 10 * self.batch]).max())
+        largest = float(np.abs(np.asarray(self.data.X[: 10 * self.batch])).max())
         if largest > 10 and self.data.mean is None:
             advice += f", scale the inputs (they reach {largest:g}; preprocess='standardize')"
         if not self.clip:
