@@ -62,6 +62,7 @@ class Net(BaseEstimator):
     norm: str | None = None
     residual: bool = False
     dtype: str = "auto"
+    compute: str | None = None
     # Of its fit
     epochs: int | str = "auto"
     batch_size: int | str | None = "auto"
