@@ -219,7 +219,7 @@ void bind_data(py::module_& m) {
   make_class<D>(m, "TrainingData",
                 "Rows as a network takes them: they enter as (X - mean) * scale; labels or soft "
                 "are their targets.")
-      .def(py::init([](py::array x, py::object mean, py::object scale, py::object labels,
+      .def(py::init([](py::object x, py::object mean, py::object scale, py::object labels,
                        py::object soft, py::object weights, py::object positive) {
              return D{std::move(x),    std::move(mean),    std::move(scale),   std::move(labels),
                       std::move(soft), std::move(weights), std::move(positive)};
@@ -227,8 +227,8 @@ void bind_data(py::module_& m) {
            py::arg("X"), py::arg("mean") = py::none(), py::arg("scale") = py::none(),
            py::arg("labels") = py::none(), py::arg("soft") = py::none(),
            py::arg("weights") = py::none(), py::arg("positive") = py::none())
-      .def("__len__", [](const D& d) { return d.x.ndim() > 0 ? d.x.shape(0) : 0; })
-      .def_readonly("X", &D::x, "(N, D)")
+      .def("__len__", [](const D& d) { return py::len(d.x); })
+      .def_readonly("X", &D::x, "(N, D), an array or sparse rows")
       .def_readonly("mean", &D::mean, "(1,) or (D,) float64, or None")
       .def_readonly("scale", &D::scale, "(1,) or (D,) float64, or None")
       .def_readonly("labels", &D::labels, "(N,) int32, or None")

@@ -162,11 +162,19 @@ void Network<T>::load_rows(const Data<T>& data, const std::int64_t* indices, ind
 template <class T>
 void Network<T>::load_inputs(const Data<T>& data, const std::int64_t* indices, index first, T* x,
                              index x_stride, Range rows) const {
-  const auto row_bytes = in() * (data.dtype == DType::u8 ? 1 : data.dtype == DType::f32 ? 4 : 8);
-  GatherRows<T> g{data.x,    data.dtype, indices ? indices + first : nullptr,
+  GatherRows<T> g{data.data, data.dtype, indices ? indices + first : nullptr,
                   data.mean, data.scale, data.per_column,
                   x,         in(),       x_stride};
-  if (!indices) g.data = static_cast<const char*>(data.x) + first * row_bytes;
+  if (!data.packed()) {
+    const index n = rows.end - rows.begin;
+    char* packed = thread_scratch<char>(n * in() * item_size(data.dtype));
+    data.pack(indices, {first + rows.begin, first + rows.end}, {0, in()}, packed);
+    g.data = packed;
+    g.indices = nullptr;
+    g.out += rows.begin * x_stride;
+    return kernels<T>().gather_rows(g, {0, n});
+  }
+  if (!indices) g.data = data.row(first);
   kernels<T>().gather_rows(g, rows);
 }
 

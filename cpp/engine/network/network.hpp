@@ -3,6 +3,7 @@
 
 #include "core/aligned.hpp"
 #include "core/parallel.hpp"
+#include "core/rows.hpp"
 #include "engine/network/graph.hpp"
 #include "engine/network/step_lock.hpp"
 #include "engine/network/workspace.hpp"
@@ -24,16 +25,13 @@ inline constexpr const char* names<Compute>[] = {"full", "bf16"};
 
 /// Rows of data with their targets; what is absent is null.
 template <class T>
-struct Data {
-  const void* x;  // (n, in), rows contiguous
-  DType dtype;
-  index n;
-  const double* mean;  // the input is (x - mean) * scale
-  const double* scale;
-  bool per_column;
-  const std::int32_t* labels;
-  const T* soft;  // (n, out)
-  const T* weights;
+struct Data : Rows {
+  const double* mean = nullptr;  // the input is (x - mean) * scale
+  const double* scale = nullptr;
+  bool per_column = false;
+  const std::int32_t* labels = nullptr;
+  const T* soft = nullptr;  // (n, out)
+  const T* weights = nullptr;
   const T* positive = nullptr;  // (out): weights of logistic targets 1
 };
 

@@ -148,7 +148,7 @@ class Fit:
 
     def _input_rms(self) -> float | None:
         """Root mean square of what enters the first layer, of the first rows; None of crops."""
-        data, rows = self.data, self.data.X[:RMS_ROWS].astype(np.float64)
+        data, rows = self.data, np.array(self.data.X[:RMS_ROWS], np.float64)
         if data.mean is not None and data.scale is not None:
             if data.mean.size not in (1, rows.shape[1]):
                 return None
@@ -453,7 +453,7 @@ class Fit:
         epoch, step, rate = self.diverged_at
         kept = self.good.epochs_done - self.first_epoch
         advice = f"lower the learning rate (it was {rate:g})"
-        largest = float(np.abs(self.data.X[: 10 * self.batch]).max())
+        largest = float(np.abs(np.asarray(self.data.X[: 10 * self.batch])).max())
         if largest > 10 and self.data.mean is None:
             advice += f", scale the inputs (they reach {largest:g}; preprocess='standardize')"
         if not self.clip:
