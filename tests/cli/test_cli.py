@@ -348,7 +348,7 @@ def test_a_command_does_not_import_what_others_need():
         ("--optimizer sprint", "optimizer: expected one of "),
         ("--schedule never", "schedule: expected one of constant"),
         ("--init hope", "kaiming"),
-        ("--loss hinge", "loss: expected one of softmax, svm, .*mse"),
+        ("--loss hinge", "loss: expected one of softmax, svm, logistic, mse"),
         ("--batch-size 0", "--batch-size: expected a whole number of at least 1, got '0'"),
         ("--epochs 0", "--epochs"),
         ("--epochs 2.5", "--epochs"),
@@ -404,9 +404,9 @@ def test_data_that_cannot_be_used_are_1(capsys):
     assert "NaN or infinity in row 11" in failed(capsys, "train", "nan.npz")
     np.savez("fine.npz", X=X, y=y)
     capsys.readouterr()
-    assert main(["train", "fine.npz", "--batch-size", "145"]) == 1
-    assert "batch_size" in capsys.readouterr().err
     assert not Path("runs").exists()
+    assert main(["train", "fine.npz", "--batch-size", "145", "--epochs", "1"]) == 0
+    assert "batch_size: 145 is more than there are rows; all 144" in capsys.readouterr().err
 
 
 def test_a_place_that_cannot_be_written_fails_before_the_training(capsys, monkeypatch):

@@ -65,6 +65,8 @@ def run(args: argparse.Namespace) -> int:
     rows = f"{len(y)} rows to learn from, {len(test[1])} to test on at the end"
     say(f"{info.name}: {rows}{shared.target_line(info)}\n")
     X_val, y_val = info.validation or (None, None)
+    table, (X, X_val, X_test) = shared.encoded(say, X, X_val, test[0])
+    test = X_test, test[1]
     with shared.warnings_as_lines():
         report = tuning.guide(
             X,
@@ -81,6 +83,8 @@ def run(args: argparse.Namespace) -> int:
         )
     with one_interrupt(f"interrupted; the results are in {out}") as hold:
         hold()
+        if report.network is not None:
+            report.network.take_table(table)
         files = _save(args, out, report, info, X)
         if report.stopped != "interrupted" and {5, 8} <= {step.number for step in report.steps}:
             remove_trials(out)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -24,7 +24,7 @@ class Structure(NamedTuple):
     """What a network computes beside its widths, in the engine's names; tuples by hidden layer."""
 
     activation: tuple[str, ...]
-    loss: str
+    loss: Any  # a name, or with options
     keep: tuple[float, ...]
     norm: str | None
     residual: bool

@@ -32,9 +32,8 @@ FEWEST_VALIDATION_ROWS = 20
 # Up to here one step takes all rows, and the arithmetic is in float64: neither costs anything.
 FEW_ROWS, ROWS_IN_FLOAT64 = 50, 1000
 
-_ARGUMENTS_OF_FIT = {
-    "validation_data", "sample_weight", "initial_epoch", "class_weight", "standardize_targets",
-}  # fmt: skip
+_ARGUMENTS_OF_FIT = {"validation_data", "sample_weight", "initial_epoch"}
+_ARGUMENTS_OF_FIT |= {"class_weight", "standardize_targets"}  # which estimators do themselves
 FIT_PARAMETERS = tuple(f.name for f in fields(FitOptions) if f.name not in _ARGUMENTS_OF_FIT)
 
 
@@ -211,6 +210,8 @@ class Classifier(ClassifierMixin, Net):
 
     _: KW_ONLY
     loss: str = "softmax"
+    label_smoothing: float = 0.0
+    temperature: float = 1.0
     class_weight: Any = None
 
     def _encoded(self, X: Any, y: Any, reset: bool, learn: bool) -> tuple[Any, Array]:
@@ -241,7 +242,13 @@ class Classifier(ClassifierMixin, Net):
         return weights
 
     def _learn_targets(self, part: Part) -> int:  # noqa: ARG002
-        return len(self.classes_)
+        if self.loss != "logistic":
+            return len(self.classes_)
+        if len(self.classes_) != 2:
+            raise ValueError(
+                f"loss: expected 2 classes with 'logistic', got {len(self.classes_)} classes"
+            )
+        return 1
 
     def _network_targets(self, y: Array, dtype: Any) -> Array:  # noqa: ARG002
         return y
@@ -302,6 +309,14 @@ ATTRIBUTES = """\
     feature_names_in_ : ndarray of str
         Where X has names of columns.
 """
+
+
+def nearest_median(values: Array, levels: Sequence[float]) -> Array:
+    """Of several quantiles, on the last axis, the one nearest to the median."""
+    if len(levels) == 1:
+        return values
+    middle: Array = values[..., int(np.abs(np.array(levels) - 0.5).argmin())]
+    return middle
 
 
 def documented(kind: type) -> None:

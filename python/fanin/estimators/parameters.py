@@ -51,6 +51,8 @@ CONSTRAINTS: dict[str, list[Any]] = {
     "schedule": [str, HasMethods("lr"), callable, None],
     "progress": ["boolean"],
     "resume": ["boolean"],
+    "huber_delta": [Interval(Real, 0, None, closed="neither")],
+    "quantiles": [Interval(Real, 0, 1, closed="neither"), "array-like"],
     "n_threads": [Interval(Integral, 1, 256, closed="both"), None],
 }
 
