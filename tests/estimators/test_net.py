@@ -148,6 +148,7 @@ def test_few_rows():
     assert net.predict([[0.0], [2.0]]).tolist() == ["a", "c"]
 
 
+@pytest.mark.filterwarnings("ignore:Stochastic Optimizer")  # 200 epochs are enough here
 @pytest.mark.parametrize("kind", [NetClassifier, MLPClassifier])
 def test_products_in_bf16(kind):
     """Few rows too, which 'auto' else computes in float64."""
