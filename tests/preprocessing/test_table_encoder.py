@@ -52,7 +52,8 @@ def frames() -> dict[str, Callable[[dict[str, Any]], Any]]:
 
 @pytest.mark.parametrize("kind", frames())
 def test_every_frame_gives_the_same_features(kind: str) -> None:
-    pytest.importorskip("narwhals")
+    if kind != "Table":
+        pytest.importorskip("narwhals")
     plain, held = Table(columns()), frames()[kind](columns())
     expected = TableEncoder().fit(plain)
     encoder = TableEncoder().fit(held)
