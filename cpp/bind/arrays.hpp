@@ -167,8 +167,8 @@ template <class T>
 Rows read_dense(const py::array& a, const char* name, index cols) {
   const std::array<index, 2> shape{any, cols};
   if (!holds<T>(a) || is_masked(a) || !has_shape(a, shape)) refuse<T>(a, name, Shape(shape));
-  return {a.data(),        stored_as<T>(), a.shape(0), a.shape(1), a.strides(0), a.strides(1),
-          nullptr, nullptr};
+  return {a.data(),     stored_as<T>(), a.shape(0), a.shape(1),
+          a.strides(0), a.strides(1),   nullptr,    nullptr};
 }
 
 /// The nonzeros of rows, as fanin's SparseRows has them; a wrong one must not read elsewhere.

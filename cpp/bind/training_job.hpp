@@ -14,8 +14,8 @@ namespace fanin::bind {
 
 /// Rows with their targets: see fanin::Data.
 struct TrainingData {
-  py::object x;  // an array, or sparse rows
-  py::object mean, scale, labels, soft, weights;  // or None
+  py::object x;                                             // an array, or sparse rows
+  py::object mean, scale, labels, soft, weights, positive;  // or None
 };
 
 /// The arguments that the networks of a call share: see fanin::TrainingJob.
@@ -67,6 +67,7 @@ Data<T> data_of(const Network<T>& net, const TrainingData& given,
   d.labels = read_optional<std::int32_t>(given.labels, "y", {d.n});
   d.soft = read_optional<T>(given.soft, "y", {d.n, net.out()});
   d.weights = read_optional<T>(given.weights, "sample_weight", {d.n});
+  d.positive = read_optional<T>(given.positive, "positive", {net.out()});
   return d;
 }
 

@@ -75,9 +75,9 @@ void pack_rows(const Rows& x, RowOf row_of, Range rows, Range cols, void* to) {
 
 }  // namespace
 
-void Rows::pack(const std::int64_t* indices, Range rows, Range cols, void* to) const {
-  if (!indices) return pack_rows(*this, [](index i) { return i; }, rows, cols, to);
-  pack_rows(*this, [&](index i) { return static_cast<index>(indices[i]); }, rows, cols, to);
+void Rows::pack(const std::int64_t* indices, Range rows, Range across, void* to) const {
+  if (!indices) return pack_rows(*this, [](index i) { return i; }, rows, across, to);
+  pack_rows(*this, [&](index i) { return static_cast<index>(indices[i]); }, rows, across, to);
 }
 
 }  // namespace fanin

@@ -4,9 +4,7 @@
 namespace fanin {
 
 /// Bytes of an element.
-inline index item_size(DType dtype) {
-  return dtype == DType::u8 ? 1 : dtype == DType::f32 ? 4 : 8;
-}
+inline index item_size(DType dtype) { return dtype == DType::u8 ? 1 : dtype == DType::f32 ? 4 : 8; }
 
 /// Rows of data where the caller has them: dense with any strides, or the nonzeros of each row.
 struct Rows {
@@ -20,7 +18,8 @@ struct Rows {
   /// Whether they are dense, one after another without a gap and aligned, as kernels take them.
   bool packed() const {
     const index item = item_size(dtype);
-    const bool aligned = reinterpret_cast<std::uintptr_t>(data) % static_cast<std::size_t>(item) == 0;
+    const bool aligned =
+        reinterpret_cast<std::uintptr_t>(data) % static_cast<std::size_t>(item) == 0;
     return !starts && (col_stride == item || cols == 1) && (row_stride == cols * item || n <= 1) &&
            aligned;
   }

@@ -38,6 +38,18 @@ class BatchAugmenter:
         mixing: tuple[str, float, float, bool, int] | None = None,
     ) -> None: ...
 
+class Loss:
+    def __init__(
+        self,
+        name: str,
+        *,
+        mean: bool = False,
+        smoothing: float = 0.0,
+        temperature: float = 1.0,
+        delta: float = 1.0,
+        quantiles: Sequence[float] = [],
+    ) -> None: ...
+
 class Rule:
     def __init__(
         self,
@@ -132,6 +144,7 @@ class TrainingData:
         labels: Any = None,
         soft: Any = None,
         weights: Any = None,
+        positive: Any = None,
     ) -> None: ...
     def __len__(self) -> int: ...
     @property
@@ -140,6 +153,8 @@ class TrainingData:
     def labels(self) -> Any: ...
     @property
     def mean(self) -> Any: ...
+    @property
+    def positive(self) -> Any: ...
     @property
     def scale(self) -> Any: ...
     @property
@@ -247,11 +262,12 @@ class Engine32:
     def __init__(
         self,
         layers: Sequence[Layer],
-        loss: str,
+        loss: Any,
         *,
         vanilla: bool = False,
         row_masks: bool = False,
         moments: bool = False,
+        compute: str = "full",
     ) -> None: ...
     def evaluate(self, data: TrainingData, n_threads: int) -> tuple[float, int]: ...
     def gradient(
@@ -294,11 +310,12 @@ class Engine64:
     def __init__(
         self,
         layers: Sequence[Layer],
-        loss: str,
+        loss: Any,
         *,
         vanilla: bool = False,
         row_masks: bool = False,
         moments: bool = False,
+        compute: str = "full",
     ) -> None: ...
     def evaluate(self, data: TrainingData, n_threads: int) -> tuple[float, int]: ...
     def gradient(
@@ -408,6 +425,7 @@ def dense_forward(
     out: Any,
     slope: bool,
     n_threads: int,
+    bf16: bool = False,
 ) -> tuple[Array, Array | None]: ...
 def draw_mix(
     kind: str,
@@ -470,7 +488,7 @@ def layer_norm_forward(
     n_threads: int,
 ) -> tuple[Array, Array, Array, Array | None]: ...
 def loss_rows(
-    loss: int,
+    loss: Any,
     scores: Array,
     labels: Any,
     soft: Any,
@@ -478,6 +496,7 @@ def loss_rows(
     scale: float,
     with_gradient: bool,
     n_threads: int,
+    positive: Any = None,
 ) -> tuple[Any, ...]: ...
 def map(name: str, x: Array) -> Array: ...
 def mix_images(
@@ -554,9 +573,11 @@ def summary(
     x: Array, low: float, high: float, n_threads: int
 ) -> tuple[float, float, float, float, float, float]: ...
 def supported_isas() -> list[str]: ...
+def tiles(ask: bool = False) -> str: ...
 
 __version__: str
 activations: tuple[Any, ...]
+computes: tuple[Any, ...]
 losses: tuple[Any, ...]
 most_soft_svm_classes: int
 norm_eps: float

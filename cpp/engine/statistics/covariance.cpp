@@ -90,8 +90,13 @@ void add_columns(const Rows& x, Range rows, const double* shift, bool squared, d
   for (index i = rows.begin; i < rows.end; i += step) {
     const Range part{i, std::min(i + step, rows.end)};
     x.pack(nullptr, part, cols, packed);
-    const ColumnSums c{packed, x.dtype, shift ? shift + cols.begin : nullptr, sums + cols.begin,
-                       part.end - part.begin, width, squared};
+    const ColumnSums c{packed,
+                       x.dtype,
+                       shift ? shift + cols.begin : nullptr,
+                       sums + cols.begin,
+                       part.end - part.begin,
+                       width,
+                       squared};
     kernels<double>().column_sums(c, {0, width});
   }
 }

@@ -97,6 +97,7 @@ def run(args: argparse.Namespace) -> int:
                 n_threads=args.threads,
                 progress=not (args.json or args.no_progress),
                 verbose=not (args.json or args.no_progress or is_terminal(sys.stderr)),
+                standardize_targets=units is None,
                 **{name: getattr(args, name) for name in SEARCH},
                 **fixed,
             )

@@ -37,7 +37,7 @@ from fanin.preprocessing.base import Transformer
 from fanin.tuning import loss_curve
 
 # Options that are arguments of MLP and of its fit, and have their defaults from there.
-NETWORK = ("activation", "norm", "residual", "init", "loss", "keep", "dtype", "seed")
+NETWORK = ("activation", "norm", "residual", "init", "loss", "keep", "dtype", "compute", "seed")
 FIT = ("optimizer", "schedule", "reg", "augment", "mix", "class_weight", "epochs", "batch_size")
 _ARGUMENTS = inspect.signature(MLP).parameters
 DEFAULTS: dict[str, Any] = {
@@ -121,6 +121,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--resume", action="store_true", help="go on with the run in --out, where "
         "it was killed or interrupted; begin it if there is none")  # fmt: skip
     add("dtype", None, str, "", choices=("float32", "float64"))
+    add("compute", None, str, "products in bfloat16, several times as fast where the CPU has tiles "
+        "of it (fanin info tells)", choices=("bf16",))  # fmt: skip
     add("preprocess", "NAME,NAME", str, f"none, or of {', '.join(STEPS)}, some like pca:50 or "
         "pca:0.9; auto: standardize, but all features alike where they are uint8")  # fmt: skip
     shared.add_data_options(parser)
@@ -273,6 +275,7 @@ def _fit(
         options["metrics"] = [name for name in args.metrics if name != "confusion_matrix"]
     options |= {"checkpoint": out / CHECKPOINT, "resume": args.resume, "checkpoint_on_signal": True}
     options |= {"validation_data": judge, "progress": bar, "n_threads": args.threads}
+    options["standardize_targets"] = units is None
     try:
         with shared.results_in(out):
             return net.fit(X, y, **options)

@@ -20,7 +20,7 @@ from fanin.ensemble.model import Ensemble, output
 from fanin.ensemble.training import train_all
 from fanin.executors import as_executor
 from fanin.network import MLP
-from fanin.network.classes import as_labels, positions
+from fanin.network.classes import as_labels
 from fanin.network.options import NETWORK_OPTIONS
 
 Options = Mapping[str, Any]
@@ -128,8 +128,7 @@ def from_cross_validation(
         )
     splits = [part.split(arrays["y"])[1] for part in parts]
     outputs = {i: _held_out(nets, splits, X, combine) for i, nets in whole.items()}
-    first = next(iter(whole.values()))[0]
-    y = positions("y", y, first.classes_, first.loss_name)
+    y = next(iter(whole.values()))[0].targets.positions("y", y)
     return _best(whole, outputs, y, k, len(given), combine, failures)
 
 
@@ -182,7 +181,7 @@ def _held_out(networks: Sequence[MLP], splits: Sequence[Array], X: Array, combin
     how = "logits" if networks[0].loss_name == "mse" else combine
     for net, held in zip(networks, splits, strict=True):
         if len(held):
-            total[held] += output(net, net.scores(X[held]), how)
+            total[held] += output(net, net.targets.outputs(net.scores(X[held])), how)
             count[held] += 1
     with np.errstate(invalid="ignore"):
         return np.asarray(total / count[:, None])

@@ -131,7 +131,7 @@ def _member_data(arrays: Arrays, rows: Rows | Fold | None) -> tuple[Array, Array
 
 def with_classes(member: Member, y: Array) -> Member:
     """The member with the classes of all rows, of which its own may lack some."""
-    classes = MLP(**member.network).classes_for(y)
+    classes = MLP(**member.network).targets_for(y).classes
     if classes is None:
         return member
     return replace(member, network={**member.network, "classes": classes.tolist()})

@@ -16,11 +16,13 @@ from fanin._files import reading
 from fanin._typing import Array, Floats, PathLike
 from fanin.diagnostics.rare_classes import warn_if_never_predicted
 from fanin.ensemble.members import Failure, check_networks
+from fanin.losses.checks import Targets, targets
 from fanin.metrics import check_names, check_targets, compute
 from fanin.network import MLP
 from fanin.network.classes import given_classes, positions
 
 COMBINATIONS = ("probability", "logits", "vote")
+LOSSES = ("softmax", "svm", "mse")
 
 
 class Ensemble:
@@ -79,6 +81,7 @@ class Ensemble:
         failures: Sequence[Failure] = (),
     ) -> None:
         self.members: list[MLP] = _validate.FixedList(check_networks("members", members))
+        _check_losses(self.members)
         first = self.members[0].dims
         for i, net in enumerate(self.members):
             if (net.dims[0], net.dims[-1]) != (first[0], first[-1]):
@@ -140,7 +143,7 @@ class Ensemble:
         return self._as_dtype(losses.softmax(combined) if self.combine == "logits" else combined)
 
     def _member_scores(self, X: Array, n_threads: int | None) -> list[Array]:
-        return [net.scores(X, n_threads=n_threads) for net in self.members]
+        return [net.targets.outputs(net.scores(X, n_threads=n_threads)) for net in self.members]
 
     def _as_dtype(self, result: Floats) -> Array:
         return result.astype(np.result_type(*(net.dtype for net in self.members)), copy=False)
@@ -310,6 +313,16 @@ class Ensemble:
         return loaded
 
 
+def _check_losses(members: Sequence[MLP]) -> None:
+    """Refuses losses whose mean outputs would be no labels or values."""
+    for i, net in enumerate(members):
+        if net.loss_name not in LOSSES:
+            raise ValueError(
+                f"members: expected networks with loss {', '.join(LOSSES)}, "
+                f"got {net.loss_name!r} at {i}"
+            )
+
+
 def _common_classes(members: Sequence[MLP]) -> Array | None:
     """The classes that the members' outputs stand for; None for 0 .. C-1."""
     known = [net.classes_ for net in members if net.classes_ is not None]
@@ -319,7 +332,7 @@ def _common_classes(members: Sequence[MLP]) -> Array | None:
                 f"members: expected the classes of the first, {known[0].tolist()}, "
                 f"got {classes.tolist()} at {i}"
             )
-    return given_classes(known[0], len(known[0]), "softmax") if known else None
+    return given_classes(known[0], len(known[0])) if known else None
 
 
 def _mean_weights(weights: Sequence[float] | None, n: int) -> Floats:
@@ -356,5 +369,5 @@ def _evaluate(
     return result
 
 
-def _targets(y: Array, scores: Array, loss: str) -> losses.Targets:
-    return losses.targets("y", y, len(scores), scores.shape[1], loss, scores.dtype)
+def _targets(y: Array, scores: Array, loss: str) -> Targets:
+    return targets("y", y, len(scores), scores.shape[1], loss, scores.dtype)

@@ -61,9 +61,11 @@ def to_onnx(
         Checked by `onnx.checker`. The input "X" is (N, D), or (N, H, W[, C]) after training on
         images, N of any size; with a `TableEncoder` each column is an input (N,), as `onnx_inputs`
         gives them. Outputs, by the loss: "label" (N,) int64 with "probabilities" (N, C)
-        ("softmax", ensembles) or "scores" (N, C) ("svm"); "predictions" (N, C) ("mse"). Where
-        the classes are text, or ``net.metadata`` has ``class_names``, "class_name" (N,) has the
-        labels' names. The model's
+        ("softmax", ensembles, and "logistic" with one output) or "scores" (N, C) ("svm"); "labels"
+        (N, C) bool with "probabilities" ("logistic" with several); "predictions" (N, C) for values
+        and counts, in the units of y: with Q quantiles those of the first value, then of the next.
+        Where the classes are text, or ``net.metadata`` has ``class_names``, "class_name" (N,) has
+        the labels' names. The model's
         ``metadata_props`` are JSON: classes, columns, loss, producer, version, metadata.
 
     Raises
@@ -111,7 +113,7 @@ def to_onnx(
     metadata = members[0].metadata
     if any(member.metadata != metadata for member in members):
         metadata = {}
-    names = _class_names(net, metadata, members[0].dims[-1])
+    names = _class_names(net, metadata, members[0].targets.loss.n_classes(members[0].dims[-1]))
     if names is not None and found[0].name == "label":
         gathered = g.op("Gather", np.array(names, np.object_), "label", output="class_name")
         found.append(Output(gathered, np.dtype(np.object_), None))

@@ -15,7 +15,6 @@ from fanin._typing import Array
 from fanin._validate import describe
 from fanin.arrays import as_array, categories, of_one_kind
 
-LABELLED = ("softmax", "svm")  # losses whose one-dimensional targets are labels of classes
 SHOWN = 10
 
 
@@ -27,12 +26,10 @@ def as_labels(name: str, y: object) -> Array:
     return array[:, 0] if hasattr(y, "columns") and array.shape[1:] == (1,) else array
 
 
-def given_classes(classes: object, n_outputs: int, loss: str) -> Array | None:
+def given_classes(classes: object, n_outputs: int) -> Array | None:
     """The argument ``classes``, checked; None where labels are to be 0 .. C-1."""
     if classes is None:
         return None
-    if loss not in LABELLED:
-        raise ValueError(f"classes: expected None with loss={loss!r}, got {classes!r}")
     array = _comparable("classes", as_labels("classes", classes))
     if array.ndim != 1 or len(array) != n_outputs or len(np.unique(array)) != n_outputs:
         raise ValueError(
@@ -41,10 +38,10 @@ def given_classes(classes: object, n_outputs: int, loss: str) -> Array | None:
     return _kept(array)
 
 
-def found_classes(name: str, y: object, n_outputs: int, loss: str) -> Array | None:
+def found_classes(name: str, y: object, n_outputs: int) -> Array | None:
     """The classes of labels y that are not 0 .. C-1; None where they are, or y has no labels."""
     array = as_labels(name, y)
-    if loss not in LABELLED or array.ndim != 1 or array.size == 0 or n_outputs == 1:
+    if array.ndim != 1 or array.size == 0:
         return None
     if _is_whole(array) and array.min() >= 0 and array.max() < n_outputs:
         return None
@@ -75,13 +72,13 @@ def _wrong_number(name: str, y: Array, different: Array, n_outputs: int) -> str:
     return f"{name}: {expected}; or {n_outputs} different ones, got {got}"
 
 
-def positions(name: str, y: object, classes: Array | None, loss: str = "softmax") -> Array:
+def positions(name: str, y: object, classes: Array | None) -> Array:
     """Labels (N,) as positions among the classes; other targets as they are.
 
     Classes that are None are 0 .. C-1, also as truth values and floats.
     """
     array = as_labels(name, y)
-    if loss not in LABELLED or array.ndim != 1 or array.size == 0:
+    if array.ndim != 1 or array.size == 0:
         return array
     if classes is None:
         return _comparable(name, array).astype(np.int64) if array.dtype.kind in "bf" else array

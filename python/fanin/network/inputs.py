@@ -316,7 +316,8 @@ class Inputs:
 
     def _with_rows(self, data: TrainingData, rows: Array) -> TrainingData:
         rows = self._entered(rows)
-        return TrainingData(rows, self.mean, self.scale, data.labels, data.soft, data.weights)
+        held = data.labels, data.soft, data.weights, data.positive
+        return TrainingData(rows, self.mean, self.scale, *held)
 
     def _entered(self, rows: Array) -> Array:
         return rows.astype(np.float64, copy=False) if self.needs_doubles else rows

@@ -13,6 +13,7 @@ from fanin import optim
 from fanin._typing import Array
 from fanin._validate import describe, known_dtype, one_of, whole
 from fanin.network.inputs import KINDS, Inputs
+from fanin.network.targets import Targets
 from fanin.optim import Optimizer
 from fanin.preprocessing import TableEncoder
 from fanin.preprocessing.base import Transformer, stored_array
@@ -135,6 +136,28 @@ def _plain(arrays: Mapping[str, Array], width: int, dtype: np.dtype[Any]) -> Inp
         raise ValueError(f"mean: expected 1 or {width} values, got {shape}")
     mean, scale = (stored_array(name, arrays[name], shape) for name in ("mean", "scale"))
     return Inputs.plain(width, dtype)._with(mean, scale)
+
+
+def targets_to_arrays(targets: Targets) -> dict[str, Array]:
+    """What a fit has recorded of its targets, for a file."""
+    if targets.mean is None or targets.scale is None:
+        return {}
+    return {"target_mean": targets.mean, "target_scale": targets.scale}
+
+
+def targets_from_arrays(targets: Targets, arrays: Mapping[str, Array]) -> Targets:
+    """The targets with what `targets_to_arrays` gave, checked; older files have none."""
+    if ("target_mean" in arrays) != ("target_scale" in arrays):
+        raise ValueError("target_mean, target_scale: expected both or neither")
+    if "target_mean" not in arrays:
+        return targets
+    if not targets.loss.takes_values:
+        raise ValueError(f"target_mean: expected none with loss={targets.loss.name!r}")
+    shape = (targets.n_values,)
+    mean, scale = (stored_array(n, arrays[n], shape) for n in ("target_mean", "target_scale"))
+    if not (scale > 0).all():
+        raise ValueError("target_scale: expected numbers above 0")
+    return targets.with_units(mean, scale)
 
 
 def optimizer_to_state(

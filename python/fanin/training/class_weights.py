@@ -7,26 +7,45 @@ from typing import Any
 
 import numpy as np
 
-from fanin import _validate, losses
+from fanin import _validate
+from fanin._core import TrainingData
 from fanin._typing import Array, Floats, Labels
-from fanin.network import MLP
-from fanin.network.classes import label_names, position_of, positions
+from fanin.network.classes import label_names, position_of
+from fanin.network.targets import Targets
 
 
 def row_weights(
-    net: MLP, y: Array, classes: Array | None, class_weight: Any, sample_weight: Array | None
+    targets: Targets, y: Array, class_weight: Any, sample_weight: Array | None
 ) -> Array:
     """The sample weights that ``class_weight`` stands for, times those given."""
-    y = positions("y", y, classes, net.loss_name)
-    labels, _ = losses.targets(
-        "y", y, y.shape[0] if y.ndim else 0, net.dims[-1], net.loss_name, net.dtype
-    )
+    labels, _ = targets.checked("y", y, y.shape[0] if y.ndim else 0)
     if labels is None:
         got = _validate.describe(y)
         raise ValueError(f"class_weight: expected labels to go with, got y of {got}")
-    weights = class_weights(class_weight, labels, net.dims[-1], classes)[labels]
+    weights = class_weights(class_weight, labels, targets.n_classes, targets.classes)[labels]
     given = _validate.weights(sample_weight, len(labels), np.dtype(np.float64))
     return weights if given is None else weights * given
+
+
+def positive_weights(targets: Targets, y: Array, class_weight: Any) -> Array:
+    """What having each of several labels weighs, (C,), for ``class_weight``."""
+    _, soft = targets.checked("y", y, y.shape[0] if y.ndim else 0)
+    assert soft is not None
+    if not isinstance(class_weight, str):
+        return _of_mapping(class_weight, targets.n_outputs).astype(targets.dtype)
+    _validate.one_of("class_weight", class_weight, ["balanced"])
+    have = soft.sum(axis=0, dtype=np.float64)
+    lack = len(soft) - have
+    # A label that all rows or none have says nothing to balance.
+    both = (have > 0) & (lack > 0)
+    weights: Array = np.divide(lack, have, out=np.ones(len(have)), where=both)
+    return weights.astype(targets.dtype)
+
+
+def with_positive_weights(data: TrainingData, positive: Array) -> TrainingData:
+    return TrainingData(
+        data.X, data.mean, data.scale, data.labels, data.soft, data.weights, positive
+    )
 
 
 def class_weights(
@@ -37,6 +56,13 @@ def class_weights(
         _validate.one_of("class_weight", class_weight, ["balanced"])
         counts = np.bincount(labels, minlength=n_classes)
         return len(labels) / (np.count_nonzero(counts) * np.maximum(counts, 1))
+    weights = _of_mapping(class_weight, n_classes, classes)
+    if not weights[labels].any():
+        raise ValueError("class_weight: expected a weight above 0 for a class of y, got only zeros")
+    return weights
+
+
+def _of_mapping(class_weight: Any, n_classes: int, classes: Array | None = None) -> Floats:
     if not isinstance(class_weight, Mapping):
         raise TypeError(
             "class_weight: expected 'balanced', None or a dict of labels and weights, "
@@ -51,6 +77,4 @@ def class_weights(
                 known = f"among {', '.join(label_names(classes))}"
             raise ValueError(f"class_weight: expected labels {known}, got {label!r}")
         weights[at] = _validate.real(f"class_weight[{label}]", weight, 0)
-    if not weights[labels].any():
-        raise ValueError("class_weight: expected a weight above 0 for a class of y, got only zeros")
     return weights

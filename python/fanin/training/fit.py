@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from fanin import _core, _validate, losses, optim, schedules
+from fanin import _core, _validate, optim, schedules
 from fanin._runtime import warn_caller
 from fanin._typing import Array, Floats, Ints
 from fanin.arrays import released
@@ -96,9 +96,9 @@ class Fit:
         if self.file.path is not None:
             self.file.open(self._description(options, checked, data.inputs))
         self.data, self.validation, self.metrics = data.train, data.validation, data.metrics
-        self.states = self.optimizer.arena_states(net.arena.size, net.dtype)
-        net.take_classes(data.classes)
-        net.inputs = data.inputs  # nothing is refused from here on, and things may change
+        self.states = self.optimizer.arena_states(net.arena.size, net.dtype, net.engine)
+        # Nothing is refused from here on, and things may change.
+        net.inputs, net.targets = data.inputs, data.targets
         self.history.params = {**self.history.params, "input_rms": self._input_rms()}
         for state in (_state_of(self.optimizer), _state_of(self.schedule)):
             if state is not None:
@@ -142,8 +142,8 @@ class Fit:
                 "init": self.net.init,
                 **({} if self.images is None else self.images.params),
             },
-            expected_initial_loss=losses.expected_initial_loss(
-                self.net.loss_name, self.net.dims[-1]
+            expected_initial_loss=data.targets.expected_initial_loss(
+                data.train.soft, data.train.weights
             ),
         )
 
@@ -352,8 +352,10 @@ class Fit:
         """The metrics beside loss and accuracy."""
         if self.validation is None or not self.metrics:
             return {}
-        engine, loss = self.net.engine, self.net.loss_name
-        return passes.evaluate_metrics(engine, self.validation, loss, self.metrics, self.n_threads)
+        engine, targets = self.net.engine, self.net.targets
+        return passes.evaluate_metrics(
+            engine, self.validation, targets, self.metrics, self.n_threads
+        )
 
     def end_epoch(self, epoch: int, result: Mapping[str, float]) -> None:
         logs = self.logs()

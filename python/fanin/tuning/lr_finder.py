@@ -379,7 +379,7 @@ def _prepared(net: MLP, X: Array, y: Array, preprocess: Preprocess | None) -> ML
     inputs = net.inputs.requested(preprocess, X)
     given, names = inputs.read("X", X)
     _, rows = inputs.first_rows(given, names=names)
-    net.with_targets(rows, y, classes=net.classes_for(y))
+    net.with_targets(rows, y, targets=net.targets_for(y))
     twin = net.copy()
     twin.set_preprocess(preprocess, X)
     return twin
