@@ -14,6 +14,7 @@ import numpy as np
 from fanin import _core, _validate, optim, schedules
 from fanin._runtime import warn_caller
 from fanin._typing import Array, Floats, Ints
+from fanin.arrays import released
 from fanin.callbacks import Callback, CallbackList, EarlyStopping, History, ProgressBar
 from fanin.network import MLP, TrainingData, passes
 from fanin.network.inputs import Inputs
@@ -521,4 +522,5 @@ def draw_order(order: Ints, sampling: str, seed: int, epoch: int, n_rows: int) -
 
 def train(net: MLP, X: Array, y: Array, options: FitOptions) -> History:
     """Trains `net`, as `MLP.fit` does."""
-    return Fit(net, X, y, options).run()
+    with released(X):
+        return Fit(net, X, y, options).run()
