@@ -10,6 +10,7 @@ import numpy as np
 
 from fanin import _validate
 from fanin._typing import Array
+from fanin.losses.spec import OF_VALUES, LossSpec
 from fanin.tuning.space import Choice, Space, leaves
 
 EMPTY = 0.5  # of the outputs, at most, may be of labels that no row has
@@ -33,24 +34,49 @@ class Targets:
     loss: str | None = None
 
 
-def targets_of(y: Array, y_val: Array, space: Space, loss: Any) -> Targets:
+def targets_of(y: Array, y_val: Array, space: Space, loss: Any, quantiles: Any = None) -> Targets:
     """Of y, by its shape and dtype and the loss, given for all trials or in the space."""
     losses = _losses(space, loss)
+    each = _outputs_of_a_value(losses, quantiles)
     if y.ndim != 1:
-        return Targets(False, math.prod(y.shape[1:]))
+        return Targets(False, math.prod(y.shape[1:]) * each)
+    if "logistic" in losses:
+        return _binary(losses)
     if y.dtype.kind == "f":
-        if losses - {"mse", None}:
-            other = sorted(losses - {"mse", None})[0]
+        if others := losses - {*OF_VALUES, None}:
+            other = sorted(others)[0]
             raise ValueError(
                 f"y: expected whole-number labels for loss={other!r}, got "
                 f"{_validate.describe(y)}; loss='mse' takes values"
             )
-        return Targets(False, 1, "mse" if losses == {None} else None)
+        return Targets(False, each, "mse" if losses == {None} else None)
     if y.dtype.kind not in "iu":
         raise TypeError(f"y: expected whole numbers as labels, got {_validate.describe(y)}")
-    if losses == {"mse"}:
-        return Targets(False, 1)
+    if losses <= set(OF_VALUES):
+        return Targets(False, each)
     return Targets(True, _classes(y, y_val))
+
+
+def _outputs_of_a_value(losses: set[Any], quantiles: Any) -> int:
+    """One for each quantile, of networks that all have as many."""
+    if "quantile" not in losses:
+        return 1
+    n = len(LossSpec("quantile", quantiles=quantiles).levels)
+    if n > 1 and len(losses) > 1:
+        raise ValueError(
+            f"loss: expected 'quantile' alone, which has {n} outputs for a value, got "
+            f"{', '.join(map(repr, sorted(map(str, losses))))}"
+        )
+    return n
+
+
+def _binary(losses: set[Any]) -> Targets:
+    if len(losses) > 1:
+        raise ValueError(
+            "loss: expected 'logistic' alone for labels (N,), since it has one output where others "
+            f"have one for each class, got {', '.join(map(repr, sorted(map(str, losses))))}"
+        )
+    return Targets(True, 1)
 
 
 def _losses(space: Space, loss: Any) -> set[Any]:
