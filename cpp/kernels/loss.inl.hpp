@@ -3,7 +3,7 @@
 #include <limits>
 
 #include "kernels/loss.hpp"
-#include "kernels/partial.inl.hpp"
+#include "simd/partial.hpp"
 
 namespace fanin::FANIN_ISA {
 

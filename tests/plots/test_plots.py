@@ -194,7 +194,7 @@ BAD = {
     "batch_sizes: expected 1 to 5, got 0": lambda: plots.gd_vs_sgd(
         np.ones(3), np.ones(3), batch_sizes=()
     ),
-    "surfaces: expected one of saddle, beale; got 'hill'": lambda: plots.optimizer_paths(
+    "surfaces: expected one of saddle, local, beale; got 'hill'": lambda: plots.optimizer_paths(
         surfaces=["hill"]
     ),
     "optimizer: expected one of sgd": lambda: plots.optimizer_paths({"adm": 0.1}),

@@ -74,7 +74,7 @@ def _crops(images: Images, seed: int) -> list[Block]:
             "the size of the whole. Below, `FiveCrop`: as a rule an image is cut into five, the "
             f"corners and the middle, here of {corner[0]} × {corner[1]} pixels.",
             [[images.X[0], *drawn], [images.X[0], *images.one(0, FiveCrop(corner))]],
-            labels=["crops\nand scales", "five crops"],
+            labels=["crops", "five crops"],
             titles=["original", *(f"draw {k + 1}" for k in range(5))],
             captions=[[""] * 6, ["", "top left", "top right", "bottom left", "bottom right",
                                  "centre"]],

@@ -8,7 +8,7 @@ import numpy as np
 
 from fanin import layers, plots
 from fanin.chapters.story import Data, overfitting, tell
-from fanin.document.blocks import Block, Chapter, Heading, Lines, Table
+from fanin.document.blocks import Block, Chapter, Heading, Lines, Listing, Table
 from fanin.plots.style import picture
 from fanin.random import Generator
 
@@ -108,9 +108,9 @@ def _two_forms(seed: int) -> list[Block]:
         a unit. *Inverted* dropout divides by p in training already, and prediction stays as it
         is: that is what fanin does by default.""",
         "Vanilla:",
-        Lines(_listing(inverted=False)),
+        Listing(_listing(inverted=False)),
         "Inverted:",
-        Lines(_listing(inverted=True)),
+        Listing(_listing(inverted=True)),
         Table(
             f"Mean of 8 units over {MASKS:,} masks in training, and what prediction gives: the "
             "same in expectation, for both",
@@ -126,8 +126,8 @@ def _the_mask(seed: int) -> list[Block]:
     return [
         f"""A word on the lecture's listing: its `U1 = np.random.randn(*H1.shape) < p` draws
         *normal* deviates, of which at p = {KEEP:g} {np.mean(normal < KEEP):.0%} are below p, not
-        {KEEP:.0%}. The mask that keeps a share p of the units is `np.random.rand(*H1.shape) < p`, a
-        uniform one, and fanin's `keep=` means that.""",
+        {KEEP:.0%}. The mask that keeps a share p of the units is `np.random.rand(*H1.shape) < p`,
+        a uniform one, and fanin's `keep=` means that.""",
         Lines(
             f"share of {DRAWS:,} draws below {KEEP:g}:  "
             f"randn {np.mean(normal < KEEP):.4f}   rand {np.mean(uniform < KEEP):.4f}"

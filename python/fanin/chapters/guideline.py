@@ -116,7 +116,7 @@ def _end(report: Report) -> str:
         return f"It ended early: {report.stopped}."
     one = report.scores["network"]
     return f"""After one round the best network has {percent(one["accuracy"])} of the rows that were
-        kept back right, in {report.seconds:.0f} s; more rounds of steps 5 to 7 go on while they
+        kept back right; more rounds of steps 5 to 7 go on while they
         gain more than the noise of those rows."""
 
 
@@ -199,8 +199,8 @@ def _cases(data: Data, seed: int) -> Iterator[Case]:
 
 def _loss_curves(data: Data, seed: int) -> list[Block]:
     blocks: list[Block] = [
-        """Three things that accuracies over the epochs may show. Each picture is a run on the left
-        and, on the right, the same with the advice taken; `fanin.tuning.loss_curve` gives the
+        """Three things that accuracies over the epochs may show. Each picture is a run as
+        it was and the same with the advice taken; `fanin.tuning.loss_curve` gives the
         verdict."""
     ]
     rows = []

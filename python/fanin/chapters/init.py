@@ -13,7 +13,7 @@ from fanin import initializers, optim, plots
 from fanin.callbacks.history import History
 from fanin.chapters.story import Data, curve, final, number, percent, tell
 from fanin.diagnostics import ActivationReport, activation_statistics
-from fanin.document.blocks import Block, Chapter, Heading, Lines, Table
+from fanin.document.blocks import Block, Chapter, Heading, Lines, Listing, Table
 from fanin.plots.style import Panels, panels, picture, tidy
 from fanin.plots.units import mean_slope
 
@@ -97,7 +97,7 @@ def chapter(data: Data, seed: int) -> Chapter:
     for case, report in zip(CASES, reports, strict=True):
         blocks += [
             Heading(case.title),
-            Lines(_listing(case)),
+            Listing(_listing(case)),
             Lines(f"{report}\nverdict: {report.verdict} ({report.reason})"),
             picture(
                 f"init-{case.slug}.png",

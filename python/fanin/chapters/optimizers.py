@@ -6,7 +6,7 @@ from functools import partial
 
 from fanin import optim, plots
 from fanin.chapters.story import Data, Rule, curve, final, number, percent, tell
-from fanin.document.blocks import Block, Chapter, Heading, Lines, Picture, Remark, Table
+from fanin.document.blocks import Block, Chapter, Heading, Lines, Listing, Picture, Remark, Table
 from fanin.plots import surfaces
 from fanin.plots.style import picture
 
@@ -50,19 +50,19 @@ def _rules() -> list[Block]:
         """SGD follows the gradient, and where the gradient is 0 it stops: in a local minimum,
         or on a saddle, which is a minimum one way and a maximum another. Many optimizers were
         proposed to get past such places. This is SGD itself:""",
-        Lines(SGD),
+        Listing(SGD),
         Heading("SGD with momentum"),
         """Momentum keeps going the way it goes: few things in nature change at once. The
         velocity `v` is a running sum of gradients, and ρ, 0.9 or 0.99 as a rule, says how much
         of it is kept.""",
         Lines("v ← ρ v + ∇f(x)\nx ← x − α v"),
-        Lines(MOMENTUM),
+        Listing(MOMENTUM),
         Heading("AdaGrad"),
         """A rate too small takes too long, and one too large diverges. AdaGrad supposes that
         the optimum comes nearer with time, and lowers the rate as it goes: it adds up the
         squares of the gradients in `h`, and divides by the root, for each parameter by itself.""",
         Lines("h ← h + ∇f(x)²\nx ← x − α ∇f(x) / √h"),
-        Lines(ADAGRAD),
+        Listing(ADAGRAD),
         Heading("The others"),
         """Nesterov looks ahead along its momentum. RMSProp forgets old squares, so that the
         rate can recover, and AdaDelta does without a rate of its own. Adam joins momentum with

@@ -37,8 +37,8 @@ def chapter(data: Data, seed: int) -> Chapter:
             "preprocessing.png",
             "Six scatter plots: original, zero-centred, normalised; original, decorrelated, "
             "whitened.",
-            f"Two features of {data.name} ({names}), step by step. Above: zero-centring, then "
-            "normalisation. Below: the data turned onto their principal directions (arrows), "
+            f"Two features of {data.name} ({names}), step by step: zero-centring, then "
+            "normalisation; and the data turned onto their principal directions (arrows), "
             "then each direction scaled.",
             lambda: plots.preprocessing(points),
         ),

@@ -62,7 +62,7 @@ def _on_moons(seed: int) -> list[Block]:
             "Decision boundaries of three networks on two interleaved half circles, and histograms "
             "of their weights: with more L2 the weights are smaller and the boundary is smoother.",
             f"{MOONS} points of two classes, learned by two hidden layers of {WIDTH} units with "
-            "three strengths of L2. Above: what is told to be of which class. Below: the weights, "
+            "three strengths of L2: what is told to be of which class, and the weights, "
             "on a logarithmic scale of how many.",
             lambda: plots.decision_boundaries(nets, X, y),
         ),

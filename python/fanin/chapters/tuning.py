@@ -13,7 +13,7 @@ from fanin import ClassifierTrainer, init_two_layer_model, plots, two_layer_net
 from fanin._typing import Array
 from fanin.chapters import guideline
 from fanin.chapters.story import Data, number, percent, tell
-from fanin.document.blocks import Block, Chapter, Heading, Lines, Remark, Table
+from fanin.document.blocks import Block, Chapter, Heading, Lines, Listing, Remark, Table
 from fanin.plots.style import picture
 from fanin.tuning import Edge, SearchResult, Trial, loguniform, search
 from fanin.tuning.search.result import trial_line
@@ -73,7 +73,10 @@ def _grid_and_random(data: Data, seed: int) -> list[Block]:
     best_rate = along_rate.best.params["lr"] if along_rate.best else 0.1
     along_reg = run({"reg": SPACE["reg"]}, SWEPT // 2 + 1, "grid", lr=best_rate)
     sweeps = {"lr": _sweep(along_rate, "lr"), "reg": _sweep(along_reg, "reg")}
-    spread = {name: float(np.ptp(np.nan_to_num(values))) for name, (_, values) in sweeps.items()}
+    spread = {
+        name: 100 * float(np.nanmax(values) - np.nanmin(values))
+        for name, (_, values) in sweeps.items()
+    }
     on_grid = float(np.max(_scores(grid.trials)))
     beaten = 1 - _none_of(int((many <= on_grid).sum()), len(many))
     rows = [
@@ -87,7 +90,7 @@ def _grid_and_random(data: Data, seed: int) -> list[Block]:
         f"""Two hyperparameters, and time for {TRIALS} trials: a grid tries three values of each,
         random search {TRIALS}. One of the two matters and the other hardly does, as is often so.
         The curves along the edges are runs as well: over its whole range the learning rate moves
-        the accuracy by {percent(spread["lr"])}, L2 by {percent(spread["reg"])}. Where one axis is
+        the accuracy by {spread["lr"]:.0f} points, L2 by {spread["reg"]:.0f}. Where one axis is
         unimportant, all trials of a grid's column are the same trial again.""",
         picture(
             "tuning-grid-random.png",
@@ -172,11 +175,11 @@ def _coarse_to_fine(data: Data, seed: int) -> list[Block]:
         f"""First a rough space and few epochs. This is the lecture's listing, run on {data.name}
         with {len(part.y)} rows to train on and {len(part.y_test)} to judge by; trials are scored by
         their best validation accuracy.""",
-        Lines(listing),
+        Listing(listing),
         Lines(_printed(coarse)),
         f"""Of {ROUNDS} trials {_better_half(coarse)} reach half of the accuracy of the best,
         {percent(_best(coarse))}. The finer search takes the part of the space where they are:""",
-        Lines(
+        Listing(
             f"max_count = {ROUNDS}\nfor count in range(max_count):\n"
             "    reg = 10**uniform(-4, 0)\n    lr = 10**uniform(-3, -4)"
         ),
@@ -220,7 +223,7 @@ def _printed(result: SearchResult) -> str:
         if n <= SHOWN or trial is best:
             lines += ["..."] * (trial is best and n > SHOWN + 1)
             line = trial_line(trial, "val_accuracy", n, len(result.trials))
-            lines.append(f"{line}   <- the best" if trial is best else line)
+            lines.append(f"{line} <- best" if trial is best else line)
             lines += ["..."] * (trial is best and SHOWN < n < len(result.trials))
         elif n == SHOWN + 1 and (best is None or best.number < SHOWN):
             lines.append("...")

@@ -38,7 +38,8 @@ from fanin.tuning import loss_curve
 # Options that are arguments of MLP and of its fit, and have their defaults from there.
 LOSS_OPTIONS = ("label_smoothing", "temperature", "huber_delta", "quantiles")
 NETWORK = (
-    *("activation", "norm", "residual", "init", "loss", *LOSS_OPTIONS, "keep", "dtype", "seed"),
+    *("activation", "norm", "residual", "init", "loss", *LOSS_OPTIONS),
+    *("keep", "dtype", "compute", "seed"),
 )
 FIT = ("optimizer", "schedule", "reg", "augment", "mix", "class_weight", "epochs", "batch_size")
 _ARGUMENTS = inspect.signature(MLP).parameters
@@ -134,6 +135,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--resume", action="store_true", help="go on with the run in --out, where "
         "it was killed or interrupted; begin it if there is none")  # fmt: skip
     add("dtype", None, str, "", choices=("float32", "float64"))
+    add("compute", None, str, "products in bfloat16, several times as fast where the CPU has tiles "
+        "of it (fanin info tells)", choices=("bf16",))  # fmt: skip
     add("preprocess", "NAME,NAME", str, f"none, or of {', '.join(STEPS)}, some like pca:50 or "
         "pca:0.9; auto: standardize, but all features alike where they are uint8")  # fmt: skip
     shared.add_data_options(parser)

@@ -20,6 +20,10 @@ class Lines(_Text):
     """Preformatted output of a program."""
 
 
+class Listing(_Text):
+    """Code of the lecture; a terminal, which has the numbers only, is not told it."""
+
+
 class Remark(_Text):
     """A remark of the lecture."""
 
@@ -60,7 +64,7 @@ class Image:
 
 
 # A string is a paragraph, with `code`, *emphasis* and **names**.
-Block = str | Heading | Lines | Remark | Table | Picture
+Block = str | Heading | Lines | Listing | Remark | Table | Picture
 
 
 @dataclass(frozen=True)

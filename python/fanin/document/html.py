@@ -7,7 +7,17 @@ import html
 import re
 from collections.abc import Mapping, Sequence
 
-from fanin.document.blocks import Block, Chapter, Heading, Image, Lines, Picture, Remark, Table
+from fanin.document.blocks import (
+    Block,
+    Chapter,
+    Heading,
+    Image,
+    Lines,
+    Listing,
+    Picture,
+    Remark,
+    Table,
+)
 from fanin.document.text import plain, visible
 
 MARKS = ((r"`(.+?)`", "code"), (r"\*\*(.+?)\*\*", "strong"), (r"\*(.+?)\*", "em"))
@@ -47,6 +57,9 @@ th, td { padding: .4rem .7rem .4rem 0; text-align: right; border-bottom: 1px sol
 th:first-child, td:first-child { text-align: left; min-width: 7rem; }
 th { font-weight: 600; }
 .short { white-space: nowrap; }
+td.long { min-width: 10rem; text-align: left; }
+.code { white-space: pre; overflow-x: auto; }
+:focus-visible { outline: 2px solid var(--mark); outline-offset: 2px; }
 @media (max-width: 40rem) { body { padding: .6rem .8rem 3rem; } h1 { font-size: 1.6rem; }
   th:first-child, td:first-child { min-width: 0; } }
 nav ol { padding-left: 2rem; }
@@ -115,6 +128,8 @@ def _block(block: Block, images: Mapping[str, Image]) -> str:
         return f"<h3>{_inline(block.text)}</h3>"
     if isinstance(block, Lines):
         return f"<pre>{html.escape(block.text)}</pre>"
+    if isinstance(block, Listing):
+        return f'<pre class="code" tabindex="0">{html.escape(block.text)}</pre>'
     if isinstance(block, Remark):
         return f"<blockquote><p>{_inline(block.text)}</p></blockquote>"
     if isinstance(block, Table):
@@ -142,7 +157,7 @@ def _table(table: Table) -> str:
     head = "".join(f'<th scope="col">{html.escape(cell)}</th>' for cell in table.header)
     rows = "\n".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in table.rows)
     return (
-        f'<figure><div class="table" role="region" tabindex="0" '
+        f'<figure><div class="table" role="group" tabindex="0" '
         f'aria-label="{html.escape(plain(table.caption))}"><table>\n<thead><tr>{head}</tr></thead>\n'
         f"<tbody>\n{rows}\n</tbody></table></div>\n"
         f"<figcaption>{_inline(table.caption)}</figcaption></figure>"
@@ -150,5 +165,5 @@ def _table(table: Table) -> str:
 
 
 def _cell(text: str) -> str:
-    kind = "" if len(text) > UNBROKEN else ' class="short"'
+    kind = ' class="long"' if len(text) > UNBROKEN else ' class="short"'
     return f"<td{kind}>{html.escape(text)}</td>"

@@ -10,13 +10,15 @@ import numpy as np
 
 from fanin import _validate
 from fanin._typing import Array, PathLike
+from fanin.arrays import as_array
 from fanin.callbacks import Callback
 from fanin.ensemble.kept import Folder
-from fanin.ensemble.members import SEED_STREAM, Failure, Member, Rows, check
+from fanin.ensemble.members import SEED_STREAM, Failure, Member, Rows, check, with_classes
 from fanin.ensemble.model import Ensemble
 from fanin.ensemble.training import train_all
 from fanin.executors import as_executor
 from fanin.network import MLP
+from fanin.network.classes import as_labels
 from fanin.network.options import CHECKPOINT_OPTIONS, FIT_OPTIONS, NETWORK_OPTIONS
 from fanin.random import package_generator
 from fanin.schedules import CyclicCosine
@@ -201,7 +203,7 @@ def from_datasets(
     _validate.one_of("method", method, ["bootstrap", "folds"])
     networks = [{"dims": dims, **network, "seed": own} for own in _seeds(seed, n_members)]
     if method == "folds":
-        _validate.whole("n_members", n_members, 2, len(_validate.plain_array("X", X)))
+        _validate.whole("n_members", n_members, 2, len(as_array("X", X)))
     members = [
         Member(f"member {i}", options, fit_options, Rows(method, seed, i, n_members))
         for i, options in enumerate(networks)
@@ -308,12 +310,13 @@ def _train(
     _known("fit_options", fit_options, MEMBER_FIT_OPTIONS)
     _validate.one_of("combine", combine, ["probability", "logits", "vote"])
     runner = as_executor(executor)
-    arrays = {"X": X, "y": y}
+    arrays = {"X": as_array("X", X), "y": as_labels("y", y)}
     if (weights := fit_options.get("sample_weight")) is not None:
         arrays["sample_weight"] = weights
     if (validation := fit_options.get("validation_data")) is not None:
         pair = _validate.pair("validation_data", validation, "(X, y)")
-        arrays["validation_X"], arrays["validation_y"] = pair
+        arrays["validation_X"] = as_array("validation X", pair[0])
+        arrays["validation_y"] = as_labels("validation y", pair[1])
     fits = [{k: v for k, v in m.fit.items() if k not in DATA_OPTIONS} for m in members]
     members = [replace(member, fit=fit) for member, fit in zip(members, fits, strict=True)]
     for member in members[:distinct]:
@@ -323,6 +326,7 @@ def _train(
             if distinct == 1:
                 raise
             raise type(error)(f"{member.name}: {error}") from error
+    members = [with_classes(member, arrays["y"]) for member in members]
     networks, failures = train_all(members, arrays, runner, progress, folder)
     return Ensemble(networks, combine=combine, failures=failures)
 

@@ -19,6 +19,7 @@ from fanin.ensemble.members import Failure, check_networks
 from fanin.losses.checks import Targets, targets
 from fanin.metrics import check_names, check_targets, compute
 from fanin.network import MLP
+from fanin.network.classes import given_classes, positions
 
 COMBINATIONS = ("probability", "logits", "vote")
 LOSSES = ("softmax", "svm", "mse")
@@ -88,6 +89,7 @@ class Ensemble:
                     f"members: expected the inputs and outputs of the first, {first}, "
                     f"got {net.dims} at {i}"
                 )
+        _common_classes(self.members)
         self.combine = _validate.one_of("combine", combine, COMBINATIONS)
         self.weights = _mean_weights(weights, len(self.members))
         self.failures = list(failures)
@@ -117,10 +119,19 @@ class Ensemble:
         return self._as_dtype(self._combine_scores(self._member_scores(X, n_threads)))
 
     def predict(self, X: Array, *, n_threads: int | None = None) -> Array:
-        """Labels (N,); the mean output (N, C) where every member has loss "mse"."""
+        """Labels (N,), as given in training; the mean output (N, C) where all have loss "mse"."""
         scores = self._member_scores(X, n_threads)
         combined = self._combine_scores(scores)
-        return self._as_dtype(combined) if self._regression else self._labels(scores, combined)
+        if self._regression:
+            return self._as_dtype(combined)
+        labels = self._labels(scores, combined)
+        classes = _common_classes(self.members)
+        return labels if classes is None else classes[labels]
+
+    @property
+    def classes_(self) -> Array | None:
+        """The labels of the outputs, as the members have them; None where all have loss "mse"."""
+        return next((n.classes_ for n in self.members if n.classes_ is not None), None)
 
     def predict_proba(self, X: Array, *, n_threads: int | None = None) -> Array:
         """Probabilities (N, C): their mean, softmax of the mean scores, or shares of the votes."""
@@ -177,6 +188,7 @@ class Ensemble:
             ``combine="logits"`` its members' loss of the mean scores (softmax where they differ);
             for a vote the fraction of wrong rows; for members with "mse" that of the mean output.
         """
+        y = y if self._regression else positions("y", y, _common_classes(self.members))
         scores = self._member_scores(X, n_threads)
         combined = self._combine_scores(scores)
         members = [
@@ -309,6 +321,18 @@ def _check_losses(members: Sequence[MLP]) -> None:
                 f"members: expected networks with loss {', '.join(LOSSES)}, "
                 f"got {net.loss_name!r} at {i}"
             )
+
+
+def _common_classes(members: Sequence[MLP]) -> Array | None:
+    """The classes that the members' outputs stand for; None for 0 .. C-1."""
+    known = [net.classes_ for net in members if net.classes_ is not None]
+    for i, classes in enumerate(known):
+        if classes.dtype.kind != known[0].dtype.kind or not np.array_equal(classes, known[0]):
+            raise ValueError(
+                f"members: expected the classes of the first, {known[0].tolist()}, "
+                f"got {classes.tolist()} at {i}"
+            )
+    return given_classes(known[0], len(known[0])) if known else None
 
 
 def _mean_weights(weights: Sequence[float] | None, n: int) -> Floats:

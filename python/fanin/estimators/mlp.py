@@ -25,6 +25,7 @@ from fanin._core import TrainingData
 from fanin._typing import Array
 from fanin.estimators import solvers, stochastic
 from fanin.estimators.compiled import Compiled, Structure
+from fanin.estimators.net_base import seed_of
 from fanin.estimators.parameters import ALIASES, CONSTRAINTS, NAMES, Parameters, documented
 from fanin.estimators.rows import Part, dense, rows_to_predict
 
@@ -153,7 +154,7 @@ class _MLP(Parameters):
             self.intercepts_.append(biases.astype(dtype, copy=False))
         self._seed = self._steps_done = 0
         if np.min(self.keep, initial=1.0) < 1:  # else no number is drawn, as in scikit-learn
-            self._seed = int(self._random_state.randint(np.iinfo(np.int32).max))
+            self._seed = seed_of(self._random_state)
         self._best = self._compiled().arena.copy()
         if self.solver == "lbfgs":
             return

@@ -172,7 +172,7 @@ class NativeLoop:
         job.epoch = epoch
         learner = _core.Learner(
             rule=self._optimizer.rule,
-            states=self._optimizer.arena_states(net.arena.size, net.dtype),
+            states=self._optimizer.arena_states(net.arena.size, net.dtype, net.engine),
             l2=self._reg,
             lr=np.full(steps, self._optimizer.lr),
             losses=np.empty(steps),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
@@ -67,10 +67,12 @@ class LossSpec:
         return loss if isinstance(loss, cls) else cls(loss)  # type: ignore[arg-type]
 
     def config(self) -> dict[str, Any]:
-        """As arguments of `MLP`."""
-        given = asdict(self)
-        levels = given["quantiles"]
-        return {"loss": given.pop("name"), **given, "quantiles": levels and list(levels)}
+        """As arguments of `MLP`; an option that is not given is left out, as in older files."""
+        options = {name: getattr(self, name) for name in _OPTIONS}
+        if self.quantiles is not None:
+            options["quantiles"] = list(self.levels)
+        given = {n: value for n, value in options.items() if value != _OPTIONS[n][1]}
+        return {"loss": self.name, **given}
 
     @property
     def core(self) -> _core.Loss:

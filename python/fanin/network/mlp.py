@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self, overload
 
@@ -15,11 +16,13 @@ from fanin._core import TrainingData
 from fanin._files import FileError, reading
 from fanin._typing import Array, PathLike, takes
 from fanin._validate import one_of
+from fanin.arrays import as_array
 from fanin.callbacks import History
 from fanin.layers.dense import ACTIVATIONS
 from fanin.layers.options import DropoutOptions
 from fanin.losses.spec import LossSpec
 from fanin.network import passes
+from fanin.network.classes import as_labels, given_classes
 from fanin.network.images import mean_over_views, test_time_pipelines
 from fanin.network.inputs import Inputs
 from fanin.network.options import FitOptions
@@ -67,7 +70,7 @@ class Trainer(Protocol):
 # What the compiled network was made of, and would not follow.
 _FIXED = {
     *("dims", "activation", "norm", "residual", "keep", "drop_connect", "loss_name", "dtype"),
-    *("engine", "arena", "params", "statistics", "init", "output_init"),
+    *("compute", "engine", "arena", "params", "statistics", "init", "output_init", "classes_"),
 }
 
 
@@ -149,9 +152,19 @@ class MLP:
         A skip round every hidden layer that is as wide as its input: ``y = x + f(x)``.
     dtype : {"float32", "float64"}
         Of parameters and computation.
+    compute : {None, "bf16"}
+        "bf16" multiplies in bfloat16, which keeps 8 bits of each number: several times as fast
+        where the CPU has tiles of it (AMX; `fanin.show_config` tells), a little slower elsewhere,
+        with the same bits on all. Weights, activations and gradients are rounded where they enter a
+        product, in training and in prediction; parameters, optimizer, sums and all else stay
+        float32. A gradient then differs by about 1 %, which accuracies have not been seen to
+        notice. None: all in `dtype`.
     seed : int
         Determines everything random (weights, masks, order of the data): the trained bits are the
         same for any number of threads and any instruction set.
+    classes : sequence of str, int or bool, optional
+        The labels that the outputs stand for, in their order, with loss "softmax" or "svm". Without
+        them labels are 0 .. C-1, or those that the first `fit` finds, sorted.
 
     Attributes
     ----------
@@ -160,10 +173,12 @@ class MLP:
         With a norm gamma1 (H,), beta1, ...; with "prelu" alpha1 (H,), the slopes below 0.
     statistics : dict of str to ndarray
         With ``norm="batch"`` running_mean1 (H,), running_var1, ...: views of the same arena.
-    dims, activation, norm, residual, keep, drop_connect, dtype, seed
+    dims, activation, norm, residual, keep, drop_connect, dtype, compute, seed
         As given; activation, keep and drop_connect as lists, one value per hidden layer.
     loss_name : str
         The loss as given.
+    classes_ : ndarray of shape (C,) or None
+        The labels of the outputs, which `predict` gives back; None with loss "mse".
     history : History or None
         Of the last `fit`.
     metadata : dict
@@ -213,7 +228,9 @@ class MLP:
         norm: str | None = None,
         residual: bool = False,
         dtype: npt.DTypeLike = "float32",
+        compute: str | None = None,
         seed: int = 0,
+        classes: Sequence[Any] | Array | None = None,
     ) -> None:
         hidden_init = initializers.get(init)
         last_init = (
@@ -230,12 +247,16 @@ class MLP:
         self.keep, self.drop_connect = self._dropout.keep, self._dropout.drop_connect
         self.norm = None if norm is None else one_of("norm", norm, _core.norms[1:])
         self.residual = _validate.boolean("residual", residual)
+        self.dtype = _validate.float_dtype("dtype", dtype)
+        self.compute = None if compute is None else one_of("compute", compute, _core.computes[1:])
         self._refuse_conflicts()
         spec = LossSpec(loss, label_smoothing, temperature, huber_delta, quantiles)
         spec.n_values(self.dims[-1])
         self.loss_name = spec.name
-        self.dtype = _validate.float_dtype("dtype", dtype)
         self.targets = Targets(spec, self.dims[-1], self.dtype)
+        if classes is not None and self.targets.kind not in ("labels", "binary"):
+            raise ValueError(f"classes: expected None with loss={loss!r}, got {classes!r}")
+        self.take_classes(given_classes(classes, self.targets.n_classes))
         self.seed = _validate.whole("seed", seed, 0, 2**64 - 1)
         # A function's name is kept for the record: a saved network is never initialised again.
         self.init = getattr(init, "__name__", init)
@@ -261,10 +282,18 @@ class MLP:
         object.__setattr__(self, name, value)
 
     def _refuse_conflicts(self) -> None:
-        """Refuses what does not go with DropConnect."""
+        """Refuses what does not go with bf16 or with DropConnect."""
+        if self.compute == "bf16" and self.dtype != np.float32:
+            raise ValueError(f"compute: expected None with dtype={self.dtype.name!r}, got 'bf16'")
         if min(self.drop_connect, default=1.0) == 1:
             return
         options = self._dropout
+        if self.compute == "bf16":
+            for name, plain in (("drop_connect_mask", "batch"), ("drop_connect_inference", "mean")):
+                if (value := getattr(options, name)) != plain:
+                    raise ValueError(
+                        f"{name}: expected {plain!r} with compute='bf16', got {value!r}"
+                    )
         if self.norm == "batch" and options.drop_connect_mask == "example":
             raise ValueError("drop_connect_mask: expected 'batch' with norm='batch', got 'example'")
         if options.drop_connect_inference == "moments":
@@ -305,7 +334,12 @@ class MLP:
         kind = _core.Engine32 if self.dtype == np.float32 else _core.Engine64
         vanilla, row_masks, moments = self._dropout.flags()
         return kind(
-            layers, self.targets.loss.core, vanilla=vanilla, row_masks=row_masks, moments=moments
+            layers,
+            self.targets.loss.core,
+            vanilla=vanilla,
+            row_masks=row_masks,
+            moments=moments,
+            compute=self.compute or "full",
         )
 
     def _views(self, arena: Array, *, trained: bool = True) -> dict[str, Array]:
@@ -374,6 +408,7 @@ class MLP:
 
     def config(self) -> dict[str, Any]:
         """The arguments of the constructor."""
+        classes = self.targets.classes
         return {
             "dims": list(self.dims),
             "activation": list(self.activation),
@@ -384,8 +419,19 @@ class MLP:
             "norm": self.norm,
             "residual": self.residual,
             "dtype": self.dtype.name,
+            # Left out by default: files of such networks are as before there was this argument.
+            **({} if self.compute is None else {"compute": self.compute}),
             "seed": self.seed,
+            **({} if classes is None else {"classes": classes.tolist()}),
         }
+
+    @property
+    def classes_(self) -> Array | None:
+        """The labels that the outputs stand for: 0 .. C-1, or those that were given or found."""
+        targets = self.targets
+        if targets.classes is not None or targets.kind not in ("labels", "binary"):
+            return targets.classes
+        return np.arange(targets.n_classes)
 
     # Data
 
@@ -393,8 +439,9 @@ class MLP:
     def preprocess(self) -> list[Transformer] | tuple[Array, Array] | None:
         """The fitted preprocessing: transformers, (mean, scale) or None; read-only."""
         inputs = self.inputs
-        if inputs.steps:
-            return list(inputs.steps)
+        table = [] if inputs.table is None else [inputs.table]
+        if inputs.steps or table:
+            return [*table, *inputs.steps]
         return None if inputs.mean is None or inputs.scale is None else (inputs.mean, inputs.scale)
 
     def set_preprocess(self, preprocess: Preprocess | None, X: Array) -> None:
@@ -437,7 +484,9 @@ class MLP:
         >>> net.scores(X).shape[1]
         10
         """
-        inputs, rows = self.inputs.requested(preprocess, X).first_rows(X)
+        inputs = self.inputs.requested(preprocess, X)
+        X, names = inputs.read("X", X)
+        inputs, rows = inputs.first_rows(X, names=names)
         self.inputs, _ = inputs.fit(self.with_targets(rows))
 
     def set_target_units(self, y: Array) -> None:
@@ -456,10 +505,11 @@ class MLP:
         >>> net.targets.mean, net.targets.scale
         (array([2.]), array([1.]))
         """
-        y = _validate.plain_array("y", y)
         targets = self.targets.requested(standardize=True)
-        _, soft = targets.checked("y", y, len(y))
-        self.targets = targets.fit(y, soft, None)
+        if targets.to_fit:
+            y = _validate.plain_array("y", y)
+            _, soft = targets.checked("y", y, len(y))
+            self.targets = targets.fit(y, soft, None)
 
     def expected_initial_loss(self, y: Array) -> float | None:
         """The loss of scores 0, which small initial weights give, on these targets.
@@ -467,8 +517,9 @@ class MLP:
         With "softmax" log C, with "svm" C - 1, with "logistic" log 2; of values that of predicting
         their recorded mean.
         """
-        y = _validate.plain_array("y", y)
-        _, soft = self.targets.enter("y", y, len(y))
+        soft = None
+        if self.targets.loss.takes_values:
+            _, soft = self.targets.enter("y", y, len(y))
         return self.targets.expected_initial_loss(soft, None)
 
     def prepare(
@@ -534,6 +585,14 @@ class MLP:
         weights = _validate.weights(sample_weight, len(rows), self.dtype)
         return TrainingData(rows, None, None, labels, soft, weights)
 
+    def targets_for(self, y: object, name: str = "y") -> Targets:
+        """How y enters a training that begins: with the network's classes, else those of y."""
+        return self.targets if self.steps_done else self.targets.of_labels(name, y)
+
+    def take_classes(self, classes: Array | None) -> None:
+        """Lets the outputs stand for these labels; None for 0 .. C-1."""
+        self.targets = replace(self.targets, classes=classes)
+
     # Training
 
     @takes(FitOptions)
@@ -542,14 +601,19 @@ class MLP:
 
         Parameters
         ----------
-        X : ndarray of shape (N, D) or (N, ...), of any real dtype
-            Rows of uint8, float32 and float64 are gathered, converted and normalised inside the
-            native loop: no float copy is made (except by PCA and Whiten). Others are copied to the
-            smallest of these that holds the values. How X enters, its range and the shape of an
-            image are recorded, and hold for all data from then on, whatever their dtype.
-        y : ndarray
-            Labels (N,) in 0 .. C-1, or soft labels (N, C). With "logistic" 0 and 1 (or bools, or
-            probabilities), (N,) or (N, C); else values or counts (N, M), or (N,) where M is 1.
+        X : array_like of shape (N, D) or (N, ...), of any real dtype
+            An array of any strides, a memory map, a list, a tensor, a frame of pandas, polars or
+            pyarrow (extra ``frames``; its columns' names are kept and checked from then on), or a
+            sparse matrix of SciPy. Rows of uint8, float32 and float64 are gathered where they lie,
+            converted and normalised inside the native loop: no float copy is made (except by PCA
+            and Whiten). Others are copied to the smallest of these that holds the values. How X
+            enters, its range and the shape of an image are recorded, and hold for all data from
+            then on, whatever their dtype.
+        y : array_like
+            Labels (N,) of C classes: 0 .. C-1, or else text, truth values or any whole numbers,
+            which the network keeps as ``classes_``; or soft labels (N, C). With "logistic" and one
+            output labels of two classes, or probabilities; with C outputs 0 and 1, bools or
+            probabilities (N, C). Else values or counts (N, M), or (N,) where M is 1.
         {options}
 
         Returns
@@ -592,21 +656,22 @@ class MLP:
     ) -> Array:
         """What the network says of each row, in the units of y.
 
-        Labels (N,), those of the highest scores; with "logistic" and C outputs bools (N, C), which
-        labels a row has. Values (N, M); with "poisson" the means, ``exp(scores)``; with Q
-        quantiles (N, Q) in ascending order, or (N, M, Q) of several values.
+        Labels (N,) as they were given in training, those of the highest scores; with "logistic" and
+        C outputs bools (N, C), which labels a row has. Values (N, M); with "poisson" the means,
+        ``exp(scores)``; with Q quantiles (N, Q) in ascending order, or (N, M, Q) of several values.
 
         With `tta`, of the mean of probabilities, of scores with "svm", or the mean of the values.
         """
         targets = self.targets
         if tta is None:
-            return targets.predictions(self.scores(X, n_threads=n_threads))
+            return targets.named(targets.predictions(self.scores(X, n_threads=n_threads)))
         if targets.loss.gives_probabilities:
             probabilities = self.predict_proba(X, tta=tta, n_threads=n_threads)
-            return targets.predictions_of_probabilities(probabilities)
+            return targets.named(targets.predictions_of_probabilities(probabilities))
         if targets.loss.takes_values:
             return self._over_views(X, tta, self.predict, n_threads)
-        return targets.predictions(self._over_views(X, tta, self.scores, n_threads))
+        scores = self._over_views(X, tta, self.scores, n_threads)
+        return targets.named(targets.predictions(scores))
 
     def predict_proba(
         self,
@@ -648,6 +713,7 @@ class MLP:
         self, X: Array, tta: Any, outputs: Callable[..., Array], n_threads: int | None
     ) -> Array:
         """The mean of outputs over the views of each image."""
+        X = as_array("X", X)
         with self.engine.reading():
             return mean_over_views(
                 test_time_pipelines(tta),
@@ -700,7 +766,6 @@ class MLP:
         >>> list(result)
         ['loss', 'accuracy', 'balanced_accuracy']
         """
-        y = _validate.plain_array("y", y)
         data = self.prepare(X, y, sample_weight=sample_weight, n_threads=n_threads)
         names = passes.check_metrics(metrics, self.targets, data)
         with self.engine.reading():
@@ -714,7 +779,7 @@ class MLP:
 
     def loss(self, X: Array, y: Array, *, reg: float = 0.0) -> float:
         """Mean loss over the rows, plus ``0.5 * reg * sum(W * W)`` over the weights."""
-        data = self.prepare(X, _validate.plain_array("y", y))
+        data = self.prepare(X, y)
         reg = _validate.real("reg", reg, 0)
         weights = [slice(p.offset, p.offset + p.rows * p.cols) for p in self._layout if p.decays]
         with self.engine.reading():
@@ -748,7 +813,7 @@ class MLP:
         grads : dict of str to ndarray
             Named and shaped as `params`.
         """
-        y = _validate.plain_array("y", y)
+        y = as_labels("y", y)
         if dropout_step is not None:
             dropout_step = _validate.whole("dropout_step", dropout_step, 0)
         _validate.batch_rows(self.norm, len(y))

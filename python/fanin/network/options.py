@@ -160,4 +160,5 @@ NETWORK_OPTIONS = (
     "norm",
     "residual",
     "dtype",
+    "compute",
 )

@@ -18,6 +18,7 @@ from fanin.losses.checks import Targets as Checked
 from fanin.losses.checks import targets
 from fanin.losses.functions import loss_of_zero
 from fanin.losses.spec import LossSpec
+from fanin.network.classes import as_labels, found_classes, positions
 from fanin.network.inputs import UnitsWarning
 from fanin.preprocessing.transformers import standardization
 
@@ -29,6 +30,7 @@ class Targets:
     """The targets of a network of that loss, outputs and dtype.
 
     With mean and scale, (M,) of the values of a row, the network learns ``(y - mean) / scale``.
+    Labels are among classes; None where they are 0 .. C-1.
     """
 
     loss: LossSpec
@@ -37,10 +39,15 @@ class Targets:
     mean: Floats | None = None
     scale: Floats | None = None
     to_fit: bool = False  # until `fit`
+    classes: Array | None = None
 
     @property
     def n_values(self) -> int:
         return self.loss.n_values(self.n_outputs)
+
+    @property
+    def n_classes(self) -> int:
+        return self.loss.n_classes(self.n_outputs)
 
     @property
     def kind(self) -> str:
@@ -57,8 +64,26 @@ class Targets:
             return replace(self, mean=None, scale=None, to_fit=False)
         return self if self.mean is not None else replace(self, to_fit=True)
 
+    def of_labels(self, name: str, y: object) -> Targets:
+        """With the classes that the labels y have, unless they are known."""
+        if self.classes is not None or not self._takes_labels(y):
+            return self
+        return replace(self, classes=found_classes(name, y, self.n_classes))
+
+    def _takes_labels(self, y: object) -> bool:
+        """Whether y (N,) is labels; with one output fractions are probabilities."""
+        if self.kind == "binary":
+            return as_labels("y", y).dtype.kind != "f"
+        return self.kind == "labels" and self.n_outputs > 1
+
+    def positions(self, name: str, y: object) -> Array:
+        """Labels as their positions among the classes; other targets as an array."""
+        known = self._takes_labels(y)
+        return positions(name, y, self.classes) if known else as_labels(name, y)
+
     def checked(self, name: str, y: object, n_rows: int) -> Checked:
         """(labels, None) or (None, soft), in y's own units."""
+        y = self.positions(name, y)
         return targets(name, y, n_rows, self.n_outputs, self.loss, self.dtype)
 
     def fit(self, y: Array, soft: Array | None, weights: Array | None) -> Targets:
@@ -99,8 +124,9 @@ class Targets:
 
     def enter(self, name: str, y: object, n_rows: int) -> Checked:
         """Labels, or else soft targets as the network learns them."""
-        labels, soft = self.checked(name, y, n_rows)
-        return labels, self.learnt(np.asarray(y), soft)
+        y = self.positions(name, y)
+        labels, soft = targets(name, y, n_rows, self.n_outputs, self.loss, self.dtype)
+        return labels, self.learnt(y, soft)
 
     @staticmethod
     def _wide(y: Array, soft: Array) -> Floats:
@@ -109,8 +135,12 @@ class Targets:
 
     # What outputs say
 
+    def named(self, predictions: Array) -> Array:
+        """Positions of labels as the labels themselves."""
+        return predictions if self.classes is None else np.asarray(self.classes[predictions])
+
     def predictions(self, scores: Array) -> Array:
-        """Labels (N,), labels that rows have (N, C), or values, in the units of the targets."""
+        """Positions of labels (N,), labels that rows have (N, C), or values in the units of y."""
         kind = self.kind
         if kind == "values":
             return self._values(scores)

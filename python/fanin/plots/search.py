@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.collections import PathCollection
 
 COLORMAP = "cividis"
+FEW_DECADES = 30.0  # a range of so many times has ticks between its decades
 MOST_LINES = 300  # trials in parallel coordinates, the best ones: more cannot be told apart
 
 
@@ -187,6 +188,19 @@ def _scale(panel: Axes, leaf: LeafLike) -> None:
         panel.set_xlim(-0.5, len(labels) - 0.5)
     elif isinstance(parameter, RangeLike) and parameter.log:
         panel.set_xscale("log")
+        _log_ticks(panel, parameter)
+
+
+def _log_ticks(panel: Axes, parameter: RangeLike) -> None:
+    """Few labels that do not meet: of decades, or within one of 1, 2 and 5."""
+    from matplotlib.ticker import LogLocator, NullFormatter
+
+    if parameter.high / parameter.low < FEW_DECADES:
+        panel.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        panel.xaxis.set_major_formatter("{x:g}")
+    else:
+        panel.xaxis.set_major_locator(LogLocator(numticks=6))
+    panel.xaxis.set_minor_formatter(NullFormatter())
 
 
 def parallel_coordinates(result: SearchResultLike, ax: Any = None) -> Axes:

@@ -31,6 +31,7 @@ def can_join(first: Fit, other: Fit) -> bool:
         and a.dims[:2] == b.dims[:2]
         and a.dims[-1] == b.dims[-1]
         and a.dtype == b.dtype
+        and a.compute == b.compute
         and (a.seed, a.epochs_done, a.steps_done) == (b.seed, b.epochs_done, b.steps_done)
         and (first.batch, first.first, first.epochs, first.sampling)
         == (other.batch, other.first, other.epochs, other.sampling)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from fanin import metrics
 from fanin._core import TrainingData
 from fanin._typing import Array
-from fanin._validate import boolean, pair, plain_array
+from fanin._validate import boolean, pair
 from fanin._validate import weights as checked_weights
 from fanin.network import MLP, passes
+from fanin.network.classes import as_labels
 from fanin.network.options import FitOptions
 from fanin.network.targets import Targets
 from fanin.training.class_weights import positive_weights, row_weights, with_positive_weights
@@ -34,21 +35,22 @@ class FitData:
     def __init__(self, net: MLP, X: Array, y: Array, options: FitOptions) -> None:
         weights, columns = options.sample_weight, None
         self.images: TrainingImages | None = None
+        self.inputs = net.inputs.requested(options.preprocess, X)
+        X, names = self.inputs.read("X", X)
         if options.augment is not None or options.mix is not None:
             weighted = [n for n in ("sample_weight", "class_weight") if _given(options, n)]
             self.images = TrainingImages(net, X, weighted, options.augment, options.mix)
             columns = self.images.columns
-        self.inputs = net.inputs.requested(options.preprocess, X)
-        if self.images is not None:
             self.inputs = self.images.check_inputs(self.inputs, net.inputs)
-        y = plain_array("y", y)
+        targets = net.targets_for(y)
+        y = as_labels("y", y)
         positive = None
-        if options.class_weight is not None and net.targets.kind == "multilabel":
-            positive = positive_weights(net, y, options.class_weight)
+        if options.class_weight is not None and targets.kind == "multilabel":
+            positive = positive_weights(targets, y, options.class_weight)
         elif options.class_weight is not None:
-            weights = row_weights(net, y, options.class_weight, weights)
-        self.inputs, rows = self.inputs.first_rows(X, columns=columns)
-        self.targets = _fitted_targets(net, y, len(rows), weights, options)
+            weights = row_weights(targets, y, options.class_weight, weights)
+        self.inputs, rows = self.inputs.first_rows(X, columns=columns, names=names)
+        self.targets = _fitted_targets(targets, y, len(rows), weights, options)
         self.train = net.with_targets(rows, y, weights, targets=self.targets)
         if options.mix is not None and net.targets.kind == "binary":
             self.train = _as_probabilities(self.train, net)
@@ -58,13 +60,12 @@ class FitData:
         self.validation: TrainingData | None = None
         if options.validation_data is not None:
             X, y = pair("validation_data", options.validation_data, "(X, y)")
-            names = ("validation X", "validation y")
-            y = plain_array(names[1], y)
+            of_X, of_y = "validation X", "validation y"
+            X, names = self.inputs.read(of_X, X)
             if self.images is not None:
                 self.images.check_validation(X)
-            self.validation = net.with_targets(
-                self.inputs.rows(X, names[0]), y, name=names[1], targets=self.targets
-            )
+            _, rows = self.inputs.first_rows(X, of_X, names=names)
+            self.validation = net.with_targets(rows, y, name=of_y, targets=self.targets)
         self.metrics = _checked_metrics(net, self.validation, options)
 
     def prepare(self, n_threads: int | None) -> None:
@@ -89,14 +90,14 @@ def _checked_metrics(
 
 
 def _fitted_targets(
-    net: MLP, y: Array, n_rows: int, weights: Array | None, options: FitOptions
+    targets: Targets, y: Array, n_rows: int, weights: Array | None, options: FitOptions
 ) -> Targets:
-    """The network's targets, with the units of y where this fit is the first."""
-    targets = net.targets.requested(boolean("standardize_targets", options.standardize_targets))
+    """With the units of y where this fit is the first."""
+    targets = targets.requested(boolean("standardize_targets", options.standardize_targets))
     if not targets.to_fit:
         return targets
     _, soft = targets.checked("y", y, n_rows)
-    return targets.fit(y, soft, checked_weights(weights, n_rows, net.dtype))
+    return targets.fit(y, soft, checked_weights(weights, n_rows, targets.dtype))
 
 
 def _as_probabilities(data: TrainingData, net: MLP) -> TrainingData:

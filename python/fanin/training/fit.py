@@ -95,11 +95,9 @@ class Fit:
         if self.file.path is not None:
             self.file.open(self._description(options, checked, data.inputs))
         self.data, self.validation, self.metrics = data.train, data.validation, data.metrics
-        self.states = self.optimizer.arena_states(net.arena.size, net.dtype)
-        net.inputs, net.targets = (
-            data.inputs,
-            data.targets,
-        )  # nothing is refused from here on, and things may change
+        self.states = self.optimizer.arena_states(net.arena.size, net.dtype, net.engine)
+        # Nothing is refused from here on, and things may change.
+        net.inputs, net.targets = data.inputs, data.targets
         self.history.params = {**self.history.params, "input_rms": self._input_rms()}
         for state in (_state_of(self.optimizer), _state_of(self.schedule)):
             if state is not None:
@@ -150,7 +148,7 @@ class Fit:
 
     def _input_rms(self) -> float | None:
         """Root mean square of what enters the first layer, of the first rows; None of crops."""
-        data, rows = self.data, self.data.X[:RMS_ROWS].astype(np.float64)
+        data, rows = self.data, np.array(self.data.X[:RMS_ROWS], np.float64)
         if data.mean is not None and data.scale is not None:
             if data.mean.size not in (1, rows.shape[1]):
                 return None
@@ -455,7 +453,7 @@ class Fit:
         epoch, step, rate = self.diverged_at
         kept = self.good.epochs_done - self.first_epoch
         advice = f"lower the learning rate (it was {rate:g})"
-        largest = float(np.abs(self.data.X[: 10 * self.batch]).max())
+        largest = float(np.abs(np.asarray(self.data.X[: 10 * self.batch])).max())
         if largest > 10 and self.data.mean is None:
             advice += f", scale the inputs (they reach {largest:g}; preprocess='standardize')"
         if not self.clip:

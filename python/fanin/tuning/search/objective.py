@@ -33,7 +33,7 @@ FIXED = ("metrics", "sample_weight", "standardize_targets")  # and these are the
 
 # Trials that train as one batch have these in common, since they share minibatches and the shape of
 # the first layer; all else may differ.
-SHARED = ("batch_size", "sampling", "preprocess", "seed", "dtype", "epochs")
+SHARED = ("batch_size", "sampling", "preprocess", "seed", "dtype", "compute", "epochs")
 # Trials with other values than these train alone.
 BATCHED_ONLY_WITH = {"clip_norm": None, "augment": None, "mix": None, "drop_connect": 1.0}
 NARROW = 64  # units: wider first layers gained nothing

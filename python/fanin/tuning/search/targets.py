@@ -11,6 +11,7 @@ import numpy as np
 from fanin import _validate
 from fanin._typing import Array
 from fanin.losses.spec import OF_VALUES, LossSpec
+from fanin.network.classes import encoded
 from fanin.tuning.space import Choice, Space, leaves
 
 EMPTY = 0.5  # of the outputs, at most, may be of labels that no row has
@@ -27,11 +28,14 @@ class Targets:
     outputs : int
     loss : str or None
         The loss of all trials where none was given and it is not `MLP`'s.
+    classes : ndarray or None
+        Of labels that are not 0 .. C-1.
     """
 
     labels: bool
     outputs: int
     loss: str | None = None
+    classes: Array | None = None
 
 
 def targets_of(y: Array, y_val: Array, space: Space, loss: Any, quantiles: Any = None) -> Targets:
@@ -41,7 +45,7 @@ def targets_of(y: Array, y_val: Array, space: Space, loss: Any, quantiles: Any =
     if y.ndim != 1:
         return Targets(False, math.prod(y.shape[1:]) * each)
     if "logistic" in losses:
-        return _binary(losses)
+        return _binary(losses, encoded("y", y)[1])
     if y.dtype.kind == "f":
         if others := losses - {*OF_VALUES, None}:
             other = sorted(others)[0]
@@ -50,10 +54,11 @@ def targets_of(y: Array, y_val: Array, space: Space, loss: Any, quantiles: Any =
                 f"{_validate.describe(y)}; loss='mse' takes values"
             )
         return Targets(False, each, "mse" if losses == {None} else None)
-    if y.dtype.kind not in "iu":
-        raise TypeError(f"y: expected whole numbers as labels, got {_validate.describe(y)}")
-    if losses <= set(OF_VALUES):
+    if y.dtype.kind in "iu" and losses <= set(OF_VALUES):
         return Targets(False, each)
+    _, classes = encoded("y", y)
+    if classes is not None:
+        return Targets(True, len(classes), classes=classes)
     return Targets(True, _classes(y, y_val))
 
 
@@ -70,13 +75,13 @@ def _outputs_of_a_value(losses: set[Any], quantiles: Any) -> int:
     return n
 
 
-def _binary(losses: set[Any]) -> Targets:
+def _binary(losses: set[Any], classes: Array | None) -> Targets:
     if len(losses) > 1:
         raise ValueError(
             "loss: expected 'logistic' alone for labels (N,), since it has one output where others "
             f"have one for each class, got {', '.join(map(repr, sorted(map(str, losses))))}"
         )
-    return Targets(True, 1)
+    return Targets(True, 1, classes=classes)
 
 
 def _losses(space: Space, loss: Any) -> set[Any]:
