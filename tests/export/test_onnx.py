@@ -74,7 +74,9 @@ def test_every_activation_with_every_norm(activation: str, dtype: str) -> None:
 @pytest.mark.parametrize("loss", fanin.losses.NAMES)
 def test_every_loss(loss: str, dtype: str) -> None:
     net = network(loss=loss, dtype=dtype, activation=["relu", "prelu", "gelu"], residual=True)
-    model = assert_same(net, rows(dtype=dtype))
+    # The exponential makes of a score's rounding a relative error, here of scores around 10.
+    tolerance = 2e-5 if loss == "poisson" and dtype == "float32" else None
+    model = assert_same(net, rows(dtype=dtype), tolerance)
     second = {"softmax": "probabilities", "logistic": "probabilities", "svm": "scores"}
     assert model.graph.output[-1].name == second.get(loss, "predictions")
 
