@@ -455,6 +455,7 @@ OF_LABELS = tuple(
     name for name, m in _METRICS.items() if m.takes in ("labels", "scores", "probabilities")
 )
 OF_COUNTS = (*OF_VALUES, "poisson_deviance")
+OF_SEVERAL = tuple(_OF_SEVERAL)
 OF_QUANTILES = (*OF_VALUES, "pinball_loss", "coverage")
 
 
