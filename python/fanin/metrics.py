@@ -423,9 +423,9 @@ _UNCLEAR = {"negative", "inverse", "inverted", "reciprocal", "not", "non", "no",
 def larger_is_better(name: str) -> bool | None:
     """Which way a metric is better, by its name: True for larger, False for smaller.
 
-    The name's last words decide, after "macro", "weighted", a number and the like; "val_" and
-    other words before them do not matter, but for "neg_", which turns it round (scikit-learn's
-    "neg_log_loss").
+    The name's last words decide, after "macro", "weighted", a number and the like; ``val_``
+    and other words before them do not matter, but for ``neg_``, which turns it round
+    (scikit-learn's "neg_log_loss").
 
     Parameters
     ----------
