@@ -8,6 +8,12 @@ from __future__ import annotations
 import importlib
 import inspect
 import warnings
+from typing import Any
+from weakref import WeakSet
+
+import numpy as np
+from matplotlib.figure import Figure
+from sphinx_gallery.scrapers import figure_rst
 
 import fanin
 
@@ -85,6 +91,22 @@ def pages() -> dict[str, dict[str, list[str]]]:
 autosummary_context = {"pages": pages()}
 
 # The gallery
+shown: WeakSet[Figure] = WeakSet()
+
+
+def figures_of_axes(_: Any, block_vars: dict[str, Any], gallery_conf: dict[str, Any]) -> str:
+    """The figures of the axes that a block has named: `fanin.plots` leaves pyplot alone."""
+    paths = []
+    for value in block_vars["example_globals"].values():
+        first = value.flat[0] if isinstance(value, np.ndarray) and value.dtype == object else value
+        figure = getattr(first, "figure", None)
+        if isinstance(figure, Figure) and not hasattr(figure, "number") and figure not in shown:
+            shown.add(figure)
+            paths.append(next(block_vars["image_path_iterator"]))
+            figure.savefig(paths[-1], dpi=110)
+    return str(figure_rst(paths, gallery_conf["src_dir"]))
+
+
 warnings.filterwarnings("ignore", message=".*non-interactive.*", category=UserWarning)
 sphinx_gallery_conf = {
     "examples_dirs": ["examples/lecture", "examples/recipes"],
@@ -99,7 +121,7 @@ sphinx_gallery_conf = {
     "show_signature": False,
     "remove_config_comments": True,
     "capture_repr": ("_repr_html_", "__repr__"),
-    "image_scrapers": ("matplotlib",),
+    "image_scrapers": (figures_of_axes, "matplotlib"),
     "reset_modules": ("matplotlib",),
 }
 
@@ -123,4 +145,3 @@ html_theme_options = {
     "pygments_dark_style": "monokai",
 }
 html_sidebars = {"index": [], "start": []}
-

@@ -15,7 +15,7 @@ from fanin.preprocessing import PCA, Normalize
 
 # Two features that go together: the mean brightness of the image's left and right half.
 left, right = X[:, :, :4].mean(axis=(1, 2)), X[:, :, 4:].mean(axis=(1, 2))
-fanin.plots.preprocessing(np.stack([left, right], axis=1))
+axes = fanin.plots.preprocessing(np.stack([left, right], axis=1))
 
 # %%
 # A network keeps its preprocessing, in its file too. Here 64 pixels become 20 components:

@@ -12,20 +12,20 @@ from fanin.diagnostics import activation_statistics
 
 widths = [1024] * 7
 small = activation_statistics(widths, init="small_random", std=0.01, activation="tanh")
-fanin.plots.activations(small)
+axes = fanin.plots.activations(small)
 
 # %%
 # Xavier: every layer has the spread of its inputs, about.
 
 xavier = activation_statistics(widths, init="xavier", activation="tanh")
-fanin.plots.activations(xavier)
+axes = fanin.plots.activations(xavier)
 
 # %%
 # With ReLU half of the units are off, and Xavier's scale is too small by the root of 2: Kaiming's
 # is right.
 
 kaiming = activation_statistics(widths, init="kaiming", activation="relu")
-fanin.plots.activations(kaiming)
+axes = fanin.plots.activations(kaiming)
 
 # %%
 # The same of your own network and data, before it has taken a step:

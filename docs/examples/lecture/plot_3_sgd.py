@@ -15,8 +15,10 @@ runs = {}
 for name, rate in {"too small": 1e-4, "right": 0.1, "too large": 30.0}.items():
     net = fanin.MLP([64, 64, 10], seed=0)
     sgd = fanin.optim.SGD(rate)
-    runs[f"{rate:g}: {name}"] = net.fit(X, y, epochs=15, batch_size=64, optimizer=sgd, progress=False)
-fanin.plots.learning_rates(runs)
+    runs[f"{rate:g}: {name}"] = net.fit(
+        X, y, epochs=15, batch_size=64, optimizer=sgd, progress=False
+    )
+axes = fanin.plots.learning_rates(runs)
 
 # %%
 # Gradient descent takes each step in exactly the right direction, and each costs a pass over all
@@ -25,7 +27,9 @@ fanin.plots.learning_rates(runs)
 
 left, right = X[:, :, :4].mean(axis=(1, 2)), X[:, :, 4:].mean(axis=(1, 2))
 standardize = lambda a: (a - a.mean()) / a.std()  # noqa: E731
-fanin.plots.gd_vs_sgd(2 * standardize(left), standardize(right), batch_sizes=(None, 32, 1), lr=0.05, seed=0)
+axes = fanin.plots.gd_vs_sgd(
+    2 * standardize(left), standardize(right), batch_sizes=(None, 32, 1), lr=0.05, seed=0
+)
 
 # %%
 # Epoch, batch, iteration: an epoch over N rows in batches of n takes N / n steps, rounded up.

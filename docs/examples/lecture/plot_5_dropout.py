@@ -9,7 +9,7 @@ import numpy as np
 
 import fanin
 
-fanin.plots.dropout_thinning(keep=0.5, seed=0)
+axes = fanin.plots.dropout_thinning(keep=0.5, seed=0)
 
 # %%
 # It helps where a network overfits: few rows, some wrong labels, and a network that is large enough
@@ -23,14 +23,16 @@ y[wrong] = rng.integers(0, 10, 120)
 
 runs = {}
 for name, options in {
-    "all units": {}, "dropout": {"keep": 0.5}, "DropConnect": {"drop_connect": 0.5},
+    "all units": {},
+    "dropout": {"keep": 0.5},
+    "DropConnect": {"drop_connect": 0.5},
 }.items():
     net = fanin.MLP([64, 256, 256, 10], seed=0, **options)
     runs[name] = net.fit(
         X, y, validation_data=(X_test, y_test), epochs=60, batch_size=50, progress=False
     )
     print(name, net.evaluate(X, y)["accuracy"], net.evaluate(X_test, y_test)["accuracy"])
-fanin.plots.compare(runs, "val_accuracy")
+axes = fanin.plots.compare(runs, "val_accuracy")
 
 # %%
 # Inverted dropout divides by the probability of keeping a unit in training, and leaves prediction

@@ -12,7 +12,7 @@ from fanin import ensemble
 options = {"batch_size": 64, "progress": False, "seed": 0}
 dims = [64, 64, 10]
 five = ensemble.from_initializations(dims, X, y, n_members=5, epochs=10, **options)
-fanin.plots.ensemble(five.evaluate(X_test, y_test))
+axes = fanin.plots.ensemble(five.evaluate(X_test, y_test))
 
 # %%
 # Other members: bootstrap samples of the data, and snapshots of a single run whose learning rate

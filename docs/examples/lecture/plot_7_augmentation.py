@@ -11,13 +11,13 @@ from fanin.augment import Compose, Cutout, RandomAffine, RandomCrop, RandomRotat
 
 (X, y), (X_test, y_test) = fanin.datasets.load("digits")
 aug = Compose([RandomCrop(8, padding=1), RandomRotation(15)], seed=0)
-fanin.plots.augmentations(X[:4], aug)
+axes = fanin.plots.augmentations(X[:4], aug)
 
 # %%
 # Stretching, shearing, and a square cut out:
 
 more = Compose([RandomAffine(10, scale=(0.8, 1.2), shear=10), Cutout(2)], seed=0)
-fanin.plots.augmentations(X[:4], more)
+axes = fanin.plots.augmentations(X[:4], more)
 
 # %%
 # Does it help? These digits are centred and upright already, so that small turns bring less than a

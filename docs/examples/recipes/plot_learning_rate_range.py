@@ -10,7 +10,7 @@ import fanin
 (X, y), _ = fanin.datasets.load("digits")
 net = fanin.MLP([64, 64, 10], seed=0)
 found = fanin.tuning.lr_range(net, X, y)
-fanin.plots.rates(found)
+axes = fanin.plots.rates(found)
 
 # %%
 print(found)

@@ -2,8 +2,8 @@
 A loss of your own
 ==================
 
-The forward and backward passes of `fanin.layers`, a loss in NumPy, and an optimizer of `fanin.optim`:
-a network that learns the median of noisy data instead of the mean, by the absolute error.
+The forward and backward passes of `fanin.layers`, a loss in NumPy, and an optimizer of
+`fanin.optim`: a network that learns the median of noisy data, by the absolute error.
 """
 
 import matplotlib.pyplot as plt
@@ -17,8 +17,10 @@ y = np.sin(x) + 0.1 * rng.standard_normal(x.shape)
 y[rng.random(len(y)) < 0.2] += 3  # outliers, all on one side
 
 params = {
-    "W1": initializers.kaiming((1, 64), rng=0, dtype="float64"), "b1": rng.uniform(-2, 2, 64),
-    "W2": initializers.small_random((64, 1), rng=1, dtype="float64"), "b2": np.zeros(1),
+    "W1": initializers.kaiming((1, 64), rng=0, dtype="float64"),
+    "b1": rng.uniform(-2, 2, 64),
+    "W2": initializers.small_random((64, 1), rng=1, dtype="float64"),
+    "b2": np.zeros(1),
 }
 adam = optim.Adam(lr=0.01)
 for _ in range(2000):

@@ -15,7 +15,7 @@ space = {
     "hidden": choice([[32], [64], [64, 32]]),
 }
 result = search(space, (X, y), 30, epochs=5, batch_size=32, seed=0, progress=False)
-fanin.plots.parallel_coordinates(result)
+axes = fanin.plots.parallel_coordinates(result)
 
 # %%
 # Printed, or shown in a notebook, it is a table of the best trials:
