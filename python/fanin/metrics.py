@@ -41,7 +41,13 @@ __all__ = [
 
 
 class RareClassWarning(UserWarning):
-    """A rare class is never predicted, so that the accuracy says nothing about it."""
+    """A rare class is never predicted, so that the accuracy says nothing about it.
+
+    Examples
+    --------
+    >>> issubclass(fanin.metrics.RareClassWarning, UserWarning)
+    True
+    """
 
 
 # Classification
