@@ -6,11 +6,14 @@
 #include <pybind11/typing.h>
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <initializer_list>
 #include <span>
 #include <string>
+#include <utility>
 
+#include "core/rows.hpp"
 #include "core/view.hpp"
 
 namespace fanin::bind {
@@ -144,6 +147,62 @@ const T* read_optional(const py::object& a, const char* name, std::initializer_l
                          py::str(py::type::of(a)).cast<std::string>());
   }
   return read<T>(py::reinterpret_borrow<py::array>(a), name, shape);
+}
+
+/// Calls f(T{}) with the type that a holds, of those that rows of data have.
+template <class F>
+auto by_stored(const py::array& a, F&& f) {
+  if (holds<std::uint8_t>(a)) return f(std::uint8_t{});
+  if (holds<double>(a)) return f(double{});
+  return f(float{});
+}
+
+template <class T>
+constexpr DType stored_as() {
+  return sizeof(T) == 1 ? DType::u8 : sizeof(T) == 4 ? DType::f32 : DType::f64;
+}
+
+/// Data (N, cols) of uint8, float32 or float64 as they lie, with any strides.
+template <class T>
+Rows read_dense(const py::array& a, const char* name, index cols) {
+  const std::array<index, 2> shape{any, cols};
+  if (!holds<T>(a) || is_masked(a) || !has_shape(a, shape)) refuse<T>(a, name, Shape(shape));
+  return {a.data(),     stored_as<T>(), a.shape(0), a.shape(1),
+          a.strides(0), a.strides(1),   nullptr,    nullptr};
+}
+
+/// The nonzeros of rows, as fanin's SparseRows has them; a wrong one must not read elsewhere.
+inline Rows read_sparse(const py::object& x, const char* name, index cols) {
+  const auto shape = x.attr("shape").cast<std::pair<index, index>>();
+  const py::array values = x.attr("values"), starts = x.attr("starts"), at = x.attr("columns");
+  if (cols != any && shape.second != cols) {
+    throw py::value_error(std::string(name) + ": expected " + std::to_string(cols) +
+                          " columns, got " + std::to_string(shape.second));
+  }
+  Rows rows{nullptr, DType::f32, shape.first, shape.second, 0, 0, nullptr, nullptr};
+  by_stored(values, [&](auto t) {
+    using T = decltype(t);
+    rows.data = read<T>(values, name, {any});
+    rows.dtype = stored_as<T>();
+  });
+  rows.starts = read<std::int64_t>(starts, "starts", {rows.n + 1});
+  rows.columns = read<std::int32_t>(at, "columns", {values.size()});
+  if (rows.starts[0] < 0 || rows.starts[rows.n] > values.size() ||
+      !std::is_sorted(rows.starts, rows.starts + rows.n + 1)) {
+    throw py::value_error(std::string(name) + ": expected starts that rise within its values");
+  }
+  return rows;
+}
+
+/// Rows of data, dense or sparse.
+inline Rows read_rows(const py::object& x, const char* name, index cols = any) {
+  if (py::isinstance<py::array>(x)) {
+    const auto a = py::reinterpret_borrow<py::array>(x);
+    return by_stored(a, [&](auto t) { return read_dense<decltype(t)>(a, name, cols); });
+  }
+  if (py::hasattr(x, "starts")) return read_sparse(x, name, cols);
+  throw py::type_error(std::string(name) + ": expected an array or sparse rows, got " +
+                       py::str(py::type::of(x)).cast<std::string>());
 }
 
 /// The data of an array that is written to, of any shape ...

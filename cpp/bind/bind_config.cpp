@@ -39,6 +39,9 @@ void bind_config(py::module_& m) {
   m.attr("__version__") = FANIN_VERSION;
   m.def("isa", [] { return table().name; }, "The instruction set in use.");
   m.def("supported_isas", &supported_isas, "Instruction sets that this machine runs, best first.");
+  m.def("tiles", &tiles, py::arg("ask") = false,
+        "Whether products of bf16 use tiles (AMX): 'in use', 'not asked for yet' or 'none: ' and "
+        "the reason. ask: asks the system for them, as the first such product does.");
   m.def("get_num_threads", &get_num_threads, "Threads used where a call does not say.");
   m.def("set_num_threads", &set_num_threads, py::arg("n"), "Sets that number.");
   m.def("on_fewer_threads", &tell_with, py::arg("tell"),

@@ -8,19 +8,6 @@ namespace fanin::bind {
 
 namespace {
 
-Rows rows_of(const py::array& a) {
-  if (holds<std::uint8_t>(a)) {
-    const void* p = read<std::uint8_t>(a, "X", {any, any});
-    return {p, DType::u8, a.shape(0), a.shape(1)};
-  }
-  if (holds<double>(a)) {
-    const void* p = read<double>(a, "X", {any, any});
-    return {p, DType::f64, a.shape(0), a.shape(1)};
-  }
-  const void* p = read<float>(a, "X", {any, any});
-  return {p, DType::f32, a.shape(0), a.shape(1)};
-}
-
 /// Calls f with 0 of the type that results have: double for double, else float.
 template <class F>
 auto by_result(const Rows& x, F&& f) {
@@ -32,8 +19,8 @@ auto by_result(const Rows& x, F&& f) {
 void bind_covariance(py::module_& m) {
   m.def(
       "column_sums",
-      [](const py::array& data, const py::object& shift, bool squared, int n_threads) {
-        const Rows x = rows_of(data);
+      [](const py::object& data, const py::object& shift, bool squared, int n_threads) {
+        const Rows x = read_rows(data, "X");
         const double* s = read_optional<double>(shift, "shift", {x.cols});
         py::array_t<double> out(x.cols);
         double* sums = out.mutable_data();
@@ -45,8 +32,8 @@ void bind_covariance(py::module_& m) {
       "The sum over rows of X - shift, or of its square, in float64.");
   m.def(
       "centre_rows",
-      [](const py::array& data, const py::array& mean, const py::object& scale, int n_threads) {
-        const Rows x = rows_of(data);
+      [](const py::object& data, const py::array& mean, const py::object& scale, int n_threads) {
+        const Rows x = read_rows(data, "X");
         const double* centre_of = read<double>(mean, "mean", {x.cols});
         const double* factors = read_optional<double>(scale, "scale", {x.cols});
         return by_result(x, [&](auto t) -> py::array {
@@ -61,8 +48,8 @@ void bind_covariance(py::module_& m) {
       "(X - mean) * scale; float64 for float64, else float32.");
   m.def(
       "scatter",
-      [](const py::array& data, const py::array& mean, bool precise, int n_threads) {
-        const Rows x = rows_of(data);
+      [](const py::object& data, const py::array& mean, bool precise, int n_threads) {
+        const Rows x = read_rows(data, "X");
         const double* centre_of = read<double>(mean, "mean", {x.cols});
         py::array_t<double> out({x.cols, x.cols});
         double* total = out.mutable_data();
@@ -79,9 +66,9 @@ void bind_covariance(py::module_& m) {
       "precise.");
   m.def(
       "project",
-      [](const py::array& data, const py::array& mean, const py::array& vectors,
+      [](const py::object& data, const py::array& mean, const py::array& vectors,
          const py::object& scale, const py::object& add, int n_threads) {
-        const Rows x = rows_of(data);
+        const Rows x = read_rows(data, "X");
         const double* centre_of = read<double>(mean, "mean", {x.cols});
         return by_result(x, [&](auto t) -> py::array {
           using T = decltype(t);

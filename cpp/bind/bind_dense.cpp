@@ -30,11 +30,34 @@ void over_result(index rows, index cols, index k, int threads,
   }
 }
 
+/// The product in bf16, its operands packed here.
+template <class T>
+void forward_in_bf16(const DenseForward<T>& d, index rows, int n_threads) {
+  const index left = bf16_left_size(rows, d.in), right = bf16_right_size(d.in, d.out);
+  T* const packed = thread_scratch<T>(left + right);
+  Bf16Pack<T> x{d.x, d.in, d.x_stride}, w{d.w, d.out, d.out};
+  x.left = packed;
+  x.left_stride = bf16_stride(d.in);
+  w.right = packed + left;
+  w.right_panel = bf16_panel(d.in);
+  const Bf16Product<T> p{x.left, x.left_stride, w.right, w.right_panel, d.y, d.y_stride,
+                         d.in,   d.out,         d.b};
+  const auto& k = bf16_kernels<T>();
+  const int threads = useful_threads(n_threads, product_flops(rows, d.out, d.in));
+  parallel_for(rows, bf16_k, threads, [&](index b, index e) { k.pack(x, {b, e}); });
+  parallel_for(d.in, bf16_k, threads, [&](index b, index e) { k.pack(w, {b, e}); });
+  over_result(rows, d.out, d.in, n_threads,
+              [&](Range r, Range c) { k.forward(p, d.epilogue, r, c); });
+}
+
 template <class T>
 Tuple<py::array, MaybeArray> forward(const py::array& x, const py::array& w, const py::object& b,
                                      int activation, double keep, std::uint64_t seed,
                                      std::uint64_t stream, index first_row, const py::object& out,
-                                     bool with_slope, int n_threads) {
+                                     bool with_slope, int n_threads, bool bf16) {
+  if (bf16 && sizeof(T) != sizeof(float)) {
+    throw py::value_error("compute: expected None with float64, got 'bf16'");
+  }
   const T* wp = read<T>(w, "W", {any, any});
   const index in = w.shape(0), width = w.shape(1);
   const T* xp = read<T>(x, "x", {any, in});
@@ -54,6 +77,7 @@ Tuple<py::array, MaybeArray> forward(const py::array& x, const py::array& w, con
     slope = std::move(s);
   }
   without_gil_if(product_flops(rows, width, in) > releasing_flops, [&] {
+    if (bf16) return forward_in_bf16(d, rows, n_threads);
     over_result(rows, width, in, n_threads, [&](Range r, Range c) {
       kernels<T>().dense_forward(d, r, c, thread_scratch<T>(product_scratch<T>));
     });
@@ -114,16 +138,17 @@ void bind_dense(py::module_& m) {
       "dense_forward",
       [](const py::array& x, const py::array& w, const py::object& b, int activation, double keep,
          std::uint64_t seed, std::uint64_t stream, index first_row, const py::object& out,
-         bool slope, int n_threads) {
+         bool slope, int n_threads, bool bf16) {
         return by_dtype(w, "W", [&](auto t) {
           return forward<decltype(t)>(x, w, b, activation, keep, seed, stream, first_row, out,
-                                      slope, n_threads);
+                                      slope, n_threads, bf16);
         });
       },
       py::arg("x"), py::arg("W"), py::arg("b"), py::arg("activation"), py::arg("keep"),
       py::arg("seed"), py::arg("stream"), py::arg("first_row"), py::arg("out"), py::arg("slope"),
-      py::arg("n_threads"),
-      "(y, slope or None): dropout(activation(x W + b)) and, on request, its derivative.");
+      py::arg("n_threads"), py::arg("bf16") = false,
+      "(y, slope or None): dropout(activation(x W + b)) and, on request, its derivative; bf16: the "
+      "product of operands rounded to that.");
   m.def(
       "dense_backward",
       [](const py::array& dy, const py::array& x, const py::array& w, const py::object& slope,

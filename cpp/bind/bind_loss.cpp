@@ -1,5 +1,6 @@
 #include "bind/arrays.hpp"
 #include "bind/gil.hpp"
+#include "bind/loss_spec.hpp"
 #include "bind/names.hpp"
 #include "core/parallel.hpp"
 #include "isa/dispatch.hpp"
@@ -18,12 +19,21 @@ void check_labels(const std::int32_t* labels, index rows, index classes) {
   }
 }
 
+/// Labels are of so many classes: a logistic output alone has two.
+index classes_of(Loss loss, index outputs) {
+  return loss == Loss::logistic && outputs == 1 ? 2 : outputs;
+}
+
 template <class T>
-py::tuple loss_of(int loss, const py::array& scores, const py::object& labels,
+py::tuple loss_of(const LossSpec& spec, const py::array& scores, const py::object& labels,
                   const py::object& soft, const py::object& weights, double scale,
-                  bool with_gradient, int n_threads) {
+                  bool with_gradient, int n_threads, const py::object& positive) {
   LossRows<T> a{};
-  a.loss = checked<Loss>("loss", loss);
+  a.loss = spec.loss;
+  a.mean = spec.mean;
+  a.smoothing = T(spec.smoothing);
+  a.sharpness = T(1 / spec.temperature);
+  a.delta = T(spec.delta);
   a.scores = read<T>(scores, "scores", {any, any});
   const index rows = scores.shape(0);
   a.classes = a.stride = a.soft_stride = scores.shape(1);
@@ -31,11 +41,15 @@ py::tuple loss_of(int loss, const py::array& scores, const py::object& labels,
   a.soft = read_optional<T>(soft, "y", {rows, a.classes});
   a.weights = read_optional<T>(weights, "sample_weight", {rows});
   if (!a.labels == !a.soft) throw py::value_error("y: expected either labels or soft targets");
-  if (a.labels) check_labels(a.labels, rows, a.classes);
+  if (a.labels) check_labels(a.labels, rows, classes_of(a.loss, a.classes));
+  check_outputs(spec, a.classes);
+  const std::vector<T> levels = levels_of<T>(spec, a.classes);
+  a.levels = levels.data();
   if (a.soft && a.loss == Loss::svm && a.classes > most_soft_svm_classes) {
     throw py::value_error("y: expected at most " + std::to_string(most_soft_svm_classes) +
                           " classes for svm with soft targets, got " + std::to_string(a.classes));
   }
+  a.positive = read_optional<T>(positive, "positive", {a.classes});
   a.scale = static_cast<T>(scale);
   py::array_t<T> row_loss(rows);
   py::array_t<std::int32_t> predicted(rows);
@@ -71,19 +85,31 @@ py::array softmax_of(const py::array& scores, const py::object& out, int n_threa
 }  // namespace
 
 void bind_loss(py::module_& m) {
+  make_class<LossSpec>(m, "Loss", "A loss with its options.")
+      .def(py::init([](const std::string& name, bool mean, double smoothing, double temperature,
+                       double delta, std::vector<double> quantiles) {
+             if (!(temperature > 0)) throw py::value_error("temperature: expected above 0");
+             return LossSpec{choice<Loss>("loss", name), mean, smoothing, temperature, delta,
+                             std::move(quantiles)};
+           }),
+           py::arg("name"), py::kw_only(), py::arg("mean") = false, py::arg("smoothing") = 0.0,
+           py::arg("temperature") = 1.0, py::arg("delta") = 1.0,
+           py::arg("quantiles") = std::vector<double>{});
   m.attr("losses") = names_of<Loss>();
   m.attr("most_soft_svm_classes") = most_soft_svm_classes;
   m.def(
       "loss_rows",
-      [](int loss, const py::array& scores, const py::object& labels, const py::object& soft,
-         const py::object& weights, double scale, bool with_gradient, int n_threads) {
+      [](const py::object& loss, const py::array& scores, const py::object& labels,
+         const py::object& soft, const py::object& weights, double scale, bool with_gradient,
+         int n_threads, const py::object& positive) {
         return by_dtype(scores, "scores", [&](auto t) {
-          return loss_of<decltype(t)>(loss, scores, labels, soft, weights, scale, with_gradient,
-                                      n_threads);
+          return loss_of<decltype(t)>(spec_of(loss), scores, labels, soft, weights, scale,
+                                      with_gradient, n_threads, positive);
         });
       },
       py::arg("loss"), py::arg("scores"), py::arg("labels"), py::arg("soft"), py::arg("weights"),
       py::arg("scale"), py::arg("with_gradient"), py::arg("n_threads"),
+      py::arg("positive") = py::none(),
       "(row_loss, dscores or None, predicted): each row's weighted loss, its gradient times "
       "scale.");
   m.def(

@@ -23,12 +23,12 @@ struct ManyEngines {
   static Network<T>& checked(Network<T>& net, const Network<T>& first) {
     const auto masks = [](const Op& op) { return op.masks_weights(); };
     const auto& ops = net.graph().ops();
-    const bool alike =
-        net.in() == first.in() && net.out() == first.out() && net.width(0) == first.width(0);
+    const bool alike = net.in() == first.in() && net.out() == first.out() &&
+                       net.width(0) == first.width(0) && net.bf16() == first.bf16();
     if (!alike || std::any_of(ops.begin(), ops.end(), masks)) {
       throw py::value_error(
-          "engines: expected networks with one shape of the first layer, as many outputs and no "
-          "DropConnect");
+          "engines: expected networks with one shape of the first layer, as many outputs, one way "
+          "of computing and no DropConnect");
     }
     return net;
   }

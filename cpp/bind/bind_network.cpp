@@ -5,6 +5,7 @@
 #include "bind/classes.hpp"
 #include "bind/engine.hpp"
 #include "bind/gil.hpp"
+#include "bind/loss_spec.hpp"
 #include "bind/names.hpp"
 #include "bind/training_job.hpp"
 #include "bind/training_state.hpp"
@@ -112,18 +113,38 @@ Tuple<py::list, py::object> trace(Engine<T>& e, const TrainingData& given, int n
 }
 
 template <class T>
+Compute checked_compute(const std::string& name, const std::vector<LayerSpec>& layers,
+                        const Dropping& dropping) {
+  const auto compute = choice<Compute>("compute", name);
+  if (compute == Compute::bf16) {
+    if (sizeof(T) != sizeof(float))
+      throw py::value_error("compute: expected None with float64, got 'bf16'");
+    const bool masked = std::any_of(layers.begin(), layers.end(),
+                                    [](const LayerSpec& l) { return l.keep_weights < 1; });
+    if (masked && (dropping.row_masks || dropping.moments)) {  // products of other kinds
+      throw py::value_error("compute: expected None with row_masks or moments, got 'bf16'");
+    }
+    bf16_kernels<T>();  // asks for tiles here and not within a step
+  }
+  return compute;
+}
+
+template <class T>
 void bind_engine(py::module_& m, const char* name) {
   using E = Engine<T>;
   auto engine = make_class<E>(m, name);
   bind_state(engine);
   engine
-      .def(py::init([](std::vector<LayerSpec> layers, const std::string& loss, bool vanilla,
-                       bool row_masks, bool moments) {
-             return std::make_unique<E>(std::move(layers), choice<Loss>("loss", loss),
-                                        Dropping{vanilla, row_masks, moments});
+      .def(py::init([](std::vector<LayerSpec> layers, const py::object& loss, bool vanilla,
+                       bool row_masks, bool moments, const std::string& compute) {
+             const LossSpec spec = spec_of(loss);
+             if (!layers.empty()) check_outputs(spec, layers.back().out);
+             const Dropping dropping{vanilla, row_masks, moments};
+             const Compute checked = checked_compute<T>(compute, layers, dropping);
+             return std::make_unique<E>(std::move(layers), spec, dropping, checked);
            }),
            py::arg("layers"), py::arg("loss"), py::kw_only(), py::arg("vanilla") = false,
-           py::arg("row_masks") = false, py::arg("moments") = false)
+           py::arg("row_masks") = false, py::arg("moments") = false, py::arg("compute") = "full")
       .def_property_readonly(
           "parameters",
           [](py::object self) {
@@ -177,6 +198,7 @@ void bind_layer(py::module_& m) {
       .def_readonly("keep", &LayerSpec::keep)
       .def_readonly("keep_weights", &LayerSpec::keep_weights);
   m.attr("norms") = names_of<Norm>();
+  m.attr("computes") = names_of<Compute>();
 }
 
 void bind_parameter(py::module_& m) {
@@ -197,21 +219,22 @@ void bind_data(py::module_& m) {
   make_class<D>(m, "TrainingData",
                 "Rows as a network takes them: they enter as (X - mean) * scale; labels or soft "
                 "are their targets.")
-      .def(py::init([](py::array x, py::object mean, py::object scale, py::object labels,
-                       py::object soft, py::object weights) {
-             return D{std::move(x),      std::move(mean), std::move(scale),
-                      std::move(labels), std::move(soft), std::move(weights)};
+      .def(py::init([](py::object x, py::object mean, py::object scale, py::object labels,
+                       py::object soft, py::object weights, py::object positive) {
+             return D{std::move(x),    std::move(mean),    std::move(scale),   std::move(labels),
+                      std::move(soft), std::move(weights), std::move(positive)};
            }),
            py::arg("X"), py::arg("mean") = py::none(), py::arg("scale") = py::none(),
            py::arg("labels") = py::none(), py::arg("soft") = py::none(),
-           py::arg("weights") = py::none())
-      .def("__len__", [](const D& d) { return d.x.ndim() > 0 ? d.x.shape(0) : 0; })
-      .def_readonly("X", &D::x, "(N, D)")
+           py::arg("weights") = py::none(), py::arg("positive") = py::none())
+      .def("__len__", [](const D& d) { return py::len(d.x); })
+      .def_readonly("X", &D::x, "(N, D), an array or sparse rows")
       .def_readonly("mean", &D::mean, "(1,) or (D,) float64, or None")
       .def_readonly("scale", &D::scale, "(1,) or (D,) float64, or None")
       .def_readonly("labels", &D::labels, "(N,) int32, or None")
       .def_readonly("soft", &D::soft, "(N, C), or None")
-      .def_readonly("weights", &D::weights, "(N,), or None");
+      .def_readonly("weights", &D::weights, "(N,), or None")
+      .def_readonly("positive", &D::positive, "(C,): weights of logistic targets 1, or None");
 }
 
 void bind_job(py::module_& m) {

@@ -4,6 +4,7 @@
 
 #include "bind/arrays.hpp"
 #include "bind/gil.hpp"
+#include "core/aligned.hpp"
 #include "core/parallel.hpp"
 #include "isa/dispatch.hpp"
 
@@ -26,26 +27,36 @@ const T* read_columns(const py::object& a, const char* name, index cols, bool& p
   return read_optional<T>(a, name, {per_column ? cols : 1});
 }
 
+constexpr index gather_block = 256;  // rows that are copied at once where they are not packed
+
 template <class T>
-py::array gather(const py::array& data, const py::object& indices, const py::object& mean,
-                 const py::object& scale, int n_threads) {
-  GatherRows<T> a{};
-  if (holds<std::uint8_t>(data)) {
-    a.dtype = DType::u8;
-    a.data = read<std::uint8_t>(data, "data", {any, any});
-  } else if (holds<double>(data)) {
-    a.dtype = DType::f64;
-    a.data = read<double>(data, "data", {any, any});
-  } else {
-    a.dtype = DType::f32;
-    a.data = read<float>(data, "data", {any, any});
+void gather_range(const Rows& x, const GatherRows<T>& a, Range rows) {
+  if (x.packed()) return kernels<T>().gather_rows(a, rows);
+  char* packed = thread_scratch<char>(gather_block * x.cols * item_size(x.dtype));
+  for (index i = rows.begin; i < rows.end; i += gather_block) {
+    const Range part{i, std::min(i + gather_block, rows.end)};
+    x.pack(a.indices, part, {0, x.cols}, packed);
+    GatherRows<T> own = a;
+    own.data = packed;
+    own.indices = nullptr;
+    own.out += i * x.cols;
+    kernels<T>().gather_rows(own, {0, part.end - part.begin});
   }
-  index n = data.shape(0);
-  a.cols = a.out_stride = data.shape(1);
+}
+
+template <class T>
+py::array gather(const py::object& data, const py::object& indices, const py::object& mean,
+                 const py::object& scale, int n_threads) {
+  const Rows x = read_rows(data, "data");
+  GatherRows<T> a{};
+  a.dtype = x.dtype;
+  a.data = x.data;
+  index n = x.n;
+  a.cols = a.out_stride = x.cols;
   a.indices = read_optional<std::int64_t>(indices, "indices", {any});
   if (a.indices) {
     n = py::reinterpret_borrow<py::array>(indices).size();
-    check_indices(a.indices, n, data.shape(0));
+    check_indices(a.indices, n, x.n);
   }
   bool scale_per_column = false;
   a.mean = read_columns<double>(mean, "mean", a.cols, a.per_column);
@@ -58,7 +69,7 @@ py::array gather(const py::array& data, const py::object& indices, const py::obj
   without_gil([&] {
     const double flops = 2.0 * static_cast<double>(n * a.cols);
     parallel_for(n, 1, useful_threads(n_threads, flops),
-                 [&](index b, index e) { kernels<T>().gather_rows(a, {b, e}); });
+                 [&](index b, index e) { gather_range(x, a, {b, e}); });
   });
   return out;
 }
@@ -130,7 +141,7 @@ py::tuple extremes(const py::array& x, DType dtype) {
 void bind_statistics(py::module_& m) {
   m.def(
       "gather_rows",
-      [](const py::array& data, const py::object& indices, const py::object& mean,
+      [](const py::object& data, const py::object& indices, const py::object& mean,
          const py::object& scale, const py::dtype& dtype, int n_threads) -> py::array {
         if (dtype.is(py::dtype::of<float>()) || dtype.equal(py::dtype::of<float>())) {
           return gather<float>(data, indices, mean, scale, n_threads);

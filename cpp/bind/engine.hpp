@@ -11,8 +11,8 @@ namespace fanin::bind {
 /// A network with its trainer, kept while the batch size stays.
 template <class T>
 struct Engine {
-  Engine(std::vector<LayerSpec> layers, Loss loss, Dropping dropping)
-      : net(std::move(layers), loss, dropping) {}
+  Engine(std::vector<LayerSpec> layers, const LossSpec& loss, Dropping dropping, Compute compute)
+      : net(std::move(layers), loss, dropping, compute) {}
 
   Trainer<T>& trainer_for(index batch) {
     batch = rows_of_pass(net.graph(), batch);

@@ -14,8 +14,8 @@ namespace fanin::bind {
 
 /// Rows with their targets: see fanin::Data.
 struct TrainingData {
-  py::array x;
-  py::object mean, scale, labels, soft, weights;  // or None
+  py::object x;                                             // an array, or sparse rows
+  py::object mean, scale, labels, soft, weights, positive;  // or None
 };
 
 /// The arguments that the networks of a call share: see fanin::TrainingJob.
@@ -53,17 +53,8 @@ Data<T> data_of(const Network<T>& net, const TrainingData& given,
                 const BatchAugmenter* images = nullptr) {
   Data<T> d{};
   const index in = images ? images->height * images->width * images->channels : net.in();
-  if (holds<std::uint8_t>(given.x)) {
-    d.dtype = DType::u8;
-    d.x = read<std::uint8_t>(given.x, "X", {any, in});
-  } else if (holds<double>(given.x)) {
-    d.dtype = DType::f64;
-    d.x = read<double>(given.x, "X", {any, in});
-  } else {
-    d.dtype = DType::f32;
-    d.x = read<float>(given.x, "X", {any, in});
-  }
-  d.n = given.x.shape(0);
+  static_cast<Rows&>(d) = read_rows(given.x, "X", in);
+  if (images && !d.packed()) throw py::value_error("X: expected C-contiguous images to augment");
   if (given.mean.is_none() != given.scale.is_none()) {
     throw py::value_error("mean, scale: expected both or neither");
   }
@@ -76,6 +67,7 @@ Data<T> data_of(const Network<T>& net, const TrainingData& given,
   d.labels = read_optional<std::int32_t>(given.labels, "y", {d.n});
   d.soft = read_optional<T>(given.soft, "y", {d.n, net.out()});
   d.weights = read_optional<T>(given.weights, "sample_weight", {d.n});
+  d.positive = read_optional<T>(given.positive, "positive", {net.out()});
   return d;
 }
 

@@ -1,14 +1,21 @@
 #include "core/cpu.hpp"
 
 #include <algorithm>
+#include <cerrno>
 #include <cmath>
 #include <cstdlib>
+#include <cstring>
 #include <fstream>
 #include <string>
 #include <thread>
 
 #if defined(__linux__)
 #include <sched.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
+#if defined(__x86_64__) && !defined(_MSC_VER)
+#include <cpuid.h>
 #endif
 #if defined(_MSC_VER) && defined(_M_X64)
 #include <immintrin.h>
@@ -61,6 +68,45 @@ bool cpu_has_avx512() { return false; }
 
 #endif
 
+#if defined(__x86_64__) && defined(__linux__)
+
+namespace {
+
+/// The operating system's part of cpu_has_amx().
+bool os_saves_tiles() {
+  unsigned low, high;
+  asm volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+  return (low & 0x60000u) == 0x60000u;
+}
+
+}  // namespace
+
+bool cpu_has_amx() {
+  unsigned a, b, c, d;
+  if (!cpu_has_avx512() || !__get_cpuid_count(7, 0, &a, &b, &c, &d)) return false;
+  const unsigned tile = 1u << 24, tile_bf16 = 1u << 22, avx512_bf16 = 1u << 5;
+  if ((d & tile) == 0 || (d & tile_bf16) == 0 || !os_saves_tiles()) return false;
+  return __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a & avx512_bf16) != 0;
+}
+
+std::string ask_for_amx() {
+  constexpr long request_permission = 0x1023, tile_data = 18;  // of arch_prctl, Linux 5.16
+  static const std::string refusal = [] {
+    if (syscall(SYS_arch_prctl, request_permission, tile_data) == 0) return std::string();
+    const std::string why = std::strerror(errno);
+    // Each signal stack must have room for the tiles.
+    return errno == ENOSPC ? why + ": a signal stack of this process is too small" : why;
+  }();
+  return refusal;
+}
+
+#else
+
+bool cpu_has_amx() { return false; }
+std::string ask_for_amx() { return "no such system call here"; }
+
+#endif
+
 int cpu_affinity_count() {
 #if defined(__linux__)
   cpu_set_t set;
@@ -74,7 +120,7 @@ namespace {
 
 int quota_from(double quota, double period) {
   if (!(quota > 0) || !(period > 0)) return 0;
-  return static_cast<int>(std::ceil(quota / period));
+  return static_cast<int>(std::min(std::ceil(quota / period), 1e9));  // more is no int
 }
 
 }  // namespace

@@ -1,4 +1,5 @@
 #pragma once
+#include <string>
 
 namespace fanin {
 
@@ -7,6 +8,12 @@ bool cpu_has_avx2();
 
 /// True where this CPU and its operating system run AVX-512 F, BW, DQ and VL.
 bool cpu_has_avx512();
+
+/// True where this CPU and its operating system have tiles of bf16 (AMX), and AVX-512 with bf16.
+bool cpu_has_amx();
+
+/// Asks the system to let this process use tiles, once; empty, or why it may not.
+std::string ask_for_amx();
 
 /// CPUs that this process may run on (its affinity mask).
 int cpu_affinity_count();

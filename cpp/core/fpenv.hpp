@@ -29,6 +29,25 @@ inline FloatMode float_mode() { return 0; }
 inline void set_float_mode(FloatMode) {}
 #endif
 
+// AArch64 flushes a result that would be subnormal before it is rounded, x86 after: they differ on
+// what rounds up to the smallest normal number. There a flag tells that a result was flushed.
+#if defined(__aarch64__)
+inline constexpr std::uint64_t underflow_flag = 8;
+inline void clear_early_flush() {
+  std::uint64_t status;
+  asm volatile("mrs %0, fpsr" : "=r"(status));
+  asm volatile("msr fpsr, %0" : : "r"(status & ~underflow_flag) : "memory");
+}
+inline bool flushed_early() {
+  std::uint64_t status;
+  asm volatile("mrs %0, fpsr" : "=r"(status) : : "memory");
+  return status & underflow_flag;
+}
+#else
+inline void clear_early_flush() {}
+inline bool flushed_early() { return false; }
+#endif
+
 /// Sets the thread's mode in its scope, then restores what it was.
 class FloatModeScope {
  public:

@@ -18,6 +18,15 @@ const Kernels<T>& kernels() {
   return of<T>(table());
 }
 
+/// Those of the table in use. With the first call this process asks the system for tiles, if the
+/// table has any; where it may not use them, or they fail a test, AVX-512 takes their place.
+template <class T>
+const Bf16Kernels<T>& bf16_kernels();
+
+/// Whether products of bf16 use tiles: "in use", "not asked for yet" or "none: " and the reason.
+/// ask: asks for them, as the first product of bf16 does.
+std::string tiles(bool ask);
+
 inline const ImageKernels& image_kernels() { return table().images; }
 
 }  // namespace fanin

@@ -1,4 +1,5 @@
 // Every kernel family over the Vec that the including file picked, and the table that exports them.
+#include "isa/bf16_kernels.inl.hpp"
 #include "isa/join.hpp"
 #include "isa/table.hpp"
 #include "simd/math.hpp"
@@ -66,8 +67,10 @@ constexpr Kernels<T> make_kernels() {
 
 }  // namespace FANIN_ISA
 
+const Kernels<float> FANIN_JOIN(f32_, FANIN_ISA) = FANIN_ISA::make_kernels<float>();
+const Kernels<double> FANIN_JOIN(f64_, FANIN_ISA) = FANIN_ISA::make_kernels<double>();
 const Table FANIN_JOIN(table_, FANIN_ISA) = {
-    FANIN_TEXT(FANIN_ISA), FANIN_ISA::make_kernels<float>(), FANIN_ISA::make_kernels<double>(),
-    FANIN_JOIN(images_, FANIN_ISA)};
+    FANIN_TEXT(FANIN_ISA), FANIN_JOIN(f32_, FANIN_ISA), FANIN_JOIN(f64_, FANIN_ISA),
+    FANIN_JOIN(images_, FANIN_ISA), FANIN_JOIN(bf16_, FANIN_ISA)};
 
 }  // namespace fanin

@@ -1,4 +1,5 @@
 #pragma once
+#include "isa/bf16_table.hpp"
 #include "isa/image_table.hpp"
 #include "kernels/activation.hpp"
 #include "kernels/add.hpp"
@@ -67,9 +68,10 @@ struct Kernels {
 
 struct Table {
   const char* name;
-  Kernels<float> f32;
-  Kernels<double> f64;
+  const Kernels<float>& f32;
+  const Kernels<double>& f64;
   const ImageKernels& images;
+  const Bf16Kernels<float>& bf16;
 };
 
 template <class T>
@@ -81,6 +83,8 @@ FANIN_INLINE const Kernels<T>& of(const Table& table) {
   }
 }
 
-extern const Table table_scalar, table_avx2, table_avx512, table_neon;
+extern const Kernels<float> f32_scalar, f32_avx2, f32_avx512, f32_neon;
+extern const Kernels<double> f64_scalar, f64_avx2, f64_avx512, f64_neon;
+extern const Table table_scalar, table_avx2, table_avx512, table_neon, table_amx;
 
 }  // namespace fanin

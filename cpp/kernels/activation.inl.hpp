@@ -2,7 +2,7 @@
 #include "kernels/activation.hpp"
 #include "kernels/dropout.inl.hpp"
 #include "kernels/gemm.hpp"
-#include "kernels/partial.inl.hpp"
+#include "simd/partial.hpp"
 
 namespace fanin::FANIN_ISA {
 

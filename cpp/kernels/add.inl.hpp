@@ -1,6 +1,6 @@
 #pragma once
 #include "kernels/add.hpp"
-#include "kernels/partial.inl.hpp"
+#include "simd/partial.hpp"
 
 namespace fanin::FANIN_ISA {
 

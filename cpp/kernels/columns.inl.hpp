@@ -1,5 +1,5 @@
 #pragma once
-#include "kernels/partial.inl.hpp"
+#include "simd/partial.hpp"
 
 namespace fanin::FANIN_ISA {
 

@@ -1,7 +1,7 @@
 #pragma once
 #include "kernels/covariance.hpp"
 #include "kernels/gemm.inl.hpp"
-#include "kernels/partial.inl.hpp"
+#include "simd/partial.hpp"
 
 namespace fanin::FANIN_ISA {
 

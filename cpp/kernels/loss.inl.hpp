@@ -3,7 +3,7 @@
 #include <limits>
 
 #include "kernels/loss.hpp"
-#include "kernels/partial.inl.hpp"
+#include "simd/partial.hpp"
 
 namespace fanin::FANIN_ISA {
 
@@ -42,8 +42,9 @@ struct Target {
   const T* soft;
   index label;
 
-  FANIN_INLINE Target(const LossRows<T>& a, index i)
-      : soft(a.soft ? a.soft + i * a.soft_stride : nullptr), label(a.soft ? 0 : a.labels[i]) {}
+  FANIN_INLINE Target(const LossRows<T>& a, index i, index first = 0)
+      : soft(a.soft ? a.soft + i * a.soft_stride : nullptr),
+        label(a.soft ? 0 : a.labels[i] - first) {}
 
   FANIN_INLINE Vec<T> load(index j, int n) const {
     if (soft) return load_some(soft + j, n);
@@ -58,37 +59,47 @@ struct SoftmaxParts {
   T total, cross, mass;
 };
 
-template <class T>
+/// Adjusted: with label smoothing or a temperature.
+template <bool Adjusted, class T>
 FANIN_INLINE SoftmaxParts<T> softmax_row(const LossRows<T>& a, index i) {
   const T* s = a.scores + i * a.stride;
   T* d = a.dscores ? a.dscores + i * a.stride : nullptr;
   const Target<T> target(a, i);
+  const bool spread = Adjusted || target.soft;  // over several classes
+  const Vec<T> even = Vec<T>::set(a.smoothing / static_cast<T>(a.classes));
+  const Vec<T> certain = Vec<T>::set(T(1) - a.smoothing);
+  const auto wanted = [&](index j, int n) {
+    const Vec<T> q = target.load(j, n);
+    return Adjusted ? fma(q, certain, even) : q;
+  };
   const T largest = row_maximum(s, a.classes);
   if (a.predicted) a.predicted[i] = first_position(s, a.classes, largest);
-  SoftmaxParts<T> parts{T(0), target.soft ? T(0) : s[target.label] - largest, T(1)};
+  SoftmaxParts<T> parts{T(0), spread ? T(0) : s[target.label] - largest, T(1)};
   const Vec<T> top = Vec<T>::set(largest);
   Vec<T> total = Vec<T>::zero(), cross = Vec<T>::zero(), mass = Vec<T>::zero();
   each_vec<T>(a.classes, [&](index j, int n) {
-    const Vec<T> x = load_some(s + j, n) - top;
+    Vec<T> x = load_some(s + j, n) - top;
+    if (Adjusted) x = x * Vec<T>::set(a.sharpness);
     const Vec<T> e = keep_some(exp(x), n, Vec<T>::zero());
     total = total + e;
-    if (target.soft) {
-      const Vec<T> q = target.load(j, n);
+    if (spread) {
+      const Vec<T> q = Adjusted ? keep_some(wanted(j, n), n, Vec<T>::zero()) : target.load(j, n);
       cross = fma(q, x, cross);
       mass = mass + q;
     }
     if (d) store_some(e, d + j, n);
   });
   parts.total = sum(total);
-  if (target.soft) {
+  if (spread) {
     parts.cross = sum(cross);
     parts.mass = sum(mass);
   }
   if (!d) return parts;
   const Vec<T> share = Vec<T>::set(parts.mass / parts.total);
-  const Vec<T> factor = Vec<T>::set(a.weights ? a.weights[i] * a.scale : a.scale);
+  const T scale = a.weights ? a.weights[i] * a.scale : a.scale;
+  const Vec<T> factor = Vec<T>::set(Adjusted ? scale * a.sharpness : scale);
   each_vec<T>(a.classes, [&](index j, int n) {
-    store_some((load_some(d + j, n) * share - target.load(j, n)) * factor, d + j, n);
+    store_some((load_some(d + j, n) * share - wanted(j, n)) * factor, d + j, n);
   });
   return parts;
 }
@@ -102,7 +113,7 @@ FANIN_INLINE Vec<T> clipped_log_loss(Vec<T> loss) {
 }
 
 /// A Vec of rows at a time, so that one logarithm serves them all.
-template <class T>
+template <bool Adjusted, class T>
 void softmax_loss(const LossRows<T>& a, Range rows) noexcept {
   constexpr int L = lanes<T>;
   const Vec<T> one = Vec<T>::set(T(1));
@@ -110,7 +121,7 @@ void softmax_loss(const LossRows<T>& a, Range rows) noexcept {
     const int n = static_cast<int>(rows.end - i < L ? rows.end - i : L);
     T total[L], cross[L], mass[L];
     for (int r = 0; r < n; ++r) {
-      const SoftmaxParts<T> parts = softmax_row(a, i + r);
+      const SoftmaxParts<T> parts = softmax_row<Adjusted>(a, i + r);
       total[r] = parts.total;
       cross[r] = parts.cross;
       mass[r] = parts.mass;
@@ -200,24 +211,88 @@ FANIN_INLINE OutputLoss<T> poisson(Vec<T> s, Vec<T> y) {
   return {select(counts, y * log_ratio, zero) - y + mean, mean - y};
 }
 
-/// Losses that are a sum over the outputs, each with a target of its own.
+/// Each side's logarithm is log(1 + e^-|s|), and -s or s where it is the less likely one: nothing
+/// cancels. A target of 1 weighs `positive`.
+template <class T>
+FANIN_INLINE OutputLoss<T> logistic(Vec<T> s, Vec<T> y, Vec<T> positive) {
+  const Vec<T> zero = Vec<T>::zero(), one = Vec<T>::set(T(1));
+  const Vec<T> u = exp(zero - abs(s)), inverse = one / (one + u), other = u * inverse;
+  const Mask<T> likely = s > zero;
+  const Vec<T> yes = positive * y, no = one - y;
+  const Vec<T> loss = fma(yes, max(zero, zero - s), no * max(zero, s));
+  return {fma(yes + no, log1p_unit(u), loss),
+          no * select(likely, inverse, other) - yes * select(likely, other, inverse)};
+}
+
+template <class T>
+FANIN_INLINE OutputLoss<T> absolute_error(Vec<T> s, Vec<T> y) {
+  const Vec<T> d = s - y, zero = Vec<T>::zero();
+  return {abs(d), select(d == zero, zero, copysign(Vec<T>::set(T(1)), d))};
+}
+
+template <class T>
+FANIN_INLINE OutputLoss<T> huber(Vec<T> s, Vec<T> y, T delta) {
+  const Vec<T> d = s - y, far = abs(d), near = min(Vec<T>::set(delta), far);
+  return {near * fnma(Vec<T>::set(T(0.5)), near, far), copysign(near, d)};
+}
+
+template <class T>
+FANIN_INLINE OutputLoss<T> pinball(Vec<T> s, Vec<T> y, Vec<T> level) {
+  const Vec<T> d = y - s, zero = Vec<T>::zero(), above = level - Vec<T>::set(T(1));
+  return {max(level * d, above * d), zero - select(d > zero, level, select(d < zero, above, zero))};
+}
+
+/// Losses that are a mean or a sum over the outputs, each with a target of its own: of_output takes
+/// the first output, how many, and their scores and targets.
 template <class T, class F>
-FANIN_INLINE void sum_over_outputs(const LossRows<T>& a, Range rows, F&& of_output) {
+FANIN_INLINE void over_outputs(const LossRows<T>& a, Range rows, F&& of_output) {
+  const T outputs = a.mean ? static_cast<T>(a.classes) : T(1);
+  const bool binary = a.loss == Loss::logistic && a.classes == 1;  // the label is the target
   for (index i = rows.begin; i < rows.end; ++i) {
     const T* s = a.scores + i * a.stride;
     T* d = a.dscores ? a.dscores + i * a.stride : nullptr;
-    const Target<T> target(a, i);
+    const Target<T> target(a, i, binary);
     const T weight = a.weights ? a.weights[i] : T(1);
-    const Vec<T> factor = Vec<T>::set(weight * a.scale);
-    if (a.predicted) a.predicted[i] = first_position(s, a.classes, row_maximum(s, a.classes));
+    const Vec<T> factor = Vec<T>::set(weight * a.scale / outputs);
+    if (a.predicted) {
+      a.predicted[i] =
+          binary ? s[0] > T(0) : first_position(s, a.classes, row_maximum(s, a.classes));
+    }
     Vec<T> total = Vec<T>::zero();
     each_vec<T>(a.classes, [&](index j, int n) {
-      const OutputLoss<T> o = of_output(load_some(s + j, n), target.load(j, n));
+      const OutputLoss<T> o = of_output(j, n, load_some(s + j, n), target.load(j, n));
       total = total + keep_some(o.loss, n, Vec<T>::zero());
       if (d) store_some(o.gradient * factor, d + j, n);
     });
-    a.row_loss[i] = weight * sum(total);
+    a.row_loss[i] = weight * (sum(total) / outputs);
   }
+}
+
+/// The same of a function of score and target alone.
+template <class T, class F>
+FANIN_INLINE void over_alike_outputs(const LossRows<T>& a, Range rows, F&& of_output) {
+  over_outputs(a, rows, [&](index, int, Vec<T> s, Vec<T> y) { return of_output(s, y); });
+}
+
+template <class T>
+void logistic_loss(const LossRows<T>& a, Range rows) noexcept {
+  const Vec<T> even = Vec<T>::set(a.smoothing / T(2)), one = Vec<T>::set(T(1));
+  const Vec<T> certain = Vec<T>::set(T(1) - a.smoothing);
+  over_outputs(a, rows, [&](index j, int n, Vec<T> s, Vec<T> y) {
+    return logistic(s, fma(y, certain, even), a.positive ? load_some(a.positive + j, n) : one);
+  });
+}
+
+template <class T>
+void quantile_loss(const LossRows<T>& a, Range rows) noexcept {
+  over_outputs(a, rows, [&](index j, int n, Vec<T> s, Vec<T> y) {
+    return pinball(s, y, load_some(a.levels + j, n));
+  });
+}
+
+template <class T>
+void huber_loss(const LossRows<T>& a, Range rows) noexcept {
+  over_alike_outputs(a, rows, [&](Vec<T> s, Vec<T> y) { return huber(s, y, a.delta); });
 }
 
 template <class T>
@@ -245,17 +320,26 @@ void loss_rows(const LossRows<T>& a, Range rows) noexcept {
   switch (a.loss) {
     case Loss::softmax:
     case Loss::log_loss:
-      return softmax_loss(a, rows);
+      return a.smoothing == T(0) && a.sharpness == T(1) ? softmax_loss<false>(a, rows)
+                                                        : softmax_loss<true>(a, rows);
     case Loss::svm:
       return svm_loss(a, rows);
     case Loss::mse:
       return mse_loss(a, rows);
     case Loss::binary_log_loss:
-      return sum_over_outputs(a, rows, binary_log_loss<T>);
+      return over_alike_outputs(a, rows, binary_log_loss<T>);
     case Loss::half_squared_error:
-      return sum_over_outputs(a, rows, half_squared_error<T>);
+      return over_alike_outputs(a, rows, half_squared_error<T>);
     case Loss::poisson:
-      return sum_over_outputs(a, rows, poisson<T>);
+      return over_alike_outputs(a, rows, poisson<T>);
+    case Loss::logistic:
+      return logistic_loss(a, rows);
+    case Loss::mae:
+      return over_alike_outputs(a, rows, absolute_error<T>);
+    case Loss::huber:
+      return huber_loss(a, rows);
+    case Loss::quantile:
+      return quantile_loss(a, rows);
   }
 }
 

@@ -3,7 +3,7 @@
 #include <cstring>
 
 #include "kernels/image.hpp"
-#include "kernels/partial.inl.hpp"
+#include "simd/partial.hpp"
 
 namespace fanin::FANIN_ISA {
 

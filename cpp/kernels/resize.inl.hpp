@@ -1,6 +1,6 @@
 #pragma once
-#include "kernels/partial.inl.hpp"
 #include "kernels/resize_workspace.hpp"
+#include "simd/partial.hpp"
 
 namespace fanin::FANIN_ISA {
 

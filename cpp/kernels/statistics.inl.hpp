@@ -1,7 +1,7 @@
 #pragma once
-#include "kernels/partial.inl.hpp"
-#include "kernels/square.inl.hpp"
 #include "kernels/statistics.hpp"
+#include "simd/partial.hpp"
+#include "simd/square.hpp"
 
 namespace fanin::FANIN_ISA {
 

@@ -2,8 +2,8 @@
 #include <cstring>
 
 #include "kernels/image_geometry.hpp"
-#include "kernels/partial.inl.hpp"
 #include "kernels/warp_workspace.hpp"
+#include "simd/partial.hpp"
 
 namespace fanin::FANIN_ISA {
 

@@ -6,6 +6,7 @@
 //   vpmuludq ymm                           5 / 2      3 / 2
 #include <immintrin.h>
 
+#include <cstdint>
 #include <cstring>
 
 #include "core/view.hpp"
@@ -329,6 +330,22 @@ FANIN_INLINE __m256d scale_by_power(__m256d a, __m256d n) {
 template <class T>
 FANIN_INLINE Vec<T> scale_by_power(Vec<T> a, Vec<T> n) {
   return {scale_by_power(a.lo, n.lo), scale_by_power(a.hi, n.hi)};
+}
+FANIN_INLINE __m256 round_to_bf16(__m256 a) {
+  const __m256i bits = _mm256_castps_si256(a), one = _mm256_set1_epi32(1);
+  const __m256i odd = _mm256_and_si256(_mm256_srli_epi32(bits, 16), one);
+  const __m256i up = _mm256_add_epi32(bits, _mm256_add_epi32(odd, _mm256_set1_epi32(0x7fff)));
+  const __m256i quiet = _mm256_or_si256(bits, _mm256_set1_epi32(0x00400000));
+  const __m256i exponent = _mm256_set1_epi32(0x7f800000), sign = _mm256_set1_epi32(INT32_MIN);
+  const __m256i nan = _mm256_castps_si256(_mm256_cmp_ps(a, a, _CMP_UNORD_Q));
+  const __m256i small =
+      _mm256_cmpeq_epi32(_mm256_and_si256(bits, exponent), _mm256_setzero_si256());
+  __m256i r = _mm256_blendv_epi8(up, quiet, nan);
+  r = _mm256_and_si256(r, _mm256_set1_epi32(-0x00010000));
+  return _mm256_castsi256_ps(_mm256_blendv_epi8(r, _mm256_and_si256(bits, sign), small));
+}
+FANIN_INLINE Vec<float> round_to_bf16(Vec<float> a) {
+  return {round_to_bf16(a.lo), round_to_bf16(a.hi)};
 }
 FANIN_INLINE __m256 split_exponent(__m256 a, __m256& exponent) {
   const __m256i bits = _mm256_castps_si256(a);

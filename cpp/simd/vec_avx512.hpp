@@ -257,6 +257,18 @@ FANIN_INLINE Vec<double> scale_by_power(Vec<double> a, Vec<double> n) {
   const __m512i shift = _mm512_slli_epi64(_mm512_cvttpd_epi64(n.v), 52);
   return {_mm512_castsi512_pd(_mm512_add_epi64(_mm512_castpd_si512(a.v), shift))};
 }
+FANIN_INLINE Vec<float> round_to_bf16(Vec<float> a) {
+  const __m512i bits = _mm512_castps_si512(a.v), one = _mm512_set1_epi32(1);
+  const __m512i odd = _mm512_and_si512(_mm512_srli_epi32(bits, 16), one);
+  __m512i r = _mm512_add_epi32(bits, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff)));
+  const __mmask16 nan = _mm512_cmp_ps_mask(a.v, a.v, _CMP_UNORD_Q);
+  r = _mm512_mask_or_epi32(r, nan, bits, _mm512_set1_epi32(0x00400000));
+  const __mmask16 normal = _mm512_test_epi32_mask(bits, _mm512_set1_epi32(0x7f800000));
+  const __m512i sign = _mm512_set1_epi32(INT32_MIN);
+  r = _mm512_mask_and_epi32(_mm512_and_si512(bits, sign), normal, r,
+                            _mm512_set1_epi32(-0x00010000));
+  return {_mm512_castsi512_ps(r)};
+}
 FANIN_INLINE Vec<float> split_exponent(Vec<float> a, Vec<float>& exponent) {
   const __m512i bits = _mm512_castps_si512(a.v);
   const __m512i above = _mm512_sub_epi32(bits, _mm512_set1_epi32(0x3f3504f4));

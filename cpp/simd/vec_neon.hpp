@@ -329,6 +329,21 @@ FANIN_INLINE Vec<double> scale_by_power(Vec<double> a, Vec<double> n) {
   }
   return a;
 }
+FANIN_INLINE Vec<float> round_to_bf16(Vec<float> a) {
+  const uint32x4_t size = vdupq_n_u32(0x7fffffffu), infinity = vdupq_n_u32(0x7f800000u);
+  for (int i = 0; i < 4; ++i) {
+    const uint32x4_t bits = vreinterpretq_u32_f32(a.v[i]);
+    const uint32x4_t odd = vandq_u32(vshrq_n_u32(bits, 16), vdupq_n_u32(1));
+    const uint32x4_t up = vaddq_u32(bits, vaddq_u32(odd, vdupq_n_u32(0x7fffu)));
+    const uint32x4_t nan = vcgtq_u32(vandq_u32(bits, size), infinity);
+    const uint32x4_t small = vceqq_u32(vandq_u32(bits, infinity), vdupq_n_u32(0));
+    uint32x4_t r = vbslq_u32(nan, vorrq_u32(bits, vdupq_n_u32(0x00400000u)), up);
+    r = vandq_u32(r, vdupq_n_u32(0xffff0000u));
+    r = vbslq_u32(small, vandq_u32(bits, vdupq_n_u32(0x80000000u)), r);
+    a.v[i] = vreinterpretq_f32_u32(r);
+  }
+  return a;
+}
 FANIN_INLINE Vec<float> split_exponent(Vec<float> a, Vec<float>& exponent) {
   const uint32x4_t power = vdupq_n_u32(0xff800000u);
   for (int i = 0; i < 4; ++i) {

@@ -233,6 +233,24 @@ FANIN_INLINE Vec<double> scale_by_power(Vec<double> a, Vec<double> n) {
   }
   return a;
 }
+/// To the nearest bf16, ties to even; a subnormal number counts as zero.
+FANIN_INLINE Vec<float> round_to_bf16(Vec<float> a) {
+  for (int i = 0; i < 16; ++i) {
+    std::uint32_t bits;
+    std::memcpy(&bits, &a.v[i], 4);
+    const std::uint32_t size = bits & 0x7fffffffu;
+    if (size < 0x00800000u) {
+      bits &= 0x80000000u;
+    } else if (size > 0x7f800000u) {
+      bits |= 0x00400000u;  // stays NaN
+    } else {
+      bits += 0x7fffu + ((bits >> 16) & 1u);
+    }
+    bits &= 0xffff0000u;
+    std::memcpy(&a.v[i], &bits, 4);
+  }
+  return a;
+}
 /// Splits a positive normal a = mantissa * 2^exponent, the mantissa above sqrt(1/2) and at most
 /// sqrt(2), the exponent whole.
 FANIN_INLINE Vec<float> split_exponent(Vec<float> a, Vec<float>& exponent) {

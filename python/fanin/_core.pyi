@@ -38,6 +38,18 @@ class BatchAugmenter:
         mixing: tuple[str, float, float, bool, int] | None = None,
     ) -> None: ...
 
+class Loss:
+    def __init__(
+        self,
+        name: str,
+        *,
+        mean: bool = False,
+        smoothing: float = 0.0,
+        temperature: float = 1.0,
+        delta: float = 1.0,
+        quantiles: Sequence[float] = [],
+    ) -> None: ...
+
 class Rule:
     def __init__(
         self,
@@ -126,20 +138,23 @@ class Parameter:
 class TrainingData:
     def __init__(
         self,
-        X: Array,
+        X: Any,
         mean: Any = None,
         scale: Any = None,
         labels: Any = None,
         soft: Any = None,
         weights: Any = None,
+        positive: Any = None,
     ) -> None: ...
     def __len__(self) -> int: ...
     @property
-    def X(self) -> Array: ...
+    def X(self) -> Any: ...
     @property
     def labels(self) -> Any: ...
     @property
     def mean(self) -> Any: ...
+    @property
+    def positive(self) -> Any: ...
     @property
     def scale(self) -> Any: ...
     @property
@@ -247,11 +262,12 @@ class Engine32:
     def __init__(
         self,
         layers: Sequence[Layer],
-        loss: str,
+        loss: Any,
         *,
         vanilla: bool = False,
         row_masks: bool = False,
         moments: bool = False,
+        compute: str = "full",
     ) -> None: ...
     def evaluate(self, data: TrainingData, n_threads: int) -> tuple[float, int]: ...
     def gradient(
@@ -294,11 +310,12 @@ class Engine64:
     def __init__(
         self,
         layers: Sequence[Layer],
-        loss: str,
+        loss: Any,
         *,
         vanilla: bool = False,
         row_masks: bool = False,
         moments: bool = False,
+        compute: str = "full",
     ) -> None: ...
     def evaluate(self, data: TrainingData, n_threads: int) -> tuple[float, int]: ...
     def gradient(
@@ -390,8 +407,8 @@ def batch_norm_forward(
     slope: bool,
     n_threads: int,
 ) -> tuple[Array, Array | None]: ...
-def centre_rows(X: Array, mean: Array, scale: Any, n_threads: int) -> Array: ...
-def column_sums(X: Array, shift: Any, squared: bool, n_threads: int) -> npt.NDArray[np.float64]: ...
+def centre_rows(X: Any, mean: Array, scale: Any, n_threads: int) -> Array: ...
+def column_sums(X: Any, shift: Any, squared: bool, n_threads: int) -> npt.NDArray[np.float64]: ...
 def cpu_limits() -> dict[str, Any]: ...
 def dense_backward(
     dy: Array, x: Array, W: Array, slope: Any, gate: Any, factor: float, dx: bool, n_threads: int
@@ -408,6 +425,7 @@ def dense_forward(
     out: Any,
     slope: bool,
     n_threads: int,
+    bf16: bool = False,
 ) -> tuple[Array, Array | None]: ...
 def draw_mix(
     kind: str,
@@ -448,7 +466,7 @@ def drop_connect_forward(
 def extremes(x: Array) -> tuple[Any, ...]: ...
 def first_nonfinite(x: Array) -> int: ...
 def gather_rows(
-    data: Array, indices: Any, mean: Any, scale: Any, dtype: np.dtype[Any], n_threads: int
+    data: Any, indices: Any, mean: Any, scale: Any, dtype: np.dtype[Any], n_threads: int
 ) -> Array: ...
 def gaussian_activation(
     mean: Array, variance: Array, activation: int, ratio: float, n_threads: int
@@ -470,7 +488,7 @@ def layer_norm_forward(
     n_threads: int,
 ) -> tuple[Array, Array, Array, Array | None]: ...
 def loss_rows(
-    loss: int,
+    loss: Any,
     scores: Array,
     labels: Any,
     soft: Any,
@@ -478,6 +496,7 @@ def loss_rows(
     scale: float,
     with_gradient: bool,
     n_threads: int,
+    positive: Any = None,
 ) -> tuple[Any, ...]: ...
 def map(name: str, x: Array) -> Array: ...
 def mix_images(
@@ -518,9 +537,7 @@ def prelu_forward(
 def prelu_gradient(
     dy: Array, x: Array, dslopes: Array, accumulate: bool, n_threads: int
 ) -> None: ...
-def project(
-    X: Array, mean: Array, vectors: Array, scale: Any, add: Any, n_threads: int
-) -> Array: ...
+def project(X: Any, mean: Array, vectors: Array, scale: Any, add: Any, n_threads: int) -> Array: ...
 def random_dense(
     x: Array,
     out: int,
@@ -547,7 +564,7 @@ def random_integers(
     out: Array, seed: int, stream: int, first: int, low: int, range: int, n_threads: int = 0
 ) -> None: ...
 def random_permutation(out: Array, seed: int, stream: int, first: int = 0) -> None: ...
-def scatter(X: Array, mean: Array, precise: bool, n_threads: int) -> npt.NDArray[np.float64]: ...
+def scatter(X: Any, mean: Array, precise: bool, n_threads: int) -> npt.NDArray[np.float64]: ...
 def set_num_threads(n: int) -> None: ...
 def softmax_rows(scores: Array, out: Any, n_threads: int) -> Array: ...
 def stream_of(purpose: str, layer: int = 0, step: int = 0) -> int: ...
@@ -556,9 +573,11 @@ def summary(
     x: Array, low: float, high: float, n_threads: int
 ) -> tuple[float, float, float, float, float, float]: ...
 def supported_isas() -> list[str]: ...
+def tiles(ask: bool = False) -> str: ...
 
 __version__: str
 activations: tuple[Any, ...]
+computes: tuple[Any, ...]
 losses: tuple[Any, ...]
 most_soft_svm_classes: int
 norm_eps: float

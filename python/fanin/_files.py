@@ -107,6 +107,22 @@ class NotDurableError(OSError):
 # Reading
 
 
+class _Opened(io.FileIO):
+    """A file that is read: errors name it, and closing it is none."""
+
+    def readinto(self, buffer: Any) -> int | None:
+        with naming(self.name):
+            return super().readinto(buffer)
+
+    def readall(self) -> bytes:
+        with naming(self.name):
+            return super().readall()
+
+    def close(self) -> None:
+        with suppress(OSError):
+            super().close()
+
+
 def open_file(path: PathLike) -> BinaryIO:
     """Opens a file to read its bytes.
 
@@ -119,7 +135,8 @@ def open_file(path: PathLike) -> BinaryIO:
     """
     _refuse_special(path, os.stat(path))  # noqa: PTH116  a path as given, for the error's text
     flags = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
-    file = open(path, "rb", opener=lambda name, _: os.open(name, flags))  # noqa: SIM115
+    raw = _Opened(path, opener=lambda name, _: os.open(name, flags))
+    file = io.BufferedReader(raw)
     try:
         _refuse_special(path, os.fstat(file.fileno()))  # it may be another by now
     except BaseException:
@@ -130,7 +147,7 @@ def open_file(path: PathLike) -> BinaryIO:
 
 def read_file(path: PathLike) -> bytes:
     """The bytes of a file, which is opened as `open_file` does."""
-    with naming(path), open_file(path) as file:
+    with open_file(path) as file:
         return file.read()
 
 
@@ -205,10 +222,13 @@ def atomic_write(path: PathLike) -> Iterator[BinaryIO]:
     target = Path(os.path.realpath(path))
     _sweep(target.parent)
     temporary = target.with_name(_temporary_name())
+    lock = None
     try:
         with naming(path):
             # Nobody else may read the new content of a file of one's own, not even half of it.
             file = _create(temporary, 0o666 if held is None else 0o600)
+            if fcntl is not None:  # keeps the lock until the file has its name
+                lock = os.dup(file.fileno())
         with naming(path, _OF_DISKS), file:
             yield file
             with naming(path):
@@ -221,6 +241,9 @@ def atomic_write(path: PathLike) -> Iterator[BinaryIO]:
         with suppress(OSError):
             temporary.unlink()
         raise
+    finally:
+        if lock is not None:
+            _close(lock)
     with _not_durable(path):
         sync_folder(target.parent)
 

@@ -82,8 +82,12 @@ def set_num_threads(n: SupportsIndex) -> None:
     _core.set_num_threads(whole("n", n, 1, 256))
 
 
-def config() -> dict[str, object]:
-    """Version, instruction set, threads and runtime, as a dictionary."""
+def config(*, ask_for_tiles: bool = False) -> dict[str, object]:
+    """Version, instruction set, threads and runtime, as a dictionary.
+
+    Whether tiles (AMX) compute products in bf16, and if not why, is known once they have been asked
+    for, as the first network with ``compute="bf16"`` does.
+    """
     import numpy as np
 
     from fanin import _core
@@ -94,6 +98,7 @@ def config() -> dict[str, object]:
         "numpy": np.__version__,
         "isa": _core.isa(),
         "isas": _core.supported_isas(),
+        "tiles": _core.tiles(ask_for_tiles),
         "threads": _core.get_num_threads(),
         "cpus": _core.cpu_limits()["affinity"],
         "cpu_quota": _core.cpu_limits()["quota"],

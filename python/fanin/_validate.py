@@ -11,6 +11,8 @@ import numpy.typing as npt
 
 from fanin import _core
 from fanin._typing import Array, Labels
+from fanin.arrays import SparseRows, as_array, as_rows, blocks
+from fanin.arrays import describe as describe
 
 T = TypeVar("T")
 
@@ -32,11 +34,6 @@ def read_only(owner: object, name: str, names: Iterable[str], instead: str) -> N
     """Refuses to set an attribute of these names again; `instead` says what to do."""
     if name in names and name in vars(owner):
         raise AttributeError(f"{name}: read-only, since nothing would follow: {instead}")
-
-
-def describe(value: object) -> str:
-    """``(100, 783) float64`` for an array, else the type's name."""
-    return f"{value.shape} {value.dtype}" if isinstance(value, np.ndarray) else type(value).__name__
 
 
 def one_of(name: str, value: str, known: Iterable[str]) -> str:
@@ -162,16 +159,43 @@ def cast(name: str, array: Array, dtype: np.dtype[Any]) -> Array:
 LARGEST = {np.dtype(t): float(np.finfo(t).max) for t in (np.float32, np.float64)}
 
 
-def finite_range(name: str, rows: Array, dtype: np.dtype[Any]) -> tuple[float, float]:
+def finite_range(name: str, rows: Array | SparseRows, dtype: np.dtype[Any]) -> tuple[float, float]:
     """(lowest, highest) of rows in which every value must be finite in dtype; in one pass."""
-    low, high, finite = _core.extremes(rows)
+    low, high, finite = extremes(rows)
     most = LARGEST[dtype]
     if not finite or low < -most or high > most:
-        good = np.abs(rows) <= most if rows.dtype == np.float64 else np.isfinite(rows)
-        row, column = divmod(int(np.argmin(good)), rows.shape[1])
-        where = f"{rows[row, column]} in row {row}, column {column}"
-        raise ValueError(f"{name}: expected finite values, got {where}")
+        first = 0
+        for block in blocks(rows, block_rows(rows)):
+            good = np.abs(block) <= most
+            if not good.all():
+                row, column = divmod(int(np.argmin(good)), rows.shape[1])
+                where = f"{block[row, column]} in row {first + row}, column {column}"
+                raise ValueError(f"{name}: expected finite values, got {where}")
+            first += len(block)
     return low, high
+
+
+def block_rows(rows: Array | SparseRows) -> int:
+    """How many rows are copied at once, where they must be: 2**18 values."""
+    width: int = rows.shape[1]
+    return max(1, 2**18 // max(width, 1))
+
+
+def extremes(rows: Array | SparseRows) -> tuple[float, float, bool]:
+    """(lowest, highest, whether all are finite) of rows as they lie."""
+    if isinstance(rows, SparseRows):
+        if not rows.values.size:
+            return 0.0, 0.0, True
+        low, high, finite = _core.extremes(rows.values)
+        some = rows.values.size < rows.size
+        return (min(low, 0.0), max(high, 0.0), finite) if some else (low, high, finite)
+    array: Array
+    for array in (rows, rows.T):  # in whatever order
+        if array.flags.c_contiguous and array.flags.aligned:
+            return _core.extremes(array)
+    found = [_core.extremes(block) for block in blocks(rows, block_rows(rows))]
+    lows, highs, finite_parts = zip(*found, strict=True)
+    return min(lows), max(highs), all(finite_parts)
 
 
 def check_memory(expected: str, name: str, array: Array) -> None:
@@ -188,22 +212,24 @@ def check_memory(expected: str, name: str, array: Array) -> None:
 KINDS = tuple(np.dtype(t) for t in (np.uint8, np.float32, np.float64))  # that the core reads
 
 
-def row_view(name: str, value: object, columns: int) -> Array:
-    """Data (N, columns) or (N, ...) as a view of rows: uint8, float32 or float64, finite or not."""
-    array = plain_array(name, value)
+def row_view(name: str, value: object, columns: int) -> Any:
+    """Data (N, columns) or (N, ...) as a view of rows: uint8, float32 or float64, finite or not.
+
+    With whatever strides they have; rows of more axes whose values are no equal step apart are
+    copied. Sparse rows stay sparse.
+    """
+    array = as_rows(name, value)
     expected = f"{name}: expected shape (N, {columns}) uint8, float32 or float64"
-    X = name.split()[-1]
     if array.dtype not in KINDS:
-        raise TypeError(f"{expected}, got {describe(array)}; {X}.astype('float32') converts")
+        raise TypeError(f"{expected}, got {describe(array)}")
     if array.ndim < 1 or array.size != array.shape[0] * columns:
         raise ValueError(f"{expected}, got {describe(array)}")
     if array.shape[0] == 0:
         raise ValueError(f"{expected} with at least one row, got {describe(array)}")
-    check_memory(expected, X, array)
     return array.reshape(array.shape[0], columns)
 
 
-def data_rows(name: str, value: object, columns: int, dtype: np.dtype[Any]) -> Array:
+def data_rows(name: str, value: object, columns: int, dtype: np.dtype[Any]) -> Any:
     """`row_view` of uint8, or of floats that are finite in dtype."""
     rows = row_view(name, value, columns)
     if rows.dtype != np.uint8:
@@ -211,13 +237,20 @@ def data_rows(name: str, value: object, columns: int, dtype: np.dtype[Any]) -> A
     return rows
 
 
-def numbers(name: str, value: object) -> Array:
-    """An array of numbers in a dtype that the core reads, with the values that it has.
+def numbers(name: str, value: object) -> Any:
+    """An array of numbers, or sparse rows, in a dtype that the core reads, with the same values.
 
     Whole numbers and truth values from 0 to 255 become uint8, others float32 or, beyond 2**24,
     float64; float16 becomes float32.
     """
-    array = plain_array(name, value)
+    array = as_rows(name, value)
+    if isinstance(array, SparseRows):
+        values = _readable(name, array.values)
+        return SparseRows(values, array.columns, array.starts, array.shape[1])
+    return _readable(name, array)
+
+
+def _readable(name: str, array: Array) -> Array:
     if array.dtype in KINDS or array.size == 0 or array.ndim == 0:
         return array
     kind = array.dtype.kind
@@ -256,7 +289,7 @@ def weights(value: object, n_rows: int, dtype: np.dtype[Any]) -> Array | None:
     if value is None:
         return None
     name = "sample_weight"
-    array = plain_array(name, value)
+    array = as_array(name, value)
     if array.shape != (n_rows,) or array.dtype.kind not in "fiu":
         raise ValueError(f"{name}: expected shape ({n_rows},) of numbers, got {describe(array)}")
     result = cast(name, array, dtype)

@@ -120,7 +120,7 @@ def load_archive(
             raise
         except Exception as error:  # of zipfile, NumPy and json alike, over bytes without sense
             if isinstance(error, OSError) and error.errno == errno.EIO:
-                raise OSError(error.errno, error.strerror, os.fspath(path)) from None
+                raise
             reason = str(error) or type(error).__name__
             raise FileError(path, f"corrupt or cut short ({reason})") from error
 

@@ -29,10 +29,14 @@ __all__ = [
     "accuracy_score",
     "balanced_accuracy_score",
     "confusion_matrix",
+    "coverage",
     "f1_score",
+    "hamming_loss",
     "larger_is_better",
     "log_loss",
     "mean_absolute_error",
+    "mean_pinball_loss",
+    "mean_poisson_deviance",
     "mean_squared_error",
     "r2_score",
     "roc_auc_score",
@@ -223,6 +227,53 @@ def log_loss(y: Array, probabilities: Array, *, sample_weight: Array | None = No
     return float(-(w * np.log(chosen)).sum() / w.sum())
 
 
+# Several labels a row
+
+
+def hamming_loss(y: Array, predicted: Array, *, sample_weight: Array | None = None) -> float:
+    """The share of the labels that are wrong, over all rows and labels.
+
+    Parameters
+    ----------
+    y, predicted : ndarray of shape (N, C)
+        0 and 1, or bools: which labels a row has.
+    sample_weight : ndarray of shape (N,), optional
+
+    Examples
+    --------
+    >>> hamming_loss(np.array([[0, 1], [1, 1]]), np.array([[0, 1], [0, 1]]))
+    0.25
+    """
+    y, predicted, w = _two_values(1.0 * y, 1.0 * predicted, sample_weight)
+    return float(_mean(y != predicted, w).mean())
+
+
+def _rows_right(y: Array, probabilities: Array, w: Floats) -> float:
+    return float(np.average(((probabilities > 0.5) == y).all(axis=1), weights=w))
+
+
+def _f1_of_several(y: Array, probabilities: Array, w: Floats, *, micro: bool) -> float:
+    p = probabilities > 0.5
+    counts = [(w[:, None] * part).sum(axis=0) for part in (y * p, y, p)]
+    right, have, said = (c.sum(keepdims=True) for c in counts) if micro else counts
+    both = have + said
+    return float((2 * np.divide(right, both, out=np.zeros(len(both)), where=both > 0)).mean())
+
+
+def _area_of_several(y: Array, probabilities: Array, w: Floats) -> float:
+    areas = [_area(y[:, c] == 1, probabilities[:, c], w) for c in range(y.shape[1])]
+    return float(np.mean(areas))
+
+
+_OF_SEVERAL: dict[str, Callable[..., float]] = {
+    "accuracy": _rows_right,
+    "hamming_loss": lambda y, p, w: hamming_loss(y, p > 0.5, sample_weight=w),
+    "f1_macro": lambda y, p, w: _f1_of_several(y, p, w, micro=False),
+    "f1_micro": lambda y, p, w: _f1_of_several(y, p, w, micro=True),
+    "roc_auc": _area_of_several,
+}
+
+
 # Regression
 
 
@@ -305,7 +356,74 @@ def r2_score(y: Array, predicted: Array, *, sample_weight: Array | None = None) 
     return float(shares.mean())
 
 
-def _mean(values: Floats, weights: Floats) -> Floats:
+def mean_poisson_deviance(
+    y: Array, predicted: Array, *, sample_weight: Array | None = None
+) -> float:
+    """The mean of ``2 * (y * log(y / predicted) - y + predicted)`` over rows and outputs.
+
+    Parameters
+    ----------
+    y : ndarray of shape (N,) or (N, C)
+        Counts, at least 0.
+    predicted : ndarray of the same shape
+        Above 0.
+    sample_weight : ndarray of shape (N,), optional
+
+    Examples
+    --------
+    >>> mean_poisson_deviance(np.array([0.0, 1.0]), np.array([1.0, 1.0]))
+    1.0
+    """
+    y, predicted, w = _two_values(y, predicted, sample_weight)
+    for name, values, bad in (("y", y, y < 0), ("predicted", predicted, predicted <= 0)):
+        if bad.any():
+            least = "at least 0" if name == "y" else "above 0"
+            raise ValueError(f"{name}: expected numbers {least}, got {values.min():g}")
+    ratio = np.where(y > 0, y, 1.0) / np.where(y > 0, predicted, 1.0)
+    return float(_mean(2 * (y * np.log(ratio) - y + predicted), w).mean())
+
+
+def mean_pinball_loss(
+    y: Array, predicted: Array, *, alpha: float = 0.5, sample_weight: Array | None = None
+) -> float:
+    """The mean of ``max(alpha * (y - predicted), (alpha - 1) * (y - predicted))``.
+
+    Parameters
+    ----------
+    y, predicted, sample_weight
+        As in `mean_squared_error`.
+    alpha : float
+        The level of the quantile that is predicted.
+
+    Examples
+    --------
+    >>> mean_pinball_loss(np.array([1.0, 2.0]), np.array([2.0, 2.0]), alpha=0.1).__round__(3)
+    0.45
+    """
+    y, predicted, w = _two_values(y, predicted, sample_weight)
+    d = y - predicted
+    return float(_mean(np.maximum(alpha * d, (alpha - 1) * d), w).mean())
+
+
+def coverage(y: Array, low: Array, high: Array, *, sample_weight: Array | None = None) -> float:
+    """The share of the values that lie within [low, high].
+
+    Parameters
+    ----------
+    y, low, high : ndarray of shape (N,) or (N, C)
+    sample_weight : ndarray of shape (N,), optional
+
+    Examples
+    --------
+    >>> coverage(np.array([1.0, 5.0]), np.array([0.0, 0.0]), np.array([2.0, 2.0]))
+    0.5
+    """
+    y, low, w = _two_values(y, low, sample_weight)
+    _, high, _ = _two_values(y, high, sample_weight)
+    return float(_mean((low <= y) & (y <= high), w).mean())
+
+
+def _mean(values: Array, weights: Floats) -> Floats:
     return np.asarray(np.average(values, axis=0, weights=weights))
 
 
@@ -331,10 +449,19 @@ _METRICS = {
     "rmse": _Metric(root_mean_squared_error, "values"),
     "mae": _Metric(mean_absolute_error, "values"),
     "r2": _Metric(r2_score, "values"),
+    "poisson_deviance": _Metric(mean_poisson_deviance, "counts"),
+    "pinball_loss": _Metric(mean_pinball_loss, "quantiles"),
+    "coverage": _Metric(coverage, "quantiles"),
+    "hamming_loss": _Metric(hamming_loss, "multilabel"),
+    "f1_micro": _Metric(f1_score, "multilabel"),
 }
 NAMES: tuple[str, ...] = tuple(_METRICS)
 OF_VALUES = tuple(name for name, metric in _METRICS.items() if metric.takes == "values")
-OF_LABELS = tuple(name for name in NAMES if name not in OF_VALUES)
+OF_LABELS = tuple(
+    name for name, m in _METRICS.items() if m.takes in ("labels", "scores", "probabilities")
+)
+OF_COUNTS = (*OF_VALUES, "poisson_deviance")
+OF_QUANTILES = (*OF_VALUES, "pinball_loss", "coverage")
 
 
 def check_names(names: Any, *, numbers: bool = False) -> tuple[str, ...]:
@@ -349,14 +476,23 @@ def check_names(names: Any, *, numbers: bool = False) -> tuple[str, ...]:
 
 
 def check_targets(names: Sequence[str], targets: str, loss: str) -> None:
-    """Refuses metrics that do not go with the targets ("labels", "values" or "soft") and loss."""
+    """Refuses metrics that do not go with the targets and loss.
+
+    Targets are "labels", "soft", "values" or "multilabel", which is several labels a row.
+    """
+    of_values = {"poisson": OF_COUNTS, "quantile": OF_QUANTILES}.get(loss, OF_VALUES)
+    known = {"labels": OF_LABELS, "values": of_values, "multilabel": tuple(_OF_SEVERAL)}
+    what = {
+        "soft": "soft labels",
+        "labels": "labels",
+        "values": f"values (loss={loss!r})",
+        "multilabel": "several labels a row",
+    }
     for name in names:
-        takes = _METRICS[name].takes
-        if (takes == "values") != (targets == "values") or targets == "soft":
-            what = {"soft": "soft labels", "labels": "labels", "values": "values (loss='mse')"}
-            known = {"labels": OF_LABELS, "values": OF_VALUES, "soft": ()}[targets]
+        takes, fitting = _METRICS[name].takes, known.get(targets, ())
+        if name not in fitting:
             raise ValueError(
-                f"metrics: expected {'one of ' + ', '.join(known) if known else 'none'} "
+                f"metrics: expected {'one of ' + ', '.join(fitting) if fitting else 'none'} "
                 f"for targets that are {what[targets]}, got {name!r}"
             )
         if takes == "probabilities" and loss != "softmax":
@@ -394,6 +530,51 @@ def compute(
         elif name == "confusion_matrix":
             options["n_classes"] = classes
         result[name] = metric.function(y, given, sample_weight=sample_weight, **options)
+    return result
+
+
+def compute_of_several(
+    names: Sequence[str], y: Array, probabilities: Array, sample_weight: Array | None = None
+) -> dict[str, Any]:
+    """The metrics by name, of the probabilities (N, C) that rows have each of C labels."""
+    w = _weights(sample_weight, len(y))
+    return {name: _OF_SEVERAL[name](y, probabilities, w) for name in names}
+
+
+def check_quantiles(names: Sequence[str], levels: Sequence[float]) -> None:
+    """Refuses metrics that these levels do not give."""
+    for name in names:
+        if name == "coverage" and len(levels) < 2:
+            raise ValueError(
+                f"metrics: expected several quantiles for 'coverage', got {list(levels)}"
+            )
+        if name in OF_VALUES and 0.5 not in levels:
+            raise ValueError(f"metrics: expected quantile 0.5 for {name!r}, got {list(levels)}")
+
+
+def compute_of_quantiles(
+    names: Sequence[str],
+    y: Array,
+    predicted: Array,
+    levels: Sequence[float],
+    sample_weight: Array | None = None,
+) -> dict[str, Any]:
+    """The metrics by name, of predicted quantiles of these levels; values' are of the median."""
+    each = predicted.reshape(*y.shape, len(levels))
+    weights = {"sample_weight": sample_weight}
+    result: dict[str, Any] = {}
+    for name in names:
+        if name == "pinball_loss":
+            losses = [
+                mean_pinball_loss(y, each[..., i], alpha=level, **weights)
+                for i, level in enumerate(levels)
+            ]
+            result[name] = float(np.mean(losses))
+        elif name == "coverage":
+            result[name] = coverage(y, each[..., 0], each[..., -1], **weights)
+        else:
+            median = each[..., levels.index(0.5)]
+            result[name] = _METRICS[name].function(y, median, **weights)
     return result
 
 

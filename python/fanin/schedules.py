@@ -485,7 +485,8 @@ def _map(name: str, x: Floats) -> Floats:
 
 def _anneal(start: float, end: float, progress: Floats) -> Floats:
     """Half a cosine from start (progress 0) to end (1)."""
-    return end + (start - end) * 0.5 * (1.0 + _map("cospi", np.clip(progress, 0.0, 1.0)))
+    within = np.minimum(np.maximum(progress, 0.0), 1.0)  # np.clip takes three times as long
+    return end + (start - end) * 0.5 * (1.0 + _map("cospi", within))
 
 
 def _power(base: float, exponents: Floats) -> Floats:

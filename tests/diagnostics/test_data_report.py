@@ -357,7 +357,7 @@ def test_the_data_are_not_changed_and_blocks_join(monkeypatch):
         (TypeError, np.ones((3, 2), int), None, r"X: expected shape \(N, 2\) uint8, float32"),
         (ValueError, np.ones(3), None, r"X: expected shape \(N, D\) or \(N, ...\)"),
         (ValueError, np.ones((0, 3)), None, r"at least one row and column, got \(0, 3\)"),
-        (ValueError, np.ones((3, 4)).T, None, "X: expected .* C-contiguous"),
+        (ValueError, np.ones((3, 4)).T, None, "X: expected an array C-contiguous"),
         (ValueError, np.ones((3, 2)), np.ones(2, int), r"y: expected shape \(3,\) of labels"),
         (TypeError, np.ones((3, 2)), [0, 1, 1], "y: expected a NumPy array, got list"),
         (TypeError, np.ones((3, 2)), np.array([1, "a", None], object), "y: expected whole"),

@@ -14,11 +14,13 @@ from kills import run_once
 import fanin
 from fanin.ensemble import (
     Ensemble,
+    from_checkpoints,
     from_cross_validation,
     from_datasets,
     from_initializations,
     from_objectives,
 )
+from fanin.training.checkpoint import CheckpointFile
 
 X = fanin.random.Generator(0).standard_normal((90, 4), dtype="float32")
 Y = (X[:, 0] + X[:, 1] > 0).astype(np.int64)
@@ -149,3 +151,44 @@ def test_a_member_that_fails_is_tried_again(tmp_path: Path) -> None:
         both = from_objectives(DIMS, X, Y, variants, checkpoint=tmp_path, **OPTIONS)
         assert [failure.member for failure in both.failures] == [0]
     assert [path.name for path in tmp_path.iterdir()] == ["member-1.fanin"]
+
+
+# Snapshots of a single run are in its own file.
+CYCLES: dict[str, Any] = {"n_cycles": 3, "epochs_per_cycle": 2, "batch_size": 16, "progress": False}
+
+
+def snapshots(**options: Any) -> Ensemble:
+    return from_checkpoints(DIMS, X, Y, **{**CYCLES, "preprocess": "standardize", **options})
+
+
+@pytest.mark.row("B2")
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no SIGKILL here")
+@pytest.mark.parametrize("last", [1, 4, 5, 9, 13])  # of 14 files
+def test_a_killed_run_of_snapshots_goes_on_to_the_same_bytes(tmp_path: Path, last: int) -> None:
+    whole, path = told_of_snapshots(snapshots(), tmp_path), tmp_path / "run"
+
+    def work(moments: Any) -> None:
+        del moments
+        CheckpointFile._is_late = lambda _: True
+        snapshots(checkpoint=path)
+
+    assert run_once(work, 2 * last + 1, calls=("replace",))[0] == -signal.SIGKILL
+    assert path.exists()
+    for _ in range(2):  # the second one is finished already
+        assert told_of_snapshots(snapshots(checkpoint=path), tmp_path) == whole
+
+
+def told_of_snapshots(ensemble: Ensemble, folder: Path) -> tuple[bytes, list[int]]:
+    ensemble.save(folder / "all.fanin")
+    return (folder / "all.fanin").read_bytes(), [net.epochs_done for net in ensemble]
+
+
+def test_snapshots_of_another_run_are_refused_with_the_difference(tmp_path: Path) -> None:
+    path = tmp_path / "run"
+    snapshots(checkpoint=path)
+    before = path.read_bytes()
+    with pytest.raises(ValueError, match=r"another run: .*epochs_per_cycle': 2}. there"):
+        snapshots(checkpoint=path, epochs_per_cycle=3, n_cycles=2)
+    with pytest.raises(ValueError, match="which holds a finished run; resume=True"):
+        snapshots(checkpoint=path, resume=False)
+    assert path.read_bytes() == before

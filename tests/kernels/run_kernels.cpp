@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <iterator>
 
+#include "core/cpu.hpp"
+#include "core/fpenv.hpp"
 #include "isa/table.hpp"
 #include "run_geometry.hpp"
 #include "run_pixels.hpp"
@@ -75,6 +77,64 @@ void dense(const Kernels<T>& k, Shape s) {
   const BiasGradient<T> bias{dz.data(), db.data(), s.rows, s.out, s.out, false};
   const auto go_bias = [&] { k.bias_gradient(bias, {0, s.out}); };
   run<T>("bias_gradient " + s.text(), go_bias, written(db));
+}
+
+/// Operands packed in all forms and multiplied; the borders of subnormal numbers among them.
+void bf16(const Bf16Kernels<float>& k, Shape s, double scale, const std::string& kind = "") {
+  const FlushDenormals flush;
+  const auto x = numbers<float>(s.rows * s.in, -scale, scale, 1);
+  const auto w = numbers<float>(s.in * s.out, -scale, scale, 2),
+             b = numbers<float>(s.out, -1, 1, 4);
+  const auto dz = numbers<float>(s.rows * s.out, -scale, scale, 5);
+  Aligned<float> xl(bf16_left_size(s.rows, s.in)), xt(bf16_left_size(s.in, s.rows));
+  Aligned<float> dzl(bf16_left_size(s.rows, s.out)), dzr(bf16_right_size(s.rows, s.out));
+  Aligned<float> wr(bf16_right_size(s.in, s.out)), wt(bf16_right_size(s.out, s.in));
+  Aligned<float> y(s.rows * s.out), dx(s.rows * s.in), dw(s.in * s.out), slope(s.rows * s.out);
+  const std::string name = kind + s.text();
+  const auto go = [&](const char* what, auto work, auto... out) {
+    run<float>(std::string(what) + " " + name, work, out...);
+  };
+
+  Bf16Pack<float> rows{x.data(), s.in, s.in}, gradients{dz.data(), s.out, s.out};
+  Bf16Pack<float> weights{w.data(), s.out, s.out};
+  rows.left = xl.data();
+  rows.left_stride = bf16_stride(s.in);
+  rows.left_t = xt.data();
+  rows.left_t_stride = bf16_stride(s.rows);
+  gradients.left = dzl.data();
+  gradients.left_stride = bf16_stride(s.out);
+  gradients.right = dzr.data();
+  gradients.right_panel = bf16_panel(s.rows);
+  weights.right = wr.data();
+  weights.right_panel = bf16_panel(s.in);
+  weights.right_t = wt.data();
+  weights.right_t_panel = bf16_panel(s.out);
+  k.pack(gradients, {0, s.rows});
+  k.pack(weights, {0, s.in});
+
+  Bf16Product<float> p{
+      xl.data(), rows.left_stride, wr.data(), weights.right_panel, y.data(), s.out, s.in,
+      s.out,     b.data()};
+  const Epilogue<float> epilogue{Activation::tanh, half<float>(), slope.data()};
+  const auto forward = [&] {
+    k.pack(rows, {0, s.rows});
+    k.forward(p, kind.empty() ? epilogue : Epilogue<float>{}, {0, s.rows}, {0, s.out});
+  };
+  go("bf16 pack, forward", forward, written(y), written(slope));
+  p = {dzl.data(), gradients.left_stride, wt.data(), weights.right_t_panel, dx.data(), s.in, s.out,
+       s.in};
+  const Derivative<float> gate{nullptr, x.data(), 2.0f};
+  go(
+      "bf16 backward_input", [&] { k.backward_input(p, gate, {0, s.rows}, {0, s.in}); },
+      written(dx));
+  p = {xt.data(), rows.left_t_stride, dzr.data(), gradients.right_panel, dw.data(), s.out, s.rows,
+       s.out};
+  for (const bool accumulate : {false, true}) {
+    p.accumulate = accumulate;
+    go(
+        accumulate ? "bf16 weight_gradient+=" : "bf16 weight_gradient",
+        [&] { k.weight_gradient(p, {0, s.in}); }, written(dw));
+  }
 }
 
 /// Masks for each row; some inputs are zero and some gates shut, which need no draws.
@@ -226,43 +286,60 @@ void gather(const Kernels<T>& k, Shape s, DType dtype, const char* name) {
   }
 }
 
+/// A loss as it is called: targets are soft, or labels where it takes them.
 template <class T>
-void loss(const Kernels<T>& k, Shape s) {
-  constexpr const char* names[] = {"softmax", "svm", "mse"};
+void loss_of(const Kernels<T>& k, Shape s, const std::string& name, LossRows<T> args,
+             bool with_soft) {
   const index n = s.rows * s.out;
   const auto scores = numbers<T>(n, -20, 20, 1), soft = numbers<T>(n, 0, 1, 2);
-  const auto weights = numbers<T>(s.rows, 0.5, 2, 3);
+  const auto weights = numbers<T>(s.rows, 0.5, 2, 3), levels = numbers<T>(s.out, 0.05, 0.95, 4);
   std::vector<std::int32_t> labels;
   for (index i = 0; i < s.rows; ++i) labels.push_back(static_cast<std::int32_t>(i * 5 % s.out));
   Aligned<T> row_loss(s.rows), dscores(n);
   Aligned<std::int32_t> predicted(s.rows);
-  for (int l = 0; l < 3; ++l) {
+  args.scores = scores.data();
+  if (with_soft) {
+    args.soft = soft.data();
+    args.soft_stride = s.out;
+    args.weights = weights.data();
+  } else {
+    args.labels = labels.data();
+  }
+  if (args.loss == Loss::quantile) args.levels = levels.data();
+  if (args.loss == Loss::logistic) args.positive = levels.data();
+  args.scale = T(0.125);
+  args.row_loss = row_loss.data();
+  args.dscores = dscores.data();
+  args.predicted = predicted.data();
+  args.classes = args.stride = s.out;
+  const auto go = [&] { k.loss_rows(args, {0, s.rows}); };
+  run<T>("loss_rows " + name + (with_soft ? " soft " : " ") + s.text(), go, written(row_loss),
+         written(dscores), written(predicted));
+}
+
+template <class T>
+void loss(const Kernels<T>& k, Shape s) {
+  for (std::size_t l = 0; l < std::size(names<Loss>); ++l) {
+    LossRows<T> args{};
+    args.loss = static_cast<Loss>(l);
+    args.mean = args.loss >= Loss::logistic;
+    args.delta = T(4);
     for (const bool with_soft : {false, true}) {
-      LossRows<T> args{};
-      args.loss = static_cast<Loss>(l);
-      if (args.loss == Loss::mse && !with_soft) continue;
-      args.scores = scores.data();
-      if (with_soft) {
-        args.soft = soft.data();
-        args.soft_stride = s.out;
-        args.weights = weights.data();
-      } else {
-        args.labels = labels.data();
-      }
-      args.scale = T(0.125);
-      args.row_loss = row_loss.data();
-      args.dscores = dscores.data();
-      args.predicted = predicted.data();
-      args.classes = args.stride = s.out;
-      const auto go = [&] { k.loss_rows(args, {0, s.rows}); };
-      const std::string targets = with_soft ? " soft " : " ";
-      run<T>(std::string("loss_rows ") + names[l] + targets + s.text(), go, written(row_loss),
-             written(dscores), written(predicted));
+      const bool of_labels = args.loss == Loss::softmax || args.loss == Loss::svm;
+      if (with_soft || of_labels) loss_of(k, s, names<Loss>[l], args, with_soft);
     }
   }
-  const SoftmaxRows<T> args{scores.data(), dscores.data(), s.out, s.out};
+  LossRows<T> adjusted{};
+  adjusted.loss = Loss::softmax;
+  adjusted.smoothing = T(0.125);
+  adjusted.sharpness = T(0.5);
+  loss_of(k, s, "softmax adjusted", adjusted, false);
+  const index n = s.rows * s.out;
+  const auto scores = numbers<T>(n, -20, 20, 1);
+  Aligned<T> probabilities(n);
+  const SoftmaxRows<T> args{scores.data(), probabilities.data(), s.out, s.out};
   const auto go = [&] { k.softmax_rows(args, {0, s.rows}); };
-  run<T>("softmax_rows " + s.text(), go, written(dscores));
+  run<T>("softmax_rows " + s.text(), go, written(probabilities));
 }
 
 template <class T>
@@ -432,6 +509,17 @@ void few(const Kernels<T>& k) {
   random(k, 4096);
 }
 
+/// Numbers of usual size, those whose products lie about the smallest normal number, and huge ones.
+void bf16(const Bf16Kernels<float>& k, bool few) {
+  if (few) return bf16(k, {32, 784, 256}, 1);
+  for (const Shape s : {Shape{1, 1, 1}, Shape{7, 5, 15}, Shape{16, 32, 16}, Shape{17, 33, 65},
+                        Shape{45, 65, 300}, Shape{70, 770, 17}, Shape{300, 40, 130}}) {
+    bf16(k, s, 1);
+    bf16(k, s, 0x1p-62, "tiny ");
+    bf16(k, s, 0x1p63, "huge ");
+  }
+}
+
 const Table* find(const std::string& name) {
   const Table* const built[] = {FANIN_TABLES};
   for (const Table* t : built) {
@@ -451,6 +539,7 @@ int main(int argc, char** argv) {
     return 2;
   }
   const bool few = argc > 2 && std::string(argv[2]) == "few";
+  if (std::string(table->name) == "amx" && !fanin::ask_for_amx().empty()) return 3;
   if (few) {
     fanin::test::few(table->f32);
     fanin::test::few(table->f64);
@@ -458,6 +547,7 @@ int main(int argc, char** argv) {
     fanin::test::all(table->f32);
     fanin::test::all(table->f64);
   }
+  fanin::test::bf16(table->bf16, few);
   fanin::test::pixels(table->images, few);
   fanin::test::geometry(table->images, few);
 }

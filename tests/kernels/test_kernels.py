@@ -61,6 +61,7 @@ def test_every_kernel_is_among_the_cases():
         "prelu_backward",
         "prelu_gradient",
         "add",
+        "bf16",
         "copy_pixels",
         "unpack_pixels",
         "pack_planes",

@@ -31,7 +31,7 @@ BAD: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"X_val": X[:0], "y_val": Y[:0]}, ValueError, "X_val: expected .*at least one row"),
     ({"y_val": Y[:3]}, ValueError, r"y_val: expected .*20.* got \(3,\) int64"),
     ({"y": Y * 1.0}, (TypeError, ValueError), "y: expected .*whole numbers.* float64"),
-    ({"X": X.tolist()}, TypeError, "X: expected a NumPy array, got list"),
+    ({"X": 1.0}, TypeError, "X: expected an array, a list or a frame, got float"),
     ({"model": {}}, TypeError, "model: expected a dict of arrays, got dict"),
     ({"model": {"W1": [1.0]}}, TypeError, r"model\['W1'\]: expected a NumPy array, got list"),
     ({"model": {"W1": np.ones(2, int)}}, ValueError, r"model\['W1'\]: expected a C-contiguous f"),

@@ -2,12 +2,12 @@
 
     python tests/reliability/fuzz_loaders.py --inputs 10000
     python tests/reliability/fuzz_loaders.py --seconds 600 --loader network --seed 7
-    python tests/reliability/fuzz_loaders.py --atheris 600 --loader network
+    python tests/reliability/fuzz_loaders.py --atheris 600
 
 Each input is a valid file with some mutations: of bits and bytes, of parts of two files, and of
 what the format means, under right checksums. It is right where the loader returns or raises
 `fanin.FileError`. Input n of a loader depends on the seed and n alone. What fails is written to
-corpus/<loader>/, which the tests read again.
+corpus/<loader>/, which the tests read again; of what reached new code under atheris a few too.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import inspect
 import io
 import itertools
 import json
+import os
 import random
 import signal
 import struct
@@ -45,7 +46,8 @@ from fanin.tuning import Report
 TRACED = ("fanin.", "zipfile", "json", "csv", "tarfile", "gzip", "numpy.lib")
 CORPUS = Path(__file__).parent / "corpus"
 MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None  # no disk is that fast
-HANG = 20  # seconds that no input may take
+HANG = 10  # seconds of the processor that no input may take
+KEPT, SMALL = 12, 4096  # of the inputs that reached new code: how many, of how many bytes
 NUMBERS = (0, 1, -1, 2**31 - 1, 2**31, 2**32 - 1, 2**63 - 1, 2**63, 2**64, 10**400, 0.5, 1e308)
 VALUES: tuple[Any, ...] = (
     *NUMBERS, None, True, "", "x", "\ud800", "\0", "../x", "9" * 5000, [], [[]], {}, {"a": 1},
@@ -388,7 +390,7 @@ def _of_lines(data: bytes, rng: random.Random) -> bytes:
 def check(loader: Loader, path: Path, data: bytes, number: int = -1) -> bool:
     """Whether the loader took it; raises `FoundError` where it failed otherwise than it may."""
     path.write_bytes(data)
-    signal.alarm(HANG)
+    signal.setitimer(signal.ITIMER_PROF, HANG)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -401,7 +403,7 @@ def check(loader: Loader, path: Path, data: bytes, number: int = -1) -> bool:
     except BaseException as error:
         raise FoundError(loader.name, number, data, error) from error
     finally:
-        signal.alarm(0)
+        signal.setitimer(signal.ITIMER_PROF, 0)
     return True
 
 
@@ -417,7 +419,7 @@ def inputs(loader: Loader, folder: Path, seed: int = 0, first: int = 0) -> Itera
 
 
 def corpus(name: str) -> list[bytes]:
-    """Inputs that a loader failed on once."""
+    """Inputs that a loader failed on once, or that reached code which others do not."""
     return [path.read_bytes() for path in sorted((CORPUS / name).glob("*"))]
 
 
@@ -429,7 +431,7 @@ def fuzz(
     loader: Loader, n: int | None = None, seconds: float | None = None, seed: int = 0
 ) -> tuple[int, int]:
     """Tries so many inputs, or for so long; returns how many, and how many were refused."""
-    before = signal.signal(signal.SIGALRM, _hang)
+    before = signal.signal(signal.SIGPROF, _hang)
     begin, refused, done = time.monotonic(), 0, 0
     try:
         with tempfile.TemporaryDirectory(dir=MEMORY) as text:
@@ -441,37 +443,82 @@ def fuzz(
                 if done == n or (seconds and time.monotonic() - begin > seconds):
                     break
     finally:
-        signal.signal(signal.SIGALRM, before)
+        signal.signal(signal.SIGPROF, before)
     return done, refused
 
 
 def keep(found: FoundError, loader: str) -> Path:
-    """Adds an input to the corpus."""
-    name = f"{type(found.error).__name__}-{hashlib.sha256(found.data).hexdigest()[:8]}"
-    path = CORPUS / loader / name
+    """Adds an input to the corpus that a loader took wrongly."""
+    return _add(loader, type(found.error).__name__, found.data)
+
+
+def _add(loader: str, what: str, data: bytes) -> Path:
+    path = CORPUS / loader / f"{what}-{hashlib.sha256(data).hexdigest()[:8]}"
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(found.data)
+    path.write_bytes(data)
     return path
 
 
-def atheris(loader: Loader, seconds: int) -> None:
-    """The same loaders under a search that is led by the code that an input reaches."""
+def led_by_coverage(loader: Loader, seconds: int) -> bool:
+    """The same under a search that is led by the code that inputs reach; whether all went well.
+
+    It ends its process, and so has one of its own. What it found of new code is put into the
+    corpus.
+    """
+    with tempfile.TemporaryDirectory(dir=MEMORY) as text:
+        folder = Path(text)
+        (folder / "in").mkdir()
+        (folder / "corpus").mkdir()
+        known = [*loader.seeds(folder), *corpus(loader.name)]
+        for i, data in enumerate(known):
+            (folder / "corpus" / f"known-{i}").write_bytes(data)
+        child = os.fork()
+        if child == 0:
+            try:
+                _atheris(loader, seconds, folder, known)
+            finally:
+                os._exit(1)
+        good = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        new = [p.read_bytes() for p in (folder / "corpus").iterdir() if "known" not in p.name]
+        for data in sorted(new, key=len)[:KEPT]:
+            if len(data) <= SMALL:
+                _add(loader.name, "reached", data)
+    return good
+
+
+def _atheris(loader: Loader, seconds: int, folder: Path, known: Sequence[bytes]) -> None:
     import atheris as engine  # type: ignore[import-not-found,unused-ignore]
 
-    folder = Path(tempfile.mkdtemp())
-    (folder / "corpus").mkdir()
-    (folder / "in").mkdir()
-    for i, data in enumerate([*loader.seeds(folder), *corpus(loader.name)]):
-        (folder / "corpus" / str(i)).write_bytes(data)
-
     def one(data: bytes) -> None:
-        check(loader, folder / "in" / loader.file, data)
+        try:
+            check(loader, folder / "in" / loader.file, data)
+        except FoundError as found:
+            print(f"{found}\n  kept as {keep(found, loader.name)}")
+            raise
 
-    for module in [m for name, m in sys.modules.items() if name.startswith(TRACED)]:
-        for value in [one for one in vars(module).values() if inspect.isfunction(one)]:
-            engine.instrument_func(value)
-    engine.Setup([sys.argv[0], f"-max_total_time={seconds}", str(folder / "corpus")], one)
+    def changed(data: bytes, size: int, seed: int) -> bytes:
+        rng = random.Random(seed)
+        if rng.random() < 0.5:
+            return bytes(engine.Mutate(data, size))
+        return mutated(data, known, rng)[:size]
+
+    for function in _functions():
+        engine.instrument_func(function)
+    signal.signal(signal.SIGPROF, _hang)
+    options = [f"-max_total_time={seconds}", f"-artifact_prefix={folder}/", "-print_final_stats=1"]
+    arguments = [sys.argv[0], *options, "-max_len=8192", str(folder / "corpus")]
+    engine.Setup(arguments, one, custom_mutator=changed)
     engine.Fuzz()
+
+
+def _functions() -> set[Any]:
+    """The functions and methods of what reads files."""
+    modules = [module for name, module in sys.modules.items() if name.startswith(TRACED)]
+    values = [value for module in modules for value in vars(module).values()]
+    classes = {v for v in values if inspect.isclass(v) and v.__module__.startswith(TRACED)}
+    values += [inspect.unwrap(v) for v in values if callable(v) and hasattr(v, "__wrapped__")]
+    values += [getattr(v, "__func__", v) for one in classes for v in vars(one).values()]
+    return {v for v in values if inspect.isfunction(v) and v.__module__.startswith(TRACED)}
 
 
 def main() -> int:
@@ -480,14 +527,14 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, help="of each loader")
     parser.add_argument("--loader", action="append", choices=[one.name for one in LOADERS])
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--atheris", type=int, metavar="SECONDS")
+    parser.add_argument("--atheris", type=int, metavar="SECONDS", help="of all loaders together")
     options = parser.parse_args()
     code = 0
     for loader in LOADERS:
         if options.loader and loader.name not in options.loader:
             continue
         if options.atheris:
-            atheris(loader, options.atheris)
+            code |= not led_by_coverage(loader, options.atheris // len(options.loader or LOADERS))
             continue
         begin = time.monotonic()
         try:

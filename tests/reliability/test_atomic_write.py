@@ -407,6 +407,25 @@ def test_what_a_living_writer_writes_is_not(path: Path) -> None:
     assert names(path.parent) == ["f"]
 
 
+def open_descriptors() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def test_what_is_about_to_be_renamed_is_not(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another process that writes into the folder comes between a file's end and its name."""
+    rename = os.replace
+
+    def swept_before(source: Any, target: Any) -> None:
+        _files._sweep(path.parent)
+        rename(source, target)
+
+    monkeypatch.setattr(os, "replace", swept_before)
+    descriptors = open_descriptors()
+    write(path)
+    assert path.read_bytes() == NEW
+    assert open_descriptors() == descriptors
+
+
 def test_only_what_looks_like_ours_is_swept(path: Path) -> None:
     others = [".fanin-0.tmp", ".fanin-0123456789abcdeg.tmp", "x.fanin-0123456789abcdef.tmp"]
     for name in others:

@@ -133,7 +133,11 @@ def test_links_out_of_a_data_set_are_refused(pictures: Path, tmp_path: Path) -> 
     assert fanin.datasets.load(pictures, return_info=True)[2].class_names == ("a", "b", "c")
 
 
-def test_an_image_of_many_pixels_is_refused(pictures: Path) -> None:
+@pytest.mark.parametrize(
+    ("side", "text"),
+    [(60_000, "decompression bomb"), (9_000, r"got 9000 x 9000 pixels in 69 bytes")],
+)
+def test_an_image_of_many_pixels_is_refused(pictures: Path, side: int, text: str) -> None:
     import zlib
 
     def chunk(name: bytes, data: bytes) -> bytes:
@@ -141,7 +145,7 @@ def test_an_image_of_many_pixels_is_refused(pictures: Path) -> None:
             struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
         )
 
-    head = chunk(b"IHDR", struct.pack(">2I5B", 60_000, 60_000, 8, 0, 0, 0, 0))
+    head = chunk(b"IHDR", struct.pack(">2I5B", side, side, 8, 0, 0, 0, 0))
     bomb = (
         b"\x89PNG\r\n\x1a\n"
         + head
@@ -149,8 +153,20 @@ def test_an_image_of_many_pixels_is_refused(pictures: Path) -> None:
         + chunk(b"IEND", b"")
     )
     (pictures / "a" / "0.png").write_bytes(bomb)
-    with pytest.raises(fanin.FileError, match=r"a/0\.png: .*decompression bomb"):
+    with pytest.raises(fanin.FileError, match=rf"a/0\.png: .*{text}"):
         folders.read_folder(pictures)
+
+
+@pytest.mark.parametrize("name", ["1.png", "8.png", "8.jpg", "24.gif"])
+def test_blank_images_are_images(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from PIL import Image
+
+    monkeypatch.setattr(folders, "ALWAYS_PIXELS", 1000)
+    mode = {"1": "1", "8": "L", "24": "RGB"}[name.split(".")[0]]
+    Image.new(mode, (2000, 1000)).save(tmp_path / name, optimize=True)
+    assert folders.read_unlabelled(tmp_path).X.shape[:3] == (1, 1000, 2000)
 
 
 # More than they seem

@@ -43,6 +43,9 @@ SCRIPT = """
     def executor(kind):
         if kind == "threads":
             return ThreadPoolExecutor(3)
+        if kind == "dask":
+            from distributed import Client
+            return Client(sys.argv[2])
         if kind == "processes":
             spawn = multiprocessing.get_context("spawn")
             return ProcessPoolExecutor(2, mp_context=spawn, initializer=end_with_the_parent)
@@ -88,17 +91,19 @@ SCRIPT = """
 """
 
 
-def killed(tmp_path: Path, plans: list[tuple[str, str | None, int, int]], fault: bool) -> Any:
+def killed(
+    tmp_path: Path, plans: list[tuple[str, str | None, int, int]], fault: bool, cluster: str = ""
+) -> Any:
     """How many kills there were, and how many of the logs are others."""
     script = tmp_path / "child.py"
     script.write_text(textwrap.dedent(SCRIPT).format(support=SUPPORT))
     arguments = json.dumps([str(tmp_path), fault, *plans])
-    return json.loads(last_line(script, arguments))
+    return json.loads(last_line(script, arguments, cluster))
 
 
-def last_line(script: Path, argument: str) -> str:
+def last_line(script: Path, *arguments: str) -> str:
     """What the script prints last, in a process group of its own."""
-    done = run([sys.executable, script, argument], start_new_session=True)
+    done = run([sys.executable, script, *arguments], start_new_session=True)
     assert done.returncode == 0, done.stderr
     return done.stdout.splitlines()[-1]
 
@@ -116,6 +121,20 @@ def test_a_killed_search_ends_with_the_same_bytes(
     assert result["differ"] == 0
     control = "caught: scores of logged trials are forgotten"
     record(f"search, {kind}, killed at writes", result["kills"], "0 other logs", control)
+
+
+@pytest.mark.row("B2")
+def test_a_search_that_is_killed_beside_its_dask_cluster_ends_with_the_same_bytes(
+    tmp_path: Path, client: Any, record: Record
+) -> None:
+    """The cluster lives on, and drops what the killed search has asked for."""
+    ways = [None, "median", "halving"][: count(1, 3)]
+    plans = [("dask", prune, count(2, 3), seed) for seed in range(count(1, 12)) for prune in ways]
+    result = killed(tmp_path, plans, False, client.scheduler.address)
+    assert result["kills"] >= count(1, 60)
+    assert result["differ"] == 0
+    control = "caught: scores of logged trials are forgotten"
+    record("search, Dask cluster, killed at writes", result["kills"], "0 other logs", control)
 
 
 def test_a_search_that_forgets_scores_is_caught(tmp_path: Path) -> None:
@@ -226,3 +245,16 @@ def test_ctrl_c_in_a_dask_cluster_ends_the_search(tmp_path: Path, record: Record
     pytest.importorskip("distributed")
     told = interrupted(tmp_path, CLUSTER, SEND["all"])
     check_interrupted(told, record, "search, Dask cluster, SIGINT to all")
+
+
+@pytest.mark.row("B2")
+@pytest.mark.filterwarnings("default")
+@pytest.mark.parametrize("name", ["SIGINT", "SIGKILL"])
+def test_a_dask_worker_that_is_lost_loses_no_trial(
+    tmp_path: Path, name: str, record: Record
+) -> None:
+    """Dask starts another one."""
+    pytest.importorskip("distributed")
+    told = interrupted(tmp_path, CLUSTER, f"os.kill(os.getpid(), signal.{name})")
+    assert told == {"first": [False, 30], "again": [False, 30], "alive": [], "statuses": ["done"]}
+    record(f"search, Dask cluster, {name} to a worker", 1, "all trials done, 0 processes left")

@@ -16,8 +16,8 @@ from children import run_python
 
 import fanin
 from fanin import _files, _json
+from fanin.cli import export, predict, shared
 from fanin.cli import main as fanin_command
-from fanin.cli import predict, shared
 from fanin.cli.interrupts import one_interrupt
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="signals and forks of Linux")
@@ -48,9 +48,11 @@ def save(names: list[str], draw: bool = True, folder: Path = Path("run")) -> Non
             (new / shared.CURVES).write_text(json.dumps(names))
 
 
-def told(folder: Path = Path("run")) -> list[Any]:
+def told(
+    folder: Path = Path("run"), door: Callable[[Path], Path] = _files.current_file
+) -> list[Any]:
     """The names that each file of the run tells, through the door that `fanin predict` takes."""
-    network = _files.current_file(folder / shared.NETWORK)
+    network = door(folder / shared.NETWORK)
     config = _json.from_json((folder / shared.CONFIG).read_bytes().rstrip(), folder)
     return [
         fanin.MLP.load(network).metadata["class_names"],
@@ -118,6 +120,43 @@ def test_killed_at_every_call(fresh: bool) -> None:
         assert names(Path("run")) == sorted(shared.RUN), "temporary files stayed"
     assert step > (10 if fresh else 20)
     assert after == ({"new x"} if fresh else {"x", "new x"})
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_what_others_see_between_the_last_renames(record: Any) -> None:
+    """Who looks at the files themselves, as scripts do: each is whole, the network goes first."""
+    step, between = 0, 0
+    while True:
+        step += 1
+        save(OLD)
+        if not killed_at(step):
+            break
+        network, *others = seen = told(door=Path)
+        assert all(one in (OLD, NEW) for one in seen), step
+        assert network == NEW or NEW not in others, step
+        between += OLD in seen and NEW in seen
+        assert told() in ([OLD] * 4, [NEW] * 4), step  # the door lets the others follow
+        assert told(door=Path) in ([OLD] * 4, [NEW] * 4), step
+    assert between == 3
+    result = "each file whole, the network first, the rest with the next command"
+    record("a run's folder, seen without fanin at each of its calls", step - 1, result)
+
+
+def test_an_export_is_of_the_newer_network_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Any] = []
+
+    def to_onnx(net: fanin.MLP, *_: object, **options: object) -> None:
+        del options
+        seen.append(net.metadata["class_names"])
+        raise ValueError("seen")
+
+    monkeypatch.setattr(export, "to_onnx", to_onnx)
+    save(OLD)
+    save(NEW, folder=Path("other"))
+    Path("other").rename("run/.fanin-complete")  # where a kill has left it
+    assert run("export", "run", "net.onnx") == 1
+    assert seen == [NEW]
+    assert told(door=Path) == [NEW] * 4
 
 
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])

@@ -14,6 +14,7 @@ import sys
 import sysconfig
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 from children import run
@@ -25,7 +26,14 @@ pytestmark = [tier_2, pytest.mark.skipif(sys.platform != "linux", reason="tools 
 ROOT = Path(__file__).parents[2]
 SMOKE = Path(__file__).with_name("smoke.py")
 TESTS = ["tests/layers", "tests/optim", "tests/network/test_blocks.py", "tests/augment"]
-THREADS = ["tests/training/test_steps.py", "tests/reliability/test_fork.py"]
+ISA = "avx2"  # valgrind knows no AVX-512
+PATIENCE = 7200  # seconds
+RUNS = 1_000_000  # of libFuzzer
+THREADS = [
+    "tests/training/test_steps.py",
+    "tests/training/test_readers_during_fit.py",
+    "tests/reliability/test_fork.py",
+]
 
 # What the detectors must find, in a module of its own.
 FAULTS = r"""
@@ -49,62 +57,83 @@ PYBIND11_MODULE(faults, m) {
 
 
 @dataclass(frozen=True)
-class Detector:
-    """A build with flags, and how Python is run with it."""
+class Build:
+    """How the core is compiled, and what Python needs to load it."""
 
     flags: str
-    fault: str  # a call of the module `faults` ...
-    report: str  # ... and what is said of it
     compiler: str = "g++"
-    command: tuple[str, ...] = ()
     preload: tuple[str, ...] = ()  # libraries of the compiler
     environment: dict[str, str] = field(default_factory=dict)
 
 
-ASAN = {"ASAN_OPTIONS": "detect_leaks=0:allocator_may_return_null=1", "PYTHONMALLOC": "malloc"}
-TSAN = "ignore_noninstrumented_modules=1:exitcode=66"
-DETECTORS = {
-    "address": Detector(
-        "-fsanitize=address,undefined -fno-sanitize-recover=undefined -g",
-        "overflow(4)",
-        "heap-buffer-overflow",
+@dataclass(frozen=True)
+class Detector:
+    """What looks at a build, and what it must say of calls of the module `faults`."""
+
+    build: str
+    faults: dict[str, str]
+    tests: list[str]
+    command: tuple[str, ...] = ()
+    environment: dict[str, str] = field(default_factory=dict)
+
+
+ARCHER = "/usr/lib/llvm-16/lib/libarcher.so"
+# Where Debian has what may be missing.
+PACKAGES = {
+    "clang++-16": "clang-16",
+    "libclang_rt.tsan-x86_64.so": "libclang-rt-16-dev",
+    ARCHER: "libomp-16-dev",
+    "libasan.so": "libasan8",
+    "libubsan.so": "libubsan1",
+}
+BUILDS = {
+    "address": Build(
+        "-fsanitize=address,undefined -fno-sanitize-recover=undefined -g1",
         preload=("libasan.so", "libubsan.so"),
-        environment=ASAN,
+        environment={
+            "ASAN_OPTIONS": "detect_leaks=0:allocator_may_return_null=1",
+            "PYTHONMALLOC": "malloc",
+        },
     ),
-    "undefined": Detector(
-        "-fsanitize=address,undefined -fno-sanitize-recover=undefined -g",
-        "wrap(1)",
-        "signed integer overflow",
-        preload=("libasan.so", "libubsan.so"),
-        environment=ASAN,
-    ),
-    "assertions": Detector("-O2 -D_GLIBCXX_ASSERTIONS", "bounds(4)", "__n < this->size()"),
-    "threads": Detector(
-        "-fsanitize=thread -shared-libsan -g",
-        "race(100000)",
-        "data race",
+    "assertions": Build("-D_GLIBCXX_ASSERTIONS -g1"),
+    "threads": Build(
+        "-fsanitize=thread -shared-libsan -g1",
         compiler="clang++-16",
         preload=("libclang_rt.tsan-x86_64.so",),
         environment={
-            "TSAN_OPTIONS": TSAN,
-            "OMP_TOOL_LIBRARIES": "/usr/lib/llvm-16/lib/libarcher.so",
-            "LD_LIBRARY_PATH": "/usr/lib/llvm-16/lib",
+            "TSAN_OPTIONS": "ignore_noninstrumented_modules=1:exitcode=66",
+            "OMP_TOOL_LIBRARIES": ARCHER,
+            "LD_LIBRARY_PATH": str(Path(ARCHER).parent),
             "OMP_NUM_THREADS": "4",
         },
     ),
-    "valgrind": Detector(
-        "-O1 -g",
-        "overflow(4)",
-        "Invalid read",
+}
+DETECTORS = {
+    "address, undefined": Detector(
+        "address",
+        {"overflow(4)": "heap-buffer-overflow", "wrap(1)": "signed integer overflow"},
+        TESTS,
+    ),
+    "assertions": Detector("assertions", {"bounds(4)": "__n < this->size()"}, TESTS),
+    "threads": Detector("threads", {"race(100000)": "data race"}, THREADS),
+    "valgrind": Detector(  # under which the tests would take hours
+        "assertions",
+        {"overflow(4)": "Invalid read"},
+        [],
         command=("valgrind", "-q", "--leak-check=no", "--fullpath-after="),
         environment={"PYTHONMALLOC": "malloc"},
     ),
 }
 
 
+def needs(thing: str, of: str = "") -> None:
+    package = f" (Debian: {PACKAGES[thing]})" if thing in PACKAGES else ""
+    pytest.skip(f"needs {thing}{of}{package}")
+
+
 def folder_of(name: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     kept = os.environ.get("FANIN_SANITIZER_BUILDS")
-    folder = Path(kept) / name if kept else tmp_path_factory.mktemp(name)
+    folder = (Path(kept) if kept else tmp_path_factory.getbasetemp()) / name
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 
@@ -112,35 +141,39 @@ def folder_of(name: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
 class Built:
     """The package with a core built for a detector, and the module of faults."""
 
-    def __init__(self, name: str, folder: Path) -> None:
-        self.detector, self.folder = DETECTORS[name], folder
-        detector = self.detector
-        for tool in {detector.compiler, "cmake", "ninja", *detector.command[:1]}:
+    def __init__(self, name: str, tmp_path_factory: pytest.TempPathFactory) -> None:
+        self.name, self.detector = name, DETECTORS[name]
+        self.how = BUILDS[self.detector.build]
+        self.folder = folder_of(self.detector.build, tmp_path_factory)
+        for tool in (self.how.compiler, "cmake", "ninja", *self.detector.command[:1]):
             if not shutil.which(tool):
-                pytest.skip(f"needs {tool}")
+                needs(tool)
+        if self.detector.build == "threads" and not Path(ARCHER).exists():
+            needs(ARCHER)
         self.pybind11 = pytest.importorskip("pybind11")
-        self.preload = [self.library(name) for name in detector.preload]
+        self.preload = [self.library(name) for name in self.how.preload]
         suffix = sysconfig.get_config_var("EXT_SUFFIX")
-        package = folder / "python" / "fanin"
+        package = self.folder / "python" / "fanin"
         shutil.rmtree(package, ignore_errors=True)
         ignored = shutil.ignore_patterns("_core.*.so", "__pycache__")
         shutil.copytree(ROOT / "python" / "fanin", package, ignore=ignored)
         shutil.copy(self.core(), package / f"_core{suffix}")
-        self.compile_faults(folder / "python" / f"faults{suffix}")
+        self.compile_faults(self.folder / "python" / f"faults{suffix}")
 
     def library(self, name: str) -> str:
-        detector = self.detector
-        found = run([detector.compiler, f"-print-file-name={name}"], check=True).stdout.strip()
+        compiler = self.how.compiler
+        found = run([compiler, f"-print-file-name={name}"], check=True).stdout.strip()
         if not Path(found).is_absolute():
-            pytest.skip(f"needs {name} of {detector.compiler}")
+            needs(name, f" of {compiler}")
         return found
 
     def core(self) -> Path:
         options = {
             "CMAKE_BUILD_TYPE": "None",
-            "CMAKE_CXX_COMPILER": self.detector.compiler,
-            "CMAKE_CXX_FLAGS": self.detector.flags,
-            "FANIN_ISAS": "avx2;scalar",
+            "CMAKE_CXX_COMPILER": self.how.compiler,
+            "CMAKE_CXX_FLAGS": self.how.flags,
+            "FANIN_OPTIMIZE": "-O1",
+            "FANIN_ISAS": ISA,
             "pybind11_DIR": self.pybind11.get_cmake_dir(),
             "Python_EXECUTABLE": sys.executable,
         }
@@ -155,22 +188,22 @@ class Built:
         source = self.folder / "faults.cpp"
         source.write_text(FAULTS)
         includes = [f"-I{self.pybind11.get_include()}", f"-I{sysconfig.get_path('include')}"]
-        flags = [*self.detector.flags.split(), "-O0", "-std=c++17", "-shared", "-fPIC"]
-        command = [self.detector.compiler, *flags, *includes, source, "-o", to]
+        flags = [*self.how.flags.split(), "-O0", "-std=c++17", "-shared", "-fPIC"]
+        command = [self.how.compiler, *flags, *includes, source, "-o", to]
         run(command, check=True)
 
     def python(self, *arguments: object) -> subprocess.CompletedProcess[str]:
-        environment = os.environ | self.detector.environment
+        environment = os.environ | self.how.environment | self.detector.environment
         environment["PYTHONPATH"] = str(self.folder / "python")
-        environment["FANIN_ISA"] = "avx2"
+        environment["FANIN_ISA"] = ISA
         before = [f"LD_PRELOAD={' '.join(self.preload)}"] if self.preload else []
         command = ["env", *before, *self.detector.command, sys.executable, *map(str, arguments)]
-        return run(command, env=environment, cwd=ROOT)
+        return run(command, env=environment, cwd=ROOT, timeout=PATIENCE)
 
 
 @pytest.fixture(scope="module", params=DETECTORS)
 def built(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Built:
-    return Built(request.param, folder_of(request.param, tmp_path_factory))
+    return Built(request.param, tmp_path_factory)
 
 
 def ours(report: str) -> list[str]:
@@ -179,44 +212,85 @@ def ours(report: str) -> list[str]:
     return [block for block in blocks if re.search(r"/cpp/\w+/|_core\.|faults\.c", block)]
 
 
-def test_nothing_is_found_in_the_core(built: Built) -> None:
+def test_nothing_is_found_in_the_core(built: Built, record: Any) -> None:
     done = built.python(SMOKE)
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == ["done"]
     assert ours(done.stderr) == []
+    control = f"{len(built.detector.faults)} seeded, found"
+    record(f"{built.name}: {ISA} and the bindings, a smoke of all", 1, "0 found", control)
 
 
-def test_nothing_is_found_by_the_tests(built: Built) -> None:
-    """The seeds and shapes of the suite; under valgrind they would take hours."""
-    if built.detector.command:
-        pytest.skip("valgrind runs the smoke alone")
-    tests = THREADS if "thread" in built.detector.flags else TESTS
+def test_nothing_is_found_by_the_tests(built: Built, record: Any) -> None:
+    """The seeds and shapes of the suite."""
+    if not built.detector.tests:
+        pytest.skip("the smoke alone")
     options = ["-q", "-s", "-x", "-m", "not slow", "-p", "no:cacheprovider"]
-    done = built.python("-m", "pytest", *options, *tests)
+    done = built.python("-m", "pytest", *options, *built.detector.tests)
     assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-5000:]
+    n = int(re.findall(r"(\d+) passed", done.stdout)[-1])
+    control = f"{len(built.detector.faults)} seeded, found"
+    record(f"{built.name}: {ISA} and the bindings, tests", n, "0 found", control)
 
 
 def test_the_detector_finds_a_fault(built: Built) -> None:
-    done = built.python("-c", f"import faults; faults.{built.detector.fault}")
-    assert built.detector.report in done.stderr
-    assert ours(done.stderr) if built.detector.command else done.returncode != 0
+    for fault, report in built.detector.faults.items():
+        done = built.python("-c", f"import faults; faults.{fault}")
+        assert report in done.stderr
+        assert ours(done.stderr) if built.detector.command else done.returncode != 0
 
 
 # Leaks, of the kernels' program, which is ours to its end.
 
 
-def test_the_kernels_leak_nothing(tmp_path: Path) -> None:
+def test_the_kernels_leak_nothing(
+    tmp_path_factory: pytest.TempPathFactory, tmp_path: Path, record: Any
+) -> None:
     for tool in ("cmake", "ninja", "g++"):
         if not shutil.which(tool):
-            pytest.skip(f"needs {tool}")
-    flags = "-fsanitize=address,undefined -fno-sanitize-recover=undefined -g"
-    options = [f"-DCMAKE_CXX_FLAGS={flags}", "-DFANIN_ISAS=avx2;scalar", "-DCMAKE_BUILD_TYPE=None"]
+            needs(tool)
+    build, flags = folder_of("leaks", tmp_path_factory), BUILDS["address"].flags
+    options = {
+        "CMAKE_BUILD_TYPE": "None",
+        "CMAKE_CXX_FLAGS": flags,
+        "FANIN_OPTIMIZE": "-O1",
+        "FANIN_ISAS": ISA,
+    }
+    given = [f"-D{key}={value}" for key, value in options.items()]
     source = ROOT / "tests" / "kernels"
-    subprocess.run(["cmake", "-G", "Ninja", "-S", source, "-B", tmp_path, *options], check=True)
-    subprocess.run(["cmake", "--build", tmp_path], check=True)
-    for isa in ("avx2", "scalar"):
-        done = run([tmp_path / "run_kernels", isa])
-        assert (done.returncode, done.stderr) == (0, "")
+    subprocess.run(["cmake", "-G", "Ninja", "-S", source, "-B", build, *given], check=True)
+    subprocess.run(["cmake", "--build", build], check=True)
+    done = run([build / "run_kernels", ISA], timeout=PATIENCE)
+    assert (done.returncode, done.stderr) == (0, "")
     (tmp_path / "leak.cpp").write_text("int main() { auto* volatile p = new int[9]; p = nullptr; }")
     run(["g++", *flags.split(), tmp_path / "leak.cpp", "-o", tmp_path / "leak"], check=True)
     assert "LeakSanitizer" in run([tmp_path / "leak"]).stderr
+    n = len(done.stdout.splitlines())
+    record(f"leaks, address, undefined: kernels alone, {ISA}", n, "0 found", "1 seeded, found")
+
+
+def test_what_is_read_as_text(tmp_path: Path, record: Any) -> None:
+    """Sizes and quotas of the environment: all that C++ parses, no file is among it."""
+    compiler = "clang++-16"
+    if not shutil.which(compiler):
+        needs(compiler)
+    kinds = "-fsanitize=fuzzer,address,undefined,float-cast-overflow"
+    flags = [kinds, "-fno-sanitize-recover=all", "-std=c++20", "-g1", "-O1", f"-I{ROOT / 'cpp'}"]
+    source = Path(__file__).with_name("fuzz_environment.cpp")
+    corpus = tmp_path / "corpus"
+    corpus.mkdir()
+    for name, text in {"size": "64 k", "quota": "150000 1e5"}.items():
+        (corpus / name).write_text(text)
+
+    def fuzzed(*more: str) -> subprocess.CompletedProcess[str]:
+        program = tmp_path / "fuzz"
+        done = run([compiler, *flags, *more, source, "-o", program])
+        if "libclang_rt.fuzzer" in done.stderr:
+            needs("libclang_rt.tsan-x86_64.so")
+        assert done.returncode == 0, done.stderr
+        return run([program, f"-runs={RUNS}", "-seed=1", "-max_len=64", corpus], cwd=tmp_path)
+
+    done = fuzzed()
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "outside the range" in fuzzed("-DSEEDED_FAULT").stderr
+    record("libFuzzer: sizes and quotas, all that C++ parses", RUNS, "0 found", "1 seeded, found")

@@ -12,13 +12,16 @@ from typing import Any
 import faults
 import pytest
 from faults import Outcome
+from fuzz_loaders import LOADERS, Loader
 from writers import CONTROL, LOST, NEW, OLD, WRITERS, Writer, found, strays
 
+import fanin
 from reliability import tier
 
 pytestmark = pytest.mark.skipif(bool(faults.why_not()), reason=faults.why_not())
 
 QUICK = ("a network", "a search's log")  # in tier 1
+ARCHIVES = ("network", "ensemble", "npz", "cifar")
 KINDS, STEP = (faults.KINDS, 1) if tier() > 1 else (("KILL", "ENOSPC"), 8)
 
 
@@ -96,3 +99,28 @@ def test_a_plain_write_is_found_out(tmp_path: Path) -> None:
     seen, wrong = losses(CONTROL, tmp_path)
     assert seen[LOST] > 1
     assert any("lost" in text for text in wrong)
+
+
+@pytest.mark.parametrize("loader", LOADERS, ids=lambda loader: loader.name)
+def test_a_file_that_cannot_be_read_is_named(loader: Loader, tmp_path: Path, record: Any) -> None:
+    if loader.name == "image":
+        pytest.importorskip("PIL")
+    (tmp_path / "in").mkdir()
+    path = tmp_path / "in" / loader.file
+    path.write_bytes(loader.seeds(tmp_path)[0])
+    loader.load(path)  # imports
+    calls, n = ("openat", "read", "close"), 0
+    work = partial(loader.load, path)
+    for fault, outcome in faults.sweep(work, lambda: None, 1, ("EIO",), calls, path):
+        n += 1
+        if fault.call == "close":  # of what was read well
+            assert outcome.error is None, fault
+        elif outcome.error is not None:
+            # zipfile and tarfile take what cannot be read for no archive.
+            errors = (OSError, fanin.FileError) if loader.name in ARCHIVES else OSError
+            assert isinstance(outcome.error, errors), (fault, outcome)
+            assert str(path) in str(outcome.error), (fault, outcome)
+        else:
+            assert loader.name == "config", fault
+    assert n >= 3
+    record(f"{loader.name}, each open, read and close fails", n, "an error with the path")

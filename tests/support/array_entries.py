@@ -336,6 +336,8 @@ entry("tuning.search", searched, **DATA)
 EXCLUDED = {
     "plots": "draws what it is given; NumPy and matplotlib read it",
     "MLP.__init__": "takes callables that give arrays",
+    "MLP.take_classes": "takes what classes_for gave",
+    "TableEncoder": "takes frames and arrays of named fields, no others",
     "MLP.check_data": "what fit, evaluate and the others begin with",
     "MLP.prepare": "what fit, evaluate and the others begin with",
     "MLP.with_targets": "what fit, evaluate and the others begin with",

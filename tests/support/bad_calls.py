@@ -297,11 +297,7 @@ MLP: dict[str, Case] = {
     "activation, no layer": (make(activation="swish"), ValueError, "activation: .*got 'swish'"),
     "keep: above": (make([4, 3, 2], keep=[1.5]), ValueError, "keep: .*got 1.5"),
     "keep: nan": (make([4, 3, 2], keep=float("nan")), ValueError, "keep: .*got nan"),
-    "loss": (
-        make(loss="hinge"),
-        ValueError,
-        "loss: expected one of softmax, svm, mse; got 'hinge'",
-    ),
+    "loss": (make(loss="hinge"), ValueError, "loss: expected one of softmax, svm, .*; got 'hinge'"),
     "init": (make(init="lucky"), ValueError, "init: expected one of .*kaiming.*'lucky'"),
     "output_init": (make(output_init="lucky"), ValueError, "output_init: expected one of .*lucky"),
     "dtype": (make(dtype="float16"), ValueError, "dtype: expected float32 or float64, got float16"),

@@ -54,6 +54,11 @@ def dropping(_: Path) -> Run:
     return net, X, Y, {"optimizer": optim.Adam(lr=0.01), "reg": 1e-3}
 
 
+def bf16(_: Path) -> Run:
+    net = fanin.MLP([12, 9, 9, 3], keep=0.8, norm="layer", residual=True, compute="bf16")
+    return net, X, Y, {"optimizer": "momentum", "clip_norm": 0.5}
+
+
 def batch_norm(_: Path) -> Run:
     net = fanin.MLP([12, 9, 3], norm="batch", keep=0.9, activation="prelu", dtype="float64")
     return net, X, Y, {"optimizer": "momentum", "sample_weight": np.linspace(0, 2, 150)}
@@ -127,7 +132,7 @@ def regression(_: Path) -> Run:
 
 RUNS: dict[str, Callable[[Path], Run]] = {
     f.__name__: f
-    for f in (dropping, batch_norm, layer_norm, soft_labels, mixup, cutmix, watching, rising,
+    for f in (dropping, bf16, batch_norm, layer_norm, soft_labels, mixup, cutmix, watching, rising,
               counting, components, diverging, regression)
 }  # fmt: skip
 

@@ -39,11 +39,13 @@ class Fault:
     call: str
     kind: str
     number: int
+    path: Path | None = None  # calls on this file alone are counted
 
     def options(self) -> list[str]:
         what = "signal=KILL" if self.kind == "KILL" else f"error={self.kind}"
-        calls = CALLS[self.call]
-        return ["-e", f"trace={calls}", "-e", f"inject={calls}:{what}:when={self.number}"]
+        calls = CALLS.get(self.call, self.call)
+        only = [] if self.path is None else ["-P", str(self.path)]
+        return [*only, "-e", f"trace={calls}", "-e", f"inject={calls}:{what}:when={self.number}"]
 
 
 @dataclass(frozen=True)
@@ -125,17 +127,19 @@ def sweep(
     prepare: Callable[[], Any],
     step: int = 1,
     kinds: Sequence[str] = KINDS,
+    calls: Sequence[str] = tuple(CALLS),
+    path: Path | None = None,
 ) -> Iterator[tuple[Fault, Outcome]]:
     """Each fault that the work can meet, after `prepare`; the caller looks at what it left.
 
     Of each call the first, and each `step`-th after it.
     """
-    for call in CALLS:
+    for call in calls:
         for kind in kinds:
             number = 1
             while True:
                 prepare()
-                fault = Fault(call, kind, number)
+                fault = Fault(call, kind, number, path)
                 outcome = run_with(fault, work)
                 if not outcome.hit:
                     break

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from fanin import ClassifierTrainer, init_two_layer_model, two_layer_net
+from fanin.random import Generator
 
 Model = dict[str, np.ndarray]
 
@@ -66,3 +67,19 @@ def assert_same_stats(a: Any, b: Any) -> None:
     assert {k: v for k, v in a.items() if k != "loss_history"} == {
         k: v for k, v in b.items() if k != "loss_history"
     }
+
+
+def images(n, seed):
+    """Six by six pixels, of three classes."""
+    rng = Generator(seed)
+    y = np.arange(n) % 3
+    X = rng.integers(0, 120, (n, 6, 6))
+    X[np.arange(n), 2 * y] += 100
+    return X.astype(np.uint8), y
+
+
+def save_small(path):
+    X, y = images(90, 0)
+    X_test, y_test = images(30, 1)
+    np.savez(path, X=X, y=y, X_test=X_test, y_test=y_test)
+    return str(path)

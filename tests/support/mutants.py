@@ -14,16 +14,18 @@ import copy
 import importlib.machinery
 import importlib.util
 import os
+import resource
 import signal
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-PATIENCE = 300  # seconds; a mutant that takes longer is found, since it hangs
+# Seconds of the clock and of a processor; a mutant that takes longer is found, since it hangs.
+PATIENCE, CPU_PATIENCE = 1200, 120
 
 COMPARED: dict[type[ast.cmpop], type[ast.cmpop]] = {
     ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Eq: ast.NotEq,
@@ -141,8 +143,8 @@ class _Changed:
         exec(compile(self.source, self.path, "exec"), module.__dict__)
 
 
-def survives(name: str, path: str, source: str, tests: Sequence[str]) -> bool:
-    """Whether all tests pass with that source."""
+def passes(tests: Sequence[str], prepare: Callable[[], None] = lambda: None) -> bool:
+    """Whether all tests pass in a child, after `prepare` there."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         child = os.fork()
@@ -151,13 +153,11 @@ def survives(name: str, path: str, source: str, tests: Sequence[str]) -> bool:
         try:
             os.setpgid(0, 0)
             signal.alarm(PATIENCE)
+            resource.setrlimit(resource.RLIMIT_CPU, (CPU_PATIENCE, CPU_PATIENCE))
             nothing = os.open(os.devnull, os.O_RDWR)
             for stream in (0, 1, 2):
                 os.dup2(nothing, stream)
-            for loaded in [n for n in sys.modules if n.split(".")[0] == "fanin"]:
-                if loaded != "fanin._core":
-                    del sys.modules[loaded]
-            sys.meta_path.insert(0, _Changed(name, path, source))  # type: ignore[arg-type]
+            prepare()
             import pytest
 
             options = ["-x", "-q", "-p", "no:cacheprovider", "-m", "not slow"]
@@ -168,6 +168,18 @@ def survives(name: str, path: str, source: str, tests: Sequence[str]) -> bool:
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(child, signal.SIGKILL)  # what a killed one started
     return status == 0
+
+
+def survives(name: str, path: str, source: str, tests: Sequence[str]) -> bool:
+    """Whether all tests pass with that source."""
+
+    def change() -> None:
+        for loaded in [n for n in sys.modules if n.split(".")[0] == "fanin"]:
+            if loaded != "fanin._core":
+                del sys.modules[loaded]
+        sys.meta_path.insert(0, _Changed(name, path, source))  # type: ignore[arg-type]
+
+    return passes(tests, change)
 
 
 def run(name: str, tests: Sequence[str], every: int = 1) -> tuple[int, list[Mutant]]:

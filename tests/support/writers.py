@@ -6,7 +6,7 @@ import csv
 import io
 import json
 from collections.abc import Callable
-from contextlib import redirect_stderr, redirect_stdout
+from contextlib import redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,8 @@ import numpy as np
 import fanin
 from fanin import ensemble, tuning
 from fanin._files import current_file, write_text
-from fanin.callbacks import CSVLogger, History
+from fanin.callbacks import Callback, CSVLogger, History
+from fanin.checkpoint import load_archive
 from fanin.cli import main
 from fanin.tuning.guide.state import State
 
@@ -124,6 +125,37 @@ def _read_state(folder: Path) -> Any:
     return [(facts["number"], facts["settings"]) for facts in steps]  # and no times
 
 
+class _Killed(Callback):
+    """Ends a run at the end of an epoch, as if it were killed: no file is written any more."""
+
+    def __init__(self, last: int) -> None:
+        self._last = last  # no part of what the run is described by
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002
+        if epoch == self._last:
+            raise KeyboardInterrupt
+
+    def state_dict(self) -> dict[str, Any]:
+        return {}
+
+
+def _checkpoint(folder: Path, new: bool) -> None:
+    """A run that ends in its second epoch, then all of its four."""
+    net, callbacks = fanin.MLP([5, 4, 2], seed=0), [_Killed(9 if new else 1)]
+    options: dict[str, Any] = {"epochs": 4, "optimizer": "adam", "callbacks": callbacks}
+    options |= {"checkpoint": folder / "run", "resume": True, "every": 1}
+    with suppress(KeyboardInterrupt):
+        net.fit(X, Y, **options, progress=False, n_threads=1)
+
+
+def _read_checkpoint(folder: Path) -> Any:
+    """The losses, and in the end the parameters."""
+    header, arrays = load_archive(folder / "run", "checkpoint")
+    state = header["state"]
+    end = [{n: a.tobytes() for n, a in arrays.items()}] if state["finished"] else []
+    return [*state["history"]["history"]["loss"], *end]
+
+
 def _run_folder(folder: Path, new: bool) -> None:
     """A run on other classes in the folder of one that is there."""
     data = folder / "data.csv"
@@ -175,6 +207,7 @@ WRITERS = {
     "a CSV log": Writer(_csv_log, _read_csv_log, log=True, appends=True),
     "a search's log": Writer(_search, _read_search, log=True),
     "a guide's state": Writer(_state, _read_state, log=True),
+    "a checkpoint": Writer(_checkpoint, _read_checkpoint, log=True),
     "a run's folder": Writer(_run_folder, _read_run_folder),
 }
 CONTROL = Writer(_plain, _read_plain)

@@ -6,6 +6,7 @@ import copy
 import hashlib
 import os
 import pickle
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -15,7 +16,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from children import HANG
+from children import HANG, printed_by
 
 import fanin
 from fanin import callbacks, optim
@@ -136,6 +137,72 @@ def test_an_optimizer_is_saved_as_of_the_same_step(steps: list[Step], tmp_path: 
             if states:
                 at = steps[seen.steps_done]
                 assert tuple(map(bits, states)) == at[2] or seen.steps_done == 0
+
+
+OPTIMIZER_READERS: dict[str, Callable[[optim.Optimizer], dict[str, Any]]] = {
+    "state_dict": optim.Optimizer.state_dict,
+    "copy": lambda one: copy.copy(one).state_dict(),
+    "deepcopy": lambda one: copy.deepcopy(one).state_dict(),
+    "pickle": lambda one: pickle.loads(pickle.dumps(one)).state_dict(),
+}
+
+
+@pytest.mark.parametrize("reader", OPTIMIZER_READERS)
+def test_whole_optimizers(reader: str, steps: list[Step]) -> None:
+    """Its count, running products and states are those of one step."""
+    amid, began = 0, time.monotonic()
+    while not amid and time.monotonic() < began + HANG:
+        net, optimizer = network(), optim.Adam()
+        with training(net, optimizer) as thread:
+            while thread.is_alive():
+                lowest = optimizer.t
+                seen = OPTIMIZER_READERS[reader](optimizer)
+                clock, product = seen["clock"], 1.0
+                assert lowest <= clock["t"] <= optimizer.t
+                for _ in range(clock["t"]):
+                    product *= 0.9
+                assert clock["beta1_power"] == product
+                states = seen["states"].get("", [])
+                assert tuple(map(bits, states)) == steps[clock["t"]][2] or clock["t"] == 0
+                amid += 0 < clock["t"] < STEPS
+    assert amid
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no timers here")
+def test_a_signal_handler_reads_while_a_step_waits_for_a_reader() -> None:
+    """The thread that trains waits for another's pass to end, and must not wait for itself too."""
+    code = """
+        import signal, threading
+        import numpy as np
+        import fanin
+
+        X = np.random.default_rng(0).standard_normal((4000, 20), dtype=np.float32)
+        rows, y = np.tile(X, (5, 1)), np.arange(4000) % 5
+        net = fanin.MLP([20, 96, 5], seed=0)
+        over, handled = threading.Event(), 0
+
+        def handler(*_):
+            global handled
+            net.get_parameters()
+            handled += 1
+            if handled < 20:
+                signal.setitimer(signal.ITIMER_REAL, 0.002)
+
+        def read():
+            while not over.is_set():
+                net.predict(rows)
+
+        signal.signal(signal.SIGALRM, handler)
+        signal.setitimer(signal.ITIMER_REAL, 0.002)
+        reader = threading.Thread(target=read)
+        reader.start()
+        while handled < 20:
+            net.fit(X, y, epochs=1, batch_size=16, progress=False, n_threads=1)
+        over.set()
+        reader.join()
+        print(handled)
+    """
+    assert printed_by(code) == "20\n"
 
 
 def test_the_detector_finds_torn_copies(steps: list[Step]) -> None:

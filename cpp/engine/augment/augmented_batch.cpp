@@ -8,8 +8,6 @@ namespace {
 
 constexpr index pieces_per_member = 8;
 
-index item_size(DType dtype) { return dtype == DType::u8 ? 1 : 4; }
-
 }  // namespace
 
 Extent BatchAugmentation::output() const {
@@ -35,12 +33,12 @@ void AugmentedBatch<T>::begin(const BatchAugmentation& how, const Data<T>& data,
   if (how.augmentation) {
     for (int m = 0; m < members; ++m) workspaces_.push_back(how.augmentation->workspace());
     images_.reserve(rows * bytes_);
-    batch_.x = images_.data();
+    take(images_.data());
   }
   if (how.mixing) {
     mixed_.reserve(rows * bytes_);
     soft_.reserve(rows * outputs);
-    batch_.x = mixed_.data();
+    take(mixed_.data());
     batch_.soft = soft_.data();
   } else if (data.soft) {
     soft_.reserve(rows * outputs);
@@ -57,9 +55,13 @@ void AugmentedBatch<T>::begin(const BatchAugmentation& how, const Data<T>& data,
 }
 
 template <class T>
+void AugmentedBatch<T>::take(const std::uint8_t* images) {
+  static_cast<Rows&>(batch_) = packed_rows(images, from_->dtype, from_->n, how_.output_size());
+}
+
+template <class T>
 const std::uint8_t* AugmentedBatch<T>::data_row(index i) const {
-  const index bytes = how_.row_size() * item_size(from_->dtype);
-  return static_cast<const std::uint8_t*>(from_->x) + rows_[i] * bytes;
+  return static_cast<const std::uint8_t*>(from_->row(rows_[i]));
 }
 
 template <class T>

@@ -33,6 +33,7 @@ class AugmentedBatch {
   const Data<T>& make(Team& team, const std::int64_t* rows, index n, Poller& poll);
 
  private:
+  void take(const std::uint8_t* images);
   const std::uint8_t* data_row(index i) const;
   const std::uint8_t* image(index i) const;
   void augment(index i, int member);

@@ -31,6 +31,9 @@ class FirstLayers {
   void take_gradient(std::size_t network, index rows, T* gradient) const;
 
  private:
+  bool bf16() const { return networks_.front()->bf16(); }
+  void pack_weights();
+  void product(const T* x, index x_stride, index rows, index panel);
   index width(index panel) const {
     return std::min(block_columns, columns_ - panel * block_columns);
   }
@@ -40,6 +43,9 @@ class FirstLayers {
   const std::vector<Network<T>*> networks_;
   const index in_, out_, columns_;
   Aligned<T> weights_, biases_, sums_, dz_, gradients_;
+  // The same as products of bf16 take them, where the networks do.
+  bool packed_ = false;  // the weights, as they are
+  Aligned<T> weights_right_, x_left_, x_left_t_, dz_right_;
 };
 
 }  // namespace fanin

@@ -19,9 +19,9 @@ Evaluation loss_gradient(Network<T>& network, const Data<T>& data, double l2, T*
     const auto* masks = dropout ? &key : nullptr;
     items.prepare_all(team, masks);
     for (index part = 0; part < parts; ++part) {
-      const index begin = data.n * part / parts, end = data.n * (part + 1) / parts;
-      key.first_row = begin;
-      const Batch<T> b{&data,    nullptr,           begin,        end - begin,
+      const Range rows = split(data.n, network.row_step(), part, parts);
+      key.first_row = rows.begin;
+      const Batch<T> b{&data,    nullptr,           rows.begin,   rows.end - rows.begin,
                        part > 0, part + 1 == parts, T(1 / total), masks};
       pass.run(team, b, poller);
       e.loss += pass.loss(b, &e.correct);

@@ -38,8 +38,13 @@ constexpr index elements_per_line = 64 / static_cast<index>(sizeof(T));
 }  // namespace
 
 template <class T>
-Network<T>::Network(std::vector<LayerSpec> layers, Loss loss, Dropping dropping)
-    : graph_(std::move(layers), elements_per_line<T>), loss_(loss), dropping_(dropping) {
+Network<T>::Network(std::vector<LayerSpec> layers, const LossSpec& loss, Dropping dropping,
+                    Compute compute)
+    : graph_(std::move(layers), elements_per_line<T>),
+      loss_(loss),
+      dropping_(dropping),
+      compute_(compute) {
+  levels_ = levels_of<T>(loss, out());
   params_.reserve(size());
   for (const Parameter& p : graph_.parameters()) {
     std::fill_n(params() + p.offset, p.size(), T(start_of(p.role)));
@@ -157,11 +162,19 @@ void Network<T>::load_rows(const Data<T>& data, const std::int64_t* indices, ind
 template <class T>
 void Network<T>::load_inputs(const Data<T>& data, const std::int64_t* indices, index first, T* x,
                              index x_stride, Range rows) const {
-  const auto row_bytes = in() * (data.dtype == DType::u8 ? 1 : data.dtype == DType::f32 ? 4 : 8);
-  GatherRows<T> g{data.x,    data.dtype, indices ? indices + first : nullptr,
+  GatherRows<T> g{data.data, data.dtype, indices ? indices + first : nullptr,
                   data.mean, data.scale, data.per_column,
                   x,         in(),       x_stride};
-  if (!indices) g.data = static_cast<const char*>(data.x) + first * row_bytes;
+  if (!data.packed()) {
+    const index n = rows.end - rows.begin;
+    char* packed = thread_scratch<char>(n * in() * item_size(data.dtype));
+    data.pack(indices, {first + rows.begin, first + rows.end}, {0, in()}, packed);
+    g.data = packed;
+    g.indices = nullptr;
+    g.out += rows.begin * x_stride;
+    return kernels<T>().gather_rows(g, {0, n});
+  }
+  if (!indices) g.data = data.row(first);
   kernels<T>().gather_rows(g, rows);
 }
 
@@ -183,7 +196,7 @@ void Network<T>::loss_of_rows(const Data<T>& data, Workspace<T>& w, Range rows, 
                               T scale) const {
   const auto& last = w.slots.back();
   LossRows<T> r{};
-  r.loss = loss_;
+  r.loss = loss_.loss;
   r.scores = last.y;
   r.labels = data.labels ? w.labels.data() : nullptr;
   r.soft = data.soft ? w.soft.data() : nullptr;
@@ -195,6 +208,12 @@ void Network<T>::loss_of_rows(const Data<T>& data, Workspace<T>& w, Range rows, 
   r.classes = out();
   r.stride = last.stride;
   r.soft_stride = out();
+  r.mean = loss_.mean;
+  r.smoothing = T(loss_.smoothing);
+  r.sharpness = T(1 / loss_.temperature);
+  r.delta = T(loss_.delta);
+  r.levels = levels_.data();
+  r.positive = data.positive;
   kernels<T>().loss_rows(r, rows);
 }
 
@@ -214,14 +233,16 @@ void Network<T>::for_row_blocks(const Data<T>& data, int threads, FunctionRef<vo
     squares.reserve(size());
     square_weights(op, squares.data());
   }
+  Bf16Weights<T> weights(*this, /*transposed=*/false);
   parallel_team(team_size, [&](Team& team) {
+    weights.pack_all(team, params());
     std::vector<std::optional<Workspace<T>>> workspaces(static_cast<std::size_t>(team.size()));
     std::vector<Moments> moments(static_cast<std::size_t>(team.size()));
     Poller poller(poll);
     team.share(blocks, [&](index b, int member) {
       auto& own = workspaces[static_cast<std::size_t>(member)];
       if (!own) {
-        own.emplace(graph_, std::min(data.n, evaluation_rows), Keeps{false});
+        own.emplace(graph_, std::min(data.n, evaluation_rows), Keeps{false, true, bf16()});
         use_running_statistics(*own);
       }
       Workspace<T>& w = *own;
@@ -233,7 +254,7 @@ void Network<T>::for_row_blocks(const Data<T>& data, int threads, FunctionRef<vo
         if (by_moments(op)) {
           forward_moments(op, w, rows, squares.data(), moments[static_cast<std::size_t>(member)]);
         } else {
-          Ops<T>(*this, w, nullptr).forward(o, rows, {0, width(o)});
+          Ops<T>(*this, w, nullptr, &weights).forward_all(o, rows);
         }
       }
       use(w, block.begin, rows);

@@ -3,6 +3,7 @@
 
 #include "core/aligned.hpp"
 #include "core/parallel.hpp"
+#include "core/rows.hpp"
 #include "engine/network/graph.hpp"
 #include "engine/network/step_lock.hpp"
 #include "engine/network/workspace.hpp"
@@ -17,18 +18,21 @@ struct Dropping {
   bool moments = false;    // weights at test time: E[f(z)], z normal, instead of f(E[z])
 };
 
+/// What products are computed in: the network's own type, or bf16 with sums and all else in float.
+enum class Compute : int { full, bf16 };
+template <>
+inline constexpr const char* names<Compute>[] = {"full", "bf16"};
+
 /// Rows of data with their targets; what is absent is null.
 template <class T>
-struct Data {
-  const void* x;  // (n, in), rows contiguous
-  DType dtype;
-  index n;
-  const double* mean;  // the input is (x - mean) * scale
-  const double* scale;
-  bool per_column;
-  const std::int32_t* labels;
-  const T* soft;  // (n, out)
-  const T* weights;
+struct Data : Rows {
+  const double* mean = nullptr;  // the input is (x - mean) * scale
+  const double* scale = nullptr;
+  bool per_column = false;
+  const std::int32_t* labels = nullptr;
+  const T* soft = nullptr;  // (n, out)
+  const T* weights = nullptr;
+  const T* positive = nullptr;  // (out): weights of logistic targets 1
 };
 
 /// A loss and, where there are labels, the number of rows predicted right.
@@ -57,11 +61,14 @@ struct DropoutKey {
 template <class T>
 class Network {
  public:
-  Network(std::vector<LayerSpec> layers, Loss loss, Dropping dropping = {});
+  Network(std::vector<LayerSpec> layers, const LossSpec& loss, Dropping dropping = {},
+          Compute compute = Compute::full);
 
   const Graph& graph() const { return graph_; }
-  Loss loss() const { return loss_; }
   const Dropping& dropping() const { return dropping_; }
+  bool bf16() const { return compute_ == Compute::bf16; }
+  /// Rows of a minibatch are cut at multiples of it.
+  index row_step() const { return bf16() ? bf16_k : 1; }
   index in() const { return graph_.slots().front().width; }
   index out() const { return graph_.slots().back().width; }
   /// Of an op's output.
@@ -126,8 +133,10 @@ class Network {
   void for_row_blocks(const Data<T>& data, int threads, FunctionRef<void()> poll, F&& use) const;
 
   Graph graph_;
-  Loss loss_;
+  LossSpec loss_;
+  std::vector<T> levels_;  // of quantile
   Dropping dropping_;
+  Compute compute_;
   Aligned<T> params_;
   mutable StepLock lock_;
 };

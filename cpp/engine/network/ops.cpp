@@ -97,7 +97,7 @@ void Ops<T>::gradient(const Parameter& p, Range range, index rows, bool accumula
   const bool batch = o.kind == OpKind::batch_norm;  // whose sums are known already
   switch (p.role) {
     case Role::weights:
-      return weight_gradient(o, range, rows, accumulate, gradient);
+      return weight_gradient(p, range, rows, accumulate, gradient);
     case Role::gamma:
       if (batch) return void(std::copy_n(own.sum_dy_h, p.cols, gradient));
       return kernels<T>().norm_gradient(
@@ -142,12 +142,55 @@ void Ops<T>::dense_forward(std::size_t o, Range rows, Range cols) const {
   const Op& p = op(o);
   DenseForward<T> d = product(p);
   d.epilogue = epilogue(o);
+  if (net_.bf16()) {
+    const Bf16Product<T> product{work_.ops[o].x,
+                                 bf16_stride(d.in),
+                                 weights_->plain(o),
+                                 bf16_panel(d.in),
+                                 d.y,
+                                 d.y_stride,
+                                 d.in,
+                                 d.out,
+                                 d.b};
+    return bf16_kernels<T>().forward(product, d.epilogue, rows, cols);
+  }
   if (dropout_ && net_.has_row_masks(p)) {
     const RowMasks<T> masks{net_.weight_mask(p, *dropout_, dropout_->first_row), d.in};
     return kernels<T>().drop_connect_forward(d, masks, rows, cols);
   }
   if (dropout_ && net_.shares_weight_mask(p)) d.w = dropout_->masked + net_.offset(p, 0);
   kernels<T>().dense_forward(d, rows, cols, thread_scratch<T>(product_scratch<T>));
+}
+
+template <class T>
+void Ops<T>::forward_all(std::size_t o, Range rows) const {
+  if (net_.bf16() && op(o).kind == OpKind::dense) pack_input(o, rows);
+  forward(o, rows, {0, net_.width(o)});
+}
+
+template <class T>
+void Ops<T>::pack_input(std::size_t o, Range rows) const {
+  const auto& own = work_.ops[o];
+  const auto& in = work_.slots[op(o).in];
+  const index width = net_.graph().slots()[op(o).in].width;
+  Bf16Pack<T> pack{in.y, width, in.stride};
+  pack.left = own.x;
+  pack.left_stride = bf16_stride(width);
+  pack.left_t = own.x_t;
+  pack.left_t_stride = bf16_stride(work_.rows);
+  bf16_kernels<T>().pack(pack, rows);
+}
+
+template <class T>
+void Ops<T>::pack_gradient(std::size_t o, Range rows) const {
+  const auto& own = work_.ops[o];
+  const auto& out = work_.slots[op(o).out];
+  Bf16Pack<T> pack{out.d, net_.width(o), out.stride};
+  pack.left = own.dz;
+  pack.left_stride = bf16_stride(net_.width(o));
+  pack.right = own.dz_right;
+  pack.right_panel = bf16_panel(work_.rows);
+  bf16_kernels<T>().pack(pack, rows);
 }
 
 template <class T>
@@ -170,6 +213,19 @@ void Ops<T>::dense_backward(const Instruction& i, const T* wt, Range rows, Range
   d.dx_stride = lower.stride;
   d.accumulate = i.accumulates;
   if (i.derives) d.derivative = derivative(net_.graph().slots()[p.in].producer);
+  if (net_.bf16()) {
+    const Bf16Product<T> product{work_.ops[i.op].dz,
+                                 bf16_stride(d.out),
+                                 weights_->transposed(i.op),
+                                 bf16_panel(d.out),
+                                 d.dx,
+                                 d.dx_stride,
+                                 d.out,
+                                 d.in,
+                                 nullptr,
+                                 d.accumulate};
+    return bf16_kernels<T>().backward_input(product, d.derivative, rows, cols);
+  }
   if (dropout_ && net_.has_row_masks(p)) {
     d.w = net_.parameter(p, 0);
     const RowMasks<T> masks{net_.weight_mask(p, *dropout_, dropout_->first_row), d.in};
@@ -179,10 +235,20 @@ void Ops<T>::dense_backward(const Instruction& i, const T* wt, Range rows, Range
 }
 
 template <class T>
-void Ops<T>::weight_gradient(const Op& p, Range in, index rows, bool accumulate,
+void Ops<T>::weight_gradient(const Parameter& weights, Range in, index rows, bool accumulate,
                              T* gradient) const {
+  const Op& p = op(weights.op);
   const auto &lower = work_.slots[p.in], &upper = work_.slots[p.out];
   const index out = net_.graph().slots()[p.out].width;
+  if (net_.bf16()) {
+    const auto& own = work_.ops[weights.op];
+    const Bf16Product<T> product{own.x_t,      bf16_stride(work_.rows),
+                                 own.dz_right, bf16_panel(work_.rows),
+                                 gradient,     out,
+                                 rows,         out,
+                                 nullptr,      accumulate};
+    return bf16_kernels<T>().weight_gradient(product, in);
+  }
   const WeightGradient<T> w{lower.y, upper.d, rows, out, lower.stride, upper.stride, accumulate};
   if (dropout_ && net_.has_row_masks(p)) {
     const Dropout<T> draws = net_.weight_mask(p, *dropout_, dropout_->first_row);

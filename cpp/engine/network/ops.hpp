@@ -1,5 +1,5 @@
 #pragma once
-#include "engine/network/network.hpp"
+#include "engine/network/bf16_weights.hpp"
 #include "engine/network/plan.hpp"
 
 namespace fanin {
@@ -9,11 +9,20 @@ namespace fanin {
 template <class T>
 class Ops {
  public:
-  Ops(const Network<T>& network, Workspace<T>& work, const DropoutKey<T>* dropout)
-      : net_(network), work_(work), dropout_(dropout) {}
+  /// weights: needed for products of a network in bf16.
+  Ops(const Network<T>& network, Workspace<T>& work, const DropoutKey<T>* dropout,
+      const Bf16Weights<T>* weights = nullptr)
+      : net_(network), work_(work), dropout_(dropout), weights_(weights) {}
 
   /// An op on rows x cols; only a dense one can take fewer than all columns.
   void forward(std::size_t op, Range rows, Range cols) const;
+
+  /// The same on all columns, the input packed before it where that is needed.
+  void forward_all(std::size_t op, Range rows) const;
+
+  /// A dense op's input, or the gradient over its output, rounded to bf16 and packed.
+  void pack_input(std::size_t op, Range rows) const;
+  void pack_gradient(std::size_t op, Range rows) const;
 
   /// The rest of a dense one, where the workspace holds its products.
   void finish(std::size_t op, Range rows) const;
@@ -41,11 +50,13 @@ class Ops {
   Derivative<T> derivative(std::size_t o) const;
   void dense_forward(std::size_t o, Range rows, Range cols) const;
   void dense_backward(const Instruction& i, const T* wt, Range rows, Range cols) const;
-  void weight_gradient(const Op& op, Range in, index rows, bool accumulate, T* gradient) const;
+  void weight_gradient(const Parameter& p, Range in, index rows, bool accumulate,
+                       T* gradient) const;
 
   const Network<T>& net_;
   Workspace<T>& work_;
   const DropoutKey<T>* dropout_;
+  const Bf16Weights<T>* weights_;
 };
 
 }  // namespace fanin

@@ -6,19 +6,21 @@ namespace fanin {
 
 namespace {
 
-constexpr index item_elements = 3072;  // parameters that one thread updates at a time
+constexpr index item_elements = 3072;       // parameters that one thread updates at a time
+constexpr index bf16_item_elements = 8192;  // the same where whole tiles are packed of them
 
 }  // namespace
 
 template <class T>
-ParameterItems<T>::ParameterItems(Network<T>& network) : network_(network) {
+ParameterItems<T>::ParameterItems(Network<T>& network)
+    : network_(network), bf16_(network, /*transposed=*/true) {
   plan();
   index total = 0;
   for (const Op& op : network_.graph().ops()) {
     transpose_offsets_.push_back(total);
     if (op.kind != OpKind::dense) continue;
     const index size = network_.graph().parameters()[op.parameters].size();
-    if (op.in > 0) total += (size + 15) / 16 * 16;
+    if (op.in > 0 && !network_.bf16()) total += (size + 15) / 16 * 16;
     if (network_.shares_weight_mask(op)) masked_.reserve(network_.size());
   }
   transposes_.reserve(total);
@@ -29,7 +31,10 @@ void ParameterItems<T>::plan() {
   std::size_t square = 0;
   for (const Parameter& p : network_.graph().parameters()) {
     if (p.rate == 0) continue;
-    const index step = std::max<index>(1, item_elements / p.cols / 12) * 12;
+    const bool packed = network_.bf16() && p.role == Role::weights;
+    const index rows_of_tile = packed ? bf16_k : 12;
+    const index elements = packed ? bf16_item_elements : item_elements;
+    const index step = std::max<index>(1, elements / p.cols / rows_of_tile) * rows_of_tile;
     for (index i = 0; i < p.rows; i += step) {
       const Range rows{i, std::min(i + step, p.rows)};
       const index count = rows.end - rows.begin;
@@ -66,6 +71,7 @@ void ParameterItems<T>::prepare(const ParameterItem& item, const DropoutKey<T>* 
     mask_weights(item, *dropout, arena + item.offset, masked_.data() + item.offset);
     arena = masked_.data();
   }
+  if (network_.bf16()) return bf16_.pack(item.of->op, arena, item.rows);
   if (op.in == 0) return;
   const Transpose<T> t{arena + item.of->offset,
                        transposes_.data() + transpose_offsets_[item.of->op], item.of->rows,
@@ -80,6 +86,7 @@ void ParameterItems<T>::prepare_all(Team& team, const DropoutKey<T>* dropout) {
 
 template <class T>
 void ParameterItems<T>::prefetch(const ParameterItem& item, const ParameterUpdate<T>& u) const {
+  if (network_.bf16()) return;
   constexpr index line = 64 / sizeof(T);
   const auto ask = [&](const T* arena) {
     for (index i = 0; i < item.size; i += line) prefetch_for_write(arena + item.offset + i);

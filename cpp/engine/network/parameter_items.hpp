@@ -1,5 +1,5 @@
 #pragma once
-#include "engine/network/network.hpp"
+#include "engine/network/bf16_weights.hpp"
 #include "kernels/optimizer.hpp"
 
 namespace fanin {
@@ -43,6 +43,9 @@ class ParameterItems {
   /// The weights of a dense op above the first, (out, in), as last prepared.
   const T* transposed(std::size_t op) const { return transposes_.data() + transpose_offsets_[op]; }
 
+  /// The same weights as products of bf16 take them.
+  const Bf16Weights<T>& bf16() const { return bf16_; }
+
   /// Runs work(item, member) for each item.
   template <class F>
   void share(Team& team, F&& work) const {
@@ -51,7 +54,7 @@ class ParameterItems {
   }
 
   /// An item's weights as the next products take them: masked where a key is given, then
-  /// transposed.
+  /// transposed, or packed for bf16.
   void prepare(const ParameterItem& item, const DropoutKey<T>* dropout);
   void prepare_all(Team& team, const DropoutKey<T>* dropout);
 
@@ -61,6 +64,7 @@ class ParameterItems {
 
   /// Prefetches what the update of an item will write, while its gradient is computed: the weights
   /// are in other threads' caches too, and the pieces are too short for the hardware prefetcher.
+  /// Those of bf16 are not.
   void prefetch(const ParameterItem& item, const ParameterUpdate<T>& u) const;
 
   /// One step of the rule on an item. With L2, the squares are those of the weights before it.
@@ -86,6 +90,7 @@ class ParameterItems {
   std::vector<double> squares_;  // of each row
   std::vector<index> transpose_offsets_;
   Aligned<T> transposes_, masked_;
+  Bf16Weights<T> bf16_;
 };
 
 }  // namespace fanin

@@ -8,9 +8,10 @@ using Kind = Instruction::Kind;
 
 class Planner {
  public:
-  Planner(const Graph& graph, bool fuse)
+  Planner(const Graph& graph, bool fuse, bool bf16)
       : graph_(graph),
         fuse_(fuse),
+        bf16_(bf16),
         stages_(1),
         begun_(graph.slots().size()),
         derived_(graph.ops().size()) {}
@@ -20,6 +21,7 @@ class Planner {
     add({Kind::load});
     for (std::size_t o = 0; o < n; ++o) {
       if (graph_.ops()[o].kind == OpKind::batch_norm) end_stage(Reduction::statistics, o);
+      if (packs(graph_.ops()[o])) add({Kind::pack_input, o});
       add({Kind::forward, o});
     }
     add({Kind::loss});
@@ -28,6 +30,7 @@ class Planner {
   }
 
  private:
+  bool packs(const Op& op) const { return bf16_ && op.kind == OpKind::dense; }
   void add(Instruction i) { stages_.back().instructions.push_back(i); }
 
   void end_stage(Reduction reduction, std::size_t o) {
@@ -41,6 +44,7 @@ class Planner {
     if (!fuse_) add({Kind::observe, o});
     if (op.has_derivative() && !derived_[o]) add({Kind::derive, o});
     if (op.kind == OpKind::batch_norm) end_stage(Reduction::gradients, o);
+    if (packs(op)) add({Kind::pack_gradient, o});
     const Slot& input = graph_.slots()[op.in];
     if (input.producer == no_op) return;  // data have no gradient
     const bool completes = input.consumers.front() == o;
@@ -52,13 +56,15 @@ class Planner {
   }
 
   const Graph& graph_;
-  const bool fuse_;
+  const bool fuse_, bf16_;
   std::vector<Stage> stages_;
   std::vector<bool> begun_, derived_;  // of slots: a gradient has been written; of ops
 };
 
 }  // namespace
 
-std::vector<Stage> plan(const Graph& graph, bool fuse) { return Planner(graph, fuse).run(); }
+std::vector<Stage> plan(const Graph& graph, bool fuse, bool bf16) {
+  return Planner(graph, fuse, bf16).run();
+}
 
 }  // namespace fanin

@@ -7,7 +7,8 @@ namespace fanin {
 
 /// A piece of a training step, on some rows.
 struct Instruction {
-  enum class Kind { load, forward, loss, observe, derive, backward };
+  /// pack: the input of a dense op, or the gradient over its output, as products of bf16 take it.
+  enum class Kind { load, pack_input, forward, loss, observe, derive, pack_gradient, backward };
   Kind kind;
   std::size_t op = 0;
   bool accumulates = false;  // backward: adds to what a later op made of its input's gradient
@@ -29,6 +30,6 @@ struct Stage {
 ///
 /// fuse: a dense op that completes the gradient of its input's slot applies the derivative of the
 /// slot's producer tile by tile. Otherwise that is an instruction of its own, after `observe`.
-std::vector<Stage> plan(const Graph& graph, bool fuse);
+std::vector<Stage> plan(const Graph& graph, bool fuse, bool bf16);
 
 }  // namespace fanin

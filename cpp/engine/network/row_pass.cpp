@@ -13,6 +13,7 @@ using Kind = Instruction::Kind;
 
 constexpr index thread_rows = 12;  // fewer for each thread, and weights weigh more than rows
 constexpr index piece_rows = 96;   // rows that one thread takes at a time
+constexpr index bf16_rows = 256;   // the same where a right operand is read for each piece
 constexpr index drawn_rows = 8;    // the same where each row has masks to draw
 
 constexpr auto ignore = [](std::size_t, Range) {};
@@ -39,25 +40,30 @@ RowPass<T>::RowPass(const Network<T>& network, const ParameterItems<T>& items, i
     : network_(network),
       items_(items),
       inputs_(inputs),
-      work_(network.graph(), rows, {true, inputs}),
-      stages_(plan(network.graph(), /*fuse=*/true)) {}
+      work_(network.graph(), rows, {true, inputs, network.bf16()}),
+      stages_(plan(network.graph(), /*fuse=*/true, network.bf16())) {}
 
 template <class T>
 void RowPass<T>::execute(const Instruction& i, const Batch<T>& b, Range rows, Range cols,
                          Observer observer) {
-  const Ops<T> ops(network_, work_, b.dropout);
+  const Ops<T> ops(network_, work_, b.dropout, &items_.bf16());
+  const bool elsewhere = i.op == 0 && !inputs_;  // the first op's products
   switch (i.kind) {
     case Kind::load:
       return inputs_ ? network_.load_rows(*b.data, b.indices, b.first, work_, rows)
                      : network_.load_targets(*b.data, b.indices, b.first, work_, rows);
+    case Kind::pack_input:
+      return elsewhere ? void() : ops.pack_input(i.op, rows);
     case Kind::forward:
-      return i.op == 0 && !inputs_ ? ops.finish(0, rows) : ops.forward(i.op, rows, cols);
+      return elsewhere ? ops.finish(0, rows) : ops.forward(i.op, rows, cols);
     case Kind::loss:
       return network_.loss_of_rows(*b.data, work_, rows, true, b.scale);
     case Kind::observe:
       return observer(i.op, rows);
     case Kind::derive:
       return ops.derive(i.op, rows);
+    case Kind::pack_gradient:
+      return elsewhere ? void() : ops.pack_gradient(i.op, rows);
     case Kind::backward:
       return ops.backward(i, items_.transposed(i.op), rows, cols);
   }
@@ -77,12 +83,14 @@ template <class T>
 void RowPass<T>::by_rows(Team& team, const Stage& stage, const Batch<T>& b, Poller& poll,
                          Observer observer) {
   const index most = !inputs_                                     ? b.rows
+                     : network_.bf16()                            ? bf16_rows
                      : b.dropout && network_.dropping().row_masks ? drawn_rows
                                                                   : piece_rows;
   const index rounds = (b.rows + team.size() * most - 1) / (team.size() * most);
-  const index pieces = std::min<index>(b.rows, team.size() * rounds);
+  const index step = network_.row_step();
+  const index pieces = std::min<index>(parts_of(b.rows, step), team.size() * rounds);
   team.share(pieces, [&](index piece, int member) {
-    const Range rows{b.rows * piece / pieces, b.rows * (piece + 1) / pieces};
+    const Range rows = split(b.rows, step, piece, pieces);
     for (const Instruction& i : stage.instructions) {
       const index cols = split_columns(i);
       execute(i, b, rows, {0, cols}, observer);
@@ -141,7 +149,7 @@ void RowPass<T>::run(Team& team, const Batch<T>& b, Poller& poll) {
 
 template <class T>
 void RowPass<T>::run_observed(Team& team, const Batch<T>& b, Poller& poll, Observer observer) {
-  std::vector<Stage> stages = plan(network_.graph(), /*fuse=*/false);
+  std::vector<Stage> stages = plan(network_.graph(), /*fuse=*/false, network_.bf16());
   if (!b.data->labels && !b.data->soft) stages = until_loss(std::move(stages));
   run_stages(team, stages, b, poll, observer);
 }
@@ -158,7 +166,7 @@ double RowPass<T>::loss(const Batch<T>& b, index* correct) const {
 
 template <class T>
 void RowPass<T>::gradient(const ParameterItem& item, const Batch<T>& b, T* gradient) {
-  const Ops<T> ops(network_, work_, b.dropout);
+  const Ops<T> ops(network_, work_, b.dropout, &items_.bf16());
   ops.gradient(*item.of, item.rows, b.rows, b.accumulate, gradient);
   const Op& op = network_.graph().ops()[item.of->op];
   if (item.weights() && b.last && b.dropout && network_.shares_weight_mask(op)) {

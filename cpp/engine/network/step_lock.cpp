@@ -17,6 +17,7 @@ namespace {
 // Counts forks from parent to child: threads of an earlier generation do not exist any more.
 std::atomic<std::uint32_t> generation{1};
 thread_local int reads_of_this_thread = 0;
+thread_local int waits_of_this_thread = 0;  // more than one: of signal handlers within a wait
 
 // Never destroyed: a daemon thread may train until the process is gone.
 std::mutex& training_lock = *new std::mutex;
@@ -37,11 +38,17 @@ class Pause {
   int count_ = 0;
 };
 
-/// A scope in which one more is counted.
+/// A scope in which this thread waits, and one more is counted.
 class Announced {
  public:
-  explicit Announced(std::atomic<int>& count) : count_(count) { ++count_; }
-  ~Announced() { --count_; }
+  explicit Announced(std::atomic<int>& count) : count_(count) {
+    ++count_;
+    ++waits_of_this_thread;
+  }
+  ~Announced() {
+    --count_;
+    --waits_of_this_thread;
+  }
   Announced(const Announced&) = delete;
   Announced& operator=(const Announced&) = delete;
 
@@ -66,10 +73,12 @@ void StepLock::forget_other_process() {
 std::uint32_t StepLock::begin_read(FunctionRef<void()> poll) {
   forget_other_process();
   const std::uint32_t writes = writes_.load();
+  // The step that such a thread would let go first may be its own.
+  const bool within = reads_of_this_thread > 0 || waits_of_this_thread > 0;
   const auto taken = [&] {
     std::uint32_t state = state_.load();
     while (state < writing) {
-      const bool next = reads_of_this_thread > 0 || want_to_write_ == 0 || writes_ != writes;
+      const bool next = within || want_to_write_ == 0 || writes_ != writes;
       if (!next) return false;
       if (state_.compare_exchange_weak(state, state + 1)) return true;
     }
@@ -95,7 +104,7 @@ bool StepLock::thread_reads() noexcept { return reads_of_this_thread > 0; }
 void StepLock::begin_write(Poller& poll) {
   forget_other_process();
   Pause pause;
-  for (; waiting_.load() > 0; pause()) poll(0);
+  for (const int own = waits_of_this_thread; waiting_.load() > own; pause()) poll(0);
   const Announced announced(want_to_write_);
   for (; !take_to_write(); pause()) poll(0);
 }

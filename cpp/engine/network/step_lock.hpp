@@ -10,9 +10,9 @@ namespace fanin {
 /// are after a whole step. A step on its own pays one atomic exchange for it.
 ///
 /// Neither side starves: readers that had to wait go before the next step, and others wait while a
-/// step does. A thread that reads already need not wait for that: a signal handler may begin a pass
-/// within one. A process that forks waits for the writes of a step, so that its child has whole
-/// ones.
+/// step does. A thread that reads or waits already need not wait for that: a signal handler may
+/// begin a pass within one, or while a step waits for readers. A process that forks waits for the
+/// writes of a step, so that its child has whole ones.
 class StepLock {
  public:
   /// Returns what `end_read` takes. Exceptions of poll, here and below, which is called while a

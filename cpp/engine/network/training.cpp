@@ -143,9 +143,9 @@ bool Trainer<T>::forward_and_back(Team& team, const Step& s, Member& m, Learner<
   double loss = 0;
   index correct = 0;
   for (index part = 0; part < parts; ++part) {
-    const index begin = s.rows * part / parts, end = s.rows * (part + 1) / parts;
-    m.key = m.items.key_of(s.job.seed, s.number, begin);
-    m.batch = {s.data,   s.indices,         begin,          end - begin,
+    const Range rows = split(s.rows, m.net.row_step(), part, parts);
+    m.key = m.items.key_of(s.job.seed, s.number, rows.begin);
+    m.batch = {s.data,   s.indices,         rows.begin,     rows.end - rows.begin,
                part > 0, part + 1 == parts, T(1 / s.total), &m.key};
     m.pass.run(team, m.batch, poll);
     loss += m.pass.loss(m.batch, &correct);
@@ -283,22 +283,27 @@ template <class T>
 std::vector<Evaluation> Trainer<T>::evaluate(const Data<T>& data, FunctionRef<void()> poll) {
   if (!first_) return {members_.front()->net.evaluate(data, 1, poll)};
   std::vector<Workspace<T>> workspaces;
+  std::vector<Bf16Weights<T>> weights;
   std::vector<Aligned<T>> losses(size());
   std::vector<Aligned<std::int32_t>> predicted(size());
   std::vector<T*> sums;
   for (std::size_t n = 0; n < size(); ++n) {
     const Network<T>& net = members_[n]->net;
-    const Keeps keeps{false, /*inputs=*/false};
+    const Keeps keeps{false, /*inputs=*/false, net.bf16()};
     workspaces.emplace_back(net.graph(), std::min(data.n, evaluation_rows), keeps);
     workspaces.back().set_inputs(x_.data());
+    weights.emplace_back(net, /*transposed=*/false);
     net.use_running_statistics(workspaces.back());
     sums.push_back(workspaces.back().slots[1].y);
     losses[n].reserve(data.n);
     predicted[n].reserve(data.n);
   }
-  parallel_team(1, [&](Team&) {
+  parallel_team(1, [&](Team& team) {
     Poller poller(poll);
-    for (std::size_t n = 0; n < size(); ++n) first_->load(n);
+    for (std::size_t n = 0; n < size(); ++n) {
+      first_->load(n);
+      weights[n].pack_all(team, members_[n]->net.params());
+    }
     for (index begin = 0; begin < data.n; begin += evaluation_rows) {
       const Range rows{0, std::min(evaluation_rows, data.n - begin)};
       members_.front()->net.load_inputs(data, nullptr, begin, x_.data(), x_stride_, rows);
@@ -307,11 +312,9 @@ std::vector<Evaluation> Trainer<T>::evaluate(const Data<T>& data, FunctionRef<vo
         const Network<T>& net = members_[n]->net;
         Workspace<T>& w = workspaces[n];
         net.load_targets(data, nullptr, begin, w, rows);
-        const Ops<T> ops(net, w, nullptr);
+        const Ops<T> ops(net, w, nullptr, &weights[n]);
         ops.finish(0, rows);
-        for (std::size_t o = 1; o < net.graph().ops().size(); ++o) {
-          ops.forward(o, rows, {0, net.width(o)});
-        }
+        for (std::size_t o = 1; o < net.graph().ops().size(); ++o) ops.forward_all(o, rows);
         net.loss_of_rows(data, w, rows, false, T(1));
         std::copy_n(w.row_loss.data(), rows.end, losses[n].data() + begin);
         std::copy_n(w.predicted.data(), rows.end, predicted[n].data() + begin);

@@ -1,5 +1,7 @@
 #include "engine/network/workspace.hpp"
 
+#include "kernels/bf16_gemm.hpp"
+
 namespace fanin {
 
 template <class T>
@@ -63,6 +65,13 @@ void Workspace<T>::lay_out(const Graph& graph, Keeps keeps, Take take) {
     ops[o].sum_dy_h = take_if(batch, means);
     ops[o].mean_dy = take_if(batch, means);
     ops[o].mean_dy_h = take_if(batch, means);
+    const bool packed = keeps.bf16 && op.kind == OpKind::dense && (op.in > 0 || keeps.inputs);
+    const bool trained = packed && keeps.backward;
+    const index in_width = graph.slots()[op.in].width, out_width = graph.slots()[op.out].width;
+    ops[o].x = take_if(packed, bf16_left_size(rows, in_width));
+    ops[o].x_t = take_if(trained, bf16_left_size(in_width, rows));
+    ops[o].dz = take_if(trained && op.in > 0, bf16_left_size(rows, out_width));
+    ops[o].dz_right = take_if(trained, bf16_right_size(rows, out_width));
   }
   for (std::size_t s = slots.size(); keeps.backward && s-- > 1;) {
     if (shares_gradient(graph, s)) {

@@ -19,6 +19,7 @@ index padded(index cols) {
 struct Keeps {
   bool backward;       // what the way back needs
   bool inputs = true;  // else set_inputs() says where they are
+  bool bf16 = false;   // operands of dense ops, packed
 };
 
 /// The rows of a pass through a network: each slot's, and what ops keep for the way back.
@@ -42,6 +43,8 @@ class Workspace {
     T *mean, *inverse;
     /// Of each column: the biased variance, and sums and means of dy and dy * h, over the batch.
     T *variance, *sum_dy, *sum_dy_h, *mean_dy, *mean_dy_h;
+    /// Of a dense op in bf16: left operands of x and dz, of x transposed, and the right one of dz.
+    void *x, *dz, *x_t, *dz_right;
   };
   std::vector<Op> ops;
   Aligned<T> soft, weights, row_loss;

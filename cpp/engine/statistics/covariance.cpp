@@ -56,6 +56,51 @@ void with_polled_team(int n_threads, double flops, FunctionRef<void()> poll, F&&
   });
 }
 
+/// Blocks of rows as the kernels take them: where they are, or copied by the team.
+class PackedBlocks {
+ public:
+  PackedBlocks(const Rows& x, index block) : x_(x) {
+    if (!x.packed()) copy_.reserve(block * x.cols * item_size(x.dtype));
+  }
+
+  const void* rows(PolledTeam& team, index begin, index n) {
+    if (copy_.size() == 0) return x_.row(begin);
+    team.share_steps(n, 32, [&](Range r) {
+      char* to = copy_.data() + r.begin * x_.cols * item_size(x_.dtype);
+      x_.pack(nullptr, {begin + r.begin, begin + r.end}, {0, x_.cols}, to);
+    });
+    return copy_.data();
+  }
+
+ private:
+  const Rows& x_;
+  Aligned<char> copy_;
+};
+
+/// sums += those of the columns: each is one chain over the rows, however many come at once.
+void add_columns(const Rows& x, Range rows, const double* shift, bool squared, double* sums,
+                 Range cols) {
+  const index n = rows.end - rows.begin, width = cols.end - cols.begin;
+  if (x.packed()) {
+    const ColumnSums c{x.row(rows.begin), x.dtype, shift, sums, n, x.cols, squared};
+    return kernels<double>().column_sums(c, cols);
+  }
+  constexpr index step = 256;
+  char* packed = thread_scratch<char>(step * width * item_size(x.dtype));
+  for (index i = rows.begin; i < rows.end; i += step) {
+    const Range part{i, std::min(i + step, rows.end)};
+    x.pack(nullptr, part, cols, packed);
+    const ColumnSums c{packed,
+                       x.dtype,
+                       shift ? shift + cols.begin : nullptr,
+                       sums + cols.begin,
+                       part.end - part.begin,
+                       width,
+                       squared};
+    kernels<double>().column_sums(c, {0, width});
+  }
+}
+
 /// A mean in two parts: T's, and what T could not hold.
 template <class T>
 struct Shift {
@@ -123,8 +168,9 @@ void column_sums(const Rows& x, const double* shift, bool squared, double* sums,
   with_polled_team(n_threads, 2 * work_of(x.n, x.cols, 1), poll, [&](PolledTeam& team) {
     for (index i = 0; i < x.n; i += sums_block) {
       const index rows = std::min(sums_block, x.n - i);
-      const ColumnSums c{x.row(i), x.dtype, shift, sums, rows, x.cols, squared};
-      team.share_steps(x.cols, step, [&](Range r) { kernels<double>().column_sums(c, r); });
+      team.share_steps(x.cols, step, [&](Range cols) {
+        add_columns(x, {i, i + rows}, shift, squared, sums, cols);
+      });
     }
   });
 }
@@ -138,7 +184,15 @@ void centre(const Rows& x, const double* mean, const double* scale, T* out, int 
                         x.cols, 0,       x.cols};
   const index step = std::max<index>(1, (1 << 16) / std::max<index>(x.cols, 1));
   with_polled_team(n_threads, 4 * work_of(x.n, x.cols, 1), poll, [&](PolledTeam& team) {
-    team.share_steps(x.n, step, [&](Range r) { kernels<T>().centre_rows(c, r); });
+    team.share_steps(x.n, step, [&](Range r) {
+      if (x.packed()) return kernels<T>().centre_rows(c, r);
+      CentreRows<T> own = c;
+      char* packed = thread_scratch<char>(step * x.cols * item_size(x.dtype));
+      x.pack(nullptr, r, {0, x.cols}, packed);
+      own.data = packed;
+      own.out += r.begin * x.cols;
+      kernels<T>().centre_rows(own, {0, r.end - r.begin});
+    });
   });
 }
 
@@ -149,6 +203,7 @@ void scatter(const Rows& x, const double* mean, double* total, int n_threads,
   const index block = std::min(scatter_block, x.n), panel_stride = block * block_columns;
   const Shift<T> s(mean, d, x.dtype == DType::u8);
   Aligned<T> centred(panels * panel_stride);
+  PackedBlocks packed(x, block);
   struct Workspace {
     Aligned<T> chains{block_columns * block_columns};
     Aligned<double> sums{scatter_rows * scatter_cols};
@@ -163,8 +218,16 @@ void scatter(const Rows& x, const double* mean, double* total, int n_threads,
     };
     for (index begin = 0; begin < x.n; begin += block) {
       const index rows = std::min(block, x.n - begin);
-      const CentreRows<T> c{x.row(begin),   x.dtype, s.shift.data(), nullptr,      nullptr,
-                            centred.data(), d,       block_columns,  panel_stride, block_columns};
+      const CentreRows<T> c{packed.rows(team, begin, rows),
+                            x.dtype,
+                            s.shift.data(),
+                            nullptr,
+                            nullptr,
+                            centred.data(),
+                            d,
+                            block_columns,
+                            panel_stride,
+                            block_columns};
       team.share_steps(rows, 32, [&](Range r) { kernels<T>().centre_rows(c, r); });
       each_block([&](const Block& b, Workspace& w) {
         const Scatter<T> product{centred.data(),  rows,         panel_stride, total, d,
@@ -189,6 +252,7 @@ void project(const Rows& x, const double* mean, const T* vectors, index m, const
   const Shift<T> s(mean, d);
   const Aligned<T> factors = converted<T>(scale, m), terms = converted<T>(add, m);
   Aligned<T> centred(block * stride), panels(m * d);
+  PackedBlocks packed(x, block);
   with_polled_team(n_threads, 2 * work_of(x.n, d, m), poll, [&](PolledTeam& team) {
     std::vector<Aligned<T>> scratch;
     for (int i = 0; i < team.size(); ++i) scratch.emplace_back(project_rows * project_cols);
@@ -198,9 +262,16 @@ void project(const Rows& x, const double* mean, const T* vectors, index m, const
     });
     for (index begin = 0; begin < x.n; begin += block) {
       const index rows = std::min(block, x.n - begin);
-      const CentreRows<T> c{
-          x.row(begin), x.dtype, s.shift.data(), s.rest.data(), nullptr, centred.data(), d, d, 0,
-          stride};
+      const CentreRows<T> c{packed.rows(team, begin, rows),
+                            x.dtype,
+                            s.shift.data(),
+                            s.rest.data(),
+                            nullptr,
+                            centred.data(),
+                            d,
+                            d,
+                            0,
+                            stride};
       team.share_steps(rows, 16, [&](Range r) { kernels<T>().centre_rows(c, r); });
       const index groups = (rows + project_rows - 1) / project_rows;
       team.share(groups * parts, [&](index i, int member) {

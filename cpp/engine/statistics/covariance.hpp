@@ -1,20 +1,9 @@
 #pragma once
 #include "core/parallel.hpp"
+#include "core/rows.hpp"
 #include "kernels/covariance.hpp"
 
 namespace fanin {
-
-/// Rows of data of any stored type.
-struct Rows {
-  const void* data;
-  DType dtype;
-  index n, cols;
-
-  const void* row(index i) const {
-    const index size = dtype == DType::u8 ? 1 : dtype == DType::f32 ? 4 : 8;
-    return static_cast<const char*>(data) + i * cols * size;
-  }
-};
 
 // In all of these `poll` is called on the calling thread about every 50 ms; an exception ends the
 // work.

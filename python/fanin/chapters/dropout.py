@@ -1,15 +1,14 @@
-"""Dropout and DropConnect."""
+"""Dropout."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from fanin import layers, plots
-from fanin.chapters.story import Data, overfitting, subsample, tell
-from fanin.document.blocks import Block, Chapter, Heading, Lines, Table
+from fanin.chapters.story import Data, overfitting, tell
+from fanin.document.blocks import Block, Chapter, Heading, Lines, Listing, Table
 from fanin.plots.style import picture
 from fanin.random import Generator
 
@@ -18,8 +17,36 @@ ROWS, WRONG, WIDTH, EPOCHS = 600, 0.2, 256, 60
 MASKS, DRAWS = 20_000, 1_000_000
 
 
+# The lecture's listings: a mask in training, and how the two forms make up for it.
+TRAIN = """p = {p:g} # probability of keeping a unit active. higher = less dropout
+
+def train_step(X):
+    # forward pass for example 3-layer neural network
+    H1 = np.maximum(0, np.dot(W1, X) + b1)
+    U1 = {mask} # first dropout mask
+    H1 *= U1 # drop!
+    H2 = np.maximum(0, np.dot(W2, H1) + b2)
+    U2 = {mask2} # second dropout mask
+    H2 *= U2 # drop!
+    out = np.dot(W3, H2) + b3
+
+def predict(X):
+    H1 = np.maximum(0, np.dot(W1, X) + b1){scale}
+    H2 = np.maximum(0, np.dot(W2, H1) + b2){scale}
+    out = np.dot(W3, H2) + b3"""
+
+
+def _listing(inverted: bool) -> str:
+    """With a uniform mask, where the lecture has `randn`, and with H1 where predict had X."""
+    masks = [f"np.random.rand(*H{i}.shape) < p" for i in (1, 2)]
+    if inverted:
+        masks = [f"({mask}) / p" for mask in masks]
+    scale = "" if inverted else " * p # NOTE: scale the activations"
+    return TRAIN.format(p=KEEP, mask=masks[0], mask2=masks[1], scale=scale)
+
+
 def chapter(data: Data, seed: int) -> Chapter:
-    """What dropout is, what it does to overfitting, its two forms, and DropConnect."""
+    """What dropout is, what it does to overfitting, and its two forms."""
     return tell(
         "Regularisation: dropout",
         """In each forward pass of training, **dropout** sets some units to 0 at random; the
@@ -43,24 +70,16 @@ def chapter(data: Data, seed: int) -> Chapter:
 
 
 def _on_data(data: Data, seed: int) -> list[Block]:
-    X, y = subsample(data.X, data.y, ROWS, Generator(seed, 1))
-    rng = Generator(seed, 2)
-    noisy = y.copy()
-    wrong = rng.permutation(len(y))[: round(WRONG * len(y))]
-    noisy[wrong] = rng.integers(0, data.n_classes, len(wrong))
-    nets: dict[str, dict[str, Any]] = {
-        "all units": {},
-        f"dropout, keep {KEEP:g}": {"keep": KEEP},
-        f"DropConnect, keep {KEEP:g}": {"drop_connect": KEEP},
-    }
+    noisy = data.few_and_noisy(ROWS, WRONG, seed)
+    nets: dict[str, dict[str, Any]] = {"all units": {}, f"dropout, keep {KEEP:g}": {"keep": KEEP}}
     return [
         Heading("With and without"),
-        f"""Overfitting needs little data and some noise: {len(y)} rows of {data.name}, of which
-        {WRONG:.0%} had their labels drawn at random, and two hidden layers of {WIDTH} units,
+        f"""Overfitting needs little data and some noise: {len(noisy.y)} rows of {data.name}, of
+        which {WRONG:.0%} had their labels drawn at random, and two hidden layers of {WIDTH} units,
         {EPOCHS} epochs. A network that gets all of its training rows right has learned the
         wrong labels too.""",
         *overfitting(
-            replace(data, X=X, y=noisy),
+            noisy,
             "dropout-curves.png",
             "Accuracy on test rows by epoch with and without dropout.",
             "Accuracy on test rows with right labels, epoch by epoch.",
@@ -88,6 +107,10 @@ def _two_forms(seed: int) -> list[Block]:
         dropout makes up for it then, and multiplies each layer by p, the probability of keeping
         a unit. *Inverted* dropout divides by p in training already, and prediction stays as it
         is: that is what fanin does by default.""",
+        "Vanilla:",
+        Listing(_listing(inverted=False)),
+        "Inverted:",
+        Listing(_listing(inverted=True)),
         Table(
             f"Mean of 8 units over {MASKS:,} masks in training, and what prediction gives: the "
             "same in expectation, for both",
@@ -101,17 +124,12 @@ def _the_mask(seed: int) -> list[Block]:
     normal = Generator(seed, 6).standard_normal(DRAWS)
     uniform = Generator(seed, 7).random(DRAWS)
     return [
-        """A word on the listing: `U1 = np.random.randn(*H1.shape) < p` draws *normal* deviates,
-        of which at p = 0.5 69 % are below p, not 50 %. The mask that keeps a share p of the
-        units is `np.random.rand(*H1.shape) < p`, a uniform one, and fanin's `keep=` means that.""",
+        f"""A word on the lecture's listing: its `U1 = np.random.randn(*H1.shape) < p` draws
+        *normal* deviates, of which at p = {KEEP:g} {np.mean(normal < KEEP):.0%} are below p, not
+        {KEEP:.0%}. The mask that keeps a share p of the units is `np.random.rand(*H1.shape) < p`,
+        a uniform one, and fanin's `keep=` means that.""",
         Lines(
             f"share of {DRAWS:,} draws below {KEEP:g}:  "
             f"randn {np.mean(normal < KEEP):.4f}   rand {np.mean(uniform < KEEP):.4f}"
         ),
-        Heading("DropConnect"),
-        Lines(
-            "Training: Drop connections between neurons (set weights to 0)\n"
-            "Testing: Use all the connections"
-        ),
-        "DropConnect keeps all units, and drops *connections* at random instead.",
     ]

@@ -13,8 +13,9 @@ from fanin import initializers, optim, plots
 from fanin.callbacks.history import History
 from fanin.chapters.story import Data, curve, final, number, percent, tell
 from fanin.diagnostics import ActivationReport, activation_statistics
-from fanin.document.blocks import Block, Chapter, Heading, Lines, Table
+from fanin.document.blocks import Block, Chapter, Heading, Lines, Listing, Table
 from fanin.plots.style import Panels, panels, picture, tidy
+from fanin.plots.units import mean_slope
 
 WIDTH, DEPTH, ROWS = 4096, 6, 16
 SMALL_WIDTH, EPOCHS = 256, 10
@@ -96,6 +97,7 @@ def chapter(data: Data, seed: int) -> Chapter:
     for case, report in zip(CASES, reports, strict=True):
         blocks += [
             Heading(case.title),
+            Listing(_listing(case)),
             Lines(f"{report}\nverdict: {report.verdict} ({report.reason})"),
             picture(
                 f"init-{case.slug}.png",
@@ -104,6 +106,7 @@ def chapter(data: Data, seed: int) -> Chapter:
                 functools.partial(plots.activations, report),
             ),
             case.text,
+            *_on_the_curve(case, report),
         ]
     blocks += [
         Heading("The five cases side by side"),
@@ -133,6 +136,50 @@ def chapter(data: Data, seed: int) -> Chapter:
         "Weight initialisation", *blocks, *_on_data(data, seed), *_normed(alone, seed),
         *_ways_on_data(data, seed),
     )  # fmt: skip
+
+
+LISTING = """dims = [{width}] * {layers}
+hs = []
+x = np.random.randn({rows}, dims[0])
+
+for Din, Dout in zip(dims[:-1], dims[1:]):
+    W = {weights}
+    x = {activation}
+    hs.append(x)"""
+RULES = {
+    "xavier": "np.random.randn(Din, Dout) / np.sqrt(Din)",
+    "kaiming": "np.random.randn(Din, Dout) / np.sqrt(Din/2)",
+}
+
+
+def _listing(case: Case) -> str:
+    """The lecture's code for a case."""
+    drawn = RULES[case.init] if case.std is None else f"{case.std:g} * np.random.randn(Din, Dout)"
+    activation = "np.tanh(x.dot(W))" if case.activation == "tanh" else "np.maximum(0, x.dot(W))"
+    return LISTING.format(
+        width=WIDTH, layers=DEPTH + 1, rows=ROWS, weights=drawn, activation=activation
+    )
+
+
+def _on_the_curve(case: Case, report: ActivationReport) -> list[Block]:
+    """Where on tanh's curve the outputs fall, and how steep it is there."""
+    if case.activation != "tanh":
+        return []
+    first, last = (mean_slope(report.layers[i]) for i in (0, -1))
+    size = report.layers[-1].std
+    return [
+        picture(
+            f"init-{case.slug}-curve.png",
+            f"The curve of tanh, and where on it the outputs of each of {DEPTH} layers fall.",
+            f"{case.title}: the outputs on tanh's curve; a dot is as large as the share of outputs "
+            "there.",
+            functools.partial(plots.tanh_outputs, report),
+        ),
+        f"""The two factors of the chain rule, from this picture: the slope of tanh at the outputs
+        is {first:.2f} in the mean in the first layer and {last:.2f} in the last; the last layer's
+        outputs, which multiply the gradient of the next one's weights, have a standard deviation of
+        {size:.2f}.""",
+    ]
 
 
 def _report(case: Case, seed: int, norm: str | None = None) -> ActivationReport:

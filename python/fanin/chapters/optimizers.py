@@ -6,7 +6,7 @@ from functools import partial
 
 from fanin import optim, plots
 from fanin.chapters.story import Data, Rule, curve, final, number, percent, tell
-from fanin.document.blocks import Block, Chapter, Heading, Lines, Picture, Remark, Table
+from fanin.document.blocks import Block, Chapter, Heading, Lines, Listing, Picture, Remark, Table
 from fanin.plots import surfaces
 from fanin.plots.style import picture
 
@@ -24,6 +24,22 @@ RULES: tuple[tuple[str, Rule], ...] = (
 )
 
 
+# The lecture's listings
+SGD = """while True:
+    dx = compute_gradient(x)
+    x -= learning_rate * dx"""
+MOMENTUM = """vx = 0
+while True:
+    dx = compute_gradient(x)
+    vx = rho * vx + dx
+    x -= learning_rate * vx"""
+ADAGRAD = """grad_squared = 0
+while True:
+    dx = compute_gradient(x)
+    grad_squared += dx * dx
+    x -= learning_rate * dx / (np.sqrt(grad_squared) + 1e-7)"""
+
+
 def chapter(data: Data, seed: int) -> Chapter:
     """The rules, their paths, and their training curves."""
     return tell("Fancier optimizers", *_rules(), *_paths(), *_on_data(data, seed))
@@ -33,37 +49,51 @@ def _rules() -> list[Block]:
     return [
         """SGD follows the gradient, and where the gradient is 0 it stops: in a local minimum,
         or on a saddle, which is a minimum one way and a maximum another. Many optimizers were
-        proposed to get past such places.""",
+        proposed to get past such places. This is SGD itself:""",
+        Listing(SGD),
         Heading("SGD with momentum"),
         """Momentum keeps going the way it goes: few things in nature change at once. The
         velocity `v` is a running sum of gradients, and ρ, 0.9 or 0.99 as a rule, says how much
         of it is kept.""",
         Lines("v ← ρ v + ∇f(x)\nx ← x − α v"),
+        Listing(MOMENTUM),
         Heading("AdaGrad"),
         """A rate too small takes too long, and one too large diverges. AdaGrad supposes that
         the optimum comes nearer with time, and lowers the rate as it goes: it adds up the
         squares of the gradients in `h`, and divides by the root, for each parameter by itself.""",
         Lines("h ← h + ∇f(x)²\nx ← x − α ∇f(x) / √h"),
+        Listing(ADAGRAD),
         Heading("The others"),
         """Nesterov looks ahead along its momentum. RMSProp forgets old squares, so that the
         rate can recover, and AdaDelta does without a rate of its own. Adam joins momentum with
         RMSProp, and Nadam looks ahead as Nesterov does.""",
+        picture(
+            "optimizers-family.png",
+            "A family tree: gradient descent, SGD; on one side Momentum, Nesterov and Lion, on the "
+            "other AdaGrad, RMSProp and AdaDelta; Adam of both, then Nadam, AMSGrad and AdamW.",
+            "Which rule comes of which, and what each adds. All but the first are in "
+            "`fanin.optim`, by these names.",
+            plots.optimizer_family,
+        ),
         Remark("If in doubt, take Adam."),
     ]
 
 
 def _paths() -> list[Block]:
     rows = []
+    past = []
     for rule in surfaces.SADDLE.rates:
         cells = [type(optim.get(rule)).__name__]
-        for surface in (surfaces.SADDLE, surfaces.BEALE):
+        for surface in (surfaces.SADDLE, surfaces.LOCAL, surfaces.BEALE):
             rate = surface.rates[rule]
             steps = surface.arrival(surface.path(optim.get(rule, rate)))
             cells += [f"{rate:g}", f"over {surface.steps}" if steps is None else str(steps)]
+            if surface is surfaces.LOCAL and steps is not None:
+                past.append(cells[0])
         rows.append(cells)
     alt = "Paths of eleven optimizers over the contours of a saddle and of Beale's function."
     return [
-        Heading("A saddle and a bent valley"),
+        Heading("A saddle, a local minimum and a bent valley"),
         """All begin at the same point (the ring). On the saddle that point lies a thousandth
         beside the ridge, so that the way down is there but hardly to be felt. SGD slides
         towards the saddle first and lingers; rules that divide by the size of the gradient go
@@ -81,13 +111,33 @@ def _paths() -> list[Block]:
             "steps.",
             plots.animate_optimizers,
         ),
+        """The other trap is a local minimum: a hollow that is not the deepest. Here it lies between
+        the start and the deeper one, and gradient and all that is made of it vanish there.""",
+        picture(
+            "optimizers-local.png",
+            "Paths of eleven optimizers on a surface with two hollows: some stay in the nearer.",
+            f"f = {surfaces.LOCAL.formula}: the nearer hollow is the local minimum, the star the "
+            "global one.",
+            lambda: plots.optimizer_paths(surfaces=["local"]),
+        ),
+        f"""SGD stays in the local minimum, {_stuck()}. At the rates shown {", ".join(past)} come
+        past it: what they remember of the way down carries them over the ridge. No rule does so
+        always.""",
         Table(
-            "Steps until the loss is below the saddle's, and until Beale's function is below "
-            f"{surfaces.BEALE.low:g}, each at the rate shown",
-            ("rule", "saddle: rate", "steps", "Beale: rate", "steps"),
+            "Steps until the loss is below the saddle's, until the deeper hollow is reached, and "
+            f"until Beale's function is below {surfaces.BEALE.low:g}, each at the rate shown",
+            ("rule", "saddle: rate", "steps", "hollow: rate", "steps", "Beale: rate", "steps"),
             rows,
         ),
     ]
+
+
+def _stuck() -> str:
+    """At how many of some rates SGD does not leave the local minimum."""
+    surface = surfaces.LOCAL
+    rates = (0.001, 0.003, 0.01, 0.03, 0.1)
+    stays = [rate for rate in rates if surface.arrival(surface.path(optim.SGD(rate))) is None]
+    return f"at {len(stays)} of {len(rates)} rates from {rates[0]:g} to {rates[-1]:g}"
 
 
 def _on_data(data: Data, seed: int) -> list[Block]:

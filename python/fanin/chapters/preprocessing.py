@@ -9,13 +9,17 @@ from functools import partial
 import numpy as np
 
 from fanin import optim, plots
-from fanin.chapters.story import Data, curve, final, percent, tell
+from fanin._typing import Array
+from fanin.chapters.story import Data, curve, final, number, percent, tell
 from fanin.document.blocks import Block, Chapter, Heading, Remark, Table
+from fanin.plots.descent import DOWN, feature_descents
 from fanin.plots.style import picture
 from fanin.preprocessing import PCA, Normalize, Whiten, ZeroCenter
 
 RATES = (1.0, 0.3, 0.1, 0.03, 0.01, 0.001, 1e-4)
 EPOCHS = 20
+STEPS = 200  # of the descent on two features
+UNEQUAL = 0.1  # the spread of the second, beside the first's
 MARGIN = 0.03  # the goal lies so far below the best training accuracy
 
 
@@ -33,8 +37,8 @@ def chapter(data: Data, seed: int) -> Chapter:
             "preprocessing.png",
             "Six scatter plots: original, zero-centred, normalised; original, decorrelated, "
             "whitened.",
-            f"Two features of {data.name} ({names}), step by step. Above: zero-centring, then "
-            "normalisation. Below: the data turned onto their principal directions (arrows), "
+            f"Two features of {data.name} ({names}), step by step: zero-centring, then "
+            "normalisation; and the data turned onto their principal directions (arrows), "
             "then each direction scaled.",
             lambda: plots.preprocessing(points),
         ),
@@ -47,6 +51,7 @@ def chapter(data: Data, seed: int) -> Chapter:
         optimisation goes in wide swings; on normalised data its steps are even, wherever it
         begins, and training is faster. Here standard deviations of {deviations[0]:.2f} and
         {deviations[1]:.2f} become 1.""",
+        *_descent(data),
         Remark(
             "Normalise where you assume that features of one scale are learned better: not "
             "blindly, but after looking at the data."
@@ -59,6 +64,48 @@ def chapter(data: Data, seed: int) -> Chapter:
         Remark("For images, PCA and whitening are seldom used."),
         *_on_data(data, seed),
     )
+
+
+def _descent(data: Data) -> list[Block]:
+    """Two features of unequal scale, and how a descent goes on them."""
+    points, y = _unequal_features(data)
+    deviations = points.std(axis=0)
+    found = feature_descents(points, y, STEPS)
+    took = {
+        name: f"over {STEPS}" if descent.took is None else str(descent.took)
+        for name, descent in found.items()
+    }
+    return [
+        picture(
+            "preprocessing-descent.png",
+            "Paths of gradient descent from three sides, on features of unequal scale and on the "
+            "same normalised.",
+            f"A line fitted to two features of {data.name} whose standard deviations are "
+            f"{number(deviations[0])} and {number(deviations[1])}: the loss over the two weights, "
+            "and gradient descent from three sides (rings) to the best (star), each panel at the "
+            "rate that is best for it.",
+            lambda: plots.normalization_paths(points, y, steps=STEPS),
+        ),
+        f"""As they are, the descent swings from one side of the valley to the other and takes
+        {took["as they are"]} steps for {DOWN:.0%} of the way down, from the worst of three starts;
+        normalised, {took["normalised"]}, from any of them.""",
+    ]
+
+
+def _unequal_features(data: Data) -> tuple[Array, Array]:
+    """The feature of the largest spread, one of about a tenth of it that is hardly correlated with
+    the first, and whether a row is of the first class.
+    """
+    X = data.X.reshape(len(data.X), -1)[:, :200].astype(np.float64)
+    spread = X.std(axis=0)
+    first = int(spread.argmax())
+    others = np.flatnonzero((spread > 0) & (np.arange(len(spread)) != first))
+    if not len(others):
+        raise ValueError("data: expected two features that vary, got one")
+    related = np.abs([np.corrcoef(X[:, first], X[:, other])[0, 1] for other in others])
+    far = np.abs(np.log(spread[others] / (UNEQUAL * spread[first]))) + related
+    pair = np.ascontiguousarray(X[:, [first, int(others[far.argmin()])]])
+    return pair, (data.y == 0).astype(np.float64)
 
 
 def _versions(data: Data) -> Iterator[tuple[str, Data]]:

@@ -120,8 +120,8 @@ def _paths(data: Data, seed: int) -> list[Block]:
             "Paths of gradient descent, minibatch SGD and single-sample SGD on contours of a loss, "
             "and the loss against the number of rows looked at.",
             f"A line fitted to two features of {data.name} ({names}) by `MLP([1, 1])`: two "
-            "parameters, three sizes of the batch, 30 steps each. Left: the paths; the star is the "
-            "best. Right: the loss over all rows, against the rows that the steps looked at.",
+            "parameters, three sizes of the batch, 30 steps each. First the paths; the star is the "
+            "best. Then the loss over all rows, against the rows that the steps looked at.",
             lambda: plots.gd_vs_sgd(
                 x, y, batch_sizes=(None, min(32, len(x)), 1), lr=0.05, seed=seed
             ),

@@ -73,6 +73,26 @@ class Data:
             test = self.X_test, self.y_test
             return net.fit(self.X, self.y, validation_data=test, **given | options)
 
+    def for_choices(self) -> Data:
+        """The training rows alone, a fifth of them kept back: to choose by, in place of the test's.
+
+        Each class has its share of both parts.
+        """
+        learn, judge = datasets.split(self.X, self.y, seed=self.split_seed)
+        return replace(self, X=learn[0], y=learn[1], X_test=judge[0], y_test=judge[1])
+
+    def few_and_noisy(self, rows: int, wrong: float, seed: int) -> Data:
+        """So many training rows at most, a share of them with labels drawn at random.
+
+        A network that gets all of them right has overfitted.
+        """
+        X, y = subsample(self.X, self.y, rows, Generator(seed, 1))
+        rng = Generator(seed, 2)
+        noisy = y.copy()
+        changed = rng.permutation(len(y))[: round(wrong * len(y))]
+        noisy[changed] = rng.integers(0, self.n_classes, len(changed))
+        return replace(self, X=X, y=noisy)
+
     def train_at_best(
         self, rates: Sequence[float], rule: Rule, net: Callable[[], MLP], **options: Any
     ) -> tuple[float, History]:
@@ -80,8 +100,7 @@ class Data:
 
         A fifth of the training rows; the run that is told of has all of them.
         """
-        learn, judge = datasets.split(self.X, self.y, seed=self.split_seed)
-        part = replace(self, X=learn[0], y=learn[1], X_test=judge[0], y_test=judge[1])
+        part = self.for_choices()
         tried = [(rate, part.train(net(), optimizer=rule(rate), **options)) for rate in rates]
         losses = [np.nan_to_num(final(run, "val_loss"), nan=np.inf) for _, run in tried]
         best = rates[int(np.argmin(losses))]
@@ -113,16 +132,21 @@ def subsample(X: Array, y: Array, at_most: int, rng: Generator) -> tuple[Array, 
 
 def overfitting(
     data: Data, file: str, alt: str, caption: str, what: str,
-    ways: Mapping[str, tuple[MLP, Mapping[str, Any]]], *, epochs: int, **options: Any,
+    ways: Mapping[str, tuple[MLP, Mapping[str, Any]]], *, epochs: int,
+    also: Mapping[str, tuple[Array, Array]] | None = None, **options: Any,
 ) -> Iterator[Block]:  # fmt: skip
-    """Networks, each fitted in its own way, on the rows they learn and on those for the test."""
-    runs, rows = {}, []
+    """Networks, each fitted in its own way, on the rows they learn and on those for the test.
+
+    Further rows to test on are `also`, by the heading of their column.
+    """
+    runs, rows, others = {}, [], also or {}
     for name, (net, own) in ways.items():
         runs[name] = data.train(net, epochs=epochs, optimizer=optim.Adam(), **options, **own)
         seen, test = net.evaluate(data.X, data.y)["accuracy"], final(runs[name], "val_accuracy")
-        rows.append((name, percent(seen), percent(test), percent(seen - test)))
+        more = (percent(net.evaluate(*pair)["accuracy"]) for pair in others.values())
+        rows.append((name, percent(seen), percent(test), percent(seen - test), *more))
     yield picture(file, alt, caption, lambda: plots.compare(runs, "val_accuracy"))
-    header = (what, "accuracy on its training rows", "on test rows", "gap")
+    header = (what, "accuracy on its training rows", "on test rows", "gap", *others)
     yield Table(f"After {epochs} epochs", header, rows)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from fanin import checkpoint
+from fanin._files import current_file
 from fanin.cli import shared
 from fanin.cli.options import whole
 from fanin.ensemble import Ensemble
@@ -33,8 +34,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    path = args.network / shared.NETWORK if args.network.is_dir() else args.network
-    net = _load(path)
+    run = args.network if args.network.is_dir() else None
+    net = _load(args.network if run is None else current_file(run / shared.NETWORK))
     model = to_onnx(net, args.out, opset=args.opset, input_dtype=args.input_dtype)
     takes, gives = _values(model.graph.input), _values(model.graph.output)
     facts = {prop.key: json.loads(prop.value) for prop in model.metadata_props}

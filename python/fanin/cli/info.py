@@ -16,7 +16,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    facts = _runtime.config()
+    facts = _runtime.config(ask_for_tiles=True)
     for extra, package in EXTRAS.items():
         try:
             facts[f"extra {extra}"] = f"{package} {importlib.metadata.version(package)}"

@@ -22,7 +22,7 @@ from fanin.cli.shared import (
     tell,
     warnings_as_lines,
 )
-from fanin.document.blocks import Chapter, Picture
+from fanin.document.blocks import Chapter, Image, Picture
 from fanin.document.html import page
 from fanin.document.text import chapter_lines
 
@@ -73,13 +73,12 @@ def _pictures(chapters: Mapping[str, Chapter]) -> list[Picture]:
     return [block for block in blocks if isinstance(block, Picture)]
 
 
-def _write_pictures(chapters: Mapping[str, Chapter], out: Path) -> dict[str, bytes]:
+def _write_pictures(chapters: Mapping[str, Chapter], out: Path) -> dict[str, Image]:
     """Writes all pictures; without matplotlib none, and says so."""
-    pictures, images = _pictures(chapters), dict[str, bytes]()
+    pictures, images = _pictures(chapters), dict[str, Image]()
     try:
         for picture in pictures:
-            picture.write(out / picture.file)
-            images[picture.file] = (out / picture.file).read_bytes()
+            images[picture.file] = picture.drawn(out)
     except ImportError as error:
         missing = [picture.file for picture in pictures if picture.file not in images]
         for file in missing:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -25,6 +26,8 @@ SPLITS = {
     "test": "test", "testing": "test",
 }  # fmt: skip
 SYSTEM_FOLDERS = ("__MACOSX", "__pycache__")
+# A blank PNG of one bit a pixel has 8,256 pixels a byte, a blank JPEG fewer.
+MOST_PIXELS_A_BYTE, ALWAYS_PIXELS = 10_000, 1 << 24
 ORIENTATION, TURNED = 0x0112, (5, 6, 7, 8)  # EXIF's tag, and its values that swap the sides
 
 
@@ -291,6 +294,7 @@ def _opened(image_module: Any, file: Path) -> Iterator[Any]:
     with open_file(file) as opened:
         try:
             with image_module.open(opened) as image:
+                _refuse_bomb(file, image.size, os.fstat(opened.fileno()).st_size)
                 yield image
         except (FileError, KeyboardInterrupt):
             raise
@@ -303,6 +307,14 @@ def _opened(image_module: Any, file: Path) -> Iterator[Any]:
                 raise
             reason = str(error) or type(error).__name__
             raise FileError(file, f"damaged image ({reason})") from None
+
+
+def _refuse_bomb(file: Path, size: tuple[int, int], n_bytes: int) -> None:
+    """Refuses so few bytes for so many pixels that no picture is in them."""
+    if size[0] * size[1] > max(ALWAYS_PIXELS, MOST_PIXELS_A_BYTE * n_bytes):
+        raise FileError(
+            file, f"expected an image, got {size[0]} x {size[1]} pixels in {n_bytes} bytes"
+        )
 
 
 def _upright_size(image_ops: Any, image: Any) -> tuple[int, int]:

@@ -112,6 +112,7 @@ def data_report(X: Array, y: Array | None = None, *, n_threads: int | None = Non
         expected = "shape (N, D) or (N, ...), at least one row and column"
         raise ValueError(f"X: expected {expected}, got {_validate.describe(array)}")
     rows = _validate.row_view("X", array, math.prod(array.shape[1:]))
+    _validate.check_memory("X: expected an array", "X", rows)
     labels = None if y is None else _labels(y, len(rows))
     images = array.ndim > 2 or array.dtype == np.uint8
     data = FiniteData(rows, _validate.threads(n_threads))

@@ -7,11 +7,22 @@ import html
 import re
 from collections.abc import Mapping, Sequence
 
-from fanin.document.blocks import Block, Chapter, Heading, Lines, Picture, Remark, Table
-from fanin.document.text import visible
+from fanin.document.blocks import (
+    Block,
+    Chapter,
+    Heading,
+    Image,
+    Lines,
+    Listing,
+    Picture,
+    Remark,
+    Table,
+)
+from fanin.document.text import plain, visible
 
 MARKS = ((r"`(.+?)`", "code"), (r"\*\*(.+?)\*\*", "strong"), (r"\*(.+?)\*", "em"))
 NEWLINE = "\n"
+NARROW = "(max-width: 40rem)"  # where pictures have their panels below each other
 UNBROKEN = 20  # characters of a table's cell that is never broken into lines
 
 STYLE = """
@@ -46,7 +57,11 @@ th, td { padding: .4rem .7rem .4rem 0; text-align: right; border-bottom: 1px sol
 th:first-child, td:first-child { text-align: left; min-width: 7rem; }
 th { font-weight: 600; }
 .short { white-space: nowrap; }
-@media (max-width: 40rem) { th:first-child, td:first-child { min-width: 0; } }
+td.long { min-width: 10rem; text-align: left; }
+.code { white-space: pre; overflow-x: auto; }
+:focus-visible { outline: 2px solid var(--mark); outline-offset: 2px; }
+@media (max-width: 40rem) { body { padding: .6rem .8rem 3rem; } h1 { font-size: 1.6rem; }
+  th:first-child, td:first-child { min-width: 0; } }
 nav ol { padding-left: 2rem; }
 footer { margin-top: 4rem; color: var(--soft); font-size: .9rem; }
 """
@@ -56,7 +71,7 @@ def page(
     title: str,
     opening: Sequence[str],
     chapters: Mapping[str, Chapter],
-    images: Mapping[str, bytes],
+    images: Mapping[str, Image],
     closing: str,
 ) -> str:
     """The whole page; pictures that are not among `images` are left out."""
@@ -108,11 +123,13 @@ def _inline(text: str) -> str:
     return "".join(parts)
 
 
-def _block(block: Block, images: Mapping[str, bytes]) -> str:
+def _block(block: Block, images: Mapping[str, Image]) -> str:
     if isinstance(block, Heading):
         return f"<h3>{_inline(block.text)}</h3>"
     if isinstance(block, Lines):
         return f"<pre>{html.escape(block.text)}</pre>"
+    if isinstance(block, Listing):
+        return f'<pre class="code" tabindex="0">{html.escape(block.text)}</pre>'
     if isinstance(block, Remark):
         return f"<blockquote><p>{_inline(block.text)}</p></blockquote>"
     if isinstance(block, Table):
@@ -122,26 +139,34 @@ def _block(block: Block, images: Mapping[str, bytes]) -> str:
     return f"<p>{_inline(block)}</p>"
 
 
-def _figure(picture: Picture, image: bytes) -> str:
+def _figure(picture: Picture, image: Image) -> str:
     kind = picture.file.rsplit(".", 1)[1]  # png or gif
-    source = f"data:image/{kind};base64,{base64.b64encode(image).decode()}"
-    return (
-        f'<figure><img alt="{html.escape(picture.alt)}" src="{source}">\n'
-        f"<figcaption>{_inline(picture.caption)}</figcaption></figure>"
-    )
+    img = f'<img alt="{html.escape(picture.alt)}" src="{_data(kind, image.wide)}">'
+    if image.narrow is not None:
+        narrow = f'<source media="{NARROW}" srcset="{_data(kind, image.narrow)}">'
+        img = f"<picture>{narrow}{img}</picture>"
+    return f"<figure>{img}\n<figcaption>{_inline(picture.caption)}</figcaption></figure>"
+
+
+def _data(kind: str, image: bytes) -> str:
+    return f"data:image/{kind};base64,{base64.b64encode(image).decode()}"
 
 
 def _table(table: Table) -> str:
     """A wide one scrolls; its caption does not."""
-    head = "".join(f'<th scope="col">{html.escape(cell)}</th>' for cell in table.header)
+    head = "".join(
+        f'<th scope="col">{html.escape(cell)}</th>' if cell else "<td></td>"
+        for cell in table.header
+    )
     rows = "\n".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in table.rows)
     return (
-        f'<figure><div class="table"><table>\n<thead><tr>{head}</tr></thead>\n'
+        f'<figure><div class="table" role="group" tabindex="0" '
+        f'aria-label="{html.escape(plain(table.caption))}"><table>\n<thead><tr>{head}</tr></thead>\n'
         f"<tbody>\n{rows}\n</tbody></table></div>\n"
         f"<figcaption>{_inline(table.caption)}</figcaption></figure>"
     )
 
 
 def _cell(text: str) -> str:
-    kind = "" if len(text) > UNBROKEN else ' class="short"'
+    kind = ' class="long"' if len(text) > UNBROKEN else ' class="short"'
     return f"<td{kind}>{html.escape(text)}</td>"

@@ -10,13 +10,15 @@ import numpy as np
 
 from fanin import _validate
 from fanin._typing import Array, PathLike
-from fanin.callbacks.standard import LambdaCallback
+from fanin.arrays import as_array
+from fanin.callbacks import Callback
 from fanin.ensemble.kept import Folder
-from fanin.ensemble.members import SEED_STREAM, Failure, Member, Rows, check
+from fanin.ensemble.members import SEED_STREAM, Failure, Member, Rows, check, with_classes
 from fanin.ensemble.model import Ensemble
 from fanin.ensemble.training import train_all
 from fanin.executors import as_executor
 from fanin.network import MLP
+from fanin.network.classes import as_labels
 from fanin.network.options import CHECKPOINT_OPTIONS, FIT_OPTIONS, NETWORK_OPTIONS
 from fanin.random import package_generator
 from fanin.schedules import CyclicCosine
@@ -201,7 +203,7 @@ def from_datasets(
     _validate.one_of("method", method, ["bootstrap", "folds"])
     networks = [{"dims": dims, **network, "seed": own} for own in _seeds(seed, n_members)]
     if method == "folds":
-        _validate.whole("n_members", n_members, 2, len(_validate.plain_array("X", X)))
+        _validate.whole("n_members", n_members, 2, len(as_array("X", X)))
     members = [
         Member(f"member {i}", options, fit_options, Rows(method, seed, i, n_members))
         for i, options in enumerate(networks)
@@ -220,6 +222,8 @@ def from_checkpoints(
     seed: int = 0,
     network: Options | None = None,
     combine: str = "probability",
+    checkpoint: PathLike | None = None,
+    resume: bool = True,
     progress: bool = True,
     **fit_options: Any,
 ) -> Ensemble:
@@ -232,6 +236,11 @@ def from_checkpoints(
     ----------
     n_cycles, epochs_per_cycle : int
         The run has ``n_cycles * epochs_per_cycle`` epochs and gives n_cycles members.
+    checkpoint : path, optional
+        A file for the run, as `MLP.fit` writes it, with the members so far, from which a killed
+        build goes on to the same bits.
+    resume : bool
+        False raises if the file is there already.
     dims, X, y, seed, network, combine, progress, **fit_options
         As in `from_initializations`, but for epochs and schedule, which are set here. The network's
         seed is `seed` itself.
@@ -249,17 +258,13 @@ def from_checkpoints(
     epochs_per_cycle = _validate.whole("epochs_per_cycle", epochs_per_cycle, 1)
     _validate.one_of("combine", combine, ["probability", "logits", "vote"])
     _known("fit_options", fit_options, _without(MEMBER_FIT_OPTIONS, ("epochs", "schedule")))
-    net = MLP(dims, **network, seed=seed)
-    networks: list[MLP] = []
-
-    def snapshot(epoch: int, _: object) -> None:
-        if (epoch + 1) % epochs_per_cycle == 0:
-            networks.append(net.copy())
-
-    callbacks = [*fit_options.get("callbacks", ()), LambdaCallback(on_epoch_end=snapshot)]
-    options = {**fit_options, "callbacks": callbacks, "progress": progress}
+    net, snapshots = MLP(dims, **network, seed=seed), Snapshots(epochs_per_cycle)
+    kept = {} if checkpoint is None else {"checkpoint": checkpoint, "resume": resume}
+    callbacks = [*fit_options.get("callbacks", ()), snapshots]
+    options = {**fit_options, **kept, "callbacks": callbacks, "progress": progress}
     n_epochs, schedule = n_cycles * epochs_per_cycle, CyclicCosine(n_cycles)
     reason = net.fit(X, y, epochs=n_epochs, schedule=schedule, **options).stop_reason
+    networks = snapshots.networks
     if not networks:
         raise RuntimeError(f"ensemble: the run ended in its first cycle: {reason}")
     failures = [
@@ -267,6 +272,27 @@ def from_checkpoints(
         for i in range(len(networks), n_cycles)
     ]
     return Ensemble(networks, combine=combine, failures=failures)
+
+
+class Snapshots(Callback):
+    """Copies of the network, each at the end of a cycle."""
+
+    def __init__(self, epochs_per_cycle: int) -> None:
+        self.epochs_per_cycle = epochs_per_cycle
+        self.networks: list[MLP] = []
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002
+        if (epoch + 1) % self.epochs_per_cycle == 0:
+            self.networks.append(self.network.copy())
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"networks": [net.__getstate__() for net in self.networks]}
+
+    def load_state_dict(self, state: Options) -> None:
+        for own in state["networks"]:
+            net = MLP.__new__(MLP)
+            net.__setstate__(own)
+            self.networks.append(net)
 
 
 def _train(
@@ -284,12 +310,13 @@ def _train(
     _known("fit_options", fit_options, MEMBER_FIT_OPTIONS)
     _validate.one_of("combine", combine, ["probability", "logits", "vote"])
     runner = as_executor(executor)
-    arrays = {"X": X, "y": y}
+    arrays = {"X": as_array("X", X), "y": as_labels("y", y)}
     if (weights := fit_options.get("sample_weight")) is not None:
         arrays["sample_weight"] = weights
     if (validation := fit_options.get("validation_data")) is not None:
         pair = _validate.pair("validation_data", validation, "(X, y)")
-        arrays["validation_X"], arrays["validation_y"] = pair
+        arrays["validation_X"] = as_array("validation X", pair[0])
+        arrays["validation_y"] = as_labels("validation y", pair[1])
     fits = [{k: v for k, v in m.fit.items() if k not in DATA_OPTIONS} for m in members]
     members = [replace(member, fit=fit) for member, fit in zip(members, fits, strict=True)]
     for member in members[:distinct]:
@@ -299,6 +326,7 @@ def _train(
             if distinct == 1:
                 raise
             raise type(error)(f"{member.name}: {error}") from error
+    members = [with_classes(member, arrays["y"]) for member in members]
     networks, failures = train_all(members, arrays, runner, progress, folder)
     return Ensemble(networks, combine=combine, failures=failures)
 

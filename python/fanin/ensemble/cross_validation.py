@@ -10,15 +10,17 @@ import numpy as np
 
 from fanin import _validate, losses
 from fanin._typing import Array, Floats, PathLike
+from fanin.arrays import as_array
 from fanin.callbacks.standard import EarlyStopping
 from fanin.ensemble.builders import MEMBER_FIT_OPTIONS
 from fanin.ensemble.held_out import greedy_counts, log_losses
 from fanin.ensemble.kept import Folder
-from fanin.ensemble.members import Failure, Fold, Member, check
+from fanin.ensemble.members import Failure, Fold, Member, check, with_classes
 from fanin.ensemble.model import Ensemble, output
 from fanin.ensemble.training import train_all
 from fanin.executors import as_executor
 from fanin.network import MLP
+from fanin.network.classes import as_labels
 from fanin.network.options import NETWORK_OPTIONS
 
 Options = Mapping[str, Any]
@@ -93,11 +95,12 @@ def from_cross_validation(
     given = _validate.sequence("variants", variants, "a list of dicts")
     if not given:
         raise ValueError("variants: expected at least one, got none")
-    n_folds = _validate.whole("n_folds", n_folds, 2, max(len(_validate.plain_array("X", X)), 2))
+    X, y = as_array("X", X), as_labels("y", y)
+    n_folds = _validate.whole("n_folds", n_folds, 2, max(len(X), 2))
     repeats, k = _validate.whole("repeats", repeats, 1), _validate.whole("k", k, 1)
     if "validation_data" in fit_options:
         raise ValueError("validation_data: expected none, since each fold is held out in turn")
-    arrays = {"X": X, "y": _validate.plain_array("y", y)}
+    arrays = {"X": X, "y": y}
     if (weights := fit_options.pop("sample_weight", None)) is not None:
         arrays["sample_weight"] = weights
     parts = [Fold(fold, n_folds, repeats, seed) for fold in range(n_folds * repeats)]
@@ -109,7 +112,8 @@ def from_cross_validation(
             fit["callbacks"] = [*fit.get("callbacks", ()), stopping]
         for part in parts:
             own = {**net, "seed": seed + part.fold % n_folds}
-            members.append(Member(f"variant {i}, fold {part.fold}", own, fit, part))
+            member = Member(f"variant {i}, fold {part.fold}", own, fit, part)
+            members.append(with_classes(member, y))
         check(members[-1], arrays)
     folder = Folder(checkpoint, resume)
     networks, failures = train_all(members, arrays, as_executor(executor), progress, folder)
@@ -124,7 +128,8 @@ def from_cross_validation(
         )
     splits = [part.split(arrays["y"])[1] for part in parts]
     outputs = {i: _held_out(nets, splits, X, combine) for i, nets in whole.items()}
-    return _best(whole, outputs, arrays["y"], k, len(given), combine, failures)
+    y = next(iter(whole.values()))[0].targets.positions("y", y)
+    return _best(whole, outputs, y, k, len(given), combine, failures)
 
 
 def _best(
@@ -176,7 +181,7 @@ def _held_out(networks: Sequence[MLP], splits: Sequence[Array], X: Array, combin
     how = "logits" if networks[0].loss_name == "mse" else combine
     for net, held in zip(networks, splits, strict=True):
         if len(held):
-            total[held] += output(net, net.scores(X[held]), how)
+            total[held] += output(net, net.targets.outputs(net.scores(X[held])), how)
             count[held] += 1
     with np.errstate(invalid="ignore"):
         return np.asarray(total / count[:, None])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -75,7 +75,7 @@ class Fold:
 
     def split(self, y: Array) -> tuple[Ints, Ints]:
         """Rows to train on, rows held out. Targets that are no labels are dealt at random."""
-        labels = y if y.ndim == 1 and y.dtype.kind in "iu" else np.zeros(len(y), np.int64)
+        labels = y if y.ndim == 1 and y.dtype.kind in "iuUb" else np.zeros(len(y), np.int64)
         return folds(labels, self.n_folds, repeats=self.repeats, seed=self.seed)[self.fold]
 
 
@@ -132,6 +132,14 @@ def _member_data(arrays: Arrays, rows: Rows | Fold | None) -> tuple[Array, Array
     if "validation_X" in arrays:
         given["validation_data"] = arrays["validation_X"], arrays["validation_y"]
     return given.pop("X"), given.pop("y"), given
+
+
+def with_classes(member: Member, y: Array) -> Member:
+    """The member with the classes of all rows, of which its own may lack some."""
+    classes = MLP(**member.network).targets_for(y).classes
+    if classes is None:
+        return member
+    return replace(member, network={**member.network, "classes": classes.tolist()})
 
 
 def check(member: Member, arrays: Arrays) -> None:

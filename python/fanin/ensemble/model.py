@@ -16,10 +16,13 @@ from fanin._files import reading
 from fanin._typing import Array, Floats, PathLike
 from fanin.diagnostics.rare_classes import warn_if_never_predicted
 from fanin.ensemble.members import Failure, check_networks
+from fanin.losses.checks import Targets, targets
 from fanin.metrics import check_names, check_targets, compute
 from fanin.network import MLP
+from fanin.network.classes import given_classes, positions
 
 COMBINATIONS = ("probability", "logits", "vote")
+LOSSES = ("softmax", "svm", "mse")
 
 
 class Ensemble:
@@ -78,6 +81,7 @@ class Ensemble:
         failures: Sequence[Failure] = (),
     ) -> None:
         self.members: list[MLP] = _validate.FixedList(check_networks("members", members))
+        _check_losses(self.members)
         first = self.members[0].dims
         for i, net in enumerate(self.members):
             if (net.dims[0], net.dims[-1]) != (first[0], first[-1]):
@@ -85,6 +89,7 @@ class Ensemble:
                     f"members: expected the inputs and outputs of the first, {first}, "
                     f"got {net.dims} at {i}"
                 )
+        _common_classes(self.members)
         self.combine = _validate.one_of("combine", combine, COMBINATIONS)
         self.weights = _mean_weights(weights, len(self.members))
         self.failures = list(failures)
@@ -114,10 +119,19 @@ class Ensemble:
         return self._as_dtype(self._combine_scores(self._member_scores(X, n_threads)))
 
     def predict(self, X: Array, *, n_threads: int | None = None) -> Array:
-        """Labels (N,); the mean output (N, C) where every member has loss "mse"."""
+        """Labels (N,), as given in training; the mean output (N, C) where all have loss "mse"."""
         scores = self._member_scores(X, n_threads)
         combined = self._combine_scores(scores)
-        return self._as_dtype(combined) if self._regression else self._labels(scores, combined)
+        if self._regression:
+            return self._as_dtype(combined)
+        labels = self._labels(scores, combined)
+        classes = _common_classes(self.members)
+        return labels if classes is None else classes[labels]
+
+    @property
+    def classes_(self) -> Array | None:
+        """The labels of the outputs, as the members have them; None where all have loss "mse"."""
+        return next((n.classes_ for n in self.members if n.classes_ is not None), None)
 
     def predict_proba(self, X: Array, *, n_threads: int | None = None) -> Array:
         """Probabilities (N, C): their mean, softmax of the mean scores, or shares of the votes."""
@@ -129,7 +143,7 @@ class Ensemble:
         return self._as_dtype(losses.softmax(combined) if self.combine == "logits" else combined)
 
     def _member_scores(self, X: Array, n_threads: int | None) -> list[Array]:
-        return [net.scores(X, n_threads=n_threads) for net in self.members]
+        return [net.targets.outputs(net.scores(X, n_threads=n_threads)) for net in self.members]
 
     def _as_dtype(self, result: Floats) -> Array:
         return result.astype(np.result_type(*(net.dtype for net in self.members)), copy=False)
@@ -174,6 +188,7 @@ class Ensemble:
             ``combine="logits"`` its members' loss of the mean scores (softmax where they differ);
             for a vote the fraction of wrong rows; for members with "mse" that of the mean output.
         """
+        y = y if self._regression else positions("y", y, _common_classes(self.members))
         scores = self._member_scores(X, n_threads)
         combined = self._combine_scores(scores)
         members = [
@@ -298,6 +313,28 @@ class Ensemble:
         return loaded
 
 
+def _check_losses(members: Sequence[MLP]) -> None:
+    """Refuses losses whose mean outputs would be no labels or values."""
+    for i, net in enumerate(members):
+        if net.loss_name not in LOSSES:
+            raise ValueError(
+                f"members: expected networks with loss {', '.join(LOSSES)}, "
+                f"got {net.loss_name!r} at {i}"
+            )
+
+
+def _common_classes(members: Sequence[MLP]) -> Array | None:
+    """The classes that the members' outputs stand for; None for 0 .. C-1."""
+    known = [net.classes_ for net in members if net.classes_ is not None]
+    for i, classes in enumerate(known):
+        if classes.dtype.kind != known[0].dtype.kind or not np.array_equal(classes, known[0]):
+            raise ValueError(
+                f"members: expected the classes of the first, {known[0].tolist()}, "
+                f"got {classes.tolist()} at {i}"
+            )
+    return given_classes(known[0], len(known[0])) if known else None
+
+
 def _mean_weights(weights: Sequence[float] | None, n: int) -> Floats:
     weights = [1.0] * n if weights is None else weights
     if len(weights) != n:
@@ -332,5 +369,5 @@ def _evaluate(
     return result
 
 
-def _targets(y: Array, scores: Array, loss: str) -> losses.Targets:
-    return losses.targets("y", y, len(scores), scores.shape[1], loss, scores.dtype)
+def _targets(y: Array, scores: Array, loss: str) -> Targets:
+    return targets("y", y, len(scores), scores.shape[1], loss, scores.dtype)

@@ -118,6 +118,7 @@ def _score(net: MLP, X: Any, y: Any) -> float:
 def _greedy(networks: Sequence[MLP], X: Array, y: Array, rounds: int, combine: str) -> list[int]:
     """How often each network is taken, by Caruana's selection with replacement."""
     outputs = [output(net, net.scores(X), combine) for net in networks]
+    y = networks[0].targets.positions("y_val", y)
     labels = _validate.labels("y_val", y, len(outputs[0]), networks[0].dims[-1])
     counts, total = [0] * len(networks), np.zeros_like(outputs[0])
     best, best_counts = (-1.0, -1.0), counts

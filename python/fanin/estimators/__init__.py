@@ -3,7 +3,9 @@
 `MLPClassifier` and `MLPRegressor` are scikit-learn's number by number: the same parameters,
 attributes, warnings and errors, and from one ``random_state`` the same weights, only faster.
 `NetClassifier` and `NetRegressor` have this package's own defaults and all options of `fanin.MLP`
-and of its `fit`; who begins should take these.
+and of its `fit`; who begins should take these. `EnsembleClassifier` trains several of these,
+`SearchCV` searches their settings, and `ZeroCenter`, `Normalize`, `PCA`, `Whiten` and `Augmenter`
+are the transformers of `fanin.preprocessing` and `fanin.augment` for pipelines.
 """
 
 try:
@@ -11,7 +13,22 @@ try:
 except ImportError:
     raise ImportError("fanin.estimators needs scikit-learn: pip install fanin[sklearn]") from None
 
+from fanin.estimators.ensemble import EnsembleClassifier
 from fanin.estimators.mlp import MLPClassifier, MLPRegressor
 from fanin.estimators.net import NetClassifier, NetRegressor
+from fanin.estimators.search import SearchCV
+from fanin.estimators.transformers import PCA, Augmenter, Normalize, Whiten, ZeroCenter
 
-__all__ = ["MLPClassifier", "MLPRegressor", "NetClassifier", "NetRegressor"]
+__all__ = [
+    "PCA",
+    "Augmenter",
+    "EnsembleClassifier",
+    "MLPClassifier",
+    "MLPRegressor",
+    "NetClassifier",
+    "NetRegressor",
+    "Normalize",
+    "SearchCV",
+    "Whiten",
+    "ZeroCenter",
+]

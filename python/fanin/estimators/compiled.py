@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -10,11 +11,28 @@ from fanin import _core
 from fanin._core import TrainingData
 from fanin._typing import Array, Floats
 
-ACTIVATIONS = {"identity": "identity", "logistic": "sigmoid", "tanh": "tanh", "relu": "relu"}
+ROLES = {  # of what is trained or counted beside weights and biases; the layer's number follows
+    "gamma": "gamma",
+    "beta": "beta",
+    "slopes": "alpha",
+    "running_mean": "running_mean",
+    "running_variance": "running_var",
+}
+
+
+class Structure(NamedTuple):
+    """What a network computes beside its widths, in the engine's names; tuples by hidden layer."""
+
+    activation: tuple[str, ...]
+    loss: Any  # a name, or with options
+    keep: tuple[float, ...]
+    norm: str | None
+    residual: bool
+    compute: str | None
 
 
 class Compiled:
-    """A compiled network that holds the parameters of an estimator.
+    """A compiled network that holds the parameters of an estimator; what callbacks get as network.
 
     Attributes
     ----------
@@ -22,66 +40,106 @@ class Compiled:
     arena : ndarray
         All parameters in one flat array.
     coefs, intercepts : list of ndarray
-        Each layer's weights (D, H) and biases (H,): views of the arena.
+        Each layer's weights (D, H) and biases (H,): views of the arena. A hidden layer with batch
+        norm has none of the latter, (0,).
+    others : dict of str to ndarray
+        The parameters of norms and of PReLU, and running statistics: gamma1 (H,), beta1, ...
+    stop_training, stop_reason : bool, str
+        Set by callbacks that end a run.
     """
 
     def __init__(
-        self, coefs: Sequence[Array], intercepts: Sequence[Array], activation: str, loss: str
+        self,
+        coefs: Sequence[Array],
+        intercepts: Sequence[Array],
+        others: dict[str, Array],
+        structure: Structure,
     ) -> None:
         single = all(a.dtype == np.float32 for a in (*coefs, *intercepts))
-        last = len(coefs) - 1
+        hidden = len(coefs) - 1
         layers = [
             _core.Layer(
-                w.shape[0], w.shape[1], "identity" if i == last else ACTIVATIONS[activation]
+                w.shape[0],
+                w.shape[1],
+                structure.activation[i],
+                keep=structure.keep[i],
+                norm=structure.norm or "none",
+                skip=structure.residual and w.shape[0] == w.shape[1],
             )
-            for i, w in enumerate(coefs)
+            for i, w in enumerate(coefs[:hidden])
         ]
-        self.engine = (_core.Engine32 if single else _core.Engine64)(layers, loss)
+        layers.append(_core.Layer(coefs[-1].shape[0], coefs[-1].shape[1], "identity"))
+        kind = _core.Engine32 if single else _core.Engine64
+        self.engine = kind(layers, structure.loss, compute=structure.compute or "full")
         self.arena: Array = self.engine.parameters
-        self.coefs, self.intercepts = self.views(self.arena)
-        self._made_of = activation, loss
-        for view, given in zip((*self.coefs, *self.intercepts), (*coefs, *intercepts), strict=True):
+        self.coefs, self.intercepts, self.others = self.views(self.arena)
+        self.stop_training, self.stop_reason = False, ""
+        for view, given in zip(self.coefs, coefs, strict=True):
             view[...] = given
+        for view, given in zip(self.intercepts, intercepts, strict=True):
+            view[...] = given[: view.size]
+        for name in others.keys() & self.others.keys():
+            self.others[name][...] = others[name]
 
-    def views(self, arena: Array) -> tuple[list[Array], list[Array]]:
-        """Weights and biases of an array in the arena's layout."""
-        coefs, intercepts = [], []
+    def views(self, arena: Array) -> tuple[list[Array], list[Array], dict[str, Array]]:
+        """Weights, biases and the other parameters of an array in the arena's layout."""
+        coefs: list[Array] = []
+        intercepts: dict[int, Array] = {}
+        others: dict[str, Array] = {}
         for p in self.engine.layout:
             flat = arena[p.offset : p.offset + p.rows * p.cols]
             if p.role == "weights":
                 coefs.append(flat.reshape(p.rows, p.cols))
+            elif p.role == "bias":
+                intercepts[p.layer] = flat
             else:
-                intercepts.append(flat)
-        return coefs, intercepts
+                others[f"{ROLES[p.role]}{p.layer + 1}"] = flat
+        return coefs, [intercepts.get(i, arena[:0]) for i in range(len(coefs))], others
 
-    def is_of(
-        self, coefs: Sequence[Array], intercepts: Sequence[Array], activation: str, loss: str
+    def holds(
+        self, coefs: Sequence[Array], intercepts: Sequence[Array], others: dict[str, Array]
     ) -> bool:
-        """Whether these very arrays are its own, and it computes what is asked for."""
-        mine = [*self.coefs, *self.intercepts]
-        given = [*coefs, *intercepts]
-        return (
-            self._made_of == (activation, loss)
-            and len(mine) == len(given)
-            and all(a is b for a, b in zip(mine, given, strict=True))
-        )
+        """Whether these very arrays are its own."""
+        if others is not self.others:
+            return False
+        mine, given = [*self.coefs, *self.intercepts], [*coefs, *intercepts]
+        return len(mine) == len(given) and all(a is b for a, b in zip(mine, given, strict=True))
 
     def is_finite(self) -> bool:
         """Whether all parameters are."""
         return bool(_core.first_nonfinite(self.arena) == self.arena.size)
 
-    def scores(self, X: Array) -> Array:
+    def scores(self, X: Array, n_threads: int = 0) -> Array:
         """Outputs of the last layer, (N, C)."""
-        return self.engine.scores(TrainingData(X), 0)
+        return self.engine.scores(TrainingData(X), n_threads)
 
-    # One flat vector, all weights and then all biases, as an optimizer of functions takes them.
+    # What callbacks ask of a network.
+
+    @property
+    def steps_done(self) -> int:
+        """Steps of training so far."""
+        return self.engine.steps_done
+
+    def get_parameters(self) -> Array:
+        """A copy of all parameters."""
+        return self.arena.copy()
+
+    def set_parameters(self, parameters: Array) -> None:
+        """Restores what `get_parameters` returned."""
+        np.copyto(self.arena, parameters)
+
+    # One flat vector, all weights, then all biases and the rest, as an optimizer of functions
+    # takes them.
+
+    def _trained(self, arena: Array) -> list[Array]:
+        coefs, intercepts, others = self.views(arena)
+        return [*coefs, *intercepts, *others.values()]
 
     def pack(self, arena: Array) -> Floats:
-        coefs, intercepts = self.views(arena)
-        return np.concatenate([a.ravel() for a in (*coefs, *intercepts)], dtype=np.float64)
+        return np.concatenate([a.ravel() for a in self._trained(arena)], dtype=np.float64)
 
     def unpack(self, packed: Floats) -> None:
         start = 0
-        for view in (*self.coefs, *self.intercepts):
+        for view in self._trained(self.arena):
             view[...] = packed[start : start + view.size].reshape(view.shape)
             start += view.size

@@ -2,35 +2,44 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable
+from collections.abc import Sequence
+from dataclasses import KW_ONLY, dataclass
 from itertools import pairwise
-from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
 import numpy as np
 import scipy.sparse
-from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, _fit_context, is_classifier
-from sklearn.exceptions import ConvergenceWarning
+from sklearn.base import ClassifierMixin, RegressorMixin, _fit_context
 from sklearn.metrics import r2_score
-from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils import check_random_state, column_or_1d
-from sklearn.utils._param_validation import Interval, Options, StrOptions
+from sklearn.utils._param_validation import StrOptions
+from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target, unique_labels
 from sklearn.utils.optimize import _check_optimize_result
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
-from fanin import _core, losses
+from fanin import _core, _validate, losses
 from fanin._core import TrainingData
-from fanin._typing import Array, Ints
-from fanin.estimators import solvers
-from fanin.estimators.compiled import Compiled
-from fanin.estimators.rows import dense, rows_to_predict
+from fanin._typing import Array
+from fanin.estimators import solvers, stochastic
+from fanin.estimators.compiled import Compiled, Structure
+from fanin.estimators.net_base import nearest_median, seed_of
+from fanin.estimators.parameters import ALIASES, CONSTRAINTS, NAMES, Parameters, documented
+from fanin.estimators.rows import Part, dense, rows_to_predict
+from fanin.losses.spec import LossSpec
 
 __all__ = ["MLPClassifier", "MLPRegressor"]
 
+CHECKS: dict[str, Any] = {
+    "accept_sparse": ["csr", "csc"],
+    "multi_output": True,
+    "dtype": (np.float64, np.float32),
+}
+SIGMOIDS = ("logistic", "sigmoid")
+# What a user who sets weights by hand, as scikit-learn's own tests do, leaves out.
+UNSET: dict[str, Any] = {"stopped_": False, "validation_scores_": None}
 Targets = tuple[Array | None, Array | None]  # labels (N,), or soft targets (N, C)
 
 
@@ -43,92 +52,28 @@ def _is_stochastic(estimator: Any) -> bool:
     )
 
 
-class _MLP(BaseEstimator):
+def _has_probabilities(estimator: Any) -> bool:
+    if estimator.loss == "log_loss":
+        return True
+    raise AttributeError(f"predict_proba: expected loss='log_loss', this is {estimator.loss!r}")
+
+
+class _MLP(Parameters):
     """What the classifier and the regressor share."""
 
-    loss: str
-
-    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
-        "activation": [StrOptions({"identity", "logistic", "tanh", "relu"})],
-        "solver": [StrOptions({"lbfgs", "sgd", "adam"})],
-        "alpha": [Interval(Real, 0, None, closed="left")],
-        "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
-        "learning_rate": [StrOptions({"constant", "invscaling", "adaptive"})],
-        "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
-        "power_t": [Interval(Real, 0, None, closed="left")],
-        "max_iter": [Interval(Integral, 1, None, closed="left")],
-        "shuffle": ["boolean"],
-        "random_state": ["random_state"],
-        "tol": [Interval(Real, 0, None, closed="left")],
-        "verbose": ["verbose"],
-        "warm_start": ["boolean"],
-        "momentum": [Interval(Real, 0, 1, closed="both")],
-        "nesterovs_momentum": ["boolean"],
-        "early_stopping": ["boolean"],
-        "validation_fraction": [Interval(Real, 0, 1, closed="left")],
-        "beta_1": [Interval(Real, 0, 1, closed="left")],
-        "beta_2": [Interval(Real, 0, 1, closed="left")],
-        "epsilon": [Interval(Real, 0, None, closed="neither")],
-        "n_iter_no_change": [Interval(Integral, 1, None, closed="left"), Options(Real, {np.inf})],
-        "max_fun": [Interval(Integral, 1, None, closed="left")],
-    }
-
-    def __init__(
-        self,
-        hidden_layer_sizes: Any = (100,),
-        activation: str = "relu",
-        *,
-        solver: str = "adam",
-        alpha: float = 0.0001,
-        batch_size: int | str = "auto",
-        learning_rate: str = "constant",
-        learning_rate_init: float = 0.001,
-        power_t: float = 0.5,
-        max_iter: int = 200,
-        shuffle: bool = True,
-        random_state: Any = None,
-        tol: float = 1e-4,
-        verbose: Any = False,
-        warm_start: bool = False,
-        momentum: float = 0.9,
-        nesterovs_momentum: bool = True,
-        early_stopping: bool = False,
-        validation_fraction: float = 0.1,
-        beta_1: float = 0.9,
-        beta_2: float = 0.999,
-        epsilon: float = 1e-8,
-        n_iter_no_change: float = 10,
-        max_fun: int = 15000,
-    ) -> None:
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.activation = activation
-        self.solver = solver
-        self.alpha = alpha
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.learning_rate_init = learning_rate_init
-        self.power_t = power_t
-        self.max_iter = max_iter
-        self.shuffle = shuffle
-        self.random_state = random_state
-        self.tol = tol
-        self.verbose = verbose
-        self.warm_start = warm_start
-        self.momentum = momentum
-        self.nesterovs_momentum = nesterovs_momentum
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.beta_1 = beta_1
-        self.beta_2 = beta_2
-        self.epsilon = epsilon
-        self.n_iter_no_change = n_iter_no_change
-        self.max_fun = max_fun
+    _seed = _steps_done = 0  # of dropout
+    hidden_layer_sizes: Any
+    activation: Any
+    loss: Any
 
     # What the two kinds differ in.
 
     def _check_data(self, X: Any, y: Any, incremental: bool, reset: bool) -> tuple[Any, Array]:
         """X, and y encoded: codes (N,) or rows (N, C)."""
+        raise NotImplementedError
+
+    def _check_validation(self, X: Any, y: Any) -> tuple[Any, Array]:
+        """As `_check_data`, of rows that judge a fit."""
         raise NotImplementedError
 
     def _n_outputs(self, y: Array) -> int:
@@ -137,6 +82,10 @@ class _MLP(BaseEstimator):
     def _out_activation(self) -> str:
         raise NotImplementedError
 
+    def _loss_parameters(self) -> tuple[Any, ...]:
+        """By which `_engine_loss` may change."""
+        return (self.loss,)
+
     def _targets(self, y: Array, dtype: np.dtype[Any]) -> Targets:
         raise NotImplementedError
 
@@ -144,9 +93,15 @@ class _MLP(BaseEstimator):
         """Of encoded targets, for early stopping."""
         raise NotImplementedError
 
+    def _with_class_weights(self, y: Array, weights: Array | None, incremental: bool) -> Any:  # noqa: ARG002
+        """The weights of the rows, of encoded targets."""
+        return weights
+
     # Fitting
 
-    def _fit(self, X: Any, y: Any, sample_weight: Any, incremental: bool = False) -> Self:
+    def _fit(
+        self, X: Any, y: Any, sample_weight: Any, validation_data: Any, incremental: bool = False
+    ) -> Self:
         hidden = self.hidden_layer_sizes
         hidden = list(hidden) if hasattr(hidden, "__iter__") else [hidden]
         if np.any(np.array(hidden) <= 0):
@@ -155,21 +110,42 @@ class _MLP(BaseEstimator):
         X, y = self._check_data(X, y, incremental, reset=first)
         if sample_weight is not None:
             sample_weight = _check_sample_weight(sample_weight, X)
+        sample_weight = self._with_class_weights(y, sample_weight, incremental)
+        given = None
+        if validation_data is not None:
+            given = self._validation_part(validation_data)
         self.n_outputs_ = self._n_outputs(y)
         self._random_state = check_random_state(self.random_state)
         if first:
-            self._initialize([X.shape[1], *hidden, self.n_outputs_], X.dtype)
-        X = dense(X)
+            own = X.dtype if self.compute is None else np.float32
+            dtype = np.dtype(own if self.dtype == "auto" else self.dtype)
+            self._initialize([X.shape[1], *hidden, self.n_outputs_], dtype)
+        for name, value in UNSET.items():
+            self.__dict__.setdefault(name, value)
+        part = Part(dense(X), y, sample_weight)
         if self.solver == "lbfgs":
-            self._fit_lbfgs(X, y, sample_weight)
+            self._fit_lbfgs(part, given)
         else:
-            self._fit_stochastic(X, y, sample_weight, incremental)
+            stochastic.fit(self, part, given, incremental)
         if not self._compiled().is_finite():
             raise ValueError(
                 "Solver produced non-finite parameter weights. The input data may contain large "
                 "values and need to be preprocessed."
             )
         return self
+
+    def _validation_part(self, validation_data: Any) -> Part:
+        if len(_validate.sequence("validation_data", validation_data, "(X, y)")) not in (2, 3):
+            raise ValueError(
+                "validation_data: expected (X, y) or (X, y, sample_weight), "
+                f"got {len(validation_data)} of them"
+            )
+        X, y, *weights = validation_data
+        X, y = self._check_validation(X, y)
+        weight = None
+        if weights and weights[0] is not None:
+            weight = _check_sample_weight(weights[0], X)
+        return Part(dense(X), y, weight)
 
     def _initialize(self, units: list[int], dtype: np.dtype[Any]) -> None:
         """Glorot and Bengio's uniform weights (2010), biases too, from `random_state`."""
@@ -178,18 +154,26 @@ class _MLP(BaseEstimator):
         self.n_layers_ = len(units)
         self.out_activation_ = self._out_activation()
         self.coefs_, self.intercepts_ = [], []
-        factor = 2.0 if self.activation == "logistic" else 6.0
-        for fan_in, fan_out in pairwise(units):
+        self.extra_parameters_: dict[str, Array] = {}
+        activations = _validate.per_layer("activation", self.activation, len(units) - 2, _any)
+        activations = [*activations, *(activations[-1:] or [self.activation])]
+        for activation, (fan_in, fan_out) in zip(activations, pairwise(units), strict=True):
+            factor = 2.0 if activation in SIGMOIDS else 6.0
             bound = np.sqrt(factor / (fan_in + fan_out))
             weights = self._random_state.uniform(-bound, bound, (fan_in, fan_out))
             biases = self._random_state.uniform(-bound, bound, fan_out)
             self.coefs_.append(weights.astype(dtype, copy=False))
             self.intercepts_.append(biases.astype(dtype, copy=False))
+        self._seed = self._steps_done = 0
+        if np.min(self.keep, initial=1.0) < 1:  # else no number is drawn, as in scikit-learn
+            self._seed = seed_of(self._random_state)
         self._best = self._compiled().arena.copy()
         if self.solver == "lbfgs":
             return
         self.loss_curve_: list[float] = []
         self._no_improvement_count = 0
+        self.stopped_ = False
+        self.__dict__.pop("validation_loss_curve_", None)
         if self.early_stopping:
             self.validation_scores_: list[float] | None = []
             self.best_validation_score_: float | None = -np.inf
@@ -202,185 +186,79 @@ class _MLP(BaseEstimator):
     def _compiled(self) -> Compiled:
         """The compiled network of the parameters that the attributes have now."""
         held: Compiled | None = self.__dict__.get("_network")
-        loss = self._engine_loss()
-        if held is None or not held.is_of(self.coefs_, self.intercepts_, self.activation, loss):
-            held = Compiled(self.coefs_, self.intercepts_, self.activation, loss)
+        others = self.__dict__.setdefault("extra_parameters_", {})
+        network = self.activation, self.keep, self.norm, self.residual, self.compute
+        made_of = (*network, self.out_activation_, *self._loss_parameters())
+        if (
+            held is None
+            or self.__dict__["_made_of"] != made_of
+            or not held.holds(self.coefs_, self.intercepts_, others)
+        ):
+            held = Compiled(self.coefs_, self.intercepts_, others, self._structure())
             self.coefs_, self.intercepts_ = list(held.coefs), list(held.intercepts)
-            self._network = held
+            self.extra_parameters_ = held.others
+            held.engine.steps_done = self._steps_done
+            self._network, self._made_of = held, made_of
         return held
 
-    def _engine_loss(self) -> str:
-        """The engine's loss: that of the output activation, which goes with one only."""
-        return {
-            "softmax": "log_loss",
-            "logistic": "binary_log_loss",
-            "identity": "half_squared_error",
-            "exp": "poisson",
-        }[self.out_activation_]
+    def _structure(self) -> Structure:
+        hidden = len(self.coefs_) - 1
+        return Structure(
+            tuple(_validate.per_layer("activation", self.activation, hidden, _activation)),
+            self._engine_loss(),
+            tuple(_validate.per_layer("keep", self.keep, hidden, _validate.keep_probability)),
+            self.norm,
+            self.residual,
+            self.compute,
+        )
+
+    def _engine_loss(self) -> Any:
+        """The engine's loss: its name, or with options."""
+        raise NotImplementedError
 
     def _outputs_of_mean(self) -> int:
         """Over how many outputs the loss is a mean (the gradient is that of the sum)."""
-        return self.n_outputs_ if self.out_activation_ == "identity" else 1
+        return self.n_outputs_ if self.loss == "squared_error" else 1
 
-    def _fit_lbfgs(self, X: Array, y: Array, sample_weight: Array | None) -> None:
+    def _fit_lbfgs(self, part: Part, given: Part | None) -> None:
+        self._refuse_with_lbfgs(given)
         # In float64 whatever X is, as SciPy has it.
         self.coefs_ = [w.astype(np.float64, copy=False) for w in self.coefs_]
         self.intercepts_ = [b.astype(np.float64, copy=False) for b in self.intercepts_]
         result = solvers.minimize(
             self._compiled(),
-            self._training_data(X, y, sample_weight),
+            self._training_data(part),
             self.alpha,
             self._outputs_of_mean(),
             {"maxfun": self.max_fun, "maxiter": self.max_iter, "gtol": self.tol},
+            _validate.threads(self.n_threads),
         )
         self.n_iter_ = _check_optimize_result("lbfgs", result, self.max_iter)
         self.loss_ = result.fun
 
-    def _training_data(self, X: Array, y: Array, sample_weight: Array | None) -> TrainingData:
+    def _refuse_with_lbfgs(self, given: Part | None) -> None:
+        """Refuses what takes minibatches or epochs, which would go unnoticed."""
+        asked = {
+            "validation_data": given is not None,
+            "keep": np.min(self.keep, initial=1.0) < 1,
+            "norm": self.norm == "batch",
+            "dtype": self.dtype == "float32",
+            "compute": self.compute is not None,
+            "schedule": self.schedule is not None,
+            "callbacks": len(self.callbacks) > 0,
+            "checkpoint": self.checkpoint is not None,
+        }
+        if names := [name for name, is_asked in asked.items() if is_asked]:
+            got = repr(getattr(self, names[0], given))
+            raise ValueError(f"{names[0]}: expected solver 'sgd' or 'adam' for it, got {got}")
+
+    def _training_data(self, part: Part) -> TrainingData:
         dtype = self._compiled().arena.dtype
-        labels, soft = self._targets(y, dtype)
-        if sample_weight is not None:
-            sample_weight = np.ascontiguousarray(sample_weight, dtype)
-        return TrainingData(X, None, None, labels, soft, sample_weight)
-
-    def _new_optimizer(self, parameters: Array) -> solvers.Optimizer:
-        if self.solver == "sgd":
-            return solvers.SGDOptimizer(
-                parameters,
-                self.learning_rate_init,
-                self.learning_rate,
-                self.momentum,
-                self.nesterovs_momentum,
-                self.power_t,
-            )
-        return solvers.AdamOptimizer(
-            parameters, self.learning_rate_init, self.beta_1, self.beta_2, self.epsilon
-        )
-
-    def _fit_stochastic(
-        self, X: Array, y: Array, sample_weight: Array | None, incremental: bool
-    ) -> None:
-        compiled = self._compiled()
-        if not incremental or not hasattr(self, "_optimizer"):
-            self._optimizer = self._new_optimizer(compiled.arena)
-        if self.early_stopping and incremental:
-            raise ValueError("partial_fit does not support early_stopping=True")
-        rows: Ints = np.arange(len(X))
-        validation: Callable[[], float] | None = None
-        if self.early_stopping:
-            rows, validation = self._split(X, y, sample_weight)
-        epochs = solvers.Epochs(
-            compiled,
-            self._training_data(X, y, sample_weight),
-            len(rows),
-            self._batch_rows(len(rows)),
-            self.alpha,
-            self._outputs_of_mean(),
-        )
-        try:
-            self.n_iter_ = 0
-            self._run(epochs, rows, validation, incremental)
-        except KeyboardInterrupt:
-            warnings.warn("Training interrupted by user.", stacklevel=4)
-        if self.early_stopping:
-            np.copyto(compiled.arena, self._best)
-
-    def _split(
-        self, X: Array, y: Array, sample_weight: Array | None
-    ) -> tuple[Ints, Callable[[], float]]:
-        """The rows to train on, and the score on the others."""
-        # Not stratified with several outputs, in scikit-learn neither.
-        stratified = is_classifier(self) and self.n_outputs_ == 1
-        stratify = y.astype(bool).reshape(-1, 1) if stratified else None
-        rows, held_out = train_test_split(
-            np.arange(len(X)),
-            random_state=self._random_state,
-            test_size=self.validation_fraction,
-            stratify=stratify,
-        )
-        if len(held_out) < 2:
-            raise ValueError(
-                "The validation set is too small. Increase 'validation_fraction' or the size of "
-                "your dataset."
-            )
-        X_val, y_val = X[held_out], y[held_out]
-        weights = None if sample_weight is None else sample_weight[held_out]
-        return rows, lambda: self._score_of(X_val, y_val, weights)
-
-    def _batch_rows(self, n_rows: int) -> int:
-        if isinstance(self.batch_size, str):
-            return min(200, n_rows)
-        if self.batch_size > n_rows:
-            warnings.warn(
-                "Got `batch_size` less than 1 or larger than sample size. It is going to be "
-                "clipped",
-                stacklevel=5,
-            )
-        return min(self.batch_size, n_rows)
-
-    def _run(
-        self,
-        epochs: solvers.Epochs,
-        rows: Ints,
-        validation: Callable[[], float] | None,
-        incremental: bool,
-    ) -> None:
-        """Epochs until nothing improves any more."""
-        order = np.arange(len(rows))
-        for _ in range(self.max_iter):
-            if self.shuffle:
-                permutation = np.arange(len(rows))
-                self._random_state.shuffle(permutation)
-                order = order[permutation]
-            loss = epochs.run(rows[order], self._optimizer)
-            self.n_iter_ += 1
-            self.loss_ = loss
-            self.t_ += len(rows)
-            self.loss_curve_.append(loss)
-            if self.verbose:
-                print(f"Iteration {self.n_iter_}, loss = {loss:.8f}")
-            self._count_improvement(validation)
-            self._optimizer.iteration_ends(self.t_)
-            if self._no_improvement_count > self.n_iter_no_change:
-                if self._optimizer.trigger_stopping(self._stop_message(), self.verbose):
-                    break
-                self._no_improvement_count = 0
-            if incremental:
-                break
-            if self.n_iter_ == self.max_iter:
-                warnings.warn(
-                    f"Stochastic Optimizer: Maximum iterations ({self.max_iter}) reached and the "
-                    "optimization hasn't converged yet.",
-                    ConvergenceWarning,
-                    stacklevel=5,
-                )
-
-    def _stop_message(self) -> str:
-        what = "Validation score" if self.early_stopping else "Training loss"
-        return (
-            f"{what} did not improve more than tol={self.tol:f} for {self.n_iter_no_change} "
-            "consecutive epochs."
-        )
-
-    def _count_improvement(self, validation: Callable[[], float] | None) -> None:
-        """Counts epochs without an improvement by `tol`."""
-        if validation is None:
-            loss, best = self.loss_curve_[-1], self.best_loss_
-            assert best is not None
-            improved = not loss > best - self.tol
-            self.best_loss_ = min(loss, best)
-        else:
-            score, best = validation(), self.best_validation_score_
-            assert best is not None
-            assert self.validation_scores_ is not None
-            self.validation_scores_.append(score)
-            if self.verbose:
-                print(f"Validation score: {score:f}")
-            improved = not score < best + self.tol
-            if score > best:
-                self.best_validation_score_ = score
-                self._best = self._compiled().arena.copy()
-        self._no_improvement_count = 0 if improved else self._no_improvement_count + 1
+        labels, soft = self._targets(part.y, dtype)
+        weights = part.weights
+        if weights is not None:
+            weights = np.ascontiguousarray(weights, dtype)
+        return TrainingData(part.X, None, None, labels, soft, weights)
 
     # Prediction
 
@@ -388,12 +266,14 @@ class _MLP(BaseEstimator):
         """Outputs before the last activation, (N, C)."""
         check_is_fitted(self)
         compiled = self._compiled()
-        blocks = [compiled.scores(block) for block in rows_to_predict(self, X)]
+        threads = self.n_threads or 0
+        blocks = [compiled.scores(block, threads) for block in rows_to_predict(self, X)]
         return blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
 
     def __getstate__(self) -> dict[str, Any]:
         state = dict(super().__getstate__())
-        state.pop("_network", None)  # it is made again of the arrays
+        for name in ("_network", "_made_of"):  # they are made again of the arrays
+            state.pop(name, None)
         return state
 
     def __sklearn_tags__(self) -> Any:
@@ -402,76 +282,21 @@ class _MLP(BaseEstimator):
         return tags
 
 
+def _any(name: str, value: Any) -> Any:  # noqa: ARG001  `_structure` checks it
+    return value
+
+
+def _activation(name: str, value: Any) -> str:
+    known = _validate.one_of(name, value, sorted(NAMES))
+    return ALIASES.get(known, known)
+
+
 def _logistic(scores: Array) -> Array:
     activated: Array = _core.map("sigmoid", scores)
     return activated
 
 
-PARAMETERS = """\
-    hidden_layer_sizes : array-like of shape (n_layers - 2,), default=(100,)
-        Units of each hidden layer.
-    activation : {'identity', 'logistic', 'tanh', 'relu'}, default='relu'
-        Of the hidden layers.
-    solver : {'lbfgs', 'sgd', 'adam'}, default='adam'
-        'lbfgs' is SciPy's L-BFGS-B.
-    alpha : float, default=0.0001
-        L2, divided by the number of rows (the sum of their weights) of a minibatch.
-    batch_size : int or 'auto', default='auto'
-        Rows of a minibatch; 'auto' takes ``min(200, n_samples)``.
-    learning_rate : {'constant', 'invscaling', 'adaptive'}, default='constant'
-        With 'sgd': constant, ``learning_rate_init / (rows seen + 1) ** power_t``, or divided by 5
-        whenever `n_iter_no_change` epochs have not improved.
-    learning_rate_init : float, default=0.001
-    power_t : float, default=0.5
-    max_iter : int, default=200
-        Epochs, or iterations of 'lbfgs'.
-    shuffle : bool, default=True
-        Whether the rows are in another order in each epoch.
-    random_state : int, RandomState or None, default=None
-        Weights, order of the rows and the validation split are drawn from it, in this order.
-    tol : float, default=1e-4
-        What counts as an improvement.
-    verbose : bool, default=False
-    warm_start : bool, default=False
-        Whether `fit` goes on from the weights of an earlier one.
-    momentum : float, default=0.9
-        With 'sgd'.
-    nesterovs_momentum : bool, default=True
-    early_stopping : bool, default=False
-        Whether a part of the rows is set aside, whose score decides when to stop and which
-        epoch's weights are kept.
-    validation_fraction : float, default=0.1
-        Of the rows, with `early_stopping`.
-    beta_1, beta_2, epsilon : float, default=0.9, 0.999, 1e-8
-        Of Adam.
-    n_iter_no_change : int, default=10
-        Epochs without an improvement after which training stops.
-    max_fun : int, default=15000
-        Most evaluations of the loss, with 'lbfgs'.
-"""
-
-ATTRIBUTES = """\
-    coefs_, intercepts_ : list of ndarray
-        Each layer's weights (D, H) and biases (H,).
-    loss_ : float
-        Of the last epoch.
-    best_loss_ : float or None
-        The lowest; None with `early_stopping`.
-    loss_curve_ : list of float
-        Of each epoch.
-    validation_scores_, best_validation_score_ : list of float, float
-        Of each epoch and the highest; None without `early_stopping`.
-    n_iter_ : int
-        Epochs of the last fit.
-    t_ : int
-        Rows seen.
-    n_features_in_, n_layers_, n_outputs_ : int
-    feature_names_in_ : ndarray of str
-        Where X has names of columns.
-    out_activation_ : str
-"""
-
-
+@dataclass(eq=False, repr=False)
 class MLPClassifier(ClassifierMixin, _MLP):
     """scikit-learn's `MLPClassifier`, trained in compiled code.
 
@@ -480,6 +305,11 @@ class MLPClassifier(ClassifierMixin, _MLP):
     Parameters
     ----------
     {parameters}
+    loss : {'log_loss', 'hinge'}, default='log_loss'
+        'hinge' is Weston and Watkins' of several classes, and has no probabilities.
+    class_weight : dict, 'balanced' or None, default=None
+        Of the classes, a factor of `sample_weight`, in the loss and in the validation score; of
+        several labels a list of dicts.
 
     Attributes
     ----------
@@ -500,10 +330,22 @@ class MLPClassifier(ClassifierMixin, _MLP):
     ['yes', 'no']
     """
 
-    loss = "log_loss"
+    hidden_layer_sizes: int | Sequence[int] = (100,)
+    activation: str | Sequence[str] = "relu"
+    _: KW_ONLY
+    loss: str = "log_loss"
+    class_weight: Any = None
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        **CONSTRAINTS,
+        "loss": [StrOptions({"log_loss", "hinge"})],
+        "class_weight": [dict, list, StrOptions({"balanced"}), None],
+    }
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+    def fit(
+        self, X: Any, y: Any, sample_weight: Any = None, *, validation_data: Any = None
+    ) -> Self:
         """Trains from new weights; with `warm_start` from those of an earlier fit.
 
         Parameters
@@ -512,12 +354,22 @@ class MLPClassifier(ClassifierMixin, _MLP):
         y : array-like of shape (n_samples,) or (n_samples, n_labels)
             Labels of any kind, or 0 and 1 of several labels.
         sample_weight : array-like of shape (n_samples,), optional
+        validation_data : (X, y) or (X, y, sample_weight), optional
+            Scored after each epoch; with `early_stopping` they decide, in place of rows set aside.
         """
-        return self._fit(X, y, sample_weight)
+        return self._fit(X, y, sample_weight, validation_data)
 
     @available_if(_is_stochastic)
     @_fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None) -> Self:
+    def partial_fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        classes: Any = None,
+        *,
+        validation_data: Any = None,
+    ) -> Self:
         """One epoch on these rows, with the optimizer's state of earlier calls.
 
         Parameters
@@ -526,16 +378,19 @@ class MLPClassifier(ClassifierMixin, _MLP):
             As in `fit`.
         classes : array-like of shape (n_classes,), optional
             All labels that will come; needed in the first call.
+        validation_data : (X, y) or (X, y, sample_weight), optional
+            With `early_stopping` their score ends the series of calls, with the best weights.
         """
         if _check_partial_fit_first_call(self, classes):
             several = type_of_target(y).startswith("multilabel")
             self._label_binarizer = LabelBinarizer().fit(y if several else classes)
-        return self._fit(X, y, sample_weight, incremental=True)
+        return self._fit(X, y, sample_weight, validation_data, incremental=True)
 
     def predict(self, X: Any) -> Array:
         """Labels (N,), or 0 and 1 of each label (N, L)."""
         return self._labels_of(self._codes(self._scores(X)))
 
+    @available_if(_has_probabilities)
     def predict_proba(self, X: Any) -> Array:
         """Probabilities of `classes_`, (N, C)."""
         scores = self._scores(X)
@@ -544,22 +399,15 @@ class MLPClassifier(ClassifierMixin, _MLP):
         yes = _logistic(scores)
         return np.hstack([1 - yes, yes]) if self.n_outputs_ == 1 else yes
 
+    @available_if(_has_probabilities)
     def predict_log_proba(self, X: Any) -> Array:
         """``log(predict_proba(X))``."""
-        probabilities = self.predict_proba(X)
+        probabilities: Array = self.predict_proba(X)
         with np.errstate(divide="ignore"):
             return np.log(probabilities, out=probabilities)
 
     def _check_data(self, X: Any, y: Any, incremental: bool, reset: bool) -> tuple[Any, Array]:
-        X, y = validate_data(
-            self,
-            X,
-            y,
-            accept_sparse=["csr", "csc"],
-            multi_output=True,
-            dtype=(np.float64, np.float32),
-            reset=reset,
-        )
+        X, y = validate_data(self, X, y, reset=reset, **CHECKS)
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
         if not hasattr(self, "classes_") or not (self.warm_start or incremental):
@@ -568,6 +416,30 @@ class MLPClassifier(ClassifierMixin, _MLP):
         else:
             self._check_classes(unique_labels(y))
         return X, self._encoded(y)
+
+    def _check_validation(self, X: Any, y: Any) -> tuple[Any, Array]:
+        X, y = validate_data(self, X, y, reset=False, **CHECKS)
+        if y.ndim == 2 and y.shape[1] == 1:
+            y = column_or_1d(y, warn=True)
+        strange = np.setdiff1d(unique_labels(y), self.classes_)
+        if len(strange):
+            raise ValueError(
+                f"validation_data: expected labels in classes_ ({self.classes_}), "
+                f"got {strange[0]!r}"
+            )
+        return X, self._encoded(y)
+
+    def _with_class_weights(self, y: Array, weights: Array | None, incremental: bool) -> Any:
+        if self.class_weight is None:
+            return weights
+        if incremental and isinstance(self.class_weight, str):
+            raise ValueError(
+                "class_weight: expected a dict in partial_fit, where the classes' frequencies are "
+                f"not known, got {self.class_weight!r}"
+            )
+        labels = y if y.ndim == 2 else self.classes_[y]
+        by_class: Array = compute_sample_weight(self.class_weight, labels)
+        return by_class if weights is None else weights * by_class
 
     def _check_classes(self, classes: Array) -> None:
         if self.warm_start:
@@ -592,20 +464,31 @@ class MLPClassifier(ClassifierMixin, _MLP):
 
     def _n_outputs(self, y: Array) -> int:
         if y.ndim == 2:
+            if self.loss != "log_loss":
+                raise ValueError(f"loss: expected 'log_loss' of several labels, got {self.loss!r}")
             return int(y.shape[1])
-        return len(self.classes_) if self._label_binarizer.y_type_ == "multiclass" else 1
+        several = self._label_binarizer.y_type_ == "multiclass" or self.loss == "hinge"
+        return len(self.classes_) if several else 1
 
     def _out_activation(self) -> str:
+        if self.loss == "hinge":
+            return "identity"
         return "softmax" if self._label_binarizer.y_type_ == "multiclass" else "logistic"
 
+    def _engine_loss(self) -> str:
+        """That of the output activation, which goes with one only."""
+        return {"softmax": "log_loss", "logistic": "binary_log_loss", "identity": "svm"}[
+            self.out_activation_
+        ]
+
     def _targets(self, y: Array, dtype: np.dtype[Any]) -> Targets:
-        if self.out_activation_ == "softmax":
+        if self.out_activation_ != "logistic":
             return y, None
         return None, np.ascontiguousarray(y.reshape(len(y), -1), dtype)
 
     def _codes(self, scores: Array) -> Array:
         """Predictions as `_encoded` has labels."""
-        if self.out_activation_ == "softmax":
+        if self.out_activation_ != "logistic":
             best: Array = scores.argmax(axis=1)
             return best
         yes = (_logistic(scores) > 0.5).astype(int)
@@ -634,6 +517,7 @@ class MLPClassifier(ClassifierMixin, _MLP):
         return tags
 
 
+@dataclass(eq=False, repr=False)
 class MLPRegressor(RegressorMixin, _MLP):
     """scikit-learn's `MLPRegressor`, trained in compiled code.
 
@@ -641,10 +525,16 @@ class MLPRegressor(RegressorMixin, _MLP):
 
     Parameters
     ----------
-    loss : {'squared_error', 'poisson'}, default='squared_error'
-        Half the squared error, or half the Poisson deviance of the outputs' exponential, for
-        targets of at least 0.
+    loss : str, default='squared_error'
+        'squared_error' is half of it, 'poisson' half the deviance of the outputs' exponential, for
+        targets of at least 0. Beyond scikit-learn's: 'absolute_error', 'huber', 'quantile', which
+        are sums over the outputs.
     {parameters}
+    huber_delta : float, default=1.0
+        With 'huber': where half the square becomes a line.
+    quantiles : float or sequence of float, default=0.5
+        With 'quantile': the levels, ascending; several are predicted at once, a prediction
+        interval.
 
     Attributes
     ----------
@@ -665,68 +555,22 @@ class MLPRegressor(RegressorMixin, _MLP):
     True
     """
 
+    loss: str = "squared_error"
+    hidden_layer_sizes: int | Sequence[int] = (100,)
+    activation: str | Sequence[str] = "relu"
+    _: KW_ONLY
+    huber_delta: float = 1.0
+    quantiles: float | Sequence[float] = 0.5
+
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        **_MLP._parameter_constraints,
-        "loss": [StrOptions({"squared_error", "poisson"})],
+        **CONSTRAINTS,
+        "loss": [StrOptions({"squared_error", "poisson", "absolute_error", "huber", "quantile"})],
     }
 
-    def __init__(
-        self,
-        loss: str = "squared_error",
-        hidden_layer_sizes: Any = (100,),
-        activation: str = "relu",
-        *,
-        solver: str = "adam",
-        alpha: float = 0.0001,
-        batch_size: int | str = "auto",
-        learning_rate: str = "constant",
-        learning_rate_init: float = 0.001,
-        power_t: float = 0.5,
-        max_iter: int = 200,
-        shuffle: bool = True,
-        random_state: Any = None,
-        tol: float = 1e-4,
-        verbose: Any = False,
-        warm_start: bool = False,
-        momentum: float = 0.9,
-        nesterovs_momentum: bool = True,
-        early_stopping: bool = False,
-        validation_fraction: float = 0.1,
-        beta_1: float = 0.9,
-        beta_2: float = 0.999,
-        epsilon: float = 1e-8,
-        n_iter_no_change: float = 10,
-        max_fun: int = 15000,
-    ) -> None:
-        self.loss = loss
-        super().__init__(
-            hidden_layer_sizes,
-            activation,
-            solver=solver,
-            alpha=alpha,
-            batch_size=batch_size,
-            learning_rate=learning_rate,
-            learning_rate_init=learning_rate_init,
-            power_t=power_t,
-            max_iter=max_iter,
-            shuffle=shuffle,
-            random_state=random_state,
-            tol=tol,
-            verbose=verbose,
-            warm_start=warm_start,
-            momentum=momentum,
-            nesterovs_momentum=nesterovs_momentum,
-            early_stopping=early_stopping,
-            validation_fraction=validation_fraction,
-            beta_1=beta_1,
-            beta_2=beta_2,
-            epsilon=epsilon,
-            n_iter_no_change=n_iter_no_change,
-            max_fun=max_fun,
-        )
-
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+    def fit(
+        self, X: Any, y: Any, sample_weight: Any = None, *, validation_data: Any = None
+    ) -> Self:
         """Trains from new weights; with `warm_start` from those of an earlier fit.
 
         Parameters
@@ -734,63 +578,86 @@ class MLPRegressor(RegressorMixin, _MLP):
         X : array-like or sparse matrix of shape (n_samples, n_features)
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
         sample_weight : array-like of shape (n_samples,), optional
+        validation_data : (X, y) or (X, y, sample_weight), optional
+            Scored after each epoch; with `early_stopping` they decide, in place of rows set aside.
         """
-        return self._fit(X, y, sample_weight)
+        return self._fit(X, y, sample_weight, validation_data)
 
     @available_if(_is_stochastic)
     @_fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+    def partial_fit(
+        self, X: Any, y: Any, sample_weight: Any = None, *, validation_data: Any = None
+    ) -> Self:
         """One epoch on these rows, with the optimizer's state of earlier calls.
 
         Parameters
         ----------
         X, y, sample_weight
             As in `fit`.
+        validation_data : (X, y) or (X, y, sample_weight), optional
+            With `early_stopping` their score ends the series of calls, with the best weights.
         """
-        return self._fit(X, y, sample_weight, incremental=True)
+        return self._fit(X, y, sample_weight, validation_data, incremental=True)
 
     def predict(self, X: Any) -> Array:
-        """Values (N,), or (N, n_outputs)."""
+        """Values (N,), or (N, n_outputs); with Q quantiles (N, Q) or (N, n_outputs, Q)."""
         return self._values(self._scores(X))
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """R², of several quantiles that of the one nearest to the median."""
+        values = nearest_median(self.predict(X), self._levels())
+        return float(r2_score(y, values, sample_weight=sample_weight))
 
     def _values(self, scores: Array) -> Array:
         values = np.exp(scores) if self.out_activation_ == "exp" else scores
+        if (n := len(self._levels())) > 1:  # where they cross, sorted ones are nearer
+            values = np.sort(values.reshape(len(values), -1, n), axis=2)
+            return values[:, 0] if values.shape[1] == 1 else values
         return values.ravel() if values.shape[1] == 1 else values
 
+    def _levels(self) -> Sequence[float]:
+        if self.loss != "quantile":
+            return (0.5,)
+        return LossSpec("quantile", quantiles=self.quantiles).levels
+
     def _check_data(self, X: Any, y: Any, incremental: bool, reset: bool) -> tuple[Any, Array]:  # noqa: ARG002
-        X, y = validate_data(
-            self,
-            X,
-            y,
-            accept_sparse=["csr", "csc"],
-            multi_output=True,
-            y_numeric=True,
-            dtype=(np.float64, np.float32),
-            reset=reset,
-        )
+        X, y = validate_data(self, X, y, y_numeric=True, reset=reset, **CHECKS)
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
         return X, y
 
+    def _check_validation(self, X: Any, y: Any) -> tuple[Any, Array]:
+        return self._check_data(X, y, incremental=True, reset=False)
+
     def _n_outputs(self, y: Array) -> int:
-        return 1 if y.ndim == 1 else int(y.shape[1])
+        return (1 if y.ndim == 1 else int(y.shape[1])) * len(self._levels())
 
     def _out_activation(self) -> str:
         return "exp" if self.loss == "poisson" else "identity"
 
+    def _loss_parameters(self) -> tuple[Any, ...]:
+        return self.loss, self.huber_delta, self.quantiles
+
+    def _engine_loss(self) -> Any:
+        known = {"squared_error": "half_squared_error", "poisson": "poisson"}
+        if self.loss in known:
+            return known[self.loss]
+        if self.loss == "huber":
+            return _core.Loss("huber", delta=self.huber_delta)
+        if self.loss == "quantile":
+            return _core.Loss("quantile", quantiles=list(self._levels()))
+        return _core.Loss("mae")
+
     def _targets(self, y: Array, dtype: np.dtype[Any]) -> Targets:
-        return None, np.ascontiguousarray(y.reshape(len(y), -1), dtype)
+        values = np.repeat(y.reshape(len(y), -1), len(self._levels()), axis=1)
+        return None, np.ascontiguousarray(values, dtype)
 
     def _score_of(self, X: Any, y: Array, sample_weight: Array | None) -> float:
-        predicted = self._values(self._compiled().scores(X))
+        predicted = nearest_median(self._values(self._compiled().scores(X)), self._levels())
         if not np.isfinite(predicted).all():
             return np.nan
         return float(r2_score(y, predicted, sample_weight=sample_weight))
 
 
-for _kind in (MLPClassifier, MLPRegressor):
-    _kind.__doc__ = (
-        (_kind.__doc__ or "")
-        .replace("    {parameters}\n", PARAMETERS)
-        .replace("    {attributes}\n", ATTRIBUTES)
-    )
+documented(MLPClassifier)
+documented(MLPRegressor)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,23 @@ from fanin._typing import Array
 
 SPARSE_ROWS = 4096  # of a sparse X that are dense at a time in prediction
 KINDS = (np.float64, np.float32, np.uint8)  # that the native loop gathers as they are
+
+
+@dataclass
+class Part:
+    """Rows with their encoded targets and weights."""
+
+    X: Array
+    y: Array
+    weights: Array | None
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+    def take(self, rows: Array) -> Part:
+        """A copy of some of them."""
+        weights = None if self.weights is None else self.weights[rows]
+        return Part(self.X[rows], self.y[rows], weights)
 
 
 def dense(X: Any) -> Array:

@@ -24,7 +24,7 @@ from fanin._core import TrainingData
 from fanin._typing import Array, Floats, Ints
 from fanin.estimators.compiled import Compiled
 
-__all__ = ["AdamOptimizer", "Epochs", "Optimizer", "SGDOptimizer", "minimize"]
+__all__ = ["AdamOptimizer", "Epochs", "Optimizer", "SGDOptimizer", "minimize", "new"]
 
 
 class Optimizer(Protocol):
@@ -165,6 +165,21 @@ class AdamOptimizer:
         return True
 
 
+def new(model: Any, parameters: Array) -> Optimizer:
+    """The optimizer that an estimator asks for."""
+    rate = model.learning_rate_init
+    if model.solver == "adam":
+        return AdamOptimizer(parameters, rate, model.beta_1, model.beta_2, model.epsilon)
+    return SGDOptimizer(
+        parameters,
+        rate,
+        model.learning_rate,
+        model.momentum,
+        model.nesterovs_momentum,
+        model.power_t,
+    )
+
+
 class Epochs:
     """Epochs of minibatches in the native loop.
 
@@ -179,6 +194,15 @@ class Epochs:
         L2, over the sum of a minibatch's weights.
     outputs : int
         The loss that is told is the mean over so many; 1 for the engine's.
+    seed : int
+        Of dropout.
+    n_threads : int
+        0 for the default.
+
+    Attributes
+    ----------
+    steps : int
+        Of an epoch.
     """
 
     def __init__(
@@ -189,34 +213,48 @@ class Epochs:
         batch: int,
         alpha: float,
         outputs: int,
+        *,
+        seed: int = 0,
+        n_threads: int = 0,
     ) -> None:
         self._compiled = compiled
+        self.batch = batch
         self._weights = None if data.weights is None else data.weights.astype(np.float64)
         self._alpha = alpha
         self._outputs = outputs
         self._begins = np.arange(0, rows, batch)
         self._sizes = np.diff(self._begins, append=rows)
-        steps = len(self._begins)
-        self._losses, self._correct = np.empty(steps), np.empty(steps, np.int64)
+        self.steps = len(self._begins)
+        self._losses, self._correct = np.empty(self.steps), np.empty(self.steps, np.int64)
         self._job = _core.TrainingJob(
             data=data,
             order=np.empty(rows, np.int64),
             batch=batch,
-            seed=0,
+            seed=seed,
             budget=math.inf,
-            n_threads=0,
+            n_threads=n_threads,
         )
 
-    def run(self, order: Ints, optimizer: Optimizer) -> float:
-        """One epoch; its mean loss, NaN as all parameters where a step's was not finite."""
+    def run(self, order: Ints, optimizer: Optimizer, factors: Floats | None = None) -> float:
+        """One epoch; its mean loss, NaN as all parameters where a step's was not finite.
+
+        Parameters
+        ----------
+        order : ndarray of int64
+            The rows.
+        optimizer : Optimizer
+        factors : ndarray of shape (steps,), optional
+            Of the learning rate in each step.
+        """
         self._job.order[:] = order
-        steps = len(self._sizes)
+        self._job.first_stream = self._compiled.steps_done  # each step drops other units
+        rates = optimizer.rates(self.steps)
         rule = optimizer.rule()
         learner = _core.Learner(
             rule=rule,
             states=optimizer.states,
             l2=0.0,
-            lr=optimizer.rates(steps),
+            lr=rates if factors is None else rates * factors,
             losses=self._losses,
             correct=self._correct,
         )
@@ -237,7 +275,7 @@ class Epochs:
 
     def _spans(self, order: Ints) -> list[tuple[int, int, float]]:
         """Runs of steps whose rows weigh the same: first, last, weight of a minibatch."""
-        steps, sizes = len(self._sizes), self._sizes
+        steps, sizes = self.steps, self._sizes
         if self._weights is not None:
             sums = np.add.reduceat(self._weights[order], self._begins)
         elif self._outputs > 1 and self._alpha > 0:  # the penalty must be known of each step
@@ -255,7 +293,12 @@ class Epochs:
 
 
 def minimize(
-    compiled: Compiled, data: TrainingData, alpha: float, outputs: int, options: dict[str, Any]
+    compiled: Compiled,
+    data: TrainingData,
+    alpha: float,
+    outputs: int,
+    options: dict[str, Any],
+    n_threads: int = 0,
 ) -> Any:
     """L-BFGS over the native gradient; SciPy's result. The network has its parameters then."""
     weights = data.weights
@@ -264,7 +307,7 @@ def minimize(
 
     def loss_and_gradient(packed: Floats) -> tuple[float, Floats]:
         compiled.unpack(packed)
-        loss, gradient = compiled.engine.gradient(data, l2=l2, n_threads=0)
+        loss, gradient = compiled.engine.gradient(data, l2=l2, n_threads=n_threads)
         if outputs > 1:
             penalty = 0.5 * l2 * sum(float(np.vdot(w, w)) for w in compiled.coefs)
             loss = (loss - penalty) / outputs + penalty

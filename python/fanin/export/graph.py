@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -59,15 +59,22 @@ class Graph:
         return str(tensor.name)
 
     def op(
-        self, kind: str, *inputs: str | float | Array, output: str = "", **attributes: Any
+        self,
+        kind: str,
+        *inputs: str | float | Array,
+        output: str = "",
+        more: Sequence[str] = (),
+        **attributes: Any,
     ) -> str:
         """Adds a node, and returns the name of its output: ``output``, or one of its own.
 
-        Inputs are names of values, or numbers and arrays.
+        Inputs are names of values, or numbers and arrays; ``more`` are outputs that none reads.
         """
         names = [x if isinstance(x, str) else self.constant(x) for x in inputs]
         name = output or self._unique(kind)
-        self.nodes.append(self.onnx.helper.make_node(kind, names, [name], name, **attributes))
+        unread = [self._unique(other) for other in more]
+        made = self.onnx.helper.make_node(kind, names, [name, *unread], name, **attributes)
+        self.nodes.append(made)
         return name
 
     def cast(self, x: str, dtype: npt.DTypeLike) -> str:

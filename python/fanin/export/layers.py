@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
@@ -69,7 +69,10 @@ def checked_network(name: str, net: object) -> MLP:
 
 
 def layers_of(net: MLP) -> list[Layer]:
-    """The layers, with copies of the arrays."""
+    """The layers, with copies of the arrays.
+
+    The last one gives scores in the units of the targets, or divided by the loss's temperature.
+    """
     vanilla = net.config()["dropout_mode"] == "vanilla"
 
     def array(views: Mapping[str, Array], name: str) -> Array | None:
@@ -95,7 +98,20 @@ def layers_of(net: MLP) -> list[Layer]:
                 skip=net.residual and hidden and d == h,
             )
         )
+    layers[-1] = _in_units(layers[-1], net)
     return layers
+
+
+def _in_units(layer: Layer, net: MLP) -> Layer:
+    factor, shift = net.targets.factor_and_shift()
+    if (factor == 1).all() and not shift.any():
+        return layer
+    assert layer.bias is not None
+    return replace(
+        layer,
+        weights=(layer.weights * factor).astype(net.dtype),
+        bias=(layer.bias * factor + shift).astype(net.dtype),
+    )
 
 
 def network_of(name: str, layers: Sequence[Layer], loss: str, dtype: np.dtype[Any]) -> MLP:

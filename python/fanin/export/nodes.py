@@ -150,19 +150,59 @@ def scores(g: Graph, x: str, dtype: np.dtype[Any], net: MLP) -> str:
 # After the layers
 
 
+def _label(g: Graph, scores: str, classes: Array | None) -> str:
+    """The class of the largest score: its number, or its position where it is text."""
+    plain = classes is None or classes.dtype.kind not in "iu"
+    if plain or np.array_equal(classes, np.arange(len(classes))):  # type: ignore[arg-type]
+        return g.op("ArgMax", scores, axis=1, keepdims=0, output="label")
+    at = g.op("ArgMax", scores, axis=1, keepdims=0)
+    assert classes is not None
+    return g.op("Gather", classes.astype(np.int64), at, output="label")
+
+
 def _softmax(g: Graph, x: str, net: MLP) -> list[Output]:
-    label = g.op("ArgMax", x, axis=1, keepdims=0, output="label")
+    label = _label(g, x, net.classes_)
     probabilities = g.op("Softmax", x, axis=1, output="probabilities")
     return _labelled(label, probabilities, net.dtype, net.dims[-1])
 
 
 def _svm(g: Graph, x: str, net: MLP) -> list[Output]:
-    label = g.op("ArgMax", x, axis=1, keepdims=0, output="label")
+    label = _label(g, x, net.classes_)
     return _labelled(label, g.op("Identity", x, output="scores"), net.dtype, net.dims[-1])
 
 
-def _mse(g: Graph, x: str, net: MLP) -> list[Output]:
+def _logistic(g: Graph, x: str, net: MLP) -> list[Output]:
+    """Which labels a row has; or with one score its class of two."""
+    if net.targets.kind == "multilabel":
+        labels = g.op("Greater", x, 0.0, output="labels")
+        probabilities = g.op("Sigmoid", x, output="probabilities")
+        columns = net.dims[-1]
+        return [Output(labels, np.dtype(bool), columns), Output(probabilities, net.dtype, columns)]
+    axis = g.constant(np.array([1]), "axis")
+    yes = g.op("Squeeze", g.op("Greater", x, 0.0), axis)
+    label = g.op("Cast", yes, to=g.type_of(np.int64), output="label")
+    both = [g.op("Sigmoid", g.op("Neg", x)), g.op("Sigmoid", x)]
+    probabilities = g.op("Concat", *both, axis=1, output="probabilities")
+    return _labelled(label, probabilities, net.dtype, 2)
+
+
+def _values(g: Graph, x: str, net: MLP) -> list[Output]:
     return [Output(g.op("Identity", x, output="predictions"), net.dtype, net.dims[-1])]
+
+
+def _poisson(g: Graph, x: str, net: MLP) -> list[Output]:
+    return [Output(g.op("Exp", x, output="predictions"), net.dtype, net.dims[-1])]
+
+
+def _quantiles(g: Graph, x: str, net: MLP) -> list[Output]:
+    """Ascending: those of the first value, then of the next."""
+    each, columns = len(net.targets.loss.levels), net.dims[-1]
+    if each == 1:
+        return _values(g, x, net)
+    shaped = g.op("Reshape", x, np.array([-1, columns // each, each]))
+    ascending = g.op("TopK", shaped, np.array([each]), axis=2, largest=0, more=["indices"])
+    flat = g.op("Reshape", ascending, np.array([-1, columns]), output="predictions")
+    return [Output(flat, net.dtype, columns)]
 
 
 def _labelled(label: str, values: str, dtype: np.dtype[Any], columns: int) -> list[Output]:
@@ -172,7 +212,13 @@ def _labelled(label: str, values: str, dtype: np.dtype[Any], columns: int) -> li
 LOSSES: dict[str, Callable[[Graph, str, MLP], list[Output]]] = {
     "softmax": _softmax,
     "svm": _svm,
-    "mse": _mse,
+    "logistic": _logistic,
+    "mse": _values,
+    "half_squared_error": _values,
+    "mae": _values,
+    "huber": _values,
+    "quantile": _quantiles,
+    "poisson": _poisson,
 }
 
 
@@ -200,7 +246,7 @@ def _ensemble(g: Graph, x: str, dtype: np.dtype[Any], model: Ensemble) -> list[O
         most = g.op("ReduceMax", combined, np.array([1]), keepdims=1)
         tied = g.op("GreaterOrEqual", combined, g.op("Sub", most, 1e-9))
         ranked = g.op("Where", tied, _mean(g, model, raw, "probability"), -1.0)
-    label = g.op("ArgMax", ranked, axis=1, keepdims=0, output="label")
+    label = _label(g, ranked, model.classes_)
     values = g.op("Softmax", combined, axis=1) if model.combine == "logits" else combined
     return _labelled(label, _result(g, values, own, "probabilities"), own, columns)
 

@@ -23,8 +23,9 @@ def to_torch(net: MLP, *, probabilities: bool = False) -> Any:
     ----------
     net : MLP
     probabilities : bool
-        End in a softmax, as `predict_proba`; without, outputs are the scores, as
-        ``torch.nn.CrossEntropyLoss`` takes them. Only with loss "softmax".
+        End in a softmax, as `predict_proba`, or with loss "logistic" in a sigmoid of each score;
+        without, outputs are the scores, as ``torch.nn.CrossEntropyLoss`` or ``BCEWithLogitsLoss``
+        takes them. Values are in the units of y, counts logarithms of their means.
 
     Returns
     -------
@@ -48,15 +49,19 @@ def to_torch(net: MLP, *, probabilities: bool = False) -> Any:
     """
     torch = required("torch", "to_torch", "torch")
     checked_network("net", net)
-    if _validate.boolean("probabilities", probabilities) and net.loss_name != "softmax":
-        raise ValueError(f"probabilities: expected loss='softmax', this is {net.loss_name!r}")
+    loss = net.targets.loss
+    if _validate.boolean("probabilities", probabilities) and not loss.gives_probabilities:
+        raise ValueError(
+            f"probabilities: expected loss='softmax' or 'logistic', this is {net.loss_name!r}"
+        )
     own = required("fanin.export.torch_modules", "to_torch", "torch")
     module = torch.nn.Sequential()
     module.add_module("inputs", _inputs_module(torch, own, net.inputs))
     for number, layer in enumerate(layers_of(net), 1):
         module.add_module(f"layer{number}", _layer_module(torch, own, layer))
     if probabilities:
-        module.add_module("probabilities", torch.nn.Softmax(dim=1))
+        last = torch.nn.Softmax(dim=1) if loss.name == "softmax" else torch.nn.Sigmoid()
+        module.add_module("probabilities", last)
     return module.eval()
 
 
@@ -86,6 +91,11 @@ def _inputs_module(torch: Any, own: Any, inputs: Inputs) -> Any:
     def tensor(array: Array | None) -> Any:
         return None if array is None else torch.from_numpy(np.array(array, order="C"))
 
+    if inputs.table is not None:
+        raise ValueError(
+            "preprocess: expected none that takes frames, which no module of PyTorch does, got "
+            f"{inputs.table!r}"
+        )
     module = torch.nn.Sequential()
     module.add_module("flatten", torch.nn.Flatten())
     for i, step in enumerate(inputs.before):

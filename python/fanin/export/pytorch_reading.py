@@ -64,7 +64,7 @@ def from_torch(
         (``LayerNorm``, ``BatchNorm1d``), an activation that fanin has, and ``Dropout``; the last is
         ``Linear`` alone, perhaps with a ``Softmax``, which the loss stands for. Or what `to_torch`
         gives, but for PCA and whitening. A state dict has its arrays in the order of such layers.
-    loss : {"softmax", "svm", "mse"}
+    loss : str
         Of the network, since a module has none.
     activation : str or sequence of str, optional
         Of the hidden layers, for a state dict, which does not tell; "prelu" is known by its slopes.

@@ -45,13 +45,15 @@ def _dense(
     out: Array | None,
     slope: bool,
     n_threads: int | None,
+    compute: str | None = None,
 ) -> tuple[Array, Array | None]:
+    bf16 = compute is not None and one_of("compute", compute, _core.computes[1:]) == "bf16"
     code, keep = activation_code("activation", activation), keep_probability("keep", keep)
     x, W, n = plain_array("x", x), plain_array("W", W), threads(n_threads)
     if keep == 1:
-        return _core.dense_forward(x, W, b, code, 1.0, 0, 0, 0, out, slope, n)
+        return _core.dense_forward(x, W, b, code, 1.0, 0, 0, 0, out, slope, n, bf16)
     mask = Mask(keep, rng, x.shape[0] if x.ndim else 0, W.shape[-1] if W.ndim else 0)
-    result = _core.dense_forward(x, W, b, code, keep, *mask.key, out, slope, n)
+    result = _core.dense_forward(x, W, b, code, keep, *mask.key, out, slope, n, bf16)
     mask.used()
     return result
 
@@ -64,6 +66,7 @@ def dense(
     activation: str = "relu",
     keep: float = 1.0,
     rng: Rng = None,
+    compute: str | None = None,
     out: Array | None = None,
     n_threads: int | None = None,
 ) -> Array:
@@ -85,6 +88,9 @@ def dense(
         Probability of keeping a unit; kept ones are divided by it (inverted dropout).
     rng : Generator, int, NumPy's generator or None
         Where the mask is drawn; None takes fresh entropy.
+    compute : {None, "bf16"}
+        "bf16" rounds x and W, float32, to bfloat16 for the product, whose sums are float32: see
+        `fanin.MLP`.
     out : ndarray of shape (N, H), optional
         Receives the result; may not share memory with an input.
     n_threads : int, optional
@@ -102,7 +108,7 @@ def dense(
     array([[1., 0.],
            [1., 0.]], dtype=float32)
     """
-    return _dense(x, W, b, activation, keep, rng, out, False, n_threads)[0]
+    return _dense(x, W, b, activation, keep, rng, out, False, n_threads, compute)[0]
 
 
 def dense_forward(

@@ -154,7 +154,8 @@ def two_layer_net(
     W1, b1, W2, b2 = two_layers(model)
     reg = _validate.real("reg", reg, 0)
     x = _validate.data_rows("X", _validate.numbers("X", X), len(W1), W1.dtype)
-    if x.dtype != W1.dtype:
+    plain = isinstance(x, np.ndarray) and x.flags.c_contiguous and x.flags.aligned
+    if x.dtype != W1.dtype or not plain:
         x = _core.gather_rows(x, None, None, None, W1.dtype, _validate.threads(n_threads))
     hidden, below = dense_forward(x, W1, b1, n_threads=n_threads)
     scores, above = dense_forward(hidden, W2, b2, activation="identity", n_threads=n_threads)

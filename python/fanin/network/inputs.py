@@ -21,12 +21,13 @@ from fanin._core import TrainingData
 from fanin._runtime import warn_caller
 from fanin._typing import Array, Floats
 from fanin._validate import cast, finite_range, numbers, one_of, row_view
-from fanin.preprocessing import PCA, Normalize, Preprocess, Whiten, ZeroCenter
+from fanin.arrays import SparseRows, Table, as_rows, column_names
+from fanin.preprocessing import PCA, Normalize, Preprocess, TableEncoder, Whiten, ZeroCenter
 from fanin.preprocessing.base import Columnwise, Transformer
 from fanin.preprocessing.transformers import standardization
 
 KINDS: dict[str, type[Transformer]] = {
-    kind.__name__: kind for kind in (ZeroCenter, Normalize, PCA, Whiten)
+    kind.__name__: kind for kind in (ZeroCenter, Normalize, PCA, Whiten, TableEncoder)
 }
 BLOCK = 2**22  # values that are transformed at once
 
@@ -78,6 +79,8 @@ class Inputs:
     range: tuple[float, float] | None = None  # of the training data's values; None before any
     shape: tuple[int, ...] | None = None  # of an image in training; None where rows were flat
     stored: np.dtype[Any] | None = None  # the training data's dtype, as the core read them
+    names: tuple[str, ...] | None = None  # of the columns of a frame, in training
+    table: TableEncoder | None = None  # makes the columns, of frames; fitted
 
     @classmethod
     def plain(cls, width: int, dtype: np.dtype[Any]) -> Inputs:
@@ -106,8 +109,42 @@ class Inputs:
                 value.flags.writeable = False  # the network's, which `preprocess` shows
         return replace(self, mean=mean, scale=scale)
 
+    def read(self, name: str, X: Any) -> tuple[Any, tuple[str, ...] | None]:
+        """X as an array or sparse rows, and the names of a frame's columns.
+
+        Where a `TableEncoder` comes first, it makes the array.
+        """
+        if self.table is not None:
+            return self.table.encode(X, self.dtype, name), None
+        if isinstance(X, Table):
+            raise TypeError(
+                f"{name}: expected numbers, got a table with columns of other kinds; "
+                "preprocess=fanin.preprocessing.TableEncoder() takes them"
+            )
+        return as_rows(name, X), column_names(X)
+
     def requested(self, preprocess: Preprocess | None, X: Any) -> Inputs:
-        """From the ``preprocess`` argument, checked, not yet fitted on X."""
+        """From the ``preprocess`` argument, checked, not yet fitted on X but for a `TableEncoder`.
+
+        X is then to be `read` by what this gives.
+        """
+        steps = None if isinstance(preprocess, str) else transformers(preprocess)
+        if not steps or not isinstance(steps[0], TableEncoder):
+            return self._requested(preprocess, X)
+        first = steps[0]
+        fits = not first.__sklearn_is_fitted__()
+        table = type(first)(**first.get_params()).fit(X) if fits else first.frozen()
+        encoded = np.empty((0, table.n_features_out_), self.dtype)
+        found = self._requested(steps[1:] or None, encoded)
+        if found.columns != table.n_features_out_:
+            raise ValueError(
+                f"preprocess: expected {found.columns} features, the network's dims[0], from "
+                f"{first!r}, got {table.n_features_out_}: MLP([encoder.n_features_out_, ...]) of a "
+                "fitted encoder"
+            )
+        return replace(found, table=table)
+
+    def _requested(self, preprocess: Preprocess | None, X: Any) -> Inputs:
         shape = _image_shape(X)
         if self.shape is not None and (shape is None or math.prod(shape) == math.prod(self.shape)):
             shape = self.shape  # that of the weights, whatever the preprocessing
@@ -127,7 +164,7 @@ class Inputs:
             if steps[0].__sklearn_is_fitted__():
                 columns = steps[0].n_features_in_
             else:
-                given = X.shape[1:] if isinstance(X, np.ndarray) else ()
+                given = getattr(X, "shape", ())[1:]
                 columns = (math.prod(given) if given else 0) or self.width
         return replace(plain, columns=columns, to_fit=tuple(steps))
 
@@ -149,27 +186,55 @@ class Inputs:
 
         A view, or for a dtype that the core does not read, a copy in one that holds the values.
         """
-        return self.first_rows(X, name, columns)[1]
+        if type(X) is np.ndarray and self.table is None:
+            return self.first_rows(X, name, columns)[1]
+        X, names = self.read(name, X)
+        return self.first_rows(X, name, columns, names)[1]
 
     def first_rows(
-        self, X: Any, name: str = "X", columns: int | None = None
+        self,
+        X: Any,
+        name: str = "X",
+        columns: int | None = None,
+        names: tuple[str, ...] | None = None,
     ) -> tuple[Inputs, Array]:
-        """`rows`, and the inputs with their range and dtype, where no data had set it before."""
+        """`rows` of what `read` gave, and the inputs with their range and dtype.
+
+        These are set where no data had set them before.
+        """
         cropped, columns = columns is not None, self.columns if columns is None else columns
-        array = isinstance(X, np.ndarray) and X.ndim > 0
-        if array and columns != self.width and X.size != len(X) * columns:
+        self._check_names(name, names)
+        X = numbers(name, X)
+        if X.ndim > 0 and columns != self.width and X.size != len(X) * columns:
             raise ValueError(
                 f"{name}: expected shape (N, {columns}), which preprocessing makes "
                 f"{self.width} features, got {X.shape} {X.dtype}"
             )
-        rows = row_view(name, numbers(name, X), columns)
+        rows = row_view(name, X, columns)
         if self.shape is not None and not cropped:
             self.check_shape(name, X.shape[1:])
         low, high = finite_range(name, rows, self.dtype)
         if self.range is None:
-            return replace(self, range=(low, high), stored=rows.dtype), rows
+            found = replace(self, range=(low, high), stored=rows.dtype, names=names)
+            return found, rows
         self._check_range(name, low, high, len(rows))
         return self, rows
+
+    def _check_names(self, name: str, names: tuple[str, ...] | None) -> None:
+        """Refuses a frame whose columns are others than those of training, or in another order."""
+        if names is None or self.names is None or names == self.names:
+            return
+        missing = [one for one in self.names if one not in names]
+        new = [one for one in names if one not in self.names]
+        if missing or new:
+            got = f"without {missing[0]!r}" if missing else f"with {new[0]!r} too"
+        else:
+            first = next(i for i, one in enumerate(names) if one != self.names[i])
+            got = f"{names[first]!r} where {self.names[first]!r} was"
+        raise ValueError(
+            f"{name}: expected the {len(self.names)} columns of the training data in their order, "
+            f"got a frame {got}"
+        )
 
     def check_shape(self, name: str, shape: tuple[int, ...]) -> None:
         """Refuses images of another shape than those of training; flat rows have none."""
@@ -226,7 +291,7 @@ class Inputs:
             return transform_rows(self.before, rows, n_threads, self.dtype)
         out = transform_rows(self.before, rows, n_threads)
         if single.any():
-            some = np.ascontiguousarray(rows[single])
+            some = np.ascontiguousarray(dense(rows[single]))
             out[single] = transform_rows(self.before, some, n_threads, self.dtype)
         return out
 
@@ -241,7 +306,7 @@ class Inputs:
             steps, rows = fitted(self.to_fit, data.X, n_threads, self.dtype if same else None)
             self._require_width(steps, steps[-1].n_features_out_, data.X.shape[1])
             made = Inputs.of(steps, self.width, self.dtype)
-            own = replace(made, range=own.range, shape=own.shape, stored=own.stored)
+            own = own._taking(made)
             if combines and wide:
                 rows = own._transformed(data.X, n_threads)
             return own, own._with_rows(data, rows)
@@ -251,9 +316,21 @@ class Inputs:
             own = own._with(*(automatic(data.X, n_threads) or (None, None)))
         return own, own.transform(data, n_threads)
 
+    def _taking(self, made: Inputs) -> Inputs:
+        """Other preprocessing, with what is known of the data."""
+        return replace(
+            made,
+            range=self.range,
+            shape=self.shape,
+            stored=self.stored,
+            names=self.names,
+            table=self.table,
+        )
+
     def _with_rows(self, data: TrainingData, rows: Array) -> TrainingData:
         rows = self._entered(rows)
-        return TrainingData(rows, self.mean, self.scale, data.labels, data.soft, data.weights)
+        held = data.labels, data.soft, data.weights, data.positive
+        return TrainingData(rows, self.mean, self.scale, *held)
 
     def _entered(self, rows: Array) -> Array:
         return rows.astype(np.float64, copy=False) if self.needs_doubles else rows
@@ -285,6 +362,9 @@ def transformers(preprocess: object) -> list[Transformer] | None:
     items: list[Any] = list(preprocess) if many else [preprocess]  # type: ignore[call-overload]
     if not any(hasattr(item, "transform") for item in items):
         return None
+    late = [item for item in items[1:] if isinstance(item, TableEncoder)]
+    if late:
+        raise ValueError(f"preprocess: expected {late[0]!r} first, since it takes frames")
     for i, item in enumerate(items):
         if type(item) not in KINDS.values():
             known = ", ".join(f"{kind}()" for kind in KINDS)
@@ -324,7 +404,12 @@ def _until_columnwise(steps: Sequence[Transformer]) -> Sequence[Transformer]:
 def blocks(rows: Array) -> Iterator[Array]:
     """Parts of many rows, the first long enough for a variance."""
     step = max(16, BLOCK // rows.shape[1])
-    return (rows[begin : begin + step] for begin in range(0, len(rows), step))
+    return (dense(rows[begin : begin + step]) for begin in range(0, len(rows), step))
+
+
+def dense(rows: Array | SparseRows) -> Array:
+    """Rows of any strides as they are, sparse ones as an array."""
+    return np.asarray(rows)
 
 
 def automatic(rows: Array, n_threads: int | None = None) -> tuple[Floats, Floats] | None:
@@ -344,7 +429,7 @@ def automatic(rows: Array, n_threads: int | None = None) -> tuple[Floats, Floats
 
 def _warn_badly_scaled(rows: Array) -> None:
     """Of floats that are to enter as they are, by up to 1000 rows."""
-    sample = rows[:: -(-len(rows) // 1000)]
+    sample = dense(rows[:: -(-len(rows) // 1000)])
     with np.errstate(over="ignore"):
         sizes = np.sqrt(np.square(sample, dtype=np.float64).mean(axis=0))
     column = int(sizes.argmax())
@@ -364,8 +449,8 @@ def _warn_badly_scaled(rows: Array) -> None:
 
 def _image_shape(X: Any) -> tuple[int, ...] | None:
     """Of a row of X, where it has more than one axis."""
-    many = isinstance(X, np.ndarray) and X.ndim > 2
-    return tuple(X.shape[1:]) if many else None
+    shape = getattr(X, "shape", ())
+    return tuple(shape[1:]) if len(shape) > 2 else None
 
 
 def float32_holds(rows: Array) -> Array:

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self, overload
 
 import numpy as np
 import numpy.typing as npt
 
-from fanin import _core, _validate, checkpoint, initializers, losses
+from fanin import _core, _validate, checkpoint, initializers
 from fanin._core import TrainingData
 from fanin._files import FileError, reading
 from fanin._typing import Array, PathLike, takes
 from fanin._validate import one_of
+from fanin.arrays import as_array
 from fanin.callbacks import History
 from fanin.layers.dense import ACTIVATIONS
 from fanin.layers.options import DropoutOptions
+from fanin.losses.spec import LossSpec
 from fanin.network import passes
+from fanin.network.classes import as_labels, given_classes
 from fanin.network.images import mean_over_views, test_time_pipelines
 from fanin.network.inputs import Inputs
 from fanin.network.options import FitOptions
@@ -28,9 +32,12 @@ from fanin.network.saving import (
     inputs_to_state,
     optimizer_from_state,
     optimizer_to_state,
+    targets_from_arrays,
+    targets_to_arrays,
 )
+from fanin.network.targets import Targets
 from fanin.optim import Optimizer
-from fanin.preprocessing import Preprocess
+from fanin.preprocessing import Preprocess, TableEncoder
 from fanin.preprocessing.base import Transformer
 from fanin.random import package_generator
 
@@ -63,7 +70,7 @@ class Trainer(Protocol):
 # What the compiled network was made of, and would not follow.
 _FIXED = {
     *("dims", "activation", "norm", "residual", "keep", "drop_connect", "loss_name", "dtype"),
-    *("engine", "arena", "params", "statistics", "init", "output_init"),
+    *("compute", "engine", "arena", "params", "statistics", "init", "output_init", "classes_"),
 }
 
 
@@ -104,7 +111,23 @@ class MLP:
     output_init : str or None
         Initialiser of the output layer. Small by default, so that the initial loss is that of
         chance (log C with softmax); None takes `init`.
-    loss : {"softmax", "svm", "mse"}
+    loss : str
+        Of classes: "softmax", or "svm". "logistic": of two classes with one output, or with C
+        outputs of labels that a row has or has not (multilabel). Of values: "mse",
+        "half_squared_error", "mae", "huber", "quantile". Of counts: "poisson", whose outputs are
+        logarithms of means. Their formulas are in `fanin.losses`.
+    label_smoothing : float in [0, 1)
+        With "softmax" and "logistic": the share of each target that is spread evenly. It is part of
+        the loss wherever there is one.
+    temperature : float
+        With "softmax": what the scores are divided by.
+    huber_delta : float
+        With "huber": where half the square becomes a line, in deviations of y as `fit` standardises
+        it.
+    quantiles : float or sequence of float, optional
+        With "quantile": the levels, above 0 and below 1 and ascending, by default the median alone.
+        Each value of a target has an output for each of them: 0.05, 0.5 and 0.95 of one value are
+        ``dims[-1] = 3``, a median with a prediction interval.
     keep : float or sequence of float
         Dropout: probability of keeping a unit in training, for all hidden layers or one for each.
     dropout_mode : {"inverted", "vanilla"}
@@ -129,9 +152,19 @@ class MLP:
         A skip round every hidden layer that is as wide as its input: ``y = x + f(x)``.
     dtype : {"float32", "float64"}
         Of parameters and computation.
+    compute : {None, "bf16"}
+        "bf16" multiplies in bfloat16, which keeps 8 bits of each number: several times as fast
+        where the CPU has tiles of it (AMX; `fanin.show_config` tells), a little slower elsewhere,
+        with the same bits on all. Weights, activations and gradients are rounded where they enter a
+        product, in training and in prediction; parameters, optimizer, sums and all else stay
+        float32. A gradient then differs by about 1 %, which accuracies have not been seen to
+        notice. None: all in `dtype`.
     seed : int
         Determines everything random (weights, masks, order of the data): the trained bits are the
         same for any number of threads and any instruction set.
+    classes : sequence of str, int or bool, optional
+        The labels that the outputs stand for, in their order, with loss "softmax" or "svm". Without
+        them labels are 0 .. C-1, or those that the first `fit` finds, sorted.
 
     Attributes
     ----------
@@ -140,8 +173,12 @@ class MLP:
         With a norm gamma1 (H,), beta1, ...; with "prelu" alpha1 (H,), the slopes below 0.
     statistics : dict of str to ndarray
         With ``norm="batch"`` running_mean1 (H,), running_var1, ...: views of the same arena.
-    dims, activation, norm, residual, keep, drop_connect, loss, dtype, seed
+    dims, activation, norm, residual, keep, drop_connect, dtype, compute, seed
         As given; activation, keep and drop_connect as lists, one value per hidden layer.
+    loss_name : str
+        The loss as given.
+    classes_ : ndarray of shape (C,) or None
+        The labels of the outputs, which `predict` gives back; None with loss "mse".
     history : History or None
         Of the last `fit`.
     metadata : dict
@@ -150,6 +187,8 @@ class MLP:
         them; nothing here does.
     inputs : Inputs
         The fitted preprocessing, which `preprocess` shows.
+    targets : Targets
+        The loss with its options, and mean and scale of the values that it was fitted on.
     engine : Engine32 or Engine64
         The compiled network, which holds the parameters and takes the result of `prepare`.
     arena : ndarray
@@ -177,6 +216,10 @@ class MLP:
         init: str | Callable[..., Array] = "kaiming",
         output_init: str | Callable[..., Array] | None = "small_random",
         loss: str = "softmax",
+        label_smoothing: float = 0.0,
+        temperature: float = 1.0,
+        huber_delta: float = 1.0,
+        quantiles: float | Sequence[float] | None = None,
         keep: float | Sequence[float] = 1.0,
         dropout_mode: str = "inverted",
         drop_connect: float | Sequence[float] = 1.0,
@@ -185,7 +228,9 @@ class MLP:
         norm: str | None = None,
         residual: bool = False,
         dtype: npt.DTypeLike = "float32",
+        compute: str | None = None,
         seed: int = 0,
+        classes: Sequence[Any] | Array | None = None,
     ) -> None:
         hidden_init = initializers.get(init)
         last_init = (
@@ -202,9 +247,16 @@ class MLP:
         self.keep, self.drop_connect = self._dropout.keep, self._dropout.drop_connect
         self.norm = None if norm is None else one_of("norm", norm, _core.norms[1:])
         self.residual = _validate.boolean("residual", residual)
-        self._refuse_conflicts()
-        self.loss_name = one_of("loss", loss, losses.NAMES)
         self.dtype = _validate.float_dtype("dtype", dtype)
+        self.compute = None if compute is None else one_of("compute", compute, _core.computes[1:])
+        self._refuse_conflicts()
+        spec = LossSpec(loss, label_smoothing, temperature, huber_delta, quantiles)
+        spec.n_values(self.dims[-1])
+        self.loss_name = spec.name
+        self.targets = Targets(spec, self.dims[-1], self.dtype)
+        if classes is not None and self.targets.kind not in ("labels", "binary"):
+            raise ValueError(f"classes: expected None with loss={loss!r}, got {classes!r}")
+        self.take_classes(given_classes(classes, self.targets.n_classes))
         self.seed = _validate.whole("seed", seed, 0, 2**64 - 1)
         # A function's name is kept for the record: a saved network is never initialised again.
         self.init = getattr(init, "__name__", init)
@@ -230,10 +282,18 @@ class MLP:
         object.__setattr__(self, name, value)
 
     def _refuse_conflicts(self) -> None:
-        """Refuses what does not go with DropConnect."""
+        """Refuses what does not go with bf16 or with DropConnect."""
+        if self.compute == "bf16" and self.dtype != np.float32:
+            raise ValueError(f"compute: expected None with dtype={self.dtype.name!r}, got 'bf16'")
         if min(self.drop_connect, default=1.0) == 1:
             return
         options = self._dropout
+        if self.compute == "bf16":
+            for name, plain in (("drop_connect_mask", "batch"), ("drop_connect_inference", "mean")):
+                if (value := getattr(options, name)) != plain:
+                    raise ValueError(
+                        f"{name}: expected {plain!r} with compute='bf16', got {value!r}"
+                    )
         if self.norm == "batch" and options.drop_connect_mask == "example":
             raise ValueError("drop_connect_mask: expected 'batch' with norm='batch', got 'example'")
         if options.drop_connect_inference == "moments":
@@ -273,7 +333,14 @@ class MLP:
         ]
         kind = _core.Engine32 if self.dtype == np.float32 else _core.Engine64
         vanilla, row_masks, moments = self._dropout.flags()
-        return kind(layers, self.loss_name, vanilla=vanilla, row_masks=row_masks, moments=moments)
+        return kind(
+            layers,
+            self.targets.loss.core,
+            vanilla=vanilla,
+            row_masks=row_masks,
+            moments=moments,
+            compute=self.compute or "full",
+        )
 
     def _views(self, arena: Array, *, trained: bool = True) -> dict[str, Array]:
         """The arrays of an arena by name, those that are trained or the others."""
@@ -341,18 +408,30 @@ class MLP:
 
     def config(self) -> dict[str, Any]:
         """The arguments of the constructor."""
+        classes = self.targets.classes
         return {
             "dims": list(self.dims),
             "activation": list(self.activation),
             "init": self.init,
             "output_init": self.output_init,
-            "loss": self.loss_name,
+            **self.targets.loss.config(),
             **self._dropout.config(),
             "norm": self.norm,
             "residual": self.residual,
             "dtype": self.dtype.name,
+            # What is not given is left out: files are then as before there was the argument.
+            **({} if self.compute is None else {"compute": self.compute}),
             "seed": self.seed,
+            **({} if classes is None else {"classes": classes.tolist()}),
         }
+
+    @property
+    def classes_(self) -> Array | None:
+        """The labels that the outputs stand for: 0 .. C-1, or those that were given or found."""
+        targets = self.targets
+        if targets.classes is not None or targets.kind not in ("labels", "binary"):
+            return targets.classes
+        return np.arange(targets.n_classes)
 
     # Data
 
@@ -360,8 +439,9 @@ class MLP:
     def preprocess(self) -> list[Transformer] | tuple[Array, Array] | None:
         """The fitted preprocessing: transformers, (mean, scale) or None; read-only."""
         inputs = self.inputs
-        if inputs.steps:
-            return list(inputs.steps)
+        table = [] if inputs.table is None else [inputs.table]
+        if inputs.steps or table:
+            return [*table, *inputs.steps]
         return None if inputs.mean is None or inputs.scale is None else (inputs.mean, inputs.scale)
 
     def set_preprocess(self, preprocess: Preprocess | None, X: Array) -> None:
@@ -404,8 +484,19 @@ class MLP:
         >>> net.scores(X).shape[1]
         10
         """
-        inputs, rows = self.inputs.requested(preprocess, X).first_rows(X)
+        inputs = self.inputs.requested(preprocess, X)
+        X, names = inputs.read("X", X)
+        inputs, rows = inputs.first_rows(X, names=names)
         self.inputs, _ = inputs.fit(self.with_targets(rows))
+
+    def take_table(self, table: TableEncoder | None) -> None:
+        """Takes frames from now on, whose features, as `table` makes them, it was trained on."""
+        if table is not None and table.n_features_out_ != self.inputs.columns:
+            got = f"one that makes {table.n_features_out_}"
+            raise ValueError(
+                f"table: expected an encoder of {self.inputs.columns} features, got {got}"
+            )
+        self.inputs = replace(self.inputs, table=table)
 
     def prepare(
         self,
@@ -458,15 +549,25 @@ class MLP:
         sample_weight: Array | None = None,
         *,
         name: str = "y",
+        targets: Targets | None = None,
     ) -> TrainingData:
-        """Rows that `Inputs` has checked, beside targets and weights, which are checked here."""
+        """Rows that `Inputs` has checked, beside targets and weights, which are checked here.
+
+        `targets` are by default the network's.
+        """
         labels = soft = None
         if y is not None:
-            labels, soft = losses.targets(
-                name, y, len(rows), self.dims[-1], self.loss_name, self.dtype
-            )
+            labels, soft = (targets or self.targets).enter(name, y, len(rows))
         weights = _validate.weights(sample_weight, len(rows), self.dtype)
         return TrainingData(rows, None, None, labels, soft, weights)
+
+    def targets_for(self, y: object, name: str = "y") -> Targets:
+        """How y enters a training that begins: with the network's classes, else those of y."""
+        return self.targets if self.steps_done else self.targets.of_labels(name, y)
+
+    def take_classes(self, classes: Array | None) -> None:
+        """Lets the outputs stand for these labels; None for 0 .. C-1."""
+        self.targets = replace(self.targets, classes=classes)
 
     # Training
 
@@ -476,13 +577,19 @@ class MLP:
 
         Parameters
         ----------
-        X : ndarray of shape (N, D) or (N, ...), of any real dtype
-            Rows of uint8, float32 and float64 are gathered, converted and normalised inside the
-            native loop: no float copy is made (except by PCA and Whiten). Others are copied to the
-            smallest of these that holds the values. How X enters, its range and the shape of an
-            image are recorded, and hold for all data from then on, whatever their dtype.
-        y : ndarray
-            Labels (N,) in 0 .. C-1, or soft labels / values (N, C).
+        X : array_like of shape (N, D) or (N, ...), of any real dtype
+            An array of any strides, a memory map, a list, a tensor, a frame of pandas, polars or
+            pyarrow (extra ``frames``; its columns' names are kept and checked from then on), or a
+            sparse matrix of SciPy. Rows of uint8, float32 and float64 are gathered where they lie,
+            converted and normalised inside the native loop: no float copy is made (except by PCA
+            and Whiten). Others are copied to the smallest of these that holds the values. How X
+            enters, its range and the shape of an image are recorded, and hold for all data from
+            then on, whatever their dtype.
+        y : array_like
+            Labels (N,) of C classes: 0 .. C-1, or else text, truth values or any whole numbers,
+            which the network keeps as ``classes_``; or soft labels (N, C). With "logistic" and one
+            output labels of two classes, or probabilities; with C outputs 0 and 1, bools or
+            probabilities (N, C). Else values or counts (N, M), or (N,) where M is 1.
         {options}
 
         Returns
@@ -523,17 +630,24 @@ class MLP:
         tta: Compose | Transform | Sequence[Compose | Transform] | None = None,
         n_threads: int | None = None,
     ) -> Array:
-        """Labels (N,), the argmax of the scores; with loss "mse" the scores themselves.
+        """What the network says of each row, in the units of y.
 
-        With `tta`, of the mean of probabilities, or of scores where the loss is not "softmax".
+        Labels (N,) as they were given in training, those of the highest scores; with "logistic" and
+        C outputs bools (N, C), which labels a row has. Values (N, M); with "poisson" the means,
+        ``exp(scores)``; with Q quantiles (N, Q) in ascending order, or (N, M, Q) of several values.
+
+        With `tta`, of the mean of probabilities, of scores with "svm", or the mean of the values.
         """
+        targets = self.targets
         if tta is None:
-            scores = self.scores(X, n_threads=n_threads)
-        elif self.loss_name == "softmax":
-            scores = self.predict_proba(X, tta=tta, n_threads=n_threads)
-        else:
-            scores = self._over_views(X, tta, self.scores, n_threads)
-        return scores if self.loss_name == "mse" else scores.argmax(axis=1)
+            return targets.named(targets.predictions(self.scores(X, n_threads=n_threads)))
+        if targets.loss.gives_probabilities:
+            probabilities = self.predict_proba(X, tta=tta, n_threads=n_threads)
+            return targets.named(targets.predictions_of_probabilities(probabilities))
+        if targets.loss.takes_values:
+            return self._over_views(X, tta, self.predict, n_threads)
+        scores = self._over_views(X, tta, self.scores, n_threads)
+        return targets.named(targets.predictions(scores))
 
     def predict_proba(
         self,
@@ -542,7 +656,9 @@ class MLP:
         tta: Compose | Transform | Sequence[Compose | Transform] | None = None,
         n_threads: int | None = None,
     ) -> Array:
-        """Probabilities (N, C): softmax of the scores. Only with loss "softmax".
+        """Probabilities (N, C) of the classes, or with "logistic" and C outputs of each label.
+
+        Only with loss "softmax" or "logistic", which with one output gives (N, 2).
 
         Parameters
         ----------
@@ -561,16 +677,19 @@ class MLP:
         >>> net.predict_proba(X, tta=[Compose([]), HorizontalFlip(p=1)]).shape
         (5, 10)
         """
-        if self.loss_name != "softmax":
-            raise ValueError(f"predict_proba: expected loss='softmax', this is {self.loss_name!r}")
+        if not self.targets.loss.gives_probabilities:
+            raise ValueError(
+                f"predict_proba: expected loss='softmax' or 'logistic', this is {self.loss_name!r}"
+            )
         if tta is not None:
             return self._over_views(X, tta, self.predict_proba, n_threads)
-        return losses.softmax(self.scores(X, n_threads=n_threads), n_threads=n_threads)
+        return self.targets.probabilities(self.scores(X, n_threads=n_threads), n_threads)
 
     def _over_views(
         self, X: Array, tta: Any, outputs: Callable[..., Array], n_threads: int | None
     ) -> Array:
         """The mean of outputs over the views of each image."""
+        X = as_array("X", X)
         with self.engine.reading():
             return mean_over_views(
                 test_time_pipelines(tta),
@@ -591,6 +710,9 @@ class MLP:
     ) -> dict[str, Any]:
         """``{"loss": ..., "accuracy": ...}`` without dropout and L2; accuracy for labels.
 
+        The loss of values is in the units that `fit` has standardised them to, and metrics are in
+        those of y.
+
         Parameters
         ----------
         X : ndarray of shape (N, D) or (N, ...)
@@ -601,8 +723,10 @@ class MLP:
         metrics : sequence of str
             Of `fanin.metrics.NAMES`, which come beside these two. For labels: "accuracy",
             "balanced_accuracy", "f1" (of class 1 where there are two, else the mean over the
-            classes), "f1_macro", "roc_auc", "log_loss", "confusion_matrix" (an array). For values,
-            with loss "mse": "mse", "rmse", "mae", "r2".
+            classes), "f1_macro", "roc_auc", "log_loss", "confusion_matrix" (an array). For several
+            labels a row: "accuracy" (of whole rows), "hamming_loss", "f1_macro", "f1_micro",
+            "roc_auc". For values: "mse", "rmse", "mae", "r2"; for quantiles "pinball_loss" and
+            "coverage" (these are of the median, where it is one); for counts "poisson_deviance".
         n_threads : int, optional
 
         Warns
@@ -618,19 +742,20 @@ class MLP:
         >>> list(result)
         ['loss', 'accuracy', 'balanced_accuracy']
         """
-        y = _validate.plain_array("y", y)
         data = self.prepare(X, y, sample_weight=sample_weight, n_threads=n_threads)
-        names = passes.check_metrics(metrics, self.loss_name, data)
+        names = passes.check_metrics(metrics, self.targets, data)
         with self.engine.reading():
             result: dict[str, Any] = passes.evaluate(self.engine, data, n_threads)
-            result |= passes.evaluate_metrics(self.engine, data, self.loss_name, names, n_threads)
+            result |= passes.evaluate_metrics(self.engine, data, self.targets, names, n_threads)
             if self.steps_done and data.labels is not None:
-                passes.warn_of_rare_classes(self.engine, data, result["accuracy"], n_threads)
+                passes.warn_of_rare_classes(
+                    self.engine, data, self.targets, result["accuracy"], n_threads
+                )
         return result
 
     def loss(self, X: Array, y: Array, *, reg: float = 0.0) -> float:
         """Mean loss over the rows, plus ``0.5 * reg * sum(W * W)`` over the weights."""
-        data = self.prepare(X, _validate.plain_array("y", y))
+        data = self.prepare(X, y)
         reg = _validate.real("reg", reg, 0)
         weights = [slice(p.offset, p.offset + p.rows * p.cols) for p in self._layout if p.decays]
         with self.engine.reading():
@@ -664,7 +789,7 @@ class MLP:
         grads : dict of str to ndarray
             Named and shaped as `params`.
         """
-        y = _validate.plain_array("y", y)
+        y = as_labels("y", y)
         if dropout_step is not None:
             dropout_step = _validate.whole("dropout_step", dropout_step, 0)
         _validate.batch_rows(self.norm, len(y))
@@ -703,7 +828,7 @@ class MLP:
     def __getstate__(self) -> dict[str, Any]:
         steps, arrays = inputs_to_state(self.inputs)
         now = self.engine.state()
-        arrays |= {"parameters": now.parameters}
+        arrays |= {"parameters": now.parameters, **targets_to_arrays(self.targets)}
         counters = {"epochs_done": now.epochs_done, "steps_done": now.steps_done}
         header = {"config": self.config(), "counters": counters, "preprocess": steps}
         if self.metadata:
@@ -734,6 +859,7 @@ class MLP:
         self.steps_done = _validate.whole("steps_done", counters["steps_done"], 0, 2**62)
         trained = self.epochs_done > 0
         self.inputs = inputs_from_state(steps, arrays, self.dims[0], self.dtype, trained)
+        self.targets = targets_from_arrays(self.targets, arrays)
 
     def refuse_non_finite(self) -> None:
         """Raises where a parameter is NaN or infinite: a file with it could not be trusted."""

@@ -54,7 +54,12 @@ class FitOptions:
         The same as a `sample_weight` of these values, for each row that of its label; beside one,
         their product. "balanced": N / (classes * rows of the class), so that all classes count
         alike. A dict of labels and weights; a class that is not in it has weight 1. Validation
-        data are not weighted.
+        data are not weighted. Where a row has several labels ("logistic"): what having a label
+        weighs in the loss, where not having it weighs 1; "balanced": rows without it / with it.
+    standardize_targets : bool
+        Of values: the network learns them with mean 0 and deviation 1, those of y in its first fit
+        (its `targets` keep them), and predicts in the units of y; counts are divided by their
+        mean. Losses are of what it learns, metrics of what it predicts.
     metrics : sequence of str
         Of the validation data, beside loss and accuracy: names of `fanin.metrics.NAMES`, such as
         "balanced_accuracy", which is in the logs as "val_balanced_accuracy".
@@ -115,6 +120,7 @@ class FitOptions:
     schedule: str | Schedule | None = field(default=None, metadata=SEARCHABLE)
     sample_weight: Array | None = None
     class_weight: ClassWeight | None = field(default=None, metadata=SEARCHABLE)
+    standardize_targets: bool = True
     metrics: Sequence[str] = ()
     preprocess: Preprocess | None = field(default="auto", metadata=SEARCHABLE)
     augment: Compose | None = field(default=None, metadata=SEARCHABLE)
@@ -142,6 +148,10 @@ NETWORK_OPTIONS = (
     "init",
     "output_init",
     "loss",
+    "label_smoothing",
+    "temperature",
+    "huber_delta",
+    "quantiles",
     "keep",
     "dropout_mode",
     "drop_connect",
@@ -150,4 +160,5 @@ NETWORK_OPTIONS = (
     "norm",
     "residual",
     "dtype",
+    "compute",
 )

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from fanin import _validate, losses, metrics
+from fanin import _validate, metrics
 from fanin._core import Engine32, Engine64, TrainingData
 from fanin._typing import Array
+from fanin.network.targets import Targets
 
 Engine = Engine32 | Engine64
 
@@ -28,31 +29,46 @@ def evaluate(engine: Engine, data: TrainingData, n_threads: int | None) -> dict[
 
 
 def evaluate_metrics(
-    engine: Engine, data: TrainingData, loss: str, names: Sequence[str], n_threads: int | None
+    engine: Engine,
+    data: TrainingData,
+    targets: Targets,
+    names: Sequence[str],
+    n_threads: int | None,
 ) -> dict[str, Any]:
     """The metrics of these names, which `check_metrics` has seen."""
     if not names:
         return {}
-    outputs = scores(engine, [data], n_threads)
-    if loss == "softmax":
-        outputs = losses.softmax(outputs, n_threads=n_threads)
-    y = data.soft if data.labels is None else data.labels
-    assert y is not None
-    return metrics.compute(names, y, outputs, loss, data.weights)
+    outputs, loss = scores(engine, [data], n_threads), targets.loss
+    if loss.gives_probabilities:
+        outputs = targets.probabilities(outputs, n_threads)
+    if data.labels is not None:
+        kind = "softmax" if loss.gives_probabilities else loss.name
+        return metrics.compute(names, data.labels, outputs, kind, data.weights)
+    assert data.soft is not None
+    if targets.kind == "multilabel":
+        return metrics.compute_of_several(names, data.soft, outputs, data.weights)
+    y, predicted = targets.given(data.soft), targets.predictions(outputs)
+    if loss.name == "quantile":
+        return metrics.compute_of_quantiles(names, y, predicted, loss.levels, data.weights)
+    return metrics.compute(names, y, predicted, loss.name, data.weights)
 
 
 def check_metrics(
-    names: Any, loss: str, data: TrainingData, *, numbers: bool = False
+    names: Any, targets: Targets, data: TrainingData, *, numbers: bool = False
 ) -> tuple[str, ...]:
     """The names of ``metrics=``, where they go with the loss and the targets."""
     checked = metrics.check_names(names, numbers=numbers)
-    targets = "values" if loss == "mse" else "soft"
-    metrics.check_targets(checked, targets if data.labels is None else "labels", loss)
+    kind, loss = targets.kind, targets.loss
+    if kind in ("labels", "binary") or data.labels is not None:
+        kind = "soft" if data.labels is None else "labels"
+    metrics.check_targets(checked, kind, "softmax" if loss.gives_probabilities else loss.name)
+    if loss.name == "quantile":
+        metrics.check_quantiles(checked, loss.levels)
     return checked
 
 
 def warn_of_rare_classes(
-    engine: Engine, data: TrainingData, accuracy: float, n_threads: int | None
+    engine: Engine, data: TrainingData, targets: Targets, accuracy: float, n_threads: int | None
 ) -> None:
     """Warns where a rare class is never predicted."""
     from fanin.diagnostics.rare_classes import rare_classes, warn_if_never_predicted
@@ -63,7 +79,7 @@ def warn_of_rare_classes(
     # Only where a class may be missed altogether are predictions worth another pass.
     if not len(rare) or wrong < min(np.bincount(data.labels)[rare]):
         return
-    predicted = scores(engine, [data], n_threads).argmax(axis=1)
+    predicted = targets.predictions(scores(engine, [data], n_threads))
     warn_if_never_predicted(data.labels, predicted, stacklevel=3)
 
 

@@ -13,7 +13,9 @@ from fanin import optim
 from fanin._typing import Array
 from fanin._validate import describe, known_dtype, one_of, whole
 from fanin.network.inputs import KINDS, Inputs
+from fanin.network.targets import Targets
 from fanin.optim import Optimizer
+from fanin.preprocessing import TableEncoder
 from fanin.preprocessing.base import Transformer, stored_array
 
 
@@ -43,16 +45,22 @@ def inputs_to_state(inputs: Inputs) -> tuple[list[dict[str, Any]], dict[str, Arr
         arrays["shape"] = np.array(inputs.shape, np.int64)
     if inputs.stored is not None:
         arrays["stored"] = np.empty(0, inputs.stored)
+    if inputs.names is not None:
+        arrays["names"] = np.frombuffer("\0".join(inputs.names).encode(), np.uint8)
+    steps: list[Transformer] = [] if inputs.table is None else [inputs.table]
+    steps += inputs.steps
     if not inputs.steps:
         given = {"mean": inputs.mean, "scale": inputs.scale}
-        return [], arrays | {name: value for name, value in given.items() if value is not None}
+        arrays |= {name: value for name, value in given.items() if value is not None}
     header: list[dict[str, Any]] = []
-    for i, step in enumerate(inputs.steps):
+    for i, step in enumerate(steps):
         params = {
             name: value.item() if isinstance(value, np.generic) else value
             for name, value in step.get_params().items()
         }
-        facts = {"rows": step.n_samples_seen_, "columns": step.n_features_in_}
+        facts: dict[str, Any] = {"rows": step.n_samples_seen_, "columns": step.n_features_in_}
+        if learned := step.state_facts():
+            facts |= {"facts": learned}
         header.append({"name": type(step).__name__, "params": params, **facts})
         arrays |= {f"step{i}.{name}": array for name, array in step.state_arrays().items()}
     return header, arrays
@@ -84,7 +92,12 @@ def inputs_from_state(
     stored = None
     if "stored" in arrays:
         stored = known_dtype("stored", arrays["stored"].dtype, "uint8", "float32", "float64")
-    return replace(found, range=held, shape=shape, stored=stored)
+    names = None
+    if "names" in arrays:
+        names = tuple(arrays["names"].tobytes().decode().split("\0"))
+        if len(names) != found.columns:
+            raise ValueError(f"names: expected {found.columns}, got {len(names)}")
+    return replace(found, range=held, shape=shape, stored=stored, names=names)
 
 
 def _steps_from_state(
@@ -100,13 +113,20 @@ def _steps_from_state(
         own = {n.removeprefix(prefix): a for n, a in arrays.items() if n.startswith(prefix)}
         rows, columns = whole("rows", item["rows"], 1), whole("columns", item["columns"], 1)
         step.load_state_arrays(own, rows, columns)
+        step.load_state_facts(item.get("facts", {}))
         if steps and steps[-1].n_features_out_ != step.n_features_in_:
             raise ValueError(f"{prefix}columns: expected {steps[-1].n_features_out_}")
         steps.append(step)
-    if steps:
-        if steps[-1].n_features_out_ != width:
-            raise ValueError(f"steps: expected {width} columns after the last")
-        return Inputs.of(steps, width, dtype)
+    if steps and steps[-1].n_features_out_ != width:
+        raise ValueError(f"steps: expected {width} columns after the last")
+    if steps and isinstance(steps[0], TableEncoder):
+        found = Inputs.of(steps[1:], width, dtype) if steps[1:] else _plain(arrays, width, dtype)
+        return replace(found, table=steps[0])
+    return Inputs.of(steps, width, dtype) if steps else _plain(arrays, width, dtype)
+
+
+def _plain(arrays: Mapping[str, Array], width: int, dtype: np.dtype[Any]) -> Inputs:
+    """Without steps but (mean, scale)."""
     if ("mean" in arrays) != ("scale" in arrays):
         raise ValueError("mean, scale: expected both or neither")
     if "mean" not in arrays:
@@ -116,6 +136,28 @@ def _steps_from_state(
         raise ValueError(f"mean: expected 1 or {width} values, got {shape}")
     mean, scale = (stored_array(name, arrays[name], shape) for name in ("mean", "scale"))
     return Inputs.plain(width, dtype)._with(mean, scale)
+
+
+def targets_to_arrays(targets: Targets) -> dict[str, Array]:
+    """What a fit has recorded of its targets, for a file."""
+    if targets.mean is None or targets.scale is None:
+        return {}
+    return {"target_mean": targets.mean, "target_scale": targets.scale}
+
+
+def targets_from_arrays(targets: Targets, arrays: Mapping[str, Array]) -> Targets:
+    """The targets with what `targets_to_arrays` gave, checked; older files have none."""
+    if ("target_mean" in arrays) != ("target_scale" in arrays):
+        raise ValueError("target_mean, target_scale: expected both or neither")
+    if "target_mean" not in arrays:
+        return targets
+    if not targets.loss.takes_values:
+        raise ValueError(f"target_mean: expected none with loss={targets.loss.name!r}")
+    shape = (targets.n_values,)
+    mean, scale = (stored_array(n, arrays[n], shape) for n in ("target_mean", "target_scale"))
+    if not (scale > 0).all():
+        raise ValueError("target_scale: expected numbers above 0")
+    return targets.with_units(mean, scale)
 
 
 def optimizer_to_state(

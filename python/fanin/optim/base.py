@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import copy
+import weakref
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, ClassVar
 
 import numpy as np
@@ -13,6 +16,7 @@ from fanin._validate import describe, plain_array, real, threads
 
 Arrays = Array | Mapping[str, Array]
 Layout = tuple[tuple[int, ...], np.dtype[Any]]
+Engine = _core.Engine32 | _core.Engine64
 
 _AVERAGES = ("rho", "alpha", "beta1", "beta2")
 
@@ -45,6 +49,7 @@ class Optimizer:
     """
 
     name: ClassVar[str]
+    _engine: weakref.ref[Engine] | None = None  # that of a network, which it trains
 
     def __init_subclass__(cls, name: str | None = None) -> None:
         if name is not None:
@@ -80,7 +85,8 @@ class Optimizer:
 
     @property
     def t(self) -> int:
-        return self.rule.t
+        with self._reading():
+            return self.rule.t
 
     @property
     def n_states(self) -> int:
@@ -139,10 +145,29 @@ class Optimizer:
                 raise ValueError(f"{name}{label(k)}: expected {expected}; {hint}")
         return self._states
 
-    def arena_states(self, size: int, dtype: np.dtype[Any]) -> list[Array]:
-        """The states of a network whose parameters are one flat array."""
+    def arena_states(
+        self, size: int, dtype: np.dtype[Any], engine: Engine | None = None
+    ) -> list[Array]:
+        """The states of a network whose parameters are one flat array; `engine` will step them."""
         self._states = self._states_for({"": ((size,), np.dtype(dtype))}, "optimizer")
+        if engine is not None:
+            self._engine = weakref.ref(engine)
         return self._states[""]
+
+    def _reading(self) -> AbstractContextManager[object]:
+        """A scope in which a network that another thread trains with it takes no step."""
+        engine = None if self._engine is None else self._engine()
+        return nullcontext() if engine is None else engine.reading()
+
+    def _copied_states(self) -> dict[str, list[Array]]:
+        return {k: [s.copy() for s in held] for k, held in self._states.items()}
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For copy and pickle: as after a whole step."""
+        with self._reading():
+            state = vars(self) | {"rule": copy.copy(self.rule), "_states": self._copied_states()}
+        state.pop("_engine", None)
+        return state
 
     def state_dict(self) -> dict[str, Any]:
         """A copy of everything that the next step depends on, for `load_state_dict`.
@@ -150,13 +175,14 @@ class Optimizer:
         Keys: name, lr, hyperparameters, clock (the count of steps and running products, a dict of
         numbers), states (a list of arrays for each key of params; the key "" for a single array).
         """
-        return {
-            "name": self.name,
-            "lr": self.lr,
-            "hyperparameters": self.hyperparameters,
-            "clock": self.rule.state,
-            "states": {k: [s.copy() for s in held] for k, held in self._states.items()},
-        }
+        with self._reading():
+            return {
+                "name": self.name,
+                "lr": self.lr,
+                "hyperparameters": self.hyperparameters,
+                "clock": self.rule.state,
+                "states": self._copied_states(),
+            }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restores what `state_dict` returned: all later steps are the same, bit for bit."""

@@ -45,7 +45,7 @@ def preprocessing(X: Array, ax: Any = None) -> Panels:
     ['original', 'decorrelated', 'whitened']
     """
     rows = _validate.data_rows("X", X, 2, np.dtype(np.float64)).astype(np.float64)
-    axes = panels(ax, 2, 3, 5.0)
+    axes = panels(ax, 2, 3, 5.7)
     pca = steps.PCA()
     ways: tuple[dict[str, Transformer], ...] = (
         {"zero-centred": steps.ZeroCenter(), "normalised": steps.Normalize()},

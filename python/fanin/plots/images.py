@@ -17,6 +17,7 @@ from fanin.plots.style import FAINT, INK, WIDTH, Panels, panels
 LINE = 0.17  # inches of a line of 9 points
 CORNERS = ("top\nleft", "top\nright", "bottom\nleft", "bottom\nright", "centre")
 MOST_ROWS, MOST_VARIANTS = 64, 16
+SMALLEST, LETTER = 6.5, 0.58  # points of a caption's text, and how wide a letter is beside its size
 
 
 def augmentations(
@@ -164,7 +165,8 @@ def image_grid(
         raise ValueError(f"images: expected rows of one length, at least 1, got {lengths}")
     grey = [image.max() for image in chain(*rows) if image is not None and image.ndim == 2]
     brightest = max(map(float, grey), default=1.0) or 1.0
-    axes = panels(ax, len(rows), len(rows[0]), _height(rows, labels, titles, captions))
+    height = _height(rows, labels, titles, captions)
+    axes = panels(ax, len(rows), len(rows[0]), height, stack=False)
     points = min(9.0, max(5.0, 80 / len(rows[0])))  # side by side without touching
     for panel, image in zip(axes.ravel(), chain(*rows), strict=True):
         panel.set(xticks=[], yticks=[])
@@ -173,8 +175,14 @@ def image_grid(
             panel.imshow(image, cmap="gray", vmin=0, vmax=brightest)
     for panel, text in zip(axes[0], titles or (), strict=False):
         panel.set_title(text, fontsize=points, color=INK)
-    for panel, text in zip(axes.ravel(), chain(*(captions or ())), strict=False):
-        panel.set_xlabel(text, fontsize=8.5, color=INK, parse_math=False)
+    below = list(chain(*(captions or ())))
+    width = _cell_width(labels, len(rows[0]))
+    longest = max((len(line) for text in below for line in text.split("\n")), default=0)
+    size = min(8.5, max(SMALLEST, 72 * width / (LETTER * max(longest, 1))))
+    fit = int(72 * width / (LETTER * size))
+    for panel, text in zip(axes.ravel(), below, strict=False):
+        lines = [_cut(line, fit) for line in text.split("\n")]
+        panel.set_xlabel("\n".join(lines), fontsize=size, color=INK, parse_math=False)
     for panel, text in zip(axes[:, 0], labels or (), strict=False):
         look: Any = {"ha": "right", "va": "center", "fontsize": 9, "color": INK}
         panel.set_ylabel(visible(text), rotation=0, parse_math=False, **look)
@@ -192,6 +200,16 @@ def _drawable(image: Array) -> Array:
     return image if image.dtype == np.uint8 else image.astype(np.float64).clip(0, 1)
 
 
+def _cell_width(labels: Sequence[str] | None, columns: int) -> float:
+    """Inches beside the labels of the rows."""
+    return (WIDTH - 0.075 * max(map(len, labels or ("",)))) / columns - 0.06
+
+
+def _cut(line: str, fit: int) -> str:
+    """So many characters at most: captions side by side must not meet."""
+    return line if len(line) <= fit else line[: max(fit - 1, 1)].rstrip() + "…"
+
+
 def _height(
     rows: Sequence[Sequence[Array | None]],
     labels: Sequence[str] | None,
@@ -199,7 +217,7 @@ def _height(
     captions: Sequence[Sequence[str]] | None,
 ) -> float:
     """Inches that fit the figure's width: every cell is as high as the highest image."""
-    width = (WIDTH - 0.075 * max(map(len, labels or ("",)))) / len(rows[0]) - 0.06
+    width = _cell_width(labels, len(rows[0]))
     shapes = [image.shape for row in rows for image in row if image is not None]
     tallest = max((height / width for height, width, *_ in shapes), default=1.0)
     below, above = _lines(chain(*(captions or ()))), _lines(titles or ())

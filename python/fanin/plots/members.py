@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fanin._typing import Floats
-from fanin.plots.style import BLUE, FAINT, VERMILION, Panels, panels, tidy
+from fanin.plots.style import BLUE, FAINT, INK, VERMILION, Panels, panels, tidy
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -62,6 +62,53 @@ def ensemble(evaluation: Mapping[str, Any], ax: Any = None) -> Panels:
     _accuracies(axes[0], 100 * accuracies, 100 * float(evaluation["accuracy"]))
     _disagreement(axes[1], 100 * differ)
     return axes
+
+
+def ensembles(evaluations: Mapping[str, Mapping[str, Any]], ax: Any = None) -> Axes:
+    """Draw several ensembles, each against its members: a line for each.
+
+    Parameters
+    ----------
+    evaluations : dict of str to dict
+        By the name of each, as ``evaluate`` of a `fanin.ensemble.Ensemble` gives it: "accuracy" and
+        "members", a list of dicts with "accuracy".
+    ax : matplotlib Axes, optional
+
+    Returns
+    -------
+    Axes
+        Dots are members, the bar their mean, the diamond the ensemble.
+
+    Examples
+    --------
+    >>> evaluation = {"accuracy": 0.95, "members": [{"accuracy": 0.93}, {"accuracy": 0.94}]}
+    >>> panel = fanin.plots.ensembles({"seeds": evaluation, "folds": evaluation})
+    >>> [label.get_text() for label in panel.get_yticklabels()]
+    ['seeds', 'folds']
+    """
+    if not evaluations:
+        raise ValueError("evaluations: expected at least one, got none")
+    panel: Axes = panels(ax, 1, 1, 1.1 + 0.45 * len(evaluations))[0, 0]
+    for row, evaluation in enumerate(evaluations.values()):
+        members = np.array([100 * m["accuracy"] for m in evaluation["members"]])
+        whole, named = 100 * float(evaluation["accuracy"]), row == 0
+        look: dict[str, Any] = {"linestyle": "none", "clip_on": False}
+        panel.plot(
+            members, np.full(len(members), row), "o", color=BLUE, alpha=0.55, mec="none",
+            markersize=7, label="a member" if named else None, **look,
+        )  # fmt: skip
+        panel.plot(
+            [members.mean()], [row], "|", color=INK, markersize=17, mew=2,
+            label="their mean" if named else None, **look,
+        )  # fmt: skip
+        panel.plot(
+            [whole], [row], "D", color=VERMILION, markersize=8,
+            label="the ensemble" if named else None, zorder=4, **look,
+        )  # fmt: skip
+    panel.set_yticks(range(len(evaluations)), list(evaluations))
+    panel.set(ylim=(len(evaluations) - 0.5, -0.5), xlabel="accuracy, %")
+    tidy(panel, grid="x", below=3 * (ax is None))
+    return panel
 
 
 def _accuracies(panel: Axes, members: Floats, whole: float) -> None:

@@ -1,4 +1,4 @@
-"""Paths of the optimizers over a saddle and over Beale's function, as a picture or animated."""
+"""Paths of the optimizers over test functions, as a picture or animated."""
 
 from __future__ import annotations
 
@@ -35,7 +35,9 @@ LOOKS: dict[str, tuple[str, Any]] = {
 OTHER: tuple[str, Any] = (style.INK, style.DOTS)  # of a rule that has no look of its own
 WIDTHS = {"adagrad": 3.4, "adam": 3.4}  # they show under others that go almost the same way
 FRAMES = 60
-TITLES = {"saddle": "a saddle, {}", "beale": "Beale's function"}
+TITLES = {
+    "saddle": "a saddle, {}", "local": "a local minimum, {}", "beale": "Beale's function"
+}  # fmt: skip
 
 
 def optimizer_paths(
@@ -48,14 +50,15 @@ def optimizer_paths(
 
     On the saddle ``x**2 - y**2`` they begin beside the ridge, where the gradient nearly vanishes,
     and the way down is along y. Beale's function has a flat, bent valley with its minimum at
-    (3, 0.5). A path ends where it leaves the picture.
+    (3, 0.5). "local" is ``x**4 - 2 x**2 + x / 2 + y**2``, whose nearer hollow is not the deeper one
+    (the star). A path ends where it leaves the picture.
 
     Parameters
     ----------
     rates : dict of str to float, optional
         Names of optimizers with learning rates; by default all optimizers, each with a learning
         rate that suits it and the function.
-    surfaces : sequence of {"saddle", "beale"}
+    surfaces : sequence of {"saddle", "local", "beale"}
     ax : matplotlib Axes, optional
         One for each function.
 
@@ -71,10 +74,10 @@ def optimizer_paths(
     """
     chosen = [
         SURFACES[_validate.one_of("surfaces", name, SURFACES)]
-        for name in _validate.sequence("surfaces", surfaces, "a list of saddle and beale")
+        for name in _validate.sequence("surfaces", surfaces, "a list of saddle, local and beale")
     ]
     if not chosen:
-        raise ValueError("surfaces: expected at least one of saddle, beale; got none")
+        raise ValueError("surfaces: expected at least one of saddle, local, beale; got none")
     axes = style.panels(ax, len(chosen), 1, 1.2 + 3.8 * len(chosen))[:, 0]
     for panel, surface in zip(axes, chosen, strict=True):
         _draw_paths(panel, surface, surface.rates if rates is None else rates)
@@ -178,10 +181,11 @@ def _draw_paths(panel: Axes, surface: Surface, rates: Mapping[str, float]) -> No
 def _draw_contours(panel: Axes, surface: Surface) -> None:
     x, y = (np.linspace(*limits, 200) for limits in surface.limits)
     heights = surface.function(*np.meshgrid(x, y))
-    if surface.minimum is None:
+    if surface.minimum is None or surface.name == "local":
         levels = np.linspace(heights.min(), heights.max(), 16)
     else:
         levels = np.geomspace(0.02, heights.max(), 16)
+    if surface.minimum is not None:
         panel.scatter(*surface.minimum, marker="*", s=130, color=style.INK, zorder=5)
     panel.contourf(x, y, heights, levels=levels, cmap="Greys", alpha=0.18, extend="both")
     panel.contour(x, y, heights, levels=levels, colors="#B5B5B5", linewidths=0.6)

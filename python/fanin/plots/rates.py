@@ -108,7 +108,10 @@ def _probe(panel: Axes, probe: RateProbeLike) -> None:
         panel.plot(steps, losses, color=colour, linewidth=0.8, alpha=0.25)
         note = ""
         if trial.verdict == "goes down":  # of the loss without L2, which the minibatch's has
-            note = f" by {trial.drop:.0%}" + (", above the picture" if means.min() > top else "")
+            digits = 0 if trial.drop >= 0.01 else 1
+            note = f" by {trial.drop:.{digits}%}" + (
+                ", above the picture" if means.min() > top else ""
+            )
         panel.plot(
             steps[len(steps) - len(means) :], means, color=colour, linestyle=style, linewidth=1.8,
             label=f"{trial.rate:g}: {trial.verdict}{note}",

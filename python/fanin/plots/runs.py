@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from fanin._typing import Array, Floats
-from fanin.plots.style import FAINT, INK, LINES, TRAIN, VALIDATION, Panels, panels, tidy
+from fanin.plots.style import FAINT, INK, LINES, TRAIN, VALIDATION, Panels, panels, tidy, tiles
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -100,6 +100,44 @@ def compare(runs: Mapping[str, HistoryLike], name: str = "loss", ax: Any = None)
     return panel
 
 
+def learning_curves(
+    runs: Mapping[str, HistoryLike], name: str = "accuracy", ax: Any = None
+) -> Panels:
+    """Draw training and validation curve of several runs, a panel for each, on one scale.
+
+    Parameters
+    ----------
+    runs : dict of str to History
+        By the title of each panel; one at least, and six at most.
+    name : {"accuracy", "loss"} or another metric of the history
+    ax : as many matplotlib Axes as runs, optional
+
+    Returns
+    -------
+    axes : ndarray of Axes, one for each run
+
+    Examples
+    --------
+    >>> from types import SimpleNamespace
+    >>> run = SimpleNamespace(
+    ...     epoch=[0, 1], history={"accuracy": [0.3, 0.7], "val_accuracy": [0.2, 0.6]})
+    >>> axes = fanin.plots.learning_curves({"short": run, "again": run})
+    >>> [panel.get_title(loc="left") for panel in axes]
+    ['short', 'again']
+    """
+    if not 1 <= len(runs) <= 6:
+        raise ValueError(f"runs: expected 1 to 6 of them, got {len(runs)}")
+    axes = tiles(ax, len(runs), min(len(runs), 2), 3.2, 0.4)
+    for panel, (title, run) in zip(axes, runs.items(), strict=True):
+        _draw(panel, run, name)
+        _by_epoch(panel)
+        tidy(panel, title)
+    lows, highs = zip(*(panel.get_ylim() for panel in axes), strict=True)
+    for panel in axes:
+        panel.set_ylim(min(lows), max(highs))
+    return axes
+
+
 def _curve(history: HistoryLike, name: str) -> tuple[Array, Floats] | None:
     """Epochs from 1, and values with gaps where they are not finite; None without any point."""
     values = np.asarray(history.history.get(name, ()), dtype=np.float64)
@@ -124,12 +162,8 @@ def _losses(panel: Axes, history: HistoryLike) -> None:
     _draw(panel, history, "loss")
     expected = getattr(history, "expected_initial_loss", None)
     if expected is not None and np.isfinite(expected):
-        panel.axhline(expected, color=FAINT, linestyle="--", linewidth=1.2, zorder=1)
-        panel.annotate(
-            f"expected initial loss: {expected:.2f}", (1, expected), (-2, 3),
-            xycoords=("axes fraction", "data"), textcoords="offset points",
-            ha="right", va="bottom", fontsize=9, color="#5F5F5F",
-        )  # fmt: skip
+        label = f"expected initial loss: {expected:.2f}"
+        panel.axhline(expected, color=FAINT, linestyle="--", linewidth=1.2, zorder=1, label=label)
     initial = getattr(history, "initial_loss", None)
     if initial is not None and np.isfinite(initial):
         label = f"initial loss: {initial:.2f}"

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.collections import PathCollection
 
 COLORMAP = "cividis"
+FEW_DECADES = 30.0  # a range of so many times has ticks between its decades
 MOST_LINES = 300  # trials in parallel coordinates, the best ones: more cannot be told apart
 
 
@@ -187,6 +188,19 @@ def _scale(panel: Axes, leaf: LeafLike) -> None:
         panel.set_xlim(-0.5, len(labels) - 0.5)
     elif isinstance(parameter, RangeLike) and parameter.log:
         panel.set_xscale("log")
+        _log_ticks(panel, parameter)
+
+
+def _log_ticks(panel: Axes, parameter: RangeLike) -> None:
+    """Few labels that do not meet: of decades, or within one of 1, 2 and 5."""
+    from matplotlib.ticker import LogLocator, NullFormatter
+
+    if parameter.high / parameter.low < FEW_DECADES:
+        panel.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        panel.xaxis.set_major_formatter("{x:g}")
+    else:
+        panel.xaxis.set_major_locator(LogLocator(numticks=6))
+    panel.xaxis.set_minor_formatter(NullFormatter())
 
 
 def parallel_coordinates(result: SearchResultLike, ax: Any = None) -> Axes:
@@ -269,7 +283,13 @@ def _marks(parameter: ParameterLike | None, low: float, high: float) -> list[tup
     return [(0.0, f"{low:.3g}"), (1.0, f"{high:.3g}")]
 
 
-def grid_vs_random(grid: SearchResultLike, random: SearchResultLike, ax: Any = None) -> Panels:
+def grid_vs_random(
+    grid: SearchResultLike,
+    random: SearchResultLike,
+    ax: Any = None,
+    *,
+    sweeps: Mapping[str, tuple[Any, Any]] | None = None,
+) -> Panels:
     """Draw the lecture's figure from real runs: grid search beside random search.
 
     With as many trials, a grid tries few values of each parameter, random search a new one each
@@ -281,6 +301,9 @@ def grid_vs_random(grid: SearchResultLike, random: SearchResultLike, ax: Any = N
     grid, random : SearchResult
         Of the same space of at least two parameters; the first two are drawn.
     ax : pair of matplotlib Axes, optional
+    sweeps : dict of str to (values, scores), optional
+        Of one parameter alone, over its range: drawn along that parameter's edge of each panel,
+        which tells the important axis from the other.
 
     Returns
     -------
@@ -318,6 +341,8 @@ def grid_vs_random(grid: SearchResultLike, random: SearchResultLike, ax: Any = N
         best = "none" if result.best is None else f"{result.best.score:.4f}"
         title = f"{name}: {count} values of {first}, best {best}"
         points = _layout(panel, result, title, _extent(scores))
+        if sweeps:
+            _margins(panel, result, sweeps, title)
     if scores:
         bar = axes[1].figure.colorbar(points, ax=list(axes), shrink=0.8)
         bar.set_label(grid.monitor, color=INK)
@@ -343,7 +368,13 @@ def _layout(
         s=60, edgecolor=INK, linewidth=0.6, zorder=3,
     )  # fmt: skip
     if bad:
-        panel.plot(*points(bad), "x", color=VERMILION, linestyle="none", label="diverged", zorder=3)
+        places = points(bad)
+        panel.plot(*places, "x", color=VERMILION, linestyle="none", label="diverged", zorder=3)
+        highest = int(np.argmax(places[1]))
+        panel.annotate(
+            "diverged", (places[0][highest], places[1][highest]), (-7, 0), ha="right",
+            va="center", textcoords="offset points", fontsize=10, color=VERMILION,
+        )  # fmt: skip
     _scale(panel, first)
     panel.set_ylabel(second.label)
     if isinstance(x_kind, RangeLike):
@@ -356,8 +387,38 @@ def _layout(
     }  # fmt: skip
     panel.plot(x, np.zeros(len(x)), "|", transform=panel.get_xaxis_transform(), **ends)
     panel.plot(np.zeros(len(y)), y, "_", transform=panel.get_yaxis_transform(), **ends)
-    tidy(panel, title, grid=None, legend=bool(bad))
+    tidy(panel, title, grid=None, legend=False)
     return drawn
+
+
+MARGIN = 0.2  # of a panel's width or height
+
+
+def _margins(
+    panel: Axes, result: SearchResultLike, sweeps: Mapping[str, tuple[Any, Any]], title: str
+) -> None:
+    """The score along each axis, above and at the right of the panel, on one scale."""
+    first, second = (leaf.name for leaf in result.leaves[:2])
+    finite = [np.asarray(scores, np.float64) for _, scores in sweeps.values()]
+    low, high = np.nanmin(np.concatenate(finite)), np.nanmax(np.concatenate(finite))
+    foot = low - 0.1 * ((high - low) or 1.0)
+    top = panel.inset_axes((0, 1.03, 1, MARGIN), sharex=panel)
+    right = panel.inset_axes((1.03, 0, MARGIN, 1), sharey=panel)
+    for name, inset in ((first, top), (second, right)):
+        if name in sweeps:
+            values, scores = (np.asarray(part, np.float64) for part in sweeps[name])
+            if inset is top:
+                inset.fill_between(values, foot, scores, color=BLUE, alpha=0.25, linewidth=0)
+                inset.plot(values, scores, color=BLUE, linewidth=1.6)
+                inset.set_ylim(foot, high + 0.05 * (high - low))
+            else:
+                inset.fill_betweenx(values, foot, scores, color=BLUE, alpha=0.25, linewidth=0)
+                inset.plot(scores, values, color=BLUE, linewidth=1.6)
+                inset.set_xlim(foot, high + 0.05 * (high - low))
+        inset.set_axis_off()
+    panel.set_title("")
+    panel.set_title("", loc="left")
+    top.set_title(title, fontsize=11, loc="left", color=INK)
 
 
 def _wider(parameter: RangeLike) -> tuple[float, float]:

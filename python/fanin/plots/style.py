@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Callable
+from contextvars import ContextVar
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -35,34 +37,72 @@ LINES: tuple[tuple[str, Any], ...] = (
 FIVE = (BLUE, GREEN, VERMILION, BLACK, SKY)  # of a few lines, which differ by colour alone
 LEGEND: dict[str, Any] = {"frameon": False, "fontsize": 10, "labelcolor": INK}
 WIDTH = 6.4  # inches; text of 10 points on it can be read on a phone
+NARROW = 4.2  # of a picture for a phone, whose panels are below each other
 
 
-def panels(ax: Any, rows: int, columns: int, height: float, width: float = WIDTH) -> Panels:
-    """The axes given, whose number is checked, or those of a new figure."""
-    if ax is None:
-        try:
-            from matplotlib.backends.backend_agg import FigureCanvasAgg
-            from matplotlib.figure import Figure
-        except ImportError:
-            raise ImportError("pictures need matplotlib: pip install fanin[plot]") from None
-        figure = Figure(figsize=(width, height), dpi=150, layout="constrained", facecolor="white")
-        FigureCanvasAgg(figure)  # needs no display
-        return np.asarray(figure.subplots(rows, columns, squeeze=False), dtype=object)
-    axes = np.asarray(ax, dtype=object)
-    if axes.size != rows * columns:
-        expected = {1: "one Axes", 2: "two axes"}.get(rows * columns, f"{rows * columns} axes")
-        raise ValueError(f"ax: expected {expected}, got {axes.size}")
-    return axes.reshape(rows, columns)
+@dataclass
+class _Screen:
+    """What pictures are drawn for, and whether a narrow screen would have them otherwise."""
+
+    narrow: bool = False
+    differs: bool = False
+
+
+_SCREEN: ContextVar[_Screen | None] = ContextVar("screen", default=None)
+
+
+def panels(
+    ax: Any, rows: int, columns: int, height: float, width: float = WIDTH, *, stack: bool = True
+) -> Panels:
+    """The axes given, whose number is checked, or those of a new figure.
+
+    For a narrow screen panels that are side by side are put below each other, unless they are not
+    to `stack`; the array of axes has the same shape.
+    """
+    if ax is not None:
+        axes = np.asarray(ax, dtype=object)
+        if axes.size != rows * columns:
+            expected = {1: "one Axes", 2: "two axes"}.get(rows * columns, f"{rows * columns} axes")
+            raise ValueError(f"ax: expected {expected}, got {axes.size}")
+        return axes.reshape(rows, columns)
+    screen = _SCREEN.get() or _Screen()
+    screen.differs |= stack and columns > 1
+    if not (screen.narrow and stack and columns > 1):
+        return _new_axes(rows, columns, height, width)
+    per_panel = height / rows * min(1.0, 1.4 * NARROW * columns / (rows * width))
+    return _new_axes(columns, rows, per_panel * columns, NARROW).T
+
+
+def _new_axes(rows: int, columns: int, height: float, width: float) -> Panels:
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise ImportError("pictures need matplotlib: pip install fanin[plot]") from None
+    figure = Figure(figsize=(width, height), dpi=150, layout="constrained", facecolor="white")
+    FigureCanvasAgg(figure)  # needs no display
+    return np.asarray(figure.subplots(rows, columns, squeeze=False), dtype=object)
 
 
 def tiles(ax: Any, count: int, columns: int, height: float, margin: float) -> Panels:
-    """The axes given, or so many on a new figure, in rows of so many columns and that height."""
+    """The axes given, or so many on a new figure, in rows of so many columns and that height.
+
+    On a narrow screen there are fewer columns.
+    """
+    if ax is not None:
+        return panels(ax, 1, count, 0).reshape(-1)
+    screen = _SCREEN.get() or _Screen()
+    screen.differs |= columns > 1
+    width = WIDTH
+    if screen.narrow and columns > 1:
+        width, fewer = NARROW, 2 if columns > 2 else 1
+        height *= NARROW / fewer / (WIDTH / columns)
+        columns = fewer
     rows = -(-count // columns)
-    fresh = ax is None
-    axes = panels(ax, rows, columns, margin + height * rows) if fresh else panels(ax, 1, count, 0)
-    for panel in axes.flat[count:]:
+    axes = panels(None, rows, columns, margin + height * rows, width, stack=False).reshape(-1)
+    for panel in axes[count:]:
         panel.remove()
-    return axes.reshape(-1)[:count]
+    return axes[:count]
 
 
 def tidy(
@@ -82,7 +122,9 @@ def tidy(
         text.set(color=INK, fontsize=11)
     named = panel.get_legend_handles_labels()[0]
     if legend and named and below:
-        panel.figure.legend(handles=named, loc="outside lower center", ncols=below, **LEGEND)
+        screen = _SCREEN.get()
+        columns = min(below, 2) if screen and screen.narrow and screen.differs else below
+        panel.figure.legend(handles=named, loc="outside lower center", ncols=columns, **LEGEND)
     elif legend and named:
         panel.legend(**LEGEND)
 
@@ -125,7 +167,23 @@ def save(fig: Figure, path: PathLike) -> None:
 def picture(file: str, alt: str, caption: str, draw: Callable[[], Any]) -> Picture:
     """A picture of a document: the figure of the axes that `draw` returns, drawn when written."""
 
-    def write(path: Path) -> None:
-        save(np.asarray(draw(), dtype=object).flat[0].figure, path)
+    def figure() -> Any:
+        return np.asarray(draw(), dtype=object).flat[0].figure
+
+    def write(path: Path) -> bytes | None:
+        screen = _Screen()
+        token = _SCREEN.set(screen)
+        try:
+            save(figure(), path)
+            screen.narrow = screen.differs
+            return _png(figure()) if screen.narrow else None
+        finally:
+            _SCREEN.reset(token)
 
     return Picture(file, alt, caption, write)
+
+
+def _png(figure: Figure) -> bytes:
+    drawn = io.BytesIO()
+    figure.savefig(drawn, format="png")
+    return drawn.getvalue()

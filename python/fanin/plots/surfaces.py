@@ -1,4 +1,4 @@
-"""Two test functions of two variables, on which optimizers take different paths."""
+"""Three test functions of two variables, on which optimizers take different paths."""
 
 from __future__ import annotations
 
@@ -109,4 +109,27 @@ BEALE = Surface(
     },
 )
 
-SURFACES = MappingProxyType({surface.name: surface for surface in (SADDLE, BEALE)})
+# Two hollows along x: from the right, the nearer one is only a local minimum.
+LOCAL = Surface(
+    name="local",
+    formula="x⁴ − 2x² + x/2 + y²",
+    function=lambda x, y: x**4 - 2 * x**2 + 0.5 * x + y**2,
+    gradient=lambda x, y: (4 * x**3 - 4 * x + 0.5, 2 * y),
+    start=(1.6, 0.9),
+    minimum=(-1.0572, 0.0),
+    limits=((-1.9, 1.9), (-1.2, 1.2)),
+    low=-1.4,
+    steps=200,
+    rates={
+        "sgd": 0.02,
+        "momentum": 0.02,
+        "nesterov": 0.04,
+        "adagrad": 0.3,
+        "rmsprop": 0.02,
+        "adadelta": 2.0,
+        **dict.fromkeys(_ADAMS, 0.4),
+        "lion": 0.05,
+    },
+)
+
+SURFACES = MappingProxyType({surface.name: surface for surface in (SADDLE, LOCAL, BEALE)})

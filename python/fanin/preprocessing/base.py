@@ -14,7 +14,8 @@ import numpy as np
 
 from fanin import _core
 from fanin._typing import Array, Floats
-from fanin._validate import data_rows, describe, plain_array, threads, whole
+from fanin._validate import data_rows, describe, threads, whole
+from fanin.arrays import as_rows
 
 
 class LinearMap(NamedTuple):
@@ -119,6 +120,15 @@ class Transformer(ABC):
         self.n_samples_seen_, self.n_features_in_ = rows, columns
         threads(self.n_threads)
 
+    def state_facts(self) -> dict[str, Any]:
+        """What was learned beside the arrays, in JSON values; `load_state_facts` takes it back."""
+        return {}
+
+    def load_state_facts(self, facts: Mapping[str, Any]) -> None:
+        """Takes what `state_facts` gave, after `load_state_arrays`."""
+        if facts:
+            raise ValueError(f"facts: expected none for {type(self).__name__}")
+
     @property
     def _threads(self) -> int:
         return threads(self.n_threads)
@@ -129,18 +139,20 @@ class Transformer(ABC):
 
     def _training_rows(self, X: object, seen: int = 0) -> Array:
         """X as a view of rows (N, D), after so many that were seen."""
-        array = plain_array("X", X)
+        array = as_rows("X", X)
         columns = self.n_features_in_ if seen else math.prod(array.shape[1:])
         if array.ndim < 2 or columns == 0:
             expected = "shape (N, D) or (N, ...)" if array.ndim < 2 else "at least one column"
             raise ValueError(f"X: expected {expected}, got {describe(array)}")
-        return data_rows("X", array, columns, result_dtype(array))
+        rows: Array = data_rows("X", array, columns, result_dtype(array))
+        return rows
 
     def _fitted_rows(self, X: object, columns: int | None = None) -> Array:
         """X as a view of rows to be transformed, or back (``columns`` of them)."""
         self._require_fit()
         width = self.n_features_in_ if columns is None else columns
-        return data_rows("X", X, width, result_dtype(X))
+        rows: Array = data_rows("X", X, width, result_dtype(X))
+        return rows
 
     def _require_fit(self) -> None:
         if not self.n_samples_seen_:

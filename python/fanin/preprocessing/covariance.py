@@ -55,6 +55,7 @@ def principal_of_rows(rows: Array, mean: Floats, count: int, n_threads: int) -> 
 
     Where Xc = U S V', Xc Xc' = U S^2 U', so V' = S^-1 U' Xc. Columns go in parts of 2048.
     """
+    rows = np.asarray(rows)  # sparse ones are few
     n, columns = rows.shape
     parts = [slice(j, j + 2048) for j in range(0, columns, 2048)]
 

@@ -11,7 +11,8 @@ import numpy.typing as npt
 
 from fanin import _core
 from fanin._typing import Array, Bools, Floats
-from fanin._validate import describe, one_of, plain_array, real, row_view
+from fanin._validate import describe, one_of, real, row_view
+from fanin.arrays import as_rows
 from fanin.preprocessing.base import Columnwise, LinearMap, Transformer, column_mean, positive_count
 from fanin.preprocessing.covariance import PrincipalDirections, rounding_variance
 
@@ -288,7 +289,7 @@ def column_moments(X: Array) -> tuple[Floats, Floats]:
     >>> column_moments(np.array([[1.0, 5.0], [3.0, 5.0]]))
     (array([2., 5.]), array([1., 0.]))
     """
-    array = plain_array("X", X)
+    array = as_rows("X", X)
     if array.ndim != 2:
         raise ValueError(f"X: expected shape (N, D), got {describe(array)}")
     rows = row_view("X", array, array.shape[1])

@@ -31,12 +31,15 @@ def can_join(first: Fit, other: Fit) -> bool:
         and a.dims[:2] == b.dims[:2]
         and a.dims[-1] == b.dims[-1]
         and a.dtype == b.dtype
+        and a.compute == b.compute
         and (a.seed, a.epochs_done, a.steps_done) == (b.seed, b.epochs_done, b.steps_done)
         and (first.batch, first.first, first.epochs, first.sampling)
         == (other.batch, other.first, other.epochs, other.sampling)
         and _memory(p.X) == _memory(q.X)
         and _same([p.mean, p.scale], [q.mean, q.scale])
-        and _same([p.labels, p.soft, p.weights], [q.labels, q.soft, q.weights])
+        and _same(
+            [p.labels, p.soft, p.weights, p.positive], [q.labels, q.soft, q.weights, q.positive]
+        )
     )
 
 

@@ -7,30 +7,62 @@ from typing import Any
 
 import numpy as np
 
-from fanin import _validate, losses
+from fanin import _validate
+from fanin._core import TrainingData
 from fanin._typing import Array, Floats, Labels
-from fanin.network import MLP
+from fanin.network.classes import label_names, position_of
+from fanin.network.targets import Targets
 
 
-def row_weights(net: MLP, y: Array, class_weight: Any, sample_weight: Array | None) -> Array:
+def row_weights(
+    targets: Targets, y: Array, class_weight: Any, sample_weight: Array | None
+) -> Array:
     """The sample weights that ``class_weight`` stands for, times those given."""
-    labels, _ = losses.targets(
-        "y", y, y.shape[0] if y.ndim else 0, net.dims[-1], net.loss_name, net.dtype
-    )
+    labels, _ = targets.checked("y", y, y.shape[0] if y.ndim else 0)
     if labels is None:
         got = _validate.describe(y)
         raise ValueError(f"class_weight: expected labels to go with, got y of {got}")
-    weights = class_weights(class_weight, labels, net.dims[-1])[labels]
+    weights = class_weights(class_weight, labels, targets.n_classes, targets.classes)[labels]
     given = _validate.weights(sample_weight, len(labels), np.dtype(np.float64))
     return weights if given is None else weights * given
 
 
-def class_weights(class_weight: Any, labels: Labels, n_classes: int) -> Floats:
+def positive_weights(targets: Targets, y: Array, class_weight: Any) -> Array:
+    """What having each of several labels weighs, (C,), for ``class_weight``."""
+    _, soft = targets.checked("y", y, y.shape[0] if y.ndim else 0)
+    assert soft is not None
+    if not isinstance(class_weight, str):
+        return _of_mapping(class_weight, targets.n_outputs).astype(targets.dtype)
+    _validate.one_of("class_weight", class_weight, ["balanced"])
+    have = soft.sum(axis=0, dtype=np.float64)
+    lack = len(soft) - have
+    # A label that all rows or none have says nothing to balance.
+    both = (have > 0) & (lack > 0)
+    weights: Array = np.divide(lack, have, out=np.ones(len(have)), where=both)
+    return weights.astype(targets.dtype)
+
+
+def with_positive_weights(data: TrainingData, positive: Array) -> TrainingData:
+    return TrainingData(
+        data.X, data.mean, data.scale, data.labels, data.soft, data.weights, positive
+    )
+
+
+def class_weights(
+    class_weight: Any, labels: Labels, n_classes: int, classes: Array | None = None
+) -> Floats:
     """The weight of each class, (C,)."""
     if isinstance(class_weight, str):
         _validate.one_of("class_weight", class_weight, ["balanced"])
         counts = np.bincount(labels, minlength=n_classes)
         return len(labels) / (np.count_nonzero(counts) * np.maximum(counts, 1))
+    weights = _of_mapping(class_weight, n_classes, classes)
+    if not weights[labels].any():
+        raise ValueError("class_weight: expected a weight above 0 for a class of y, got only zeros")
+    return weights
+
+
+def _of_mapping(class_weight: Any, n_classes: int, classes: Array | None = None) -> Floats:
     if not isinstance(class_weight, Mapping):
         raise TypeError(
             "class_weight: expected 'balanced', None or a dict of labels and weights, "
@@ -38,12 +70,11 @@ def class_weights(class_weight: Any, labels: Labels, n_classes: int) -> Floats:
         )
     weights = np.ones(n_classes)
     for label, weight in class_weight.items():
-        whole = isinstance(label, (int, np.integer)) and not isinstance(label, bool)
-        if not whole or not 0 <= label < n_classes:
-            raise ValueError(
-                f"class_weight: expected labels in 0 .. {n_classes - 1}, got {label!r}"
-            )
-        weights[label] = _validate.real(f"class_weight[{label}]", weight, 0)
-    if not weights[labels].any():
-        raise ValueError("class_weight: expected a weight above 0 for a class of y, got only zeros")
+        at = position_of(classes, label, n_classes)
+        if at is None:
+            known = f"in 0 .. {n_classes - 1}"
+            if classes is not None:
+                known = f"among {', '.join(label_names(classes))}"
+            raise ValueError(f"class_weight: expected labels {known}, got {label!r}")
+        weights[at] = _validate.real(f"class_weight[{label}]", weight, 0)
     return weights

@@ -5,10 +5,13 @@ from __future__ import annotations
 from fanin import metrics
 from fanin._core import TrainingData
 from fanin._typing import Array
-from fanin._validate import pair, plain_array
+from fanin._validate import boolean, pair
+from fanin._validate import weights as checked_weights
 from fanin.network import MLP, passes
+from fanin.network.classes import as_labels
 from fanin.network.options import FitOptions
-from fanin.training.class_weights import row_weights
+from fanin.network.targets import Targets
+from fanin.training.class_weights import positive_weights, row_weights, with_positive_weights
 from fanin.training.images import TrainingImages
 
 
@@ -21,6 +24,8 @@ class FitData:
         The augmentation of minibatches.
     inputs : Inputs
         The network's preprocessing from now on; the network's own is not changed here.
+    targets : Targets
+        Likewise.
     train : TrainingData
     validation : TrainingData or None
     metrics : tuple of str
@@ -30,27 +35,37 @@ class FitData:
     def __init__(self, net: MLP, X: Array, y: Array, options: FitOptions) -> None:
         weights, columns = options.sample_weight, None
         self.images: TrainingImages | None = None
+        self.inputs = net.inputs.requested(options.preprocess, X)
+        X, names = self.inputs.read("X", X)
         if options.augment is not None or options.mix is not None:
             weighted = [n for n in ("sample_weight", "class_weight") if _given(options, n)]
             self.images = TrainingImages(net, X, weighted, options.augment, options.mix)
             columns = self.images.columns
-        self.inputs = net.inputs.requested(options.preprocess, X)
-        if self.images is not None:
             self.inputs = self.images.check_inputs(self.inputs, net.inputs)
-        y = plain_array("y", y)
-        if options.class_weight is not None:
-            weights = row_weights(net, y, options.class_weight, weights)
-        self.inputs, rows = self.inputs.first_rows(X, columns=columns)
-        self.train = net.with_targets(rows, y, weights)
+        targets = net.targets_for(y)
+        y = as_labels("y", y)
+        positive = None
+        if options.class_weight is not None and targets.kind == "multilabel":
+            positive = positive_weights(targets, y, options.class_weight)
+        elif options.class_weight is not None:
+            weights = row_weights(targets, y, options.class_weight, weights)
+        self.inputs, rows = self.inputs.first_rows(X, columns=columns, names=names)
+        self.targets = _fitted_targets(targets, y, len(rows), weights, options)
+        self.train = net.with_targets(rows, y, weights, targets=self.targets)
+        if options.mix is not None and net.targets.kind == "binary":
+            self.train = _as_probabilities(self.train, net)
+        if positive is not None:
+            self.train = with_positive_weights(self.train, positive)
         _require_two_classes(self.train.labels)
         self.validation: TrainingData | None = None
         if options.validation_data is not None:
             X, y = pair("validation_data", options.validation_data, "(X, y)")
-            names = ("validation X", "validation y")
-            y = plain_array(names[1], y)
+            of_X, of_y = "validation X", "validation y"
+            X, names = self.inputs.read(of_X, X)
             if self.images is not None:
                 self.images.check_validation(X)
-            self.validation = net.with_targets(self.inputs.rows(X, names[0]), y, name=names[1])
+            _, rows = self.inputs.first_rows(X, of_X, names=names)
+            self.validation = net.with_targets(rows, y, name=of_y, targets=self.targets)
         self.metrics = _checked_metrics(net, self.validation, options)
 
     def prepare(self, n_threads: int | None) -> None:
@@ -71,7 +86,26 @@ def _checked_metrics(
         if names := metrics.check_names(options.metrics, numbers=True):
             raise ValueError(f"metrics: expected validation_data, to compute {names[0]!r} on")
         return ()
-    return passes.check_metrics(options.metrics, net.loss_name, validation, numbers=True)
+    return passes.check_metrics(options.metrics, net.targets, validation, numbers=True)
+
+
+def _fitted_targets(
+    targets: Targets, y: Array, n_rows: int, weights: Array | None, options: FitOptions
+) -> Targets:
+    """With the units of y where this fit is the first."""
+    targets = targets.requested(boolean("standardize_targets", options.standardize_targets))
+    if not targets.to_fit:
+        return targets
+    _, soft = targets.checked("y", y, n_rows)
+    return targets.fit(y, soft, checked_weights(weights, n_rows, targets.dtype))
+
+
+def _as_probabilities(data: TrainingData, net: MLP) -> TrainingData:
+    """Labels of a single output as the soft targets that mixing makes of them."""
+    if data.labels is None:
+        return data
+    soft = data.labels.reshape(-1, 1).astype(net.dtype)
+    return TrainingData(data.X, None, None, None, soft, data.weights)
 
 
 def _require_two_classes(labels: Array | None) -> None:

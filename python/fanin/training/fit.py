@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from fanin import _core, _validate, losses, optim, schedules
+from fanin import _core, _validate, optim, schedules
 from fanin._runtime import warn_caller
 from fanin._typing import Array, Floats, Ints
 from fanin.callbacks import Callback, CallbackList, EarlyStopping, History, ProgressBar
@@ -114,13 +114,16 @@ class Fit:
         if self.file.path is not None:
             self.file.open(self._description(options, checked, data.inputs))
         self.data, self.validation, self.metrics = data.train, data.validation, data.metrics
-        self.states = self.optimizer.arena_states(net.arena.size, net.dtype)
-        net.inputs = data.inputs  # nothing is refused from here on, and things may change
+        self.states = self.optimizer.arena_states(net.arena.size, net.dtype, net.engine)
+        # Nothing is refused from here on, and things may change.
+        net.inputs, net.targets = data.inputs, data.targets
         self.history.params = {**self.history.params, "input_rms": self._input_rms()}
         for state in (_state_of(self.optimizer), _state_of(self.schedule)):
             if state is not None:
                 _OWNERS[state] = weakref.ref(net)
         self.job, self.learner = self._new_job(), self._new_learner()
+        self.step_ends = np.minimum(np.arange(1, self.steps + 1) * self.batch, len(self.data))
+        self.step_weights: Floats = np.diff(self.step_ends, prepend=0).astype(np.float64)
         self.totals = dict.fromkeys(("weight", "loss", "correct", "rows"), 0.0)
         self.settled = self.finished = False
         self.first_epoch = net.epochs_done - self.first  # of the network's, where the run has 0
@@ -157,14 +160,14 @@ class Fit:
                 "init": self.net.init,
                 **({} if self.images is None else self.images.params),
             },
-            expected_initial_loss=losses.expected_initial_loss(
-                self.net.loss_name, self.net.dims[-1]
+            expected_initial_loss=data.targets.expected_initial_loss(
+                data.train.soft, data.train.weights
             ),
         )
 
     def _input_rms(self) -> float | None:
         """Root mean square of what enters the first layer, of the first rows; None of crops."""
-        data, rows = self.data, self.data.X[:RMS_ROWS].astype(np.float64)
+        data, rows = self.data, np.array(self.data.X[:RMS_ROWS], np.float64)
         if data.mean is not None and data.scale is not None:
             if data.mean.size not in (1, rows.shape[1]):
                 return None
@@ -323,10 +326,9 @@ class Fit:
         """Draws the order of the rows: a pure function of the seed and the count of epochs."""
         net, order = self.net, self.job.order
         draw_order(order, self.sampling, net.seed, net.epochs_done, len(order))
-        ends = np.minimum(np.arange(1, self.steps + 1) * self.batch, len(order))
         if self.data.weights is not None:
-            ends = np.cumsum(self.data.weights[order], dtype=np.float64)[ends - 1]
-        self.step_weights: Floats = np.diff(ends, prepend=0)
+            ends = np.cumsum(self.data.weights[order], dtype=np.float64)[self.step_ends - 1]
+            self.step_weights = np.diff(ends, prepend=0.0)
         self.totals = dict.fromkeys(self.totals, 0.0)
         self.job.epoch, self.job.first_stream = net.epochs_done, net.steps_done
         self.learner.lr = self.schedule.lr(
@@ -368,14 +370,15 @@ class Fit:
         """The metrics beside loss and accuracy."""
         if self.validation is None or not self.metrics:
             return {}
-        engine, loss = self.net.engine, self.net.loss_name
-        return passes.evaluate_metrics(engine, self.validation, loss, self.metrics, self.n_threads)
+        engine, targets = self.net.engine, self.net.targets
+        return passes.evaluate_metrics(
+            engine, self.validation, targets, self.metrics, self.n_threads
+        )
 
     def end_epoch(self, epoch: int, result: Mapping[str, float]) -> None:
         logs = self.logs()
         logs |= {f"val_{name}": value for name, value in result.items()}
-        last = epoch * self.steps + self.steps - 1
-        logs["lr"] = float(self.schedule.lr(self.optimizer.lr, last, 1, self.steps, self.epochs)[0])
+        logs["lr"] = float(self.learner.lr[-1])
         self.net.epochs_done += 1
         self.history.append(epoch, logs)
         self.schedule.on_epoch_end(logs)
@@ -405,7 +408,7 @@ class Fit:
                 "number": self.epoch,
                 "begun": begun,
                 "first_step": first,
-                "lr": learner.lr,
+                "lr": learner.lr[: self.steps if begun else 0],
                 "losses": learner.losses[done],
                 "correct": learner.correct[done],
             },
@@ -469,7 +472,7 @@ class Fit:
         epoch, step, rate = self.diverged_at
         kept = self.good.epochs_done - self.first_epoch
         advice = f"lower the learning rate (it was {rate:g})"
-        largest = float(np.abs(self.data.X[: 10 * self.batch]).max())
+        largest = float(np.abs(np.asarray(self.data.X[: 10 * self.batch])).max())
         if largest > 10 and self.data.mean is None:
             advice += f", scale the inputs (they reach {largest:g}; preprocess='standardize')"
         if not self.clip:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from fanin import _validate
+from fanin._runtime import warn_caller
 from fanin._typing import Array
 from fanin.callbacks import Callback
 from fanin.callbacks.base import Logs
@@ -131,7 +132,12 @@ def rows_of_a_step(batch_size: int | str | None, n_rows: int, *, single: bool = 
         while not single and n_rows % rows == 1 and rows < n_rows:
             rows += 1
         return rows
-    return _validate.whole("batch_size", batch_size, 1, n_rows)
+    rows = _validate.whole("batch_size", batch_size, 1)
+    if rows > n_rows:
+        warn_caller(
+            f"batch_size: {rows} is more than there are rows; all {n_rows} make a step", UserWarning
+        )
+    return min(rows, n_rows)
 
 
 def epochs_of_a_run(epochs: int | str, n_rows: int, batch_size: int) -> int:

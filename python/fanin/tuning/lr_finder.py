@@ -397,8 +397,10 @@ def lr_range(
 
 def _prepared(net: MLP, X: Array, y: Array, preprocess: Preprocess | None) -> MLP:
     """A copy of the network, fitted to the data, which are checked here."""
-    _, rows = net.inputs.requested(preprocess, X).first_rows(X)
-    net.with_targets(rows, _validate.plain_array("y", y))
+    inputs = net.inputs.requested(preprocess, X)
+    given, names = inputs.read("X", X)
+    _, rows = inputs.first_rows(given, names=names)
+    net.with_targets(rows, y, targets=net.targets_for(y))
     twin = net.copy()
     twin.set_preprocess(preprocess, X)
     return twin

@@ -14,6 +14,7 @@ from fanin.executors import as_executor, workers_of
 from fanin.network import MLP
 from fanin.tuning.guide.budget import Budget
 from fanin.tuning.guide.cross_validation import CrossValidation
+from fanin.tuning.guide.outcome import give_labels
 from fanin.tuning.guide.problem import Problem, make_problem
 from fanin.tuning.guide.report import Report, Step
 from fanin.tuning.guide.run import GuideRun
@@ -200,6 +201,7 @@ def guide(
     stopped = take_steps(run)
     if stopped == "interrupted" and not kept.steps:
         raise KeyboardInterrupt
+    give_labels(run)
     net, best = run.best_network(), run.best()
     result = both = None
     if test is not None and net is not None:

@@ -79,8 +79,17 @@ def conclude(run: GuideRun) -> Facts:
     return facts | found | {"scores": scores, "findings": findings, "settings": best.settings}
 
 
+def give_labels(run: GuideRun) -> None:
+    """Lets the networks of the outcome give the user's labels back."""
+    nets = [run.best_network(), *(run.ensemble or ())]
+    for net in nets:
+        if net is not None:
+            net.take_classes(run.problem.classes)
+
+
 def _keep(run: GuideRun) -> None:
     """In the guide's folder, for a later process."""
+    give_labels(run)
     if (net := run.best_network()) is not None:
         run.state.save_network("network.fanin", net)
     path = run.state.path(ENSEMBLE)

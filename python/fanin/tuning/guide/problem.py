@@ -12,7 +12,9 @@ import numpy as np
 
 from fanin import _validate, datasets
 from fanin._typing import Array, Floats, Ints
+from fanin.arrays import as_array
 from fanin.network import inputs
+from fanin.network.classes import as_labels, encoded, positions
 from fanin.preprocessing.transformers import standardization
 from fanin.training.class_weights import class_weights
 
@@ -36,6 +38,7 @@ class Problem:
     split_off: bool  # whether the validation rows were held out of the user's training rows
     notes: tuple[str, ...]  # on defaults that the user should know of
     weights: Floats | None = None  # of the classes, in all losses; mean 1 over the rows
+    classes: Array | None = None  # the user's labels, where they are not 0 .. C-1
 
     @property
     def n(self) -> int:
@@ -102,6 +105,7 @@ def make_problem(
 ) -> Problem:
     """Checks everything that can be wrong with data; makes folds where no rows are given."""
     notes = []
+    y, classes = encoded("y", y)
     X, y = _checked("", X, y, None)
     if (X_val is None) != (y_val is None):
         missing = "X_val" if X_val is None else "y_val"
@@ -113,6 +117,7 @@ def make_problem(
     else:
         if groups is not None:
             raise ValueError("groups: expected None beside X_val, which is the judge, got groups")
+        y_val = y_val if classes is None else positions("y_val", y_val, classes)
         X_val, y_val = _checked("_val", X_val, y_val, X.shape[1])
         n = len(X)
         folds, n_folds = [(np.arange(n), n + np.arange(len(X_val)))], 1
@@ -135,10 +140,21 @@ def make_problem(
     n_classes = int(y.max()) + 1
     weights = None
     if class_weight is not None:
-        weights = class_weights(class_weight, y, n_classes)
+        weights = class_weights(class_weight, y, n_classes, classes)
         weights = weights / weights[y].mean()
     return Problem(
-        X, y, folds, n_folds, n_classes, how, width, batch, split_off, tuple(notes), weights
+        X,
+        y,
+        folds,
+        n_folds,
+        n_classes,
+        how,
+        width,
+        batch,
+        split_off,
+        tuple(notes),
+        weights,
+        classes,
     )
 
 
@@ -173,7 +189,7 @@ def _folds(y: Array, groups: Any, seed: int) -> tuple[list[tuple[Ints, Ints]], i
 
 def _checked(suffix: str, X: Any, y: Any, columns: int | None) -> tuple[Array, Array]:
     name = f"X{suffix}"
-    array = _validate.numbers(name, X)
+    array = _validate.numbers(name, as_array(name, X))
     if array.ndim < 2 or 0 in array.shape:
         raise ValueError(
             f"{name}: expected shape (N, D) or (N, ...), at least one row and column, "
@@ -181,7 +197,7 @@ def _checked(suffix: str, X: Any, y: Any, columns: int | None) -> tuple[Array, A
         )
     width = math.prod(array.shape[1:]) if columns is None else columns
     rows = _validate.data_rows(name, array, width, np.dtype(np.float32))
-    labels = _validate.plain_array(f"y{suffix}", y)
+    labels = as_labels(f"y{suffix}", y)
     if labels.shape != (len(rows),) or labels.dtype.kind not in "iu":
         raise ValueError(
             f"y{suffix}: expected shape ({len(rows)},) of whole-number labels, "

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from fanin._core import __version__
 from fanin._json import to_json
-from fanin.document.blocks import Block, Chapter, Picture, Table
+from fanin.document.blocks import Block, Chapter, Image, Picture, Table
 from fanin.document.html import fragment, page
 from fanin.document.text import block_lines, plain, wrapped
 from fanin.tuning.guide.facts import TITLES, Facts, best_score, final_scores, findings
@@ -125,13 +125,11 @@ def html(report: Facts) -> str:
     return text.replace("</body>", f"{script}</body>", 1)
 
 
-def _images(chapters: Mapping[str, Chapter]) -> dict[str, bytes]:
+def _images(chapters: Mapping[str, Chapter]) -> dict[str, Image]:
     """All pictures; none without matplotlib."""
     images = {}
     found = [b for chapter in chapters.values() for b in chapter.blocks if isinstance(b, Picture)]
     with tempfile.TemporaryDirectory() as folder, suppress(ImportError):
         for one in found:
-            path = Path(folder) / one.file
-            one.write(path)
-            images[one.file] = path.read_bytes()
+            images[one.file] = one.drawn(Path(folder))
     return images

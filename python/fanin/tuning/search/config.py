@@ -9,9 +9,11 @@ import numpy as np
 
 from fanin import _validate, datasets, metrics
 from fanin._typing import Array
+from fanin.arrays import as_array
 from fanin.callbacks.monitor import Monitor
 from fanin.executors import failure_reason
 from fanin.network import inputs
+from fanin.network.classes import as_labels, encoded
 from fanin.network.options import FitOptions
 from fanin.preprocessing.transformers import standardization
 from fanin.random import package_generator
@@ -111,6 +113,8 @@ class SearchConfig:
         metric = monitor.removeprefix("val_")
         if monitor.startswith("val_") and metric not in ("loss", "accuracy"):  # fit computes it
             options["metrics"] = [*metrics.check_names(options.get("metrics", ())), metric]
+        if targets.classes is not None:
+            options["classes"] = targets.classes.tolist()
         prepared, score = self.prepared(options), Monitor(monitor, mode)
         halving = self.prune == "halving"
         training = TrainingObjective(
@@ -133,20 +137,25 @@ class SearchConfig:
         self, validation: Data | None, options: Mapping[str, Any], weights: Array | None
     ) -> None:
         X, y = _validate.pair("data", self.given, "(X, y) or a function")
+        X, y = as_array("X", X), as_labels("y", y)
         if weights is not None:
-            weights = _validate.plain_array("sample_weight", weights)
-            _validate.weights(weights, len(_validate.plain_array("y", y)), weights.dtype)
+            weights = as_array("sample_weight", weights)
+            _validate.weights(weights, len(y), weights.dtype)
         if validation is None:
-            kept, held = self.held_out(_validate.plain_array("X", X), _validate.plain_array("y", y))
+            kept, held = self.held_out(X, y)
             validation = X[held], y[held]
             X, y = X[kept], y[kept]
             weights = None if weights is None else weights[kept]
         Xv, yv = _validate.pair("validation_data", validation, "(X, y)")
-        self.arrays = {"X": X, "y": y, "validation_X": Xv, "validation_y": yv}
+        yv = as_labels("validation y", yv)
+        self.arrays = {
+            "X": X,
+            "y": y,
+            "validation_X": as_array("validation X", Xv),
+            "validation_y": yv,
+        }
         if weights is not None:
             self.arrays["sample_weight"] = weights
-        for name, array in self.arrays.items():
-            self.arrays[name] = _validate.plain_array(name.replace("_", " "), array)
         for name in ("X", "validation_X"):
             self.arrays[name] = _validate.numbers(name.replace("_", " "), self.arrays[name])
         if options.get("preprocess") is not None and X.ndim < 2:
@@ -156,7 +165,8 @@ class SearchConfig:
         """The rows that are kept and held out."""
         rows = np.arange(len(X))
         if y.ndim == 1 and y.dtype.kind != "f":
-            (kept, _), (held, _) = datasets.split(rows, y, test_size=VAL_SIZE, seed=self.seed)
+            labels, _ = encoded("y", y)
+            (kept, _), (held, _) = datasets.split(rows, labels, test_size=VAL_SIZE, seed=self.seed)
             how = "by class"
         else:
             order = package_generator(self.seed, "search", strategies.SHIFT_LAYER + 1)

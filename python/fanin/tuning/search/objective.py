@@ -29,11 +29,11 @@ Options = Mapping[str, Any]
 # What a space may hold; `epochs` beside a space is an argument of the search itself.
 PARAMETERS = sorted(["hidden", "depth", "lr", "seed", *NETWORK_OPTIONS, *SEARCHABLE_FIT_OPTIONS])
 OPTIONS = [name for name in PARAMETERS if name != "epochs"]
-FIXED = ("metrics", "sample_weight")  # and these are the same for all trials
+FIXED = ("metrics", "sample_weight", "standardize_targets")  # and these are the same for all trials
 
 # Trials that train as one batch have these in common, since they share minibatches and the shape of
 # the first layer; all else may differ.
-SHARED = ("batch_size", "sampling", "preprocess", "seed", "dtype", "epochs")
+SHARED = ("batch_size", "sampling", "preprocess", "seed", "dtype", "compute", "epochs")
 # Trials with other values than these train alone.
 BATCHED_ONLY_WITH = {"clip_norm": None, "augment": None, "mix": None, "drop_connect": 1.0}
 NARROW = 64  # units: wider first layers gained nothing

@@ -10,6 +10,7 @@ import numpy as np
 
 from fanin import _validate
 from fanin._typing import Array
+from fanin.network.classes import encoded
 from fanin.tuning.space import Choice, Space, leaves
 
 EMPTY = 0.5  # of the outputs, at most, may be of labels that no row has
@@ -26,11 +27,14 @@ class Targets:
     outputs : int
     loss : str or None
         The loss of all trials where none was given and it is not `MLP`'s.
+    classes : ndarray or None
+        Of labels that are not 0 .. C-1.
     """
 
     labels: bool
     outputs: int
     loss: str | None = None
+    classes: Array | None = None
 
 
 def targets_of(y: Array, y_val: Array, space: Space, loss: Any) -> Targets:
@@ -46,10 +50,11 @@ def targets_of(y: Array, y_val: Array, space: Space, loss: Any) -> Targets:
                 f"{_validate.describe(y)}; loss='mse' takes values"
             )
         return Targets(False, 1, "mse" if losses == {None} else None)
-    if y.dtype.kind not in "iu":
-        raise TypeError(f"y: expected whole numbers as labels, got {_validate.describe(y)}")
-    if losses == {"mse"}:
+    if y.dtype.kind in "iu" and losses == {"mse"}:
         return Targets(False, 1)
+    _, classes = encoded("y", y)
+    if classes is not None:
+        return Targets(True, len(classes), classes=classes)
     return Targets(True, _classes(y, y_val))
 
 

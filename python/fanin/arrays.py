@@ -1,0 +1,412 @@
+"""Data as people have them, as arrays: lists, frames, tensors, sparse matrices.
+
+`as_array` and `as_rows` take whatever NumPy can see without loss, and refuse by name what would
+lose something on the way: whole numbers that a float does not hold, objects, missing values.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import importlib
+import numbers
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from fanin._typing import Array, Ints
+
+LARGEST_WHOLE = 2**53  # up to which float64 holds every whole number
+FRAMES = ("pandas", "polars", "pyarrow", "modin", "cudf")
+LAZY = ("dask", "duckdb", "ibis", "pyspark")
+EXPECTED = "an array, a list or a frame"
+
+
+class SparseRows:
+    """Rows (N, D) by their nonzeros, which the native loop makes dense for each minibatch.
+
+    Attributes
+    ----------
+    shape : (int, int)
+    values : ndarray of shape (n,), uint8, float32 or float64
+    columns : ndarray of shape (n,), int32
+        Of each value; rising within a row.
+    starts : ndarray of shape (N + 1,), int64
+        Row i has values ``starts[i]`` to ``starts[i + 1]``.
+    """
+
+    ndim = 2
+
+    def __init__(self, values: Array, columns: Array, starts: Array, width: int) -> None:
+        self.values = values
+        self.columns = np.ascontiguousarray(columns, np.int32)
+        self.starts = np.ascontiguousarray(starts, np.int64)
+        self.shape = (len(starts) - 1, width)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return self.values.dtype
+
+    @property
+    def size(self) -> int:
+        """Of the dense rows."""
+        return self.shape[0] * self.shape[1]
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __repr__(self) -> str:
+        return f"{self.shape} {self.dtype}, sparse"
+
+    def __getitem__(self, rows: slice | Array) -> SparseRows:
+        if isinstance(rows, slice) and rows.step in (None, 1):
+            first, last, _ = rows.indices(len(self))
+            starts = self.starts[first : max(first, last) + 1]
+            part = slice(int(starts[0]), int(starts[-1]))
+            columns = self.columns[part]
+            return SparseRows(self.values[part], columns, starts - starts[0], self.shape[1])
+        chosen = np.arange(len(self))[rows]
+        lengths = np.diff(self.starts)[chosen]
+        starts = np.concatenate([[0], np.cumsum(lengths)])
+        at = np.arange(starts[-1]) + np.repeat(self.starts[chosen] - starts[:-1], lengths)
+        return SparseRows(self.values[at], self.columns[at], starts, self.shape[1])
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        dense = np.zeros(self.shape, dtype or self.dtype)
+        dense[np.repeat(np.arange(len(self)), np.diff(self.starts)), self.columns] = self.values
+        return dense
+
+    def astype(self, dtype: Any, *, copy: bool = True) -> SparseRows:  # noqa: ARG002
+        """The same rows with values of that dtype."""
+        values = self.values.astype(dtype, copy=False)
+        return SparseRows(values, self.columns, self.starts, self.shape[1])
+
+    def reshape(self, *_: int) -> SparseRows:
+        """Itself: it has no other shape."""
+        return self
+
+
+def is_sparse(value: object) -> bool:
+    """Whether a value is a matrix or array of scipy.sparse."""
+    return type(value).__module__.startswith("scipy.sparse") and hasattr(value, "tocsr")
+
+
+def is_frame(value: object) -> bool:
+    """Whether a value is a frame, of a package that narwhals reads."""
+    package = type(value).__module__.partition(".")[0]
+    return package in FRAMES and hasattr(value, "columns")
+
+
+def describe(value: object) -> str:
+    """``(100, 783) float64`` for an array, else the type's name."""
+    known = isinstance(value, np.ndarray | SparseRows)
+    return f"{value.shape} {value.dtype}" if known else type(value).__name__  # type: ignore[attr-defined]
+
+
+def as_array(name: str, value: object) -> Array:
+    """An ndarray of native byte order with the values of whatever NumPy can see.
+
+    An array is taken as it is; lists, series, tensors and others without a copy where they allow
+    it. Masked arrays are refused, and so is what would change on the way.
+    """
+    if type(value) is np.ndarray and value.dtype.isnative:
+        return value
+    if isinstance(value, np.ma.MaskedArray):
+        raise TypeError(
+            f"{name}: expected a plain array, got a masked array; fill or drop its mask"
+        )
+    if isinstance(value, SparseRows) or is_sparse(value):
+        raise TypeError(f"{name}: expected a dense array, got a sparse one")
+    if is_frame(value):
+        return frame_array(name, value)
+    array = value if isinstance(value, np.ndarray) else _converted(name, value)
+    return np.asarray(array, dtype=array.dtype.newbyteorder("="))
+
+
+def as_rows(name: str, value: object) -> Any:
+    """`as_array`, or `SparseRows`."""
+    if isinstance(value, SparseRows):
+        return value
+    return _sparse_rows(name, value) if is_sparse(value) else as_array(name, value)
+
+
+def column_names(value: object) -> tuple[str, ...] | None:
+    """Of a frame; None for other data."""
+    return tuple(map(str, _frame(value).columns)) if is_frame(value) else None
+
+
+def blocks(rows: Array | SparseRows, count: int) -> Iterator[Array]:
+    """Parts of so many rows, C-contiguous and aligned: copies where the rows are not."""
+    for begin in range(0, len(rows), count):
+        yield np.require(rows[begin : begin + count], requirements=["C", "A"])
+
+
+def _converted(name: str, value: Any) -> Array:
+    """An array of a list, a series, a tensor, a buffer."""
+    package = type(value).__module__.partition(".")[0]
+    if package in LAZY:
+        raise TypeError(f"{name}: expected {EXPECTED}, got {_full_name(value)}; compute it first")
+    listed = isinstance(value, Sequence) and not isinstance(value, str | bytes)
+    seen = any(hasattr(value, way) for way in ("__array__", "__array_interface__", "__dlpack__"))
+    if not listed and not seen and not isinstance(value, memoryview):
+        raise TypeError(f"{name}: expected {EXPECTED}, got {describe(value)}")
+    if package in FRAMES and hasattr(value, "isnull" if package == "pandas" else "is_null"):
+        _refuse_missing(name, value)
+    try:
+        if hasattr(value, "__dlpack__") and not hasattr(value, "__array__"):
+            return np.from_dlpack(value)
+        array = np.asarray(value)
+    except (ValueError, TypeError, RuntimeError, BufferError) as error:
+        got = f"{describe(value)} ({' '.join(str(error).split())})"
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        expected = "expected numbers or labels in rows of one length"
+        raise kind(f"{name}: {expected}, got {got}") from None
+    if listed and array.dtype.kind in "fUc":
+        _refuse_changed(name, value, array)
+    return array
+
+
+def _refuse_changed(name: str, value: Any, array: Array) -> None:
+    """Refuses lists of which NumPy makes something else: "1" of 1, 2.0**60 of 2**60 + 1."""
+    for item in np.array(value, dtype=object).flat:
+        if array.dtype.kind == "U" and not isinstance(item, str):
+            raise TypeError(f"{name}: expected text or numbers, got both, such as {item!r}")
+        if isinstance(item, int) and abs(item) > LARGEST_WHOLE:
+            raise ValueError(f"{name}: expected whole numbers within 2**53, got {item}")
+
+
+def of_one_kind(array: Array) -> Array:
+    """An array of objects that are all text, truth values or whole numbers as an array of these."""
+    kinds = {type(item) for item in array.flat}
+    if len(kinds) == 1 and kinds <= {str, bool, int, np.str_, np.bool_, np.int64}:
+        plain = np.array(array.tolist())
+        return plain if plain.dtype.kind in "Ubi" else array
+    return array
+
+
+def _full_name(value: object) -> str:
+    return f"{type(value).__module__.partition('.')[0]}.{type(value).__name__}"
+
+
+def _sparse_rows(name: str, value: Any) -> SparseRows:
+    """Of a matrix of scipy.sparse: rows by rows, a copy where it is stored in another way."""
+    if len(value.shape) != 2:
+        raise ValueError(f"{name}: expected shape (N, D), got {value.shape}, sparse")
+    rows = value.tocsr()
+    if not rows.has_canonical_format:
+        rows = rows.copy()
+        rows.sum_duplicates()
+    return SparseRows(np.ascontiguousarray(rows.data), rows.indices, rows.indptr, value.shape[1])
+
+
+# Frames
+
+
+def _frame(value: Any) -> Any:
+    """The frame as narwhals has it."""
+    try:
+        narwhals = importlib.import_module("narwhals.stable.v2")
+    except ImportError:
+        raise ImportError(
+            f"{_full_name(value)}: frames are read by narwhals: pip install fanin[frames]"
+        ) from None
+    return narwhals.from_native(value, eager_only=True)
+
+
+def frame_columns(name: str, value: Any) -> dict[str, Any]:
+    """The columns of a frame, as series of narwhals, by their names as text."""
+    try:
+        frame = _frame(value)
+        names = [str(column) for column in frame.columns]
+        columns = [frame[column] for column in frame.columns]
+    except (TypeError, ValueError) as error:  # a lazy frame, two columns of one name
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        expected = "expected a frame that is in memory, with different column names"
+        raise kind(f"{name}: {expected}, got {_full_name(value)} ({error})") from None
+    return dict(zip(names, columns, strict=True))
+
+
+def frame_array(name: str, value: Any) -> Array:
+    """A frame of numbers and truth values as an array (N, D)."""
+    columns = frame_columns(name, value)
+    for column, series in columns.items():
+        kind = series.dtype
+        if not (kind.is_integer() or kind.is_float() or kind == _boolean()):
+            raise TypeError(
+                f"{name}: expected numbers in column {column!r}, got {kind}; "
+                "fanin.preprocessing.TableEncoder takes dates, truth values and categories"
+            )
+        if missing := int(series.null_count()):
+            raise ValueError(
+                f"{name}: expected values in column {column!r}, got none in {missing} of "
+                f"{len(series)} rows; fanin.preprocessing.TableEncoder fills them"
+            )
+    if not columns:
+        raise ValueError(f"{name}: expected a frame with columns, got none")
+    if len({str(series.dtype) for series in columns.values()}) == 1:
+        array = np.asarray(_frame(value).to_numpy())
+        if array.dtype.kind != "O":
+            return array
+    arrays = [np.asarray(series.to_numpy()) for series in columns.values()]
+    arrays = [a.astype(np.uint8) if a.dtype.kind == "b" else a for a in map(of_one_kind, arrays)]
+    common = np.result_type(*arrays)
+    if common.kind == "f":
+        for column, array in zip(columns, arrays, strict=True):
+            _refuse_large(f"{name}: column {column!r}", array)
+    out = np.empty((len(arrays[0]), len(arrays)), common)
+    for j, array in enumerate(arrays):
+        out[:, j] = array
+    return out
+
+
+def _boolean() -> Any:
+    return importlib.import_module("narwhals.stable.v2").Boolean
+
+
+def _refuse_large(where: str, array: Array) -> None:
+    if array.dtype.kind in "iu" and array.size:
+        most = max(-int(array.min()), int(array.max()))
+        if most > LARGEST_WHOLE:
+            raise ValueError(f"{where}: expected whole numbers within 2**53, got {most}")
+
+
+def _refuse_missing(name: str, series: Any) -> None:
+    """Refuses a series with values that are missing."""
+    missing = np.asarray(series.isnull() if hasattr(series, "isnull") else series.is_null())
+    if missing.any():
+        raise ValueError(f"{name}: expected values, got none in row {int(missing.argmax())}")
+
+
+def categories(value: Any) -> Ints | Array | None:
+    """All categories of a series of categories, sorted, used or not; None for other data."""
+    if type(value).__module__.partition(".")[0] not in FRAMES or hasattr(value, "columns"):
+        return None
+    kind = str(getattr(value, "dtype", getattr(value, "type", "")))
+    if not kind.lower().startswith(("category", "categorical", "enum", "dictionary")):
+        return None
+    narwhals = importlib.import_module("narwhals.stable.v2")
+    try:
+        series = narwhals.from_native(value, series_only=True)
+        return np.unique(of_one_kind(np.asarray(series.cat.get_categories().to_numpy())))
+    except (TypeError, ValueError, AttributeError):
+        return None
+
+
+# Tables: columns of any kind
+
+ISO_DATE = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?Z?)?")
+
+
+class Table:
+    """Columns of any kind by their names, each an array (N,): what a file of text has.
+
+    Rows are taken by ``table[rows]``, as of an array (N, D).
+    """
+
+    ndim, dtype = 2, np.dtype(object)
+
+    def __init__(self, columns: Mapping[str, Array]) -> None:
+        self.columns = dict(columns)
+        self.shape = (len(next(iter(self.columns.values()), ())), len(self.columns))
+
+    @property
+    def size(self) -> int:
+        return self.shape[0] * self.shape[1]
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, rows: Any) -> Table:
+        return Table({name: values[rows] for name, values in self.columns.items()})
+
+
+def is_table(value: object) -> bool:
+    """Whether a value has columns of their own kinds: a frame, a `Table`, a structured array."""
+    structured = isinstance(value, np.ndarray) and value.dtype.names is not None
+    return structured or isinstance(value, Table) or is_frame(value)
+
+
+def table_columns(name: str, value: Any) -> dict[str, Array]:
+    """The columns of a table: float64 with NaN, datetime64[s] with NaT, or objects with None.
+
+    Truth values and text are objects, bool and str; whatever else is refused with the column.
+    """
+    if isinstance(value, Table):
+        given: Mapping[str, Any] = value.columns
+    elif isinstance(value, np.ndarray) and value.dtype.names is not None:
+        given = {column: value[column] for column in value.dtype.names}
+    else:
+        given = {c: _series_values(s) for c, s in frame_columns(name, value).items()}
+    return {c: _column(f"{name}: column {c!r}", values) for c, values in given.items()}
+
+
+def _series_values(series: Any) -> Array:
+    """The values of a series; missing ones are None, NaN or NaT."""
+    kind = str(series.dtype)
+    if kind.startswith("Datetime"):
+        series = series.dt.replace_time_zone(None)
+    plain = kind.startswith(("Int", "UInt", "Float", "Boolean")) and not series.null_count()
+    if plain or kind.startswith(("Date", "Float")):
+        return np.asarray(series.to_numpy())
+    values = np.empty(len(series), object)
+    values[:] = series.to_list()
+    return values
+
+
+def _column(where: str, values: Array) -> Array:
+    kind = values.dtype.kind
+    if kind in "iu":
+        _refuse_large(where, values)
+    if kind in "fiu":
+        return values.astype(np.float64)
+    if kind == "b":
+        return values.astype(object)
+    if kind == "M":
+        return values.astype("datetime64[s]")
+    if kind == "U":
+        values = values.astype(object)
+    if kind in "OU":
+        return _column_of_objects(where, values)
+    raise TypeError(f"{where}: expected numbers, dates, truth values or text, got {values.dtype}")
+
+
+def _column_of_objects(where: str, values: Array) -> Array:
+    """Objects of one kind, without those that stand for a missing value."""
+    present = np.array([v is not None and v == v and type(v).__name__ != "NAType" for v in values])
+    kinds = {type(v) for v in values[present]}
+    if not kinds:
+        return np.full(len(values), np.nan)
+    if all(issubclass(k, str) for k in kinds):
+        return _dates_of_text(values, present)
+    if all(issubclass(k, bool | np.bool_) for k in kinds):
+        return _filled(values, present, object, bool)
+    if all(issubclass(k, numbers.Number) and not issubclass(k, complex) for k in kinds):
+        if any(isinstance(v, int) and abs(v) > LARGEST_WHOLE for v in values[present]):
+            raise ValueError(f"{where}: expected whole numbers within 2**53, got larger ones")
+        return _filled(values, present, np.float64, float, np.nan)
+    if all(issubclass(k, dt.date) for k in kinds):
+        naive = [v.replace(tzinfo=None) if hasattr(v, "tzinfo") else v for v in values[present]]
+        out = np.full(len(values), np.datetime64("NaT"), "datetime64[s]")
+        out[present] = np.array(naive, "datetime64[s]")
+        return out
+    got = ", ".join(sorted(k.__name__ for k in kinds))
+    raise TypeError(f"{where}: expected values of one kind, got {got}")
+
+
+def _filled(values: Array, present: Array, dtype: Any, make: Any, missing: Any = None) -> Array:
+    out = np.full(len(values), missing, dtype)
+    out[present] = [make(v) for v in values[present]]
+    return out
+
+
+def _dates_of_text(values: Array, present: Array) -> Array:
+    """Text, or the dates that all of it are in ISO 8601."""
+    if all(ISO_DATE.fullmatch(v) for v in values[present]):
+        out = np.full(len(values), np.datetime64("NaT"), "datetime64[s]")
+        try:
+            out[present] = [np.datetime64(v.removesuffix("Z"), "s") for v in values[present]]
+        except ValueError:  # the 31st of April
+            return _filled(values, present, object, str)
+        return out
+    return _filled(values, present, object, str)

@@ -1,0 +1,145 @@
+"""What the lecture claims, in the numbers of its chapters on digits."""
+
+import re
+
+import numpy as np
+import pytest
+
+pytestmark = pytest.mark.row("B7")
+
+
+def table(chapter, begins):
+    """The rows of the table whose caption begins so, by their first cell."""
+    (rows,) = [rows for caption, rows in chapter.tables.items() if caption.startswith(begins)]
+    return {row[0]: row[1:] for row in rows}
+
+
+def share(cell):
+    return float(cell.removesuffix(" %"))
+
+
+def test_whitening_costs_accuracy_on_images(on_digits):
+    rows = table(on_digits("preprocessing"), "Epochs until")
+    assert share(rows["whitened"][-1]) < share(rows["normalised"][-1])
+
+
+@pytest.mark.row("R0")
+def test_l2_makes_weights_smaller_and_test_rows_better(on_digits):
+    chapter = on_digits("regularization")
+    moons = list(table(chapter, "The same networks").values())
+    assert moons == sorted(moons, key=lambda row: -float(row[0]))
+    assert share(moons[0][1]) > share(moons[-1][1])  # less by heart
+    assert share(moons[0][2]) < share(moons[-1][2])  # and better on fresh points
+    digits = table(chapter, "After 60 epochs")
+    assert share(digits["0.01"][-1]) > share(digits["0"][-1]) + 2
+
+
+def test_all_six_ensembles_do_no_worse_than_their_mean_member(on_digits):
+    rows = table(on_digits("ensembles"), "Accuracy on 360")
+    assert [name[:3] for name in rows] == [f"({i})" for i in range(1, 7)]
+    gains = {name: share(row[3]) - share(row[1]) for name, row in rows.items()}
+    assert min(gains.values()) >= 0
+    assert gains["(3) datasets (bootstrap)"] > 2
+
+
+@pytest.mark.row("A1")
+def test_augmentation_helps_where_images_move(on_digits):
+    rows = table(on_digits("augmentation"), "After 40 epochs")
+    (none, moves) = ([share(cell) for cell in row] for row in rows.values())
+    assert moves[1] > none[1] + 20  # on images that were moved
+    assert moves[3] < none[3]  # and not on those as they are
+
+
+@pytest.mark.row("A6")
+def test_cutout_mixup_and_cutmix_leave_wrong_labels_unlearned(on_digits):
+    rows = table(on_digits("mixing"), "After 60 epochs")
+    assert list(rows) == ["none", "Cutout", "Mixup", "CutMix"]
+    by_heart, test = ({name: share(row[i]) for name, row in rows.items()} for i in (0, 1))
+    for name in list(rows)[1:]:
+        assert by_heart[name] < by_heart["none"]
+        assert test[name] > test["none"] + 2
+
+
+def test_dropconnect_as_dropout_is_against_overfitting(on_digits):
+    rows = table(on_digits("dropconnect"), "After 60 epochs")
+    plain, dropout, dropconnect = (share(row[1]) for row in rows.values())
+    assert min(dropout, dropconnect) > plain + 2
+
+
+# tuning
+
+
+@pytest.mark.row("T2")
+def test_random_search_beats_the_grid(on_digits):
+    rows = table(on_digits("tuning"), "The best of each")
+    assert rows["grid"][:2] == ("3", "3")
+    assert rows["random, as drawn"][:2] == ("9", "9")
+    grid, drawn, mean = (share(row[-1]) for row in rows.values())
+    assert drawn > grid + 5
+    assert mean > grid + 5  # not by luck
+
+
+@pytest.mark.row("T4")
+@pytest.mark.row("T5")
+def test_the_best_at_the_edge_and_what_lies_beyond(on_digits):
+    coarse, fine, edge, wider = (
+        text for text in on_digits("tuning").lines if text.startswith(("val_acc", "lr: the best"))
+    )
+    line = r"val_acc: (0\.\d{6}), lr: (\S+e-\d\d), reg: \S+e[+-]\d\d, \(\d+ / 40\)( <- best)?"
+    best = []
+    for text in (coarse, fine, wider):
+        found = [re.fullmatch(line, one) for one in text.splitlines() if one != "..."]
+        assert all(found)
+        (chosen,) = [one for one in found if one[3]]
+        assert float(chosen[1]) == max(float(one[1]) for one in found)
+        best.append((float(chosen[1]), float(chosen[2])))
+    (_, _), (fine_best, fine_rate), (beyond, rate) = best
+    assert "at the upper end of 0.0001 ... 0.001" in edge
+    assert fine_rate <= 1e-3 < rate
+    assert beyond > fine_best + 0.1
+
+
+@pytest.mark.row("G3")
+def test_four_rates_for_a_hundred_iterations(on_digits):
+    (text,) = [text for text in on_digits("tuning").lines if text.startswith("lr 1e-01")]
+    rates = [line.split(":")[0] for line in text.splitlines()[:4]]
+    assert rates == ["lr 1e-01", "lr 1e-02", "lr 1e-03", "lr 1e-04"]
+    assert "in 100 steps" in text
+
+
+@pytest.mark.row("G7")
+def test_the_seven_steps_are_a_strip_of_findings(on_digits):
+    rows = table(on_digits("tuning"), "The seven steps")
+    assert [name[0] for name in rows] == list("1234567")
+    assert all(cell for row in rows.values() for cell in row)
+
+
+@pytest.mark.row("G6")
+def test_each_curve_has_its_verdict_and_the_advice_helps(on_digits):
+    chapter = on_digits("tuning")
+    rows = table(chapter, "What the advice brought")
+    assert list(rows) == ["needs-more-training", "overfitting", "underfitting"]
+    for _, before, after, _ in rows.values():
+        assert share(after) > share(before) + 3
+    assert rows["overfitting"][-1] == rows["underfitting"][-1] == "healthy"
+
+
+@pytest.mark.row("G8")
+def test_a_similar_problem_saves_trials(on_digits):
+    (rows,) = [
+        rows for caption, rows in on_digits("tuning").tables.items() if "second problem" in caption
+    ]
+    begun, first, searched = (share(row[-1]) for row in rows)
+    assert begun > first + 5
+    assert begun >= searched
+
+
+def test_the_same_story_again():
+    """Nothing of the clock or of chance is in a chapter: two runs are equal."""
+    from fanin.chapters import guideline
+    from fanin.chapters.story import Data
+
+    data = Data.load("digits", 0)
+    first, again = (guideline._seven_steps(data, 3)[:2] for _ in range(2))
+    assert first == again
+    assert np.isfinite(share(re.search(r"([\d.]+ %)", first[1].rows[1][1])[1]))
