@@ -136,6 +136,7 @@ html_show_sourcelink = False
 html_theme_options = {
     "github_url": "https://github.com/fanin-dev/fanin",
     "header_links_before_dropdown": 6,
+    "navbar_align": "left",
     "navigation_with_keys": False,
     "show_prev_next": True,
     "secondary_sidebar_items": ["page-toc"],
