@@ -133,6 +133,9 @@ def test_every_public_module_has_its_page() -> None:
     found = {f"fanin.{path.name}" for path in rooms} | {
         f"fanin.{path.stem}" for path in Path(fanin.__file__).parent.glob("[a-z]*.py")
     }
-    internal = {"fanin.chapters", "fanin.cli", "fanin.document", "fanin.executors", "fanin.history"}
+    internal = {
+        f"fanin.{name}"
+        for name in ("arrays", "chapters", "cli", "document", "executors", "history")
+    }
     assert pages - {"fanin"} == found - internal
     assert pages <= configured
