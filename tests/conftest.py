@@ -67,7 +67,8 @@ class Skips:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.pluginmanager.register(Skips(config))
+    if config.pluginmanager.has_plugin("cacheprovider"):
+        config.pluginmanager.register(Skips(config))
     config.addinivalue_line("markers", "slow: takes more than about ten seconds")
     # A shell starts what runs in the background deaf to Ctrl-C, which some tests send.
     signal.signal(signal.SIGINT, signal.default_int_handler)

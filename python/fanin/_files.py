@@ -56,6 +56,16 @@ class FileError(ValueError):
     Attributes
     ----------
     path, reason, where : str
+
+    Examples
+    --------
+    >>> with open("note.txt", "w") as file:
+    ...     _ = file.write("no network")
+    >>> try:
+    ...     fanin.MLP.load("note.txt")
+    ... except fanin.FileError as error:
+    ...     print(error.reason)
+    expected a fanin network file, got something else
     """
 
     def __init__(self, path: PathLike, reason: str, where: str = "") -> None:
@@ -86,6 +96,11 @@ class NotDurableError(OSError):
 
     After a loss of power the file may be the one from before. Any other OSError of a save means
     that nothing was saved, and the file from before is there.
+
+    Examples
+    --------
+    >>> issubclass(fanin.NotDurableError, fanin.FileError)
+    False
     """
 
 
@@ -187,6 +202,15 @@ def atomic_write(path: PathLike) -> Iterator[BinaryIO]:
         With ``path`` as its filename, where nothing was written: no space, a folder or a socket in
         the way, links that lead in a circle, a file with several names (hard links), of which only
         one would be written.
+
+    Examples
+    --------
+    >>> import pathlib
+    >>> from fanin.checkpoint import atomic_write
+    >>> with atomic_write("note.txt") as file:
+    ...     _ = file.write(b"whole, or not at all")
+    >>> pathlib.Path("note.txt").read_text()
+    'whole, or not at all'
     """
     held = check_target(path)
     if _descriptor(path) is not None or not (held is None or stat.S_ISREG(held.st_mode)):

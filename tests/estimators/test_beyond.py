@@ -252,3 +252,53 @@ def test_bad_options():
         warnings.simplefilter("error", ConvergenceWarning)
         with pytest.raises(TypeError, match="unheard_of"):
             classifier(unheard_of=1)
+
+
+def regression():
+    X, y = load_diabetes(return_X_y=True)
+    return 20 * X, y / 100
+
+
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+@pytest.mark.parametrize("loss", ["absolute_error", "huber", "quantile"])
+def test_losses_of_values(loss, solver):
+    X, y = regression()
+    options = {"solver": solver, "learning_rate_init": 0.01, "max_iter": 60, "alpha": 0}
+    model = MLPRegressor(loss=loss, random_state=0, **options).fit(X, y)
+    assert model.score(X, y) > 0.4
+    e = y - model.predict(X)
+    by_hand = {
+        "absolute_error": np.abs(e),
+        "huber": np.where(np.abs(e) <= 1, e**2 / 2, np.abs(e) - 0.5),
+        "quantile": np.abs(e) / 2,
+    }[loss].mean()
+    if solver == "lbfgs":
+        assert model.loss_ == pytest.approx(by_hand, rel=1e-9)
+    else:
+        assert model.loss_ == pytest.approx(by_hand, rel=0.1)  # of an epoch's changing weights
+
+
+def test_several_quantiles_are_an_interval():
+    X, y = regression()
+    levels = [0.05, 0.5, 0.95]
+    options = {"learning_rate_init": 0.01, "max_iter": 100, "random_state": 0}
+    model = MLPRegressor(loss="quantile", quantiles=levels, **options).fit(X, y)
+    low, middle, high = model.predict(X).T
+    assert ((low <= middle) & (middle <= high)).all()
+    assert 0.8 < ((low <= y) & (y <= high)).mean() < 0.97
+    assert model.score(X, y) > 0.4
+    two = MLPRegressor(loss="quantile", quantiles=levels, **options | {"max_iter": 2})
+    assert two.fit(X, np.column_stack([y, y])).predict(X).shape == (len(y), 2, 3)
+    with pytest.raises(ValueError, match="quantiles"):
+        MLPRegressor(loss="quantile", quantiles=[0.9, 0.1]).fit(X, y)
+
+
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+def test_hinge(solver):
+    X, y = digits()
+    for labels in (y, np.where(y > 4, "high", "low")):
+        model = classifier(loss="hinge", solver=solver, max_iter=40).fit(X, labels)
+        assert model.score(X, labels) > 0.9
+        assert not hasattr(model, "predict_proba")
+    with pytest.raises(ValueError, match="loss: expected 'log_loss' of several labels"):
+        classifier(loss="hinge").fit(X, np.eye(2, dtype=int)[y % 2])

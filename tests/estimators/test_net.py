@@ -10,7 +10,13 @@ import pytest
 
 pytest.importorskip("sklearn", minversion="1.6")
 
-from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits
+import scipy.sparse
+from sklearn.datasets import (
+    load_breast_cancer,
+    load_diabetes,
+    load_digits,
+    make_multilabel_classification,
+)
 from sklearn.model_selection import train_test_split
 
 from fanin import MLP, callbacks, optim
@@ -24,9 +30,12 @@ def test_all_options_are_parameters():
     ours = {"dtype", "epochs", "schedule", "preprocess", "progress"}  # defaults
     of_fit = {f.name: f.default for f in fields(FitOptions)}
     known = {n: inspect.signature(MLP).parameters[n].default for n in NETWORK_OPTIONS} | of_fit
-    for name in ("validation_data", "sample_weight", "initial_epoch"):  # arguments of fit
+    for name in ("validation_data", "sample_weight", "initial_epoch", "standardize_targets"):
         known.pop(name)
-    for kind, absent in ((NetClassifier, set()), (NetRegressor, {"loss", "class_weight"})):
+    of_values = {"huber_delta", "quantiles"}
+    of_classes = {"class_weight", "label_smoothing", "temperature"}
+    ours.add("loss")
+    for kind, absent in ((NetClassifier, of_values), (NetRegressor, of_classes)):
         given = inspect.signature(kind).parameters
         assert set(given) == (set(known) | own) - absent
         assert set(kind().get_params()) == set(given)
@@ -139,6 +148,7 @@ def test_few_rows():
     assert net.predict([[0.0], [2.0]]).tolist() == ["a", "c"]
 
 
+@pytest.mark.filterwarnings("ignore:Stochastic Optimizer")  # 200 epochs are enough here
 @pytest.mark.parametrize("kind", [NetClassifier, MLPClassifier])
 def test_products_in_bf16(kind):
     """Few rows too, which 'auto' else computes in float64."""
@@ -152,3 +162,52 @@ def test_products_in_bf16(kind):
         kind(compute="bf16", dtype="float64", **options).fit(X, y)
     with pytest.raises(ValueError, match="compute"):
         kind(compute="bf8", **options).fit(X, y)
+
+
+def test_two_classes_with_one_output():
+    X, y = load_breast_cancer(return_X_y=True)
+    names = np.array(["bad", "good"])[y]
+    net = NetClassifier(loss="logistic", random_state=0, epochs=5).fit(X, names)
+    assert net.net_.dims[-1] == 1
+    assert net.score(X, names) > 0.9
+    np.testing.assert_allclose(net.predict_proba(X).sum(axis=1), 1, rtol=1e-6)
+    np.testing.assert_allclose(np.exp(net.predict_log_proba(X)), net.predict_proba(X), rtol=1e-6)
+    with pytest.raises(ValueError, match="loss: expected 2 classes with 'logistic', got 10"):
+        NetClassifier(loss="logistic").fit(*load_digits(return_X_y=True))
+
+
+def test_several_labels():
+    X, y = make_multilabel_classification(250, 20, n_classes=4, random_state=0)
+    net = NetClassifier(random_state=0, epochs=50).fit(X, y)
+    assert net.net_.loss_name == "logistic"
+    assert net.predict(X).shape == y.shape
+    assert (net.predict(X) == y).mean() > 0.8
+    np.testing.assert_array_equal(net.predict_proba(X) > 0.5, net.predict(X) == 1)
+    again = NetClassifier(random_state=0, epochs=50).fit(X, scipy.sparse.csr_matrix(y))
+    np.testing.assert_array_equal(again.predict_proba(X), net.predict_proba(X))
+    net.partial_fit(X, y)
+    with pytest.raises(ValueError, match="loss: expected 'logistic' of several labels"):
+        NetClassifier(loss="svm").fit(X, y)
+
+
+@pytest.mark.parametrize(
+    "loss", ["mse", "half_squared_error", "mae", "huber", "quantile", "poisson"]
+)
+def test_losses_of_values(loss):
+    X, y = load_diabetes(return_X_y=True)
+    net = NetRegressor(loss=loss, random_state=0, epochs=30).fit(X, y)
+    assert net.score(X, y) > 0.4
+    assert 100 < net.predict(X).mean() < 200  # in the units of y
+
+
+def test_quantiles():
+    X, y = load_diabetes(return_X_y=True)
+    net = NetRegressor(loss="quantile", quantiles=[0.05, 0.5, 0.95], random_state=0).fit(X, y)
+    low, middle, high = net.predict(X).T
+    assert 0.8 < ((low <= y) & (y <= high)).mean() < 0.97
+    assert (low <= middle).all()
+    assert net.score(X, y) > 0.4
+    two = NetRegressor(loss="quantile", quantiles=[0.1, 0.9], random_state=0, epochs=20)
+    both = two.fit(X, np.column_stack([y, 1000 * y])).predict(X)
+    assert both.shape == (len(y), 2, 2)
+    assert both[:, 1].mean() > 100 * both[:, 0].mean()

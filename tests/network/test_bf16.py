@@ -34,6 +34,16 @@ def same(a, b):
     )
 
 
+def test_what_rounds_to_the_smallest_normal_number_is_not_flushed():
+    """2^-126 less 1 or 2 times 2^-152 rounds to 2^-126, less 3 to what is subnormal."""
+    net = network([3, 4])
+    net.params["W1"][...] = [[2.0**-63] * 4, [0] * 4, [-(2.0**-76) * j for j in (1, 2, 3, 4)]]
+    net.params["b1"][...] = 0
+    X = np.array([[2.0**-63, 0, 2.0**-76]], np.float32)
+    assert net.scores(X).tolist() == [[2.0**-126, 2.0**-126, 0, 0]]
+    assert same(net.scores(X), product(X, net.params["W1"]))
+
+
 SHAPES = [(1, 1, 1), (2, 31, 5), (16, 32, 16), (33, 33, 17), (37, 100, 65), (97, 70, 131)]
 
 

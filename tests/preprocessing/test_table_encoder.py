@@ -20,9 +20,10 @@ def columns(n: int = N, seed: int = 0) -> dict[str, Any]:
     rng = np.random.default_rng(seed)
     size = rng.lognormal(3, 1.5, n)
     size[rng.random(n) < 0.1] = np.nan
-    colours = np.array(["red", "green", "blue", "odd"], object)
-    colour = colours[rng.choice(4, n, p=[0.5, 0.3, 0.195, 0.005])]
+    colours = np.array(["red", "green", "blue"], object)
+    colour = colours[rng.choice(3, n, p=[0.5, 0.3, 0.2])]
     colour[rng.random(n) < 0.05] = None
+    colour[:2] = "odd"
     towns = np.array([f"town {i}" for i in range(30)], object)
     day = np.datetime64("1968-02-28") + rng.integers(0, 20_000, n).astype("m8[D]")
     return {
@@ -52,7 +53,8 @@ def frames() -> dict[str, Callable[[dict[str, Any]], Any]]:
 
 @pytest.mark.parametrize("kind", frames())
 def test_every_frame_gives_the_same_features(kind: str) -> None:
-    pytest.importorskip("narwhals")
+    if kind != "Table":
+        pytest.importorskip("narwhals")
     plain, held = Table(columns()), frames()[kind](columns())
     expected = TableEncoder().fit(plain)
     encoder = TableEncoder().fit(held)

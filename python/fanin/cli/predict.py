@@ -123,7 +123,7 @@ def _classes(
     result: dict[str, Any],
     n_threads: int | None,
 ) -> Output:
-    classes, soft = facts["class_names"], net.loss_name == "softmax"
+    classes, soft = facts["class_names"], net.targets.loss.gives_probabilities
     values = (net.predict_proba if soft else net.scores)(found.X, n_threads=n_threads)
     labels = [classes[i] for i in values.argmax(axis=1)]
     kind = "probabilities" if soft else "scores"
@@ -149,16 +149,21 @@ def _values(
     result: dict[str, Any],
     n_threads: int | None,
 ) -> Output:
-    values: Array = net.predict(found.X, n_threads=n_threads)[:, 0]
-    result["predictions"] = values.tolist()
-    columns, cells = [facts["target"] or "prediction"], [[f"{value:.9g}"] for value in values]
+    values: Array = net.predict(found.X, n_threads=n_threads)
+    loss, name = net.targets.loss, facts["target"] or "prediction"
+    several = len(loss.levels) > 1
+    columns = [f"{name}_q{level:g}" for level in loss.levels] if several else [name]
+    result["predictions"] = (values if several else values[:, 0]).tolist()
+    if several:
+        result["quantiles"] = list(loss.levels)
+    cells = [[f"{value:.9g}" for value in row] for row in values]
     if found.labels is None:
         return columns, cells, None
     y = np.asarray(found.labels, dtype=np.float64)
     known = np.isfinite(y)
     if not known.any():
         return columns, cells, None
-    judged = regression.judge(net, found.X[known], y[known], ("rmse", "r2"), n_threads)
+    judged = regression.judge(net, found.X[known], y[known], n_threads=n_threads)
     return columns, cells, {"rows": int(known.sum()), **judged}
 
 

@@ -134,7 +134,9 @@ def told(results: Mapping[str, float]) -> str:
     """The accuracy; of a regression RMSE and R²."""
     if "accuracy" in results:
         return f"accuracy: {100 * results['accuracy']:.2f} %"
-    return f"RMSE: {results['rmse']:.6g}, R²: {results['r2']:.4f}"
+    if "rmse" in results:
+        return f"RMSE: {results['rmse']:.6g}, R²: {results['r2']:.4f}"
+    return f"pinball loss: {results['pinball_loss']:.6g}"
 
 
 def target_line(info: datasets.Info) -> str:

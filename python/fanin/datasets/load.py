@@ -44,6 +44,12 @@ class Info:
         The validation part, where the data come with one: the folder ``val``, or X_val and y_val.
     left_out : str
         What was found beside the data, counted, in a line: "" where there was nothing.
+
+    Examples
+    --------
+    >>> *parts, info = fanin.datasets.load("digits", return_info=True)
+    >>> info.name, info.class_names[:3]
+    ('digits', ('0', '1', '2'))
     """
 
     name: str
@@ -69,6 +75,13 @@ class Rows:
         Of image files, below the folder.
     left_out : str
         As of `Info`.
+
+    Examples
+    --------
+    >>> X = fanin.datasets.load("digits")[0][0]
+    >>> np.savez("rows.npz", X=X[:5])
+    >>> fanin.datasets.rows("rows.npz").X.shape
+    (5, 8, 8)
     """
 
     X: Array
@@ -363,6 +376,13 @@ def features(data: PathLike, *, feature_names: Sequence[str] | None = None) -> A
     Returns
     -------
     ndarray of shape (N, ...)
+
+    Examples
+    --------
+    >>> X = fanin.datasets.load("digits")[0][0]
+    >>> np.savez("rows.npz", X=X[:5])
+    >>> fanin.datasets.features("rows.npz").shape
+    (5, 8, 8)
     """
     return rows(data, feature_names=feature_names).X
 

@@ -11,6 +11,7 @@ from fanin._typing import Array
 from fanin.ensemble import Ensemble
 from fanin.ensemble.builders import VARIANTS
 from fanin.estimators.net_base import Classifier, documented
+from fanin.estimators.rows import dense
 from fanin.network.options import CHECKPOINT_OPTIONS
 from fanin.training.steps import epochs_of_a_run, rows_of_a_step
 from fanin.tuning import search
@@ -98,6 +99,8 @@ class EnsembleClassifier(Classifier):
         build = _BUILDS[_validate.one_of("method", self.method, _BUILDS)]
         part, held_out, seed = self._parts(X, y, sample_weight, validation_data)
         dims, network = self._network_options(part)
+        if held_out is not None:  # members may train elsewhere, where arrays are sent
+            held_out.X = dense(held_out.X)
         options = self._fit_options(part, held_out, None)
         kept = {name: options.pop(name) for name in CHECKPOINT_OPTIONS}
         members = {
@@ -108,7 +111,7 @@ class EnsembleClassifier(Classifier):
             "resume": kept["resume"],
             "seed": seed,
         }
-        self.ensemble_ = build(self, dims, part.X, part.y, members, options)
+        self.ensemble_ = build(self, dims, dense(part.X), part.y, members, options)
         return self
 
     def predict(self, X: Any) -> Array:

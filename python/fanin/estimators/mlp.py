@@ -27,7 +27,7 @@ from fanin.estimators import solvers, stochastic
 from fanin.estimators.compiled import Compiled, Structure
 from fanin.estimators.net_base import nearest_median, seed_of
 from fanin.estimators.parameters import ALIASES, CONSTRAINTS, NAMES, Parameters, documented
-from fanin.estimators.rows import Part, dense, rows_to_predict
+from fanin.estimators.rows import Part, rows_to_predict, training_rows
 from fanin.losses.spec import LossSpec
 
 __all__ = ["MLPClassifier", "MLPRegressor"]
@@ -122,7 +122,7 @@ class _MLP(Parameters):
             self._initialize([X.shape[1], *hidden, self.n_outputs_], dtype)
         for name, value in UNSET.items():
             self.__dict__.setdefault(name, value)
-        part = Part(dense(X), y, sample_weight)
+        part = Part(training_rows(X), y, sample_weight)
         if self.solver == "lbfgs":
             self._fit_lbfgs(part, given)
         else:
@@ -145,7 +145,7 @@ class _MLP(Parameters):
         weight = None
         if weights and weights[0] is not None:
             weight = _check_sample_weight(weights[0], X)
-        return Part(dense(X), y, weight)
+        return Part(training_rows(X), y, weight)
 
     def _initialize(self, units: list[int], dtype: np.dtype[Any]) -> None:
         """Glorot and Bengio's uniform weights (2010), biases too, from `random_state`."""
@@ -316,10 +316,6 @@ class MLPClassifier(ClassifierMixin, _MLP):
     classes_ : ndarray
         Labels, in the order of the columns of `predict_proba`.
     {attributes}
-
-    Notes
-    -----
-    A sparse X is trained on as a dense copy.
 
     Examples
     --------
@@ -539,10 +535,6 @@ class MLPRegressor(RegressorMixin, _MLP):
     Attributes
     ----------
     {attributes}
-
-    Notes
-    -----
-    A sparse X is trained on as a dense copy.
 
     Examples
     --------

@@ -15,6 +15,7 @@ from sklearn.utils import check_random_state, column_or_1d
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import type_of_target, unique_labels
+from sklearn.utils.validation import check_is_fitted
 
 from fanin import _validate, optim
 from fanin._typing import Array
@@ -195,6 +196,7 @@ class NetClassifier(Classifier, _Single):
     @available_if(takes_probabilities)
     def predict_log_proba(self, X: Any) -> Array:
         """``log(predict_proba(X))``, with softmax without its underflow."""
+        check_is_fitted(self)
         if self.net_.loss_name != "softmax":
             with np.errstate(divide="ignore"):
                 logs: Array = np.log(self.predict_proba(X))

@@ -20,7 +20,7 @@ from fanin._typing import Array, Floats, PathLike
 from fanin.augment import Compose
 from fanin.augment.mixing import Mix
 from fanin.callbacks import Callback, EarlyStopping
-from fanin.estimators.rows import KINDS, Part, dense, rows_to_predict
+from fanin.estimators.rows import KINDS, Part, dense, rows_to_predict, training_rows
 from fanin.network.options import NETWORK_OPTIONS, FitOptions
 from fanin.optim import Optimizer
 from fanin.preprocessing import Preprocess
@@ -132,7 +132,7 @@ class Net(BaseEstimator):
         weights = None
         if sample_weight is not None:
             weights = _check_sample_weight(sample_weight, X, ensure_non_negative=True)
-        part = Part(dense(X), y, self._row_weights(y, weights))
+        part = Part(training_rows(X), y, self._row_weights(y, weights))
         if part.weights is None or part.weights.all():
             return part
         if not part.weights.any():
@@ -177,7 +177,7 @@ class Net(BaseEstimator):
         if options["batch_size"] == "auto" and len(part) <= FEW_ROWS:
             options["batch_size"] = None
         if part.weights is not None and _is(options["preprocess"], "standardize"):
-            options["preprocess"] = weighted_standardization(part.X, part.weights)
+            options["preprocess"] = weighted_standardization(dense(part.X), part.weights)
         options["sample_weight"] = part.weights
         if held_out is not None:
             options["callbacks"] = [*options["callbacks"], *self._stopping(options)]

@@ -1,4 +1,4 @@
-"""The rows of X as the engine takes them: checked as scikit-learn does, dense, C-contiguous."""
+"""The rows of X as the engine takes them: checked as scikit-learn does, C-contiguous or sparse."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from sklearn.utils.validation import validate_data
 
 from fanin import _core
 from fanin._typing import Array
+from fanin.arrays import as_rows
 
 SPARSE_ROWS = 4096  # of a sparse X that are dense at a time in prediction
 KINDS = (np.float64, np.float32, np.uint8)  # that the native loop gathers as they are
@@ -21,7 +22,7 @@ KINDS = (np.float64, np.float32, np.uint8)  # that the native loop gathers as th
 class Part:
     """Rows with their encoded targets and weights."""
 
-    X: Array
+    X: Any  # an array or SparseRows
     y: Array
     weights: Array | None
 
@@ -34,10 +35,16 @@ class Part:
         return Part(self.X[rows], self.y[rows], weights)
 
 
+def training_rows(X: Any) -> Any:
+    """Checked rows to train on; the native loop makes sparse ones dense minibatch by minibatch."""
+    return as_rows("X", X) if scipy.sparse.issparse(X) else dense(X)
+
+
 def dense(X: Any) -> Array:
     """Rows as the engine takes them, of data that have been checked."""
     if scipy.sparse.issparse(X):
         X = X.toarray(order="C")
+    X = np.asarray(X)
     if X.dtype not in KINDS:
         X = X.astype(np.float64)
     return np.ascontiguousarray(X)

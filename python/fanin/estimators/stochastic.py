@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -17,6 +16,7 @@ from fanin import _validate, schedules
 from fanin._json import plain
 from fanin._runtime import warn_caller
 from fanin._typing import Floats, Ints
+from fanin.arrays import SparseRows
 from fanin.callbacks import Callback, CallbackList, ProgressBar
 from fanin.estimators import solvers
 from fanin.estimators.rows import Part
@@ -264,8 +264,8 @@ class Run:
             "estimator": type(self.model).__name__,
             **options,
             "callbacks": [name for name in named if name != ProgressBar.__name__],
-            "data": asdict(part),
-            "validation data": None if given is None else asdict(given),
+            "data": _described(part),
+            "validation data": None if given is None else _described(given),
             "parameters": self.network.arena,
         }
         described: dict[str, Any] = json.loads(json.dumps(plain(run)))
@@ -313,6 +313,13 @@ class Run:
 
     def _remembering(self) -> list[Callback]:
         return [c for c in self.callbacks if not isinstance(c, ProgressBar)]
+
+
+def _described(part: Part) -> list[Any]:
+    """The arrays of a part, of which a sparse X has three."""
+    X = part.X
+    arrays = [X.values, X.columns, X.starts] if isinstance(X, SparseRows) else X
+    return [arrays, part.y, part.weights]
 
 
 def _split(model: Any, part: Part) -> tuple[Ints, Part]:

@@ -44,6 +44,16 @@ def onnx_inputs(net: MLP | Ensemble, X: Any) -> dict[str, Array]:
     Numbers and truth values are float64 with NaN for missing ones, categories text with "" for
     missing ones, dates int64 seconds since 1970 with the least int64 for missing ones.
 
+    Parameters
+    ----------
+    net : MLP or Ensemble
+    X : DataFrame, dict of columns or structured array
+        With the columns that the network was trained on.
+
+    Returns
+    -------
+    dict of str to ndarray
+
     Examples
     --------
     >>> table = np.array([(1.0, "a"), (np.nan, "b")], [("size", float), ("kind", "U1")])

@@ -498,6 +498,39 @@ class MLP:
             )
         self.inputs = replace(self.inputs, table=table)
 
+    def set_target_units(self, y: Array) -> None:
+        """Records mean and deviation of the values y, as the first `fit` does.
+
+        Where there is a record, or the targets are no values, it does nothing.
+
+        Parameters
+        ----------
+        y : ndarray of shape (N,) or (N, M)
+
+        Examples
+        --------
+        >>> net = fanin.MLP([2, 1], loss="mse")
+        >>> net.set_target_units(np.array([1.0, 3.0]))
+        >>> net.targets.mean, net.targets.scale
+        (array([2.]), array([1.]))
+        """
+        targets = self.targets.requested(standardize=True)
+        if targets.to_fit:
+            y = _validate.plain_array("y", y)
+            _, soft = targets.checked("y", y, len(y))
+            self.targets = targets.fit(y, soft, None)
+
+    def expected_initial_loss(self, y: Array) -> float | None:
+        """The loss of scores 0, which small initial weights give, on these targets.
+
+        With "softmax" log C, with "svm" C - 1, with "logistic" log 2; of values that of predicting
+        their recorded mean.
+        """
+        soft = None
+        if self.targets.loss.takes_values:
+            _, soft = self.targets.enter("y", y, len(y))
+        return self.targets.expected_initial_loss(soft, None)
+
     def prepare(
         self,
         X: Array,

@@ -38,6 +38,14 @@ class Optimizer:
         All but the learning rate, fixed when the object is made.
     rule : _core.Rule
         The update rule of the core, with its step count.
+
+    Examples
+    --------
+    >>> adam = fanin.optim.Adam(lr=0.1)
+    >>> x = np.array([1.0])
+    >>> adam.step(x, np.array([2.0]))
+    >>> adam.t, adam.n_states, isinstance(adam, fanin.optim.Optimizer)
+    (1, 2, True)
     """
 
     name: ClassVar[str]

@@ -118,7 +118,8 @@ def gd_vs_sgd(
     lr : float
     steps : int
     start : (float, float), optional
-        The first w and b; by default below the best ones by twice the largest of |w|, |b| and 1.
+        The first w and b; by default below the best ones by twice the largest of ``abs(w)``,
+        ``abs(b)`` and 1.
     seed : int
         Of the order of the rows.
     ax : pair of matplotlib Axes, optional
