@@ -49,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
     folder = args.network if args.network.is_dir() else None
     net = MLP.load(args.network if folder is None else current_file(folder / shared.NETWORK))
     facts = net.metadata or _older_facts(folder, net.dims[-1])
-    found = _rows(args, facts)
+    found = _rows(args, facts, net)
     if found.left_out:
         shared.note(found.left_out)
     names = found.names or range(len(found.X))
@@ -78,12 +78,15 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _rows(args: argparse.Namespace, facts: Mapping[str, Any]) -> datasets.Rows:
+def _rows(args: argparse.Namespace, facts: Mapping[str, Any], net: MLP) -> datasets.Rows:
     """The data, read as those of the training were where no option says otherwise."""
     given = shared.reading_options(args)
     if "label" in given:
         given["target"] = given.pop("label")
     options = {"target": facts["target"], "task": facts["task"], **facts["reading"], **given}
+    if (table := net.inputs.table) is not None:
+        kinds = {c.name: c.kind for c in table.columns_}
+        options |= {"mixed": True, "kinds": kinds}
     shape = facts["shape"]
     images = shape is not None and (len(shape) == 2 or (len(shape) == 3 and shape[2] == 3))
     channels = (1 if len(shape) == 2 else 3) if images else None

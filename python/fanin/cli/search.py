@@ -67,6 +67,8 @@ def run(args: argparse.Namespace) -> int:
     data, test, info = shared.load_data(args)
     (X, y), validation = shared.validation_split(data, info, args.val_size, args.seed)
     facts, units = shared.data_facts(args, info, X), None
+    table, (X, X_val, X_test) = shared.encoded(say, X, validation[0], test[0])
+    validation, test = (X_val, validation[1]), (X_test, test[1])
     if info.task == "regression":
         with shared.warnings_as_lines():
             units = Units.of(y, str(fixed.get("dtype", "float32")))
@@ -77,6 +79,8 @@ def run(args: argparse.Namespace) -> int:
         args.epochs = -(-long // FINE_EPOCHS)
     if "preprocess" not in {*space, *fixed}:
         fixed["preprocess"] = shared.auto_preprocess(X.reshape(len(X), -1))
+        if table is not None:
+            fixed["preprocess"] = None
     rows = f"{len(y)} rows to train on, {len(validation[1])} to judge by"
     say(f"{info.name}: {rows}{shared.target_line(info)}")
     say("space: " + ", ".join(f"{name} {parameter}" for name, parameter in space.items()))
@@ -103,6 +107,7 @@ def run(args: argparse.Namespace) -> int:
     if result.best is not None and (best := result.best.network) is not None:
         best.metadata = facts
         config["results"] = {"test": regression.finish(best, units, test[0], test[1], args.threads)}
+        best.take_table(table)
     done = f"interrupted; the results are in {out}"
     with shared.warnings_as_lines(), one_interrupt(done) as hold:
         hold()

@@ -28,10 +28,12 @@ from fanin._files import (
 )
 from fanin._json import parse_json, to_json
 from fanin._typing import Array
+from fanin.arrays import Table
 from fanin.callbacks.history import History
 from fanin.cli.options import UsageError, delimiter, pixels
 from fanin.document.text import visible
 from fanin.network import MLP, inputs
+from fanin.preprocessing import TableEncoder
 from fanin.training import DivergenceWarning
 
 TASKS = ("classification", "regression")
@@ -100,6 +102,7 @@ def load_data(args: argparse.Namespace) -> Any:
     with warnings_as_lines():
         *parts, info = datasets.load(
             args.data,
+            mixed=True,
             test_size=args.test_size,
             seed=args.seed,
             return_info=True,
@@ -144,6 +147,20 @@ def target_line(info: datasets.Info) -> str:
     if not counted and all(name.lstrip("-").isdecimal() for name in names):
         return f"\n{target}labels {shown} are mapped to classes 0 to {len(names) - 1}"
     return f"\n{target}classes {shown}" if target or not counted else ""
+
+
+def encoded(
+    say: Callable[[object], None], X: Any, *others: Any
+) -> tuple[TableEncoder | None, list[Any]]:
+    """Arrays of a table with columns of any kind, by an encoder fitted on X; arrays as they are.
+
+    Says in a line what was made of the columns.
+    """
+    if not isinstance(X, Table):
+        return None, [X, *others]
+    encoder = TableEncoder().fit(X)
+    say(f"table: {encoder.describe()}")
+    return encoder, [None if part is None else encoder.transform(part) for part in (X, *others)]
 
 
 def auto_preprocess(rows: Array) -> Any:

@@ -24,6 +24,7 @@ from fanin import (
     schedules,
 )
 from fanin._typing import Array
+from fanin.arrays import Table
 from fanin.callbacks.history import History
 from fanin.cli import regression, shared
 from fanin.cli.interrupts import one_interrupt
@@ -151,6 +152,8 @@ def run(args: argparse.Namespace) -> int:
     net = _network(args, parts["train"][0], len(info.class_names) or 1)
     net.metadata = facts
     say(_summary(parts, net, info))
+    if net.inputs.table is not None:
+        say(f"table: {net.inputs.table.describe()}")
     say(f"network {'-'.join(map(str, net.dims))}, {net.n_params} parameters; {optimizer!r}")
     initial = net.evaluate(*goal["train"], n_threads=args.threads)["loss"]
     expected = losses.expected_initial_loss(net.loss_name, net.dims[-1])
@@ -346,12 +349,20 @@ def _augmentation(args: argparse.Namespace, size: tuple[int, ...]) -> dict[str, 
     return found
 
 
-def _network(args: argparse.Namespace, X: Array, n_classes: int) -> MLP:
-    rows = X.reshape(len(X), -1)
-    width, preprocess = rows.shape[1], args.preprocess
+def _network(args: argparse.Namespace, X: Any, n_classes: int) -> MLP:
+    rows, preprocess = X, args.preprocess
+    if isinstance(X, Table):
+        if preprocess != "auto":
+            raise UsageError("--preprocess: expected auto for a table of mixed columns, got "
+                             f"{preprocess!r}")  # fmt: skip
+        preprocess = preprocessing.TableEncoder().fit(X)
+        width = preprocess.n_features_out_
+    else:
+        rows = X.reshape(len(X), -1)
+        width = rows.shape[1]
     if preprocess == "auto":
         preprocess = shared.auto_preprocess(rows)
-    elif preprocess != "none":
+    elif isinstance(preprocess, str) and preprocess != "none":
         steps, _ = inputs.fitted(_transformers(preprocess), rows, args.threads)
         width, preprocess = steps[-1].n_features_out_, steps
     given = {**vars(args), "keep": args.keep[0] if len(args.keep) == 1 else args.keep}

@@ -14,6 +14,8 @@ from numpy.typing import ArrayLike
 
 from fanin._files import FileError
 from fanin._typing import Array, Ints, PathLike
+from fanin._validate import boolean
+from fanin.arrays import Table
 from fanin.datasets import archives, folders, named, tables
 from fanin.datasets.reading import Dataset, Reading
 from fanin.random import Generator
@@ -88,6 +90,7 @@ class LoadOptions(TypedDict, total=False):
     decimal: str
     image_size: int | tuple[int, int] | None
     label: str | None
+    mixed: bool
 
 
 @overload
@@ -111,6 +114,7 @@ def load(
     decimal: str = ".",
     image_size: int | tuple[int, int] | None = None,
     label: str | None = None,
+    mixed: bool = False,
     return_info: bool = False,
 ) -> tuple[Part, Part] | tuple[Part, Part, Info]:
     """Load a data set with its test part.
@@ -147,6 +151,10 @@ def load(
         What images in a folder are resized to; without it they are of one size.
     label : str, optional
         Another name of ``target``.
+    mixed : bool
+        Whether features may be of other kinds than numbers, or lack some: X is then a table of
+        columns, which `fanin.preprocessing.TableEncoder` takes. A column of numbers with a cell
+        that is none is a fault all the same.
     return_info : bool
         Return an `Info` as well, which has the validation part, where there is one.
 
@@ -191,6 +199,7 @@ def load(
         encoding=encoding,
         decimal=decimal,
         image_size=image_size,
+        mixed=boolean("mixed", mixed),
     )
     found = _read(data, reading)
     where = str(data) if str(data) in NAMES else found.source
@@ -433,8 +442,10 @@ def _read(data: PathLike, reading: Reading) -> Dataset:
     raise ValueError(f"data: expected {kinds}, got {name!r}")
 
 
-def _as_data(X: Array, where: str) -> Array:
-    """C-contiguous uint8, float32 or float64 of native byte order, finite."""
+def _as_data(X: Array | Table, where: str) -> Any:
+    """C-contiguous uint8, float32 or float64 of native byte order, finite; a `Table` as it is."""
+    if isinstance(X, Table):
+        return X
     if X.dtype.kind not in "buif":
         raise TypeError(f"{where}: expected numbers, got {X.dtype}")
     if X.ndim < 2 or X.size == 0:

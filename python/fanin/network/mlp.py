@@ -37,7 +37,7 @@ from fanin.network.saving import (
 )
 from fanin.network.targets import Targets
 from fanin.optim import Optimizer
-from fanin.preprocessing import Preprocess
+from fanin.preprocessing import Preprocess, TableEncoder
 from fanin.preprocessing.base import Transformer
 from fanin.random import package_generator
 
@@ -419,7 +419,7 @@ class MLP:
             "norm": self.norm,
             "residual": self.residual,
             "dtype": self.dtype.name,
-            # Left out by default: files of such networks are as before there was this argument.
+            # What is not given is left out: files are then as before there was the argument.
             **({} if self.compute is None else {"compute": self.compute}),
             "seed": self.seed,
             **({} if classes is None else {"classes": classes.tolist()}),
@@ -488,6 +488,15 @@ class MLP:
         X, names = inputs.read("X", X)
         inputs, rows = inputs.first_rows(X, names=names)
         self.inputs, _ = inputs.fit(self.with_targets(rows))
+
+    def take_table(self, table: TableEncoder | None) -> None:
+        """Takes frames from now on, whose features, as `table` makes them, it was trained on."""
+        if table is not None and table.n_features_out_ != self.inputs.columns:
+            got = f"one that makes {table.n_features_out_}"
+            raise ValueError(
+                f"table: expected an encoder of {self.inputs.columns} features, got {got}"
+            )
+        self.inputs = replace(self.inputs, table=table)
 
     def prepare(
         self,
