@@ -104,7 +104,9 @@ def to_onnx(
     if table is not None:
         if input_dtype is not None:
             raise ValueError(f"input_dtype: expected None for a TableEncoder, got {input_dtype!r}")
-        inputs = {name: (kind, ()) for name, kind in input_types(table).items()}
+        inputs: dict[str, tuple[np.dtype[Any], tuple[int, ...]]] = {
+            name: (kind, ()) for name, kind in input_types(table).items()
+        }
         x, dtype = encode_table(g, table, members[0].dtype), members[0].dtype
     else:
         inputs = {"X": (dtype, shape)}
