@@ -92,7 +92,7 @@ def config(*, ask_for_tiles: bool = False) -> dict[str, object]:
         "numpy": np.__version__,
         "isa": _core.isa(),
         "isas": _core.supported_isas(),
-        "bf16 tiles": _core.tiles(ask_for_tiles),
+        "tiles": _core.tiles(ask_for_tiles),
         "threads": _core.get_num_threads(),
         "cpus": _core.cpu_limits()["affinity"],
         "cpu_quota": _core.cpu_limits()["quota"],

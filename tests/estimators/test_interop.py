@@ -23,7 +23,21 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import check_estimator
 
 import fanin
-from fanin.estimators import MLPClassifier, MLPRegressor, NetClassifier, NetRegressor
+from fanin.augment import HorizontalFlip, RandomCrop
+from fanin.estimators import (
+    PCA,
+    Augmenter,
+    EnsembleClassifier,
+    MLPClassifier,
+    MLPRegressor,
+    NetClassifier,
+    NetRegressor,
+    Normalize,
+    SearchCV,
+    Whiten,
+    ZeroCenter,
+)
+from fanin.tuning import loguniform
 
 CLASSIFIERS = [MLPClassifier, NetClassifier]
 KINDS = [*CLASSIFIERS, MLPRegressor, NetRegressor]
@@ -47,13 +61,43 @@ def flowers(kind=None, n=150):
     return X, np.array(["setosa", "versicolor", "virginica"])[y]
 
 
-@pytest.mark.row("B4")
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.filterwarnings("ignore")
-def test_check_estimator(kind):
-    results = check_estimator(kind(), on_fail=None, on_skip=None)
+def assert_passes_checks(estimator):
+    results = check_estimator(estimator, on_fail=None, on_skip=None)
     bad = [r["check_name"] for r in results if r["status"] not in ("passed", "skipped")]
     assert bad == []
+
+
+CHECKED = [
+    *(kind() for kind in KINDS),
+    EnsembleClassifier(n_members=2, epochs=60),
+    SearchCV(
+        NetClassifier(8, epochs=80, random_state=0),
+        {"reg": loguniform(1e-6, 1e-2)},
+        n_trials=1,
+        cv=2,
+        random_state=0,
+    ),
+    *(ZeroCenter(), Normalize(), PCA(), Whiten(), Augmenter()),
+]
+
+
+@pytest.mark.row("B4")
+@pytest.mark.parametrize("estimator", CHECKED, ids=lambda e: type(e).__name__)
+@pytest.mark.filterwarnings("ignore")
+def test_check_estimator(estimator):
+    assert_passes_checks(estimator)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.filterwarnings("ignore")
+def test_check_estimator_of_many_seeds(seed):
+    net = NetRegressor(8, epochs=80, random_state=seed)
+    search = SearchCV(net, {"reg": loguniform(1e-6, 1e-2)}, n_trials=2, cv=2, random_state=seed)
+    for estimator in (*CHECKED, EnsembleClassifier(), search):
+        if "random_state" in estimator.get_params(deep=False):
+            estimator = clone(estimator).set_params(random_state=seed)
+        assert_passes_checks(estimator)
 
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
@@ -199,3 +243,88 @@ def test_without_scikit_learn():
     code = "import sys; sys.modules['sklearn'] = None\nimport fanin.estimators"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert "pip install fanin[sklearn]" in done.stderr
+
+
+ALL = [
+    *(quick(kind) for kind in KINDS),
+    EnsembleClassifier((8,), n_members=2, epochs=10, random_state=0),
+    SearchCV(
+        NetClassifier((4,), epochs=5, random_state=0),
+        {"reg": loguniform(1e-6, 1e-2), "hidden_layer_sizes": [(4,), (8,)]},
+        n_trials=2,
+        cv=2,
+        random_state=0,
+    ),
+    *(ZeroCenter(), Normalize(), PCA(3), Whiten(3), Augmenter()),
+]
+
+
+@pytest.mark.parametrize("estimator", ALL, ids=lambda e: type(e).__name__)
+def test_skops(estimator):
+    skops = pytest.importorskip("skops.io")
+    X, y = flowers(type(estimator), 60)
+    fitted = clone(estimator).fit(X, y)
+    dumped = skops.dumps(fitted)
+    twin = skops.loads(dumped, trusted=skops.get_untrusted_types(data=dumped))
+    call = "predict" if hasattr(fitted, "predict") else "transform"
+    np.testing.assert_array_equal(getattr(twin, call)(X), getattr(fitted, call)(X))
+
+
+@pytest.mark.parametrize("protocol", [0, pickle.HIGHEST_PROTOCOL])
+@pytest.mark.parametrize("estimator", ALL[len(KINDS) :], ids=lambda e: type(e).__name__)
+def test_pickle_of_the_others(estimator, protocol):
+    X, y = flowers(n=60)
+    fitted = clone(estimator).fit(X, y)
+    twin = pickle.loads(pickle.dumps(fitted, protocol))
+    call = "predict" if hasattr(fitted, "predict") else "transform"
+    np.testing.assert_array_equal(getattr(twin, call)(X), getattr(fitted, call)(X))
+    assert type(estimator).__name__ in fitted._repr_html_()
+
+
+@pytest.mark.parametrize(
+    ("estimator", "names"),
+    [(Normalize(), ["a", "b", "c"]), (PCA(2), ["pca0", "pca1"]), (Augmenter(), ["a", "b", "c"])],
+    ids=lambda e: type(e).__name__,
+)
+def test_set_output(estimator, names):
+    pandas = pytest.importorskip("pandas")
+    X = pandas.DataFrame(np.random.default_rng(0).normal(size=(20, 3)), columns=["a", "b", "c"])
+    out = clone(estimator).set_output(transform="pandas").fit_transform(X)
+    assert list(out.columns) == names
+    assert list(clone(estimator).fit(X).get_feature_names_out()) == names
+
+
+@pytest.mark.parametrize("kind", [ZeroCenter, Normalize, PCA, Whiten])
+def test_transformers_are_those_of_preprocessing(kind):
+    X, _ = flowers()
+    ours, theirs = kind().fit(X), getattr(fanin.preprocessing, kind.__name__)().fit(X)
+    np.testing.assert_array_equal(ours.transform(X), theirs.transform(X))
+    np.testing.assert_array_equal(ours.mean_, theirs.mean_)
+    back = ours.inverse_transform(ours.transform(X))
+    np.testing.assert_allclose(back, X, atol=1e-6)
+    parts = kind().partial_fit(X[:100]).partial_fit(X[100:])
+    np.testing.assert_allclose(parts.transform(X), ours.transform(X), atol=1e-6)
+    assert set(kind().get_params()) == set(theirs.get_params())
+
+
+def test_augmenter_is_for_training_data_only():
+    (X, y), _ = fanin.datasets.load("digits")
+    flat = X.reshape(len(X), -1)
+    transforms = [RandomCrop(8, padding=1), HorizontalFlip()]
+    expected = fanin.augment.Compose(transforms, 5)(X, epoch=0)
+    augmenter = Augmenter(transforms, image_shape=(8, 8), seed=5)
+    np.testing.assert_array_equal(augmenter.fit_transform(flat), expected.reshape(flat.shape))
+    np.testing.assert_array_equal(augmenter.transform(flat), flat)
+    np.testing.assert_array_equal(
+        clone(augmenter).set_params(image_shape=None).fit_transform(X), expected
+    )
+    unit = (flat / flat.max()).astype(np.float64)
+    assert augmenter.fit_transform(unit).dtype == np.float64
+    pipeline = make_pipeline(augmenter, quick(NetClassifier, batch_size=64)).fit(
+        flat[:200], y[:200]
+    )
+    assert pipeline.score(flat[:200], y[:200]) > 0.5
+    with pytest.raises(ValueError, match="transforms: expected images to stay 8 x 8"):
+        Augmenter([RandomCrop(6)], image_shape=(8, 8)).fit(flat)
+    with pytest.raises(ValueError, match="image_shape: expected"):
+        Augmenter(transforms, image_shape=(8, 9)).fit(flat)

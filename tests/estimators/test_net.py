@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
+from dataclasses import fields
+
 import numpy as np
 import pytest
 
@@ -10,20 +13,25 @@ pytest.importorskip("sklearn", minversion="1.6")
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits
 from sklearn.model_selection import train_test_split
 
-from fanin import callbacks, optim
-from fanin.estimators import NetClassifier, NetRegressor
-from fanin.network.options import FIT_OPTIONS, NETWORK_OPTIONS
+from fanin import MLP, callbacks, optim
+from fanin.estimators import MLPClassifier, NetClassifier, NetRegressor
+from fanin.network.options import NETWORK_OPTIONS, FitOptions
 
 
 @pytest.mark.row("B4")
 def test_all_options_are_parameters():
-    names = set(NetClassifier().get_params())
-    assert set(NETWORK_OPTIONS) <= names
-    assert set(FIT_OPTIONS) - names == {"validation_data", "sample_weight", "initial_epoch"}
-    assert set(NetClassifier().get_params()) - set(NetRegressor().get_params()) == {
-        "loss",
-        "class_weight",
-    }
+    own = {"hidden_layer_sizes", "early_stopping", "validation_fraction", "random_state"}
+    ours = {"dtype", "epochs", "schedule", "preprocess", "progress"}  # defaults
+    of_fit = {f.name: f.default for f in fields(FitOptions)}
+    known = {n: inspect.signature(MLP).parameters[n].default for n in NETWORK_OPTIONS} | of_fit
+    for name in ("validation_data", "sample_weight", "initial_epoch"):  # arguments of fit
+        known.pop(name)
+    for kind, absent in ((NetClassifier, set()), (NetRegressor, {"loss", "class_weight"})):
+        given = inspect.signature(kind).parameters
+        assert set(given) == (set(known) | own) - absent
+        assert set(kind().get_params()) == set(given)
+        for name in set(given) - own - ours:
+            assert given[name].default == known[name], name
     with pytest.raises(TypeError, match="unheard_of"):
         NetClassifier(unheard_of=1)
 
@@ -129,3 +137,18 @@ def test_few_rows():
     net = NetClassifier(random_state=0, epochs=50).fit([[0.0], [1.0], [2.0]], ["a", "b", "c"])
     assert net.net_.dtype == np.float64
     assert net.predict([[0.0], [2.0]]).tolist() == ["a", "c"]
+
+
+@pytest.mark.parametrize("kind", [NetClassifier, MLPClassifier])
+def test_products_in_bf16(kind):
+    """Few rows too, which 'auto' else computes in float64."""
+    X, y = load_digits(return_X_y=True)
+    X, y = X[:800] / 16, y[:800]
+    options = {"random_state": 0, "hidden_layer_sizes": (50,)}
+    net, plain = kind(compute="bf16", **options).fit(X, y), kind(**options).fit(X, y)
+    assert net.score(X, y) > 0.95
+    assert not np.array_equal(net.predict_proba(X), plain.predict_proba(X))
+    with pytest.raises(ValueError, match=r"compute: expected None with .*float64"):
+        kind(compute="bf16", dtype="float64", **options).fit(X, y)
+    with pytest.raises(ValueError, match="compute"):
+        kind(compute="bf8", **options).fit(X, y)

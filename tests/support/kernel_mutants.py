@@ -46,7 +46,10 @@ OPERATORS = {
     "<=": "LessOrEqual", ">": "Greater", ">=": "GreaterOrEqual", "==": "Equal", "!=": "Unequal",
     "^": "Xor", "<<": "ShiftLeft", ">>": "ShiftRight",
 }  # fmt: skip
-NOT_RUN = re.compile(r"\s*(#|//|template|static_assert|struct|using|case\b|explicit)|.*constexpr")
+# Lines without a result of their own; what is prefetched is none either.
+NOT_RUN = re.compile(
+    r"\s*(#|//|template|static_assert|struct|using|case\b|explicit)|.*(constexpr|prefetch)"
+)
 STATEMENT = re.compile(r"\s+(?!return|const|if|for|else|while|auto)[\w.\[\]>*-]+( [+*-]?= |\().*;$")
 TOKEN = re.compile(
     r"(?P<operator>(?<= )(?:<<|>>|[<>=!]=|[-+*/%<>^])(?= ))|(?P<joined>(?<= )(?:&&|\|\|)(?= ))"

@@ -18,6 +18,7 @@ from fanin.cli.options import list_of, number, real, whole
 from fanin.tuning.guide.state import remove_trials
 
 REPORT = "report.html"
+NETWORK = ("hidden", "compute")
 GUIDE = (
     "start_from",
     "time_budget",
@@ -37,6 +38,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--rounds", type=whole(1), metavar="N", help="of steps 5 to 7, at most (default: 3)")
     add("--until", type=int, choices=range(1, 8), default=7, metavar="STEP", help="1 to 7")
     add("--hidden", type=list_of(whole(1)), metavar="H,H", help="where to begin")
+    add("--compute", choices=["bf16"], help="products in bfloat16, several times as fast where the "
+        "CPU has tiles of it (fanin info tells)")  # fmt: skip
     add("--start-from", metavar="FILE", help="a similar problem's report.html or network")
     add("--class-weight", choices=["balanced"], help="weigh rare classes as much as others")
     shared.add_data_options(parser)
@@ -70,7 +73,7 @@ def run(args: argparse.Namespace) -> int:
             y,
             X_val,
             y_val,
-            network=None if args.hidden is None else {"hidden": args.hidden},
+            network={n: getattr(args, n) for n in NETWORK if getattr(args, n) is not None} or None,
             state=out,
             test_data=test,
             n_threads=args.threads,

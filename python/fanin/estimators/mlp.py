@@ -25,9 +25,10 @@ from fanin._core import TrainingData
 from fanin._typing import Array
 from fanin.estimators import solvers, stochastic
 from fanin.estimators.compiled import Compiled, Structure
-from fanin.estimators.net_base import seed_of
+from fanin.estimators.net_base import nearest_median, seed_of
 from fanin.estimators.parameters import ALIASES, CONSTRAINTS, NAMES, Parameters, documented
 from fanin.estimators.rows import Part, dense, rows_to_predict
+from fanin.losses.spec import LossSpec
 
 __all__ = ["MLPClassifier", "MLPRegressor"]
 
@@ -49,6 +50,12 @@ def _is_stochastic(estimator: Any) -> bool:
         "partial_fit is only available for stochastic optimizers. "
         f"{estimator.solver} is not stochastic."
     )
+
+
+def _has_probabilities(estimator: Any) -> bool:
+    if estimator.loss == "log_loss":
+        return True
+    raise AttributeError(f"predict_proba: expected loss='log_loss', this is {estimator.loss!r}")
 
 
 class _MLP(Parameters):
@@ -74,6 +81,10 @@ class _MLP(Parameters):
 
     def _out_activation(self) -> str:
         raise NotImplementedError
+
+    def _loss_parameters(self) -> tuple[Any, ...]:
+        """By which `_engine_loss` may change."""
+        return (self.loss,)
 
     def _targets(self, y: Array, dtype: np.dtype[Any]) -> Targets:
         raise NotImplementedError
@@ -106,7 +117,8 @@ class _MLP(Parameters):
         self.n_outputs_ = self._n_outputs(y)
         self._random_state = check_random_state(self.random_state)
         if first:
-            dtype = X.dtype if self.dtype == "auto" else np.dtype(self.dtype)
+            own = X.dtype if self.compute is None else np.float32
+            dtype = np.dtype(own if self.dtype == "auto" else self.dtype)
             self._initialize([X.shape[1], *hidden, self.n_outputs_], dtype)
         for name, value in UNSET.items():
             self.__dict__.setdefault(name, value)
@@ -175,8 +187,8 @@ class _MLP(Parameters):
         """The compiled network of the parameters that the attributes have now."""
         held: Compiled | None = self.__dict__.get("_network")
         others = self.__dict__.setdefault("extra_parameters_", {})
-        network = self.activation, self.keep, self.norm, self.residual
-        made_of = (*network, self.loss, self.out_activation_)
+        network = self.activation, self.keep, self.norm, self.residual, self.compute
+        made_of = (*network, self.out_activation_, *self._loss_parameters())
         if (
             held is None
             or self.__dict__["_made_of"] != made_of
@@ -197,20 +209,16 @@ class _MLP(Parameters):
             tuple(_validate.per_layer("keep", self.keep, hidden, _validate.keep_probability)),
             self.norm,
             self.residual,
+            self.compute,
         )
 
-    def _engine_loss(self) -> str:
-        """The engine's loss: that of the output activation, which goes with one only."""
-        return {
-            "softmax": "log_loss",
-            "logistic": "binary_log_loss",
-            "identity": "half_squared_error",
-            "exp": "poisson",
-        }[self.out_activation_]
+    def _engine_loss(self) -> Any:
+        """The engine's loss: its name, or with options."""
+        raise NotImplementedError
 
     def _outputs_of_mean(self) -> int:
         """Over how many outputs the loss is a mean (the gradient is that of the sum)."""
-        return self.n_outputs_ if self.out_activation_ == "identity" else 1
+        return self.n_outputs_ if self.loss == "squared_error" else 1
 
     def _fit_lbfgs(self, part: Part, given: Part | None) -> None:
         self._refuse_with_lbfgs(given)
@@ -235,6 +243,7 @@ class _MLP(Parameters):
             "keep": np.min(self.keep, initial=1.0) < 1,
             "norm": self.norm == "batch",
             "dtype": self.dtype == "float32",
+            "compute": self.compute is not None,
             "schedule": self.schedule is not None,
             "callbacks": len(self.callbacks) > 0,
             "checkpoint": self.checkpoint is not None,
@@ -296,7 +305,8 @@ class MLPClassifier(ClassifierMixin, _MLP):
     Parameters
     ----------
     {parameters}
-    loss : {'log_loss'}, default='log_loss'
+    loss : {'log_loss', 'hinge'}, default='log_loss'
+        'hinge' is Weston and Watkins' of several classes, and has no probabilities.
     class_weight : dict, 'balanced' or None, default=None
         Of the classes, a factor of `sample_weight`, in the loss and in the validation score; of
         several labels a list of dicts.
@@ -328,7 +338,7 @@ class MLPClassifier(ClassifierMixin, _MLP):
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **CONSTRAINTS,
-        "loss": [StrOptions({"log_loss"})],
+        "loss": [StrOptions({"log_loss", "hinge"})],
         "class_weight": [dict, list, StrOptions({"balanced"}), None],
     }
 
@@ -380,6 +390,7 @@ class MLPClassifier(ClassifierMixin, _MLP):
         """Labels (N,), or 0 and 1 of each label (N, L)."""
         return self._labels_of(self._codes(self._scores(X)))
 
+    @available_if(_has_probabilities)
     def predict_proba(self, X: Any) -> Array:
         """Probabilities of `classes_`, (N, C)."""
         scores = self._scores(X)
@@ -388,9 +399,10 @@ class MLPClassifier(ClassifierMixin, _MLP):
         yes = _logistic(scores)
         return np.hstack([1 - yes, yes]) if self.n_outputs_ == 1 else yes
 
+    @available_if(_has_probabilities)
     def predict_log_proba(self, X: Any) -> Array:
         """``log(predict_proba(X))``."""
-        probabilities = self.predict_proba(X)
+        probabilities: Array = self.predict_proba(X)
         with np.errstate(divide="ignore"):
             return np.log(probabilities, out=probabilities)
 
@@ -452,20 +464,31 @@ class MLPClassifier(ClassifierMixin, _MLP):
 
     def _n_outputs(self, y: Array) -> int:
         if y.ndim == 2:
+            if self.loss != "log_loss":
+                raise ValueError(f"loss: expected 'log_loss' of several labels, got {self.loss!r}")
             return int(y.shape[1])
-        return len(self.classes_) if self._label_binarizer.y_type_ == "multiclass" else 1
+        several = self._label_binarizer.y_type_ == "multiclass" or self.loss == "hinge"
+        return len(self.classes_) if several else 1
 
     def _out_activation(self) -> str:
+        if self.loss == "hinge":
+            return "identity"
         return "softmax" if self._label_binarizer.y_type_ == "multiclass" else "logistic"
 
+    def _engine_loss(self) -> str:
+        """That of the output activation, which goes with one only."""
+        return {"softmax": "log_loss", "logistic": "binary_log_loss", "identity": "svm"}[
+            self.out_activation_
+        ]
+
     def _targets(self, y: Array, dtype: np.dtype[Any]) -> Targets:
-        if self.out_activation_ == "softmax":
+        if self.out_activation_ != "logistic":
             return y, None
         return None, np.ascontiguousarray(y.reshape(len(y), -1), dtype)
 
     def _codes(self, scores: Array) -> Array:
         """Predictions as `_encoded` has labels."""
-        if self.out_activation_ == "softmax":
+        if self.out_activation_ != "logistic":
             best: Array = scores.argmax(axis=1)
             return best
         yes = (_logistic(scores) > 0.5).astype(int)
@@ -502,10 +525,16 @@ class MLPRegressor(RegressorMixin, _MLP):
 
     Parameters
     ----------
-    loss : {'squared_error', 'poisson'}, default='squared_error'
-        Half the squared error, or half the Poisson deviance of the outputs' exponential, for
-        targets of at least 0.
+    loss : str, default='squared_error'
+        'squared_error' is half of it, 'poisson' half the deviance of the outputs' exponential, for
+        targets of at least 0. Beyond scikit-learn's: 'absolute_error', 'huber', 'quantile', which
+        are sums over the outputs.
     {parameters}
+    huber_delta : float, default=1.0
+        With 'huber': where half the square becomes a line.
+    quantiles : float or sequence of float, default=0.5
+        With 'quantile': the levels, ascending; several are predicted at once, a prediction
+        interval.
 
     Attributes
     ----------
@@ -529,10 +558,13 @@ class MLPRegressor(RegressorMixin, _MLP):
     loss: str = "squared_error"
     hidden_layer_sizes: int | Sequence[int] = (100,)
     activation: str | Sequence[str] = "relu"
+    _: KW_ONLY
+    huber_delta: float = 1.0
+    quantiles: float | Sequence[float] = 0.5
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **CONSTRAINTS,
-        "loss": [StrOptions({"squared_error", "poisson"})],
+        "loss": [StrOptions({"squared_error", "poisson", "absolute_error", "huber", "quantile"})],
     }
 
     @_fit_context(prefer_skip_nested_validation=True)
@@ -568,12 +600,25 @@ class MLPRegressor(RegressorMixin, _MLP):
         return self._fit(X, y, sample_weight, validation_data, incremental=True)
 
     def predict(self, X: Any) -> Array:
-        """Values (N,), or (N, n_outputs)."""
+        """Values (N,), or (N, n_outputs); with Q quantiles (N, Q) or (N, n_outputs, Q)."""
         return self._values(self._scores(X))
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """R², of several quantiles that of the one nearest to the median."""
+        values = nearest_median(self.predict(X), self._levels())
+        return float(r2_score(y, values, sample_weight=sample_weight))
 
     def _values(self, scores: Array) -> Array:
         values = np.exp(scores) if self.out_activation_ == "exp" else scores
+        if (n := len(self._levels())) > 1:  # where they cross, sorted ones are nearer
+            values = np.sort(values.reshape(len(values), -1, n), axis=2)
+            return values[:, 0] if values.shape[1] == 1 else values
         return values.ravel() if values.shape[1] == 1 else values
+
+    def _levels(self) -> Sequence[float]:
+        if self.loss != "quantile":
+            return (0.5,)
+        return LossSpec("quantile", quantiles=self.quantiles).levels
 
     def _check_data(self, X: Any, y: Any, incremental: bool, reset: bool) -> tuple[Any, Array]:  # noqa: ARG002
         X, y = validate_data(self, X, y, y_numeric=True, reset=reset, **CHECKS)
@@ -585,16 +630,30 @@ class MLPRegressor(RegressorMixin, _MLP):
         return self._check_data(X, y, incremental=True, reset=False)
 
     def _n_outputs(self, y: Array) -> int:
-        return 1 if y.ndim == 1 else int(y.shape[1])
+        return (1 if y.ndim == 1 else int(y.shape[1])) * len(self._levels())
 
     def _out_activation(self) -> str:
         return "exp" if self.loss == "poisson" else "identity"
 
+    def _loss_parameters(self) -> tuple[Any, ...]:
+        return self.loss, self.huber_delta, self.quantiles
+
+    def _engine_loss(self) -> Any:
+        known = {"squared_error": "half_squared_error", "poisson": "poisson"}
+        if self.loss in known:
+            return known[self.loss]
+        if self.loss == "huber":
+            return _core.Loss("huber", delta=self.huber_delta)
+        if self.loss == "quantile":
+            return _core.Loss("quantile", quantiles=list(self._levels()))
+        return _core.Loss("mae")
+
     def _targets(self, y: Array, dtype: np.dtype[Any]) -> Targets:
-        return None, np.ascontiguousarray(y.reshape(len(y), -1), dtype)
+        values = np.repeat(y.reshape(len(y), -1), len(self._levels()), axis=1)
+        return None, np.ascontiguousarray(values, dtype)
 
     def _score_of(self, X: Any, y: Array, sample_weight: Array | None) -> float:
-        predicted = self._values(self._compiled().scores(X))
+        predicted = nearest_median(self._values(self._compiled().scores(X)), self._levels())
         if not np.isfinite(predicted).all():
             return np.nan
         return float(r2_score(y, predicted, sample_weight=sample_weight))

@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, Self
 
 import numpy as np
+import scipy.sparse
 from sklearn.base import RegressorMixin
+from sklearn.metrics import r2_score
 from sklearn.utils import check_random_state, column_or_1d
+from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.multiclass import unique_labels
+from sklearn.utils.multiclass import type_of_target, unique_labels
 
-from fanin import optim
+from fanin import _validate, optim
 from fanin._typing import Array
-from fanin.estimators.net_base import Classifier, Net, documented, seed_of, weighted_standardization
+from fanin.estimators.net_base import (
+    Classifier,
+    Net,
+    documented,
+    nearest_median,
+    seed_of,
+    weighted_standardization,
+)
 from fanin.estimators.rows import Part
+from fanin.losses.spec import OF_VALUES, LossSpec
 from fanin.network import MLP
 from fanin.network.options import CHECKPOINT_OPTIONS
 
@@ -102,9 +113,11 @@ class _Single(Net):
 
 def takes_probabilities(estimator: Any) -> bool:
     """Whether the loss gives some; raises where it does not."""
-    if estimator.loss == "softmax":
+    if estimator.loss in ("softmax", "logistic"):
         return True
-    raise AttributeError(f"predict_proba: expected loss='softmax', this is {estimator.loss!r}")
+    raise AttributeError(
+        f"predict_proba: expected loss='softmax' or 'logistic', this is {estimator.loss!r}"
+    )
 
 
 @dataclass(eq=False, repr=False)
@@ -117,6 +130,12 @@ class NetClassifier(Classifier, _Single):
     Parameters
     ----------
     {parameters}
+    loss : {'softmax', 'svm', 'logistic', 'mse'}, default='softmax'
+        'logistic' is of two classes. Where rows have several labels it is always 'logistic'.
+    label_smoothing, temperature
+        Of `fanin.MLP`.
+    class_weight : dict, 'balanced' or None, default=None
+        Of the classes, a factor of `sample_weight`.
 
     Attributes
     ----------
@@ -163,9 +182,9 @@ class NetClassifier(Classifier, _Single):
         return self._partial_fit(X, y, sample_weight, first, learn=False)
 
     def predict(self, X: Any) -> Array:
-        """Labels, (N,)."""
-        codes = self._outputs(X, lambda rows: self.net_.scores(rows).argmax(axis=1))
-        labels: Array = self.classes_[codes]
+        """Labels (N,), or 0 and 1 of each label (N, L)."""
+        codes = self._outputs(X, lambda rows: self.net_.predict(rows))
+        labels: Array = codes.astype(np.int64) if codes.ndim == 2 else self.classes_[codes]
         return labels
 
     @available_if(takes_probabilities)
@@ -175,11 +194,55 @@ class NetClassifier(Classifier, _Single):
 
     @available_if(takes_probabilities)
     def predict_log_proba(self, X: Any) -> Array:
-        """``log(predict_proba(X))``, without its underflow."""
-        scores = self._outputs(X, lambda rows: self.net_.scores(rows)).astype(np.float64)
+        """``log(predict_proba(X))``, with softmax without its underflow."""
+        if self.net_.loss_name != "softmax":
+            with np.errstate(divide="ignore"):
+                logs: Array = np.log(self.predict_proba(X))
+            return logs
+        targets = self.net_.targets
+        scores = self._outputs(X, lambda rows: targets.outputs(self.net_.scores(rows)))
+        scores = scores.astype(np.float64)
         scores -= scores.max(axis=1, keepdims=True)
         scores -= np.log(np.exp(scores).sum(axis=1, keepdims=True))
         return scores
+
+    # Several labels a row
+
+    def _encoded(self, X: Any, y: Any, reset: bool, learn: bool) -> tuple[Any, Array]:
+        if not type_of_target(y, raise_unknown=False).startswith("multilabel"):
+            return super()._encoded(X, y, reset, learn)
+        if self.loss not in ("softmax", "logistic"):
+            raise ValueError(f"loss: expected 'logistic' of several labels, got {self.loss!r}")
+        X, y = self._check(X, y, reset, multi_output=True)
+        y = y.toarray() if scipy.sparse.issparse(y) else y
+        if learn:
+            self.classes_ = np.arange(y.shape[1])
+        if y.shape[1] != len(self.classes_):
+            raise ValueError(f"y: expected {len(self.classes_)} labels, got {y.shape[1]}")
+        return X, y.astype(np.float64)
+
+    def _row_weights(self, y: Array, weights: Array | None) -> Array | None:
+        if y.ndim == 1:
+            return super()._row_weights(y, weights)
+        if self.class_weight is None:
+            return weights
+        by_class: Array = compute_sample_weight(self.class_weight, y)
+        return by_class if weights is None else by_class * weights
+
+    def _learn_targets(self, part: Part) -> int:
+        return super()._learn_targets(part) if part.y.ndim == 1 else len(self.classes_)
+
+    def _network_options(self, part: Part) -> tuple[list[int], dict[str, Any]]:
+        dims, options = super()._network_options(part)
+        return dims, options if part.y.ndim == 1 else options | {"loss": "logistic"}
+
+    def _strata(self, y: Array) -> Array | None:
+        return super()._strata(y) if y.ndim == 1 else None
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        return tags
 
 
 @dataclass(eq=False, repr=False)
@@ -191,6 +254,11 @@ class NetRegressor(RegressorMixin, _Single):
     Parameters
     ----------
     {parameters}
+    loss : {'mse', 'half_squared_error', 'mae', 'huber', 'quantile', 'poisson'}, default='mse'
+    huber_delta : float, default=1.0
+        With 'huber', in deviations of y.
+    quantiles : float or sequence of float or None, default=None
+        With 'quantile': the levels, of which several are predicted at once; None is the median.
 
     Attributes
     ----------
@@ -208,15 +276,27 @@ class NetRegressor(RegressorMixin, _Single):
     True
     """
 
-    def predict(self, X: Any) -> Array:
-        """Values, (N,) or (N, n_outputs), in the units of y."""
-        outputs = self._outputs(X, lambda rows: self.net_.scores(rows))
-        values = outputs * self.y_scale_ + self.y_mean_
-        return values.ravel() if self._flat else values
+    _: KW_ONLY
+    loss: str = "mse"
+    huber_delta: float = 1.0
+    quantiles: float | Sequence[float] | None = None
 
-    def _network_options(self, part: Part) -> tuple[list[int], dict[str, Any]]:
-        dims, options = super()._network_options(part)
-        return dims, options | {"loss": "mse"}
+    def predict(self, X: Any) -> Array:
+        """Values, (N,) or (N, n_outputs), in the units of y; with Q quantiles ... (..., Q)."""
+        outputs = self._outputs(X, lambda rows: self.net_.predict(rows))
+        mean, scale = self.y_mean_, self.y_scale_
+        if outputs.ndim == 3:
+            mean, scale = mean[:, None], scale[:, None]
+        values: Array = outputs * scale + mean
+        return values.ravel() if self._flat and len(self._levels()) == 1 else values
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """R², of several quantiles that of the one nearest to the median."""
+        values = nearest_median(self.predict(X), self._levels())
+        return float(r2_score(y, values, sample_weight=sample_weight))
+
+    def _levels(self) -> Sequence[float]:
+        return self.net_.targets.loss.levels
 
     def _encoded(self, X: Any, y: Any, reset: bool, learn: bool) -> tuple[Any, Array]:
         X, y = self._check(X, y, reset, multi_output=True, y_numeric=True)
@@ -227,13 +307,19 @@ class NetRegressor(RegressorMixin, _Single):
         return X, y.reshape(len(y), -1)
 
     def _learn_targets(self, part: Part) -> int:
+        _validate.one_of("loss", self.loss, OF_VALUES)
         weights = np.ones(len(part)) if part.weights is None else part.weights
-        mean, inverse = weighted_standardization(part.y, weights)
-        self.y_mean_, self.y_scale_ = mean, 1 / inverse
-        return len(mean)
+        if self.loss == "poisson":
+            mean = np.average(part.y, axis=0, weights=weights)
+            self.y_mean_, self.y_scale_ = np.zeros_like(mean), np.where(mean > 0, mean, 1.0)
+        else:
+            self.y_mean_, inverse = weighted_standardization(part.y, weights)
+            self.y_scale_ = 1 / inverse
+        spec = LossSpec(self.loss, quantiles=self.quantiles)
+        return int(part.y.shape[1]) * len(spec.levels)
 
     def _network_targets(self, y: Array, dtype: Any) -> Array:
-        scaled = (y - self.y_mean_) / self.y_scale_
+        scaled: Array = (y - self.y_mean_) / self.y_scale_
         return scaled.astype(dtype)
 
 

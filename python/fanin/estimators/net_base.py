@@ -32,9 +32,8 @@ FEWEST_VALIDATION_ROWS = 20
 # Up to here one step takes all rows, and the arithmetic is in float64: neither costs anything.
 FEW_ROWS, ROWS_IN_FLOAT64 = 50, 1000
 
-_ARGUMENTS_OF_FIT = {
-    "validation_data", "sample_weight", "initial_epoch", "class_weight", "standardize_targets",
-}  # fmt: skip
+_ARGUMENTS_OF_FIT = {"validation_data", "sample_weight", "initial_epoch"}
+_ARGUMENTS_OF_FIT |= {"class_weight", "standardize_targets"}  # which estimators do themselves
 FIT_PARAMETERS = tuple(f.name for f in fields(FitOptions) if f.name not in _ARGUMENTS_OF_FIT)
 
 
@@ -63,6 +62,7 @@ class Net(BaseEstimator):
     norm: str | None = None
     residual: bool = False
     dtype: str = "auto"
+    compute: str | None = None
     # Of its fit
     epochs: int | str = "auto"
     batch_size: int | str | None = "auto"
@@ -166,7 +166,8 @@ class Net(BaseEstimator):
         hidden = list(hidden) if isinstance(hidden, Iterable) else [hidden]
         options = {name: getattr(self, name) for name in NETWORK_OPTIONS if hasattr(self, name)}
         if options["dtype"] == "auto":
-            options["dtype"] = "float64" if len(part) <= ROWS_IN_FLOAT64 else "float32"
+            few = len(part) <= ROWS_IN_FLOAT64 and self.compute is None
+            options["dtype"] = "float64" if few else "float32"
         width = int(np.prod(part.X.shape[1:]))
         return [width, *hidden, self._learn_targets(part)], options
 
@@ -209,6 +210,8 @@ class Classifier(ClassifierMixin, Net):
 
     _: KW_ONLY
     loss: str = "softmax"
+    label_smoothing: float = 0.0
+    temperature: float = 1.0
     class_weight: Any = None
 
     def _encoded(self, X: Any, y: Any, reset: bool, learn: bool) -> tuple[Any, Array]:
@@ -239,7 +242,13 @@ class Classifier(ClassifierMixin, Net):
         return weights
 
     def _learn_targets(self, part: Part) -> int:  # noqa: ARG002
-        return len(self.classes_)
+        if self.loss != "logistic":
+            return len(self.classes_)
+        if len(self.classes_) != 2:
+            raise ValueError(
+                f"loss: expected 2 classes with 'logistic', got {len(self.classes_)} classes"
+            )
+        return 1
 
     def _network_targets(self, y: Array, dtype: Any) -> Array:  # noqa: ARG002
         return y
@@ -280,7 +289,7 @@ PARAMETERS = f"""\
     random_state : int, RandomState or None, default=None
         The network's seed and the validation rows are drawn from it.
     dtype : "auto", "float32" or "float64"
-        "auto" is float64 for up to {ROWS_IN_FLOAT64} rows, else float32.
+        "auto" is float64 for up to {ROWS_IN_FLOAT64} rows, else, and with `compute`, float32.
     batch_size : "auto", int or None
         As of `MLP.fit`, but "auto" takes all of up to {FEW_ROWS} rows.
     epochs, schedule, preprocess
@@ -300,6 +309,14 @@ ATTRIBUTES = """\
     feature_names_in_ : ndarray of str
         Where X has names of columns.
 """
+
+
+def nearest_median(values: Array, levels: Sequence[float]) -> Array:
+    """Of several quantiles, on the last axis, the one nearest to the median."""
+    if len(levels) == 1:
+        return values
+    middle: Array = values[..., int(np.abs(np.array(levels) - 0.5).argmin())]
+    return middle
 
 
 def documented(kind: type) -> None:

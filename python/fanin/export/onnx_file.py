@@ -101,12 +101,11 @@ def to_onnx(
     shape = _input_shape(members)
     g = Graph(onnx, members[0].dtype)
     table = table_of(net)
+    inputs: dict[str, tuple[np.dtype[Any], tuple[int, ...]]]
     if table is not None:
         if input_dtype is not None:
             raise ValueError(f"input_dtype: expected None for a TableEncoder, got {input_dtype!r}")
-        inputs: dict[str, tuple[np.dtype[Any], tuple[int, ...]]] = {
-            name: (kind, ()) for name, kind in input_types(table).items()
-        }
+        inputs = {name: (kind, ()) for name, kind in input_types(table).items()}
         x, dtype = encode_table(g, table, members[0].dtype), members[0].dtype
     else:
         inputs = {"X": (dtype, shape)}
@@ -115,7 +114,8 @@ def to_onnx(
     metadata = members[0].metadata
     if any(member.metadata != metadata for member in members):
         metadata = {}
-    names = _class_names(net, metadata, members[0].targets.loss.n_classes(members[0].dims[-1]))
+    targets = members[0].targets
+    names = _class_names(net, metadata, targets.n_classes)
     if names is not None and found[0].name == "label":
         gathered = g.op("Gather", np.array(names, np.object_), "label", output="class_name")
         found.append(Output(gathered, np.dtype(np.object_), None))

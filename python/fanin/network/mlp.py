@@ -419,7 +419,7 @@ class MLP:
             "norm": self.norm,
             "residual": self.residual,
             "dtype": self.dtype.name,
-            # Left out by default: files of such networks are as before there was this argument.
+            # What is not given is left out: files are then as before there was the argument.
             **({} if self.compute is None else {"compute": self.compute}),
             "seed": self.seed,
             **({} if classes is None else {"classes": classes.tolist()}),
