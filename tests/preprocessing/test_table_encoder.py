@@ -41,6 +41,7 @@ def frames() -> dict[str, Callable[[dict[str, Any]], Any]]:
     def polars(data: dict[str, Any]) -> Any:
         pl = pytest.importorskip("polars")
         plain = {k: v.tolist() if v.dtype == object else v for k, v in data.items()}
+        plain |= {k: v.astype("M8[ms]") for k, v in data.items() if v.dtype.kind == "M"}
         return pl.DataFrame(plain).with_columns(pl.col("size").fill_nan(None))
 
     return {

@@ -9,7 +9,6 @@ from typing import Any
 
 from fanin._typing import Array
 from fanin._validate import one_of, sequence, whole
-from fanin.arrays import Table
 
 TASKS = ("classification", "regression")
 
@@ -81,7 +80,7 @@ class Dataset:
     Labels are positions among the class names where these are known, else as the file has them.
     """
 
-    X: Array | Table
+    X: Any  # an array, or a Table
     y: Array | None
     X_test: Array | None = None
     y_test: Array | None = None
