@@ -40,6 +40,14 @@ def benchmarks(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def docs(session: nox.Session) -> None:
+    """The site in docs/_build/html, its gallery run, its inner links checked."""
+    session.install(".[docs]")
+    session.run("sphinx-build", "-W", "--keep-going", "docs", "docs/_build/html", *session.posargs)
+    session.run("linkchecker", "--no-status", "docs/_build/html/index.html")
+
+
+@nox.session(default=False)
 def build(session: nox.Session) -> None:
     """The source distribution, and the wheel that it builds."""
     session.install("build")

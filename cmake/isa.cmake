@@ -26,7 +26,10 @@ endif()
 
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64|amd64")
   set(isas avx512 avx2 scalar)
-  if(CMAKE_SYSTEM_NAME STREQUAL "Linux")
+  set(amx_flags -mavx512bf16 -mamx-tile -mamx-bf16)
+  include(CheckCXXCompilerFlag)
+  check_cxx_compiler_flag("${amx_flags}" FANIN_COMPILES_AMX)
+  if(CMAKE_SYSTEM_NAME STREQUAL "Linux" AND FANIN_COMPILES_AMX)
     list(PREPEND isas amx)  # AVX-512's table with other bf16 kernels
   endif()
 elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "aarch64|arm64|ARM64")
@@ -53,7 +56,7 @@ else()
   set(FANIN_FLAGS_avx512 -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx2 -mfma
                          -mprefer-vector-width=512)
 endif()
-set(FANIN_FLAGS_amx ${FANIN_FLAGS_avx512} -mavx512bf16 -mamx-tile -mamx-bf16)
+set(FANIN_FLAGS_amx ${FANIN_FLAGS_avx512} ${amx_flags})
 # GCC's first scheduling pass hoists loads until a tile's accumulators spill.
 set(FANIN_FLAGS_neon $<$<CXX_COMPILER_ID:GNU>:-fno-schedule-insns>)
 

@@ -67,7 +67,8 @@ class Skips:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.pluginmanager.register(Skips(config))
+    if config.pluginmanager.has_plugin("cacheprovider"):
+        config.pluginmanager.register(Skips(config))
     config.addinivalue_line("markers", "slow: takes more than about ten seconds")
     # A shell starts what runs in the background deaf to Ctrl-C, which some tests send.
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -138,7 +139,7 @@ def client() -> Iterator[Any]:
             n_workers=2,
             threads_per_worker=1,
             processes=True,
-            dashboard_address=None,
+            dashboard_address="127.0.0.1:0",
             host="127.0.0.1",
         ) as cluster,
         distributed.Client(cluster) as client,

@@ -117,11 +117,12 @@ Compute checked_compute(const std::string& name, const std::vector<LayerSpec>& l
                         const Dropping& dropping) {
   const auto compute = choice<Compute>("compute", name);
   if (compute == Compute::bf16) {
-    if (sizeof(T) != sizeof(float)) throw py::value_error("compute: expected 'full' with float64");
+    if (sizeof(T) != sizeof(float))
+      throw py::value_error("compute: expected None with float64, got 'bf16'");
     const bool masked = std::any_of(layers.begin(), layers.end(),
                                     [](const LayerSpec& l) { return l.keep_weights < 1; });
     if (masked && (dropping.row_masks || dropping.moments)) {  // products of other kinds
-      throw py::value_error("compute: expected 'full' with row_masks or moments");
+      throw py::value_error("compute: expected None with row_masks or moments, got 'bf16'");
     }
     bf16_kernels<T>();  // asks for tiles here and not within a step
   }

@@ -56,6 +56,16 @@ class FileError(ValueError):
     Attributes
     ----------
     path, reason, where : str
+
+    Examples
+    --------
+    >>> with open("note.txt", "w") as file:
+    ...     _ = file.write("no network")
+    >>> try:
+    ...     fanin.MLP.load("note.txt")
+    ... except fanin.FileError as error:
+    ...     print(error.reason)
+    expected a fanin network file, got something else
     """
 
     def __init__(self, path: PathLike, reason: str, where: str = "") -> None:
@@ -86,6 +96,11 @@ class NotDurableError(OSError):
 
     After a loss of power the file may be the one from before. Any other OSError of a save means
     that nothing was saved, and the file from before is there.
+
+    Examples
+    --------
+    >>> issubclass(fanin.NotDurableError, fanin.FileError)
+    False
     """
 
 
@@ -187,6 +202,15 @@ def atomic_write(path: PathLike) -> Iterator[BinaryIO]:
         With ``path`` as its filename, where nothing was written: no space, a folder or a socket in
         the way, links that lead in a circle, a file with several names (hard links), of which only
         one would be written.
+
+    Examples
+    --------
+    >>> import pathlib
+    >>> from fanin.checkpoint import atomic_write
+    >>> with atomic_write("note.txt") as file:
+    ...     _ = file.write(b"whole, or not at all")
+    >>> pathlib.Path("note.txt").read_text()
+    'whole, or not at all'
     """
     held = check_target(path)
     if _descriptor(path) is not None or not (held is None or stat.S_ISREG(held.st_mode)):
@@ -314,7 +338,7 @@ def replaced_together(folder: PathLike) -> Iterator[Path]:
             for file in list(staging.iterdir()):
                 held = check_target(home / file.name)
                 if held is not None and stat.S_ISREG(held.st_mode):
-                    with file.open("rb") as opened:
+                    with open_file(file) as opened:
                         _keep_attributes(opened.fileno(), held)
                 elif fresh and not file.stat().st_size:
                     file.unlink()
@@ -328,6 +352,12 @@ def replaced_together(folder: PathLike) -> Iterator[Path]:
         sync_folder(place)
     if not fresh:
         _take_places(home, follow=True)
+
+
+def mark_removed(path: PathLike) -> None:
+    """The empty file that stands for one that `replaced_together` is to remove."""
+    with naming(path):
+        Path(path).touch()
 
 
 def finish_replacement(folder: PathLike) -> None:

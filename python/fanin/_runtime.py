@@ -49,6 +49,12 @@ def get_num_threads() -> int:
 
     Initially the smallest of the CPU affinity, the control group's quota, ``OMP_NUM_THREADS`` and
     ``FANIN_NUM_THREADS``. Results do not depend on it.
+
+    Examples
+    --------
+    >>> fanin.set_num_threads(1)
+    >>> fanin.get_num_threads()
+    1
     """
     from fanin import _core
 
@@ -92,7 +98,7 @@ def config(*, ask_for_tiles: bool = False) -> dict[str, object]:
         "numpy": np.__version__,
         "isa": _core.isa(),
         "isas": _core.supported_isas(),
-        "bf16 tiles": _core.tiles(ask_for_tiles),
+        "tiles": _core.tiles(ask_for_tiles),
         "threads": _core.get_num_threads(),
         "cpus": _core.cpu_limits()["affinity"],
         "cpu_quota": _core.cpu_limits()["quota"],
@@ -101,6 +107,20 @@ def config(*, ask_for_tiles: bool = False) -> dict[str, object]:
 
 
 def show_config() -> None:
-    """Prints version, instruction set, threads and runtime."""
+    """Prints version, instruction set, threads and runtime.
+
+    Examples
+    --------
+    >>> config = fanin.show_config()
+    fanin      0.1.0
+    python     3.11.7
+    numpy      2.4.6
+    isa        avx512
+    isas       ['avx512', 'avx2', 'scalar']
+    threads    1
+    cpus       2
+    cpu_quota  0
+    openmp     True
+    """
     for name, value in config().items():
         print(f"{name:10} {value}")

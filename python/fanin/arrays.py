@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import datetime as dt
 import importlib
+import mmap
 import numbers
 import re
+import threading
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -198,6 +201,50 @@ def _sparse_rows(name: str, value: Any) -> SparseRows:
         rows = rows.copy()
         rows.sum_duplicates()
     return SparseRows(np.ascontiguousarray(rows.data), rows.indices, rows.indptr, value.shape[1])
+
+
+# Memory maps
+
+LARGE_MAP = 2**27  # bytes, below which a map may as well stay in memory
+RELEASED_EVERY = 0.02  # seconds, in which some 100 MB are read
+
+
+@contextmanager
+def released(*arrays: object) -> Iterator[None]:
+    """Keeps large memory maps among the arrays out of memory while they are read in the block.
+
+    The pages that were read are given back every 20 ms; the system has them in its cache as long
+    as nothing else needs it. A map that is written to privately (mode "c") is left alone.
+    """
+    maps = [found for found in map(_map_of, arrays) if found is not None]
+    advice = getattr(mmap, "MADV_DONTNEED", None)
+    if not maps or advice is None:
+        yield
+        return
+    done = threading.Event()
+
+    def release() -> None:
+        while not done.wait(RELEASED_EVERY):
+            for one in maps:
+                one.madvise(advice)
+
+    thread = threading.Thread(target=release, name="fanin-released", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+
+
+def _map_of(array: object) -> mmap.mmap | None:
+    """The large map of a file that an array lies in."""
+    mode = None
+    while isinstance(array, np.ndarray):
+        mode = getattr(array, "mode", mode)
+        array = array.base
+    large = isinstance(array, mmap.mmap) and len(array) >= LARGE_MAP
+    return array if large and mode in ("r", "r+", "w+") else None  # type: ignore[return-value]
 
 
 # Frames

@@ -48,6 +48,14 @@ def save_archive(path: PathLike, header: Mapping[str, Any], arrays: Mapping[str,
         ``format``, ``format_version``, ``version`` and ``arrays`` are the archive's own.
     arrays : dict of str to ndarray
         Booleans and numbers of any shape. The same contents give the same bytes.
+
+    Examples
+    --------
+    >>> from fanin.checkpoint import load_archive, save_archive
+    >>> save_archive("numbers.npz", {"kind": "numbers"}, {"a": np.arange(3)})
+    >>> header, arrays = load_archive("numbers.npz", "numbers")
+    >>> arrays["a"]
+    array([0, 1, 2])
     """
     import json
     import zipfile
@@ -92,6 +100,13 @@ def load_archive(
         Where the file is corrupt, cut short, of another kind, or from a later version.
     OSError
         Where there is no such file, or it cannot be read.
+
+    Examples
+    --------
+    >>> from fanin.checkpoint import load_archive, save_archive
+    >>> save_archive("numbers.npz", {"kind": "numbers"}, {"a": np.arange(3)})
+    >>> load_archive("numbers.npz", "numbers")[0]["kind"]
+    'numbers'
     """
     kinds = (kind,) if isinstance(kind, str) else kind
     with open_file(path) as file:

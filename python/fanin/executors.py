@@ -103,12 +103,24 @@ class Threads(ThreadPoolExecutor):
 
     def __init__(self, workers: int) -> None:
         super().__init__(workers)
-        begin, self.started = threading.Event(), 0
-        with suppress(RuntimeError):  # can't start new thread
+        begin, self.started = threading.Lock(), 0
+
+        def wait() -> None:
+            with begin:
+                pass
+
+        begin.acquire()
+        try:
             while self.started < workers:
-                super().submit(begin.wait)
+                super().submit(wait)
                 self.started += 1
-        begin.set()
+        except RuntimeError:  # can't start new thread
+            pass
+        except BaseException:  # Ctrl-C, or the process would wait for the threads at its end
+            self.shutdown(wait=False)
+            raise
+        finally:
+            begin.release()
         if self.started < workers:
             self._max_workers = max(self.started, 1)  # else each call tries again, and fails
             warn_of_fewer_threads(workers, self.started)

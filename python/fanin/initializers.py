@@ -28,6 +28,12 @@ class Initializer(Protocol):
     ----------
     shape, gain, distribution, rng, dtype, out
         As in `kaiming`.
+
+    Examples
+    --------
+    >>> draw = fanin.initializers.get("kaiming")
+    >>> draw((64, 10), rng=0).shape
+    (64, 10)
     """
 
     def __call__(

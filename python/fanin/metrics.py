@@ -45,7 +45,13 @@ __all__ = [
 
 
 class RareClassWarning(UserWarning):
-    """A rare class is never predicted, so that the accuracy says nothing about it."""
+    """A rare class is never predicted, so that the accuracy says nothing about it.
+
+    Examples
+    --------
+    >>> issubclass(fanin.metrics.RareClassWarning, UserWarning)
+    True
+    """
 
 
 # Classification
@@ -455,6 +461,7 @@ OF_LABELS = tuple(
     name for name, m in _METRICS.items() if m.takes in ("labels", "scores", "probabilities")
 )
 OF_COUNTS = (*OF_VALUES, "poisson_deviance")
+OF_SEVERAL = tuple(_OF_SEVERAL)
 OF_QUANTILES = (*OF_VALUES, "pinball_loss", "coverage")
 
 
@@ -604,9 +611,9 @@ _UNCLEAR = {"negative", "inverse", "inverted", "reciprocal", "not", "non", "no",
 def larger_is_better(name: str) -> bool | None:
     """Which way a metric is better, by its name: True for larger, False for smaller.
 
-    The name's last words decide, after "macro", "weighted", a number and the like; "val_" and
-    other words before them do not matter, but for "neg_", which turns it round (scikit-learn's
-    "neg_log_loss").
+    The name's last words decide, after "macro", "weighted", a number and the like; ``val_``
+    and other words before them do not matter, but for ``neg_``, which turns it round
+    (scikit-learn's "neg_log_loss").
 
     Parameters
     ----------

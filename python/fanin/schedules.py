@@ -45,7 +45,16 @@ def _within(default: T, check: Callable[..., object], *args: object, **options: 
 
 
 class Schedule:
-    """Base class of schedules: a subclass has `multiplier`, or `lr` where that is not enough."""
+    """Base class of schedules: a subclass has `multiplier`, or `lr` where that is not enough.
+
+    Examples
+    --------
+    >>> class Halves(fanin.schedules.Schedule):
+    ...     def multiplier(self, steps, steps_per_epoch, epochs):
+    ...         return 0.5 ** (steps // steps_per_epoch)
+    >>> Halves().lr(0.1, 0, 3, steps_per_epoch=1, epochs=3)
+    array([0.1  , 0.05 , 0.025])
+    """
 
     def __post_init__(self) -> None:
         for one in fields(self):  # type: ignore[arg-type]  # of a subclass that is a dataclass
@@ -101,7 +110,14 @@ class _Fixed(Schedule):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Constant(_Fixed):
-    """A constant learning rate."""
+    """A constant learning rate.
+
+    Examples
+    --------
+    >>> schedule = fanin.schedules.Constant()
+    >>> schedule.lr(0.1, 0, 4, steps_per_epoch=1, epochs=4).round(4)
+    array([0.1, 0.1, 0.1, 0.1])
+    """
 
     def multiplier(self, steps: Floats, steps_per_epoch: int, epochs: float) -> Floats:
         return np.ones(len(steps))
@@ -116,6 +132,12 @@ class Step(_Fixed):
     every : int
     factor : float in (0, 1]
         The defaults are the course notes' "half every 5 epochs".
+
+    Examples
+    --------
+    >>> schedule = fanin.schedules.Step(every=2, factor=0.5)
+    >>> schedule.lr(0.1, 0, 4, steps_per_epoch=1, epochs=4).round(4)
+    array([0.1 , 0.1 , 0.05, 0.05])
     """
 
     every: int = _within(5, _validate.whole, 1)
@@ -135,6 +157,12 @@ class Exponential(_Fixed):
         The lecture's ``learning_rate_decay``, PyTorch's ExponentialLR; 0.95 where neither is given.
     rate : float, optional
         The k of the course notes.
+
+    Examples
+    --------
+    >>> schedule = fanin.schedules.Exponential()
+    >>> schedule.lr(0.1, 0, 4, steps_per_epoch=1, epochs=4).round(4)
+    array([0.1   , 0.095 , 0.0902, 0.0857])
     """
 
     decay: float | None = _within(None, _fraction, above_0=True)
@@ -162,6 +190,12 @@ class InverseTime(_Fixed):
     Parameters
     ----------
     k : float
+
+    Examples
+    --------
+    >>> schedule = fanin.schedules.InverseTime()
+    >>> schedule.lr(0.1, 0, 4, steps_per_epoch=1, epochs=4).round(4)
+    array([0.1   , 0.05  , 0.0333, 0.025 ])
     """
 
     k: float = _within(1.0, _validate.real, 0)
@@ -179,6 +213,12 @@ class Cosine(_Fixed):
     Parameters
     ----------
     min_factor : float in [0, 1]
+
+    Examples
+    --------
+    >>> schedule = fanin.schedules.Cosine()
+    >>> schedule.lr(0.1, 0, 4, steps_per_epoch=1, epochs=4).round(4)
+    array([0.1   , 0.0854, 0.05  , 0.0146])
     """
 
     min_factor: float = _within(0.0, _fraction)
@@ -198,6 +238,12 @@ class CyclicCosine(_Fixed):
     ----------
     cycles : int
     min_factor : float in [0, 1]
+
+    Examples
+    --------
+    >>> schedule = fanin.schedules.CyclicCosine(cycles=2)
+    >>> schedule.lr(0.1, 0, 4, steps_per_epoch=1, epochs=4).round(4)
+    array([0.1 , 0.05, 0.1 , 0.05])
     """
 
     cycles: int = _within(5, _validate.whole, 1)
@@ -220,6 +266,12 @@ class WarmUp(_Fixed):
     epochs : float
     then : str, Schedule or callable
         What follows, over the rest of the run; as `get` takes it.
+
+    Examples
+    --------
+    >>> schedule = fanin.schedules.WarmUp(epochs=2)
+    >>> schedule.lr(0.1, 0, 4, steps_per_epoch=1, epochs=4).round(4)
+    array([0.05, 0.1 , 0.1 , 0.1 ])
     """
 
     epochs: float = _within(1.0, _validate.real, 0)
@@ -263,6 +315,12 @@ class OneCycle(_Fixed):
     pct_start : float in [0, 1)
         The fraction of the run in which the learning rate rises.
     div, div_final : float, at least 1
+
+    Examples
+    --------
+    >>> schedule = fanin.schedules.OneCycle()
+    >>> schedule.lr(0.1, 0, 4, steps_per_epoch=1, epochs=4).round(4)
+    array([0.1  , 0.075, 0.025, 0.   ])
     """
 
     pct_start: float = _within(0.25, _fraction, below_1=True)
@@ -297,6 +355,14 @@ class Plateau(Schedule):
     min_lr : float
     mode : {"auto", "min", "max"}
         Which way is better; "auto" asks `fanin.metrics.larger_is_better`.
+
+    Examples
+    --------
+    >>> plateau = fanin.schedules.Plateau(patience=1)
+    >>> for loss in (1.0, 1.0, 1.0):
+    ...     plateau.on_epoch_end({"loss": loss, "val_loss": loss})
+    >>> plateau.lr(0.1, 0, 1, steps_per_epoch=1, epochs=9)
+    array([0.001])
     """
 
     monitor: str = "val_loss"
@@ -356,6 +422,12 @@ class Function(_Fixed):
     Parameters
     ----------
     function : callable
+
+    Examples
+    --------
+    >>> half = fanin.schedules.Function(lambda step: 0.5**step)
+    >>> half.lr(0.1, 0, 3, steps_per_epoch=1, epochs=3)
+    array([0.1  , 0.05 , 0.025])
     """
 
     function: Callable[[int], float]

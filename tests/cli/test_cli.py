@@ -296,6 +296,21 @@ def test_predict_refuses_what_does_not_fit(capsys):
         assert "config.json: expected the conf" in failed(capsys, "predict", "run", "digits")
 
 
+def test_products_in_bf16_from_training_to_prediction(capsys):
+    path = write_csv("trees.csv", *blobs())
+    assert main(["train", path, "--target", "species", "--compute", "bf16", "--epochs", "2",
+                 "--hidden", "8", "--out", "run", "--no-progress"]) == 0  # fmt: skip
+    assert fanin.MLP.load("run/network.fanin").compute == "bf16"
+    assert main(["predict", "run", path]) == 0
+    arguments = ["compute=none,bf16", "hidden=8", "--trials", "4", "--strategy", "grid"]
+    assert main(["search", path, *arguments, "--target", "species", "--out", "found",
+                 "--epochs", "1", "--no-progress"]) == 0  # fmt: skip
+    capsys.readouterr()
+    assert "--compute: invalid choice: 'bf8'" in failed(
+        capsys, "train", path, "--compute", "bf8", code=2
+    )
+
+
 # info
 
 
@@ -309,6 +324,7 @@ def test_info_tells_what_it_runs_on(capsys):
     assert facts["isa"] in facts["isas"]
     assert facts["threads"] == fanin.get_num_threads()
     assert isinstance(facts["openmp"], bool)
+    assert facts["tiles"] == "in use" or facts["tiles"].startswith("none: ")
     assert {"extra plot", "extra image", "extra onnx"} <= set(facts)
 
 
@@ -332,7 +348,7 @@ def test_a_command_does_not_import_what_others_need():
         ("--optimizer sprint", "optimizer: expected one of "),
         ("--schedule never", "schedule: expected one of constant"),
         ("--init hope", "kaiming"),
-        ("--loss hinge", "loss: expected one of softmax, svm, .*mse"),
+        ("--loss hinge", "loss: expected one of softmax, svm, logistic, mse"),
         ("--batch-size 0", "--batch-size: expected a whole number of at least 1, got '0'"),
         ("--epochs 0", "--epochs"),
         ("--epochs 2.5", "--epochs"),
@@ -388,9 +404,9 @@ def test_data_that_cannot_be_used_are_1(capsys):
     assert "NaN or infinity in row 11" in failed(capsys, "train", "nan.npz")
     np.savez("fine.npz", X=X, y=y)
     capsys.readouterr()
-    assert main(["train", "fine.npz", "--batch-size", "145"]) == 1
-    assert "batch_size" in capsys.readouterr().err
     assert not Path("runs").exists()
+    assert main(["train", "fine.npz", "--batch-size", "145", "--epochs", "1"]) == 0
+    assert "batch_size: 145 is more than there are rows; all 144" in capsys.readouterr().err
 
 
 def test_a_place_that_cannot_be_written_fails_before_the_training(capsys, monkeypatch):

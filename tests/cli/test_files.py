@@ -322,3 +322,30 @@ def test_other_units_are_told_in_one_line(capsys):
         line for line in told if line.startswith("fanin: warning: X reaches")
     ]
     assert len(told) == 2  # beside how good the predictions are
+
+
+def test_regression_with_other_losses(capsys):
+    X, y = line_data()
+    write_table("d.csv", ["a", "b", "c", "price"], [*X.T, y.round(2)])
+    words = ["train", "d.csv", "--task", "regression", "--epochs", "20", "--no-progress"]
+    assert run(*words, "--loss", "huber", "--huber-delta", "0.5", "--out", "huber", "--json") == 0
+    summary = json.loads(capsys.readouterr().out)
+    assert summary["network"]["huber_delta"] == 0.5
+    assert summary["results"]["test"]["r2"] > 0.9
+    assert run(*words, "--loss", "quantile", "--quantiles", "0.1,0.5,0.9", "--out", "q") == 0
+    assert "coverage: train" in capsys.readouterr().out
+    assert run("predict", "q", "d.csv") == 0
+    table = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert list(table[0]) == ["row", "price_q0.1", "price_q0.5", "price_q0.9"]
+    assert run(*words, "--loss", "huber", "--quantiles", "0.5", "--out", "no") == 2
+    assert "quantiles: expected loss='quantile' with it" in capsys.readouterr().err
+
+
+def test_one_logistic_output_for_two_classes(capsys):
+    X, y = blobs()
+    write_table("d.csv", ["a", "b", "label"], [*X.T, np.where(y % 2 == 0, "no", "yes")])
+    assert run("train", "d.csv", "--loss", "logistic", "--epochs", "3", "--out", "run") == 0
+    assert "2 classes" in capsys.readouterr().out
+    assert run("predict", "run", "d.csv") == 0
+    table = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert list(table[0]) == ["row", "label", "p_no", "p_yes"]

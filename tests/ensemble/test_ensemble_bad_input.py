@@ -88,10 +88,10 @@ BAD: dict[str, tuple[Any, Any, str]] = {
         ValueError,
         r"X: expected shape \(N, 64\)",
     ),
-    "data: list": (
-        lambda: ensemble.from_datasets(DIMS, [[1.0]], y, method="folds", **OPTIONS),
+    "data: text": (
+        lambda: ensemble.from_datasets(DIMS, [["a"]] * len(y), y, method="folds", **OPTIONS),
         TypeError,
-        "X: expected a NumPy array, got list",
+        "X: expected",
     ),
     "validation": (
         lambda: build(validation_data=(X_VAL,)),

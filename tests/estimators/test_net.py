@@ -20,7 +20,7 @@ from sklearn.datasets import (
 from sklearn.model_selection import train_test_split
 
 from fanin import MLP, callbacks, optim
-from fanin.estimators import NetClassifier, NetRegressor
+from fanin.estimators import MLPClassifier, NetClassifier, NetRegressor
 from fanin.network.options import NETWORK_OPTIONS, FitOptions
 
 
@@ -146,6 +146,22 @@ def test_few_rows():
     net = NetClassifier(random_state=0, epochs=50).fit([[0.0], [1.0], [2.0]], ["a", "b", "c"])
     assert net.net_.dtype == np.float64
     assert net.predict([[0.0], [2.0]]).tolist() == ["a", "c"]
+
+
+@pytest.mark.filterwarnings("ignore:Stochastic Optimizer")  # 200 epochs are enough here
+@pytest.mark.parametrize("kind", [NetClassifier, MLPClassifier])
+def test_products_in_bf16(kind):
+    """Few rows too, which 'auto' else computes in float64."""
+    X, y = load_digits(return_X_y=True)
+    X, y = X[:800] / 16, y[:800]
+    options = {"random_state": 0, "hidden_layer_sizes": (50,)}
+    net, plain = kind(compute="bf16", **options).fit(X, y), kind(**options).fit(X, y)
+    assert net.score(X, y) > 0.95
+    assert not np.array_equal(net.predict_proba(X), plain.predict_proba(X))
+    with pytest.raises(ValueError, match=r"compute: expected None with .*float64"):
+        kind(compute="bf16", dtype="float64", **options).fit(X, y)
+    with pytest.raises(ValueError, match="compute"):
+        kind(compute="bf8", **options).fit(X, y)
 
 
 def test_two_classes_with_one_output():

@@ -509,9 +509,35 @@ void few(const Kernels<T>& k) {
   random(k, 4096);
 }
 
+/// 2^-126 less 1 to 8 times 2^-152: what a sum of products rounds to is flushed, or is 2^-126.
+void bf16_border(const Bf16Kernels<float>& k) {
+  const FlushDenormals flush;
+  constexpr index in = 3, out = 8;  // even k are one chain
+  const float x[] = {0x1p-63f, 0, 0x1p-76f};
+  float w[in * out] = {};
+  for (index j = 0; j < out; ++j) {
+    w[j] = 0x1p-63f;
+    w[2 * out + j] = -0x1p-76f * static_cast<float>(j + 1);
+  }
+  Aligned<float> left(bf16_left_size(1, in)), right(bf16_right_size(in, out)), y(out);
+  Bf16Pack<float> rows{x, in, in}, weights{w, out, out};
+  rows.left = left.data();
+  rows.left_stride = bf16_stride(in);
+  weights.right = right.data();
+  weights.right_panel = bf16_panel(in);
+  k.pack(rows, {0, 1});
+  k.pack(weights, {0, in});
+  const Bf16Product<float> p{
+      left.data(), rows.left_stride, right.data(), weights.right_panel, y.data(), out, in, out};
+  run<float>(
+      "bf16 forward at the border of subnormal", [&] { k.forward(p, {}, {0, 1}, {0, out}); },
+      written(y));
+}
+
 /// Numbers of usual size, those whose products lie about the smallest normal number, and huge ones.
 void bf16(const Bf16Kernels<float>& k, bool few) {
   if (few) return bf16(k, {32, 784, 256}, 1);
+  bf16_border(k);
   for (const Shape s : {Shape{1, 1, 1}, Shape{7, 5, 15}, Shape{16, 32, 16}, Shape{17, 33, 65},
                         Shape{45, 65, 300}, Shape{70, 770, 17}, Shape{300, 40, 130}}) {
     bf16(k, s, 1);

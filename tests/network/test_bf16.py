@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from reference_bf16 import product, rounded
 
 import fanin
 from fanin import _core
+
+DATA = Path(__file__).parents[1] / "data"
 
 
 def network(dims, scale=1.0, seed=0, **options):
@@ -28,6 +32,16 @@ def same(a, b):
     return np.array_equal(a.view(np.int32)[~np.isnan(a)], b.view(np.int32)[~np.isnan(b)]) and (
         np.array_equal(np.isnan(a), np.isnan(b))
     )
+
+
+def test_what_rounds_to_the_smallest_normal_number_is_not_flushed():
+    """2^-126 less 1 or 2 times 2^-152 rounds to 2^-126, less 3 to what is subnormal."""
+    net = network([3, 4])
+    net.params["W1"][...] = [[2.0**-63] * 4, [0] * 4, [-(2.0**-76) * j for j in (1, 2, 3, 4)]]
+    net.params["b1"][...] = 0
+    X = np.array([[2.0**-63, 0, 2.0**-76]], np.float32)
+    assert net.scores(X).tolist() == [[2.0**-126, 2.0**-126, 0, 0]]
+    assert same(net.scores(X), product(X, net.params["W1"]))
 
 
 SHAPES = [(1, 1, 1), (2, 31, 5), (16, 32, 16), (33, 33, 17), (37, 100, 65), (97, 70, 131)]
@@ -65,6 +79,17 @@ def test_both_gradients_are_by_the_definition(n, width, threads):
     assert same(grads["W2"], product(hidden.T, d_scores / np.float32(n)))
     assert same(grads["W1"], product(X.T, dz))
     np.testing.assert_allclose(grads["b2"], d_scores.mean(axis=0), rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("tiles", [1, 2])
+def test_the_definition_is_that_of_the_instruction(tiles):
+    """c + a b as a CPU computed it: normal deviates, numbers near 1, subnormal operands, products
+    at the border of subnormal, overflow, cancellation and any finite numbers."""
+    with np.load(DATA / "amx_blocks.npz") as blocks:
+        a, b, c, out = (blocks[f"{name}{tiles}"] for name in ("a", "b", "c", "out"))
+    for i in range(len(a)):
+        left, right = ((x.astype(np.uint32) << 16).view(np.float32) for x in (a[i], b[i]))
+        assert same(product(left, right, c[i]), out[i])
 
 
 def test_a_number_is_rounded_to_the_nearest_with_ties_to_even():
@@ -157,7 +182,6 @@ def test_files_and_copies_keep_it(tmp_path):
     for twin in (loaded, net.copy()):
         assert twin.compute == "bf16"
         assert same(twin.scores(ROWS), net.scores(ROWS))
-    assert "compute" not in fitted({}, compute=None).config()  # files of before are as they were
 
 
 @pytest.mark.parametrize(

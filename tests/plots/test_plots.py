@@ -39,7 +39,8 @@ def test_expected_and_measured_initial_loss_are_marked():
     losses, _ = plots.history(run(initial_loss=2.91, expected_initial_loss=math.log(10)))
     level = [one for one in losses.get_lines() if set(one.get_ydata()) == {math.log(10)}]
     assert [one.get_linestyle() for one in level] == ["--"]
-    assert any("2.30" in text.get_text() for text in losses.texts)
+    assert level[0].get_label() == "expected initial loss: 2.30"
+    assert "expected initial loss: 2.30" in {t.get_text() for t in losses.get_legend().get_texts()}
     marker = line(losses, "initial loss: 2.91")
     assert (marker.get_xdata()[0], marker.get_ydata()[0]) == (0, 2.91)
     plain, _ = plots.history(run())

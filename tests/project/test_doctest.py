@@ -21,6 +21,7 @@ MODULES = sorted(
     if not any(part.startswith("_") for part in m.name.split(".")[1:])
 )
 OPTIONAL = {
+    "fanin.augment.loaders": "torch",
     "fanin.plots": "matplotlib",
     "fanin.estimators": "sklearn",
     "fanin.export.converters": "skl2onnx",
@@ -30,42 +31,6 @@ OPTIONAL = {
     "fanin.export.scikit_learn": "sklearn",
     "fanin.export.torch_modules": "torch",
 }
-WITH_EXAMPLES = [
-    "augment",
-    "augment.colour",
-    "augment.compose",
-    "augment.composition",
-    "augment.crops",
-    "augment.erasing",
-    "augment.flips",
-    "augment.loaders",
-    "augment.mixing",
-    "augment.spec",
-    "augment.warps",
-    "diagnostics.activations",
-    "diagnostics.init_experiment",
-    "ensemble.averaging",
-    "ensemble.builders",
-    "ensemble.model",
-    "ensemble.selection",
-    "export.converters",
-    "export.onnx_file",
-    "export.pytorch",
-    "export.pytorch_reading",
-    "export.scikit_learn",
-    "initializers",
-    "layers.dense",
-    "layers.dropconnect",
-    "layers.dropout",
-    "lecture",
-    "losses",
-    "network.mlp",
-    "optim",
-    "optim.rules",
-    "preprocessing.transformers",
-    "random",
-    "schedules",
-]
 
 
 def _optional(module: str) -> str | None:
@@ -73,7 +38,10 @@ def _optional(module: str) -> str | None:
     return OPTIONAL.get(module) or OPTIONAL.get(".".join(module.split(".")[:2]))
 
 
-@pytest.mark.parametrize("module", ["fanin", "fanin.diagnostics.data_report", *MODULES])
+HIDDEN = ["fanin._files", "fanin._runtime"]  # their names are public in `fanin`
+
+
+@pytest.mark.parametrize("module", ["fanin", "fanin.diagnostics.data_report", *HIDDEN, *MODULES])
 def test_examples(module: str, tmp_path: Path, monkeypatch: Any) -> None:
     if package := _optional(module):
         pytest.importorskip(package)
@@ -88,8 +56,11 @@ def test_examples(module: str, tmp_path: Path, monkeypatch: Any) -> None:
     finally:
         fanin.set_num_threads(before)
     assert results.failed == 0
-    if module.removeprefix("fanin.") in WITH_EXAMPLES:
-        assert results.attempted > 0
+
+
+def _compiled(item: Any) -> bool:
+    """Whether it is of the core, whose docstrings have no examples."""
+    return str(getattr(item, "__module__", "")).startswith("fanin._core")
 
 
 def _arguments(item: Any) -> list[str]:
@@ -99,7 +70,7 @@ def _arguments(item: Any) -> list[str]:
         return []
 
 
-def test_every_public_name_has_a_docstring_that_describes_its_parameters() -> None:
+def test_every_public_name_has_a_docstring_with_its_parameters_and_an_example() -> None:
     faults = []
     for module in ["fanin", *MODULES]:
         if (package := _optional(module)) and not importlib.util.find_spec(package):
@@ -112,7 +83,11 @@ def test_every_public_name_has_a_docstring_that_describes_its_parameters() -> No
             text = inspect.getdoc(item) if item.__doc__ else None
             if not text:
                 faults.append(f"{module}.{name} has no docstring")
-            elif module.count(".") > 1 or not _arguments(item):
+            elif module.count(".") > 1:
+                continue
+            elif not re.search(r"^Examples\n---.*>>> ", text, re.M | re.S) and not _compiled(item):
+                faults.append(f"{module}.{name} has no example")
+            elif not _arguments(item):
                 continue
             elif not re.search(r"^(Parameters|Attributes)\n---", text, re.M):
                 faults.append(f"{module}.{name} does not describe its parameters")

@@ -183,7 +183,7 @@ needs_gcc = pytest.mark.skipif(
 
 @needs_gcc
 @pytest.mark.slow
-@pytest.mark.parametrize("isa", ["avx2", "avx512"])
+@pytest.mark.parametrize("isa", ["avx2", "avx512", "amx"])
 @pytest.mark.parametrize("compiler", ["gcc", "clang"])
 def test_no_code_of_an_instruction_set_leaks(compiler, isa):
     assert leaks(kernel_builds.kernel_object(compiler, isa), isa) == []

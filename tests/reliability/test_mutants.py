@@ -1,4 +1,4 @@
-"""Small faults in the Python of optimizers, files and checkpoints: the tests find 90 % and more.
+"""Small faults in kernels, optimizers, files and checkpoints: the tests find 90 % and more.
 
 Those that no test finds are read, and stand below with the reason. Tests of these modules run again
 for each fault, which takes an hour on two cores.
@@ -6,22 +6,31 @@ for each fault, which takes an hour on two cores.
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
+import kernel_mutants
 import mutants
 import pytest
+from children import HANG, run
 
+from fanin import _core
 from reliability import tier_2
 
 BAR = 0.9
+KERNEL_MUTANTS = 72
 
 MODULES = {
     "fanin.optim.rules": ["tests/optim"],
     "fanin.optim.base": ["tests/optim"],
     "fanin.checkpoint": ["tests/ground/test_checkpoint.py"],
     "fanin._files": ["tests/ground", "tests/reliability/test_atomic_write.py"],
+    "fanin._json": ["tests/ground/test_json.py"],
+    "fanin.training.checkpoint": ["tests/training/test_resume.py"],
 }
 # Module, then what stood there and what the fault puts there, and why no test can or need find it.
 READ: dict[tuple[str, str, str], str] = {
@@ -40,6 +49,66 @@ def test_faults_are_found(name: str, record: Any, monkeypatch: pytest.MonkeyPatc
     assert not unread, "\n".join(unread)
     result = f"{total - len(left)} found, the {len(left)} others read"
     record(f"faults in {name}", total, result, "tests that assert nothing: none found")
+
+
+# Of kernels: file, line and what is changed in it, and why the result is the same.
+READ_KERNELS: dict[tuple[str, str, str], str] = {}
+
+
+@tier_2
+@pytest.mark.skipif(sys.platform != "linux", reason="builds with GCC or clang, and forks")
+def test_faults_in_kernels_are_found(
+    record: Any, tmp_path_factory: pytest.TempPathFactory, sources: Path
+) -> None:
+    for tool in ("cmake", "ninja"):
+        if not shutil.which(tool):
+            pytest.skip(f"needs {tool}")
+    pytest.importorskip("pybind11")
+    if kernel_mutants.ISA not in _core.supported_isas():
+        pytest.skip(f"needs {kernel_mutants.ISA}")
+    kept = os.environ.get("FANIN_SANITIZER_BUILDS")
+    folder = Path(kept) / "assertions" if kept else tmp_path_factory.mktemp("mutants")
+    command = [sys.executable, kernel_mutants.__file__, folder, "--number", KERNEL_MUTANTS]
+    done = run([str(word) for word in command], cwd=sources, timeout=10 * HANG)
+    assert done.returncode == 0, done.stderr[-3000:]
+    found = json.loads(done.stdout.splitlines()[-1])
+    left = [kernel_mutants.Mutant(**one) for one in found["left"]]
+    unread = [str(one) for one in left if one.key not in READ_KERNELS]
+    could_be = found["total"] - (len(left) - len(unread))
+    assert len(unread) <= (1 - BAR) * could_be, "\n".join(unread)
+    assert not unread, "\n".join(unread)
+    result = f"{found['total'] - len(left)} found, the {len(left)} others change no result"
+    record("faults in kernels", found["total"], result, "mutant 0, no fault: not found")
+
+
+def test_mutants_of_a_kernel() -> None:
+    lines = [
+        "#pragma once",
+        "template <int n, class T>",
+        "FANIN_INLINE Vec<T> f(const T* p, index n) {",
+        "  total += fma(x, Vec<T>::set(T(2)), y) * a.scale;  // twice: 2",
+        "  if (n < 16 && p) return -x + 0x1p-53f;",
+    ]
+    found = list(kernel_mutants.mutants_of("f.inl.hpp", "\n".join(lines)))
+    changes = [(m.line, m.before) for m in found]
+    assert changes == [
+        (4, "fma"), (4, "2"), (4, "*"), (4, "total += fma(x, Vec<T>::set(T(2)), y) * a.scale;"),
+        (5, "<"), (5, "16"), (5, "&&"), (5, "+"),
+    ]  # fmt: skip
+    made = kernel_mutants.with_mutants("\n".join(lines), {i + 1: m for i, m in enumerate(found)})
+    assert made.splitlines() == [
+        "#pragma once",
+        '#include "mutation.hpp"',
+        *lines[1:3],
+        (
+            "  if (!mutation::is<4>()) { total += mutation::fma_<1>(x, Vec<T>::set(T("
+            "mutation::next<2>(2))), y) * mutation::Times<3>() * a.scale; }  // twice: 2"
+        ),
+        (
+            "  if (n < mutation::Less<5>() < mutation::next<6>(16) && (mutation::is<7>() || ( p))) "
+            "return -x + mutation::Plus<8>() + 0x1p-53f;"
+        ),
+    ]
 
 
 SOURCE = """

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from children import HANG, printed_by
 
+from fanin import executors
 from reliability import count, tier
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="sends SIGINT")
@@ -123,3 +127,44 @@ def test_a_call_that_looks_for_no_signal_is_found_out() -> None:
     code = CHILD.format(setup="import hashlib", work=work, usable="True", hang=HANG)
     after, _ = json.loads(printed_by(code, "1"))
     assert max(after) > BAR
+
+
+# Threads that are being started: a process that has some left does not come to its end.
+
+
+def left_by_interrupt(start: Callable[[], object], after: int, seconds: float) -> int:
+    """Ctrl-C when so many calls are submitted: how many threads do not end."""
+    before, calls = set(threading.enumerate()), 0
+    submit = ThreadPoolExecutor.submit
+
+    def submitted(*arguments: Any) -> Any:
+        nonlocal calls
+        future, calls = submit(*arguments), calls + 1
+        if calls == after:
+            raise KeyboardInterrupt
+        return future
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ThreadPoolExecutor, "submit", submitted)
+        with pytest.raises(KeyboardInterrupt):
+            start()
+    threads = [thread for thread in threading.enumerate() if thread not in before]
+    for thread in threads:
+        thread.join(seconds)
+    return sum(thread.is_alive() for thread in threads)
+
+
+@pytest.mark.parametrize("after", [1, 2, 3])
+def test_threads_end_where_ctrl_c_comes_at_their_start(after: int) -> None:
+    assert left_by_interrupt(lambda: executors.Threads(3), after, HANG / 10) == 0
+
+
+def test_a_thread_that_waits_for_ever_is_found_out() -> None:
+    begin = threading.Event()
+
+    def start() -> None:
+        ThreadPoolExecutor(1).submit(begin.wait)
+        begin.set()
+
+    assert left_by_interrupt(start, 1, 0.1) == 1
+    begin.set()

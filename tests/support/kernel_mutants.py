@@ -36,7 +36,7 @@ FAMILIES = {
     "dense.inl.hpp": ["tests/layers/test_dense.py"],
     "dropout.inl.hpp": ["tests/layers/test_dropout.py"],
     "random.inl.hpp": ["tests/ground/test_random.py", "tests/layers/test_dropout.py"],
-    "loss.inl.hpp": ["tests/ground/test_losses.py"],
+    "loss.inl.hpp": ["tests/ground/test_losses.py", "tests/ground/test_loss_kinds.py"],
     "image_layout.inl.hpp": ["tests/augment/test_augment_geometry.py"],
 }
 UNITS = (f"isa/{ISA}.cpp", f"isa/{ISA}_image.cpp", "kernels/optimizer.cpp")  # that include these
@@ -46,7 +46,10 @@ OPERATORS = {
     "<=": "LessOrEqual", ">": "Greater", ">=": "GreaterOrEqual", "==": "Equal", "!=": "Unequal",
     "^": "Xor", "<<": "ShiftLeft", ">>": "ShiftRight",
 }  # fmt: skip
-NOT_RUN = re.compile(r"\s*(#|//|template|static_assert|struct|using|case\b|explicit)|.*constexpr")
+# Lines without a result of their own; what is prefetched is none either.
+NOT_RUN = re.compile(
+    r"\s*(#|//|template|static_assert|struct|using|case\b|explicit)|.*(constexpr|prefetch)"
+)
 STATEMENT = re.compile(r"\s+(?!return|const|if|for|else|while|auto)[\w.\[\]>*-]+( [+*-]?= |\().*;$")
 TOKEN = re.compile(
     r"(?P<operator>(?<= )(?:<<|>>|[<>=!]=|[-+*/%<>^])(?= ))|(?P<joined>(?<= )(?:&&|\|\|)(?= ))"

@@ -153,7 +153,7 @@ def _read_checkpoint(folder: Path) -> Any:
     header, arrays = load_archive(folder / "run", "checkpoint")
     state = header["state"]
     end = [{n: a.tobytes() for n, a in arrays.items()}] if state["finished"] else []
-    return [*state["history"]["history"]["loss"], *end]
+    return [*state["history"]["history"].get("loss", []), *end]
 
 
 def _run_folder(folder: Path, new: bool) -> None:

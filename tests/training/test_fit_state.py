@@ -74,7 +74,7 @@ def test_one_fit_at_a_time() -> None:
     def train() -> None:
         hook = callbacks.LambdaCallback(on_epoch_begin=lambda *_: began.set())
         try:
-            fit(net, epochs=50, callbacks=[hook], n_threads=1)
+            fit(net, epochs=5, callbacks=[hook], n_threads=1)
         except RuntimeError as error:
             errors.append(str(error))
 
@@ -83,7 +83,7 @@ def test_one_fit_at_a_time() -> None:
         thread.start()
     assert began.wait(HANG)
     while any(thread.is_alive() for thread in threads):
-        loss, _ = net.loss_and_grads(X, y)
+        loss, _ = net.loss_and_grads(X, y, n_threads=1)
         assert np.isfinite(loss)
     assert len(errors) <= 1
     assert all("one fit at a time" in error for error in errors)

@@ -104,6 +104,13 @@ class Indexed:
     ----------
     dataset : object with ``len()`` and ``[index]``
         Gives (image, label, ...) or an image alone; without random transforms of its own.
+
+    Examples
+    --------
+    >>> pictures = [(np.zeros((8, 8), np.uint8), 3)]
+    >>> index, image, label = fanin.augment.Indexed(pictures)[0]
+    >>> index, label
+    (0, 3)
     """
 
     def __init__(self, dataset: Any) -> None:
@@ -188,6 +195,15 @@ def torch_collate(
     callable
         Takes a list of (index, image, label) or (index, image), as in `Indexed`; images are
         arrays, PIL images or tensors, (H, W) or (H, W, C). Returns tensors: (x, y), or x alone.
+
+    Examples
+    --------
+    >>> aug = fanin.augment.Compose([fanin.augment.HorizontalFlip()])
+    >>> collate = fanin.augment.torch_collate(aug)
+    >>> pictures = fanin.augment.Indexed([(np.zeros((8, 8), np.uint8), 3)])
+    >>> images, labels = collate([pictures[0]])
+    >>> tuple(images.shape), labels.tolist()
+    ((1, 8, 8), [3])
     """
     one_of("layout", layout, ["NHWC", "NCHW"])
     return _Collate(_pipeline(aug), epoch, layout, dtype)

@@ -113,6 +113,13 @@ class Transform:
     """One step of a pipeline; immutable, equal to another with the same options.
 
     Its option p is the probability that it is applied, for each sample.
+
+    Examples
+    --------
+    >>> fanin.augment.HorizontalFlip(p=0.25)
+    HorizontalFlip(p=0.25)
+    >>> isinstance(fanin.augment.HorizontalFlip(), fanin.augment.Transform)
+    True
     """
 
     _kind: ClassVar[str] = ""

@@ -132,8 +132,8 @@ class LensDistortion(Transform):
     """The radial distortion of a lens, after Brown (1966): barrel or pincushion.
 
     The result's pixel at the vector d from the middle shows the image at ``d * (1 + k1 r^2 + k2
-    r^4)``, with r = |d| / half the image's diagonal: positive numbers make a barrel, negative ones
-    a pincushion.
+    r^4)``, with ``r = abs(d)`` / half the image's diagonal: positive numbers make a barrel,
+    negative ones a pincushion.
 
     Parameters
     ----------

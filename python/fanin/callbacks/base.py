@@ -19,6 +19,15 @@ class Callback:
     params : dict
         ``epochs``, ``steps`` (per epoch), ``batch_size``, ``n_train``, ``n_val``; where a run goes
         on from a checkpoint, ``resumed`` is True and ``initial_step`` says from which step.
+
+    Examples
+    --------
+    >>> class Losses(fanin.callbacks.Callback):
+    ...     def on_epoch_end(self, epoch, logs=None):
+    ...         self.network.stop_training = logs["loss"] < 1
+    >>> net = fanin.MLP([4, 3])
+    >>> X, y = np.eye(4), np.array([0, 1, 2, 0])
+    >>> history = net.fit(X, y, epochs=200, callbacks=[Losses()], progress=False)
     """
 
     network: Any = None
@@ -95,6 +104,16 @@ class CallbackList:
     callbacks : Callback, or iterable of them
     network, params
         What the callbacks get under these names.
+
+    Examples
+    --------
+    >>> class Name(fanin.callbacks.Callback):
+    ...     def on_train_begin(self, logs=None):
+    ...         print("begins:", self.network)
+    >>> both = fanin.callbacks.CallbackList([Name(), Name()], network="a network")
+    >>> both.on_train_begin()
+    begins: a network
+    begins: a network
     """
 
     def __init__(

@@ -56,6 +56,15 @@ class CSVLogger(Callback):
     UserWarning
         Once a run, where an epoch has names that are no columns, which are left out, or columns
         get no value; where the last line is incomplete, or there is no column ``epoch``.
+
+    Examples
+    --------
+    >>> log = fanin.callbacks.CSVLogger("log.csv")
+    >>> X, y = np.eye(4), np.array([0, 1, 2, 0])
+    >>> history = fanin.MLP([4, 3]).fit(X, y, epochs=2, callbacks=[log], progress=False)
+    >>> import pathlib
+    >>> pathlib.Path("log.csv").read_text().splitlines()[0]
+    'epoch,loss,accuracy,lr'
     """
 
     def __init__(self, path: PathLike, append: bool = False) -> None:

@@ -28,6 +28,16 @@ class History(Callback):
     stop_reason : str or None
         Why the run ended; None while it runs.
     seconds : float
+
+    Examples
+    --------
+    >>> history = fanin.callbacks.History()
+    >>> history.append(0, {"loss": 2.0, "val_loss": 2.5})
+    >>> history.append(1, {"loss": 1.0, "val_loss": 1.5})
+    >>> history.history["loss"]
+    [2.0, 1.0]
+    >>> history.best("val_loss")
+    (1, 1.5)
     """
 
     def __init__(

@@ -61,6 +61,13 @@ class ProgressBar(Callback):
     ----------
     file : text file, optional
         In place of stderr. Nothing is shown where it is neither a terminal nor in a notebook.
+
+    Examples
+    --------
+    >>> import io
+    >>> bar = fanin.callbacks.ProgressBar(file=io.StringIO())  # no terminal: it shows nothing
+    >>> X, y = np.eye(4), np.array([0, 1, 2, 0])
+    >>> history = fanin.MLP([4, 3]).fit(X, y, callbacks=[bar], epochs=1)
     """
 
     def __init__(self, file: Any = None) -> None:

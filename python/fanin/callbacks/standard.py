@@ -45,6 +45,16 @@ class EarlyStopping(Callback):
     ----------
     best : float
     best_epoch, stopped_epoch : int or None
+
+    Examples
+    --------
+    >>> (X, y), test = fanin.datasets.load("digits")
+    >>> stop = fanin.callbacks.EarlyStopping(patience=2, restore_best=True)
+    >>> net = fanin.MLP([64, 256, 10])
+    >>> X, y, options = X[:200], y[:200], {"epochs": 100, "progress": False}
+    >>> history = net.fit(X, y, validation_data=test, callbacks=[stop], **options)
+    >>> len(history.epoch) < 100
+    True
     """
 
     def __init__(
@@ -132,6 +142,15 @@ class ModelCheckpoint(Callback):
     UserWarning
         Where the network in the file is of other data, or its epoch's results are not known: the
         first epoch replaces it.
+
+    Examples
+    --------
+    >>> (X, y), test = fanin.datasets.load("digits")
+    >>> best = fanin.callbacks.ModelCheckpoint("best.fanin")
+    >>> net = fanin.MLP([64, 32, 10])
+    >>> history = net.fit(X, y, validation_data=test, epochs=3, callbacks=[best], progress=False)
+    >>> fanin.MLP.load("best.fanin")
+    MLP(64-32-10, loss='softmax', dtype='float32', seed=0)
     """
 
     def __init__(

@@ -285,7 +285,7 @@ def _two_problems(data: Data) -> tuple[Data, Data, str]:
     """Two problems of one kind: the first and the last classes, or the rows halved if few."""
     half = data.n_classes // 2
     if half < 2:
-        first, second = (_rows(data, slice(i, None, 2), slice(i, None, 2)) for i in (0, 1))
+        first, second = (_rows(data, *_every_other(data, i)) for i in (0, 1))
         return (
             first,
             second,
@@ -300,6 +300,10 @@ def _two_problems(data: Data) -> tuple[Data, Data, str]:
     what = f"The first {half} classes of {data.name} are one problem, the other "
     what += f"{len(names) - half} a similar one."
     return replace(first, class_names=names[:half]), second, what
+
+
+def _every_other(data: Data, first: int) -> tuple[Any, Any]:
+    return np.arange(first, len(data.y), 2), np.arange(first, len(data.y_test), 2)
 
 
 def _rows(data: Data, train: Any, test: Any) -> Data:

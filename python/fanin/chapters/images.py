@@ -72,7 +72,7 @@ def _on_this_machine() -> tuple[tuple[Array, Array, tuple[str, ...]], str] | Non
     for name in ("cifar10", "fashion-mnist"):
         table = named.installed(name)
         if table is not None and table.y is not None and table.class_names:
-            return (table.X, table.y, table.class_names), name
+            return (np.asarray(table.X), table.y, table.class_names), name
     return None
 
 

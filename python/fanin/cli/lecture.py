@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from fanin._core import __version__
-from fanin._files import replaced_together, write_text
+from fanin._files import mark_removed, replaced_together, write_text
 from fanin.chapters import CHAPTERS
 from fanin.chapters.story import Data
 from fanin.cli.options import UsageError, whole
@@ -82,7 +82,7 @@ def _write_pictures(chapters: Mapping[str, Chapter], out: Path) -> dict[str, Ima
     except ImportError as error:
         missing = [picture.file for picture in pictures if picture.file not in images]
         for file in missing:
-            (out / file).touch()  # one of an earlier run goes
+            mark_removed(out / file)
         left_out = ", ".join(missing) if images else "pictures"
         note(f"no {left_out}: {error}")
     return images

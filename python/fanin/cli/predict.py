@@ -49,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
     folder = args.network if args.network.is_dir() else None
     net = MLP.load(args.network if folder is None else current_file(folder / shared.NETWORK))
     facts = net.metadata or _older_facts(folder, net.dims[-1])
-    found = _rows(args, facts)
+    found = _rows(args, facts, net)
     if found.left_out:
         shared.note(found.left_out)
     names = found.names or range(len(found.X))
@@ -78,12 +78,15 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _rows(args: argparse.Namespace, facts: Mapping[str, Any]) -> datasets.Rows:
+def _rows(args: argparse.Namespace, facts: Mapping[str, Any], net: MLP) -> datasets.Rows:
     """The data, read as those of the training were where no option says otherwise."""
     given = shared.reading_options(args)
     if "label" in given:
         given["target"] = given.pop("label")
     options = {"target": facts["target"], "task": facts["task"], **facts["reading"], **given}
+    if (table := net.inputs.table) is not None:
+        kinds = {c.name: c.kind for c in table.columns_}
+        options |= {"mixed": True, "kinds": kinds}
     shape = facts["shape"]
     images = shape is not None and (len(shape) == 2 or (len(shape) == 3 and shape[2] == 3))
     channels = (1 if len(shape) == 2 else 3) if images else None
@@ -120,7 +123,7 @@ def _classes(
     result: dict[str, Any],
     n_threads: int | None,
 ) -> Output:
-    classes, soft = facts["class_names"], net.loss_name == "softmax"
+    classes, soft = facts["class_names"], net.targets.loss.gives_probabilities
     values = (net.predict_proba if soft else net.scores)(found.X, n_threads=n_threads)
     labels = [classes[i] for i in values.argmax(axis=1)]
     kind = "probabilities" if soft else "scores"
@@ -146,16 +149,21 @@ def _values(
     result: dict[str, Any],
     n_threads: int | None,
 ) -> Output:
-    values: Array = net.predict(found.X, n_threads=n_threads)[:, 0]
-    result["predictions"] = values.tolist()
-    columns, cells = [facts["target"] or "prediction"], [[f"{value:.9g}"] for value in values]
+    values: Array = net.predict(found.X, n_threads=n_threads)
+    loss, name = net.targets.loss, facts["target"] or "prediction"
+    several = len(loss.levels) > 1
+    columns = [f"{name}_q{level:g}" for level in loss.levels] if several else [name]
+    result["predictions"] = (values if several else values[:, 0]).tolist()
+    if several:
+        result["quantiles"] = list(loss.levels)
+    cells = [[f"{value:.9g}" for value in row] for row in values]
     if found.labels is None:
         return columns, cells, None
     y = np.asarray(found.labels, dtype=np.float64)
     known = np.isfinite(y)
     if not known.any():
         return columns, cells, None
-    judged = regression.judge(net, found.X[known], y[known], ("rmse", "r2"), n_threads)
+    judged = regression.judge(net, found.X[known], y[known], n_threads=n_threads)
     return columns, cells, {"rows": int(known.sum()), **judged}
 
 

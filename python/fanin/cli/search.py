@@ -16,7 +16,6 @@ from fanin.callbacks.progress import is_terminal
 from fanin.cli import regression, shared
 from fanin.cli.interrupts import one_interrupt
 from fanin.cli.options import UsageError, or_auto, real, whole
-from fanin.cli.regression import Units
 from fanin.training import auto_batch_size, auto_epochs
 from fanin.tuning import Parameter, SearchResult, choice, integers, loguniform, uniform
 from fanin.tuning import search as run_search
@@ -66,17 +65,16 @@ def run(args: argparse.Namespace) -> int:
     say = shared.printer(args)
     data, test, info = shared.load_data(args)
     (X, y), validation = shared.validation_split(data, info, args.val_size, args.seed)
-    facts, units = shared.data_facts(args, info, X), None
-    if info.task == "regression":
-        with shared.warnings_as_lines():
-            units = Units.of(y, str(fixed.get("dtype", "float32")))
-        facts |= {"target_mean": units.mean, "target_scale": units.scale}
-        y, validation = units.standardized(y), (validation[0], units.standardized(validation[1]))
+    facts = shared.data_facts(args, info, X)
+    table, (X, X_val, X_test) = shared.encoded(say, X, validation[0], test[0])
+    validation, test = (X_val, validation[1]), (X_test, test[1])
     if args.epochs == "auto":
         long = auto_epochs(len(y), auto_batch_size(len(y)), FINE_EPOCHS * LEAST_EPOCHS)
         args.epochs = -(-long // FINE_EPOCHS)
     if "preprocess" not in {*space, *fixed}:
         fixed["preprocess"] = shared.auto_preprocess(X.reshape(len(X), -1))
+        if table is not None:
+            fixed["preprocess"] = None
     rows = f"{len(y)} rows to train on, {len(validation[1])} to judge by"
     say(f"{info.name}: {rows}{shared.target_line(info)}")
     say("space: " + ", ".join(f"{name} {parameter}" for name, parameter in space.items()))
@@ -93,7 +91,6 @@ def run(args: argparse.Namespace) -> int:
                 n_threads=args.threads,
                 progress=not (args.json or args.no_progress),
                 verbose=not (args.json or args.no_progress or is_terminal(sys.stderr)),
-                standardize_targets=units is None,
                 **{name: getattr(args, name) for name in SEARCH},
                 **fixed,
             )
@@ -101,8 +98,11 @@ def run(args: argparse.Namespace) -> int:
         raise (UsageError(str(error)) if _about_options(str(error)) else error) from None
     config = {**shared.data_config(args, facts, info), "options": shared.options_config(args)}
     if result.best is not None and (best := result.best.network) is not None:
-        best.metadata = facts
-        config["results"] = {"test": regression.finish(best, units, test[0], test[1], args.threads)}
+        best.metadata = facts | regression.units(best)
+        config["results"] = {
+            "test": regression.finish(best, info.task, test[0], test[1], args.threads)
+        }
+        best.take_table(table)
     done = f"interrupted; the results are in {out}"
     with shared.warnings_as_lines(), one_interrupt(done) as hold:
         hold()

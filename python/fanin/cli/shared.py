@@ -23,15 +23,18 @@ from fanin._files import (
     check_target,
     finish_replacement,
     make_folder,
+    mark_removed,
     read_file,
     replaced_together,
 )
 from fanin._json import parse_json, to_json
 from fanin._typing import Array
+from fanin.arrays import Table
 from fanin.callbacks.history import History
 from fanin.cli.options import UsageError, delimiter, pixels
 from fanin.document.text import visible
 from fanin.network import MLP, inputs
+from fanin.preprocessing import TableEncoder
 from fanin.training import DivergenceWarning
 
 TASKS = ("classification", "regression")
@@ -100,6 +103,7 @@ def load_data(args: argparse.Namespace) -> Any:
     with warnings_as_lines():
         *parts, info = datasets.load(
             args.data,
+            mixed=True,
             test_size=args.test_size,
             seed=args.seed,
             return_info=True,
@@ -130,7 +134,9 @@ def told(results: Mapping[str, float]) -> str:
     """The accuracy; of a regression RMSE and R²."""
     if "accuracy" in results:
         return f"accuracy: {100 * results['accuracy']:.2f} %"
-    return f"RMSE: {results['rmse']:.6g}, R²: {results['r2']:.4f}"
+    if "rmse" in results:
+        return f"RMSE: {results['rmse']:.6g}, R²: {results['r2']:.4f}"
+    return f"pinball loss: {results['pinball_loss']:.6g}"
 
 
 def target_line(info: datasets.Info) -> str:
@@ -144,6 +150,20 @@ def target_line(info: datasets.Info) -> str:
     if not counted and all(name.lstrip("-").isdecimal() for name in names):
         return f"\n{target}labels {shown} are mapped to classes 0 to {len(names) - 1}"
     return f"\n{target}classes {shown}" if target or not counted else ""
+
+
+def encoded(
+    say: Callable[[object], None], X: Any, *others: Any
+) -> tuple[TableEncoder | None, list[Any]]:
+    """Arrays of a table with columns of any kind, by an encoder fitted on X; arrays as they are.
+
+    Says in a line what was made of the columns.
+    """
+    if not isinstance(X, Table):
+        return None, [X, *others]
+    encoder = TableEncoder().fit(X)
+    say(f"table: {encoder.describe()}")
+    return encoder, [None if part is None else encoder.transform(part) for part in (X, *others)]
 
 
 def auto_preprocess(rows: Array) -> Any:
@@ -263,7 +283,7 @@ def write_picture(path: Path, draw: Callable[[], Array]) -> list[str]:
     try:
         plots.save(draw()[0].figure, path)
     except ImportError as error:
-        path.touch()  # one of an earlier run goes
+        mark_removed(path)
         note(f"no {path.name}: {error}")
         return []
     return [path.name]

@@ -24,11 +24,12 @@ from fanin import (
     schedules,
 )
 from fanin._typing import Array
+from fanin.arrays import Table
 from fanin.callbacks.history import History
 from fanin.cli import regression, shared
 from fanin.cli.interrupts import one_interrupt
 from fanin.cli.options import UsageError, list_of, or_auto, real, whole
-from fanin.cli.regression import Units
+from fanin.losses.spec import OF_VALUES, LossSpec
 from fanin.network import MLP, inputs
 from fanin.network.mlp import HIDDEN_ACTIVATIONS
 from fanin.network.options import FitOptions
@@ -36,7 +37,11 @@ from fanin.preprocessing.base import Transformer
 from fanin.tuning import loss_curve
 
 # Options that are arguments of MLP and of its fit, and have their defaults from there.
-NETWORK = ("activation", "norm", "residual", "init", "loss", "keep", "dtype", "compute", "seed")
+LOSS_OPTIONS = ("label_smoothing", "temperature", "huber_delta", "quantiles")
+NETWORK = (
+    *("activation", "norm", "residual", "init", "loss", *LOSS_OPTIONS),
+    *("keep", "dtype", "compute", "seed"),
+)
 FIT = ("optimizer", "schedule", "reg", "augment", "mix", "class_weight", "epochs", "batch_size")
 _ARGUMENTS = inspect.signature(MLP).parameters
 DEFAULTS: dict[str, Any] = {
@@ -65,7 +70,12 @@ TOLD: dict[str, tuple[str, Callable[[float], str]]] = {  # how results are print
     "accuracy": ("accuracy", lambda share: f"{100 * share:.2f} %"),
     "rmse": ("RMSE", "{:.6g}".format),
     "r2": ("R²", "{:.4f}".format),
+    "mae": ("MAE", "{:.6g}".format),
+    "pinball_loss": ("pinball loss", "{:.6g}".format),
+    "coverage": ("coverage", lambda share: f"{100 * share:.2f} %"),
+    "poisson_deviance": ("Poisson deviance", "{:.6g}".format),
 }
+OF_CLASSES = ("softmax", "svm", "logistic", "mse")
 CHECKPOINT = "checkpoint.fanin"  # in the run's folder, until the run is complete
 VERBS = {"train": "train on", "validation": "validate on", "test": "test on"}
 
@@ -97,6 +107,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "that is as wide as its input")  # fmt: skip
     add("init", "NAME", str, "initialiser of the weights")
     add("loss", "NAME", str, f"{', '.join(losses.NAMES)} (default: softmax; mse for regression)")
+    add("label-smoothing", "SHARE", real(0, 1),
+        "of each target that is spread evenly, with softmax and logistic")  # fmt: skip
+    add("temperature", "T", real(0, above=True), "by which softmax divides the scores")
+    add("huber-delta", "DELTA", real(0, above=True), "deviations from which huber's loss is a line")
+    add("quantiles", "Q,Q", list_of(real(0, 1)), "levels for --loss quantile, as 0.05,0.5,0.95 "
+        "(default: 0.5)")  # fmt: skip
     add("keep", "P,P", list_of(real(0, 1, above=True)), "probability of keeping a unit")
     add("optimizer", "NAME", str, "of fanin.optim")
     add("lr", "RATE", real(0, above=True), "learning rate (default: the optimizer's)")
@@ -142,25 +158,24 @@ def run(args: argparse.Namespace) -> int:
         return 0
     parts, info = _parts(args)
     facts = shared.data_facts(args, info, parts["train"][0])
-    goal, units = parts, None
-    if info.task == "regression":
-        with shared.warnings_as_lines():
-            units = Units.of(parts["train"][1], args.dtype)
-        facts |= {"target_mean": units.mean, "target_scale": units.scale}
-        goal = {name: (X, units.standardized(y)) for name, (X, y) in parts.items()}
-    net = _network(args, parts["train"][0], len(info.class_names) or 1)
-    net.metadata = facts
-    say(_summary(parts, net, info))
+    net = _network(args, parts["train"][0], len(info.class_names))
+    with shared.warnings_as_lines():
+        net.set_target_units(parts["train"][1])
+    net.metadata = facts | regression.units(net)
+    say(_summary(parts, info))
+    if net.inputs.table is not None:
+        say(f"table: {net.inputs.table.describe()}")
     say(f"network {'-'.join(map(str, net.dims))}, {net.n_params} parameters; {optimizer!r}")
-    initial = net.evaluate(*goal["train"], n_threads=args.threads)["loss"]
-    expected = losses.expected_initial_loss(net.loss_name, net.dims[-1])
-    if units is not None:
-        expected = 1.0  # of standardised targets, by a network that predicts their mean
+    initial = net.evaluate(*parts["train"], n_threads=args.threads)["loss"]
+    expected = net.expected_initial_loss(parts["train"][1])
     say(f"initial loss {initial:.4f}" + ("" if expected is None else f", expected {expected:.4f}"))
-    config = {**shared.data_config(args, facts, info), "options": shared.options_config(args)}
+    config = {
+        **shared.data_config(args, net.metadata, info),
+        "options": shared.options_config(args),
+    }
     with shared.warnings_as_lines(), one_interrupt(f"interrupted; the run is in {out}") as hold:
         try:
-            history = _fit(args, out, net, goal, optimizer, info, units)
+            history = _fit(args, out, net, parts, optimizer, info)
             results = {name: _evaluate(args, net, info, *part) for name, part in parts.items()}
             hold()  # what is trained is not to be lost
         except KeyboardInterrupt:
@@ -215,10 +230,10 @@ def _parts(args: argparse.Namespace) -> tuple[Parts, datasets.Info]:
     return {name: part for name, part in parts.items() if part is not None}, info
 
 
-def _summary(parts: Parts, net: MLP, info: datasets.Info) -> str:
+def _summary(parts: Parts, info: datasets.Info) -> str:
     rows = ", ".join(f"{len(y)} rows to {VERBS[name]}" for name, (_, y) in parts.items())
     features = math.prod(parts["train"][0].shape[1:])
-    outputs = "" if info.task == "regression" else f", {net.dims[-1]} classes"
+    outputs = "" if info.task == "regression" else f", {len(info.class_names)} classes"
     return f"{info.name}: {rows}; {features} features{outputs}" + shared.target_line(info)
 
 
@@ -235,7 +250,8 @@ def _ending(
 
 
 def _metrics_to_tell(args: argparse.Namespace, info: datasets.Info) -> list[str]:
-    own = ["rmse", "r2"] if info.task == "regression" else ["accuracy"]
+    own = regression.metrics_of(args.loss, args.quantiles) if info.task == "regression" else []
+    own = own or ["accuracy"]
     return [*own, *(name for name in args.metrics if name not in own)]
 
 
@@ -257,28 +273,21 @@ def _fit(
     args: argparse.Namespace,
     out: Path,
     net: MLP,
-    goal: Parts,
+    parts: Parts,
     optimizer: optim.Optimizer,
     info: datasets.Info,
-    units: Units | None,
 ) -> History:
-    """Trains; in the end, also after Ctrl-C, outputs have the data's units."""
-    X, y = goal["train"]
+    X, y = parts["train"]
     given = {**vars(args), "optimizer": optimizer, **_augmentation(args, X.shape[1:3])}
     given["class_weight"] = _class_weight(args.class_weight, info.class_names)
     options = {name: given[name] for name in FIT}
-    bar, judge = not (args.json or args.no_progress), goal.get("validation")
-    if judge is not None and units is None:  # curves have a number for each epoch
+    bar, judge = not (args.json or args.no_progress), parts.get("validation")
+    if judge is not None and info.task != "regression":  # curves have a number for each epoch
         options["metrics"] = [name for name in args.metrics if name != "confusion_matrix"]
     options |= {"checkpoint": out / CHECKPOINT, "resume": args.resume, "checkpoint_on_signal": True}
     options |= {"validation_data": judge, "progress": bar, "n_threads": args.threads}
-    options["standardize_targets"] = units is None
-    try:
-        with shared.results_in(out):
-            return net.fit(X, y, **options)
-    finally:
-        if units is not None:
-            units.fold(net)
+    with shared.results_in(out):
+        return net.fit(X, y, **options)
 
 
 def _class_weight(text: str | None, names: Sequence[str]) -> Any:
@@ -310,11 +319,16 @@ def _checked_options(args: argparse.Namespace) -> optim.Optimizer:
         if args.preprocess not in ("auto", "none"):
             _transformers(args.preprocess)
         _augmentation(args, (32, 32))
-        _validate.one_of("loss", args.loss, losses.NAMES)
-        if args.task == "regression" and args.loss != "mse":
-            raise ValueError(f"loss: expected mse for --task regression, got {args.loss!r}")
+        spec = LossSpec(args.loss, **{name: getattr(args, name) for name in LOSS_OPTIONS})
+        known = OF_VALUES if args.task == "regression" else OF_CLASSES
+        if args.loss not in known:
+            task = f"--task {args.task or 'classification'}"
+            raise ValueError(f"loss: expected {', '.join(known)} for {task}, got {args.loss!r}")
         targets = "values" if args.task == "regression" else "labels"
-        metrics.check_targets(metrics.check_names(args.metrics), targets, args.loss)
+        kind = "softmax" if spec.gives_probabilities else spec.name
+        metrics.check_targets(metrics.check_names(args.metrics), targets, kind)
+        if args.loss == "quantile":
+            metrics.check_quantiles(args.metrics, spec.levels)
         if len(args.keep) not in (1, len(args.hidden)):
             raise ValueError(
                 f"keep: expected one value or one for each of {len(args.hidden)} hidden layers, "
@@ -346,16 +360,29 @@ def _augmentation(args: argparse.Namespace, size: tuple[int, ...]) -> dict[str, 
     return found
 
 
-def _network(args: argparse.Namespace, X: Array, n_classes: int) -> MLP:
-    rows = X.reshape(len(X), -1)
-    width, preprocess = rows.shape[1], args.preprocess
+def _network(args: argparse.Namespace, X: Any, n_classes: int) -> MLP:
+    rows, preprocess = X, args.preprocess
+    if isinstance(X, Table):
+        if preprocess != "auto":
+            raise UsageError("--preprocess: expected auto for a table of mixed columns, got "
+                             f"{preprocess!r}")  # fmt: skip
+        preprocess = preprocessing.TableEncoder().fit(X)
+        width = preprocess.n_features_out_
+    else:
+        rows = X.reshape(len(X), -1)
+        width = rows.shape[1]
     if preprocess == "auto":
         preprocess = shared.auto_preprocess(rows)
-    elif preprocess != "none":
+    elif isinstance(preprocess, str) and preprocess != "none":
         steps, _ = inputs.fitted(_transformers(preprocess), rows, args.threads)
         width, preprocess = steps[-1].n_features_out_, steps
     given = {**vars(args), "keep": args.keep[0] if len(args.keep) == 1 else args.keep}
-    net = MLP([width, *args.hidden, n_classes], **{name: given[name] for name in NETWORK})
+    outputs = n_classes or len(args.quantiles or [0.5])
+    if args.loss == "logistic":
+        if n_classes != 2:
+            raise ValueError(f"--loss: expected two classes for logistic, got {n_classes}")
+        outputs = 1
+    net = MLP([width, *args.hidden, outputs], **{name: given[name] for name in NETWORK})
     net.set_preprocess(None if preprocess == "none" else preprocess, rows)
     return net
 

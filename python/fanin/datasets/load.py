@@ -14,6 +14,8 @@ from numpy.typing import ArrayLike
 
 from fanin._files import FileError
 from fanin._typing import Array, Ints, PathLike
+from fanin._validate import boolean
+from fanin.arrays import Table
 from fanin.datasets import archives, folders, named, tables
 from fanin.datasets.reading import Dataset, Reading
 from fanin.random import Generator
@@ -42,6 +44,12 @@ class Info:
         The validation part, where the data come with one: the folder ``val``, or X_val and y_val.
     left_out : str
         What was found beside the data, counted, in a line: "" where there was nothing.
+
+    Examples
+    --------
+    >>> *parts, info = fanin.datasets.load("digits", return_info=True)
+    >>> info.name, info.class_names[:3]
+    ('digits', ('0', '1', '2'))
     """
 
     name: str
@@ -67,6 +75,13 @@ class Rows:
         Of image files, below the folder.
     left_out : str
         As of `Info`.
+
+    Examples
+    --------
+    >>> X = fanin.datasets.load("digits")[0][0]
+    >>> np.savez("rows.npz", X=X[:5])
+    >>> fanin.datasets.rows("rows.npz").X.shape
+    (5, 8, 8)
     """
 
     X: Array
@@ -88,6 +103,7 @@ class LoadOptions(TypedDict, total=False):
     decimal: str
     image_size: int | tuple[int, int] | None
     label: str | None
+    mixed: bool
 
 
 @overload
@@ -111,6 +127,7 @@ def load(
     decimal: str = ".",
     image_size: int | tuple[int, int] | None = None,
     label: str | None = None,
+    mixed: bool = False,
     return_info: bool = False,
 ) -> tuple[Part, Part] | tuple[Part, Part, Info]:
     """Load a data set with its test part.
@@ -147,6 +164,10 @@ def load(
         What images in a folder are resized to; without it they are of one size.
     label : str, optional
         Another name of ``target``.
+    mixed : bool
+        Whether features may be of other kinds than numbers, or lack some: X is then a table of
+        columns, which `fanin.preprocessing.TableEncoder` takes. A column of numbers with a cell
+        that is none is a fault all the same.
     return_info : bool
         Return an `Info` as well, which has the validation part, where there is one.
 
@@ -191,6 +212,7 @@ def load(
         encoding=encoding,
         decimal=decimal,
         image_size=image_size,
+        mixed=boolean("mixed", mixed),
     )
     found = _read(data, reading)
     where = str(data) if str(data) in NAMES else found.source
@@ -354,6 +376,13 @@ def features(data: PathLike, *, feature_names: Sequence[str] | None = None) -> A
     Returns
     -------
     ndarray of shape (N, ...)
+
+    Examples
+    --------
+    >>> X = fanin.datasets.load("digits")[0][0]
+    >>> np.savez("rows.npz", X=X[:5])
+    >>> fanin.datasets.features("rows.npz").shape
+    (5, 8, 8)
     """
     return rows(data, feature_names=feature_names).X
 
@@ -433,8 +462,10 @@ def _read(data: PathLike, reading: Reading) -> Dataset:
     raise ValueError(f"data: expected {kinds}, got {name!r}")
 
 
-def _as_data(X: Array, where: str) -> Array:
-    """C-contiguous uint8, float32 or float64 of native byte order, finite."""
+def _as_data(X: Array | Table, where: str) -> Any:
+    """C-contiguous uint8, float32 or float64 of native byte order, finite; a `Table` as it is."""
+    if isinstance(X, Table):
+        return X
     if X.dtype.kind not in "buif":
         raise TypeError(f"{where}: expected numbers, got {X.dtype}")
     if X.ndim < 2 or X.size == 0:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from fanin._typing import Array
 from fanin._validate import one_of, sequence, whole
+from fanin.arrays import Table
 
 TASKS = ("classification", "regression")
 
@@ -24,6 +26,8 @@ class Reading:
     encoding: str = "utf-8"
     decimal: str = "."
     image_size: int | tuple[int, int] | None = None
+    mixed: bool = False  # whether columns of a table may be of other kinds than numbers
+    kinds: Mapping[str, str] | None = None  # those that they are known to be of, by their names
 
     def __post_init__(self) -> None:
         if self.task is not None:
@@ -77,7 +81,7 @@ class Dataset:
     Labels are positions among the class names where these are known, else as the file has them.
     """
 
-    X: Array
+    X: Array | Table
     y: Array | None
     X_test: Array | None = None
     y_test: Array | None = None

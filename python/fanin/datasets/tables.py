@@ -16,6 +16,7 @@ import warnings
 from array import array
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn, TextIO
 
@@ -23,6 +24,7 @@ import numpy as np
 
 from fanin._files import FileError, open_file, read_file
 from fanin._typing import Array
+from fanin.arrays import Table
 from fanin.datasets.reading import Dataset, Reading
 
 SUFFIXES = (".csv", ".tsv")
@@ -42,11 +44,24 @@ PACKED = {  # by the bytes that such files begin with
     b"BZh91AY&SY": "bzip2",
     b"\xfd7zXZ\0": "xz",
 }
+TRUTH = {"true": True, "false": False}
 THOUSANDS = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d*)?|[+-]?\d{1,3}(\.\d{3})+(,\d*)?")
 
 
+class CellError(FileError):
+    """A cell of a table is no finite number."""
+
+
 def read_table(path: Path, reading: Reading, columns: Sequence[str] | None = None) -> Dataset:
-    """Features and target of a table; or only ``columns``, and the target where it is there."""
+    """Features and target of a table; or only ``columns``, and the target where it is there.
+
+    With ``reading.mixed`` features that are no numbers, or lack some, make it a `Table`.
+    """
+    if reading.mixed and reading.kinds is None:
+        try:
+            return read_table(path, replace(reading, mixed=False), columns)
+        except CellError:
+            pass
     try:
         with open_file(path) as binary:
             begins = binary.read(16)
@@ -141,21 +156,57 @@ class _Table:
             got = f"got only {header[0]!r}; or another delimiter"
             raise FileError(self.path, f"expected at least one feature column, {got}")
         values, cells, lines = array("d"), list[str](), array("q")
+        texts: list[list[str]] = [[] for _ in features]
         for line, row in self._with_first(first):
             if len(row) != len(header):
                 problem = f"expected {len(header)} values, got {len(row)}"
                 raise FileError(self.path, problem, f"line {line}")
-            values.extend(self._numbers(row, features, line, header))
+            if self.reading.mixed:
+                for i, text in zip(features, texts, strict=True):
+                    text.append(row[i].strip())
+            else:
+                values.extend(self._numbers(row, features, line, header))
+            lines.append(line)
             if at is not None:
                 cells.append(row[at].strip())
-                lines.append(line)
-        X = np.frombuffer(values, dtype=np.float64).reshape(-1, len(features)).copy()
+        if self.reading.mixed:
+            named = zip((header[i] for i in features), texts, strict=True)
+            X: Array | Table = Table({n: self._column(n, column, lines) for n, column in named})
+        else:
+            X = np.frombuffer(values, dtype=np.float64).reshape(-1, len(features)).copy()
         y = None
         if at is not None:
             y = self._targets(header[at], cells, lines, required=columns is None)
         names = tuple(header[i] for i in features)
         target = None if at is None else header[at]
         return Dataset(X, y, feature_names=names, source=str(self.path), target=target)
+
+    def _column(self, name: str, cells: list[str], lines: Sequence[int]) -> Array:
+        """Numbers, truth values or text, as most cells are; what is missing is NaN or None.
+
+        A cell that is no number among more that are is a fault, as in a table of numbers.
+        """
+        given = [cell for cell in cells if cell.lower() not in MISSING]
+        known = (self.reading.kinds or {}).get(name)
+        kind = known or self._kind(set(given))
+        if kind == "number":
+            found = ((c, i) for c, i in zip(cells, lines, strict=True))
+            return np.array([
+                math.nan if cell.lower() in MISSING else self._finite(cell, line, name)
+                for cell, line in found
+            ])  # fmt: skip
+        values = np.empty(len(cells), object)
+        truth = kind == "boolean" and all(cell.lower() in TRUTH for cell in given)
+        for i, cell in enumerate(cells):
+            if cell.lower() not in MISSING:
+                values[i] = TRUTH[cell.lower()] if truth else cell
+        return values
+
+    def _kind(self, different: set[str]) -> str:
+        if not different or all(cell.lower() in TRUTH for cell in different):
+            return "boolean" if different else "number"
+        numbers = sum(self._number(cell) is not None for cell in different)
+        return "number" if 2 * numbers >= len(different) else "category"
 
     def _with_first(self, first: tuple[int, list[str]] | None) -> Iterator[tuple[int, list[str]]]:
         if first is not None:
@@ -245,7 +296,7 @@ class _Table:
                     problem += f", or say decimal={other!r} (--decimal) where that is its mark"
             elif text.count(other) == 1 and text.replace(other, "").strip("+- ").isdecimal():
                 problem += f"; decimal={other!r} (--decimal) reads {other} as the decimal mark"
-        raise FileError(self.path, problem, f"line {line}, column {column!r}")
+        raise CellError(self.path, problem, f"line {line}, column {column!r}")
 
     def _targets(
         self, column: str, cells: list[str], lines: Sequence[int], *, required: bool

@@ -34,6 +34,12 @@ class DataReport:
     findings : tuple of Finding
     cautions : tuple of str
         The lecture's warnings about such data, also without faults.
+
+    Examples
+    --------
+    >>> X = np.random.default_rng(0).normal(size=(100, 3)) * [1, 1, 1000]
+    >>> fanin.diagnostics.data_report(X).names
+    ('scale',)
     """
 
     shape: tuple[int, ...]

@@ -26,6 +26,12 @@ class Finding:
         The numbers behind it, and what to do; ``advice`` is the same as action.
     columns, rows : ndarray of int64
         Where in the data it is; columns are numbered within a flattened row.
+
+    Examples
+    --------
+    >>> print(fanin.diagnostics.Finding("constant", "column 3 is always 0", "drop it"))
+    constant: column 3 is always 0
+      -> drop it
     """
 
     name: str
@@ -61,6 +67,13 @@ class Verdict:
     Attributes
     ----------
     findings : tuple of Finding, the most important first
+
+    Examples
+    --------
+    >>> run = fanin.callbacks.History()
+    >>> run.append(0, {"loss": float("nan")})
+    >>> fanin.tuning.loss_curve(run).names
+    ('diverged',)
     """
 
     findings: tuple[Finding, ...]

@@ -154,7 +154,10 @@ def _data(kind: str, image: bytes) -> str:
 
 def _table(table: Table) -> str:
     """A wide one scrolls; its caption does not."""
-    head = "".join(f'<th scope="col">{html.escape(cell)}</th>' for cell in table.header)
+    head = "".join(
+        f'<th scope="col">{html.escape(cell)}</th>' if cell else "<td></td>"
+        for cell in table.header
+    )
     rows = "\n".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in table.rows)
     return (
         f'<figure><div class="table" role="group" tabindex="0" '

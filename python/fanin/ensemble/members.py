@@ -33,6 +33,11 @@ class Failure:
         Its number.
     name : str
     reason : str
+
+    Examples
+    --------
+    >>> fanin.ensemble.Failure(2, "seed 2", "the loss is nan")
+    Failure(member=2, name='seed 2', reason='the loss is nan')
     """
 
     member: int

@@ -28,6 +28,7 @@ class Structure(NamedTuple):
     keep: tuple[float, ...]
     norm: str | None
     residual: bool
+    compute: str | None
 
 
 class Compiled:
@@ -68,7 +69,8 @@ class Compiled:
             for i, w in enumerate(coefs[:hidden])
         ]
         layers.append(_core.Layer(coefs[-1].shape[0], coefs[-1].shape[1], "identity"))
-        self.engine = (_core.Engine32 if single else _core.Engine64)(layers, structure.loss)
+        kind = _core.Engine32 if single else _core.Engine64
+        self.engine = kind(layers, structure.loss, compute=structure.compute or "full")
         self.arena: Array = self.engine.parameters
         self.coefs, self.intercepts, self.others = self.views(self.arena)
         self.stop_training, self.stop_reason = False, ""

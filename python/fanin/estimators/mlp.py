@@ -117,7 +117,8 @@ class _MLP(Parameters):
         self.n_outputs_ = self._n_outputs(y)
         self._random_state = check_random_state(self.random_state)
         if first:
-            dtype = X.dtype if self.dtype == "auto" else np.dtype(self.dtype)
+            own = X.dtype if self.compute is None else np.float32
+            dtype = np.dtype(own if self.dtype == "auto" else self.dtype)
             self._initialize([X.shape[1], *hidden, self.n_outputs_], dtype)
         for name, value in UNSET.items():
             self.__dict__.setdefault(name, value)
@@ -186,7 +187,7 @@ class _MLP(Parameters):
         """The compiled network of the parameters that the attributes have now."""
         held: Compiled | None = self.__dict__.get("_network")
         others = self.__dict__.setdefault("extra_parameters_", {})
-        network = self.activation, self.keep, self.norm, self.residual
+        network = self.activation, self.keep, self.norm, self.residual, self.compute
         made_of = (*network, self.out_activation_, *self._loss_parameters())
         if (
             held is None
@@ -208,6 +209,7 @@ class _MLP(Parameters):
             tuple(_validate.per_layer("keep", self.keep, hidden, _validate.keep_probability)),
             self.norm,
             self.residual,
+            self.compute,
         )
 
     def _engine_loss(self) -> Any:
@@ -241,6 +243,7 @@ class _MLP(Parameters):
             "keep": np.min(self.keep, initial=1.0) < 1,
             "norm": self.norm == "batch",
             "dtype": self.dtype == "float32",
+            "compute": self.compute is not None,
             "schedule": self.schedule is not None,
             "callbacks": len(self.callbacks) > 0,
             "checkpoint": self.checkpoint is not None,

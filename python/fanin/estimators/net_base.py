@@ -166,7 +166,8 @@ class Net(BaseEstimator):
         hidden = list(hidden) if isinstance(hidden, Iterable) else [hidden]
         options = {name: getattr(self, name) for name in NETWORK_OPTIONS if hasattr(self, name)}
         if options["dtype"] == "auto":
-            options["dtype"] = "float64" if len(part) <= ROWS_IN_FLOAT64 else "float32"
+            few = len(part) <= ROWS_IN_FLOAT64 and self.compute is None
+            options["dtype"] = "float64" if few else "float32"
         width = int(np.prod(part.X.shape[1:]))
         return [width, *hidden, self._learn_targets(part)], options
 
@@ -288,7 +289,7 @@ PARAMETERS = f"""\
     random_state : int, RandomState or None, default=None
         The network's seed and the validation rows are drawn from it.
     dtype : "auto", "float32" or "float64"
-        "auto" is float64 for up to {ROWS_IN_FLOAT64} rows, else float32.
+        "auto" is float64 for up to {ROWS_IN_FLOAT64} rows, else, and with `compute`, float32.
     batch_size : "auto", int or None
         As of `MLP.fit`, but "auto" takes all of up to {FEW_ROWS} rows.
     epochs, schedule, preprocess

@@ -47,6 +47,7 @@ CONSTRAINTS: dict[str, list[Any]] = {
     "norm": [StrOptions({*_core.norms[1:]}), None],
     "residual": ["boolean"],
     "dtype": [StrOptions({"auto", "float32", "float64"})],
+    "compute": [StrOptions({*_core.computes[1:]}), None],
     "schedule": [str, HasMethods("lr"), callable, None],
     "progress": ["boolean"],
     "resume": ["boolean"],
@@ -86,6 +87,7 @@ class Parameters(BaseEstimator):
     norm: str | None = None
     residual: bool = False
     dtype: str = "auto"
+    compute: str | None = None
     schedule: str | Schedule | None = None
     callbacks: Sequence[Callback] = ()
     progress: bool = False
@@ -150,7 +152,9 @@ BY_NAME = """\
     residual : bool, default=False
         A skip round every hidden layer that is as wide as its input.
     dtype : {'auto', 'float32', 'float64'}, default='auto'
-        Of weights and computation; 'auto' is X's.
+        Of weights and computation; 'auto' is X's, or float32 with `compute`.
+    compute : {'bf16'} or None, default=None
+        'bf16' multiplies in bfloat16, several times as fast where the CPU has tiles of it.
     schedule : str, Schedule or None, default=None
         Of `fanin.schedules`, such as 'cosine': a factor of the learning rate in each step of a
         run of `max_iter` epochs. `partial_fit` leaves the rate as it is.

@@ -126,6 +126,12 @@ class Normalize(OneToOneFeatureMixin, _Columns):
     ----------
     mean_, var_, scale_ : ndarray of shape (D,)
     n_features_in_, n_samples_seen_ : int
+
+    Examples
+    --------
+    >>> fanin.estimators.Normalize().fit_transform(np.array([[1.0, 5.0], [3.0, 9.0]])).round(3)
+    array([[-1., -1.],
+           [ 1.,  1.]])
     """
 
     eps: float = 0.0
@@ -151,6 +157,12 @@ class PCA(ClassNamePrefixFeaturesOutMixin, _Columns):
     ----------
     components_, explained_variance_, explained_variance_ratio_, mean_ : ndarray
     n_components_, n_features_in_, n_samples_seen_ : int
+
+    Examples
+    --------
+    >>> X = np.array([[1.0, 2.0], [2.0, 4.0], [3.0, 6.0]])
+    >>> fanin.estimators.PCA(n_components=1).fit_transform(X).shape
+    (3, 1)
     """
 
     n_components: float | None = None
@@ -184,6 +196,12 @@ class Whiten(ClassNamePrefixFeaturesOutMixin, _Columns):
     ----------
     components_, explained_variance_, explained_variance_ratio_, mean_ : ndarray
     n_components_, n_features_in_, n_samples_seen_ : int
+
+    Examples
+    --------
+    >>> X = np.array([[1.0, 2.0], [2.0, 4.0], [3.0, 6.0]])
+    >>> fanin.estimators.Whiten(n_components=1).fit_transform(X).shape
+    (3, 1)
     """
 
     n_components: float | None = None

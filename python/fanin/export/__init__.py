@@ -11,10 +11,12 @@ from fanin.export.onnx_file import to_onnx
 from fanin.export.pytorch import to_state_dict, to_torch
 from fanin.export.pytorch_reading import from_torch
 from fanin.export.scikit_learn import from_sklearn
+from fanin.export.tables import onnx_inputs
 
 __all__ = [
     "from_sklearn",
     "from_torch",
+    "onnx_inputs",
     "register_skl2onnx",
     "to_onnx",
     "to_state_dict",

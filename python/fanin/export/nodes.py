@@ -150,14 +150,24 @@ def scores(g: Graph, x: str, dtype: np.dtype[Any], net: MLP) -> str:
 # After the layers
 
 
+def _label(g: Graph, scores: str, classes: Array | None) -> str:
+    """The class of the largest score: its number, or its position where it is text."""
+    plain = classes is None or classes.dtype.kind not in "iu"
+    if plain or np.array_equal(classes, np.arange(len(classes))):  # type: ignore[arg-type]
+        return g.op("ArgMax", scores, axis=1, keepdims=0, output="label")
+    at = g.op("ArgMax", scores, axis=1, keepdims=0)
+    assert classes is not None
+    return g.op("Gather", classes.astype(np.int64), at, output="label")
+
+
 def _softmax(g: Graph, x: str, net: MLP) -> list[Output]:
-    label = g.op("ArgMax", x, axis=1, keepdims=0, output="label")
+    label = _label(g, x, net.classes_)
     probabilities = g.op("Softmax", x, axis=1, output="probabilities")
     return _labelled(label, probabilities, net.dtype, net.dims[-1])
 
 
 def _svm(g: Graph, x: str, net: MLP) -> list[Output]:
-    label = g.op("ArgMax", x, axis=1, keepdims=0, output="label")
+    label = _label(g, x, net.classes_)
     return _labelled(label, g.op("Identity", x, output="scores"), net.dtype, net.dims[-1])
 
 
@@ -236,7 +246,7 @@ def _ensemble(g: Graph, x: str, dtype: np.dtype[Any], model: Ensemble) -> list[O
         most = g.op("ReduceMax", combined, np.array([1]), keepdims=1)
         tied = g.op("GreaterOrEqual", combined, g.op("Sub", most, 1e-9))
         ranked = g.op("Where", tied, _mean(g, model, raw, "probability"), -1.0)
-    label = g.op("ArgMax", ranked, axis=1, keepdims=0, output="label")
+    label = _label(g, ranked, model.classes_)
     values = g.op("Softmax", combined, axis=1) if model.combine == "logits" else combined
     return _labelled(label, _result(g, values, own, "probabilities"), own, columns)
 

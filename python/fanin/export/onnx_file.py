@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,9 @@ from fanin.ensemble import Ensemble
 from fanin.export.graph import Graph
 from fanin.export.nodes import Output, outputs
 from fanin.export.packages import required
+from fanin.export.tables import encode_table, input_types, table_of
 from fanin.network import MLP
+from fanin.network.classes import label_names
 
 OLDEST_OPSET = 20  # the first with Gelu
 INPUT_DTYPES = (
@@ -57,12 +59,13 @@ def to_onnx(
     -------
     onnx.ModelProto
         Checked by `onnx.checker`. The input "X" is (N, D), or (N, H, W[, C]) after training on
-        images, N of any size. Outputs, by the loss: "label" (N,) int64 with "probabilities" (N, C)
+        images, N of any size; with a `TableEncoder` each column is an input (N,), as `onnx_inputs`
+        gives them. Outputs, by the loss: "label" (N,) int64 with "probabilities" (N, C)
         ("softmax", ensembles, and "logistic" with one output) or "scores" (N, C) ("svm"); "labels"
         (N, C) bool with "probabilities" ("logistic" with several); "predictions" (N, C) for values
         and counts, in the units of y: with Q quantiles those of the first value, then of the next.
-        Where
-        ``net.metadata`` has ``class_names``, "class_name" (N,) has the labels' names. The model's
+        Where the classes are text, or ``net.metadata`` has ``class_names``, "class_name" (N,) has
+        the labels' names. The model's
         ``metadata_props`` are JSON: classes, columns, loss, producer, version, metadata.
 
     Raises
@@ -97,16 +100,26 @@ def to_onnx(
     dtype = _input_dtype(members, input_dtype)
     shape = _input_shape(members)
     g = Graph(onnx, members[0].dtype)
-    x = "X" if len(shape) == 1 else g.op("Reshape", "X", np.array([0, math.prod(shape)]))  # 0: N
+    table = table_of(net)
+    inputs: dict[str, tuple[np.dtype[Any], tuple[int, ...]]]
+    if table is not None:
+        if input_dtype is not None:
+            raise ValueError(f"input_dtype: expected None for a TableEncoder, got {input_dtype!r}")
+        inputs = {name: (kind, ()) for name, kind in input_types(table).items()}
+        x, dtype = encode_table(g, table, members[0].dtype), members[0].dtype
+    else:
+        inputs = {"X": (dtype, shape)}
+        x = "X" if len(shape) == 1 else g.op("Reshape", "X", np.array([0, math.prod(shape)]))
     found = outputs(g, x, dtype, net)
     metadata = members[0].metadata
     if any(member.metadata != metadata for member in members):
         metadata = {}
-    names = _class_names(metadata, members[0].targets.loss.n_classes(members[0].dims[-1]))
+    targets = members[0].targets
+    names = _class_names(net, metadata, targets.n_classes)
     if names is not None and found[0].name == "label":
         gathered = g.op("Gather", np.array(names, np.object_), "label", output="class_name")
         found.append(Output(gathered, np.dtype(np.object_), None))
-    model = _model(g, found, dtype, shape, opset)
+    model = _model(g, found, inputs, opset)
     _describe(onnx, model, net, metadata, names)
     onnx.checker.check_model(model, full_check=True)
     if path is not None:
@@ -132,7 +145,10 @@ def _input_shape(members: Sequence[MLP]) -> tuple[int, ...]:
     return shapes[0] if shapes else (columns.pop(),)
 
 
-def _class_names(metadata: dict[str, Any], n_classes: int) -> list[str] | None:
+def _class_names(net: MLP | Ensemble, metadata: dict[str, Any], n_classes: int) -> list[str] | None:
+    classes = net.classes_
+    if classes is not None and classes.dtype.kind not in "iu":
+        return label_names(classes)
     names = metadata.get("class_names")
     if not names:
         return None
@@ -145,7 +161,10 @@ def _class_names(metadata: dict[str, Any], n_classes: int) -> list[str] | None:
 
 
 def _model(
-    g: Graph, found: Sequence[Output], dtype: np.dtype[Any], shape: tuple[int, ...], opset: int
+    g: Graph,
+    found: Sequence[Output],
+    inputs: Mapping[str, tuple[np.dtype[Any], tuple[int, ...]]],
+    opset: int,
 ) -> Any:
     helper = g.onnx.helper
 
@@ -156,7 +175,7 @@ def _model(
     graph = helper.make_graph(
         g.nodes,
         "fanin",
-        [value("X", dtype, shape)],
+        [value(name, *kind) for name, kind in inputs.items()],
         [value(o.name, o.dtype, [] if o.columns is None else [o.columns]) for o in found],
         g.constants,
     )

@@ -91,6 +91,11 @@ def _inputs_module(torch: Any, own: Any, inputs: Inputs) -> Any:
     def tensor(array: Array | None) -> Any:
         return None if array is None else torch.from_numpy(np.array(array, order="C"))
 
+    if inputs.table is not None:
+        raise ValueError(
+            "preprocess: expected none that takes frames, which no module of PyTorch does, got "
+            f"{inputs.table!r}"
+        )
     module = torch.nn.Sequential()
     module.add_module("flatten", torch.nn.Flatten())
     for i, step in enumerate(inputs.before):

@@ -162,6 +162,15 @@ def dense_backward(
     need_dx : bool
         False for a first layer, whose dx is not needed: dx is then None.
     n_threads : int, optional
+
+    Examples
+    --------
+    >>> x, W = np.array([[1.0, 2.0]]), np.array([[1.0, -1.0], [1.0, -1.0]])
+    >>> y, cache = fanin.layers.dense_forward(x, W, activation="relu")
+    >>> dx, dW, db = fanin.layers.dense_backward(np.ones((1, 2)), cache)
+    >>> dW
+    array([[1., 0.],
+           [2., 0.]])
     """
     return _core.dense_backward(plain_array("dout", dout), *cache, need_dx, threads(n_threads))
 
@@ -185,6 +194,13 @@ def affine_forward(x: Array, w: Array, b: Array) -> tuple[Array, DenseCache]:
     x : ndarray of shape (N, d1, ..., dk), float32 or float64
     w : ndarray of shape (d1 * ... * dk, H), dtype of x
     b : ndarray of shape (H,), dtype of x
+
+    Examples
+    --------
+    >>> x, w, b = np.ones((2, 3)), np.ones((3, 1)), np.array([0.5])
+    >>> fanin.layers.affine_forward(x, w, b)[0]
+    array([[3.5],
+           [3.5]])
     """
     y, cache = dense_forward(_rows(x), w, b, activation="identity")
     return y, cache._replace(x=x)
@@ -197,6 +213,14 @@ def affine_backward(dout: Array, cache: DenseCache) -> tuple[Array, Array, Array
     ----------
     dout, cache
         As in `dense_backward`.
+
+    Examples
+    --------
+    >>> x, w, b = np.ones((2, 3)), np.ones((3, 1)), np.array([0.5])
+    >>> out, cache = fanin.layers.affine_forward(x, w, b)
+    >>> dx, dw, db = fanin.layers.affine_backward(np.ones((2, 1)), cache)
+    >>> dx.shape, dw.ravel(), db
+    ((2, 3), array([2., 2., 2.]), array([2.]))
     """
     dx, dw, db = dense_backward(dout, cache._replace(x=_rows(cache.x)))
     assert dx is not None
@@ -218,8 +242,8 @@ class ActivationBackward(Protocol):
 _Pair = tuple[ActivationForward, ActivationBackward]
 
 
-def _pair(activation: str, formula: str, examples: str = "") -> _Pair:
-    """The two functions of an elementwise activation, with names and docstrings."""
+def _pair(activation: str, formula: str, values: str, slopes: str) -> _Pair:
+    """The two functions of an elementwise activation, and their values at -1 and 2."""
     code = ACTIVATIONS.index(activation)
 
     def forward(x: Array) -> tuple[Array, SlopeCache]:
@@ -236,13 +260,25 @@ def _pair(activation: str, formula: str, examples: str = "") -> _Pair:
     Parameters
     ----------
     x : ndarray of any shape, float32 or float64
-    {examples}"""
+
+    Examples
+    --------
+    >>> y, cache = fanin.layers.{activation}_forward(np.array([-1.0, 2.0]))
+    >>> y.round(4)
+    array([{values}])
+    """
     backward.__doc__ = f"""The gradient dx of `{activation}_forward`.
 
     Parameters
     ----------
     dout : ndarray, of the shape and dtype of x
     cache : SlopeCache
+
+    Examples
+    --------
+    >>> y, cache = fanin.layers.{activation}_forward(np.array([-1.0, 2.0]))
+    >>> fanin.layers.{activation}_backward(np.ones(2), cache).round(4)
+    array([{slopes}])
     """
     for function, direction in ((forward, "forward"), (backward, "backward")):
         function.__name__ = function.__qualname__ = f"{activation}_{direction}"
@@ -250,34 +286,44 @@ def _pair(activation: str, formula: str, examples: str = "") -> _Pair:
 
 
 relu_forward, relu_backward = _pair(
-    "relu",
-    "``max(0, x)``; the slope at 0 is 0.",
-    """
-    Examples
-    --------
-    >>> import numpy as np, fanin
-    >>> y, cache = fanin.layers.relu_forward(np.array([[-1.0, 2.0]]))
-    >>> fanin.layers.relu_backward(np.array([[5.0, 5.0]]), cache)
-    array([[0., 5.]])
-    """,
+    "relu", "``max(0, x)``; the slope at 0 is 0.", "0., 2.", "0., 1."
 )
 leaky_relu_forward, leaky_relu_backward = _pair(
-    "leaky_relu", "x where it is positive, else ``0.01 * x``."
+    "leaky_relu", "x where it is positive, else ``0.01 * x``.", "-0.01,  2.  ", "0.01, 1.  "
 )
-elu_forward, elu_backward = _pair("elu", "x where it is positive, else ``exp(x) - 1``.")
+elu_forward, elu_backward = _pair(
+    "elu", "x where it is positive, else ``exp(x) - 1``.", "-0.6321,  2.    ", "0.3679, 1.    "
+)
 gelu_forward, gelu_backward = _pair(
-    "gelu", "``x * Phi(x)``, Phi the normal distribution function (Hendrycks & Gimpel 2016, exact)."
+    "gelu",
+    "``x * Phi(x)``, Phi the normal distribution function (Hendrycks & Gimpel 2016, exact).",
+    "-0.1587,  1.9545",
+    "-0.0833,  1.0852",
 )
-sigmoid_forward, sigmoid_backward = _pair("sigmoid", "``1 / (1 + exp(-x))``.")
-tanh_forward, tanh_backward = _pair("tanh", "The hyperbolic tangent.")
+sigmoid_forward, sigmoid_backward = _pair(
+    "sigmoid", "``1 / (1 + exp(-x))``.", "0.2689, 0.8808", "0.1966, 0.105 "
+)
+tanh_forward, tanh_backward = _pair(
+    "tanh", "The hyperbolic tangent.", "-0.7616,  0.964 ", "0.42  , 0.0707"
+)
 silu_forward, silu_backward = _pair(
-    "silu", "``x * sigmoid(x)``, also called swish (Elfwing et al. 2018)."
+    "silu",
+    "``x * sigmoid(x)``, also called swish (Elfwing et al. 2018).",
+    "-0.2689,  1.7616",
+    "0.0723, 1.0908",
 )
-mish_forward, mish_backward = _pair("mish", "``x * tanh(log(1 + exp(x)))`` (Misra 2019).")
+mish_forward, mish_backward = _pair(
+    "mish", "``x * tanh(log(1 + exp(x)))`` (Misra 2019).", "-0.3034,  1.944 ", "0.0592, 1.0693"
+)
 softplus_forward, softplus_backward = _pair(
-    "softplus", "``log(1 + exp(x))``, without overflow and without a threshold."
+    "softplus",
+    "``log(1 + exp(x))``, without overflow and without a threshold.",
+    "0.3133, 2.1269",
+    "0.2689, 0.8808",
 )
 selu_forward, selu_backward = _pair(
     "selu",
     "``1.0507 * x`` where x is positive, else ``1.7581 * (exp(x) - 1)`` (Klambauer et al. 2017).",
+    "-1.1113,  2.1014",
+    "0.6468, 1.0507",
 )

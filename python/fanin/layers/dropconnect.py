@@ -92,6 +92,14 @@ def dropconnect_backward(
     ----------
     dout, cache, need_dx, n_threads
         As in `dense_backward`.
+
+    Examples
+    --------
+    >>> x, W = np.ones((2, 3)), np.ones((3, 4))
+    >>> y, cache = fanin.layers.dropconnect_forward(x, W, keep=0.5, rng=0)
+    >>> dx, dW, db = fanin.layers.dropconnect_backward(np.ones((2, 4)), cache)
+    >>> bool(np.isin(dW, [0, 4]).all())
+    True
     """
     dout, n = plain_array("dout", dout), threads(n_threads)
     x, W, slope, gate, keep, kind, key = cache

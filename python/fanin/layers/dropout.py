@@ -125,6 +125,12 @@ def dropout_backward(dout: Array, cache: DropoutCache) -> Array:
     ----------
     dout : ndarray of the shape and dtype of x
     cache : DropoutCache
+
+    Examples
+    --------
+    >>> y, cache = fanin.layers.dropout_forward(np.ones((2, 4)), keep=0.5, rng=0)
+    >>> bool((fanin.layers.dropout_backward(np.ones((2, 4)), cache) == y).all())
+    True
     """
     dout = checked_gradient(dout, cache.shape, cache.dtype)
     return masked(dout, cache.keep, cache.scale, cache.key, None, None)

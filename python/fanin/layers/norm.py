@@ -85,6 +85,14 @@ def layer_norm_backward(dout: Array, cache: LayerNormCache) -> tuple[Array, Arra
     ----------
     dout : ndarray of shape (N, D), dtype of x
     cache : LayerNormCache
+
+    Examples
+    --------
+    >>> x = np.array([[1.0, 3.0], [10.0, 30.0]])
+    >>> y, cache = fanin.layers.layer_norm_forward(x, np.ones(2), np.zeros(2))
+    >>> dx, dgamma, dbeta = fanin.layers.layer_norm_backward(np.ones((2, 2)), cache)
+    >>> dbeta
+    array([2., 2.])
     """
     x, gamma, mean, inverse = cache
     dout = plain_array("dout", dout)
@@ -169,6 +177,14 @@ def batch_norm_backward(dout: Array, cache: BatchNormCache) -> tuple[Array, Arra
     ----------
     dout : ndarray of shape (N, D), dtype of x
     cache : BatchNormCache
+
+    Examples
+    --------
+    >>> x = np.array([[1.0, 10.0], [3.0, 30.0]])
+    >>> y, cache = fanin.layers.batch_norm_forward(x, np.ones(2), np.zeros(2))
+    >>> dx, dgamma, dbeta = fanin.layers.batch_norm_backward(np.ones((2, 2)), cache)
+    >>> dbeta
+    array([2., 2.])
     """
     x, gamma, mean, variance = cache
     dout = plain_array("dout", dout)

@@ -55,6 +55,13 @@ def prelu_backward(dout: Array, cache: PreluCache) -> tuple[Array, Array]:
     ----------
     dout : ndarray of shape (N, D), dtype of x
     cache : PreluCache
+
+    Examples
+    --------
+    >>> y, cache = fanin.layers.prelu_forward(np.array([[-2.0, 2.0]]), np.array([0.25, 0.25]))
+    >>> dx, dslopes = fanin.layers.prelu_backward(np.ones((1, 2)), cache)
+    >>> dx, dslopes
+    (array([[0.25, 1.  ]]), array([-2.,  0.]))
     """
     x, slopes = cache
     dout = plain_array("dout", dout)

@@ -21,7 +21,18 @@ EVALUATED_ROWS = 1000  # the course's: training accuracy is that of a sample
 
 
 class Stats(TypedDict):
-    """What `ClassifierTrainer.train` returns beside the best model."""
+    """What `ClassifierTrainer.train` returns beside the best model.
+
+    Examples
+    --------
+    >>> (X, y), (X_val, y_val) = fanin.datasets.load("digits")
+    >>> X, X_val = X.reshape(len(X), 64) / 16, X_val.reshape(len(X_val), 64) / 16
+    >>> model = fanin.init_two_layer_model(64, 20, 10)
+    >>> model, stats = fanin.ClassifierTrainer().train(
+    ...     X, y, X_val, y_val, model, fanin.two_layer_net, num_epochs=2)
+    >>> sorted(stats)[:3], len(stats["val_acc_history"])
+    (['acc_iterations', 'best_val_acc', 'iterations_per_epoch'], 3)
+    """
 
     loss_history: list[float]
     train_acc_history: list[float]
@@ -102,6 +113,16 @@ class ClassifierTrainer:
     ----------
     best_model, stats
         As the last call of `train` returned them or, after Ctrl-C or an error, as they were then.
+
+    Examples
+    --------
+    >>> (X, y), (X_val, y_val) = fanin.datasets.load("digits")
+    >>> X, X_val = X.reshape(len(X), 64) / 16, X_val.reshape(len(X_val), 64) / 16
+    >>> model, trainer = fanin.init_two_layer_model(64, 20, 10), fanin.ClassifierTrainer()
+    >>> best, stats = trainer.train(X, y, X_val, y_val, model, fanin.two_layer_net,
+    ...                             num_epochs=2, learning_rate=0.1, batch_size=32)
+    >>> sorted(best)
+    ['W1', 'W2', 'b1', 'b2']
     """
 
     best_model: Model | None = None

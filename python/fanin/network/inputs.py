@@ -43,7 +43,20 @@ TOO_SMALL = 0.1
 
 
 class UnitsWarning(UserWarning):
-    """Data in other units than those of training, or than a network is made for."""
+    """Data in other units than those of training, or than a network is made for.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> net = fanin.MLP([2, 2])
+    >>> X = np.array([[0.0, 1.0], [1.0, 0.0]])
+    >>> history = net.fit(X, np.array([0, 1]), epochs=1, progress=False)
+    >>> with warnings.catch_warnings(record=True) as caught:
+    ...     warnings.simplefilter("always")
+    ...     _ = net.predict(1000 * X)
+    >>> caught[0].category.__name__
+    'UnitsWarning'
+    """
 
 
 @dataclass(frozen=True, eq=False)

@@ -37,7 +37,7 @@ from fanin.network.saving import (
 )
 from fanin.network.targets import Targets
 from fanin.optim import Optimizer
-from fanin.preprocessing import Preprocess
+from fanin.preprocessing import Preprocess, TableEncoder
 from fanin.preprocessing.base import Transformer
 from fanin.random import package_generator
 
@@ -419,7 +419,7 @@ class MLP:
             "norm": self.norm,
             "residual": self.residual,
             "dtype": self.dtype.name,
-            # Left out by default: files of such networks are as before there was this argument.
+            # What is not given is left out: files are then as before there was the argument.
             **({} if self.compute is None else {"compute": self.compute}),
             "seed": self.seed,
             **({} if classes is None else {"classes": classes.tolist()}),
@@ -488,6 +488,48 @@ class MLP:
         X, names = inputs.read("X", X)
         inputs, rows = inputs.first_rows(X, names=names)
         self.inputs, _ = inputs.fit(self.with_targets(rows))
+
+    def take_table(self, table: TableEncoder | None) -> None:
+        """Takes frames from now on, whose features, as `table` makes them, it was trained on."""
+        if table is not None and table.n_features_out_ != self.inputs.columns:
+            got = f"one that makes {table.n_features_out_}"
+            raise ValueError(
+                f"table: expected an encoder of {self.inputs.columns} features, got {got}"
+            )
+        self.inputs = replace(self.inputs, table=table)
+
+    def set_target_units(self, y: Array) -> None:
+        """Records mean and deviation of the values y, as the first `fit` does.
+
+        Where there is a record, or the targets are no values, it does nothing.
+
+        Parameters
+        ----------
+        y : ndarray of shape (N,) or (N, M)
+
+        Examples
+        --------
+        >>> net = fanin.MLP([2, 1], loss="mse")
+        >>> net.set_target_units(np.array([1.0, 3.0]))
+        >>> net.targets.mean, net.targets.scale
+        (array([2.]), array([1.]))
+        """
+        targets = self.targets.requested(standardize=True)
+        if targets.to_fit:
+            y = _validate.plain_array("y", y)
+            _, soft = targets.checked("y", y, len(y))
+            self.targets = targets.fit(y, soft, None)
+
+    def expected_initial_loss(self, y: Array) -> float | None:
+        """The loss of scores 0, which small initial weights give, on these targets.
+
+        With "softmax" log C, with "svm" C - 1, with "logistic" log 2; of values that of predicting
+        their recorded mean.
+        """
+        soft = None
+        if self.targets.loss.takes_values:
+            _, soft = self.targets.enter("y", y, len(y))
+        return self.targets.expected_initial_loss(soft, None)
 
     def prepare(
         self,

@@ -25,6 +25,7 @@ def describe(net: Any) -> str:
     header = ("layer", "width", "activation", "keep", "keep weights", "parameters")
     trained = f"{net.epochs_done} epochs, {net.steps_done} steps" if net.steps_done else "not yet"
     extras = [f"norm {net.norm}"] * (net.norm is not None) + ["residual"] * net.residual
+    extras += [f"products in {net.compute}"] * (net.compute is not None)
     facts = [f"loss {net.loss_name}", *extras, net.dtype.name, f"seed {net.seed}"]
     caption = f"{net.n_params:,} parameters; {', '.join(facts)}; trained: {trained}"
     blocks: list[Block] = [Table(caption, header, rows)]

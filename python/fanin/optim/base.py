@@ -38,9 +38,18 @@ class Optimizer:
         All but the learning rate, fixed when the object is made.
     rule : _core.Rule
         The update rule of the core, with its step count.
+
+    Examples
+    --------
+    >>> adam = fanin.optim.Adam(lr=0.1)
+    >>> x = np.array([1.0])
+    >>> adam.step(x, np.array([2.0]))
+    >>> adam.t, adam.n_states, isinstance(adam, fanin.optim.Optimizer)
+    (1, 2, True)
     """
 
     name: ClassVar[str]
+    _engine: weakref.ref[Engine] | None = None  # that of a network, which it trains
 
     def __init_subclass__(cls, name: str | None = None) -> None:
         if name is not None:
@@ -53,7 +62,6 @@ class Optimizer:
         self._hyperparameters = {k: _checked(k, v) for k, v in hyperparameters.items()}
         self._states: dict[str, list[Array]] = {}
         self.rule = self._new_rule()
-        self._engine: weakref.ref[Engine] | None = None  # that of a network, which it trains
 
     def __setattr__(self, name: str, value: object) -> None:
         if name in vars(self).get("_hyperparameters", ()):
@@ -157,8 +165,9 @@ class Optimizer:
     def __getstate__(self) -> dict[str, Any]:
         """For copy and pickle: as after a whole step."""
         with self._reading():
-            own = {"rule": copy.copy(self.rule), "_states": self._copied_states(), "_engine": None}
-            return vars(self) | own
+            state = vars(self) | {"rule": copy.copy(self.rule), "_states": self._copied_states()}
+        state.pop("_engine", None)
+        return state
 
     def state_dict(self) -> dict[str, Any]:
         """A copy of everything that the next step depends on, for `load_state_dict`.

@@ -118,7 +118,8 @@ def gd_vs_sgd(
     lr : float
     steps : int
     start : (float, float), optional
-        The first w and b; by default below the best ones by twice the largest of |w|, |b| and 1.
+        The first w and b; by default below the best ones by twice the largest of ``abs(w)``,
+        ``abs(b)`` and 1.
     seed : int
         Of the order of the rows.
     ax : pair of matplotlib Axes, optional
@@ -274,7 +275,7 @@ def _feature_path(X: Floats, y: Floats, start: Floats, steps: int, rate: float) 
     )
     net.fit(
         X, y, batch_size=None, epochs=steps, optimizer=optim.SGD(rate), callbacks=[recorder],
-        progress=False,
+        preprocess=None, standardize_targets=False, progress=False,
     )  # fmt: skip
     return np.array(path)
 
@@ -307,7 +308,7 @@ def _sgd_path(net: MLP, x: Floats, y: Floats, rows: int, steps: int, lr: float) 
     recorder = LambdaCallback(on_train_batch_end=lambda *_: path.append(_point(net)))
     net.fit(
         x, y, batch_size=rows, epochs=-(-steps * rows // len(x)), optimizer=optim.SGD(lr),
-        callbacks=[recorder], progress=False,
+        callbacks=[recorder], standardize_targets=False, progress=False,
     )  # fmt: skip
     return np.array(path[: steps + 1])  # the last epoch may have more
 

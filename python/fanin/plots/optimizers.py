@@ -110,6 +110,10 @@ def animate_optimizers(
         Without matplotlib or Pillow.
     OSError
         Where the file cannot be written.
+
+    Examples
+    --------
+    >>> fanin.plots.animate_optimizers("paths.gif")
     """
     axes = optimizer_paths(rates, surfaces=surfaces)
     try:

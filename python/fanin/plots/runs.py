@@ -162,12 +162,8 @@ def _losses(panel: Axes, history: HistoryLike) -> None:
     _draw(panel, history, "loss")
     expected = getattr(history, "expected_initial_loss", None)
     if expected is not None and np.isfinite(expected):
-        panel.axhline(expected, color=FAINT, linestyle="--", linewidth=1.2, zorder=1)
-        panel.annotate(
-            f"expected initial loss: {expected:.2f}", (1, expected), (-2, 3),
-            xycoords=("axes fraction", "data"), textcoords="offset points",
-            ha="right", va="bottom", fontsize=9, color="#5F5F5F",
-        )  # fmt: skip
+        label = f"expected initial loss: {expected:.2f}"
+        panel.axhline(expected, color=FAINT, linestyle="--", linewidth=1.2, zorder=1, label=label)
     initial = getattr(history, "initial_loss", None)
     if initial is not None and np.isfinite(initial):
         label = f"initial loss: {initial:.2f}"

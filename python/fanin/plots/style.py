@@ -147,6 +147,12 @@ def save(fig: Figure, path: PathLike) -> None:
     ------
     ValueError, OSError
         For a suffix that matplotlib does not know; where the file cannot be written.
+
+    Examples
+    --------
+    >>> history = fanin.MLP([4, 3]).fit(np.eye(4), np.array([0, 1, 2, 0]), epochs=2, progress=False)
+    >>> axes = fanin.plots.history(history)
+    >>> fanin.plots.save(axes[0].figure, "curves.png")
     """
     suffix = os.path.splitext(path)[1].lstrip(".").lower() or "png"  # noqa: PTH122
     known = fig.canvas.get_supported_filetypes()

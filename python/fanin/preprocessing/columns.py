@@ -194,9 +194,8 @@ def _as_kind(column: Column, values: Array, found: str) -> Array:
         return values
     if wanted == "category" and found in ("number", "boolean", "date"):
         return np.array([None if _absent(v) else str(v) for v in values], object)
-    raise TypeError(
-        f"X: expected {wanted}s in column {column.name!r}, as in training, got {found}s"
-    )
+    expected = f"{wanted} values in column {column.name!r}, as in training"
+    raise TypeError(f"X: expected {expected}, got {found} values")
 
 
 def _absent(value: Any) -> bool:

@@ -117,7 +117,7 @@ class TableEncoder(Transformer):
         return self.fit(X, y)
 
     def transform(self, X: Any) -> Array:
-        """The features (N, n_features_out_) of a frame with the columns of training, float32."""
+        """The features of such a frame as training had, ``(N, n_features_out_)`` float32."""
         return self.encode(X)
 
     def encode(self, X: Any, dtype: npt.DTypeLike = np.float32, name: str = "X") -> Array:

@@ -129,8 +129,8 @@ class PCA(PrincipalDirections):
 
     Attributes
     ----------
-    components_ : (n_components_, D), rows orthonormal, the largest entry of each positive
-    explained_variance_, explained_variance_ratio_ : (n_components_,)
+    components_ : ``(n_components_, D)``, rows orthonormal, the largest entry of each positive
+    explained_variance_, explained_variance_ratio_ : ``(n_components_,)``
     mean_ : (D,) float64
     n_components_, n_features_in_, n_samples_seen_ : int
 
@@ -150,7 +150,7 @@ class PCA(PrincipalDirections):
     n_threads: int | None = None
 
     def transform(self, X: Array) -> Array:
-        """``(X - mean_) @ components_.T``, (N, n_components_)."""
+        """``(X - mean_) @ components_.T``, of shape ``(N, n_components_)``."""
         return self._project(self._fitted_rows(X), self.components_)
 
     def inverse_transform(self, X: Array) -> Array:
@@ -203,7 +203,7 @@ class Whiten(PrincipalDirections):
     n_threads: int | None = None
 
     def transform(self, X: Array) -> Array:
-        """X whitened: (N, n_components_), or (N, D) for "zca"."""
+        """X whitened: ``(N, n_components_)``, or (N, D) for "zca"."""
         rows, factors = self._fitted_rows(X), self._factors()
         if self.method == "pca":
             return self._project(rows, self.components_, factors)

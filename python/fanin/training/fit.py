@@ -14,6 +14,7 @@ import numpy as np
 from fanin import _core, _validate, optim, schedules
 from fanin._runtime import warn_caller
 from fanin._typing import Array, Floats, Ints
+from fanin.arrays import released
 from fanin.callbacks import Callback, CallbackList, EarlyStopping, History, ProgressBar
 from fanin.network import MLP, TrainingData, passes
 from fanin.network.inputs import Inputs
@@ -31,7 +32,18 @@ RMS_ROWS = 64
 
 
 class DivergenceWarning(RuntimeWarning):
-    """The loss became non-finite; the parameters of the last good epoch were restored."""
+    """The loss became non-finite; the parameters of the last good epoch were restored.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> net, X = fanin.MLP([2, 1], loss="mse"), np.eye(2)
+    >>> with warnings.catch_warnings(record=True) as caught:
+    ...     warnings.simplefilter("always")
+    ...     run = net.fit(X, X[:, :1], optimizer=fanin.optim.SGD(1e9), epochs=20, progress=False)
+    >>> caught[0].category.__name__, run.stop_reason
+    ('DivergenceWarning', 'diverged')
+    """
 
 
 class Fit:
@@ -53,6 +65,14 @@ class Fit:
     file : CheckpointFile
     settled : bool
         Whether all that a checkpoint holds is as after a whole step, at each line that runs.
+
+    Examples
+    --------
+    >>> from fanin.network.options import FitOptions
+    >>> net, y = fanin.MLP([4, 3]), np.array([0, 1, 2, 0])
+    >>> fit = fanin.training.Fit(net, np.eye(4), y, FitOptions(epochs=2, progress=False))
+    >>> fit.epochs, len(fit.run().epoch)
+    (2, 2)
     """
 
     def __init__(self, net: MLP, X: Array, y: Array, options: FitOptions) -> None:
@@ -521,4 +541,5 @@ def draw_order(order: Ints, sampling: str, seed: int, epoch: int, n_rows: int) -
 
 def train(net: MLP, X: Array, y: Array, options: FitOptions) -> History:
     """Trains `net`, as `MLP.fit` does."""
-    return Fit(net, X, y, options).run()
+    with released(X):
+        return Fit(net, X, y, options).run()

@@ -78,6 +78,11 @@ class StopOnRise(Callback):
     With a dozen rows, on which the lowest loss is a matter of luck, nearly every run goes to its
     end; with thousands overfitting is seen. It stops after a fifth of the epochs without a lower
     loss, 10 at least.
+
+    Examples
+    --------
+    >>> isinstance(fanin.training.StopOnRise(), fanin.callbacks.Callback)
+    True
     """
 
     def on_train_begin(self, logs: Logs | None = None) -> None:  # noqa: ARG002

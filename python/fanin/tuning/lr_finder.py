@@ -56,6 +56,13 @@ class RateTrial:
     verdict : {"diverged", "rising", "flat", "goes down"}
         diverged: not finite, or over 3 times the loss before. flat: within 1 % of it, and accuracy
         within two standard errors.
+
+    Examples
+    --------
+    >>> (X, y), _ = fanin.datasets.load("digits")
+    >>> trial = fanin.tuning.lr_probe(fanin.MLP([64, 10]), X, y, rates=[0.01]).trials[0]
+    >>> trial.rate, trial.verdict
+    (0.01, 'goes down')
     """
 
     rate: float
@@ -98,6 +105,13 @@ class RateProbe:
     iterations : int
     reason : str
         Why this suggestion, or why none.
+
+    Examples
+    --------
+    >>> (X, y), _ = fanin.datasets.load("digits")
+    >>> probe = fanin.tuning.lr_probe(fanin.MLP([64, 10]), X, y, rates=[0.1, 0.01])
+    >>> len(probe.trials), probe.suggestion
+    (2, 0.01)
     """
 
     trials: tuple[RateTrial, ...]
@@ -195,6 +209,13 @@ class RateRange:
     slopes : ndarray of shape (n,), float64
         Of smoothed against the logarithm of the learning rate.
     reason : str
+
+    Examples
+    --------
+    >>> (X, y), _ = fanin.datasets.load("digits")
+    >>> found = fanin.tuning.lr_range(fanin.MLP([64, 10]), X, y)
+    >>> 1e-4 < found.suggestion < 1
+    True
     """
 
     rates: Floats

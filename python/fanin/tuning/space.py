@@ -44,7 +44,13 @@ NATURAL_HIGH = {"keep": 1.0, "drop_connect": 1.0, "momentum": 1.0}
 
 
 class Parameter(ABC):
-    """Values that one hyperparameter may take, along the unit interval."""
+    """Values that one hyperparameter may take, along the unit interval.
+
+    Examples
+    --------
+    >>> isinstance(fanin.tuning.uniform(0, 1), fanin.tuning.Parameter)
+    True
+    """
 
     @abstractmethod
     def at(self, u: float) -> Any:

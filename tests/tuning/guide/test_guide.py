@@ -443,7 +443,7 @@ X, Y = blobs(60)
         ((X,), {"executor": 3}, "executor: expected a concurrent.futures.Executor"),
         ((X[:, 0],), {}, r"X: expected shape \(N, D\)"),
         ((X[:0],), {}, "at least one row"),
-        ((X.tolist(),), {}, "X: expected a NumPy array"),
+        ((X.astype(str),), {}, "X: expected"),
     ],
 )
 def test_bad_input(args, options, text):
@@ -455,8 +455,7 @@ def test_bad_input(args, options, text):
     ("labels", "text"),
     [
         (Y[:-1], r"y: expected shape \(60,\) of whole-number labels, got \(59,\) int64"),
-        (Y.astype(float), "y: expected .* whole-number labels, got .* float64"),
-        (Y - 1, "y: expected labels from 0 on, got -1 in row 0"),
+        (Y + 0.5, "y: expected whole-number labels, text or truth values, got 0.5 in row 0"),
         (np.zeros(60, int), "y: expected at least two classes, got only class 0"),
     ],
 )

@@ -35,15 +35,17 @@ class Page(html.parser.HTMLParser):
 
     def __init__(self, text: str) -> None:
         super().__init__()
-        self.open, self.ids, self.sources, self.links, self.alts = [], [], [], [], []
+        self.open, self.ids, self.links, self.alts = [], [], [], []
+        self.sources, self.narrow = [], []
         self.feed(text)
 
     def handle_starttag(self, tag, attributes):
         found = dict(attributes)
-        if tag not in ("meta", "img"):
+        if tag not in ("meta", "img", "source"):
             self.open.append(tag)
         self.ids += [found["id"]] if "id" in found else []
-        self.sources += [v for k, v in attributes if k in ("src", "srcset")]
+        self.sources += [v for k, v in attributes if k == "src"]
+        self.narrow += [v for k, v in attributes if k == "srcset"]  # the same for a phone
         self.links += [v for k, v in attributes if k == "href"]
         self.alts += [found["alt"]] if tag == "img" else []
 
@@ -57,13 +59,15 @@ def test_the_page_needs_nothing_beside_it(report, tmp_path):
     text = (tmp_path / "report.html").read_text(encoding="utf-8")
     page = Page(text)
     assert page.open == []
-    assert all(source.startswith("data:image/png;base64,") for source in page.sources)
+    images = [*page.sources, *page.narrow]
+    assert all(image.startswith("data:image/png;base64,") for image in images)
     assert all(link[1:] in page.ids for link in page.links)
     steps = [f"step-{s.number}-{s.round}" for s in report.steps]
     assert page.ids == ["overview", *steps, "fanin-report"]
     searches = sum(s.number in (4, 5) for s in report.steps)
     rounds = sum(s.number == 6 for s in report.steps)
     assert len(page.sources) == 2 + searches + rounds
+    assert rounds <= len(page.narrow) <= searches + rounds
     assert all(page.alts)
     assert 'name="viewport" content="width=device-width' in text
 

@@ -32,6 +32,11 @@ class Step:
     facts : dict
         Everything that was measured, as JSON values: ``number``, ``round``, ``findings``,
         ``settings`` after the step, ``seconds``, and more that differs from step to step.
+
+    Examples
+    --------
+    >>> print(fanin.tuning.Step({"number": 3, "round": 0, "findings": [], "seconds": 1.5}).title)
+    Find a learning rate
     """
 
     facts: Facts = field(repr=False)
@@ -95,6 +100,13 @@ class Report:
         The folds' networks of the best settings, weighted by what they do for rows that they were
         not trained on, and the network of all rows, where there is one. Its score is that of the
         folds' networks alone.
+
+    Examples
+    --------
+    >>> (X, y), _ = fanin.datasets.load("digits")
+    >>> report = fanin.tuning.guide(X[:200], y[:200], time_budget=0.2, progress=False)
+    >>> report.step(1).title
+    'Check the initial loss'
     """
 
     steps: tuple[Step, ...]

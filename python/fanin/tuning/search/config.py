@@ -40,7 +40,8 @@ VAL_SIZE = 0.2
 # What an epoch has to judge it by, where targets are labels and where they are not.
 _OF_LABELS = [f"val_{name}" for name in metrics.OF_LABELS if name != "confusion_matrix"]
 LABEL_SCORES = ("val_loss", *_OF_LABELS, "accuracy", "loss")
-SCORES = ("val_loss", *(f"val_{name}" for name in metrics.OF_VALUES), "loss")
+_OF_OTHERS = dict.fromkeys((*metrics.OF_COUNTS, "pinball_loss", *metrics.OF_SEVERAL))
+SCORES = ("val_loss", *(f"val_{name}" for name in _OF_OTHERS), "loss")
 
 
 class SearchConfig:
@@ -102,7 +103,11 @@ class SearchConfig:
         weights = options.pop("sample_weight", None)
         self.take_data(validation, options, weights)
         targets = targets_of(
-            self.arrays["y"], self.arrays["validation_y"], self.space, options.get("loss")
+            self.arrays["y"],
+            self.arrays["validation_y"],
+            self.space,
+            options.get("loss"),
+            options.get("quantiles"),
         )
         if targets.loss is not None:
             options["loss"] = targets.loss

@@ -50,6 +50,13 @@ class Edge:
     suggestion : Parameter or None
         A range that goes on beyond this end; None for a choice.
     evidence : str
+
+    Examples
+    --------
+    >>> from fanin.tuning import search, uniform
+    >>> far = search({"x": uniform(0, 1)}, lambda p: -(p["x"] - 3) ** 2, 30, progress=False)
+    >>> far.edges()[0].side
+    'high'
     """
 
     name: str

@@ -48,6 +48,15 @@ class SearchResult:
         Defaults that the search chose, such as rows held out for validation.
     earlier : list of SearchResult
         Of earlier `stages`.
+
+    Examples
+    --------
+    >>> from fanin.tuning import search, uniform
+    >>> result = search({"x": uniform(0, 1)}, lambda p: -p["x"] ** 2, 30, progress=False)
+    >>> result
+    SearchResult(30 trials, best score -0.0023)
+    >>> result.best.params["x"] < 0.1
+    True
     """
 
     space: dict[str, Parameter]

@@ -10,6 +10,7 @@ import numpy as np
 
 from fanin import _validate
 from fanin._typing import Array
+from fanin.losses.spec import OF_VALUES, LossSpec
 from fanin.network.classes import encoded
 from fanin.tuning.space import Choice, Space, leaves
 
@@ -37,25 +38,50 @@ class Targets:
     classes: Array | None = None
 
 
-def targets_of(y: Array, y_val: Array, space: Space, loss: Any) -> Targets:
+def targets_of(y: Array, y_val: Array, space: Space, loss: Any, quantiles: Any = None) -> Targets:
     """Of y, by its shape and dtype and the loss, given for all trials or in the space."""
     losses = _losses(space, loss)
+    each = _outputs_of_a_value(losses, quantiles)
     if y.ndim != 1:
-        return Targets(False, math.prod(y.shape[1:]))
+        return Targets(False, math.prod(y.shape[1:]) * each)
+    if "logistic" in losses:
+        return _binary(losses, encoded("y", y)[1])
     if y.dtype.kind == "f":
-        if losses - {"mse", None}:
-            other = sorted(losses - {"mse", None})[0]
+        if others := losses - {*OF_VALUES, None}:
+            other = sorted(others)[0]
             raise ValueError(
                 f"y: expected whole-number labels for loss={other!r}, got "
                 f"{_validate.describe(y)}; loss='mse' takes values"
             )
-        return Targets(False, 1, "mse" if losses == {None} else None)
-    if y.dtype.kind in "iu" and losses == {"mse"}:
-        return Targets(False, 1)
+        return Targets(False, each, "mse" if losses == {None} else None)
+    if y.dtype.kind in "iu" and losses <= set(OF_VALUES):
+        return Targets(False, each)
     _, classes = encoded("y", y)
     if classes is not None:
         return Targets(True, len(classes), classes=classes)
     return Targets(True, _classes(y, y_val))
+
+
+def _outputs_of_a_value(losses: set[Any], quantiles: Any) -> int:
+    """One for each quantile, of networks that all have as many."""
+    if "quantile" not in losses:
+        return 1
+    n = len(LossSpec("quantile", quantiles=quantiles).levels)
+    if n > 1 and len(losses) > 1:
+        raise ValueError(
+            f"loss: expected 'quantile' alone, which has {n} outputs for a value, got "
+            f"{', '.join(map(repr, sorted(map(str, losses))))}"
+        )
+    return n
+
+
+def _binary(losses: set[Any], classes: Array | None) -> Targets:
+    if len(losses) > 1:
+        raise ValueError(
+            "loss: expected 'logistic' alone for labels (N,), since it has one output where others "
+            f"have one for each class, got {', '.join(map(repr, sorted(map(str, losses))))}"
+        )
+    return Targets(True, 1, classes=classes)
 
 
 def _losses(space: Space, loss: Any) -> set[Any]:

@@ -35,6 +35,13 @@ class Trial:
     network : MLP or None
         With the parameters of the best epoch. It is trained again, to the same bits, where the
         search did not keep it; None where the objective is a function.
+
+    Examples
+    --------
+    >>> from fanin.tuning import search, uniform
+    >>> trial = search({"x": uniform(0, 1)}, lambda p: p["x"], 1, progress=False).best
+    >>> trial.status, trial.number, trial.score == trial.params["x"]
+    ('done', 0, True)
     """
 
     number: int
