@@ -297,7 +297,9 @@ def test_several_quantiles_are_an_interval():
 def test_hinge(solver):
     X, y = digits()
     for labels in (y, np.where(y > 4, "high", "low")):
-        model = classifier(loss="hinge", solver=solver, max_iter=40).fit(X, labels)
+        model = classifier(loss="hinge", solver=solver, max_iter=40, learning_rate_init=0.01).fit(
+            X, labels
+        )
         assert model.score(X, labels) > 0.9
         assert not hasattr(model, "predict_proba")
     with pytest.raises(ValueError, match="loss: expected 'log_loss' of several labels"):

@@ -36,10 +36,12 @@ METHODS = {
 @pytest.mark.parametrize("method", METHODS)
 def test_methods(method):
     X, y = rows()
-    options = {"n_members": 2, "epochs": 8, "random_state": 0, **METHODS[method]}
+    rate = fanin.optim.Adam(0.01)
+    options = {"n_members": 2, "epochs": 8, "optimizer": rate, "random_state": 0, **METHODS[method]}
     model = EnsembleClassifier(16, method=method, **options).fit(X, y)
-    assert len(model.ensemble_) >= 1
-    assert model.score(X, y) > 0.85
+    # Of two variants in two folds the greedy selection may leave one out.
+    assert len(model.ensemble_) in ((2, 4) if method == "cross_validation" else (2,))
+    assert model.score(X, y) > 0.8
     np.testing.assert_allclose(model.predict_proba(X).sum(axis=1), 1, rtol=1e-5)
     again = EnsembleClassifier(16, method=method, **options).fit(X, y)
     np.testing.assert_array_equal(again.predict_proba(X), model.predict_proba(X))

@@ -202,7 +202,8 @@ def _search(
         schedule=schedule,
         **{name: value for name, value in fixed.items() if name not in model.space},
     )
-    return ensemble.from_search(result.top(model.n_members), k=1, combine=members["combine"])
+    best = result.top(model.n_members)
+    return ensemble.from_search(best, k=len(best), combine=members["combine"])
 
 
 _BUILDS: dict[str, Build] = {
