@@ -166,7 +166,7 @@ def finite_range(name: str, rows: Array | SparseRows, dtype: np.dtype[Any]) -> t
     if not finite or low < -most or high > most:
         first = 0
         for block in blocks(rows, block_rows(rows)):
-            good = np.abs(block) <= most
+            good = np.abs(block) <= np.float64(most)  # as a float it would become the block's dtype
             if not good.all():
                 row, column = divmod(int(np.argmin(good)), rows.shape[1])
                 where = f"{block[row, column]} in row {first + row}, column {column}"

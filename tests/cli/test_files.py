@@ -96,7 +96,7 @@ def test_a_target_far_from_0_is_told(capsys):
     X, y = line_data()
     np.savez("d.npz", X=X, y=y / 100 + 1e9)
     assert run("train", "d.npz", "--task", "regression", "--out", "run") == 0
-    assert "--dtype float64" in capsys.readouterr().err
+    assert "take dtype='float64'" in capsys.readouterr().err
     words = ["train", "d.npz", "--task", "regression", "--dtype", "float64", "--json"]
     assert run(*words, "--out", "run64") == 0
     printed = capsys.readouterr()

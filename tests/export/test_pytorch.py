@@ -86,7 +86,9 @@ def test_probabilities() -> None:
     module = to_torch(net, probabilities=True)
     assert_near(outputs(module, X), net.predict_proba(X))
     assert np.array_equal(from_torch(module).scores(X), net.scores(X))
-    with pytest.raises(ValueError, match="probabilities: expected loss='softmax', this is 'mse'"):
+    with pytest.raises(
+        ValueError, match="probabilities: expected loss='softmax' or 'logistic', this is 'mse'"
+    ):
         to_torch(network(loss="mse"), probabilities=True)
 
 

@@ -64,7 +64,7 @@ class EnsembleClassifier(Classifier):
     >>> from fanin.estimators import EnsembleClassifier
     >>> (X, y), (X_test, y_test) = fanin.datasets.load("digits")
     >>> X, X_test = X.reshape(len(X), -1), X_test.reshape(len(X_test), -1)
-    >>> model = EnsembleClassifier(32, n_members=3, epochs=10, random_state=0).fit(X, y)
+    >>> model = EnsembleClassifier(32, n_members=3, random_state=0).fit(X, y)
     >>> model.score(X_test, y_test) > 0.95
     True
     """
