@@ -2,7 +2,7 @@
 What a search has found
 =======================
 
-Each line is a trial; the best are the darkest.
+Each line is a trial; the brighter it is, the better, and the best one is black.
 """
 
 import fanin

@@ -267,14 +267,14 @@ class Augmenter(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 
     def fit_transform(self, X: Any, y: Any = None) -> Array:  # noqa: ARG002
         """The images, augmented."""
-        rows = self._fitted(X)
+        rows, pipeline = self._fitted(X)
         if not self.transforms:
             return rows
         shape = self._shape(rows)
         images = rows.reshape(len(rows), *shape)
         if images.dtype != np.uint8:
             images = images.astype(np.float32)
-        moved = self._pipeline(images, epoch=self.epoch, n_threads=self.n_threads)
+        moved = pipeline(images, epoch=self.epoch, n_threads=self.n_threads)
         augmented: Array = moved.reshape(rows.shape).astype(rows.dtype, copy=False)
         return augmented
 
@@ -283,20 +283,20 @@ class Augmenter(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         check_is_fitted(self)
         return self._rows(X, reset=False)
 
-    def _fitted(self, X: Any) -> Array:
+    def _fitted(self, X: Any) -> tuple[Array, Compose]:
         rows = self._rows(X, reset=True)
-        self._pipeline = Compose(self.transforms, self.seed, self.value_range)
+        pipeline = Compose(self.transforms, self.seed, self.value_range)
         if self.transforms:
             height, width = self._shape(rows)[:2]
-            size = self._pipeline.output_size(height, width)
-            if self._pipeline.mix is not None or self._pipeline.variants > 1:
+            size = pipeline.output_size(height, width)
+            if pipeline.mix is not None or pipeline.variants > 1:
                 raise ValueError("transforms: expected one image for each, and no Mixup or CutMix")
             if size != (height, width):
                 raise ValueError(
                     f"transforms: expected images to stay {height} x {width}, got "
                     f"{size[0]} x {size[1]}"
                 )
-        return rows
+        return rows, pipeline
 
     def _shape(self, rows: Array) -> tuple[int, ...]:
         shape = rows.shape[1:] if self.image_shape is None else tuple(self.image_shape)
@@ -312,7 +312,7 @@ class Augmenter(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         return np.array(rows, order="C") if rows is X else np.ascontiguousarray(rows)
 
     def __sklearn_is_fitted__(self) -> bool:
-        return hasattr(self, "_pipeline")
+        return hasattr(self, "n_features_in_")
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
