@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import doctest
 import math
 from typing import Any
 
@@ -21,7 +20,6 @@ from reference import (
 
 import fanin
 from fanin import _core, layers
-from fanin.layers import dropconnect
 
 pytestmark = pytest.mark.row("R9")
 MASKS = ["batch", "example"]
@@ -461,9 +459,3 @@ def test_a_failed_call_takes_no_draws() -> None:
         with pytest.raises(ValueError, match="x: expected"):
             FORWARD(x[:, :3].copy(), W, keep=0.5, mask=mask, rng=rng)
     assert rng.position == 0
-
-
-def test_examples() -> None:
-    results = doctest.testmod(dropconnect)
-    assert results.attempted > 0
-    assert results.failed == 0

@@ -141,6 +141,14 @@ entry("losses.mse_loss", losses.mse_loss, scores=SCORES, y=floats(N, H), sample_
 ENTRIES["losses.softmax"] = Entry(
     losses.softmax, {"scores": SCORES, "out": np.zeros_like(SCORES)}, writes=("out",)
 )
+for _name in ("half_squared_error", "mae", "huber", "quantile"):
+    entry(f"losses.{_name}_loss", getattr(losses, f"{_name}_loss"),
+          scores=SCORES, y=floats(N, H), sample_weight=WEIGHTS)  # fmt: skip
+entry("losses.poisson_loss", losses.poisson_loss,
+      scores=SCORES, y=np.abs(floats(N, H)), sample_weight=WEIGHTS)  # fmt: skip
+entry("losses.logistic_loss", losses.logistic_loss,
+      scores=SCORES, y=(floats(N, H) > 0).astype(np.float32), sample_weight=WEIGHTS)  # fmt: skip
+entry("losses.sigmoid", losses.sigmoid, scores=SCORES)
 _P = losses.softmax(SCORES)
 for _name in ["accuracy_score", "balanced_accuracy_score", "confusion_matrix", "f1_score"]:
     entry(f"metrics.{_name}", getattr(metrics, _name), y=Y, predicted=Y[::-1].copy())
@@ -194,6 +202,15 @@ def preprocessed(X: Any) -> Any:
     return network.scores(floats(2, D) * 0 + 1)
 
 
+def in_units(y: Any) -> Any:
+    network = fanin.MLP([D, 1], loss="mse")
+    network.set_target_units(y)
+    return [network.targets.mean, network.targets.scale]
+
+
+entry("MLP.set_target_units", in_units, y=floats(N))
+entry("MLP.expected_initial_loss", lambda y: net(loss="mse").expected_initial_loss(y),
+      y=floats(N, H))  # fmt: skip
 entry("MLP.set_parameters", restored, parameters=NET.get_parameters())
 entry("MLP.set_preprocess", preprocessed, X=X)
 entry("MLP.activation_report", lambda X, y: str(NET.activation_report(X, y)), **DATA)

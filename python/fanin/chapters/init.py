@@ -101,7 +101,7 @@ def chapter(data: Data, seed: int) -> Chapter:
             Lines(f"{report}\nverdict: {report.verdict} ({report.reason})"),
             picture(
                 f"init-{case.slug}.png",
-                f"Histograms of the activations of {DEPTH} layers: {report.verdict}.",
+                f"{case.title}: histograms of the activations of {DEPTH} layers, {report.verdict}.",
                 f"{case.title}: the activations of each layer.",
                 functools.partial(plots.activations, report),
             ),
@@ -170,7 +170,7 @@ def _on_the_curve(case: Case, report: ActivationReport) -> list[Block]:
     return [
         picture(
             f"init-{case.slug}-curve.png",
-            f"The curve of tanh, and where on it the outputs of each of {DEPTH} layers fall.",
+            f"{case.title}: tanh's curve, and where on it each of {DEPTH} layers' outputs fall.",
             f"{case.title}: the outputs on tanh's curve; a dot is as large as the share of outputs "
             "there.",
             functools.partial(plots.tanh_outputs, report),
