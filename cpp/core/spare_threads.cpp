@@ -4,6 +4,7 @@
 
 #include <pthread.h>
 #include <sched.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -103,6 +104,11 @@ void* wait_for_end(void* argument) {
   return nullptr;
 }
 
+bool memory_is_limited() {
+  rlimit limit{};
+  return getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY;
+}
+
 /// A thread that was joined counts against the limits until the kernel has let go of it.
 void wait_until_gone([[maybe_unused]] const Spare& spare) {
 #if defined(__linux__)
@@ -138,7 +144,8 @@ int spare_threads(int n) {
   for (int i = 0; i < had; ++i) pthread_join(spares[i].thread, nullptr);
   for (int i = 0; i < had; ++i) wait_until_gone(spares[i]);
   pthread_attr_destroy(&attributes);
-  return had;
+  // Threads that take all there is would leave none to compute with.
+  return had < n && memory_is_limited() ? std::max(had - 1, 0) : had;
 }
 
 }  // namespace fanin
