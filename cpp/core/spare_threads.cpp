@@ -4,6 +4,7 @@
 
 #include <pthread.h>
 #include <sched.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -39,6 +40,9 @@ constexpr StackVariable stack_variables[] = {{"OMP_STACKSIZE", 10}, {"GOMP_STACK
 constexpr std::size_t default_stack = 0;  // that of any thread
 #endif
 constexpr std::size_t runtime_memory = 1 << 10;  // which OpenMP allocates for each thread, at most
+// Stacks, which stay mapped after their threads, could take all there is and leave none to compute
+// with.
+constexpr std::size_t working_memory = std::size_t{8} << 20;
 
 const char* after_spaces(const char* text) {
   while (std::isspace(static_cast<unsigned char>(*text))) ++text;
@@ -109,6 +113,27 @@ bool memory_is_limited() {
   return getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY;
 }
 
+/// Address space that nobody else gets meanwhile. From malloc, a block as large would raise the
+/// size up to which freed memory is kept.
+class Kept {
+ public:
+  explicit Kept(std::size_t bytes) : bytes_(bytes) {
+    if (bytes_ > 0) {
+      place_ = mmap(nullptr, bytes_, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    }
+  }
+  ~Kept() {
+    if (bytes_ > 0 && !failed()) munmap(place_, bytes_);
+  }
+  Kept(const Kept&) = delete;
+  Kept& operator=(const Kept&) = delete;
+  bool failed() const { return place_ == MAP_FAILED; }
+
+ private:
+  std::size_t bytes_;
+  void* place_ = nullptr;
+};
+
 /// A thread that was joined counts against the limits until the kernel has let go of it.
 void wait_until_gone([[maybe_unused]] const Spare& spare) {
 #if defined(__linux__)
@@ -124,6 +149,8 @@ void wait_until_gone([[maybe_unused]] const Spare& spare) {
 
 int spare_threads(int n) {
   n = std::clamp(n, 0, most_threads);
+  const Kept working(memory_is_limited() ? working_memory : 0);
+  if (working.failed()) return 0;
   const std::unique_ptr<void, void (*)(void*)> memory(
       std::malloc(runtime_memory * static_cast<std::size_t>(n + 16)), std::free);
   pthread_attr_t attributes;
@@ -144,8 +171,7 @@ int spare_threads(int n) {
   for (int i = 0; i < had; ++i) pthread_join(spares[i].thread, nullptr);
   for (int i = 0; i < had; ++i) wait_until_gone(spares[i]);
   pthread_attr_destroy(&attributes);
-  // Threads that take all there is would leave none to compute with.
-  return had < n && memory_is_limited() ? std::max(had - 1, 0) : had;
+  return had;
 }
 
 }  // namespace fanin

@@ -30,7 +30,7 @@ MEMORY = """
     def limit(more):
         pages = int(open("/proc/self/statm").read().split()[0])
         stack = 8 << 20
-        room = pages * resource.getpagesize() + (4 << 20) + more * stack * 5 // 4
+        room = pages * resource.getpagesize() + (4 << 20) + int(more * stack * 5 / 4)
         resource.setrlimit(resource.RLIMIT_AS, (room, room))
 """
 GROUP = """
@@ -86,6 +86,20 @@ def outcome(kind: str, work: str, request: pytest.FixtureRequest, **more: str) -
     if needs_root:
         pytest.skip("the user's other processes count too; root can be a user that has none")
     return json.loads(printed_by(COMPUTE + LIMITS.get(kind, NONE) + work, env=environment))
+
+
+@pytest.mark.parametrize("megabytes", [8.5, 16.5, 25, 33.5])
+def test_a_team_leaves_memory_to_compute_with(
+    megabytes: float, request: pytest.FixtureRequest
+) -> None:
+    """Just above what one, two, ... stacks take."""
+    work = f"""
+    limit({(megabytes - 4) / 10})
+    with warnings.catch_warnings(record=True):
+        same = [computed(8) == alone for _ in range(3)]
+    print(json.dumps(same))
+    """
+    assert outcome("RLIMIT_AS", work, request) == [True] * 3
 
 
 @pytest.mark.parametrize("kind", LIMITS)
