@@ -45,9 +45,7 @@ def test_all_options_are_parameters():
         NetClassifier(unheard_of=1)
 
 
-@pytest.mark.parametrize(
-    ("load", "least"), [(load_digits, 0.95), (load_breast_cancer, 0.94)], ids=lambda a: str(a)
-)
+@pytest.mark.parametrize(("load", "least"), [(load_digits, 0.95), (load_breast_cancer, 0.94)])
 def test_defaults_classify_unscaled_data(load, least):
     X, y = load(return_X_y=True)
     X, X_test, y, y_test = train_test_split(X, y, random_state=0, stratify=y)
