@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass
 from itertools import pairwise
@@ -58,7 +59,7 @@ def _has_probabilities(estimator: Any) -> bool:
     raise AttributeError(f"predict_proba: expected loss='log_loss', this is {estimator.loss!r}")
 
 
-class _MLP(Parameters):
+class _MLP(Parameters, ABC):
     """What the classifier and the regressor share."""
 
     _seed = _steps_done = 0  # of dropout
@@ -68,30 +69,30 @@ class _MLP(Parameters):
 
     # What the two kinds differ in.
 
+    @abstractmethod
     def _check_data(self, X: Any, y: Any, incremental: bool, reset: bool) -> tuple[Any, Array]:
         """X, and y encoded: codes (N,) or rows (N, C)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _check_validation(self, X: Any, y: Any) -> tuple[Any, Array]:
         """As `_check_data`, of rows that judge a fit."""
-        raise NotImplementedError
 
-    def _n_outputs(self, y: Array) -> int:
-        raise NotImplementedError
+    @abstractmethod
+    def _n_outputs(self, y: Array) -> int: ...
 
-    def _out_activation(self) -> str:
-        raise NotImplementedError
+    @abstractmethod
+    def _out_activation(self) -> str: ...
 
     def _loss_parameters(self) -> tuple[Any, ...]:
         """By which `_engine_loss` may change."""
         return (self.loss,)
 
-    def _targets(self, y: Array, dtype: np.dtype[Any]) -> Targets:
-        raise NotImplementedError
+    @abstractmethod
+    def _targets(self, y: Array, dtype: np.dtype[Any]) -> Targets: ...
 
+    @abstractmethod
     def _score_of(self, X: Any, y: Array, sample_weight: Array | None) -> float:
         """Of encoded targets, for early stopping."""
-        raise NotImplementedError
 
     def _with_class_weights(self, y: Array, weights: Array | None, incremental: bool) -> Any:  # noqa: ARG002
         """The weights of the rows, of encoded targets."""
@@ -212,9 +213,9 @@ class _MLP(Parameters):
             self.compute,
         )
 
+    @abstractmethod
     def _engine_loss(self) -> Any:
         """The engine's loss: its name, or with options."""
-        raise NotImplementedError
 
     def _outputs_of_mean(self) -> int:
         """Over how many outputs the loss is a mean (the gradient is that of the sum)."""

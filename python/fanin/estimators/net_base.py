@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, fields
 from typing import Any
@@ -38,7 +39,7 @@ FIT_PARAMETERS = tuple(f.name for f in fields(FitOptions) if f.name not in _ARGU
 
 
 @dataclass(eq=False, repr=False)
-class Net(BaseEstimator):
+class Net(BaseEstimator, ABC):
     """What all estimators of networks share: the options of `MLP` and of its `fit`, and the data.
 
     The names, and the defaults but for dtype, preprocess, epochs, schedule and progress, are those
@@ -85,16 +86,16 @@ class Net(BaseEstimator):
 
     # What the kinds differ in.
 
+    @abstractmethod
     def _encoded(self, X: Any, y: Any, reset: bool, learn: bool) -> tuple[Any, Array]:
         """X checked, y encoded; `reset` X's columns, and `learn` the kind of y, from these."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _learn_targets(self, part: Part) -> int:
         """What is kept of the targets; the network's width of output."""
-        raise NotImplementedError
 
-    def _network_targets(self, y: Array, dtype: Any) -> Array:
-        raise NotImplementedError
+    @abstractmethod
+    def _network_targets(self, y: Array, dtype: Any) -> Array: ...
 
     def _row_weights(self, y: Array, weights: Array | None) -> Array | None:  # noqa: ARG002
         return weights
