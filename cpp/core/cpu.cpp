@@ -107,6 +107,14 @@ std::string ask_for_amx() { return "no such system call here"; }
 
 #endif
 
+std::ptrdiff_t core_cache_bytes() {
+#if defined(_SC_LEVEL2_CACHE_SIZE)
+  static const long bytes = sysconf(_SC_LEVEL2_CACHE_SIZE);
+  if (bytes > 0) return bytes;
+#endif
+  return 1 << 20;
+}
+
 int cpu_affinity_count() {
 #if defined(__linux__)
   cpu_set_t set;

@@ -1,4 +1,5 @@
 #pragma once
+#include <cstddef>
 #include <string>
 
 namespace fanin {
@@ -14,6 +15,9 @@ bool cpu_has_amx();
 
 /// Asks the system to let this process use tiles, once; empty, or why it may not.
 std::string ask_for_amx();
+
+/// Bytes of a core's own cache (L2), 1 MB where the system does not tell.
+std::ptrdiff_t core_cache_bytes();
 
 /// CPUs that this process may run on (its affinity mask).
 int cpu_affinity_count();

@@ -13,16 +13,18 @@
 #include <pthread.h>
 #endif
 
+#include "core/clock.hpp"
 #include "core/cpu.hpp"
 #include "core/fpenv.hpp"
+#include "core/helper_cpus.hpp"
 #include "core/spare_threads.hpp"
 
 namespace fanin {
 
 namespace {
 
-// About 0.5 ms. Under load the scheduler puts threads that keep sleeping on the same core.
-constexpr int spins = 30000;
+// Under load the scheduler puts threads that keep sleeping on the same core.
+constexpr double spin_seconds = 0.0005;
 constexpr double flops_per_thread = 5e5;  // below, waking a second thread costs more than it gains
 
 std::atomic<int> thread_count{0};  // 0: not asked for yet
@@ -72,6 +74,18 @@ void pause() {
 #elif defined(__aarch64__)
   asm volatile("yield");
 #endif
+}
+
+/// Waits awake for done(), for a while.
+template <class F>
+void spin_until(F done) {
+  const Stopwatch watch;
+  do {
+    for (int i = 0; i < 32; ++i) {
+      if (done()) return;
+      pause();
+    }
+  } while (watch.seconds() < spin_seconds);
 }
 
 /// One team at a time: a second Python thread works alone, it does not double the threads.
@@ -199,16 +213,13 @@ void Team::Shared::take_items(std::uint32_t number, int member, int size) noexce
 
 /// Until the last item is done: a bounded spin, then sleep.
 void Team::Shared::wait() noexcept {
-  for (int i = 0; i < spins; ++i) {
-    if (left.load(std::memory_order_acquire) == 0) return;
-    pause();
-  }
+  spin_until([&] { return left.load(std::memory_order_acquire) == 0; });
   for (std::uint32_t n; (n = left.load(std::memory_order_acquire)) > 0;) left.wait(n);
 }
 
 void Team::Shared::help(int member, int size) noexcept {
   for (std::uint32_t seen = 0;;) {
-    for (int i = 0; i < spins && phase.load(std::memory_order_acquire) == seen; ++i) pause();
+    spin_until([&] { return phase.load(std::memory_order_acquire) != seen; });
     phase.wait(seen, std::memory_order_acquire);
     seen = phase.load(std::memory_order_acquire);
     if (over.load(std::memory_order_relaxed)) return;
@@ -251,11 +262,13 @@ void parallel_team(int n, FunctionRef<void(Team&)> body) {
     if (n == 1) return work_alone(body);
     Team::Shared shared;
     std::exception_ptr error;
+    keep_helpers_off_this_cpu(n);
 #pragma omp parallel num_threads(n)
     {
       const FlushDenormals flush;
       const int size = omp_get_num_threads();
       if (const int member = omp_get_thread_num(); member > 0) {
+        register_helper(member);
         shared.help(member, size);
       } else {
         kept = size;

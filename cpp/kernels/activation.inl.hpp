@@ -165,22 +165,29 @@ FANIN_INLINE void finish_rows(const Epilogue<T>& e, const T* z, T* y, index stri
   }
 }
 
-/// work(rows) a few rows at a time, each few finished by the epilogue while they are in L1.
+/// work(rows) on a few rows at a time, which stay in L1.
+template <class F>
+FANIN_INLINE void few_rows(Range rows, F&& work) noexcept {
+  constexpr index at_once = 8;
+  for (index i = rows.begin; i < rows.end; i += at_once) {
+    work(Range{i, i + at_once < rows.end ? i + at_once : rows.end});
+  }
+}
+
+/// work(rows) a few rows at a time, each few finished by the epilogue after it.
 template <class T, class F>
 FANIN_INLINE void then_finish(const Epilogue<T>& e, T* y, index stride, index width, Range rows,
                               F&& work) noexcept {
-  constexpr index at_once = 8;
   const bool plain = changes_nothing(e);
-  for (index i = rows.begin; i < rows.end; i += at_once) {
-    const Range few{i, i + at_once < rows.end ? i + at_once : rows.end};
+  few_rows(rows, [&](Range few) {
     work(few);
     if (!plain) finish_rows(e, y, y, stride, width, few);
-  }
+  });
 }
 
 template <class T>
 void activation_forward(const ActivationForward<T>& a, Range rows) noexcept {
-  finish_rows(a.epilogue, a.z, a.y, a.stride, a.cols, rows);
+  few_rows(rows, [&](Range few) { finish_rows(a.epilogue, a.z, a.y, a.stride, a.cols, few); });
 }
 
 template <class T>

@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "core/clock.hpp"
+#include "core/cpu.hpp"
 #include "engine/network/ops.hpp"
 #include "engine/statistics/batch_moments.hpp"
 
@@ -60,6 +61,12 @@ double Network<T>::madds() const {
     total += static_cast<double>(weights.size()) * (has_row_masks(op) ? madds_per_draw : 1);
   }
   return total;
+}
+
+template <class T>
+bool Network<T>::is_wide(const Op& op) const {
+  const index weights = op.kind == OpKind::dense ? graph_.parameters()[op.parameters].size() : 0;
+  return weights * static_cast<index>(sizeof(T)) > core_cache_bytes();
 }
 
 template <class T>

@@ -93,6 +93,9 @@ class Network {
   /// The factor on an op's kept outputs.
   T output_scale(const Op& op, bool training) const;
 
+  /// Whether a dense op's weights are more than a core's cache holds.
+  bool is_wide(const Op& op) const;
+
   bool shares_weight_mask(const Op& op) const { return op.masks_weights() && !dropping_.row_masks; }
   bool has_row_masks(const Op& op) const { return op.masks_weights() && dropping_.row_masks; }
   Dropout<T> weight_mask(const Op& op, const DropoutKey<T>& key, index first_row) const;

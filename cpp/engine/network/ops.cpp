@@ -226,8 +226,9 @@ void Ops<T>::dense_backward(const Instruction& i, const T* wt, Range rows, Range
                                  d.accumulate};
     return bf16_kernels<T>().backward_input(product, d.derivative, rows, cols);
   }
+  const bool masked = dropout_ && net_.shares_weight_mask(p);
+  d.w = masked ? dropout_->masked + net_.offset(p, 0) : net_.parameter(p, 0);
   if (dropout_ && net_.has_row_masks(p)) {
-    d.w = net_.parameter(p, 0);
     const RowMasks<T> masks{net_.weight_mask(p, *dropout_, dropout_->first_row), d.in};
     return kernels<T>().drop_connect_backward_input(d, masks, rows, cols);
   }

@@ -17,11 +17,12 @@ ParameterItems<T>::ParameterItems(Network<T>& network)
   plan();
   index total = 0;
   for (const Op& op : network_.graph().ops()) {
-    transpose_offsets_.push_back(total);
-    if (op.kind != OpKind::dense) continue;
-    const index size = network_.graph().parameters()[op.parameters].size();
-    if (op.in > 0 && !network_.bf16()) total += (size + 15) / 16 * 16;
     if (network_.shares_weight_mask(op)) masked_.reserve(network_.size());
+    const bool kept = op.kind == OpKind::dense && op.in > 0 && !network_.bf16();
+    transpose_offsets_.push_back(kept && !network_.is_wide(op) ? total : -1);
+    if (transpose_offsets_.back() < 0) continue;
+    const index size = network_.graph().parameters()[op.parameters].size();
+    total += (size + 15) / 16 * 16;
   }
   transposes_.reserve(total);
 }
@@ -72,11 +73,17 @@ void ParameterItems<T>::prepare(const ParameterItem& item, const DropoutKey<T>* 
     arena = masked_.data();
   }
   if (network_.bf16()) return bf16_.pack(item.of->op, arena, item.rows);
-  if (op.in == 0) return;
-  const Transpose<T> t{arena + item.of->offset,
-                       transposes_.data() + transpose_offsets_[item.of->op], item.of->rows,
+  const index at = transpose_offsets_[item.of->op];
+  if (at < 0) return;
+  const Transpose<T> t{arena + item.of->offset, transposes_.data() + at, item.of->rows,
                        item.of->cols};
   kernels<T>().transpose(t, item.rows);
+}
+
+template <class T>
+const T* ParameterItems<T>::transposed(std::size_t op) const {
+  const index at = transpose_offsets_[op];
+  return at < 0 ? nullptr : transposes_.data() + at;
 }
 
 template <class T>

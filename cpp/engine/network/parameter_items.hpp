@@ -40,8 +40,9 @@ class ParameterItems {
   /// The masks of a step, for rows from `first_row` on.
   DropoutKey<T> key_of(std::uint64_t seed, std::uint64_t step, index first_row) const;
 
-  /// The weights of a dense op above the first, (out, in), as last prepared.
-  const T* transposed(std::size_t op) const { return transposes_.data() + transpose_offsets_[op]; }
+  /// The weights of a dense op above the first, (out, in), as last prepared; null where they are
+  /// wide, which products take as they are.
+  const T* transposed(std::size_t op) const;
 
   /// The same weights as products of bf16 take them.
   const Bf16Weights<T>& bf16() const { return bf16_; }
@@ -88,7 +89,7 @@ class ParameterItems {
   std::vector<ParameterItem> items_;
   index largest_ = 0;
   std::vector<double> squares_;  // of each row
-  std::vector<index> transpose_offsets_;
+  std::vector<index> transpose_offsets_;  // negative: none
   Aligned<T> transposes_, masked_;
   Bf16Weights<T> bf16_;
 };

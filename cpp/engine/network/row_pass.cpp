@@ -13,6 +13,7 @@ using Kind = Instruction::Kind;
 
 constexpr index thread_rows = 12;  // fewer for each thread, and weights weigh more than rows
 constexpr index piece_rows = 96;   // rows that one thread takes at a time
+constexpr index wide_rows = 256;   // the same where weights are read from memory for each piece
 constexpr index bf16_rows = 256;   // the same where a right operand is read for each piece
 constexpr index drawn_rows = 8;    // the same where each row has masks to draw
 
@@ -78,6 +79,15 @@ index RowPass<T>::split_columns(const Instruction& i) const {
   return network_.graph().slots()[i.kind == Kind::forward ? op.out : op.in].width;
 }
 
+/// Whether weights of a stage are more than a core's cache holds.
+template <class T>
+bool RowPass<T>::wide(const Stage& stage) const {
+  if (!inputs_ || network_.bf16() || network_.dropping().row_masks) return false;
+  return std::any_of(
+      stage.instructions.begin(), stage.instructions.end(),
+      [&](const Instruction& i) { return network_.is_wide(network_.graph().ops()[i.op]); });
+}
+
 /// Rows of a batch all the way through a stage: no thread waits for another.
 template <class T>
 void RowPass<T>::by_rows(Team& team, const Stage& stage, const Batch<T>& b, Poller& poll,
@@ -85,6 +95,7 @@ void RowPass<T>::by_rows(Team& team, const Stage& stage, const Batch<T>& b, Poll
   const index most = !inputs_                                     ? b.rows
                      : network_.bf16()                            ? bf16_rows
                      : b.dropout && network_.dropping().row_masks ? drawn_rows
+                     : wide(stage)                                ? wide_rows
                                                                   : piece_rows;
   const index rounds = (b.rows + team.size() * most - 1) / (team.size() * most);
   const index step = network_.row_step();
@@ -99,26 +110,38 @@ void RowPass<T>::by_rows(Team& team, const Stage& stage, const Batch<T>& b, Poll
   });
 }
 
-/// The same for few rows: every thread takes all of them through its columns of each product, so
-/// that each weight is read by one thread only.
+/// One instruction after the other, all threads at each: where weights weigh more than rows, each
+/// weight is then read by one thread only.
 template <class T>
-void RowPass<T>::by_columns(Team& team, const Stage& stage, const Batch<T>& b, Poller& poll,
-                            Observer observer) {
-  const Range rows{0, b.rows};
+void RowPass<T>::by_instructions(Team& team, const Stage& stage, const Batch<T>& b, Poller& poll,
+                                 Observer observer) {
+  const index step = network_.row_step(), size = team.size();
+  const bool few = b.rows < thread_rows * size;
   for (const Instruction& i : stage.instructions) {
-    if (const index cols = split_columns(i); cols > 0) {
-      const index blocks = (cols + block_columns - 1) / block_columns;
-      const index pieces = std::min<index>(blocks, 4 * team.size());
-      team.share(pieces, [&](index piece, int member) {
-        execute(i, b, rows, split(cols, block_columns, piece, pieces), observer);
-        poll(member);
-      });
-    } else if (i.kind == Kind::load) {
-      team.share(b.rows, [&](index row, int) { execute(i, b, {row, row + 1}, {}, observer); });
+    const index cols = split_columns(i);
+    const bool columns = few || network_.is_wide(network_.graph().ops()[i.op]);
+    if (columns && cols >= block_columns * size) {
+      by_columns(team, i, b, poll, observer);
     } else {
-      execute(i, b, rows, {}, observer);
+      const index pieces = i.kind == Kind::load ? parts_of(b.rows, step) : few ? 1 : size;
+      team.share(pieces, [&](index piece, int member) {
+        execute(i, b, split(b.rows, step, piece, pieces), {0, cols}, observer);
+        if (cols > 0) poll(member);
+      });
     }
   }
+}
+
+template <class T>
+void RowPass<T>::by_columns(Team& team, const Instruction& i, const Batch<T>& b, Poller& poll,
+                            Observer observer) {
+  const index cols = split_columns(i);
+  const index blocks = parts_of(cols, block_columns);
+  const index pieces = std::min<index>(blocks, 4 * team.size());
+  team.share(pieces, [&](index piece, int member) {
+    execute(i, b, {0, b.rows}, split(cols, block_columns, piece, pieces), observer);
+    poll(member);
+  });
 }
 
 /// Each column on one thread.
@@ -135,9 +158,11 @@ void RowPass<T>::reduce(Team& team, const Stage& stage, index rows) {
 template <class T>
 void RowPass<T>::run_stages(Team& team, const std::vector<Stage>& stages, const Batch<T>& b,
                             Poller& poll, Observer observer) {
-  const bool few = team.size() > 1 && b.rows < thread_rows * team.size();
+  const bool few = b.rows < thread_rows * team.size();
   for (const Stage& stage : stages) {
-    few ? by_columns(team, stage, b, poll, observer) : by_rows(team, stage, b, poll, observer);
+    const bool together = team.size() > 1 && (few || wide(stage));
+    together ? by_instructions(team, stage, b, poll, observer)
+             : by_rows(team, stage, b, poll, observer);
     if (stage.reduction != Reduction::none) reduce(team, stage, b.rows);
   }
 }

@@ -77,8 +77,11 @@ class RowPass {
                   Observer observer);
   void by_rows(Team& team, const Stage& stage, const Batch<T>& batch, Poller& poll,
                Observer observer);
-  void by_columns(Team& team, const Stage& stage, const Batch<T>& batch, Poller& poll,
+  void by_instructions(Team& team, const Stage& stage, const Batch<T>& batch, Poller& poll,
+                       Observer observer);
+  void by_columns(Team& team, const Instruction& i, const Batch<T>& batch, Poller& poll,
                   Observer observer);
+  bool wide(const Stage& stage) const;
   void reduce(Team& team, const Stage& stage, index rows);
   index split_columns(const Instruction& i) const;
   void execute(const Instruction& i, const Batch<T>& batch, Range rows, Range cols,
