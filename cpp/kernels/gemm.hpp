@@ -6,9 +6,10 @@ namespace fanin {
 /// Columns that a product finishes at once: one Philox group of dropout draws wide.
 inline constexpr index block_columns = 64;
 
-/// Elements of the scratch memory, aligned to 64 bytes, in which a product packs b: two panels.
+/// Elements of the scratch memory, aligned to 64 bytes, in which a product packs: two panels of b
+/// and a block of a.
 template <class T>
-inline constexpr index product_scratch = (256 << 10) / static_cast<index>(sizeof(T));
+inline constexpr index product_scratch = (256 << 10) / static_cast<index>(sizeof(T)) + (152 << 10);
 
 /// c (rows, cols) = a (rows, k) · b (k, cols): each element is one chain of fused multiply-adds
 /// over k, in order, that begins at bias[j], at c itself (accumulate) or at 0. Tile, blocking and

@@ -29,21 +29,22 @@ struct Operand {
   index k0, k1;
 };
 
-/// What a tile copies meanwhile of the panel after it: some Vecs of each row, `fetch` elements
-/// before that the prefetch.
+/// What a tile copies meanwhile of the panel after it: some Vecs of each of `rows` rows, `fetch`
+/// elements before that the prefetch.
 template <class T>
 struct Ahead {
   const T* from;
   index from_stride, fetch;
   T* to;
   index to_stride;
+  index rows;
 };
 
 /// One register tile: rows [i, i + MR) x NV Vecs. Masked: b's last Vec has at.last lanes. Copies:
 /// Vecs of the next panel to copy from each row.
 template <class T, int MR, int NV, bool Masked, int Copies>
-[[gnu::noinline]] void tile(const Product<T>& p, const Panel& at, const Operand<T>& o, index i,
-                            const Ahead<T>& ahead) noexcept {
+[[gnu::noinline]] void tile(const Product<T>& p, const Panel& at, const Left<T>& left,
+                            const Operand<T>& o, index i, const Ahead<T>& ahead) noexcept {
   constexpr int L = lanes<T>;
   Vec<T> acc[MR][NV];
   T* c = p.c + i * p.c_row + at.j;
@@ -58,14 +59,14 @@ template <class T, int MR, int NV, bool Masked, int Copies>
                                 : Vec<T>::load(first);
     }
   }
-  const T* a = p.a + i * p.a_row + at.k0 * p.a_k;
+  const T* a = left.a;
   const T* b = o.b;
   const T* from = ahead.from;
   T* to = ahead.to;
-  const index a_row = p.a_row, a_k = p.a_k, b_k = o.stride;
+  const index a_row = left.row, a_k = left.k, b_k = o.stride;
   const index from_k = ahead.from_stride, to_k = ahead.to_stride, fetch = ahead.fetch;
   const int last = at.last;
-  for (index k = at.k0; k < at.k1; ++k, a += a_k, b += b_k) {
+  const auto multiply_add = [&]() FANIN_INLINE_LAMBDA {
     Vec<T> bv[NV];
 #pragma GCC unroll 16
     for (int v = 0; v < NV; ++v) {
@@ -78,7 +79,13 @@ template <class T, int MR, int NV, bool Masked, int Copies>
 #pragma GCC unroll 16
       for (int v = 0; v < NV; ++v) acc[r][v] = fma(av, bv[v], acc[r][v]);
     }
-    if constexpr (Copies > 0) {
+    a += a_k;
+    b += b_k;
+  };
+  index k = at.k0;
+  if constexpr (Copies > 0) {
+    for (const index end = at.k0 + ahead.rows; k < end; ++k) {
+      multiply_add();
 #pragma GCC unroll 2
       for (int v = 0; v < Copies; ++v) {
         prefetch(from + fetch + v * L);
@@ -88,6 +95,7 @@ template <class T, int MR, int NV, bool Masked, int Copies>
       to += to_k;
     }
   }
+  for (; k < at.k1; ++k) multiply_add();
 #pragma GCC unroll 16
   for (int r = 0; r < MR; ++r) {
 #pragma GCC unroll 16
@@ -100,12 +108,12 @@ template <class T, int MR, int NV, bool Masked, int Copies>
 
 /// Calls tile() with the wanted number of rows, at most MR.
 template <class T, int MR, int NV, bool Masked, int Copies>
-FANIN_INLINE void tile_of(index mr, const Product<T>& p, const Panel& at, const Operand<T>& o,
-                          index i, const Ahead<T>& ahead) noexcept {
+FANIN_INLINE void tile_of(index mr, const Product<T>& p, const Panel& at, const Left<T>& left,
+                          const Operand<T>& o, index i, const Ahead<T>& ahead) noexcept {
   if constexpr (MR > 1) {
-    if (mr < MR) return tile_of<T, MR - 1, NV, Masked, Copies>(mr, p, at, o, i, ahead);
+    if (mr < MR) return tile_of<T, MR - 1, NV, Masked, Copies>(mr, p, at, left, o, i, ahead);
   }
-  tile<T, MR, NV, Masked, Copies>(p, at, o, i, ahead);
+  tile<T, MR, NV, Masked, Copies>(p, at, left, o, i, ahead);
 }
 
 /// A panel read where it lies.
@@ -116,10 +124,11 @@ void panel_in_place(const Product<T>& p, const Panel& at, const Operand<T>& o,
   const index n = rows.end - rows.begin, tiles = (n + MR - 1) / MR;
   for (index t = 0; t < tiles; ++t) {
     const index begin = rows.begin + n * t / tiles, end = rows.begin + n * (t + 1) / tiles;
+    const Left<T> left = left_in_place(p, begin, at.k0);
     if (at.last == lanes<T>) {
-      tile_of<T, MR, NV, false, 0>(end - begin, p, at, o, begin, {});
+      tile_of<T, MR, NV, false, 0>(end - begin, p, at, left, o, begin, {});
     } else {
-      tile_of<T, MR, NV, true, 0>(end - begin, p, at, o, begin, {});
+      tile_of<T, MR, NV, true, 0>(end - begin, p, at, left, o, begin, {});
     }
   }
 }
@@ -152,33 +161,49 @@ void columns(const Product<T>& p, Operand<T> o, Range rows, index j, index end) 
   }
 }
 
-/// A packed panel down all rows, in tiles of nearly equal height. The first tiles pack the next
-/// one, a Vec or two each: its loads hide behind the arithmetic.
+/// How a panel's tiles share the copying of the next one: each of the first takes a Vec or two of
+/// its columns, and some of its rows. Spread over more tiles, its loads hide behind more arithmetic.
+struct Sharing {
+  int copies;  // Vecs that a tile takes of each row
+  index parts;  // of the rows
+};
+
+FANIN_INLINE Sharing sharing(index tiles, int vecs) {
+  if (tiles < vecs) return {panel_vecs == 1 ? 1 : 2, 1};
+  return {1, tiles >= 4 * vecs ? 4 : tiles >= 2 * vecs ? 2 : 1};
+}
+
+/// A packed panel down all rows, in tiles of nearly equal height, which pack the next one.
 template <class T, int NV>
-void panel_packed(const Product<T>& p, const Panel& at, const T* packed, Range rows,
-                  const Panel& next, index fetch, T* packed_next) noexcept {
+void panel_packed(const Product<T>& p, const Panel& at, const LeftBlock<T>& left, const T* packed,
+                  Range rows, const Panel& next, index fetch, T* packed_next) noexcept {
   constexpr int MR = tile_rows(NV), L = lanes<T>;
   const index n = rows.end - rows.begin, tiles = (n + MR - 1) / MR;
   const Operand<T> o{packed, NV * L, at.k0, at.k1};
   const bool whole = p.b_j == 1 && next.last == L;  // else it is packed afterwards
-  const int copies = tiles < next.vecs ? 2 : 1;
-  int done = whole ? 0 : next.vecs;
+  const Sharing share = sharing(tiles, next.vecs);
+  const index shared = at.k1 - at.k0 < next.k1 - next.k0 ? at.k1 - at.k0 : next.k1 - next.k0;
+  index done = whole ? 0 : next.vecs * share.parts;  // parts of Vecs of columns
+  const index all = next.vecs * share.parts;
   for (index t = 0; t < tiles; ++t) {
-    const index begin = rows.begin + n * t / tiles, end = rows.begin + n * (t + 1) / tiles;
+    const index begin = left.tile(n, tiles, MR, t), end = left.tile(n, tiles, MR, t + 1);
+    const index v = done / share.parts, part = done % share.parts;
+    const index from = shared * part / share.parts, to = shared * (part + 1) / share.parts;
     // The last element of a Vec is what is fetched: the line of the first came with the one before.
-    const Ahead<T> ahead{p.b + next.k0 * p.b_k + next.j + done * L, p.b_k, fetch + L - 1,
-                         packed_next + done * L, next.vecs * L};
-    const int left = next.vecs - done;
-    if (left <= 0) {
-      tile_of<T, MR, NV, false, 0>(end - begin, p, at, o, begin, ahead);
-    } else if (panel_vecs == 1 || copies == 1 || left == 1) {
-      tile_of<T, MR, NV, false, 1>(end - begin, p, at, o, begin, ahead);
+    const Ahead<T> ahead{p.b + (next.k0 + from) * p.b_k + next.j + v * L, p.b_k, fetch + L - 1,
+                         packed_next + (from * next.vecs + v) * L, next.vecs * L, to - from};
+    const Left<T> a = left.at(begin);
+    const index i = rows.begin + begin;
+    if (done >= all) {
+      tile_of<T, MR, NV, false, 0>(end - begin, p, at, a, o, i, ahead);
+    } else if (panel_vecs == 1 || share.copies == 1 || next.vecs - v == 1) {
+      tile_of<T, MR, NV, false, 1>(end - begin, p, at, a, o, i, ahead);
     } else {
-      tile_of<T, MR, NV, false, panel_vecs == 1 ? 1 : 2>(end - begin, p, at, o, begin, ahead);
+      tile_of<T, MR, NV, false, panel_vecs == 1 ? 1 : 2>(end - begin, p, at, a, o, i, ahead);
     }
-    if (left > 0) done += copies;
+    if (done < all) done += share.copies;
   }
-  const index rows_done = whole && done >= next.vecs ? at.k1 - at.k0 : 0;
+  const index rows_done = whole && done >= all ? shared : 0;
   if (rows_done < next.k1 - next.k0) pack(p, next, next.k0 + rows_done, packed_next);
 }
 
@@ -216,18 +241,19 @@ FANIN_INLINE void multiply_row(const Product<T>& p, index i, Range cols) noexcep
   const index k_blocks = parts(p.k, streams);
   for (index kb = 0; kb < k_blocks; ++kb) {
     Panel at{p.k * kb / k_blocks, p.k * (kb + 1) / k_blocks, cols.begin, 1, L};
+    const Left<T> left = left_in_place(p, i, at.k0);
     while (at.j < cols.end) {
-      const index left = cols.end - at.j;
+      const index more = cols.end - at.j;
       const Operand<T> o{p.b + at.k0 * p.b_k + at.j, p.b_k, at.k0, at.k1};
-      if (left >= wide * L) {
-        tile<T, 1, wide, false, 0>(p, at, o, i, {});
+      if (more >= wide * L) {
+        tile<T, 1, wide, false, 0>(p, at, left, o, i, {});
         at.j += wide * L;
-      } else if (left >= half * L) {
-        tile<T, 1, half, false, 0>(p, at, o, i, {});
+      } else if (more >= half * L) {
+        tile<T, 1, half, false, 0>(p, at, left, o, i, {});
         at.j += half * L;
       } else {
-        at.last = static_cast<int>(left < L ? left : L);
-        tile<T, 1, 1, true, 0>(p, at, o, i, {});
+        at.last = static_cast<int>(more < L ? more : L);
+        tile<T, 1, 1, true, 0>(p, at, left, o, i, {});
         at.j += L;
       }
     }
@@ -250,7 +276,7 @@ FANIN_INLINE void multiply(const Product<T>& p, Range rows, Range cols, T* scrat
     return;
   }
   constexpr index panel_size = k_block * panel_vecs * lanes<T>;
-  static_assert(2 * panel_size <= product_scratch<T>);
+  static_assert(2 * panel_size + (row_block + left_strip) * k_block <= product_scratch<T>);
   const auto panel = [&](int side) { return scratch + side * panel_size; };
   const bool plain = p.b_j == 1, far = p.b_k * static_cast<index>(sizeof(T)) >= far_apart;
   // A narrow b lies in the cache's order already.
@@ -260,8 +286,11 @@ FANIN_INLINE void multiply(const Product<T>& p, Range rows, Range cols, T* scrat
   Walk<T> walk{rows, cols, p.k, parts(n, row_block), parts(p.k, short_k ? short_k_block : k_block)};
   Panel at = walk.panel();
   if (!in_place) pack(p, at, at.k0, panel(0));
+  T* const packed_left = packs_left(p, n, cols) ? scratch + 2 * panel_size : nullptr;
+  LeftBlock<T> left;
   for (int side = 0; !walk.done(); side ^= 1) {
     const Range group = walk.group_rows();
+    if (at.j == cols.begin) left = left_block(p, group, {at.k0, at.k1}, packed_left);
     const bool complete = walk.kb + 1 == walk.k_blocks;
     walk.step();
     const Panel next = walk.done() ? Panel{at.k0, at.k0, at.j, 0, 0} : walk.panel();
@@ -270,7 +299,7 @@ FANIN_INLINE void multiply(const Product<T>& p, Range rows, Range cols, T* scrat
         const Operand<T> o{p.b + at.k0 * p.b_k + at.j, p.b_k, at.k0, at.k1};
         panel_in_place<T, width.vecs>(p, at, o, group);
       } else {
-        panel_packed<T, width.vecs>(p, at, panel(side), group, next, fetch, panel(side ^ 1));
+        panel_packed<T, width.vecs>(p, at, left, panel(side), group, next, fetch, panel(side ^ 1));
       }
     });
     const index past = at.j + at.vecs * lanes<T>;

@@ -43,6 +43,65 @@ void pack_transposed(const Product<T>& p, const Panel& at, T* to) noexcept {
   }
 }
 
+/// Some rows of a, from the same k on: of the whole matrix, or of a packed block of it.
+template <class T>
+struct Left {
+  const T* a;
+  index row, k;  // strides
+};
+
+template <class T>
+FANIN_INLINE Left<T> left_in_place(const Product<T>& p, index i, index k0) {
+  return {p.a + i * p.a_row + k0 * p.a_k, p.a_row, p.a_k};
+}
+
+/// Rows of a left operand that are packed next to each other: whole tiles of 6 and of 8.
+inline constexpr index left_strip = 48;
+
+/// Some rows of a over some k: where they lie, or packed in strips, row after row of each k.
+template <class T>
+struct LeftBlock {
+  const T* a;
+  index row, k, strip;  // strides; strip is 0 where it is not packed
+
+  /// From a row of the block on.
+  FANIN_INLINE Left<T> at(index i) const {
+    if (strip == 0) return {a + i * row, row, k};
+    return {a + i / left_strip * strip + i % left_strip, row, k};
+  }
+  /// Where tile t of n rows begins: of nearly equal height, or none across two strips.
+  FANIN_INLINE index tile(index n, index tiles, index height, index t) const {
+    if (strip == 0) return n * t / tiles;
+    return t * height < n ? t * height : n;
+  }
+};
+
+/// A transposed a of long rows: each k of a tile is on a page of its own.
+template <class T>
+FANIN_INLINE bool packs_left(const Product<T>& p, index rows, Range cols) {
+  const bool far = p.a_k * static_cast<index>(sizeof(T)) >= 1024;
+  return p.a_row == 1 && far && rows >= 24 && cols.end - cols.begin >= 256;
+}
+
+/// The block, packed where there is room for it.
+template <class T>
+FANIN_INLINE LeftBlock<T> left_block(const Product<T>& p, Range rows, Range k, T* room) noexcept {
+  const T* a = p.a + rows.begin * p.a_row + k.begin * p.a_k;
+  if (!room) return {a, p.a_row, p.a_k, 0};
+  const index n = rows.end - rows.begin, depth = k.end - k.begin;
+  for (index i = 0; i < n; i += left_strip) {
+    const index height = n - i < left_strip ? n - i : left_strip;
+    T* to = room + i * depth;
+    for (index j = 0; j < depth; ++j, to += left_strip) {
+      const T* from = a + i + j * p.a_k;
+      each_vec<T>(height, [&](index r, int lanes_used) {
+        store_some(load_some(from + r, lanes_used), to + r, lanes_used);
+      });
+    }
+  }
+  return {room, 1, left_strip, left_strip * depth};
+}
+
 /// Copies a panel, from row k on, to its place in `to`, zeros beyond its last column.
 template <class T>
 void pack(const Product<T>& p, const Panel& at, index k, T* to) noexcept {
