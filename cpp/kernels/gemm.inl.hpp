@@ -1,4 +1,6 @@
 #pragma once
+#include <cstdint>
+
 #include "kernels/gemm.hpp"
 #include "kernels/pack.inl.hpp"
 
@@ -6,14 +8,16 @@ namespace fanin::FANIN_ISA {
 
 constexpr int tile_rows(int vecs) { return vecs < panel_vecs ? 8 : 6; }
 
-inline constexpr index row_block = 256;     // rows of c that are finished while they are in cache
-inline constexpr index k_block = 512;       // two packed panels of b: a quarter of an L2 of 1 MB
-inline constexpr index fetch_rows = 32;     // rows of b between a prefetch and its load
+inline constexpr index row_block = 256;  // rows of c that are finished while they are in cache
+inline constexpr index k_block = 512;    // two packed panels of b: a quarter of an L2 of 1 MB
+inline constexpr index fetch_rows = 8;   // rows of b between a prefetch and its load
+// A prefetch from memory holds a fill buffer for some 300 cycles, which loads from L2 need too.
+inline constexpr index slowest_pace = 8;
 inline constexpr index fetch_a = 16;        // steps of k between a prefetch of a and its use
 inline constexpr index unpacked_rows = 24;  // up to so many rows, packing does not pay
 inline constexpr index far_apart = 8192;    // unless b's rows are so many bytes apart; then
 inline constexpr index short_k_block = 64;  // the rows whose next lines L2 can hold ahead of time
-inline constexpr index streams = 32;        // rows of b that one row of a reads at once
+inline constexpr index streams = 64;        // rows of b that one row of a reads at once
 
 /// Asks for the line of p[0] in L2: L1 holds only eight lines at strides of 4 KB.
 template <class T>
@@ -29,19 +33,19 @@ struct Operand {
   index k0, k1;
 };
 
-/// What a tile copies meanwhile of the panel after it: some Vecs of each of `rows` rows, `fetch`
-/// elements before that the prefetch.
+/// What a tile copies meanwhile of the panel after it: `rows` rows of `vecs` Vecs, a Vec or two
+/// every `pace` steps, `fetch` elements before that the prefetch.
 template <class T>
 struct Ahead {
   const T* from;
   index from_stride, fetch;
   T* to;
-  index to_stride;
-  index rows;
+  index to_stride, rows;
+  int vecs, pace;
 };
 
 /// One register tile: rows [i, i + MR) x NV Vecs. Masked: b's last Vec has at.last lanes. Copies:
-/// Vecs of the next panel to copy from each row.
+/// Vecs of the next panel to copy at once.
 template <class T, int MR, int NV, bool Masked, int Copies>
 [[gnu::noinline]] void tile(const Product<T>& p, const Panel& at, const Left<T>& left,
                             const Operand<T>& o, index i, const Ahead<T>& ahead) noexcept {
@@ -61,10 +65,7 @@ template <class T, int MR, int NV, bool Masked, int Copies>
   }
   const T* a = left.a;
   const T* b = o.b;
-  const T* from = ahead.from;
-  T* to = ahead.to;
   const index a_row = left.row, a_k = left.k, b_k = o.stride;
-  const index from_k = ahead.from_stride, to_k = ahead.to_stride, fetch = ahead.fetch;
   const int last = at.last;
   const auto multiply_add = [&]() FANIN_INLINE_LAMBDA {
     Vec<T> bv[NV];
@@ -84,15 +85,27 @@ template <class T, int MR, int NV, bool Masked, int Copies>
   };
   index k = at.k0;
   if constexpr (Copies > 0) {
-    for (const index end = at.k0 + ahead.rows; k < end; ++k) {
-      multiply_add();
-#pragma GCC unroll 2
-      for (int v = 0; v < Copies; ++v) {
-        prefetch(from + fetch + v * L);
-        Vec<T>::load(from + v * L).store(to + v * L);
+    const T* from = ahead.from;
+    T* to = ahead.to;
+    const auto copy = [&](int v) FANIN_INLINE_LAMBDA {
+      // Its last element: the line of the first came with the Vec before.
+      prefetch(from + ahead.fetch + v * L + L - 1);
+      Vec<T>::load(from + v * L).store(to + v * L);
+    };
+    for (index row = 0; row < ahead.rows; ++row) {
+      if constexpr (Copies == 2) {
+        multiply_add();
+        ++k;
+        copy(0);
+        copy(1);
+      } else {
+        for (int v = 0; v < ahead.vecs; ++v) {
+          for (int step = 0; step < ahead.pace; ++step, ++k) multiply_add();
+          copy(v);
+        }
       }
-      from += from_k;
-      to += to_k;
+      from += ahead.from_stride;
+      to += ahead.to_stride;
     }
   }
   for (; k < at.k1; ++k) multiply_add();
@@ -161,50 +174,64 @@ void columns(const Product<T>& p, Operand<T> o, Range rows, index j, index end) 
   }
 }
 
-/// How a panel's tiles share the copying of the next one: each of the first takes a Vec or two of
-/// its columns, and some of its rows. Spread over more tiles, its loads hide behind more arithmetic.
+/// How the tiles of a panel share the packing of the next one: `rows` of its rows to each, at a
+/// pace that spreads it over as many as it can, so that its loads hide behind the arithmetic. Whole
+/// rows, since the hardware fetches lines in pairs; where tiles are few, two Vecs of all rows.
 struct Sharing {
-  int copies;  // Vecs that a tile takes of each row
-  index parts;  // of the rows
+  index rows = 0;
+  int vecs, copies = 1, pace = 1;
+
+  Sharing(index tiles, index depth, const Panel& next) : vecs(next.vecs) {
+    const index all = next.k1 - next.k0;
+    if (tiles < vecs && vecs % 2 == 0) {
+      vecs = copies = 2;
+      rows = all < depth ? all : depth;
+    } else if (vecs > 0) {
+      const index slow = tiles / vecs, even = (all + tiles - 1) / tiles;
+      pace = static_cast<int>(slow < 1 ? 1 : slow < slowest_pace ? slow : slowest_pace);
+      const index room = depth / (vecs * pace);
+      rows = room < even ? room : even;
+    }
+  }
 };
 
-FANIN_INLINE Sharing sharing(index tiles, int vecs) {
-  if (tiles < vecs) return {panel_vecs == 1 ? 1 : 2, 1};
-  return {1, tiles >= 4 * vecs ? 4 : tiles >= 2 * vecs ? 2 : 1};
-}
-
-/// A packed panel down all rows, in tiles of nearly equal height, which pack the next one.
+/// A packed panel down all rows, in tiles of nearly equal height, which pack the next panel.
 template <class T, int NV>
 void panel_packed(const Product<T>& p, const Panel& at, const LeftBlock<T>& left, const T* packed,
                   Range rows, const Panel& next, index fetch, T* packed_next) noexcept {
-  constexpr int MR = tile_rows(NV), L = lanes<T>;
-  const index n = rows.end - rows.begin, tiles = (n + MR - 1) / MR;
+  constexpr int MR = tile_rows(NV), L = lanes<T>, pair = panel_vecs == 1 ? 1 : 2;
+  const index n = rows.end - rows.begin, tiles = (n + MR - 1) / MR, all = next.k1 - next.k0;
   const Operand<T> o{packed, NV * L, at.k0, at.k1};
-  const bool whole = p.b_j == 1 && next.last == L;  // else it is packed afterwards
-  const Sharing share = sharing(tiles, next.vecs);
-  const index shared = at.k1 - at.k0 < next.k1 - next.k0 ? at.k1 - at.k0 : next.k1 - next.k0;
-  index done = whole ? 0 : next.vecs * share.parts;  // parts of Vecs of columns
-  const index all = next.vecs * share.parts;
+  const Sharing share(tiles, at.k1 - at.k0, next);
+  index k = p.b_j == 1 && next.last == L ? 0 : all;  // what is next: else it is packed afterwards
+  int v = 0;
   for (index t = 0; t < tiles; ++t) {
     const index begin = left.tile(n, tiles, MR, t), end = left.tile(n, tiles, MR, t + 1);
-    const index v = done / share.parts, part = done % share.parts;
-    const index from = shared * part / share.parts, to = shared * (part + 1) / share.parts;
-    // The last element of a Vec is what is fetched: the line of the first came with the one before.
-    const Ahead<T> ahead{p.b + (next.k0 + from) * p.b_k + next.j + v * L, p.b_k, fetch + L - 1,
-                         packed_next + (from * next.vecs + v) * L, next.vecs * L, to - from};
+    const index count = all - k < share.rows ? all - k : share.rows;
+    const Ahead<T> ahead{p.b + (next.k0 + k) * p.b_k + next.j + v * L,
+                         p.b_k,
+                         fetch,
+                         packed_next + (k * next.vecs + v) * L,
+                         next.vecs * L,
+                         count,
+                         share.vecs,
+                         share.pace};
     const Left<T> a = left.at(begin);
     const index i = rows.begin + begin;
-    if (done >= all) {
+    if (count <= 0) {
       tile_of<T, MR, NV, false, 0>(end - begin, p, at, a, o, i, ahead);
-    } else if (panel_vecs == 1 || share.copies == 1 || next.vecs - v == 1) {
-      tile_of<T, MR, NV, false, 1>(end - begin, p, at, a, o, i, ahead);
+    } else if (share.copies == 2) {
+      tile_of<T, MR, NV, false, pair>(end - begin, p, at, a, o, i, ahead);
     } else {
-      tile_of<T, MR, NV, false, panel_vecs == 1 ? 1 : 2>(end - begin, p, at, a, o, i, ahead);
+      tile_of<T, MR, NV, false, 1>(end - begin, p, at, a, o, i, ahead);
     }
-    if (done < all) done += share.copies;
+    v += share.vecs;
+    if (v < next.vecs) continue;
+    v = 0;
+    k += count;
   }
-  const index rows_done = whole && done >= all ? shared : 0;
-  if (rows_done < next.k1 - next.k0) pack(p, next, next.k0 + rows_done, packed_next);
+  const index packed_rows = p.b_j == 1 && next.last == L ? k : 0;
+  if (packed_rows < all) pack(p, next, next.k0 + packed_rows, packed_next);
 }
 
 /// The panels of a product in order: columns within blocks of k within groups of rows.
@@ -234,28 +261,77 @@ struct Walk {
 
 FANIN_INLINE index parts(index n, index most) { return n > most ? (n + most - 1) / most : 1; }
 
+/// Columns of one row: `head` of them up to a cache line of b, then NV Vecs, then `tail`.
+template <class T, int NV, bool Partial>
+[[gnu::noinline]] void row_tile(const Product<T>& p, Range k, index i, index j, int head,
+                                int tail) noexcept {
+  constexpr int L = lanes<T>;
+  T* c = p.c + i * p.c_row + j;
+  const bool resume = p.accumulate || k.begin > 0;
+  const T* first = resume ? c : p.bias ? p.bias + j : nullptr;
+  Vec<T> acc[NV], before = Vec<T>::zero(), after = Vec<T>::zero();
+  if (Partial && first) {
+    before = Vec<T>::load(first, head);
+    after = Vec<T>::load(first + head + NV * L, tail);
+  }
+#pragma GCC unroll 16
+  for (int v = 0; v < NV; ++v) acc[v] = first ? Vec<T>::load(first + head + v * L) : Vec<T>::zero();
+  const T* a = p.a + i * p.a_row + k.begin * p.a_k;
+  const T* b = p.b + k.begin * p.b_k + j;
+  for (index n = k.begin; n < k.end; ++n, a += p.a_k, b += p.b_k) {
+    const Vec<T> av = Vec<T>::set(*a);
+    if constexpr (Partial) {
+      before = fma(av, Vec<T>::load(b, head), before);
+      after = fma(av, Vec<T>::load(b + head + NV * L, tail), after);
+    }
+#pragma GCC unroll 16
+    for (int v = 0; v < NV; ++v) acc[v] = fma(av, Vec<T>::load(b + head + v * L), acc[v]);
+  }
+  if constexpr (Partial) {
+    before.store(c, head);
+    after.store(c + head + NV * L, tail);
+  }
+#pragma GCC unroll 16
+  for (int v = 0; v < NV; ++v) acc[v].store(c + head + v * L);
+}
+
+/// Calls row_tile() with the wanted number of Vecs, at most NV.
+template <class T, int NV>
+FANIN_INLINE void row_tile_of(index vecs, const Product<T>& p, Range k, index i, index j, int head,
+                              int tail) noexcept {
+  if constexpr (NV > 0) {
+    if (vecs < NV) return row_tile_of<T, NV - 1>(vecs, p, k, i, j, head, tail);
+  }
+  if constexpr (NV > 0) {
+    if (head + tail == 0) return row_tile<T, NV, false>(p, k, i, j, head, tail);
+  }
+  row_tile<T, NV, true>(p, k, i, j, head, tail);
+}
+
+/// Columns from p on up to a cache line, where the rows below have theirs at the same columns.
+template <class T>
+FANIN_INLINE int up_to_line(const T* p, index stride) {
+  constexpr index L = lanes<T>;
+  if (stride % L != 0) return 0;
+  const index past = static_cast<index>(reinterpret_cast<std::uintptr_t>(p) / sizeof(T)) % L;
+  return static_cast<int>(past == 0 ? 0 : L - past);
+}
+
 /// One row: wide tiles over a few rows of b at a time, which are so many sequential streams.
 template <class T>
 FANIN_INLINE void multiply_row(const Product<T>& p, index i, Range cols) noexcept {
-  constexpr index L = lanes<T>, wide = single_row_vecs, half = wide / 2;
+  constexpr index L = lanes<T>, wide = single_row_vecs;
   const index k_blocks = parts(p.k, streams);
   for (index kb = 0; kb < k_blocks; ++kb) {
-    Panel at{p.k * kb / k_blocks, p.k * (kb + 1) / k_blocks, cols.begin, 1, L};
-    const Left<T> left = left_in_place(p, i, at.k0);
-    while (at.j < cols.end) {
-      const index more = cols.end - at.j;
-      const Operand<T> o{p.b + at.k0 * p.b_k + at.j, p.b_k, at.k0, at.k1};
-      if (more >= wide * L) {
-        tile<T, 1, wide, false, 0>(p, at, left, o, i, {});
-        at.j += wide * L;
-      } else if (more >= half * L) {
-        tile<T, 1, half, false, 0>(p, at, left, o, i, {});
-        at.j += half * L;
-      } else {
-        at.last = static_cast<int>(more < L ? more : L);
-        tile<T, 1, 1, true, 0>(p, at, left, o, i, {});
-        at.j += L;
-      }
+    const Range k{p.k * kb / k_blocks, p.k * (kb + 1) / k_blocks};
+    for (index j = cols.begin, end; j < cols.end; j = end) {
+      const index left = cols.end - j;
+      index head = j == cols.begin ? up_to_line(p.b + j, p.b_k) : 0;
+      head = head < left ? head : left;
+      const index vecs = (left - head) / L < wide ? (left - head) / L : wide;
+      const index rest = left - head - vecs * L, tail = rest < L ? rest : 0;
+      row_tile_of<T, wide>(vecs, p, k, i, j, static_cast<int>(head), static_cast<int>(tail));
+      end = j + head + vecs * L + tail;
     }
   }
 }

@@ -6,8 +6,9 @@ namespace fanin {
 
 namespace {
 
-constexpr index item_elements = 3072;       // parameters that one thread updates at a time
-constexpr index bf16_item_elements = 8192;  // the same where whole tiles are packed of them
+constexpr index item_elements = 3072;        // parameters that one thread updates at a time
+constexpr index wide_item_elements = 49152;  // the same where an item is read from memory
+constexpr index bf16_item_elements = 8192;   // the same where whole tiles are packed of them
 
 }  // namespace
 
@@ -34,7 +35,8 @@ void ParameterItems<T>::plan() {
     if (p.rate == 0) continue;
     const bool packed = network_.bf16() && p.role == Role::weights;
     const index rows_of_tile = packed ? bf16_k : 12;
-    const index elements = packed ? bf16_item_elements : item_elements;
+    const bool wide = network_.is_wide(network_.graph().ops()[p.op]);
+    const index elements = packed ? bf16_item_elements : wide ? wide_item_elements : item_elements;
     const index step = std::max<index>(1, elements / p.cols / rows_of_tile) * rows_of_tile;
     for (index i = 0; i < p.rows; i += step) {
       const Range rows{i, std::min(i + step, p.rows)};
@@ -93,7 +95,7 @@ void ParameterItems<T>::prepare_all(Team& team, const DropoutKey<T>* dropout) {
 
 template <class T>
 void ParameterItems<T>::prefetch(const ParameterItem& item, const ParameterUpdate<T>& u) const {
-  if (network_.bf16()) return;
+  if (network_.bf16() || network_.is_wide(network_.graph().ops()[item.of->op])) return;
   constexpr index line = 64 / sizeof(T);
   const auto ask = [&](const T* arena) {
     for (index i = 0; i < item.size; i += line) prefetch_for_write(arena + item.offset + i);

@@ -88,7 +88,7 @@ class ParameterItems {
   Network<T>& network_;
   std::vector<ParameterItem> items_;
   index largest_ = 0;
-  std::vector<double> squares_;  // of each row
+  std::vector<double> squares_;           // of each row
   std::vector<index> transpose_offsets_;  // negative: none
   Aligned<T> transposes_, masked_;
   Bf16Weights<T> bf16_;
