@@ -29,9 +29,13 @@ FANIN_INLINE T narrowed(double x, double shifted, double mean, double scale) {
 template <Shift K, class S, class T>
 void gather_as(const GatherRows<T>& args, Range rows) noexcept {
   const GatherRows<T> a = args;  // a local copy: no store can change it
-  for (index i = rows.begin; i < rows.end; ++i) {
+  const auto row_of = [&](index i) FANIN_INLINE_LAMBDA {
     const index row = a.indices ? static_cast<index>(a.indices[i]) : i;
-    const S* from = static_cast<const S*>(a.data) + row * a.cols;
+    return static_cast<const S*>(a.data) + row * a.cols;
+  };
+  for (index i = rows.begin; i < rows.end; ++i) {
+    const S* from = row_of(i);
+    const S* next = i + 1 < rows.end ? row_of(i + 1) : from;  // rows lie anywhere: fetched ahead
     T* to = a.out + i * a.out_stride;
     if constexpr (K != Shift::none && sizeof(S) > sizeof(T)) {
       each_vec<S>(a.cols, [&](index j, int n) {
@@ -43,8 +47,10 @@ void gather_as(const GatherRows<T>& args, Range rows) noexcept {
         }
       });
     } else {
-      each_vec<T>(a.cols,
-                  [&](index j, int n) { store_some(shifted<T, K>(a, from, j, n), to + j, n); });
+      each_vec<T>(a.cols, [&](index j, int n) {
+        __builtin_prefetch(next + j, 0, 3);
+        store_some(shifted<T, K>(a, from, j, n), to + j, n);
+      });
     }
   }
 }

@@ -175,7 +175,7 @@ void Trainer<T>::update(Team& team, const Step& s, Member& m, const Learner<T>& 
     T* gradient = s.fused ? scratch_[static_cast<std::size_t>(thread)].data()
                           : m.gradient.data() + item.offset;
     if (s.fused) {
-      m.items.prefetch(item, u);
+      if (team.size() > 1) m.items.prefetch(item, u);
       m.pass.gradient(item, m.batch, gradient);
     }
     m.items.update(item, u, gradient);
