@@ -106,10 +106,12 @@ class Session:
         self.release()
         row = row_named(name)
         make = self.peer.JOBS.get(type(row.job))
+        if row.job.compute not in getattr(self.peer, "COMPUTES", (None,)):
+            return False
         prepared = make(row.job) if make else None
         if prepared is None:
             return False
-        self.job, self.per = row.job, row.per
+        self.job, self.per, self.rest = row.job, row.per, row.rest
         self.run, self.answer = prepared
         self.base = make(row.base).run if row.base is not None else None
         self.repeats = 1
@@ -121,7 +123,7 @@ class Session:
 
     def time(self) -> float:
         """Seconds of one unit of the row."""
-        return seconds_of(self.run, self.repeats) / self.per
+        return seconds_of(self.run, self.repeats, self.rest) / self.per
 
     def pair(self) -> list[float]:
         """Seconds of the job and of the row's base: medians of short windows in turns."""
@@ -147,12 +149,19 @@ class Session:
         self.job = self.run = self.base = self.answer = None
 
 
-def seconds_of(run: Callable[[], object], repeats: int) -> float:
-    """Of one run."""
+def seconds_of(run: Callable[[], object], repeats: int, rest: float = 0.0) -> float:
+    """Of one run, with `rest` seconds before each."""
+    if rest > 0:
+        return statistics.median(_rested(run, rest) for _ in range(repeats))
     start = time.perf_counter()
     for _ in range(repeats):
         run()
     return (time.perf_counter() - start) / repeats
+
+
+def _rested(run: Callable[[], object], rest: float) -> float:
+    time.sleep(rest)
+    return seconds_of(run, 1)
 
 
 def main() -> None:

@@ -75,7 +75,7 @@ ROWS = (
         "s",
         Experiment(),
         threads=(2,),
-        bars=(Bar("speedup", 8.0, "PyTorch"), Bar("speedup", 25.0, "lecture")),
+        bars=(Bar("speedup", 9.0, "PyTorch"), Bar("speedup", 25.0, "lecture")),
         rounds=2,
     ),
 )

@@ -63,7 +63,7 @@ def _one_thread(name: str, title: str, job: Job, limit: float | None) -> Row:
 
 
 ROWS = (
-    _one_thread("normal", "normal deviates, float32, each", Draw("normal"), 0.8),
+    _one_thread("normal", "normal deviates, float32, each", Draw("normal"), 0.65),
     _one_thread("uniform", "uniform deviates, float32, each", Draw("uniform"), None),
-    _one_thread("dropout", "dropout, mask and scale, per element", Dropout(), 0.4),
+    _one_thread("dropout", "dropout, mask and scale, per element", Dropout(), 0.5),
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy.typing as npt
@@ -26,6 +26,7 @@ class Job:
     flops: float = 0.0
     bytes: float = 0.0  # that have to come from memory
     traffic: str = "read"  # or "update": how they come, for the roof
+    compute: str | None = None  # "bf16": products in that, everything else in float32
     copied: float = 0.0  # bytes of the result where the roof is a memcpy of as many, on one thread
 
     def check(self, answer: Any) -> str:
@@ -62,6 +63,13 @@ class Row:
     base: Job | None = None  # of kind "over": what the job's time is compared with
     isa: str = ""  # an instruction set that all peers are held to
     rounds: int = 99  # at most; for work that takes seconds
+    rest: float = 0.0  # seconds between calls, in which threads fall asleep
+
+
+def rested(row: Row) -> Row:
+    """The same called now and then: with 3 ms of sleep between calls."""
+    name, title = f"{row.name}-rested", f"{row.title}, 3 ms between calls"
+    return replace(row, name=name, title=title, rest=3e-3)
 
 
 def wrong_by(error: float, limit: float, what: str = "largest error") -> str:

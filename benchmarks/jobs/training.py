@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -23,6 +23,7 @@ class Train(Job):
     rows: int
     optimizer: str = "adam"  # or "momentum", at `lr`, rho 0.9
     lr: float = 1e-3
+    compute: str | None = None
 
     @property
     def steps(self) -> int:
@@ -69,7 +70,7 @@ ROWS = (
         "Fashion-MNIST epoch, 784-256-10, batch 128, Adam",
         "s",
         EPOCH,
-        bars=(Bar("speedup", 2.2),),
+        bars=(Bar("speedup", 1.8),),
     ),
     Row(
         "busy",
@@ -77,7 +78,7 @@ ROWS = (
         "x",
         EPOCH,
         kind="busy",
-        bars=(Bar("limit", 2.5),),
+        bars=(Bar("limit", 2.2),),
     ),
     Row(
         "epoch-100", "epoch, 784-100-10, batch 200, Adam", "s", MEDIUM, bars=(Bar("speedup", 2.0),)
@@ -89,7 +90,21 @@ ROWS = (
         WIDE,
         per=0.25,
         rounds=3,
-        bars=(Bar("speedup", 1.4),),
+        bars=(Bar("speedup", 1.12),),
+    ),
+    Row(
+        "epoch-bf16",
+        "the first epoch in bf16, 784-256-10, batch 128, Adam",
+        "s",
+        replace(EPOCH, compute="bf16"),
+    ),
+    Row(
+        "epoch-1024-bf16",
+        "epoch in bf16, 784-1024-1024-10, batch 256, Adam",
+        "s",
+        replace(WIDE, compute="bf16"),
+        per=0.25,
+        rounds=3,
     ),
     Row(
         "step-tiny",
@@ -106,6 +121,6 @@ ROWS = (
         LECTURE,
         per=LECTURE.steps,
         threads=(1,),
-        bars=(Bar("speedup", 2.5),),
+        bars=(Bar("speedup", 1.9),),
     ),
 )

@@ -24,6 +24,8 @@ from benchmarks.jobs import (
 )
 from benchmarks.peers import fanin_images
 
+COMPUTES = (None, "bf16")
+
 
 def configure(threads: int) -> None:
     fanin.set_num_threads(threads)
@@ -34,7 +36,7 @@ def version() -> str:
 
 
 def train(job: Train) -> Prepared:
-    return _trained(job, fanin.MLP(job.dims, seed=0))
+    return _trained(job, fanin.MLP(job.dims, compute=job.compute, seed=0))
 
 
 def blocks(job: TrainBlocks) -> Prepared:

@@ -32,6 +32,9 @@ from benchmarks.jobs import (
 Tree = Any
 
 
+COMPUTES = (None, "bf16")
+
+
 def configure(threads: int) -> None:
     """XLA sizes its pool by the cores it may run on, at the first computation."""
     if hasattr(os, "sched_setaffinity"):
@@ -76,8 +79,18 @@ def _momentum(lr: float, params: Tree, grads: Tree, velocity: Tree) -> tuple[Tre
     return jax.tree.map(lambda p, v: p - lr * v, params, velocity), velocity
 
 
+def _bf16(params: Tree, running: Tree, x: jax.Array, _: bool) -> tuple[jax.Array, Tree]:
+    """Products of operands in bf16, their sums in float32."""
+    for number, (W, b) in enumerate(params):
+        left, right = x.astype(jnp.bfloat16), W.astype(jnp.bfloat16)
+        z = jnp.dot(left, right, preferred_element_type=jnp.float32) + b
+        x = jax.nn.relu(z) if number + 1 < len(params) else z
+    return x, running
+
+
 def train(job: Train) -> Prepared:
-    return _trained(job, jax.tree.map(jnp.asarray, job.initial_parameters()), [], _plain)
+    network = _bf16 if job.compute == "bf16" else _plain
+    return _trained(job, jax.tree.map(jnp.asarray, job.initial_parameters()), [], network)
 
 
 ACTIVATIONS = {

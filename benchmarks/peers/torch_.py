@@ -22,6 +22,8 @@ from benchmarks.jobs import (
 )
 from benchmarks.peers import torch_images
 
+COMPUTES = (None, "bf16")
+
 
 def configure(threads: int) -> None:
     torch.set_num_threads(threads)
@@ -100,8 +102,10 @@ def _trained(job: Train, network: nn.Module) -> Prepared:
     def run() -> None:
         for index in torch.randperm(job.rows).split(job.batch):
             optimizer.zero_grad(set_to_none=True)
-            scores = network(X.index_select(0, index))
-            nn.functional.cross_entropy(scores, y.index_select(0, index)).backward()
+            with torch.autocast("cpu", torch.bfloat16, enabled=job.compute == "bf16"):
+                scores = network(X.index_select(0, index))
+                loss = nn.functional.cross_entropy(scores, y.index_select(0, index))
+            loss.backward()
             optimizer.step()
 
     def answer() -> Array:
