@@ -9,6 +9,7 @@ from __future__ import annotations
 import nox
 
 nox.needs_version = ">=2025.10.14"
+PYPROJECT = nox.project.load_toml("pyproject.toml")
 nox.options.default_venv_backend = "uv|virtualenv"
 
 
@@ -23,6 +24,13 @@ def lint(session: nox.Session) -> None:
     session.run("codespell")
     session.run("rumdl", "check")
     session.run("zizmor", "--offline", ".github")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Every public name's type is known to those who import fanin."""
+    session.install(".", *nox.project.dependency_groups(PYPROJECT, "types"))
+    session.run("pyright", "--verifytypes", "fanin", "--ignoreexternal")
 
 
 @nox.session(python=["3.11", "3.12", "3.13", "3.14"])

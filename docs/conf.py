@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import textwrap
 import warnings
 from typing import Any
 from weakref import WeakSet
@@ -95,8 +96,11 @@ shown: WeakSet[Figure] = WeakSet()
 
 
 def figures_of_axes(_: Any, block_vars: dict[str, Any], gallery_conf: dict[str, Any]) -> str:
-    """The figures of the axes that a block has named: `fanin.plots` leaves pyplot alone."""
-    paths = []
+    """The figures of the axes that a block has named: `fanin.plots` leaves pyplot alone.
+
+    Those that are too wide for a telephone are in a container that scrolls there.
+    """
+    paths, wide = [], False
     for value in block_vars["example_globals"].values():
         first = value.flat[0] if isinstance(value, np.ndarray) and value.dtype == object else value
         figure = getattr(first, "figure", None)
@@ -104,7 +108,9 @@ def figures_of_axes(_: Any, block_vars: dict[str, Any], gallery_conf: dict[str, 
             shown.add(figure)
             paths.append(next(block_vars["image_path_iterator"]))
             figure.savefig(paths[-1], dpi=110)
-    return str(figure_rst(paths, gallery_conf["src_dir"]))
+            wide |= bool(np.divide(*figure.get_size_inches()) > 1.8)
+    rst = str(figure_rst(paths, gallery_conf["src_dir"]))
+    return f".. container:: wide\n\n{textwrap.indent(rst, '   ')}\n\n" if wide else rst
 
 
 warnings.filterwarnings("ignore", message=".*non-interactive.*", category=UserWarning)
@@ -142,7 +148,7 @@ html_theme_options = {
     "secondary_sidebar_items": ["page-toc"],
     "footer_start": ["copyright"],
     "footer_end": [],
-    "pygments_light_style": "tango",
-    "pygments_dark_style": "monokai",
+    "pygments_light_style": "a11y-high-contrast-light",
+    "pygments_dark_style": "a11y-high-contrast-dark",
 }
 html_sidebars = {"index": [], "start": []}

@@ -14,11 +14,11 @@ import re
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
-from fanin._typing import Array, Ints
+from fanin._typing import Array, Ints, Labels
 
 LARGEST_WHOLE = 2**53  # up to which float64 holds every whole number
 FRAMES = ("pandas", "polars", "pyarrow", "modin", "cudf")
@@ -43,9 +43,9 @@ class SparseRows:
 
     def __init__(self, values: Array, columns: Array, starts: Array, width: int) -> None:
         self.values = values
-        self.columns = np.ascontiguousarray(columns, np.int32)
-        self.starts = np.ascontiguousarray(starts, np.int64)
-        self.shape = (len(starts) - 1, width)
+        self.columns: Labels = np.ascontiguousarray(columns, np.int32)
+        self.starts: Ints = np.ascontiguousarray(starts, np.int64)
+        self.shape: tuple[int, int] = (len(starts) - 1, width)
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -351,11 +351,15 @@ class Table:
     Rows are taken by ``table[rows]``, as of an array (N, D).
     """
 
-    ndim, dtype = 2, np.dtype(object)
+    ndim: ClassVar[int] = 2
+    dtype: ClassVar[np.dtype[Any]] = np.dtype(object)
 
     def __init__(self, columns: Mapping[str, Array]) -> None:
-        self.columns = dict(columns)
-        self.shape = (len(next(iter(self.columns.values()), ())), len(self.columns))
+        self.columns: dict[str, Array] = dict(columns)
+        self.shape: tuple[int, int] = (
+            len(next(iter(self.columns.values()), ())),
+            len(self.columns),
+        )
 
     @property
     def size(self) -> int:

@@ -101,6 +101,8 @@ class Threads(ThreadPoolExecutor):
     Where it gives none, calls run in the thread that submits them.
     """
 
+    started: int
+
     def __init__(self, workers: int) -> None:
         super().__init__(workers)
         begin, self.started = threading.Lock(), 0
@@ -183,15 +185,21 @@ class Pool:
     the noun.
     """
 
+    arrays: Arrays
+    executor: Executor
+    noun: str
+
     def __init__(
         self, executor: Executor, arrays: Arrays, noun: str, cores: int | None = None
     ) -> None:
         self.executor, self.arrays, self.noun = executor, arrays, noun
-        self.cores = get_num_threads() if cores is None else cores
-        self.workers = workers_of(executor)
-        self.n_threads = max(1, self.cores // (self.workers or self.cores))
-        self.max_pending = max(MIN_PENDING, 4 * (self.workers or MIN_PENDING))
-        self.stop = threading.Event() if isinstance(executor, ThreadPoolExecutor) else None
+        self.cores: int = get_num_threads() if cores is None else cores
+        self.workers: int | None = workers_of(executor)
+        self.n_threads: int = max(1, self.cores // (self.workers or self.cores))
+        self.max_pending: int = max(MIN_PENDING, 4 * (self.workers or MIN_PENDING))
+        self.stop: threading.Event | None = (
+            threading.Event() if isinstance(executor, ThreadPoolExecutor) else None
+        )
         self._sharing = ExitStack()
         self._data: Any = None
         self._running: Generator[Any, None, None] | None = None

@@ -374,7 +374,7 @@ class Plateau(Schedule):
     mode: str = "auto"
 
     def __post_init__(self) -> None:
-        self.watched = Monitor(self.monitor, self.mode, self.min_delta)
+        self.watched: Monitor = Monitor(self.monitor, self.mode, self.min_delta)
         super().__post_init__()
         self._scale, self._bad_epochs, self._cooling = 1.0, 0, 0
         self._best: float | None = None

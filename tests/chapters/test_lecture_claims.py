@@ -1,9 +1,13 @@
 """What the lecture claims, in the numbers of its chapters on digits."""
 
 import re
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+
+from fanin.chapters import optimizers
+from fanin.document.blocks import Table
 
 pytestmark = pytest.mark.row("B7")
 
@@ -21,6 +25,22 @@ def share(cell):
 def test_whitening_costs_accuracy_on_images(on_digits):
     rows = table(on_digits("preprocessing"), "Epochs until")
     assert share(rows["whitened"][-1]) < share(rows["normalised"][-1])
+
+
+@pytest.mark.row("O1")
+def test_momentum_keeps_going_and_adagrads_rates_fall():
+    tables = {
+        block.caption: block.rows for block in optimizers._rules() if isinstance(block, Table)
+    }
+    told = SimpleNamespace(tables=tables)
+    ends = {rho: row[0] for rho, row in table(told, "Beale's function at a").items()}
+    assert ends["0"].endswith("after 400")  # SGD is not there yet
+    assert int(ends["0.9"].removeprefix("arrives after ")) < 100
+    assert ends["0.99"].startswith("leaves the picture")
+    rates = np.array([[float(one) for one in row] for row in table(told, "AdaGrad's").values()])
+    assert (np.diff(rates, axis=0) <= 0).all()
+    assert (rates[-1] < 0.95 * rates[0]).all()
+    assert rates[0, 0] != rates[0, 1]  # each parameter has its own
 
 
 @pytest.mark.row("R0")

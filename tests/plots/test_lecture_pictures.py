@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import itertools
+from functools import partial
 
 import numpy as np
 import pytest
@@ -170,7 +171,6 @@ def size_of(png):
         (lambda: plots.history(run(5)), True),
         (lambda: plots.learning_curves({"a": run(5), "b": run(5)}), True),
         (lambda: plots.dropout_thinning(drop_connect=0.5), True),
-        (lambda: plots.compare({"a": run(5)}), False),
         (lambda: plots.image_grid([np.zeros((4, 5, 5))]), False),
     ],
 )
@@ -185,6 +185,14 @@ def test_panels_are_below_each_other_on_a_phone(draw, stacked, tmp_path):
         assert height > width
         assert size_of(drawn.wide)[0] > size_of(drawn.wide)[1]
     assert np.ravel(draw())[0].figure.get_figwidth() >= style.WIDTH  # as before, elsewhere
+
+
+def test_a_single_panel_is_narrower_on_a_phone(tmp_path):
+    pytest.importorskip("PIL")
+    draw = partial(plots.compare, {"a long name of a run": run(5), "b": run(5)})
+    drawn = style.picture("a.png", "alt", "caption", draw).drawn(tmp_path)
+    assert size_of(drawn.narrow)[0] == round(style.NARROW * 150)
+    assert size_of(drawn.wide)[0] == round(style.WIDTH * 150)
 
 
 def test_captions_side_by_side_do_not_meet():

@@ -97,18 +97,22 @@ class Compose:
                     f"{transform if isinstance(transform, type) else describe(transform)}"
                 )
         self.transforms: tuple[Transform, ...] = tuple(given)
-        self.seed = whole("seed", seed, 0, 2**64 - 1)
-        self.value_range = number_pair("value_range", value_range)
+        self.seed: int = whole("seed", seed, 0, 2**64 - 1)
+        self.value_range: tuple[float, float] = number_pair("value_range", value_range)
         if self.value_range[0] == self.value_range[1]:
             raise ValueError(f"value_range: expected low < high, got {value_range!r}")
         self._calls = _Calls()
-        self.mix = given[-1] if given and isinstance(given[-1], mixing.Mix) else None
+        self.mix: mixing.Mix | None = (
+            given[-1] if given and isinstance(given[-1], mixing.Mix) else None
+        )
         self._steps = self.transforms[:-1] if self.mix else self.transforms
         check_order(self._steps, self.mix)
         # Transforms as they run, those within a group one by one; and compiled.
-        self.leaves = [leaf for step in self._steps for leaf in step._leaves()]
+        self.leaves: list[Transform] = [leaf for step in self._steps for leaf in step._leaves()]
         self._program: list[Operation] = [op for step in self._steps for op in step._program()]
-        self.engine = _core.Augmentation(self._program, self.seed, self.value_range)
+        self.engine: _core.Augmentation = _core.Augmentation(
+            self._program, self.seed, self.value_range
+        )
         self.variants: int = self.engine.variants
         if self.mix and self.variants > 1:
             raise ValueError(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
 from typing import Any, ClassVar, Self, dataclass_transform
 
 import numpy as np
@@ -71,7 +70,9 @@ def positive_pair(name: str, value: Any, high: float = np.inf) -> tuple[float, f
     return least, most
 
 
-share_pair = partial(positive_pair, high=1.0)
+def share_pair(name: str, value: Any) -> tuple[float, float]:
+    """(low, high) with 0 < low <= high <= 1."""
+    return positive_pair(name, value, high=1.0)
 
 
 def channels(name: str, value: Any) -> float | tuple[float, ...]:

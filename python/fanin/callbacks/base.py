@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, Self
+from typing import Any, ParamSpec, Self, cast
 
 Logs = Mapping[str, float]
+P = ParamSpec("P")
 
 
 class Callback:
@@ -88,12 +89,15 @@ class Callback:
         """Called last, also after an error or Ctrl-C."""
 
 
-def _each(name: str) -> Callable[..., None]:
-    def method(self: CallbackList, *args: Any) -> None:
-        for callback in self.callbacks:
-            getattr(callback, name)(*args)
+def _each(method: Callable[P, None]) -> Callable[P, None]:
+    """The method of all callbacks, in order, documented as `Callback`'s."""
 
-    return functools.wraps(getattr(Callback, name))(method)
+    @functools.wraps(getattr(Callback, method.__name__))
+    def call(self: Any, *args: Any, **keywords: Any) -> None:
+        for callback in self.callbacks:
+            getattr(callback, method.__name__)(*args, **keywords)
+
+    return cast("Callable[P, None]", call)
 
 
 class CallbackList:
@@ -122,7 +126,9 @@ class CallbackList:
         network: Any = None,
         params: Mapping[str, Any] | None = None,
     ) -> None:
-        self.callbacks = [callbacks] if isinstance(callbacks, Callback) else list(callbacks)
+        self.callbacks: list[Callback] = (
+            [callbacks] if isinstance(callbacks, Callback) else list(callbacks)
+        )
         for i, callback in enumerate(self.callbacks):
             if not isinstance(callback, Callback):
                 raise TypeError(f"callbacks: expected fanin.callbacks.Callback, got {callback!r}")
@@ -145,11 +151,19 @@ class CallbackList:
     def uses_batches(self) -> bool:
         return any(callback.uses_batches for callback in self.callbacks)
 
-    on_train_begin = _each("on_train_begin")
-    on_train_end = _each("on_train_end")
-    on_interrupt = _each("on_interrupt")
-    on_epoch_begin = _each("on_epoch_begin")
-    on_epoch_end = _each("on_epoch_end")
-    on_train_batch_begin = _each("on_train_batch_begin")
-    on_train_batch_end = _each("on_train_batch_end")
-    on_progress = _each("on_progress")
+    @_each
+    def on_train_begin(self, logs: Logs | None = None) -> None: ...
+    @_each
+    def on_train_end(self, logs: Logs | None = None) -> None: ...
+    @_each
+    def on_interrupt(self, logs: Logs | None = None) -> None: ...
+    @_each
+    def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None: ...
+    @_each
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None: ...
+    @_each
+    def on_train_batch_begin(self, step: int, logs: Logs | None = None) -> None: ...
+    @_each
+    def on_train_batch_end(self, step: int, logs: Logs | None = None) -> None: ...
+    @_each
+    def on_progress(self, step: int, logs: Logs | None = None) -> None: ...

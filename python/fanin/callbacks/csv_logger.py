@@ -68,7 +68,7 @@ class CSVLogger(Callback):
     """
 
     def __init__(self, path: PathLike, append: bool = False) -> None:
-        self.path = Path(path)
+        self.path: Path = Path(path)
         self.append = append
         self._table = _Table()
         self._offset: int | None = None  # of the epochs' numbers

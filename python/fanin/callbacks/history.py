@@ -48,7 +48,7 @@ class History(Callback):
         self.initial_loss: float | None = None
         self.expected_initial_loss = expected_initial_loss
         self.stop_reason: str | None = None
-        self.seconds = 0.0
+        self.seconds: float = 0.0
         self.params: Mapping[str, Any] = dict(params or {})
 
     def append(self, epoch: int, logs: Logs) -> None:

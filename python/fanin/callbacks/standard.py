@@ -57,6 +57,10 @@ class EarlyStopping(Callback):
     True
     """
 
+    baseline: float | None
+    restore_best: bool
+    best: float
+
     def __init__(
         self,
         monitor: str = "val_loss",
@@ -66,8 +70,8 @@ class EarlyStopping(Callback):
         restore_best: bool = True,
         baseline: float | None = None,
     ) -> None:
-        self.watched = Monitor(monitor, mode, min_delta)
-        self.patience = _validate.whole("patience", patience, 0)
+        self.watched: Monitor = Monitor(monitor, mode, min_delta)
+        self.patience: int = _validate.whole("patience", patience, 0)
         self.restore_best, self.baseline = restore_best, baseline
         self._reset()
 
@@ -153,6 +157,8 @@ class ModelCheckpoint(Callback):
     MLP(64-32-10, loss='softmax', dtype='float32', seed=0)
     """
 
+    needs_monitor: bool
+
     def __init__(
         self,
         path: PathLike,
@@ -160,10 +166,10 @@ class ModelCheckpoint(Callback):
         save_best_only: bool = True,
         mode: str = "auto",
     ) -> None:
-        self.path = os.fspath(path)
+        self.path: str = os.fspath(path)
         self.save_best_only = self.needs_monitor = save_best_only
-        self.watched = Monitor(monitor, mode if save_best_only else "min")  # else unused
-        self.best = self.watched.worst
+        self.watched: Monitor = Monitor(monitor, mode if save_best_only else "min")  # else unused
+        self.best: float = self.watched.worst
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         folder = Path(self.path).parent

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from functools import partial
 
+import numpy as np
+
 from fanin import optim, plots
 from fanin.chapters.story import Data, Rule, curve, final, number, percent, tell
 from fanin.document.blocks import Block, Chapter, Heading, Lines, Listing, Picture, Remark, Table
@@ -57,12 +59,14 @@ def _rules() -> list[Block]:
         of it is kept.""",
         Lines("v ← ρ v + ∇f(x)\nx ← x − α v"),
         Listing(MOMENTUM),
+        *_momentum(),
         Heading("AdaGrad"),
         """A rate too small takes too long, and one too large diverges. AdaGrad supposes that
         the optimum comes nearer with time, and lowers the rate as it goes: it adds up the
         squares of the gradients in `h`, and divides by the root, for each parameter by itself.""",
         Lines("h ← h + ∇f(x)²\nx ← x − α ∇f(x) / √h"),
         Listing(ADAGRAD),
+        *_adagrad(),
         Heading("The others"),
         """Nesterov looks ahead along its momentum. RMSProp forgets old squares, so that the
         rate can recover, and AdaDelta does without a rate of its own. Adam joins momentum with
@@ -76,6 +80,52 @@ def _rules() -> list[Block]:
             plots.optimizer_family,
         ),
         Remark("If in doubt, take Adam."),
+    ]
+
+
+def _momentum() -> list[Block]:
+    """What keeping the direction brings in a flat valley, at one learning rate."""
+    valley, rate, rows = surfaces.BEALE, surfaces.BEALE.rates["momentum"], []
+    for rho in (0.0, 0.9, 0.99):
+        path = valley.path(optim.Momentum(rate, rho=rho))
+        steps = valley.arrival(path)
+        end = f"leaves the picture after {len(path) - 1}"
+        if len(path) > valley.steps:
+            end = f"f is {valley.function(*path[-1]):.2g} after {valley.steps}"
+        rows.append([f"{rho:g}", end if steps is None else f"arrives after {steps}"])
+    return [
+        picture(
+            "optimizers-momentum.png",
+            "Two paths in a bent valley: SGD's follows its floor and ends before the star, "
+            "Momentum's runs past the bend, turns and reaches the star.",
+            f"Beale's function, whose valley is flat: SGD and Momentum with ρ = 0.9, both at a "
+            f"learning rate of {rate:g}; the star is the minimum.",
+            lambda: plots.optimizer_paths({"sgd": rate, "momentum": rate}, surfaces=["beale"]),
+        ),
+        """Along the floor of the valley gradients point the same way and add up, so that Momentum
+        gets there first, although it keeps going past the bend. They add up to steps that are up
+        to 1 / (1 − ρ) times as long: a ρ of 0.99 needs a smaller rate.""",
+        Table(
+            f"Beale's function at a learning rate of {rate:g}, until f is below {valley.low:g}",
+            ("ρ", "steps"),
+            rows,
+        ),
+    ]
+
+
+def _adagrad() -> list[Block]:
+    """How the rate of each parameter falls."""
+    valley, rate = surfaces.BEALE, surfaces.BEALE.rates["adagrad"]
+    path = valley.path(optim.AdaGrad(rate))
+    squares = np.cumsum(np.square([valley.gradient(*point) for point in path]), axis=0)
+    rates = rate / np.sqrt(squares)
+    rows = [[str(n), *(f"{one:.4f}" for one in rates[n - 1])] for n in (1, 10, 100, 400)]
+    return [
+        Table(
+            f"AdaGrad's learning rate, α / √h with α = {rate:g}, on Beale's function",
+            ("step", "of x", "of y"),
+            rows,
+        )
     ]
 
 

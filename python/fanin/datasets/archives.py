@@ -17,7 +17,7 @@ from fanin._files import FileError, open_file
 from fanin._typing import Array
 from fanin.datasets.reading import Dataset
 
-KEYS = {
+KEYS: dict[str, tuple[str, ...]] = {
     "X": ("X", "x", "X_train", "x_train"),
     "y": ("y", "Y", "y_train"),
     "X_val": ("X_val", "x_val", "X_valid", "x_valid", "X_validation", "x_validation"),

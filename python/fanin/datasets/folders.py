@@ -42,6 +42,9 @@ class Tree:
     What is no data is counted in `left_out`.
     """
 
+    real: Path
+    root: Path
+
     def __init__(self, root: Path) -> None:
         self.root, self.real = root, root.resolve()
         self.left_out: Counter[str] = Counter()

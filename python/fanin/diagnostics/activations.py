@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 
 from fanin import _core
-from fanin._typing import Array
+from fanin._typing import Array, Bools, Ints
 from fanin._validate import batch_rows, threads, whole
 from fanin.document.text import aligned
 
@@ -247,6 +247,16 @@ def _without_targets(data: _core.TrainingData) -> _core.TrainingData:
 class RunningSummary:
     """Moments (by Chan's formula), extremes, zeros and what is out of limits, array by array."""
 
+    limits: tuple[float, float]
+    threads: int
+    n: int
+    squares: float
+    mean: float
+    zeros: float
+    outside: float
+    highest: float
+    lowest: float
+
     def __init__(self, threads: int, low: float = -math.inf, high: float = math.inf) -> None:
         self.threads, self.limits, self.n = threads, (low, high), 0
         self.mean = self.squares = self.zeros = self.outside = 0.0
@@ -279,9 +289,9 @@ class LayerAccumulator:
 
     def __init__(self, activation: str, units: int, bins: int, threads: int) -> None:
         self.activation = activation
-        self.all = RunningSummary(threads, *_SATURATION.get(activation, ()))
-        self.alive = np.zeros(units, bool)
-        self.counts = np.zeros(bins, np.int64)
+        self.all: RunningSummary = RunningSummary(threads, *_SATURATION.get(activation, ()))
+        self.alive: Bools = np.zeros(units, bool)
+        self.counts: Ints = np.zeros(bins, np.int64)
 
     def add(self, a: Array) -> None:
         self.all.add(a)

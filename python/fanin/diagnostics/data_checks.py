@@ -44,10 +44,14 @@ def find_faults(
 class FeatureChecks:
     """The checks of features: each looks at the statistics that all share."""
 
+    data: FiniteData
+    images: bool
+    shape: tuple[int, ...]
+
     def __init__(self, data: FiniteData, shape: tuple[int, ...], images: bool) -> None:
         self.data, self.shape, self.images = data, shape, images
-        self.features = FeatureStatistics(data)
-        self.varying = np.flatnonzero(~self.features.constant)
+        self.features: FeatureStatistics = FeatureStatistics(data)
+        self.varying: Array = np.flatnonzero(~self.features.constant)
 
     def findings(self, labels: Array | None) -> Iterator[Finding]:
         yield from self._constant()

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from fanin import _core, layers
-from fanin._typing import Array, Floats, Ints
+from fanin._typing import Array, Bools, Floats, Ints
 from fanin.random import Generator
 
 BLOCK = 2**22  # elements of a block
@@ -18,9 +18,16 @@ SAMPLE = 2**24  # elements of the sample
 class FiniteData:
     """Data in blocks, less the rows or columns of NaN or infinity; ``n`` rows, ``columns`` stay."""
 
+    rows: Array
+    threads: int
+    nan: int
+    infinite: int
+    bad_columns: Array
+    bad_rows: Array
+
     def __init__(self, rows: Array, threads: int) -> None:
         self.rows, self.threads = rows, threads
-        self.step = max(1, BLOCK // rows.shape[1])
+        self.step: int = max(1, BLOCK // rows.shape[1])
         self.nan = self.infinite = 0
         row_is_bad = np.zeros(len(rows), bool)
         column_is_bad = np.zeros(rows.shape[1], bool)
@@ -35,9 +42,11 @@ class FiniteData:
         self.bad_rows, self.bad_columns = np.flatnonzero(row_is_bad), np.flatnonzero(column_is_bad)
         # Leave out whichever loses less.
         by_row = len(self.bad_rows) * rows.shape[1] <= len(self.bad_columns) * len(rows)
-        self.kept_rows = np.flatnonzero(~row_is_bad) if len(self.bad_rows) and by_row else None
-        self.columns = np.arange(rows.shape[1]) if by_row else np.flatnonzero(~column_is_bad)
-        self.n = len(rows) if self.kept_rows is None else len(self.kept_rows)
+        self.kept_rows: Array | None = (
+            np.flatnonzero(~row_is_bad) if len(self.bad_rows) and by_row else None
+        )
+        self.columns: Array = np.arange(rows.shape[1]) if by_row else np.flatnonzero(~column_is_bad)
+        self.n: int = len(rows) if self.kept_rows is None else len(self.kept_rows)
         self.unit: Floats | None = None
 
     def blocks(self) -> Iterator[Array]:
@@ -69,6 +78,14 @@ class FeatureStatistics:
     their squares stay finite; the attributes are in the data's units.
     """
 
+    high: Array
+    low: Array
+    mean: Floats
+    std: Floats
+    median: Floats
+    q1: Floats
+    q3: Floats
+
     def __init__(self, data: FiniteData) -> None:
         columns = len(data.columns)
         low, high = np.full(columns, np.inf), np.full(columns, -np.inf)
@@ -87,14 +104,14 @@ class FeatureStatistics:
         squares = sum(sums, zeros)
         sample = data.sample()
         quartiles = np.quantile(sample, [0.25, 0.5, 0.75], axis=0)
-        self.low_tail = np.quantile(sample, 0.05, axis=0, method="higher") / unit
-        self.high_tail = np.quantile(sample, 0.95, axis=0, method="lower") / unit
+        self.low_tail: Floats = np.quantile(sample, 0.05, axis=0, method="higher") / unit
+        self.high_tail: Floats = np.quantile(sample, 0.95, axis=0, method="lower") / unit
         eps = 0.0 if data.rows.dtype == np.uint8 else np.finfo(data.rows.dtype).eps
-        self.constant = high * unit - low * unit <= 4 * eps * (largest * unit)
+        self.constant: Bools = high * unit - low * unit <= 4 * eps * (largest * unit)
         self.low, self.high = low, high
         self.mean, self.std = mean / unit, np.sqrt(squares / n) / unit
         self.q1, self.median, self.q3 = quartiles / unit
-        self.signature = np.stack([low, high, mean, squares], axis=1)
+        self.signature: Floats = np.stack([low, high, mean, squares], axis=1)
 
 
 class RobustSpread:
@@ -102,6 +119,10 @@ class RobustSpread:
 
     Limits lie ``fence`` interquartile ranges from the quartiles; pixels share theirs.
     """
+
+    has_outliers: Bools
+    lower: Floats
+    upper: Floats
 
     def __init__(self, features: FeatureStatistics, fence: float, *, pixels: bool) -> None:
         f = features
@@ -114,8 +135,8 @@ class RobustSpread:
         # Where a twentieth of the values is out there, it is the feature's shape.
         out &= (f.low_tail >= lower) & (f.high_tail <= upper)
         self.lower, self.upper, self.has_outliers = lower, upper, out
-        self.spread = np.where(out, half_range * (2 / 1.349), f.std)  # a normal deviate's
-        self.middle = np.where(out, f.median, f.mean)
+        self.spread: Floats = np.where(out, half_range * (2 / 1.349), f.std)  # a normal deviate's
+        self.middle: Floats = np.where(out, f.median, f.mean)
 
 
 def equal_columns(data: FiniteData, features: FeatureStatistics, among: Array) -> list[list[int]]:

@@ -201,6 +201,8 @@ class DrawnWeights(NamedTuple):
 class DrawRecorder(Generator):
     """Records what an initialiser asks for, and draws nothing."""
 
+    shape: tuple[int, int]
+
     weights: DrawnWeights
 
     def __init__(self, rng: Generator, shape: tuple[int, int]) -> None:
@@ -231,10 +233,16 @@ class LayerCache(NamedTuple):
 class PlainNetwork:
     """Dense layers without biases: each one's statistics, and what its gradient needs."""
 
+    activation: str
+    bins: int
+    threads: int
+
     def __init__(self, activation: str, norm: str | None, bins: int, threads: int) -> None:
         self.activation, self.bins, self.threads = activation, bins, threads
-        self.code = activation_code("activation", activation)
-        self.norm = None if norm is None else _validate.one_of("norm", norm, _core.norms[1:])
+        self.code: int = activation_code("activation", activation)
+        self.norm: str | None = (
+            None if norm is None else _validate.one_of("norm", norm, _core.norms[1:])
+        )
         self.layers: list[LayerAccumulator] = []
         self.caches: list[LayerCache] = []
 

@@ -49,6 +49,8 @@ class ParameterAverage(Callback):
     (3, MLP(64-32-10, loss='softmax', dtype='float32', seed=0))
     """
 
+    start: float
+
     def __init__(self, decay: float | None = None, start: float | None = None) -> None:
         if decay is not None and _validate.real("decay", decay, 0) >= 1:
             raise ValueError(f"decay: expected a number in [0, 1) or None, got {decay!r}")
@@ -61,7 +63,7 @@ class ParameterAverage(Callback):
             self.start = _validate.whole("start", start, 0)
         self._trained: MLP | None = None
         self._average: Array | None = None
-        self.n_averaged = 0
+        self.n_averaged: int = 0
 
     @property
     def network(self) -> Callable[[], MLP]:

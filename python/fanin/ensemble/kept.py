@@ -36,7 +36,7 @@ class KeptMembers:
     """The folder of an ensemble's members; without a path, nothing."""
 
     def __init__(self, folder: Folder, members: Sequence[Member], arrays: Arrays) -> None:
-        self.folder = None if folder.path is None else Path(folder.path)
+        self.folder: Path | None = None if folder.path is None else Path(folder.path)
         self.identities: list[dict[str, Any]] = []
         if self.folder is None:
             return

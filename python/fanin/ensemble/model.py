@@ -90,9 +90,9 @@ class Ensemble:
                     f"got {net.dims} at {i}"
                 )
         _common_classes(self.members)
-        self.combine = _validate.one_of("combine", combine, COMBINATIONS)
-        self.weights = _mean_weights(weights, len(self.members))
-        self.failures = list(failures)
+        self.combine: str = _validate.one_of("combine", combine, COMBINATIONS)
+        self.weights: Floats = _mean_weights(weights, len(self.members))
+        self.failures: list[Failure] = list(failures)
         self.held_out: dict[str, Any] | None = None
         self._regression = all(net.loss_name == "mse" for net in self.members)
 

@@ -48,6 +48,12 @@ class Compiled:
         Set by callbacks that end a run.
     """
 
+    coefs: list[Array]
+    intercepts: list[Array]
+    others: dict[str, Array]
+    stop_reason: str
+    stop_training: bool
+
     def __init__(
         self,
         coefs: Sequence[Array],
@@ -70,7 +76,9 @@ class Compiled:
         ]
         layers.append(_core.Layer(coefs[-1].shape[0], coefs[-1].shape[1], "identity"))
         kind = _core.Engine32 if single else _core.Engine64
-        self.engine = kind(layers, structure.loss, compute=structure.compute or "full")
+        self.engine: _core.Engine32 | _core.Engine64 = kind(
+            layers, structure.loss, compute=structure.compute or "full"
+        )
         self.arena: Array = self.engine.parameters
         self.coefs, self.intercepts, self.others = self.views(self.arena)
         self.stop_training, self.stop_reason = False, ""

@@ -111,7 +111,7 @@ class EnsembleClassifier(Classifier):
             "resume": kept["resume"],
             "seed": seed,
         }
-        self.ensemble_ = build(self, dims, dense(part.X), part.y, members, options)
+        self.ensemble_: Ensemble = build(self, dims, dense(part.X), part.y, members, options)
         return self
 
     def predict(self, X: Any) -> Array:

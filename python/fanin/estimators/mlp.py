@@ -115,7 +115,7 @@ class _MLP(Parameters, ABC):
         given = None
         if validation_data is not None:
             given = self._validation_part(validation_data)
-        self.n_outputs_ = self._n_outputs(y)
+        self.n_outputs_: int = self._n_outputs(y)
         self._random_state = check_random_state(self.random_state)
         if first:
             own = X.dtype if self.compute is None else np.float32
@@ -150,11 +150,12 @@ class _MLP(Parameters, ABC):
 
     def _initialize(self, units: list[int], dtype: np.dtype[Any]) -> None:
         """Glorot and Bengio's uniform weights (2010), biases too, from `random_state`."""
-        self.n_iter_ = 0
+        self.n_iter_: int = 0
         self.t_ = 0
-        self.n_layers_ = len(units)
-        self.out_activation_ = self._out_activation()
-        self.coefs_, self.intercepts_ = [], []
+        self.n_layers_: int = len(units)
+        self.out_activation_: str = self._out_activation()
+        self.coefs_: list[Array] = []
+        self.intercepts_: list[Array] = []
         self.extra_parameters_: dict[str, Array] = {}
         activations = _validate.per_layer("activation", self.activation, len(units) - 2, _any)
         activations = [*activations, *(activations[-1:] or [self.activation])]
@@ -235,7 +236,7 @@ class _MLP(Parameters, ABC):
             _validate.threads(self.n_threads),
         )
         self.n_iter_ = _check_optimize_result("lbfgs", result, self.max_iter)
-        self.loss_ = result.fun
+        self.loss_: float = result.fun
 
     def _refuse_with_lbfgs(self, given: Part | None) -> None:
         """Refuses what takes minibatches or epochs, which would go unnoticed."""
@@ -409,7 +410,7 @@ class MLPClassifier(ClassifierMixin, _MLP):
             y = column_or_1d(y, warn=True)
         if not hasattr(self, "classes_") or not (self.warm_start or incremental):
             self._label_binarizer = LabelBinarizer().fit(y)
-            self.classes_ = self._label_binarizer.classes_
+            self.classes_: Array = self._label_binarizer.classes_
         else:
             self._check_classes(unique_labels(y))
         return X, self._encoded(y)

@@ -18,7 +18,8 @@ from sklearn.utils.multiclass import type_of_target, unique_labels
 from sklearn.utils.validation import check_is_fitted
 
 from fanin import _validate, optim
-from fanin._typing import Array
+from fanin._typing import Array, Floats
+from fanin.callbacks import History
 from fanin.estimators.net_base import (
     Classifier,
     Net,
@@ -87,14 +88,16 @@ class _Single(Net):
 
     def _begin(self, part: Part, seed: int) -> None:
         dims, options = self._network_options(part)
-        self.net_ = MLP(dims, seed=seed, **options)
+        self.net_: MLP = MLP(dims, seed=seed, **options)
         self._optimizer = optim.get(copy.deepcopy(self.optimizer))
 
     def _train(self, part: Part, options: dict[str, Any]) -> Self:
         y = self._network_targets(part.y, self.net_.dtype)
         options["standardize_targets"] = False  # they are already, by the rows' weights
-        self.history_ = self.net_.fit(part.X, y, **options | {"optimizer": self._optimizer})
-        self.n_iter_ = self.net_.epochs_done
+        self.history_: History = self.net_.fit(
+            part.X, y, **options | {"optimizer": self._optimizer}
+        )
+        self.n_iter_: int = self.net_.epochs_done
         return self
 
     def __getstate__(self) -> dict[str, Any]:
@@ -174,7 +177,7 @@ class NetClassifier(Classifier, _Single):
         if first:
             if classes is None:
                 raise ValueError("classes must be passed on the first call to partial_fit.")
-            self.classes_ = unique_labels(classes)
+            self.classes_: Array = unique_labels(classes)
         elif classes is not None and not np.array_equal(unique_labels(classes), self.classes_):
             raise ValueError(
                 f"`classes={classes!r}` is not the same as on last call to partial_fit, was: "
@@ -313,7 +316,8 @@ class NetRegressor(RegressorMixin, _Single):
         weights = np.ones(len(part)) if part.weights is None else part.weights
         if self.loss == "poisson":
             mean = np.average(part.y, axis=0, weights=weights)
-            self.y_mean_, self.y_scale_ = np.zeros_like(mean), np.where(mean > 0, mean, 1.0)
+            self.y_mean_: Floats = np.zeros_like(mean)
+            self.y_scale_: Floats = np.where(mean > 0, mean, 1.0)
         else:
             self.y_mean_, inverse = weighted_standardization(part.y, weights)
             self.y_scale_ = 1 / inverse

@@ -220,7 +220,7 @@ class Classifier(ClassifierMixin, Net):
         check_classification_targets(y)
         y = column_or_1d(y, warn=True)
         if learn:
-            self.classes_ = unique_labels(y)
+            self.classes_: Array = unique_labels(y)
             if len(self.classes_) < 2:
                 raise ValueError(f"y: expected at least 2 classes, got 1 class, {y[0]!r}")
         codes = np.searchsorted(self.classes_, y).clip(max=len(self.classes_) - 1)

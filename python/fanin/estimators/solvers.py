@@ -74,12 +74,12 @@ class SGDOptimizer:
         power_t: float,
     ) -> None:
         self.learning_rate_init = learning_rate_init
-        self.learning_rate = float(learning_rate_init)
+        self.learning_rate: float = float(learning_rate_init)
         self.lr_schedule = lr_schedule
         self.momentum = momentum
         self.nesterov = nesterov
         self.power_t = power_t
-        self.states = [np.zeros_like(parameters)]
+        self.states: list[Array] = [np.zeros_like(parameters)]
 
     def rule(self) -> _core.Rule:
         return _core.Rule("nesterov" if self.nesterov else "momentum", rho=self.momentum)
@@ -131,12 +131,12 @@ class AdamOptimizer:
         epsilon: float,
     ) -> None:
         self.learning_rate_init = learning_rate_init
-        self.learning_rate = float(learning_rate_init)
+        self.learning_rate: float = float(learning_rate_init)
         self.beta_1 = beta_1
         self.beta_2 = beta_2
         self.epsilon = epsilon
-        self.t = 0
-        self.states = [np.zeros_like(parameters), np.zeros_like(parameters)]
+        self.t: int = 0
+        self.states: list[Array] = [np.zeros_like(parameters), np.zeros_like(parameters)]
 
     def rule(self) -> _core.Rule:
         rule = _core.Rule("adam", beta1=self.beta_1, beta2=self.beta_2, eps=self.epsilon)
@@ -224,7 +224,7 @@ class Epochs:
         self._outputs = outputs
         self._begins = np.arange(0, rows, batch)
         self._sizes = np.diff(self._begins, append=rows)
-        self.steps = len(self._begins)
+        self.steps: int = len(self._begins)
         self._losses, self._correct = np.empty(self.steps), np.empty(self.steps, np.int64)
         self._job = _core.TrainingJob(
             data=data,

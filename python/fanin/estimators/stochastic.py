@@ -15,7 +15,7 @@ from sklearn.model_selection import train_test_split
 from fanin import _validate, schedules
 from fanin._json import plain
 from fanin._runtime import warn_caller
-from fanin._typing import Floats, Ints
+from fanin._typing import Array, Floats, Ints
 from fanin.arrays import SparseRows
 from fanin.callbacks import Callback, CallbackList, ProgressBar
 from fanin.estimators import solvers
@@ -61,24 +61,28 @@ class Run:
         Whether a checkpoint could be written: never within an epoch.
     """
 
+    incremental: bool
+    model: Any
+    tells_loss: bool
+
     settled = False
 
     def __init__(self, model: Any, part: Part, given: Part | None, incremental: bool) -> None:
         self.model, self.incremental = model, incremental
-        self.network = model._compiled()
+        self.network: Any = model._compiled()
         if not incremental or not hasattr(model, "_optimizer"):
             model._optimizer = solvers.new(model, self.network.arena)
         self.rows: Ints = np.arange(len(part))
         self.held_out, self.tells_loss = given, given is not None
         if given is None and model.early_stopping:
             self.rows, self.held_out = _split(model, part)
-        self.order = np.arange(len(self.rows))
+        self.order: Array = np.arange(len(self.rows))
         batch = _batch_rows(model.batch_size, len(self.rows))
         if model.norm == "batch" and (batch < 2 or len(self.rows) % batch == 1):
             raise ValueError(
                 "batch_size: expected at least 2 rows in every minibatch with norm='batch', got 1"
             )
-        self.epochs = solvers.Epochs(
+        self.epochs: solvers.Epochs = solvers.Epochs(
             self.network,
             model._training_data(part),
             len(self.rows),
@@ -88,12 +92,12 @@ class Run:
             seed=model._seed,
             n_threads=_validate.threads(model.n_threads),
         )
-        self.schedule = None
+        self.schedule: schedules.Schedule | None = None
         if not incremental:
             self.schedule = schedules.get(copy.deepcopy(model.schedule))
-        self.callbacks = self._callbacks()
-        self.finished = False
-        self.file = self._file(part, given)
+        self.callbacks: CallbackList = self._callbacks()
+        self.finished: bool = False
+        self.file: CheckpointFile = self._file(part, given)
 
     def _callbacks(self) -> CallbackList:
         model, steps = self.model, self.epochs.steps

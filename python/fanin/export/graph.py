@@ -24,6 +24,10 @@ class Graph:
         Stands before each name.
     """
 
+    onnx: Any
+    dtype: np.dtype[Any]
+    prefix: str
+
     def __init__(self, onnx: Any, dtype: np.dtype[Any], prefix: str = "") -> None:
         self.onnx, self.dtype, self.prefix = onnx, dtype, prefix
         self.nodes: list[Any] = []

@@ -285,6 +285,27 @@ def _pair(activation: str, formula: str, values: str, slopes: str) -> _Pair:
     return forward, backward
 
 
+relu_forward: ActivationForward
+relu_backward: ActivationBackward
+leaky_relu_forward: ActivationForward
+leaky_relu_backward: ActivationBackward
+elu_forward: ActivationForward
+elu_backward: ActivationBackward
+gelu_forward: ActivationForward
+gelu_backward: ActivationBackward
+sigmoid_forward: ActivationForward
+sigmoid_backward: ActivationBackward
+tanh_forward: ActivationForward
+tanh_backward: ActivationBackward
+silu_forward: ActivationForward
+silu_backward: ActivationBackward
+mish_forward: ActivationForward
+mish_backward: ActivationBackward
+softplus_forward: ActivationForward
+softplus_backward: ActivationBackward
+selu_forward: ActivationForward
+selu_backward: ActivationBackward
+
 relu_forward, relu_backward = _pair(
     "relu", "``max(0, x)``; the slope at 0 is 0.", "0., 2.", "0., 1."
 )

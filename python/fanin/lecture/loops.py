@@ -142,7 +142,7 @@ class NativeLoop:
     ) -> None:
         W1, b1, W2, _ = two_layers(model, trained=True)
         self._net = MLP([len(W1), len(b1), W2.shape[1]], dtype=W1.dtype)
-        self.params = self._net.params
+        self.params: dict[str, Array] = self._net.params
         for name, p in self.params.items():
             np.copyto(p, model[name])
         self._optimizer, self._reg, self._threads = optimizer, reg, n_threads

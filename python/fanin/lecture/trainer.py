@@ -198,6 +198,16 @@ class ClassifierTrainer:
 class ClassifierRun:
     """One call of `ClassifierTrainer.train`, its arguments checked."""
 
+    predict_fn: Callable[[Array], Array] | None
+    seed: int
+    verbose: bool
+    optimizer: optim.Optimizer
+    y: Array
+    X_val: Array
+    y_val: Array
+    last_model: Model
+    best_model: Model
+
     def __init__(
         self,
         X: Array,
@@ -208,11 +218,15 @@ class ClassifierRun:
         loss_function: Callable[..., Any],
         options: TrainerOptions,
     ) -> None:
-        self.decay = _validate.real("learning_rate_decay", options.learning_rate_decay, 0)
-        self.epochs = _validate.whole("num_epochs", options.num_epochs, 0)
+        self.decay: float = _validate.real("learning_rate_decay", options.learning_rate_decay, 0)
+        self.epochs: int = _validate.whole("num_epochs", options.num_epochs, 0)
         every, ratio = options.acc_frequency, options.stop_ratio
-        self.acc_frequency = None if every is None else _validate.whole("acc_frequency", every, 1)
-        self.stop_ratio = math.inf if ratio is None else _validate.real("stop_ratio", ratio, 1)
+        self.acc_frequency: int | None = (
+            None if every is None else _validate.whole("acc_frequency", every, 1)
+        )
+        self.stop_ratio: float = (
+            math.inf if ratio is None else _validate.real("stop_ratio", ratio, 1)
+        )
         augment_fn, self.predict_fn = options.augment_fn, options.predict_fn
         optional: dict[str, object] = {"augment_fn": augment_fn, "predict_fn": self.predict_fn}
         for name, function in {"loss_function": loss_function, **optional}.items():
@@ -237,7 +251,9 @@ class ClassifierRun:
         self.X_val, self.y_val = self.loop.data(X_val, y_val, ("X_val", "y_val"))
         sample = options.sample_batches if options.sample_batchs is None else options.sample_batchs
         batch_size = options.batch_size if sample else None
-        self.batches = Minibatches(len(self.X), batch_size, options.sampling, self.seed)
+        self.batches: Minibatches = Minibatches(
+            len(self.X), batch_size, options.sampling, self.seed
+        )
         self.best_model = self.last_model = self.snapshot()
         self.stats: Stats = {
             "loss_history": [],
@@ -347,12 +363,12 @@ class Minibatches:
 
     def __init__(self, n: int, batch_size: int | None, sampling: str, seed: int) -> None:
         _validate.one_of("sampling", sampling, ["replacement", "epoch"])
-        self.size = n if batch_size is None else _validate.whole("batch_size", batch_size, 1)
+        self.size: int = n if batch_size is None else _validate.whole("batch_size", batch_size, 1)
         self._sampling = "all" if batch_size is None else sampling
         self._n, self._seed = n, seed
         # The course's floor for draws; a permutation has every row once, the last step short.
         draws = self._sampling == "replacement"
-        self.per_epoch = max(n // self.size, 1) if draws else -(-n // self.size)
+        self.per_epoch: int = max(n // self.size, 1) if draws else -(-n // self.size)
         self._order = np.arange(self.per_epoch * self.size if draws else n)
 
     def order(self, epoch: int) -> Array:

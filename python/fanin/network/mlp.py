@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn, Protocol, Self, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -81,14 +81,32 @@ class Parameters(dict[str, Array]):
         if values is not self.get(name):  # else an operation in place: params["W1"] *= 2
             self._refuse()
 
-    def _refuse(self, *_: object, **__: object) -> Any:
+    def __delitem__(self, name: str) -> NoReturn:
+        self._refuse()
+
+    def __ior__(self, other: object) -> NoReturn:  # type: ignore[misc]
+        self._refuse()
+
+    def update(self, *_: object, **__: object) -> NoReturn:
+        self._refuse()
+
+    def pop(self, *_: object, **__: object) -> NoReturn:
+        self._refuse()
+
+    def popitem(self) -> NoReturn:
+        self._refuse()
+
+    def clear(self) -> NoReturn:
+        self._refuse()
+
+    def setdefault(self, *_: object, **__: object) -> NoReturn:
+        self._refuse()
+
+    def _refuse(self) -> NoReturn:
         raise TypeError(
             "params: expected values written to the views, params['W1'][...] = values; another "
             "array in their place would not be the network's"
         )
-
-    __delitem__ = __ior__ = _refuse
-    update = pop = popitem = clear = setdefault = _refuse
 
     def __reduce__(self) -> tuple[type[dict[str, Array]], tuple[dict[str, Array]]]:
         return dict, (dict(self),)
@@ -205,6 +223,9 @@ class MLP:
     True
     """
 
+    drop_connect: list[float]
+    keep: list[float]
+
     trainer: ClassVar[Trainer]  # set by fanin.training, which imports this module
     saved_logs: Mapping[str, Any] | None = None  # set by ModelCheckpoint while it saves
 
@@ -236,7 +257,7 @@ class MLP:
         last_init = (
             hidden_init if output_init is None else initializers.get(output_init, "output_init")
         )
-        self.dims = _checked_dims(dims)
+        self.dims: list[int] = _checked_dims(dims)
         n_hidden = len(self.dims) - 2
         self.activation: list[str] = _validate.per_layer(
             "activation", activation, n_hidden, lambda name, a: one_of(name, a, HIDDEN_ACTIVATIONS)
@@ -245,28 +266,32 @@ class MLP:
             n_hidden, keep, dropout_mode, drop_connect, drop_connect_mask, drop_connect_inference
         )
         self.keep, self.drop_connect = self._dropout.keep, self._dropout.drop_connect
-        self.norm = None if norm is None else one_of("norm", norm, _core.norms[1:])
-        self.residual = _validate.boolean("residual", residual)
-        self.dtype = _validate.float_dtype("dtype", dtype)
-        self.compute = None if compute is None else one_of("compute", compute, _core.computes[1:])
+        self.norm: str | None = None if norm is None else one_of("norm", norm, _core.norms[1:])
+        self.residual: bool = _validate.boolean("residual", residual)
+        self.dtype: np.dtype[Any] = _validate.float_dtype("dtype", dtype)
+        self.compute: str | None = (
+            None if compute is None else one_of("compute", compute, _core.computes[1:])
+        )
         self._refuse_conflicts()
         spec = LossSpec(loss, label_smoothing, temperature, huber_delta, quantiles)
         spec.n_values(self.dims[-1])
-        self.loss_name = spec.name
-        self.targets = Targets(spec, self.dims[-1], self.dtype)
+        self.loss_name: str = spec.name
+        self.targets: Targets = Targets(spec, self.dims[-1], self.dtype)
         if classes is not None and self.targets.kind not in ("labels", "binary"):
             raise ValueError(f"classes: expected None with loss={loss!r}, got {classes!r}")
         self.take_classes(given_classes(classes, self.targets.n_classes))
-        self.seed = _validate.whole("seed", seed, 0, 2**64 - 1)
+        self.seed: int = _validate.whole("seed", seed, 0, 2**64 - 1)
         # A function's name is kept for the record: a saved network is never initialised again.
-        self.init = getattr(init, "__name__", init)
-        self.output_init = getattr(output_init, "__name__", output_init)
+        self.init: str | Callable[..., Array] = getattr(init, "__name__", init)
+        self.output_init: str | Callable[..., Array] | None = getattr(
+            output_init, "__name__", output_init
+        )
         self.metadata: dict[str, Any] = {}
         self.history: History | None = None
         self.stop_training = False
         self.stop_reason = ""
-        self.inputs = Inputs.plain(self.dims[0], self.dtype)
-        self.engine = self._new_engine()
+        self.inputs: Inputs = Inputs.plain(self.dims[0], self.dtype)
+        self.engine: passes.Engine = self._new_engine()
         self.arena: Array = self.engine.parameters
         self._layout = self.engine.layout
         self.params: dict[str, Array] = Parameters(self._views(self.arena))

@@ -61,7 +61,7 @@ class Optimizer:
         self.lr = lr
         self._hyperparameters = {k: _checked(k, v) for k, v in hyperparameters.items()}
         self._states: dict[str, list[Array]] = {}
-        self.rule = self._new_rule()
+        self.rule: _core.Rule = self._new_rule()
 
     def __setattr__(self, name: str, value: object) -> None:
         if name in vars(self).get("_hyperparameters", ()):

@@ -12,14 +12,14 @@ if TYPE_CHECKING:
 # Each optimizer's place (column, row) and what it looks to; `fanin.optim` has all but the first.
 PLACES: dict[str, tuple[float, float]] = {
     "gradient descent": (1.5, 6.0), "SGD": (1.5, 5.0),
-    "Momentum": (0.45, 4.0), "Nesterov": (0.0, 3.0), "Lion": (0.66, 2.3),
+    "Momentum": (0.45, 4.0), "Nesterov": (0.0, 3.0), "Lion": (0.74, 2.3),
     "AdaGrad": (2.55, 4.0), "RMSProp": (2.1, 3.0), "AdaDelta": (3.15, 3.0),
     "Adam": (1.35, 2.0), "Nadam": (0.75, 0.0), "AMSGrad": (1.95, 0.0), "AdamW": (3.0, 1.0),
 }  # fmt: skip
 IDEAS = (
     ("gradient descent", "SGD", "a few rows a step"),
     ("SGD", "Momentum", "keep going"),
-    ("SGD", "AdaGrad", "a rate for each parameter"),
+    ("SGD", "AdaGrad", "a rate for\neach parameter"),
     ("Momentum", "Nesterov", "look ahead"),
     ("AdaGrad", "RMSProp", "forget\nold squares"),
     ("AdaGrad", "AdaDelta", "no rate\nto set"),

@@ -56,8 +56,9 @@ def panels(
 ) -> Panels:
     """The axes given, whose number is checked, or those of a new figure.
 
-    For a narrow screen panels that are side by side are put below each other, unless they are not
-    to `stack`; the array of axes has the same shape.
+    For a narrow screen, where the text would be too small, the figure is narrower and panels that
+    are side by side are put below each other, unless they are not to `stack`; the array of axes has
+    the same shape.
     """
     if ax is not None:
         axes = np.asarray(ax, dtype=object)
@@ -66,9 +67,11 @@ def panels(
             raise ValueError(f"ax: expected {expected}, got {axes.size}")
         return axes.reshape(rows, columns)
     screen = _SCREEN.get() or _Screen()
-    screen.differs |= stack and columns > 1
-    if not (screen.narrow and stack and columns > 1):
+    screen.differs |= stack
+    if not (screen.narrow and stack):
         return _new_axes(rows, columns, height, width)
+    if columns == 1:
+        return _new_axes(rows, 1, height * min(1.0, 1.4 * NARROW / width), NARROW)
     per_panel = height / rows * min(1.0, 1.4 * NARROW * columns / (rows * width))
     return _new_axes(columns, rows, per_panel * columns, NARROW).T
 
@@ -120,10 +123,12 @@ def tidy(
     panel.set_axisbelow(True)
     for text in (panel.xaxis.label, panel.yaxis.label):
         text.set(color=INK, fontsize=11)
-    named = panel.get_legend_handles_labels()[0]
+    named, texts = panel.get_legend_handles_labels()
     if legend and named and below:
         screen = _SCREEN.get()
-        columns = min(below, 2) if screen and screen.narrow and screen.differs else below
+        columns = below
+        if screen and screen.narrow and screen.differs:
+            columns = min(below, 2 if max(map(len, texts)) < 18 else 1)
         panel.figure.legend(handles=named, loc="outside lower center", ncols=columns, **LEGEND)
     elif legend and named:
         panel.legend(**LEGEND)

@@ -164,7 +164,9 @@ class PrincipalDirections(Transformer):
             self._dtype = result_dtype(rows)
             self._resolution = rows.shape[1] * np.finfo(np.float64).eps
         self._moments, self._principal = moments, None
-        self.n_samples_seen_, self.mean_, self.n_features_in_ = n, mean, rows.shape[1]
+        self.n_samples_seen_: int = n
+        self.n_features_in_: int = rows.shape[1]
+        self.mean_: Floats = mean
 
     def _fitted(self) -> Principal:
         """The directions of all rows seen so far."""

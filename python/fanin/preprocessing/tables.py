@@ -105,7 +105,8 @@ class TableEncoder(Transformer):
             raise ValueError("X: expected a frame with at least one row and column, got none")
         self._forget()
         self.columns_ = [learn(name, values, rules) for name, values in columns.items()]
-        self.n_samples_seen_, self.n_features_in_ = rows, len(columns)
+        self.n_samples_seen_: int = rows
+        self.n_features_in_: int = len(columns)
         if not self.n_features_out_:
             raise ValueError("X: expected a column that makes features, got none")
         return self

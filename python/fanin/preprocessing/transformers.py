@@ -49,7 +49,9 @@ class ZeroCenter(Columnwise):
         mean, n = column_mean(rows, self._threads), seen + len(rows)
         if seen:
             mean = self.mean_ + (mean - self.mean_) * (len(rows) / n)
-        self.mean_, self.n_samples_seen_, self.n_features_in_ = mean, n, rows.shape[1]
+        self.n_samples_seen_: int = n
+        self.n_features_in_: int = rows.shape[1]
+        self.mean_: Floats = mean
         return self
 
 
@@ -98,10 +100,13 @@ class Normalize(Columnwise):
             delta = mean - self.mean_
             squares += self._squares + delta**2 * (seen * (len(rows) / n))
             mean = self.mean_ + delta * (len(rows) / n)
-        self.mean_, self._squares, self.var_ = mean, squares, squares / count
-        self.scale_ = np.sqrt(self.var_ + eps)
+        self.mean_: Floats = mean
+        self._squares = squares
+        self.var_: Floats = squares / count
+        self.scale_: Floats = np.sqrt(self.var_ + eps)
         self.scale_[_constant(mean, squares / n, n) | (self.scale_ == 0)] = 1.0
-        self.n_samples_seen_, self.n_features_in_ = n, rows.shape[1]
+        self.n_samples_seen_: int = n
+        self.n_features_in_: int = rows.shape[1]
         return self
 
 

@@ -53,7 +53,9 @@ class CheckpointFile:
     """
 
     def __init__(self, options: FitOptions) -> None:
-        self.path = None if options.checkpoint is None else os.fspath(options.checkpoint)
+        self.path: str | None = (
+            None if options.checkpoint is None else os.fspath(options.checkpoint)
+        )
         self._epochs, self._seconds = _interval(options.every)
         resume = _validate.boolean("resume", options.resume)
         self._on_signal = _validate.boolean("checkpoint_on_signal", options.checkpoint_on_signal)

@@ -9,6 +9,7 @@ from fanin._validate import boolean, pair
 from fanin._validate import weights as checked_weights
 from fanin.network import MLP, passes
 from fanin.network.classes import as_labels
+from fanin.network.inputs import Inputs
 from fanin.network.options import FitOptions
 from fanin.network.targets import Targets
 from fanin.training.class_weights import positive_weights, row_weights, with_positive_weights
@@ -35,7 +36,7 @@ class FitData:
     def __init__(self, net: MLP, X: Array, y: Array, options: FitOptions) -> None:
         weights, columns = options.sample_weight, None
         self.images: TrainingImages | None = None
-        self.inputs = net.inputs.requested(options.preprocess, X)
+        self.inputs: Inputs = net.inputs.requested(options.preprocess, X)
         X, names = self.inputs.read("X", X)
         if options.augment is not None or options.mix is not None:
             weighted = [n for n in ("sample_weight", "class_weight") if _given(options, n)]
@@ -50,8 +51,8 @@ class FitData:
         elif options.class_weight is not None:
             weights = row_weights(targets, y, options.class_weight, weights)
         self.inputs, rows = self.inputs.first_rows(X, columns=columns, names=names)
-        self.targets = _fitted_targets(targets, y, len(rows), weights, options)
-        self.train = net.with_targets(rows, y, weights, targets=self.targets)
+        self.targets: Targets = _fitted_targets(targets, y, len(rows), weights, options)
+        self.train: TrainingData = net.with_targets(rows, y, weights, targets=self.targets)
         if options.mix is not None and net.targets.kind == "binary":
             self.train = _as_probabilities(self.train, net)
         if positive is not None:
@@ -66,7 +67,7 @@ class FitData:
                 self.images.check_validation(X)
             _, rows = self.inputs.first_rows(X, of_X, names=names)
             self.validation = net.with_targets(rows, y, name=of_y, targets=self.targets)
-        self.metrics = _checked_metrics(net, self.validation, options)
+        self.metrics: tuple[str, ...] = _checked_metrics(net, self.validation, options)
 
     def prepare(self, n_threads: int | None) -> None:
         """Fits the preprocessing and applies it to all data."""

@@ -23,6 +23,7 @@ from fanin.network.saving import inputs_to_state
 from fanin.training.checkpoint import CheckpointFile, State
 from fanin.training.data import FitData
 from fanin.training.description import describe_run
+from fanin.training.images import TrainingImages
 from fanin.training.steps import StopOnRise, epochs_of_a_run, rows_of_a_step
 
 __all__ = ["DivergenceWarning", "Fit", "train"]
@@ -75,28 +76,42 @@ class Fit:
     (2, 2)
     """
 
+    data: TrainingData
+    metrics: tuple[str, ...]
+    validation: TrainingData | None
+    job: _core.TrainingJob
+    learner: _core.Learner
+    settled: bool
+    finished: bool
+    good: _core.TrainingState
+    began: float
+
     def __init__(self, net: MLP, X: Array, y: Array, options: FitOptions) -> None:
         self.net = net
         data = FitData(net, X, y, options)
-        self.images = data.images
-        self.batch = rows_of_a_step(options.batch_size, len(data.train), single=net.norm != "batch")
-        self.epochs = epochs_of_a_run(options.epochs, len(data.train), self.batch)
-        self.first = _validate.whole("initial_epoch", options.initial_epoch, 0, self.epochs)
-        self.steps = -(-len(data.train) // self.batch)
+        self.images: TrainingImages | None = data.images
+        self.batch: int = rows_of_a_step(
+            options.batch_size, len(data.train), single=net.norm != "batch"
+        )
+        self.epochs: int = epochs_of_a_run(options.epochs, len(data.train), self.batch)
+        self.first: int = _validate.whole("initial_epoch", options.initial_epoch, 0, self.epochs)
+        self.steps: int = -(-len(data.train) // self.batch)
         if net.norm == "batch":
             self._refuse_single_rows(len(data.train))
-        self.reg = _validate.real("reg", options.reg, 0)
-        self.clip = 0.0
+        self.reg: float = _validate.real("reg", options.reg, 0)
+        self.clip: float = 0.0
         if options.clip_norm is not None:
             self.clip = _validate.real("clip_norm", options.clip_norm, 0, above=True)
-        self.sampling = _validate.one_of("sampling", options.sampling, ["epoch", "replacement"])
-        self.n_threads = options.n_threads
+        self.sampling: str = _validate.one_of(
+            "sampling", options.sampling, ["epoch", "replacement"]
+        )
+        self.n_threads: int | None = options.n_threads
         _validate.threads(options.n_threads)
-        self.optimizer = optim.get(options.optimizer)
-        self.schedule = schedules.get(options.schedule)
+        self.optimizer: optim.Optimizer = optim.get(options.optimizer)
+        self.schedule: schedules.Schedule = schedules.get(options.schedule)
         _require_own(net, self.optimizer, "optimizer")
         _require_own(net, self.schedule, "schedule")
-        self.history = self._new_history(data)
+        self.history: History = self._new_history(data)
         if not isinstance(options.callbacks, Iterable):
             raise TypeError(
                 f"callbacks: expected a sequence of Callback, got {options.callbacks!r}"
@@ -106,16 +121,18 @@ class Fit:
         stops = any(isinstance(callback, EarlyStopping) for callback in given)
         if options.epochs == "auto" and data.validation is not None and not stops:
             own.append(StopOnRise())
-        self.callbacks = CallbackList([*given, *own], net, self.history.params)
+        self.callbacks: CallbackList = CallbackList([*given, *own], net, self.history.params)
         if data.validation is None:
             self._refuse_monitors_of_validation()
-        self.file = CheckpointFile(options)
+        self.file: CheckpointFile = CheckpointFile(options)
         checked = {"": data.train, "validation ": data.validation}
         data.prepare(options.n_threads)
         if self.file.path is not None:
             self.file.open(self._description(options, checked, data.inputs))
         self.data, self.validation, self.metrics = data.train, data.validation, data.metrics
-        self.states = self.optimizer.arena_states(net.arena.size, net.dtype, net.engine)
+        self.states: list[Array] = self.optimizer.arena_states(
+            net.arena.size, net.dtype, net.engine
+        )
         # Nothing is refused from here on, and things may change.
         net.inputs, net.targets = data.inputs, data.targets
         self.history.params = {**self.history.params, "input_rms": self._input_rms()}
@@ -123,11 +140,12 @@ class Fit:
             if state is not None:
                 _OWNERS[state] = weakref.ref(net)
         self.job, self.learner = self._new_job(), self._new_learner()
-        self.step_ends = np.minimum(np.arange(1, self.steps + 1) * self.batch, len(self.data))
+        self.step_ends: Ints = np.minimum(np.arange(1, self.steps + 1) * self.batch, len(self.data))
         self.step_weights: Floats = np.diff(self.step_ends, prepend=0).astype(np.float64)
-        self.totals = dict.fromkeys(("weight", "loss", "correct", "rows"), 0.0)
+        self.totals: dict[str, float] = dict.fromkeys(("weight", "loss", "correct", "rows"), 0.0)
         self.settled = self.finished = False
-        self.first_epoch = net.epochs_done - self.first  # of the network's, where the run has 0
+        # The network's epoch where the run has 0.
+        self.first_epoch: int = net.epochs_done - self.first
         self.resumed_step: int | None = None  # of an epoch that has begun
         self.diverged_at: tuple[int, int, float] | None = None
 

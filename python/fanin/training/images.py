@@ -23,6 +23,8 @@ if TYPE_CHECKING:  # images are rare, and their import takes a while
 class TrainingImages:
     """The augmentation of minibatches, checked against the data and the network."""
 
+    pipeline: Compose | None
+
     def __init__(
         self,
         net: MLP,
@@ -32,7 +34,7 @@ class TrainingImages:
         mix: Mix | None,
     ) -> None:
         self.pipeline, self.mix = _pipeline(augment), _mix(mix)
-        self.params = {
+        self.params: dict[str, dict[str, Any]] = {
             name: value.to_dict()
             for name, value in (("augment", self.pipeline), ("mix", self.mix))
             if value is not None
@@ -42,9 +44,9 @@ class TrainingImages:
         if self.mix is not None:
             self._check_mix(self.mix, net, weighted)
         self._width = net.dims[0]
-        self.shape = self._image_shape(X)
-        self.size = self._size_after(net.dims[0])
-        self.core = _core.BatchAugmenter(
+        self.shape: tuple[int, int, int] = self._image_shape(X)
+        self.size: tuple[int, int] = self._size_after(net.dims[0])
+        self.core: _core.BatchAugmenter = _core.BatchAugmenter(
             self.shape,
             None if self.pipeline is None else self.pipeline.engine,
             None if self.mix is None else self._mixing(self.mix, net.seed),

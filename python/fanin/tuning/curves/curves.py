@@ -50,23 +50,23 @@ class Curves:
     def __init__(self, history: HistoryLike, n_val: int | None) -> None:
         lists = history.history
         params = getattr(history, "params", None) or {}
-        self.loss = np.asarray(lists.get("loss", ()), dtype=np.float64)
-        self.accuracy = self._curve(lists, "accuracy")
-        self.val_loss = self._curve(lists, "val_loss")
-        self.val_accuracy = self._curve(lists, "val_accuracy")
-        self.lr = self._curve(lists, "lr")
+        self.loss: Floats = np.asarray(lists.get("loss", ()), dtype=np.float64)
+        self.accuracy: Floats | None = self._curve(lists, "accuracy")
+        self.val_loss: Floats | None = self._curve(lists, "val_loss")
+        self.val_accuracy: Floats | None = self._curve(lists, "val_accuracy")
+        self.lr: Floats | None = self._curve(lists, "lr")
         self.initial_loss: float | None = getattr(history, "initial_loss", None)
         self.expected_loss: float | None = getattr(history, "expected_initial_loss", None)
         self.stop_reason: str | None = getattr(history, "stop_reason", None)
-        self.n_train = params.get("n_train")
-        self.n_val = params.get("n_val") if n_val is None else n_val
-        self.steps = params.get("steps")
-        self.optimizer = params.get("optimizer")
+        self.n_train: int | None = params.get("n_train")
+        self.n_val: int | None = params.get("n_val") if n_val is None else n_val
+        self.steps: int | None = params.get("steps")
+        self.optimizer: str | None = params.get("optimizer")
         self.init: str | None = params.get("init")
         self.input_rms: float | None = params.get("input_rms")
         # Training rows that are mixtures have another loss and accuracy than whole ones.
-        self.mixed = bool(params.get("mix"))
-        self.window = min(len(self.loss), max(4, math.ceil(len(self.loss) / 3)))
+        self.mixed: bool = bool(params.get("mix"))
+        self.window: int = min(len(self.loss), max(4, math.ceil(len(self.loss) / 3)))
 
     def _curve(self, lists: dict[str, list[float]], name: str) -> Floats | None:
         values = np.asarray(lists.get(name, ()), dtype=np.float64)

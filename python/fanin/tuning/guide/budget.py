@@ -26,6 +26,9 @@ LEAST_SECONDS = 0.2  # of the first network, whatever the budget
 class Budget:
     """The time that is left; infinite without a budget."""
 
+    state: State
+    total: float | None
+
     def __init__(self, seconds: float | None, state: State) -> None:
         self.total, self.state = seconds, state
 

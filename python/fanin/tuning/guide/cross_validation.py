@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor
 from contextlib import ExitStack
 from typing import Any
 
@@ -35,6 +36,13 @@ class CrossValidation:
     trials : list of Trial
     """
 
+    problem: Problem
+    seed: int
+    state: State
+    executor: Executor | None
+    progress: bool
+    workers: int
+
     def __init__(
         self,
         problem: Problem,
@@ -47,7 +55,7 @@ class CrossValidation:
     ) -> None:
         self.problem, self.state, self.seed = problem, state, seed
         self.executor, self.workers, self.progress = as_executor(executor), workers, progress
-        self.total = 0.0 if math.isinf(total) else total  # seconds of the guide
+        self.total: float = 0.0 if math.isinf(total) else total  # seconds of the guide
         self.trials: list[Trial] = []
         self.removed: list[Trial] = []  # of steps that were taken, without their networks
 

@@ -11,7 +11,7 @@ import numpy as np
 from fanin import plots
 from fanin.callbacks.history import History
 from fanin.document.blocks import Block, Remark, Table
-from fanin.plots.style import LINES, panels, picture, tidy
+from fanin.plots.style import LINES, panels, picture, tidy, tiles
 from fanin.tuning.guide.facts import Facts, findings
 from fanin.tuning.guide.settings import text
 from fanin.tuning.lr_finder import RateProbe
@@ -226,12 +226,7 @@ def result_of(facts: Facts) -> SearchResult:
 
 def _draw_trials(result: SearchResult) -> Any:
     names = list(result.space)
-    columns = 2 if len(names) in (2, 4) else min(len(names), 3)
-    rows = -(-len(names) // columns)
-    axes = panels(None, rows, columns, 3.2 * rows, width=3.6 * columns).reshape(-1)
-    for panel in axes[len(names) :]:
-        panel.remove()
-    axes = axes[: len(names)]
+    axes = tiles(None, len(names), min(len(names), 2), 2.8, 0.2)
     plots.search(result, ax=list(axes))
     for panel in axes:
         low, high = panel.get_xlim()

@@ -29,16 +29,22 @@ class State:
     what was lost is done again, and takes its time again.
     """
 
-    clock = staticmethod(time.monotonic)  # the clock of all times in a guide
+    spent_before: float
+    ended: float
+
+    @staticmethod
+    def clock() -> float:
+        """The clock of all times in a guide."""
+        return time.monotonic()
 
     def __init__(self, folder: PathLike | None, key: Mapping[str, Any], resume: bool) -> None:
-        self.folder = None if folder is None else Path(folder)
-        self.key = {name: loggable(name, value) for name, value in key.items()}
-        self.name = hashlib.sha256(json.dumps(self.key).encode()).hexdigest()[:16]
+        self.folder: Path | None = None if folder is None else Path(folder)
+        self.key: dict[str, Any] = {name: loggable(name, value) for name, value in key.items()}
+        self.name: str = hashlib.sha256(json.dumps(self.key).encode()).hexdigest()[:16]
         self.spent_before = self.ended = 0.0  # seconds; and those at the end of the last step
         self.steps: list[dict[str, Any]] = []
         self.plans: dict[str, Any] = {}
-        self.trials_removed = False
+        self.trials_removed: bool = False
         self._began = self.clock()
         if self.folder is not None:
             make_folder(self.folder)

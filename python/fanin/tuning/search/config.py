@@ -63,26 +63,32 @@ class SearchConfig:
         seed: int,
         **options: Any,
     ) -> None:
-        self.space = check_space(space)
+        self.space: dict[str, Parameter] = check_space(space)
         n_trials = _validate.whole("n_trials", n_trials, 1)
-        self.epochs = _validate.whole("epochs", epochs, 1)
-        self.seed = _validate.whole("seed", seed, 0, 2**64 - 1)
-        self.prune = None if prune is None else _validate.one_of("prune", prune, PRUNING)
+        self.epochs: int = _validate.whole("epochs", epochs, 1)
+        self.seed: int = _validate.whole("seed", seed, 0, 2**64 - 1)
+        self.prune: str | None = (
+            None if prune is None else _validate.one_of("prune", prune, PRUNING)
+        )
         if self.prune and "epochs" in names_of(self.space):
             raise ValueError(f"prune: expected None with epochs in the space, got {prune!r}")
         self.notes: list[str] = []
         self.arrays: dict[str, Array] = {}
         self.given = data_or_objective
-        self.objective = self.make_objective(validation_data, monitor, mode, options)
-        self.monitor = self.objective.monitor
+        self.objective: Objective = self.make_objective(validation_data, monitor, mode, options)
+        self.monitor: Monitor = self.objective.monitor
         if self.prune == "median" and isinstance(self.objective, FunctionObjective):
             raise ValueError("prune: expected None or 'halving' with a function, got 'median'")
-        self.starts = strategies.start_params(start_from, self.space, self.seed)
-        self.strategy = strategies.make_strategy(strategy, self.space, n_trials, self.seed)
-        self.strategy_name = (
+        self.starts: list[dict[str, Any]] = strategies.start_params(
+            start_from, self.space, self.seed
+        )
+        self.strategy: strategies.Strategy = strategies.make_strategy(
+            strategy, self.space, n_trials, self.seed
+        )
+        self.strategy_name: str = (
             strategy if isinstance(strategy, str) else f"optuna {type(strategy).__name__}"
         )
-        self.n_trials = max(self.strategy.n_trials, len(self.starts))
+        self.n_trials: int = max(self.strategy.n_trials, len(self.starts))
         if self.prune == "halving" and self.strategy.generation is not None:
             raise ValueError("prune: expected None or 'median' with an Optuna sampler")
 

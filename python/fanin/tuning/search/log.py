@@ -67,9 +67,9 @@ class TrialLog:
     """The file of a search; without a path, nothing."""
 
     def __init__(self, path: PathLike | None, header: Mapping[str, Any]) -> None:
-        self.path = None if path is None else Path(path)
+        self.path: Path | None = None if path is None else Path(path)
         facts = {name: loggable(name, value) for name, value in header.items()}
-        self.header = {"fanin": "search", "format": FORMAT, **facts}
+        self.header: dict[str, Any] = {"fanin": "search", "format": FORMAT, **facts}
         self._file: BinaryIO | None = None
         self._first, self._search = b"", ""  # the header's line, and the name that lines have of it
         self._lines: dict[Key, bytes] = {}  # in the order of the file

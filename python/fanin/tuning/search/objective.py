@@ -35,7 +35,12 @@ FIXED = ("metrics", "sample_weight", "standardize_targets")  # and these are the
 # the first layer; all else may differ.
 SHARED = ("batch_size", "sampling", "preprocess", "seed", "dtype", "compute", "epochs")
 # Trials with other values than these train alone.
-BATCHED_ONLY_WITH = {"clip_norm": None, "augment": None, "mix": None, "drop_connect": 1.0}
+BATCHED_ONLY_WITH: dict[str, Any] = {
+    "clip_norm": None,
+    "augment": None,
+    "mix": None,
+    "drop_connect": 1.0,
+}
 NARROW = 64  # units: wider first layers gained nothing
 MAX_BATCH, CACHE = 16, 12e6  # networks, and bytes of their first layers with momenta
 
@@ -91,12 +96,14 @@ class _TrialCallback(Callback):
     """Keeps the best epoch; stops where the loss has grown too much or the trial is a poor one."""
 
     def __init__(self, objective: TrainingObjective, job: Job) -> None:
-        self.monitor, self.stop_ratio = objective.monitor, objective.stop_ratio
-        self.job, before = job, job.checkpoint
-        self.best = BestEpoch() if before is None else before.best
-        self.first_loss = None if before is None else before.history.initial_loss
-        self.diverged = ""
-        self.pruned = False
+        before = job.checkpoint
+        self.monitor: Monitor = objective.monitor
+        self.stop_ratio: float = objective.stop_ratio
+        self.job = job
+        self.best: BestEpoch = BestEpoch() if before is None else before.best
+        self.first_loss: float | None = None if before is None else before.history.initial_loss
+        self.diverged: str = ""
+        self.pruned: bool = False
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:  # noqa: ARG002
         net = self.network

@@ -18,6 +18,9 @@ REDRAW = 0.25  # seconds
 class Progress:
     """A bar on stderr with the table of the best trials under it, where stderr is a terminal."""
 
+    monitor: str
+    names: Sequence[str]
+
     def __init__(self, total: int, names: Sequence[str], monitor: str) -> None:
         self.names, self.monitor = names, monitor
         self.bar: Any = open_bar(total=total, unit="trial")
@@ -29,7 +32,7 @@ class Progress:
                 for i in range(SHOWN + 1)
             ]
         self.best: list[Trial] = []
-        self.drawn = 0.0
+        self.drawn: float = 0.0
 
     def update(self, trial: Trial) -> None:
         """Counts a trial; it takes its place in the table."""

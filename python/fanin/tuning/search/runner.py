@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Executor
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
@@ -42,6 +43,17 @@ KEPT_NETWORKS = 10  # of the best trials; others are trained again on access
 class SearchRunner:
     """A search on its way through an executor; `callbacks` hear of each finished trial."""
 
+    config: SearchConfig
+    executor: Executor | None
+    callbacks: Sequence[Callable[[Trial], object]]
+    progress: bool
+    verbose: bool
+    larger: bool
+    finished: int
+    log: TrialLog
+    logged: dict[Key, dict[str, Any]]
+    bar: Progress | None
+
     def __init__(
         self,
         config: SearchConfig,
@@ -52,12 +64,12 @@ class SearchRunner:
         verbose: bool,
     ) -> None:
         self.config, self.executor = config, as_executor(executor)
-        self.cores = _validate.threads(n_threads) or get_num_threads()
+        self.cores: int = _validate.threads(n_threads) or get_num_threads()
         self.callbacks, self.progress, self.verbose = callbacks, progress, verbose
-        self.rungs = [(config.n_trials, config.epochs)]
+        self.rungs: list[tuple[int, int]] = [(config.n_trials, config.epochs)]
         if config.prune == "halving":
             self.rungs = halving_rungs(config.n_trials, config.epochs)
-        self.total = sum(n for n, _ in self.rungs)
+        self.total: int = sum(n for n, _ in self.rungs)
         self.params: list[dict[str, Any]] = []
         self.results: dict[Key, TrialResult] = {}
         self.networks: dict[int, tuple[float, MLP]] = {}

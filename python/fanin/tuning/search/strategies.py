@@ -12,6 +12,7 @@ import numpy as np
 
 from fanin import _validate
 from fanin._json import loggable
+from fanin._typing import Floats
 from fanin.random import package_generator
 from fanin.tuning.space import (
     Choice,
@@ -36,6 +37,10 @@ SHIFT_LAYER = 1  # of the purpose "search"; trials draw from layer 0, ensembles 
 
 class Strategy(ABC):
     """The parameters of each trial."""
+
+    n_trials: int
+    seed: int
+    space: Space
 
     generation: int | None = None  # trials independent of each other; None: all of them
 
@@ -70,7 +75,7 @@ class Grid(Strategy):
                 f"n_trials: expected at least {fixed}, the combinations of all choices on a grid, "
                 f"got {n_trials}"
             )
-        self.points = self._most_points(space, n_trials)
+        self.points: int = self._most_points(space, n_trials)
         super().__init__(space, self._size(space, self.points), seed)
 
     def _most_points(self, space: Space, n_trials: int) -> int:
@@ -136,6 +141,9 @@ class Grid(Strategy):
 class Sobol(Strategy):
     """Sobol's points, shifted at random (modulo 1): they fill the space more evenly."""
 
+    first: int
+    block: Floats
+
     def __init__(self, space: Space, n_trials: int, seed: int) -> None:
         try:
             from scipy.stats import qmc
@@ -143,8 +151,8 @@ class Sobol(Strategy):
             raise ImportError("strategy='sobol' needs SciPy: pip install fanin[search]") from None
         super().__init__(space, n_trials, seed)
         rng = package_generator(seed, "search", SHIFT_LAYER)
-        self.shift = rng.random(n_units(space), dtype=np.float64)
-        self.sequence = qmc.Sobol(len(self.shift), scramble=False)
+        self.shift: Floats = rng.random(n_units(space), dtype=np.float64)
+        self.sequence: Any = qmc.Sobol(len(self.shift), scramble=False)
         self.block, self.first = np.empty((0, len(self.shift))), 0
 
     def params(self, trial: int) -> dict[str, Any]:
@@ -165,7 +173,9 @@ class Optuna(Strategy):
     worse than all others.
     """
 
-    generation = GENERATION
+    study: Any
+
+    generation: int = GENERATION
 
     def __init__(self, space: Space, n_trials: int, seed: int, sampler: Any) -> None:
         import optuna
