@@ -208,15 +208,11 @@ def _columns_of(X: Any, preprocess: Any) -> tuple[tuple[str, ...] | None, Any, A
         return None, steps[1:] or "auto", table
     if not is_table(X):
         return None, preprocess, None
-    names = column_names(X)
-    if names is not None:
-        try:
-            as_array("X", X)
-        except (TypeError, ValueError):  # other kinds of columns, or missing values
-            names = None
-    if names is not None:
-        return names, preprocess, None
-    return None, preprocess, TableEncoder().fit(X)
+    try:
+        as_array("X", X)
+        return column_names(X), preprocess, None
+    except (TypeError, ValueError):  # other kinds of columns, or missing values
+        return None, preprocess, TableEncoder().fit(X)
 
 
 def _encoded(name: str, X: Any, table: TableEncoder | None) -> Any:

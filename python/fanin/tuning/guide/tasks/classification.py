@@ -64,7 +64,7 @@ class Classification(Task):
         return one_hot
 
     def wrong(self, outputs: Floats, y: Array) -> Floats:
-        return (outputs.argmax(axis=1) != y).astype(np.float64)
+        return np.asarray(outputs.argmax(axis=1) != y, np.float64)
 
     def score(self, outputs: Floats, y: Array) -> float:
         return float(np.mean(outputs.argmax(axis=1) == y))
