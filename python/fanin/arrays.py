@@ -180,11 +180,12 @@ def _refuse_changed(name: str, value: Any, array: Array) -> None:
 
 
 def of_one_kind(array: Array) -> Array:
-    """An array of objects that are all text, truth values or whole numbers as an array of these."""
+    """An array of objects that are all text, truth values or numbers as an array of these."""
     kinds = {type(item) for item in array.flat}
-    if len(kinds) == 1 and kinds <= {str, bool, int, np.str_, np.bool_, np.int64}:
+    known = {str, bool, int, float, np.str_, np.bool_, np.int64, np.float64}
+    if len(kinds) == 1 and kinds <= known:
         plain = np.array(array.tolist())
-        return plain if plain.dtype.kind in "Ubi" else array
+        return plain if plain.dtype.kind in "Ubif" else array
     return array
 
 
@@ -264,14 +265,25 @@ def _frame(value: Any) -> Any:
 def frame_columns(name: str, value: Any) -> dict[str, Any]:
     """The columns of a frame, as series of narwhals, by their names as text."""
     try:
-        frame = _frame(value)
-        names = [str(column) for column in frame.columns]
-        columns = [frame[column] for column in frame.columns]
+        columns = list(_frame(value).iter_columns())
     except (TypeError, ValueError) as error:  # a lazy frame, two columns of one name
         kind = TypeError if isinstance(error, TypeError) else ValueError
         expected = "expected a frame that is in memory, with different column names"
         raise kind(f"{name}: {expected}, got {_full_name(value)} ({error})") from None
-    return dict(zip(names, columns, strict=True))
+    found: dict[str, Any] = {}
+    for series in columns:
+        column = series.name
+        if isinstance(column, tuple):  # of a MultiIndex
+            expected = "expected columns with one name each"
+            hint = "X.columns = X.columns.map('_'.join) makes such of several levels"
+            raise TypeError(f"{name}: {expected}, got {column!r}; {hint}")
+        if str(column) in found:
+            raise ValueError(
+                f"{name}: expected different column names, got {str(column)!r} twice, as text and "
+                "as a number"
+            )
+        found[str(column)] = series
+    return found
 
 
 def frame_array(name: str, value: Any) -> Array:
@@ -395,8 +407,11 @@ def table_columns(name: str, value: Any) -> dict[str, Array]:
 def _series_values(series: Any) -> Array:
     """The values of a series; missing ones are None, NaN or NaT."""
     kind = str(series.dtype)
-    if kind.startswith("Datetime"):
-        series = series.dt.replace_time_zone(None)
+    if kind.startswith(("Categorical", "Enum")):  # of whatever: their names stand for them
+        return np.array([None if _absent(v) else str(v) for v in series.to_list()], object)
+    if kind.startswith("Datetime") and getattr(series.dtype, "time_zone", None) is not None:
+        # The same instant is the same value, whatever zone it is told in.
+        series = series.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
     plain = kind.startswith(("Int", "UInt", "Float", "Boolean")) and not series.null_count()
     if plain or kind.startswith(("Date", "Float")):
         return np.asarray(series.to_numpy())
@@ -424,7 +439,7 @@ def _column(where: str, values: Array) -> Array:
 
 def _column_of_objects(where: str, values: Array) -> Array:
     """Objects of one kind, without those that stand for a missing value."""
-    present = np.array([v is not None and v == v and type(v).__name__ != "NAType" for v in values])
+    present = np.array([not _absent(v) for v in values], bool)
     kinds = {type(v) for v in values[present]}
     if not kinds:
         return np.full(len(values), np.nan)
@@ -437,12 +452,26 @@ def _column_of_objects(where: str, values: Array) -> Array:
             raise ValueError(f"{where}: expected whole numbers within 2**53, got larger ones")
         return _filled(values, present, np.float64, float, np.nan)
     if all(issubclass(k, dt.date) for k in kinds):
-        naive = [v.replace(tzinfo=None) if hasattr(v, "tzinfo") else v for v in values[present]]
+        naive = [_in_utc(v) for v in values[present]]
         out = np.full(len(values), np.datetime64("NaT"), "datetime64[s]")
         out[present] = np.array(naive, "datetime64[s]")
         return out
     got = ", ".join(sorted(k.__name__ for k in kinds))
-    raise TypeError(f"{where}: expected values of one kind, got {got}")
+    if len(kinds) > 1:
+        raise TypeError(f"{where}: expected values of one kind, got {got}")
+    raise TypeError(f"{where}: expected numbers, dates, truth values or text, got {got}")
+
+
+def _absent(value: Any) -> bool:
+    """Whether it stands for a missing value: None, NaN, NaT, pandas' NA."""
+    return value is None or type(value).__name__ == "NAType" or bool(value != value)
+
+
+def _in_utc(value: dt.date) -> dt.date:
+    """A time with a zone as one of UTC, without it; others as they are."""
+    if not isinstance(value, dt.datetime) or value.tzinfo is None:
+        return value
+    return value.astimezone(dt.UTC).replace(tzinfo=None)
 
 
 def _filled(values: Array, present: Array, dtype: Any, make: Any, missing: Any = None) -> Array:

@@ -89,6 +89,64 @@ def test_regression_is_the_mean_of_the_outputs() -> None:
         together.predict_proba(data)
 
 
+@pytest.mark.parametrize("loss", ["mse", "half_squared_error", "mae", "huber", "poisson"])
+def test_values_are_averaged_in_the_units_of_y(loss: str) -> None:
+    data, y = rows(), np.abs(rows()[:, 0]).astype(float) + 1
+    members = [fanin.MLP([7, 5, 1], seed=i, loss=loss, dtype="float64") for i in range(2)]
+    for net in members:
+        net.fit(data, 10 * y, epochs=2, progress=False)
+    together = Ensemble(members, weights=[3, 1])
+    mean = 0.75 * members[0].predict(data) + 0.25 * members[1].predict(data)
+    np.testing.assert_allclose(together.predict(data), mean, rtol=1e-12)
+    result = together.evaluate(data, 10 * y, metrics=["rmse", "r2"])
+    assert result["rmse"] == pytest.approx(np.sqrt(np.mean((mean[:, 0] - 10 * y) ** 2)))
+    off = np.abs(mean[:, 0] - 10 * y)
+    expected = {"mse": off**2, "half_squared_error": off**2 / 2, "mae": off}
+    if loss in expected:
+        assert result["loss"] == pytest.approx(expected[loss].mean())
+    assert len(result["members"]) == 2
+
+
+def test_quantiles_of_other_levels_do_not_go_together() -> None:
+    nets = [
+        fanin.MLP([4, 2], loss="quantile", quantiles=levels) for levels in ([0.1, 0.5], [0.5, 0.9])
+    ]
+    with pytest.raises(ValueError, match=r"members: expected the quantiles of the first"):
+        Ensemble(nets)
+
+
+@pytest.mark.parametrize("combine", ["probability", "logits", "vote"])
+def test_several_labels_are_combined_one_by_one(combine: str) -> None:
+    data = rows()
+    members = [
+        fanin.MLP([7, 5, 3], seed=i, loss="logistic", output_init="kaiming", dtype="float64")
+        for i in range(3)
+    ]
+    scores = np.array([net.scores(data) for net in members])
+    p = {
+        "probability": (1 / (1 + np.exp(-scores))).mean(0),
+        "logits": 1 / (1 + np.exp(-scores.mean(0))),
+        "vote": (scores > 0).mean(0),
+    }[combine]
+    together, y = Ensemble(members, combine=combine), rows()[:, :3] > 0
+    np.testing.assert_allclose(together.predict_proba(data), p, rtol=1e-12)
+    assert np.array_equal(together.predict(data), p > 0.5)
+    result = together.evaluate(data, y, metrics=["hamming_loss", "f1_macro"])
+    assert result["hamming_loss"] == pytest.approx(np.mean((p > 0.5) != y))
+    own = np.where(y, p, 1 - p)
+    wanted = np.mean((p > 0.5) != y) if combine == "vote" else -np.log(own).mean()
+    assert result["loss"] == pytest.approx(wanted)
+
+
+def test_two_classes_with_one_output() -> None:
+    data, y = rows(), (rows()[:, 0] > 0).astype(int)
+    members = [fanin.MLP([7, 5, 1], seed=i, loss="logistic", dtype="float64") for i in range(2)]
+    together = Ensemble(members)
+    p = np.mean([net.predict_proba(data) for net in members], axis=0)
+    np.testing.assert_allclose(together.predict_proba(data), p, rtol=1e-12)
+    assert together.evaluate(data, y)["accuracy"] == np.mean(p.argmax(1) == y)
+
+
 def test_evaluate_by_hand() -> None:
     members, data, labels = networks(4), rows(), np.arange(50) % 4
     predicted = np.array([net.predict(data) for net in members])

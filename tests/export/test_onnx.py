@@ -55,7 +55,7 @@ def assert_same(net: Any, X: np.ndarray, tolerance: float | None = None, **how: 
         found.pop("class_name", None)
         (values,) = found.values()
         if isinstance(net, Ensemble):
-            regression = all(m.loss_name == "mse" for m in net.members)
+            regression = all(m.targets.loss.takes_values for m in net.members)
             assert_near(values, (net.predict if regression else net.predict_proba)(X), tolerance)
         else:
             assert_near(values, wanted(net, X), tolerance)
@@ -235,6 +235,9 @@ def members(loss: Any = "softmax", dtypes: Any = ("float32", "float32", "float32
         ("softmax", ["float32", "float64", "float64"]),
         (["softmax", "svm", "mse"], ["float32"] * 3),
         ("mse", ["float64"] * 2),
+        ("huber", ["float32"] * 2),
+        ("poisson", ["float64"] * 2),
+        ("logistic", ["float32"] * 3),
     ],
 )
 def test_ensembles(combine: str, loss: Any, dtypes: list[str]) -> None:
@@ -242,6 +245,15 @@ def test_ensembles(combine: str, loss: Any, dtypes: list[str]) -> None:
     X = rows(300, dtype=np.result_type(*map(np.dtype, dtypes)))
     for weights in (None, [1.0, 0.0, 2.5, 0.3][: len(nets)]):
         assert_same(Ensemble(nets, combine=combine, weights=weights), X, 1e-6)
+
+
+@pytest.mark.parametrize("combine", fanin.ensemble.model.COMBINATIONS)
+def test_ensembles_of_quantiles_and_of_two_classes(combine: str) -> None:
+    levels = {"loss": "quantile", "quantiles": [0.1, 0.5, 0.9]}
+    nets = [network([13, 8, 3], seed=i, **levels) for i in range(2)]
+    assert_same(Ensemble(nets, combine=combine), rows(100), 1e-6)
+    nets = [network([13, 8, 1], seed=i, loss="logistic") for i in range(3)]
+    assert_same(Ensemble(nets, combine=combine), rows(100), 1e-6)
 
 
 def test_members_with_other_preprocessing() -> None:

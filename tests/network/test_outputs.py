@@ -258,8 +258,9 @@ def test_what_has_no_probabilities_says_so() -> None:
             fanin.MLP([4, 1], loss=loss).predict_proba(rows())
     with pytest.raises(ValueError, match="class_weight: expected labels to go with"):
         trained("mae", smooth(rows()), class_weight="balanced")
-    with pytest.raises(ValueError, match=r"members: expected networks with loss .*'huber' at 0"):
-        fanin.ensemble.Ensemble([fanin.MLP([4, 1], loss="huber")])
+    mixed = [fanin.MLP([4, 1]), fanin.MLP([4, 1], loss="huber")]
+    with pytest.raises(ValueError, match=r"members: expected networks with loss .*'huber' at 1"):
+        fanin.ensemble.Ensemble(mixed)
 
 
 def test_ensembles_of_values_are_in_their_units() -> None:

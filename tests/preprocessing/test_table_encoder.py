@@ -229,3 +229,76 @@ def test_it_is_exported_to_onnx_inside_the_graph() -> None:
     _, probabilities, names = session.run(None, inputs)
     np.testing.assert_allclose(probabilities, net.predict_proba(other), atol=1e-5)
     np.testing.assert_array_equal(names, net.predict(other))
+
+
+# Frames as people have them
+
+
+def test_nullable_columns_that_lack_values() -> None:
+    pd = pytest.importorskip("pandas")
+    pytest.importorskip("narwhals")
+    frame = pd.DataFrame({
+        "whole": pd.array([1, None, 3, 4], dtype="Int64"),
+        "truth": pd.array([True, None, False, True], dtype="boolean"),
+        "text": pd.array(["a", None, "b", "a"], dtype="string"),
+    })  # fmt: skip
+    encoder = TableEncoder().fit(frame)
+    assert [column.kind for column in encoder.columns_] == ["number", "boolean", "category"]
+    assert [column.missing for column in encoder.columns_] == [True, True, False]
+    plain = pd.DataFrame({
+        "whole": [1, np.nan, 3, 4],
+        "truth": [True, None, False, True],
+        "text": ["a", None, "b", "a"],
+    })  # fmt: skip
+    assert np.array_equal(encoder.transform(plain), encoder.transform(frame))
+
+
+def test_names_of_columns_in_frames() -> None:
+    pd = pytest.importorskip("pandas")
+    pytest.importorskip("narwhals")
+    numbers = pd.DataFrame({0: [1.0, 2.0], 1: ["a", "b"]})
+    assert list(TableEncoder().fit(numbers).feature_names_in_) == ["0", "1"]
+    both = pd.DataFrame([[1.0, 2.0]], columns=pd.Index([0, "0"], dtype=object))
+    with pytest.raises(ValueError, match="expected different column names, got '0' twice"):
+        TableEncoder().fit(both)
+    several = pd.DataFrame([[1.0]], columns=pd.MultiIndex.from_tuples([("a", "b")]))
+    with pytest.raises(TypeError, match=r"expected columns with one name each, got \('a', 'b'\)"):
+        TableEncoder().fit(several)
+    with pytest.raises(ValueError, match="at least one row and column"):
+        TableEncoder().fit(pd.DataFrame({"a": []}, dtype=object))
+
+
+def test_categories_of_numbers_are_categories() -> None:
+    pd = pytest.importorskip("pandas")
+    pytest.importorskip("narwhals")
+    frame = pd.DataFrame({"zip": pd.Categorical([1, 2, 3] * 20)})
+    encoder = TableEncoder().fit(frame)
+    assert list(encoder.get_feature_names_out()) == ["zip_1", "zip_2", "zip_3"]
+    for other in ([1, 2, 3] * 20, [1.0, 2.0, 3.0] * 20, ["1", "2", "3"] * 20):
+        found = encoder.transform(pd.DataFrame({"zip": other}))
+        assert np.array_equal(found, encoder.transform(frame))
+
+
+def test_an_instant_is_the_same_in_every_zone() -> None:
+    pd = pytest.importorskip("pandas")
+    pytest.importorskip("narwhals")
+    times = pd.date_range("2020-01-01", periods=30, freq="7h", tz="Asia/Seoul")
+    frame = pd.DataFrame({"at": times})
+    encoder = TableEncoder().fit(frame)
+    utc = times.tz_convert("UTC")
+    objects = pd.Series(list(times.tz_convert("America/New_York")), dtype=object)
+    for other in (utc, utc.tz_localize(None), objects):
+        found = encoder.transform(pd.DataFrame({"at": other}))
+        assert np.array_equal(found, encoder.transform(frame))
+
+
+def test_what_is_no_column_of_a_table() -> None:
+    pd = pytest.importorskip("pandas")
+    pytest.importorskip("narwhals")
+    for values in (
+        pd.to_timedelta([1, 2], unit="h"),
+        [[1], [2]],
+        pd.period_range("2020", periods=2),
+    ):
+        with pytest.raises(TypeError, match="X: column 'c': expected numbers, dates, truth values"):
+            TableEncoder().fit(pd.DataFrame({"c": values}))

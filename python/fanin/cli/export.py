@@ -7,14 +7,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-from fanin import checkpoint
 from fanin._files import current_file
 from fanin.cli import shared
 from fanin.cli.options import whole
-from fanin.ensemble import Ensemble
 from fanin.export import to_onnx
 from fanin.export.onnx_file import INPUT_DTYPES, OLDEST_OPSET
-from fanin.network import MLP
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -35,7 +32,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     run = args.network if args.network.is_dir() else None
-    net = _load(args.network if run is None else current_file(run / shared.NETWORK))
+    net = shared.load_model(args.network if run is None else current_file(run / shared.NETWORK))
     model = to_onnx(net, args.out, opset=args.opset, input_dtype=args.input_dtype)
     takes, gives = _values(model.graph.input), _values(model.graph.output)
     facts = {prop.key: json.loads(prop.value) for prop in model.metadata_props}
@@ -49,12 +46,6 @@ def run(args: argparse.Namespace) -> int:
         print(f"{verb} {', '.join(told)}")
     print(f"saved in {args.out}: {args.out.stat().st_size} bytes, checked by onnx")
     return 0
-
-
-def _load(path: Path) -> MLP | Ensemble:
-    """The network or the ensemble of a file, by its kind."""
-    header, _ = checkpoint.load_archive(path, ("network", "ensemble"))
-    return Ensemble.load(path) if header["kind"] == "ensemble" else MLP.load(path)
 
 
 def _values(values: Any) -> list[dict[str, Any]]:

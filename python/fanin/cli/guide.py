@@ -12,13 +12,14 @@ from fanin import datasets, plots, tuning
 from fanin._files import replaced_together
 from fanin._typing import Array
 from fanin.callbacks.history import History
-from fanin.cli import shared
+from fanin.cli import regression, shared
 from fanin.cli.interrupts import one_interrupt
-from fanin.cli.options import list_of, number, real, whole
+from fanin.cli.options import UsageError, list_of, number, real, whole
 from fanin.tuning.guide.state import remove_trials
+from fanin.tuning.guide.tasks import Classification, Regression
 
-REPORT = "report.html"
-NETWORK = ("hidden", "compute")
+REPORT, ENSEMBLE = "report.html", "ensemble.fanin"
+NETWORK = ("hidden", "loss", "compute")
 GUIDE = (
     "start_from",
     "time_budget",
@@ -26,6 +27,7 @@ GUIDE = (
     "until",
     "seed",
     "class_weight",
+    "task",
 )  # as its arguments are called
 UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 
@@ -38,6 +40,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--rounds", type=whole(1), metavar="N", help="of steps 5 to 7, at most (default: 3)")
     add("--until", type=int, choices=range(1, 8), default=7, metavar="STEP", help="1 to 7")
     add("--hidden", type=list_of(whole(1)), metavar="H,H", help="where to begin")
+    known = [*Classification.losses, *Regression.losses]
+    add("--loss", choices=known, help="default: softmax; mse for --task regression")
     add("--compute", choices=["bf16"], help="products in bfloat16, several times as fast where the "
         "CPU has tiles of it (fanin info tells)")  # fmt: skip
     add("--start-from", metavar="FILE", help="a similar problem's report.html or network")
@@ -59,20 +63,22 @@ def _seconds(text: str) -> float:
 
 @shared.warnings_as_lines()
 def run(args: argparse.Namespace) -> int:
-    out = shared.results_folder(args.out, args.data, (*shared.RUN, REPORT))
+    out = shared.results_folder(args.out, args.data, (*shared.RUN, REPORT, ENSEMBLE))
     say = shared.printer(args)
-    (X, y), test, info = shared.load_classes(args, "guide")
+    _check_loss(args)
+    (X, y), test, info = shared.load_data(args)
+    args.task = info.task
     rows = f"{len(y)} rows to learn from, {len(test[1])} to test on at the end"
     say(f"{info.name}: {rows}{shared.target_line(info)}\n")
     X_val, y_val = info.validation or (None, None)
-    table, (X, X_val, X_test) = shared.encoded(say, X, X_val, test[0])
-    test = X_test, test[1]
+    table, _ = shared.encoded(say, X)
     with shared.warnings_as_lines():
         report = tuning.guide(
             X,
             y,
             X_val,
             y_val,
+            preprocess="auto" if table is None else table,
             network={n: getattr(args, n) for n in NETWORK if getattr(args, n) is not None} or None,
             state=out,
             test_data=test,
@@ -83,8 +89,6 @@ def run(args: argparse.Namespace) -> int:
         )
     with one_interrupt(f"interrupted; the results are in {out}") as hold:
         hold()
-        if report.network is not None:
-            report.network.take_table(table)
         files = _save(args, out, report, info, X)
         if report.stopped != "interrupted" and {5, 8} <= {step.number for step in report.steps}:
             remove_trials(out)
@@ -100,18 +104,32 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
+def _check_loss(args: argparse.Namespace) -> None:
+    known = Regression.losses if args.task == "regression" else Classification.losses
+    if args.loss not in (None, *known):
+        task = args.task or "classification"
+        raise UsageError(
+            f"--loss: expected {', '.join(known)} for --task {task}, got {args.loss!r}"
+        )
+
+
 def _save(
     args: argparse.Namespace, out: Path, report: tuning.Report, info: datasets.Info, X: Array
 ) -> list[str]:
-    """Writes the report, and the network where there is one, all or none."""
+    """Writes the report, and network and ensemble where there are such, all or none."""
     files = [REPORT]
     with replaced_together(out) as new:
         if report.network is not None:
             judged = {"settings": report.settings, "results": {"test": report.test}}
-            report.network.metadata = facts = shared.data_facts(args, info, X)
+            facts = shared.data_facts(args, info, X) | regression.units(report.network)
+            for net in (report.network, *(report.ensemble or ())):
+                net.metadata = facts
             config = shared.data_config(args, facts, info) | judged
             files += shared.write_network(new, report.network, report.history, config)
             history = report.history or History()
             files += shared.write_picture(new / shared.CURVES, lambda: plots.history(history))
+        if report.ensemble is not None and 8 in {step.number for step in report.steps}:
+            report.ensemble.save(new / ENSEMBLE)
+            files.append(ENSEMBLE)
         report.save(new / REPORT)
     return files

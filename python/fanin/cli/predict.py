@@ -21,6 +21,7 @@ from fanin._typing import Array
 from fanin.cli import regression, shared
 from fanin.cli.options import whole
 from fanin.document.text import visible
+from fanin.ensemble import Ensemble
 from fanin.network import MLP
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
@@ -33,7 +34,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "the probabilities, or the value. Where labels are there, says how good that is."
     )
     add = parser.add_argument
-    add("network", metavar="RUN", type=Path, help="folder of a training run, or a network file")
+    add("network", metavar="RUN", type=Path, help="folder of a training run, or the file of a "
+        "network or an ensemble")  # fmt: skip
     add("data", metavar="DATA", help="as for train; its test set if it has one, else all rows; or "
         "one image, or a folder of them")  # fmt: skip
     add("--out", type=Path, metavar="FILE", help="output file (default: stdout)")
@@ -47,9 +49,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
 @shared.warnings_as_lines()
 def run(args: argparse.Namespace) -> int:
     folder = args.network if args.network.is_dir() else None
-    net = MLP.load(args.network if folder is None else current_file(folder / shared.NETWORK))
-    facts = net.metadata or _older_facts(folder, net.dims[-1])
-    found = _rows(args, facts, net)
+    net = shared.load_model(
+        args.network if folder is None else current_file(folder / shared.NETWORK)
+    )
+    first = net.members[0] if isinstance(net, Ensemble) else net
+    facts = first.metadata or _older_facts(folder, first.targets.n_classes)
+    found = _rows(args, facts, first)
     if found.left_out:
         shared.note(found.left_out)
     names = found.names or range(len(found.X))
@@ -117,13 +122,14 @@ Output = tuple[list[str], list[list[Any]], dict[str, float] | None]  # columns, 
 
 
 def _classes(
-    net: MLP,
+    net: MLP | Ensemble,
     found: datasets.Rows,
     facts: Mapping[str, Any],
     result: dict[str, Any],
     n_threads: int | None,
 ) -> Output:
-    classes, soft = facts["class_names"], net.targets.loss.gives_probabilities
+    classes = facts["class_names"]
+    soft = isinstance(net, Ensemble) or net.targets.loss.gives_probabilities
     values = (net.predict_proba if soft else net.scores)(found.X, n_threads=n_threads)
     labels = [classes[i] for i in values.argmax(axis=1)]
     kind = "probabilities" if soft else "scores"
@@ -139,18 +145,20 @@ def _classes(
         return columns, cells, None
     known = y >= 0
     judged = net.evaluate(found.X[known], y[known], n_threads=n_threads)
-    return columns, cells, {"rows": int(known.sum()), **judged}
+    told = {name: judged[name] for name in ("loss", "accuracy")}
+    return columns, cells, {"rows": int(known.sum()), **told}
 
 
 def _values(
-    net: MLP,
+    net: MLP | Ensemble,
     found: datasets.Rows,
     facts: Mapping[str, Any],
     result: dict[str, Any],
     n_threads: int | None,
 ) -> Output:
     values: Array = net.predict(found.X, n_threads=n_threads)
-    loss, name = net.targets.loss, facts["target"] or "prediction"
+    first = net.members[0] if isinstance(net, Ensemble) else net
+    loss, name = first.targets.loss, facts["target"] or "prediction"
     several = len(loss.levels) > 1
     columns = [f"{name}_q{level:g}" for level in loss.levels] if several else [name]
     result["predictions"] = (values if several else values[:, 0]).tolist()

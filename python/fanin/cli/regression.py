@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from fanin._typing import Array
+from fanin.ensemble import Ensemble
 from fanin.network import MLP
 
 
@@ -27,10 +28,10 @@ def metrics_of(loss: str, quantiles: Sequence[float] | None) -> list[str]:
 
 
 def judge(
-    net: MLP, X: Array, y: Array, names: Sequence[str] = (), n_threads: int | None = None
+    net: MLP | Ensemble, X: Array, y: Array, names: Sequence[str] = (), n_threads: int | None = None
 ) -> dict[str, float]:
     """Metrics of `fanin.metrics` for the predictions, in the units of y."""
-    loss = net.targets.loss
+    loss = (net.members[0] if isinstance(net, Ensemble) else net).targets.loss
     names = names or metrics_of(loss.name, loss.levels)
     found = net.evaluate(X, y, metrics=names, n_threads=n_threads)
     return {name: found[name] for name in names}

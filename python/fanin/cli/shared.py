@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from fanin import datasets, plots
+from fanin import checkpoint, datasets, plots
 from fanin._core import __version__
 from fanin._files import (
     FileError,
@@ -31,8 +31,9 @@ from fanin._json import parse_json, to_json
 from fanin._typing import Array
 from fanin.arrays import Table
 from fanin.callbacks.history import History
-from fanin.cli.options import UsageError, delimiter, pixels
+from fanin.cli.options import delimiter, pixels
 from fanin.document.text import visible
+from fanin.ensemble import Ensemble
 from fanin.network import MLP, inputs
 from fanin.preprocessing import TableEncoder
 from fanin.training import DivergenceWarning
@@ -114,11 +115,10 @@ def load_data(args: argparse.Namespace) -> Any:
     return *parts, info
 
 
-def load_classes(args: argparse.Namespace, command: str) -> Any:
-    """As `load_data`, for a command that learns classes only."""
-    if args.task == "regression":
-        raise UsageError(f"--task: {command} learns classes; train and search do regression")
-    return load_data(args)
+def load_model(path: Path) -> MLP | Ensemble:
+    """The network or the ensemble of a file, by its kind."""
+    header, _ = checkpoint.load_archive(path, ("network", "ensemble"))
+    return Ensemble.load(path) if header["kind"] == "ensemble" else MLP.load(path)
 
 
 def validation_split(data: Any, info: datasets.Info, share: float, seed: int) -> tuple[Any, Any]:

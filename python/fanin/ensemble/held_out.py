@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +15,7 @@ from fanin.network import MLP
 ROUNDS = 20  # of the greedy selection
 COOLEST, HOTTEST = 0.25, 8.0  # temperatures
 SURE = 2.0  # standard errors by which a temperature must lower the loss
+RowLosses = Callable[[Floats, Array], Floats]  # of outputs (N, C) and targets: (N,)
 LEAST = float(np.finfo(np.float32).tiny)  # of a probability, where it has been rounded to 0
 
 
@@ -24,23 +25,30 @@ def log_losses(probabilities: Array, y: Labels) -> Floats:
     return np.asarray(-_core.map("log", np.maximum(own, LEAST)))
 
 
-def greedy_counts(outputs: Sequence[Floats], y: Labels, rounds: int = ROUNDS) -> list[int]:
+def binary_log_losses(probabilities: Array, y: Array) -> Floats:
+    """The mean over the labels of a row, of -log of what is given to its having each or not."""
+    own = np.where(np.asarray(y) > 0, probabilities, 1.0 - np.asarray(probabilities, np.float64))
+    logs: Floats = _core.map("log", np.maximum(np.ascontiguousarray(own, np.float64), LEAST))
+    return np.asarray(-logs.mean(axis=1))
+
+
+def greedy_counts(
+    outputs: Sequence[Floats], y: Array, rows: RowLosses = log_losses, rounds: int = ROUNDS
+) -> list[int]:
     """How often each candidate is taken, by Caruana's selection with replacement.
 
-    Each round adds the candidate with which the mean of the probabilities has the least log loss;
-    the counts are those of the best round (Caruana et al. 2004).
+    Each round adds the candidate with which the mean of the outputs, such as probabilities, has the
+    least loss, the mean of `rows`; the counts are those of the best round (Caruana et al. 2004).
     """
-    right = np.stack([output[np.arange(len(y)), y] for output in outputs]).astype(np.float64)
-    counts, total = [0] * len(outputs), np.zeros(len(y))
+    counts, total = [0] * len(outputs), np.zeros(outputs[0].shape)
     best, best_counts = math.inf, counts
     for taken in range(1, rounds + 1):
-        means = np.maximum((total + right) / taken, LEAST)
-        means = -_core.map("log", means).mean(axis=1)
-        winner = int(means.argmin())
+        means = [float(rows((total + output) / taken, y).mean()) for output in outputs]
+        winner = int(np.argmin(means))
         counts = [count + (i == winner) for i, count in enumerate(counts)]
-        total = total + right[winner]
+        total = total + outputs[winner]
         if means[winner] < best:
-            best, best_counts = float(means[winner]), counts
+            best, best_counts = means[winner], counts
     return best_counts
 
 
@@ -61,8 +69,14 @@ class Temperature:
     error: float
 
 
-def fit_temperature(scores: Sequence[Array], weights: Sequence[float], y: Labels) -> Temperature:
-    """The temperature of a weighted mean of softmax(scores / T), by held-out rows.
+def fit_temperature(
+    scores: Sequence[Array],
+    weights: Sequence[float],
+    y: Array,
+    outputs: Callable[[Floats], Floats] = losses.softmax,
+    judge: RowLosses = log_losses,
+) -> Temperature:
+    """The temperature of a weighted mean of outputs(scores / T), by held-out rows.
 
     Parameters
     ----------
@@ -70,7 +84,11 @@ def fit_temperature(scores: Sequence[Array], weights: Sequence[float], y: Labels
         Of each member, for rows that it was not trained on.
     weights : sequence of float
         They sum to 1.
-    y : ndarray of shape (N,)
+    y : ndarray of shape (N,) or (N, C)
+    outputs : callable
+        What scores stand for, by default probabilities of classes.
+    judge : callable
+        The loss of each row, of outputs and y.
 
     Notes
     -----
@@ -82,8 +100,8 @@ def fit_temperature(scores: Sequence[Array], weights: Sequence[float], y: Labels
         t = math.exp(log_t)
         total = np.zeros(np.shape(scores[0]))
         for weight, own in zip(weights, scores, strict=True):
-            total += weight * losses.softmax(np.asarray(own, dtype=np.float64) / t)
-        return log_losses(total, y)
+            total += weight * outputs(np.asarray(own, dtype=np.float64) / t)
+        return judge(total, y)
 
     low, high = math.log(COOLEST), math.log(HOTTEST)
     ratio = (math.sqrt(5) - 1) / 2

@@ -11,18 +11,23 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from fanin import _core, _validate, checkpoint, losses
+from fanin import _validate, checkpoint, losses
 from fanin._files import reading
 from fanin._typing import Array, Floats, PathLike
-from fanin.diagnostics.rare_classes import warn_if_never_predicted
+from fanin.ensemble.evaluation import (
+    label_loss,
+    member_outputs,
+    of_labels,
+    of_member,
+    of_several,
+    of_values,
+)
 from fanin.ensemble.members import Failure, check_networks
-from fanin.losses.checks import Targets, targets
-from fanin.metrics import check_names, check_targets, compute
 from fanin.network import MLP
 from fanin.network.classes import given_classes, positions
 
 COMBINATIONS = ("probability", "logits", "vote")
-LOSSES = ("softmax", "svm", "mse")
+OF_LABELS = ("softmax", "svm", "mse")  # losses of members that may stand beside each other
 
 
 class Ensemble:
@@ -36,7 +41,8 @@ class Ensemble:
         The mean of the members' probabilities (the lecture's "average their results"), the mean of
         their scores, or the majority of their labels; a tie goes to the label with the highest mean
         probability. In place of probabilities a member with loss "svm" has the softmax of its
-        scores; one with loss "mse" on labels its scores from 0 up, scaled to sum 1.
+        scores; one with loss "mse" on labels its scores from 0 up, scaled to sum 1. Of several
+        labels a row ("logistic") each is combined by itself.
     weights : sequence of float, optional
         Of the members in the mean or the vote, at least 0; equal by default.
     failures : sequence of Failure
@@ -55,7 +61,8 @@ class Ensemble:
 
     Notes
     -----
-    Where every member has loss "mse", the ensemble's prediction is the mean of their outputs.
+    Where every member has a loss of values ("mse", "huber", "poisson", ...), the ensemble's
+    prediction is the mean of theirs, in the units of y; of quantiles level by level.
 
     Examples
     --------
@@ -81,7 +88,7 @@ class Ensemble:
         failures: Sequence[Failure] = (),
     ) -> None:
         self.members: list[MLP] = _validate.FixedList(check_networks("members", members))
-        _check_losses(self.members)
+        self._kind = _kind_of(self.members)
         first = self.members[0].dims
         for i, net in enumerate(self.members):
             if (net.dims[0], net.dims[-1]) != (first[0], first[-1]):
@@ -94,7 +101,6 @@ class Ensemble:
         self.weights: Floats = _mean_weights(weights, len(self.members))
         self.failures: list[Failure] = list(failures)
         self.held_out: dict[str, Any] | None = None
-        self._regression = all(net.loss_name == "mse" for net in self.members)
 
     def __setattr__(self, name: str, value: object) -> None:
         _validate.read_only(self, name, ("members", "weights", "combine"), "make another Ensemble")
@@ -115,49 +121,62 @@ class Ensemble:
     # Prediction
 
     def scores(self, X: Array, *, n_threads: int | None = None) -> Array:
-        """The members' combined outputs (N, C): probabilities, scores or shares of votes."""
+        """The members' combined outputs (N, C): probabilities, scores, shares of votes, values."""
         return self._as_dtype(self._combine_scores(self._member_scores(X, n_threads)))
 
     def predict(self, X: Array, *, n_threads: int | None = None) -> Array:
-        """Labels (N,), as given in training; the mean output (N, C) where all have loss "mse"."""
+        """Labels (N,), as given in training; of several labels a row bools, (N, C); mean values.
+
+        The last, (N, M) or of several quantiles as in `MLP.predict`, where all members have values.
+        """
         scores = self._member_scores(X, n_threads)
         combined = self._combine_scores(scores)
-        if self._regression:
+        if self._kind == "values":
             return self._as_dtype(combined)
+        if self._kind == "multilabel":
+            return np.asarray(combined > (0.0 if self.combine == "logits" else 0.5))
         labels = self._labels(scores, combined)
         classes = _common_classes(self.members)
         return labels if classes is None else classes[labels]
 
     @property
     def classes_(self) -> Array | None:
-        """The labels of the outputs, as the members have them; None where all have loss "mse"."""
+        """The labels of the outputs, as the members have them; None of values."""
         return next((n.classes_ for n in self.members if n.classes_ is not None), None)
 
     def predict_proba(self, X: Array, *, n_threads: int | None = None) -> Array:
-        """Probabilities (N, C): their mean, softmax of the mean scores, or shares of the votes."""
-        if self._regression:
+        """Probabilities (N, C): their mean, those of the mean scores, or shares of the votes."""
+        if self._kind == "values":
             raise ValueError(
-                "predict_proba: expected a member with loss 'softmax' or 'svm', got 'mse'"
+                "predict_proba: expected a member with loss 'softmax', 'svm' or 'logistic', got "
+                f"{self.members[0].loss_name!r}"
             )
         combined = self._combine_scores(self._member_scores(X, n_threads))
-        return self._as_dtype(losses.softmax(combined) if self.combine == "logits" else combined)
+        if self.combine == "logits":
+            several = self._kind == "multilabel"
+            combined = losses.sigmoid(combined) if several else losses.softmax(combined)
+        return self._as_dtype(combined)
 
     def _member_scores(self, X: Array, n_threads: int | None) -> list[Array]:
-        return [net.targets.outputs(net.scores(X, n_threads=n_threads)) for net in self.members]
+        return [member_outputs(net, net.scores(X, n_threads=n_threads)) for net in self.members]
+
+    @property
+    def _dtype(self) -> np.dtype[Any]:
+        return np.result_type(*(net.dtype for net in self.members))
 
     def _as_dtype(self, result: Floats) -> Array:
-        return result.astype(np.result_type(*(net.dtype for net in self.members)), copy=False)
+        return result.astype(self._dtype, copy=False)
 
     def _combine_scores(self, scores: Sequence[Array], how: str | None = None) -> Floats:
         """The weighted mean, summed in the members' order for the same bits every time."""
-        how = "logits" if self._regression else how or self.combine
+        how = "logits" if self._kind == "values" else how or self.combine
         total = np.zeros(scores[0].shape)
         for net, weight, own in zip(self.members, self.weights, scores, strict=True):
             total += weight * output(net, own, how)
         return total
 
     def _labels(self, scores: Sequence[Array], combined: Floats) -> npt.NDArray[np.int64]:
-        if self.combine == "vote" and not self._regression:
+        if self.combine == "vote" and self._kind == "labels":
             # Shares are sums of rounded weights: those within rounding of the most are a tie.
             most = combined >= combined.max(axis=1, keepdims=True) - 1e-9
             combined = np.where(most, self._combine_scores(scores, "probability"), -1.0)
@@ -186,62 +205,42 @@ class Ensemble:
             ``{"loss", "accuracy"}``, by its own loss; ``disagreement``, as from `disagreement`.
             The ensemble's loss is the mean of -log of the right class's probability; for
             ``combine="logits"`` its members' loss of the mean scores (softmax where they differ);
-            for a vote the fraction of wrong rows; for members with "mse" that of the mean output.
+            for a vote the fraction of wrong rows, or of wrong labels of several a row. Of values it
+            is the members' loss of their mean (the squared error where they differ), in the units
+            of y.
         """
-        y = y if self._regression else positions("y", y, _common_classes(self.members))
+        if self._kind == "labels":
+            y = positions("y", y, _common_classes(self.members))
+        elif self._kind == "multilabel":
+            y = self.members[0].targets.positions("y", y)
         scores = self._member_scores(X, n_threads)
         combined = self._combine_scores(scores)
-        members = [
-            _evaluate(net.loss_name, own, y, own.argmax(axis=1), n_threads)
-            for net, own in zip(self.members, scores, strict=True)
-        ]
-        predicted = self._labels(scores, combined)
-        if self.combine == "logits" or self._regression:
-            names = {net.loss_name for net in self.members}
-            own_loss = names.pop() if len(names) == 1 else "softmax"
-            result = _evaluate(own_loss, combined, y, predicted, n_threads)
-        elif self.combine == "vote":
-            result = _evaluate("softmax", combined, y, predicted, n_threads)
-            hard, soft = _targets(y, combined, "softmax")
-            right = predicted == hard if soft is None else soft[np.arange(len(soft)), predicted]
-            result["loss"] = 1.0 - float(np.mean(right))
+        members = [of_member(net, own, y) for net, own in zip(self.members, scores, strict=True)]
+        if self._kind == "values":
+            result = of_values(self.members, combined, y, metrics, self._dtype)
+        elif self._kind == "multilabel":
+            result = of_several(self.combine, combined, y, metrics, self._dtype)
         else:
-            # Floored at the smallest float32, where a probability has been rounded to 0.
-            logs = _core.map("log", np.maximum(combined, np.finfo(np.float32).tiny))
-            result = _evaluate("softmax", logs, y, predicted, n_threads)
-        result |= self._metrics(metrics, combined, predicted, y)
-        if (labels := _targets(y, combined, "mse")[0]) is not None and not self._regression:
-            warn_if_never_predicted(labels, predicted)
+            own_losses = {label_loss(net) for net in self.members}
+            loss = own_losses.pop() if len(own_losses) == 1 else "softmax"
+            predicted = self._labels(scores, combined)
+            result = of_labels(loss, self.combine, combined, y, predicted, metrics, self._dtype)
         return {**result, "members": members, "disagreement": self._disagreement(scores)}
-
-    def _metrics(
-        self, names: Sequence[str], combined: Floats, predicted: Array, y: Array
-    ) -> dict[str, Any]:
-        loss = "mse" if self._regression else "softmax"
-        labels, soft = _targets(y, combined, loss)
-        targets = "labels" if soft is None else "values" if self._regression else "soft"
-        checked = check_names(names)
-        check_targets(checked, targets, loss)
-        if self.combine == "logits" and not self._regression:
-            combined = losses.softmax(combined)
-        outputs = self._as_dtype(combined)
-        known = soft if labels is None else labels
-        assert known is not None
-        return compute(checked, known, outputs, loss, predicted=predicted)
 
     def disagreement(self, X: Array, *, n_threads: int | None = None) -> Floats:
         """Pairwise disagreement of members, (M, M), symmetric with zeros on the diagonal.
 
-        The fraction of rows to which they give different labels; where every member has loss "mse",
-        the root of the mean square between their outputs.
+        The fraction of rows to which they give different labels, of several labels a row that of
+        labels; of values the root of the mean square between them.
         """
         return self._disagreement(self._member_scores(X, n_threads))
 
     def _disagreement(self, scores: Sequence[Array]) -> Floats:
-        labels = [own.argmax(axis=1) for own in scores]
+        several = self._kind == "multilabel"
+        labels = [own > 0 if several else own.argmax(axis=1) for own in scores]
         result = np.zeros((len(self), len(self)))
         for i, j in itertools.combinations(range(len(self)), 2):
-            if self._regression:
+            if self._kind == "values":
                 between = np.sqrt(np.mean(np.square(scores[i] - scores[j], dtype=float)))
             else:
                 between = np.mean(labels[i] != labels[j])
@@ -313,14 +312,31 @@ class Ensemble:
         return loaded
 
 
-def _check_losses(members: Sequence[MLP]) -> None:
-    """Refuses losses whose mean outputs would be no labels or values."""
-    for i, net in enumerate(members):
-        if net.loss_name not in LOSSES:
+def _kind_of(members: Sequence[MLP]) -> str:
+    """labels, multilabel or values: what all members give; refuses those that do not go together.
+
+    Of "mse" alone the outputs are values; beside losses of labels they are scores of labels.
+    """
+    specs = [net.targets.loss for net in members]
+    if all(spec.takes_values for spec in specs):
+        several = [i for i, spec in enumerate(specs) if spec.levels != specs[0].levels]
+        if several:
+            first, other = specs[0].levels, specs[several[0]].levels
             raise ValueError(
-                f"members: expected networks with loss {', '.join(LOSSES)}, "
-                f"got {net.loss_name!r} at {i}"
+                f"members: expected the quantiles of the first, {list(first)}, got {list(other)} "
+                f"at {several[0]}"
             )
+        return "values"
+    kinds = [net.targets.kind for net in members]
+    if kinds[0] == "multilabel" and set(kinds) == {"multilabel"}:
+        return "multilabel"
+    for i, net in enumerate(members):
+        if net.loss_name not in OF_LABELS and kinds[i] != "binary":
+            raise ValueError(
+                f"members: expected networks with loss {', '.join(OF_LABELS)} beside each other, "
+                f"or all with values, or all with several labels, got {net.loss_name!r} at {i}"
+            )
+    return "labels"
 
 
 def _common_classes(members: Sequence[MLP]) -> Array | None:
@@ -349,25 +365,15 @@ def _mean_weights(weights: Sequence[float] | None, n: int) -> Floats:
 
 def output(net: MLP, scores: Array, combine: str) -> Floats:
     """What a member adds to the weighted mean: probabilities, scores or votes, (N, C) float64."""
+    several = net.targets.kind == "multilabel"
     if combine == "vote":
-        return np.asarray(np.eye(scores.shape[1])[scores.argmax(axis=1)])
+        votes = scores > 0 if several else np.eye(scores.shape[1])[scores.argmax(axis=1)]
+        return np.asarray(votes, dtype=np.float64)
     if combine == "probability" and net.loss_name != "mse":
-        return losses.softmax(scores).astype(np.float64)
+        own = losses.sigmoid(scores) if several else losses.softmax(scores)
+        return own.astype(np.float64)
     result = scores.astype(np.float64)
     if combine == "probability":
         np.maximum(result, 1e-9, out=result)
         result /= result.sum(axis=1, keepdims=True)
     return result
-
-
-def _evaluate(
-    loss: str, scores: Array, y: Array, labels: Array, n_threads: int | None
-) -> dict[str, float]:
-    result = {"loss": losses.get(loss)(scores, y, n_threads=n_threads)[0]}
-    if (hard := _targets(y, scores, loss)[0]) is not None:
-        result["accuracy"] = float(np.mean(labels == hard))
-    return result
-
-
-def _targets(y: Array, scores: Array, loss: str) -> Targets:
-    return targets("y", y, len(scores), scores.shape[1], loss, scores.dtype)

@@ -199,10 +199,14 @@ def _quantiles(g: Graph, x: str, net: MLP) -> list[Output]:
     each, columns = len(net.targets.loss.levels), net.dims[-1]
     if each == 1:
         return _values(g, x, net)
+    flat = _ascending(g, x, columns, each)
+    return [Output(g.op("Identity", flat, output="predictions"), net.dtype, columns)]
+
+
+def _ascending(g: Graph, x: str, columns: int, each: int) -> str:
     shaped = g.op("Reshape", x, np.array([-1, columns // each, each]))
     ascending = g.op("TopK", shaped, np.array([each]), axis=2, largest=0, more=["indices"])
-    flat = g.op("Reshape", ascending, np.array([-1, columns]), output="predictions")
-    return [Output(flat, net.dtype, columns)]
+    return g.op("Reshape", ascending, np.array([-1, columns]))
 
 
 def _labelled(label: str, values: str, dtype: np.dtype[Any], columns: int) -> list[Output]:
@@ -232,15 +236,25 @@ def outputs(g: Graph, x: str, dtype: np.dtype[Any], model: MLP | Ensemble) -> li
 def _ensemble(g: Graph, x: str, dtype: np.dtype[Any], model: Ensemble) -> list[Output]:
     raw = []
     for i, net in enumerate(model.members):
-        with g.within(f"member{i}"):
+        with g.within(f"member{i}", net.dtype):
             raw.append(scores(g, x, dtype, net))
+            raw[-1] = _own_units(g, raw[-1], net)
     own = np.result_type(*(net.dtype for net in model.members))
-    columns = model.members[0].dims[-1]
+    first = model.members[0]
+    columns = first.dims[-1]
     g.dtype = FLOAT64  # of combinations
-    if all(net.loss_name == "mse" for net in model.members):
+    if all(net.targets.loss.takes_values for net in model.members):
         mean = _mean(g, model, raw, "logits")
         return [Output(_result(g, mean, own, "predictions"), own, columns)]
     combined = _mean(g, model, raw, model.combine)
+    if first.targets.kind == "multilabel":
+        bar = 0.0 if model.combine == "logits" else 0.5
+        labels = g.op("Greater", combined, bar, output="labels")
+        if model.combine == "logits":
+            combined = g.op("Sigmoid", combined)
+        values = _result(g, combined, own, "probabilities")
+        return [Output(labels, np.dtype(bool), columns), Output(values, own, columns)]
+    columns = first.targets.n_classes
     ranked = combined
     if model.combine == "vote":  # those within rounding of the most are a tie
         most = g.op("ReduceMax", combined, np.array([1]), keepdims=1)
@@ -249,6 +263,16 @@ def _ensemble(g: Graph, x: str, dtype: np.dtype[Any], model: Ensemble) -> list[O
     label = _label(g, ranked, model.classes_)
     values = g.op("Softmax", combined, axis=1) if model.combine == "logits" else combined
     return _labelled(label, _result(g, values, own, "probabilities"), own, columns)
+
+
+def _own_units(g: Graph, x: str, net: MLP) -> str:
+    """Values as they are averaged: means of counts, quantiles in order; two classes' scores."""
+    each, columns = len(net.targets.loss.levels), net.dims[-1]
+    if net.loss_name == "poisson":
+        return g.op("Exp", x)
+    if net.targets.kind == "binary":
+        return g.op("Concat", g.op("Mul", x, 0.0), x, axis=1)
+    return x if each == 1 else _ascending(g, x, columns, each)
 
 
 def _result(g: Graph, x: str, dtype: np.dtype[Any], name: str) -> str:
@@ -266,11 +290,15 @@ def _mean(g: Graph, model: Ensemble, raw: Sequence[str], how: str) -> str:
 
 def _member_output(g: Graph, net: MLP, raw: str, how: str) -> str:
     """What a member adds to the mean: probabilities, scores or votes."""
+    several = net.targets.kind == "multilabel"
+    if how == "vote" and several:
+        return g.cast(g.op("Greater", raw, g.constant(np.zeros(1, net.dtype))), FLOAT64)
     if how == "vote":
         label = g.op("ArgMax", raw, axis=1, keepdims=1)
-        return g.cast(g.op("Equal", label, np.arange(net.dims[-1])), FLOAT64)
+        return g.cast(g.op("Equal", label, np.arange(net.targets.n_classes)), FLOAT64)
     if how == "probability" and net.loss_name != "mse":
-        return g.cast(g.op("Softmax", raw, axis=1), FLOAT64)
+        own = g.op("Sigmoid", raw) if several else g.op("Softmax", raw, axis=1)
+        return g.cast(own, FLOAT64)
     wide = g.cast(raw, FLOAT64)
     if how == "logits":
         return wide

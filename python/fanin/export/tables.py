@@ -14,7 +14,7 @@ from fanin.ensemble import Ensemble
 from fanin.export.graph import Graph
 from fanin.network import MLP
 from fanin.preprocessing import TableEncoder
-from fanin.preprocessing.columns import DAY, Column, place
+from fanin.preprocessing.columns import DAY, Column, category_text, place
 
 FLOAT64 = np.dtype(np.float64)
 MISSING_DATE = np.iinfo(np.int64).min  # what NumPy's NaT is
@@ -68,6 +68,7 @@ def onnx_inputs(net: MLP | Ensemble, X: Any) -> dict[str, Array]:
         raise ValueError("net: expected a network with a TableEncoder, got one that takes arrays")
     columns = table_columns("X", X)
     found: dict[str, Array] = {}
+    kinds = {column.name: column for column in table.columns_}
     for name, dtype in input_types(table).items():
         if name not in columns:
             raise ValueError(f"X: expected a column {name!r}, got {', '.join(columns)}")
@@ -75,10 +76,7 @@ def onnx_inputs(net: MLP | Ensemble, X: Any) -> dict[str, Array]:
         if dtype == np.int64:
             found[name] = values.astype("datetime64[s]").astype(np.int64)
         elif dtype.kind == "O":
-            empty = [v is None or v != v for v in values]
-            found[name] = np.array(
-                ["" if gone else str(v) for v, gone in zip(values, empty, strict=True)], object
-            )
+            found[name] = np.array([category_text(kinds[name], v) or "" for v in values], object)
         else:
             found[name] = values.astype(np.float64)
     return found

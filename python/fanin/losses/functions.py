@@ -407,6 +407,15 @@ def loss_of_zero(loss: LossSpec, y: Array, sample_weight: Array | None = None) -
     return _mean_loss(loss, np.zeros_like(y), None, y, sample_weight, None, with_gradient=False)[0]
 
 
+def row_losses(loss: LossSpec, scores: Array, values: Array) -> Array:
+    """The loss of each row, of scores and values (N, C) of one dtype as the core takes them."""
+    n = float(len(scores))
+    rows, _, _ = _core.loss_rows(
+        loss.core, scores, None, values, None, 1 / n, False, threads(None), None
+    )
+    return np.asarray(rows, np.float64)
+
+
 def _score_rows(scores: object) -> Array:
     array = plain_array("scores", scores)
     if array.ndim != 2 or array.dtype.kind != "f" or array.shape[1] == 0:

@@ -193,13 +193,18 @@ def _as_kind(column: Column, values: Array, found: str) -> Array:
     if found == wanted:
         return values
     if wanted == "category" and found in ("number", "boolean", "date"):
-        return np.array([None if _absent(v) else str(v) for v in values], object)
+        return np.array([category_text(column, v) for v in values], object)
     expected = f"{wanted} values in column {column.name!r}, as in training"
     raise TypeError(f"X: expected {expected}, got {found} values")
 
 
-def _absent(value: Any) -> bool:
-    return value is None or value != value
+def category_text(column: Column, value: Any) -> str | None:
+    """A value as it is among a category's: whole numbers without a point where it has such."""
+    if value is None or value != value:
+        return None
+    if isinstance(value, float) and value.is_integer() and str(int(value)) in column.values:
+        return str(int(value))
+    return str(value)
 
 
 def _encode_category(column: Column, values: Array, out: Floats) -> None:

@@ -455,7 +455,7 @@ def test_bad_input(args, options, text):
     ("labels", "text"),
     [
         (Y[:-1], r"y: expected shape \(60,\) of whole-number labels, got \(59,\) int64"),
-        (Y + 0.5, "y: expected whole-number labels, text or truth values, got 0.5 in row 0"),
+        (np.full(60, np.nan), "y: expected whole-number labels, text or truth values, got nan"),
         (np.zeros(60, int), "y: expected at least two classes, got only class 0"),
     ],
 )

@@ -33,11 +33,16 @@ class Trend:
 
 @dataclass(frozen=True)
 class Gap:
-    """Training accuracy of the last epochs, how far it is above validation's, that's error."""
+    """Training accuracy of the last epochs, how far it is above validation's, that's error.
+
+    Without accuracies it is the loss reduction: the part of the loss of knowing nothing that is
+    gone, R² where the loss is the squared error.
+    """
 
     train: float
     gap: float
     error: float
+    what: str = "accuracy"
 
     @property
     def val(self) -> float:
@@ -107,13 +112,31 @@ class Curves:
     def gap(self) -> Gap | None:
         """Over the last three epochs; the error is the binomial one of both accuracies.
 
-        None with mixing, where the accuracies are not of the same kind of rows.
+        Of losses it is that of the mean of squares of a normal law: sqrt(2 / n) of it. None with
+        mixing, where the accuracies are not of the same kind of rows.
         """
-        if self.accuracy is None or self.val_accuracy is None or self.mixed:
+        if self.mixed:
             return None
+        if self.accuracy is None or self.val_accuracy is None:
+            return self._loss_gap()
         train, val = float(self.accuracy[-3:].mean()), float(self.val_accuracy[-3:].mean())
         variance = sum(p * (1 - p) / n for p, n in ((train, self.n_train), (val, self.n_val)) if n)
         return Gap(train, train - val, math.sqrt(max(variance, 0.0)))
+
+    def _loss_gap(self) -> Gap | None:
+        whole = self.initial_loss if self.expected_loss is None else self.expected_loss
+        lacking = self.val_loss is None or self.accuracy is not None
+        if lacking or whole is None or whole <= 0:
+            return None
+        assert self.val_loss is not None
+        train, val = float(self.loss[-3:].mean()), float(self.val_loss[-3:].mean())
+        if min(train, val) < 0:  # of counts: how much is left to learn is not known
+            return None
+        variance = sum(
+            2 * loss**2 / n for loss, n in ((train, self.n_train), (val, self.n_val)) if n
+        )
+        gap, error = (val - train) / whole, math.sqrt(variance) / whole
+        return Gap(1 - train / whole, gap, error, "loss reduction")
 
 
 def percent(share: float) -> str:

@@ -61,7 +61,8 @@ def loss_curve(history: HistoryLike, *, n_val: int | None = None) -> Verdict:
     unscaled-inputs: what enters the first layer is far from a spread of 1, in a run that goes
     badly. A run is never both overfitting and in need of more training. With Mixup and CutMix,
     whose training rows are mixtures, the validation loss is judged in place of the training loss,
-    and no gap.
+    and no gap. Where there are no accuracies, as of values, the part of the loss of knowing nothing
+    that is gone stands for them.
 
     Examples
     --------
@@ -163,7 +164,7 @@ def _wide_gap(curves: Curves) -> str | None:
     if found is None or found.gap <= max(GAP, 3 * found.error, SHARE * (1 - found.val)):
         return None
     return (
-        f"training accuracy {percent(found.train)} is {points(found.gap)} above validation's "
+        f"training {found.what} {percent(found.train)} is {points(found.gap)} above validation's "
         f"{percent(found.val)}{_error(found)}"
     )
 
@@ -207,7 +208,7 @@ def _unclear(curves: Curves) -> Finding | None:
     if found.train < LEARNT and found.gap + 2 * found.error < HALF * (1 - found.val):
         return None  # most of the error is in training, wherever the gap ends
     evidence = (
-        f"the gap between the accuracies is {100 * found.gap:.1f} +- {points(2 * found.error)} "
+        f"the gap between the {_both(found)} is {100 * found.gap:.1f} +- {points(2 * found.error)} "
         f"with {curves.n_val} validation rows"
     )
     return Finding("inconclusive", evidence, "hold out more validation rows")
@@ -221,7 +222,7 @@ def _underfitting(curves: Curves) -> Finding | None:
         return None
     val = f"validation's {percent(found.val)}"
     beside = f"{val} is hardly below it" if found.gap > 0 else f"no higher than {val}"
-    evidence = f"training accuracy stays at {percent(found.train)}, {beside}"
+    evidence = f"training {found.what} stays at {percent(found.train)}, {beside}"
     start = curves.initial_loss
     if start is not None and curves.loss[-1] > 0.98 * start:
         action = f"find a learning rate that moves the loss: it began at {start:.4f}"
@@ -234,9 +235,13 @@ def _healthy(curves: Curves) -> Finding:
     what, error = "both losses", ""
     if (found := curves.gap()) is not None:
         train, val, error = percent(found.train), percent(found.val), _error(found)
-        what = f"training accuracy {train} and validation accuracy {val}"
+        what = f"training {found.what} {train} and validation {found.what} {val}"
     evidence = f"{what} are level over the last {curves.window} epochs{error}"
     return Finding("healthy", evidence, "keep it, or refine learning rate and L2 around it")
+
+
+def _both(found: Gap) -> str:
+    return "accuracies" if found.what == "accuracy" else f"{found.what}s"
 
 
 def _error(found: Gap) -> str:

@@ -8,8 +8,6 @@ from concurrent.futures import Executor
 from contextlib import ExitStack
 from typing import Any
 
-import numpy as np
-
 from fanin import checkpoint
 from fanin._files import FileError
 from fanin._json import json_number, plain
@@ -89,23 +87,23 @@ class CrossValidation:
     def shuffled(
         self, trials: Sequence[Trial], times: int, deadline: float = math.inf
     ) -> list[list[Trial]]:
-        """The same settings on labels that are shuffled so many times, on the trials' folds."""
+        """The same settings on targets that are shuffled so many times, on the trials' folds."""
         found = [
             [
                 Trial(-1 - i, t.settings, t.epochs, t.folds, "shuffled", seed)
                 for i, t in enumerate(trials, time * len(trials))
             ]
             for time, seed in enumerate(range(self.seed + 1, self.seed + 1 + times))
-            if self._leaves_classes(seed)
+            if self._leaves_some(seed)
         ]
         self._train([trial for group in found for trial in group], deadline, set())
         return [g for g in found if all(t.usable and len(t.runs) == len(t.folds) for t in g)]
 
-    def _leaves_classes(self, seed: int) -> bool:
-        """Whether labels that are shuffled so leave two classes to train on in each fold."""
+    def _leaves_some(self, seed: int) -> bool:
+        """Whether targets that are shuffled so leave different ones to train on in each fold."""
         problem = self.problem
         y = problem.labels[Generator(seed).permutation(problem.n)]
-        return all(len(np.unique(y[train])) > 1 for train, _ in problem.folds)
+        return all(problem.task.varies(y[train]) for train, _ in problem.folds)
 
     def without(self, trial: Trial, column: int, deadline: float = math.inf) -> Trial | None:
         """The same settings without a column of the inputs, on the folds of the searches."""
@@ -222,8 +220,8 @@ class CrossValidation:
     def _task(self, trial: Trial, fold: int, deadline: float) -> FoldTask:
         problem, deadline = self.problem, State.clock() + deadline - self.state.seconds
         return FoldTask(
-            trial.settings, fold, trial.epochs, self.seed + fold, problem.dims, problem.preprocess,
-            deadline, trial.shuffled, problem.weights, trial.without,
+            trial.settings, fold, trial.epochs, self.seed + fold, problem.width, problem.task,
+            problem.preprocess, deadline, trial.shuffled, problem.weights, trial.without,
         )  # fmt: skip
 
     def _write(self, trial: Trial) -> None:

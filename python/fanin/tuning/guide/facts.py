@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from fanin.diagnostics.findings import Finding
+from fanin.tuning.guide.tasks import TASKS, Words
 
 Facts = dict[str, Any]
 
@@ -31,10 +32,15 @@ def final_scores(steps: Sequence[Facts]) -> Facts:
     return dict(next((step["scores"] for step in steps if step.get("scores")), {}))
 
 
+def words_of(facts: Facts) -> Words:
+    """Those of the task that a step was taken for; older facts do not name it."""
+    return TASKS[facts.get("task", "classification")].words
+
+
 def best_score(steps: Sequence[Facts]) -> float | None:
-    """Accuracy of rows that were not trained on: of the ensemble, else of the best settings."""
+    """The score of rows that were not trained on: of the ensemble, else of the best settings."""
     if (scores := final_scores(steps)) and "ensemble" in scores:
-        return float(scores["ensemble"]["accuracy"])
+        return float(scores["ensemble"][words_of(steps[0]).score])
     found = (step.get("overall") or step.get("best") for step in steps)
     best = [one for one in found if one]
     return float(best[-1]["score"]) if best else None

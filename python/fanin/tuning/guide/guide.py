@@ -52,9 +52,10 @@ def guide(
     progress: bool = True,
     groups: Array | None = None,
     class_weight: Any = None,
+    task: str | None = None,
     callbacks: Sequence[Callable[[Step], object]] = (),
 ) -> Report:
-    """Find a network for a classification problem by the lecture's seven steps, with a report.
+    """Find a network by the lecture's seven steps, with a report.
 
     (1) Check the initial loss, and that L2 raises it. (2) Overfit a small sample, changing learning
     rate, initialiser or widths until it does. (3) Find a learning rate that makes the loss go down.
@@ -63,24 +64,30 @@ def guide(
     step 5 with the verdict's advice (longer, more or less regularisation, a wider network, another
     range), until a round gains less than its noise, or the time is over.
 
-    Settings are compared by cross-validation: the log loss of held-out rows, with a standard error.
+    Settings are compared by cross-validation: the loss of held-out rows, with a standard error. Of
+    classes it is the log loss, of several labels a row the mean log loss of each, of values that of
+    the network, by default the squared error, of targets less their mean in parts of their
+    deviation: answering with the mean has 1.
     Whatever is found, the report ends with the best network: trained on all rows, beside the
     ensemble of the folds' networks.
 
     Parameters
     ----------
-    X : ndarray of shape (N, D) or (N, ...), uint8, float32 or float64
-    y : ndarray of shape (N,)
-        Labels: integers from 0 on.
+    X : array_like of shape (N, D) or (N, ...)
+        As `MLP.fit` takes it. A frame of other columns than numbers, or that lacks values, goes
+        through a `TableEncoder`, which networks and ensemble keep: they take such frames.
+    y : array_like of shape (N,), (N, C) or (N, M)
+        Labels of any kind, which come back as given; labels 0 and 1 that a row has or has not; or
+        values.
     X_val, y_val : ndarray, optional
         The validation set, the only judge where it is given. By default five folds, stratified and
         fixed by the seed, are held out in turn, three times over for the best settings where there
         are fewer than 2000 rows; of 20,000 rows or more a tenth. Of 2000 rows or more the first
         fold judges the searches. The report says so.
     network : MLP or dict, optional
-        Where to begin: a network like yours, or options of `MLP` with ``hidden`` (a list of
-        widths), and ``optimizer`` and ``lr``. By default one hidden layer of 256 (128 where rows
-        are few), ReLU, Adam; without ``hidden`` step 4 tries other widths too.
+        Where to begin: a network like yours, or options of `MLP`, such as ``loss``, with ``hidden``
+        (a list of widths), and ``optimizer`` and ``lr``. By default one hidden layer of 256 (128
+        where rows are few), ReLU, Adam; without ``hidden`` step 4 tries other widths too.
     preprocess : object
         As in `MLP.fit`; "auto" standardises features, and takes one mean and scale for bytes.
     batch_size : int, optional
@@ -120,7 +127,11 @@ def guide(
     groups : ndarray of shape (N,), optional
         Rows of one group (a patient, a day) are held out together.
     class_weight : "balanced" or dict, optional
-        As in `MLP.fit`; it weighs the losses of held-out rows too.
+        Of classes, as in `MLP.fit`; it weighs the losses of held-out rows too.
+    task : {"classification", "regression", "multilabel"}, optional
+        By default what y can only be: text and truth values are classes, fractions values, (N, C)
+        of 0 and 1 labels of which rows have several. Whole numbers are classes; where they are many
+        different ones it has to be said.
     callbacks : sequence of callable
         Called with each finished `Step`.
 
@@ -154,11 +165,14 @@ def guide(
     tried = check_rates(rates)
     as_executor(executor)
     threads = _validate.threads(n_threads) or _runtime.get_num_threads()
+    given = _given_settings(start_from, network)
     problem = make_problem(
         X,
         y,
         X_val,
         y_val,
+        task=task,
+        options=given,
         preprocess=preprocess,
         batch_size=batch_size,
         seed=seed,
@@ -166,15 +180,9 @@ def guide(
         class_weight=class_weight,
     )
     test = None if test_data is None else _validate.pair("test_data", test_data, "(X, y)")
-    given = _given_settings(start_from, network)
     settings = default_settings(problem) | given
     settings["batch_size"] = min(int(settings["batch_size"]), problem.n_train)
-    start = network if isinstance(network, MLP) else build_network(settings, problem.dims, seed)
-    if (start.dims[0], start.dims[-1]) != problem.dims:
-        raise ValueError(
-            f"network: expected {problem.width} inputs and {problem.n_classes} outputs for these "
-            f"data, got {start.dims[0]} and {start.dims[-1]}"
-        )
+    start = _start(network, settings, problem, seed)
     if "lr" in given:
         tried = sorted({*tried, float(given["lr"])}, reverse=True)
     kept = State(state, _key(problem, settings, tried, start, seed), resume)
@@ -205,10 +213,11 @@ def guide(
     net, best = run.best_network(), run.best()
     result = both = None
     if test is not None and net is not None:
-        result = net.evaluate(*test, n_threads=n_threads) | {"rows": len(test[1])}
+        how: dict[str, Any] = {"metrics": problem.task.beside, "n_threads": n_threads}
+        result = net.evaluate(*test, **how) | {"rows": len(test[1])}
         if run.ensemble is not None:
-            judged = run.ensemble.evaluate(*test, n_threads=n_threads)
-            both = {name: judged[name] for name in ("loss", "accuracy")}
+            judged = run.ensemble.evaluate(*test, **how)
+            both = {name: value for name, value in judged.items() if isinstance(value, float)}
     return Report(
         tuple(map(Step, kept.steps)),
         net,
@@ -217,10 +226,24 @@ def guide(
         stopped,
         kept.seconds,
         result,
-        {"seed": seed, "time_budget": time_budget},
+        {"seed": seed, "time_budget": time_budget, "task": problem.task.name},
         run.best_ensemble(),
         both,
     )
+
+
+def _start(network: Any, settings: Mapping[str, Any], problem: Problem, seed: int) -> MLP:
+    """The network to begin with."""
+    if not isinstance(network, MLP):
+        return build_network(settings, problem.width, problem.task, seed)
+    if (network.dims[0], network.dims[-1]) != problem.dims:
+        raise ValueError(
+            f"network: expected {problem.width} inputs and {problem.dims[1]} outputs for these "
+            f"data, got {network.dims[0]} and {network.dims[-1]}"
+        )
+    if network.targets.mean is not None:
+        return network
+    return problem.task.start(network.copy())
 
 
 def _given_settings(start_from: Any, network: Any) -> dict[str, Any]:
@@ -237,8 +260,6 @@ def _given_settings(start_from: Any, network: Any) -> dict[str, Any]:
         settings["hidden"] = [_validate.whole("hidden", h, 1) for h in widths]
     if "lr" in settings:
         settings["lr"] = _validate.real("lr", settings["lr"], 0, above=True)
-    if settings.get("loss") == "mse":
-        raise ValueError("loss: expected softmax or svm, since this is classification; got 'mse'")
     return settings
 
 
@@ -269,4 +290,5 @@ def _key(
     given = {"seed": seed, "settings": settings, "rates": rates} | arrays
     start = {"preprocess": problem.preprocess, "network": net.get_parameters()}
     start |= {} if problem.weights is None else {"class_weight": problem.weights}
+    start |= {} if problem.task.name == "classification" else {"task": problem.task.name}
     return dict(plain(given | start))

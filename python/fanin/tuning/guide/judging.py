@@ -1,4 +1,4 @@
-"""How trials are compared: log losses of held-out rows, with standard errors."""
+"""How trials are compared: losses of held-out rows, with standard errors."""
 
 from __future__ import annotations
 
@@ -9,16 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from fanin import losses, metrics
 from fanin._typing import Floats
-from fanin.ensemble.held_out import log_losses
 from fanin.tuning.guide.problem import Problem
 from fanin.tuning.guide.trials import SMOOTHED, Trial
 
 
 @dataclass(frozen=True)
 class Gain:
-    """A mean difference of log losses over rows, above 0 where the second is better."""
+    """A mean difference of losses over rows, above 0 where the second is better."""
 
     mean: float
     error: float
@@ -27,26 +25,25 @@ class Gain:
         return self.mean > sigmas * self.error
 
 
-def probabilities(problem: Problem, trial: Trial, temperature: float = 1.0) -> Floats:
+def outputs_of(problem: Problem, trial: Trial, temperature: float = 1.0) -> Floats:
     """Of each row, the mean over the networks that were not trained on it; NaN where none."""
-    total = np.zeros((problem.n, problem.n_classes))
+    total = np.zeros((problem.n, problem.task.n_outputs))
     count = np.zeros(problem.n)
     for fold, run in trial.runs.items():
         held = problem.folds[fold][1]
-        total[held] += losses.softmax(run.scores.astype(np.float64) / temperature)
+        total[held] += problem.task.outputs(run.scores.astype(np.float64) / temperature)
         count[held] += 1
     with np.errstate(invalid="ignore"):
         return np.asarray(total / count[:, None])
 
 
 def held_rows(problem: Problem, trial: Trial, folds: Sequence[int]) -> Floats:
-    """The log loss of each row by the network that was not trained on it; NaN where none."""
+    """The loss of each row by the network that was not trained on it; NaN where none."""
     total, count = np.zeros(problem.n), np.zeros(problem.n)
     for fold in folds:
         run = trial.runs[fold]
         held = problem.folds[fold][1]
-        own = losses.softmax(run.scores.astype(np.float64))
-        total[held] += problem.weighted(log_losses(own, problem.labels[held]), held)
+        total[held] += problem.losses(problem.task.outputs(run.scores.astype(np.float64)), held)
         count[held] += 1
     with np.errstate(invalid="ignore"):
         return np.asarray(total / count)
@@ -95,39 +92,26 @@ def _smoothed(curve: Sequence[float]) -> Floats:
     return np.asarray(parts)
 
 
-def class_shares(problem: Problem) -> Floats:
-    """For each held-out row the classes' shares among the rows trained on; NaN for others."""
-    result = np.full((problem.n, problem.n_classes), np.nan)
+def trivial_outputs(problem: Problem) -> Floats:
+    """For each held-out row those of what knows the targets trained on alone; NaN for others."""
+    result = np.full((problem.n, problem.task.n_outputs), np.nan)
     for train, held in problem.folds[: problem.n_folds]:
-        shares = np.bincount(problem.labels[train], minlength=problem.n_classes) + 0.5
+        found = problem.task.trivial(problem.labels[train])
         if problem.weights is not None:
-            shares = shares * problem.weights
-        result[held] = shares / shares.sum()
+            found = found * problem.weights
+            found = found / found.sum()
+        result[held] = found
     return result
 
 
-def majority_rows(problem: Problem) -> Floats:
-    """The log losses of answering with the classes' shares."""
-    found, result = class_shares(problem), np.full(problem.n, np.nan)
+def trivial_rows(problem: Problem) -> Floats:
+    """The losses of these."""
+    found, result = trivial_outputs(problem), np.full(problem.n, np.nan)
     known = np.flatnonzero(np.isfinite(found[:, 0]))
-    result[known] = problem.weighted(log_losses(found[known], problem.labels[known]), known)
+    result[known] = problem.losses(found[known], known)
     return result
 
 
-def summary(problem: Problem, found: Floats) -> dict[str, Any]:
-    """The metrics of probabilities; rows that are NaN are left out."""
-    known = np.isfinite(found[:, 0])
-    y, own = problem.labels[known], found[known]
-    rows = log_losses(own, y)
-    result = {
-        "log_loss": float(rows.mean()),
-        "error": float(rows.std()) / math.sqrt(len(rows)),
-        "accuracy": metrics.accuracy_score(y, own.argmax(axis=1)),
-        "balanced_accuracy": metrics.balanced_accuracy_score(y, own.argmax(axis=1)),
-        "rows": len(rows),
-    }
-    present = np.unique(y)
-    if len(present) > 1:
-        areas = [metrics.roc_auc_score((y == c).astype(np.int64), own[:, c]) for c in present]
-        result["roc_auc"] = float(np.mean(areas))
-    return result
+def summary(problem: Problem, outputs: Floats) -> dict[str, Any]:
+    """The metrics of outputs; rows that are NaN are left out."""
+    return problem.task.summary(outputs, problem.labels)

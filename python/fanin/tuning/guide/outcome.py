@@ -11,23 +11,24 @@ import numpy as np
 
 from fanin import optim
 from fanin._json import json_number
-from fanin._typing import Array, Floats, Labels
+from fanin._typing import Array, Floats
 from fanin.callbacks.history import History
 from fanin.diagnostics.findings import Finding
 from fanin.ensemble import Ensemble
-from fanin.ensemble.held_out import Temperature, cool, fit_temperature, greedy_counts, log_losses
+from fanin.ensemble.held_out import Temperature, cool, fit_temperature, greedy_counts
 from fanin.network import MLP
 from fanin.tuning.guide.facts import Facts
 from fanin.tuning.guide.judging import (
     Gain,
-    class_shares,
     compare,
-    majority_rows,
-    probabilities,
+    outputs_of,
     summary,
+    trivial_outputs,
+    trivial_rows,
 )
 from fanin.tuning.guide.run import LAST, GuideRun
 from fanin.tuning.guide.settings import FIT_SETTINGS, build_network
+from fanin.tuning.guide.tasks import Task, Words
 from fanin.tuning.guide.trials import Trial, as_class_weight
 
 MEMBERS = 6  # settings in the ensemble, at most
@@ -38,6 +39,8 @@ REFITS = 5  # networks trained on all rows, as far as there is time
 OF_FOLDS = 3
 SLACK = 1.2  # times the estimate of the run on all rows
 ENSEMBLE = "ensemble.fanin"
+# What knows no row, in the report's scores.
+TRIVIAL = {"classification": "majority", "regression": "constant", "multilabel": "shares"}
 PARTS = 5  # of the rows, each judged by what was chosen on the others
 
 
@@ -67,24 +70,30 @@ def conclude(run: GuideRun) -> Facts:
     found = _ensemble(run, chosen)
     scores, linear = found.pop("scores"), _linear(run)
     rows = found.pop("rows_of_ensemble")
-    scores["majority"] = summary(problem, class_shares(problem))
-    gain = compare(problem, majority_rows(problem), rows)
-    findings = list(_against("the classes' shares", gain))
+    scores[TRIVIAL[problem.task.name]] = summary(problem, trivial_outputs(problem))
+    gain = compare(problem, trivial_rows(problem), rows)
+    findings = list(_against_trivial(problem.task.words, gain))
     if linear is not None:
         scores["linear"] = _summary(run, linear)
         if linear.number != best.number:
             gain = compare(problem, run.rows(linear), rows)
-            findings += _against("the linear model", gain)
+            findings += _against_linear(problem.task.words, gain)
     _keep(run)
     return facts | found | {"scores": scores, "findings": findings, "settings": best.settings}
 
 
 def give_labels(run: GuideRun) -> None:
-    """Lets the networks of the outcome give the user's labels back."""
-    nets = [run.best_network(), *(run.ensemble or ())]
+    """Lets the networks of the outcome take the user's rows, and give the user's labels back."""
+    problem, best = run.problem, run.best()
+    nets = [run.best_network(), *(run.ensemble or ()), *([] if best is None else best.networks)]
     for net in nets:
-        if net is not None:
-            net.take_classes(run.problem.classes)
+        if net is None:
+            continue
+        net.take_table(problem.table)
+        if problem.columns is not None:
+            net.inputs = replace(net.inputs, names=problem.columns)
+        if problem.task.name == "classification":
+            net.take_classes(problem.classes)
 
 
 def _keep(run: GuideRun) -> None:
@@ -105,20 +114,24 @@ def restore(run: GuideRun, facts: Facts) -> None:
     run.ensemble = Ensemble.load(path) if path is not None and path.exists() else None
 
 
-def _against(what: str, gain: Gain) -> list[Finding]:
+def _against_trivial(words: Words, gain: Gain) -> list[Finding]:
+    advice = f"more rows, or inputs that tell more of the {words.targets}"
+    return _against(words.trivial, words.no_better, advice, words, gain)
+
+
+def _against_linear(words: Words, gain: Gain) -> list[Finding]:
+    advice = "take the simpler model: MLP([D, C]), one layer"
+    return _against("the linear model", "linear-is-as-good", advice, words, gain)
+
+
+def _against(what: str, name: str, advice: str, words: Words, gain: Gain) -> list[Finding]:
     if gain.exceeds(SURE):
         return []
-    majority = "shares" in what
-    return [
-        Finding(
-            "no-better-than-majority" if majority else "linear-is-as-good",
-            f"the log loss is {gain.mean:+.4f} below that of {what} (standard error "
-            f"{gain.error:.4f})",
-            "more rows, or inputs that tell more of the labels"
-            if majority
-            else "take the simpler model: MLP([D, C]), one layer",
-        )
-    ]
+    evidence = (
+        f"the {words.loss_title} is {gain.mean:+.4f} below that of {what} (standard error "
+        f"{gain.error:.4f})"
+    )
+    return [Finding(name, evidence, advice)]
 
 
 def _linear(run: GuideRun) -> Trial | None:
@@ -129,7 +142,7 @@ def _summary(run: GuideRun, trial: Trial, temperature: float = 1.0) -> Facts:
     """Of single networks."""
     problem = run.problem
     once = replace(trial, runs={f: r for f, r in trial.runs.items() if f < problem.n_folds})
-    return summary(problem, probabilities(problem, once, temperature))
+    return summary(problem, outputs_of(problem, once, temperature))
 
 
 def _more_folds(run: GuideRun, best: Trial) -> list[Trial]:
@@ -155,17 +168,20 @@ def _in_time(run: GuideRun, what: str, seconds: float) -> bool:
 
 def _ensemble(run: GuideRun, chosen: Sequence[Trial]) -> Facts:
     """The ensemble of the best settings' networks, by outputs for rows not trained on."""
-    problem = run.problem
+    problem, task = run.problem, run.problem.task
     outputs, y, known = _outputs(run, chosen)
-    shares = _shares(outputs, y)
+    shares = _shares(task, outputs, y)
     scores, held = _single_scores(run, chosen)
-    together = fit_temperature(scores, shares, held)
-    alone = fit_temperature(scores[:1], [1.0], held)
+    together = alone = Temperature(1.0, 0.0, 0.0)
+    if task.cools:
+        judge = task.outputs, task.row_losses
+        together = fit_temperature(scores, shares, held, *judge)
+        alone = fit_temperature(scores[:1], [1.0], held, *judge)
     outputs, y, known = _outputs(run, chosen, together.value)
-    honest = np.full((problem.n, problem.n_classes), np.nan)
-    honest[known] = _by_parts(outputs, y)
+    honest = np.full((problem.n, task.n_outputs), np.nan)
+    honest[known] = _by_parts(task, outputs, y)
     rows = np.full(problem.n, np.nan)
-    rows[known] = problem.weighted(log_losses(honest[known], y), np.flatnonzero(known))
+    rows[known] = problem.losses(honest[known], np.flatnonzero(known))
     members, weights = [], []
     for trial, share in zip(chosen, shares, strict=True):
         for net in trial.networks if share else ():
@@ -194,15 +210,15 @@ def _ensemble(run: GuideRun, chosen: Sequence[Trial]) -> Facts:
 
 def _outputs(
     run: GuideRun, chosen: Sequence[Trial], temperature: float = 1.0
-) -> tuple[list[Floats], Labels, Array]:
-    """Probabilities of the rows that all have an output for, their labels, which rows."""
-    outputs = [probabilities(run.problem, trial, temperature) for trial in chosen]
+) -> tuple[list[Floats], Array, Array]:
+    """Outputs of the rows that all have one for, their targets, which rows."""
+    outputs = [outputs_of(run.problem, trial, temperature) for trial in chosen]
     known = np.isfinite(np.sum([o.sum(axis=1) for o in outputs], axis=0))
     return [output[known] for output in outputs], run.problem.labels[known], known
 
 
-def _shares(outputs: Sequence[Floats], y: Labels) -> list[float]:
-    counts = greedy_counts(outputs, y)
+def _shares(task: Task, outputs: Sequence[Floats], y: Array) -> list[float]:
+    counts = greedy_counts(outputs, y, task.row_losses)
     return [count / sum(counts) for count in counts]
 
 
@@ -219,21 +235,21 @@ def _facts(found: Temperature) -> Facts:
     return {name: json_number(value) for name, value in vars(found).items()}
 
 
-def _by_parts(outputs: Sequence[Floats], y: Labels) -> Floats:
-    """The ensemble's probabilities for each part of the rows, its shares chosen on the others."""
+def _by_parts(task: Task, outputs: Sequence[Floats], y: Array) -> Floats:
+    """The ensemble's outputs for each part of the rows, its shares chosen on the others."""
     result = np.empty_like(outputs[0])
     part = np.arange(len(y)) % PARTS
     shares = [1 / len(outputs)] * len(outputs)  # of a single row
     for own in range(PARTS):
         here, others = part == own, part != own
         if here.any() and others.any():
-            shares = _shares([output[others] for output in outputs], y[others])
+            shares = _shares(task, [output[others] for output in outputs], y[others])
         result[here] = sum(s * output[here] for s, output in zip(shares, outputs, strict=True))
     return result
 
 
-def _single_scores(run: GuideRun, trials: Sequence[Trial]) -> tuple[list[Array], Labels]:
-    """Of each trial the scores of held-out rows by one network each, and their labels."""
+def _single_scores(run: GuideRun, trials: Sequence[Trial]) -> tuple[list[Array], Array]:
+    """Of each trial the scores of held-out rows by one network each, and their targets."""
     folds = [f for f in range(run.problem.n_folds) if all(f in t.runs for t in trials)]
     held = np.concatenate([run.problem.folds[f][1] for f in folds])
     scores = [np.concatenate([t.runs[f].scores for f in folds]) for t in trials]
@@ -286,7 +302,7 @@ def _of_all_rows(run: GuideRun, best: Trial, seed: int) -> tuple[MLP, History]:
     """
     problem, settings = run.problem, best.settings
     epochs = best.epochs if settings.get("schedule") else best.epoch + 1
-    net = build_network(settings, problem.dims, seed)
+    net = build_network(settings, problem.width, problem.task, seed)
     with catch_warnings(action="ignore"):
         history = net.fit(
             problem.rows,

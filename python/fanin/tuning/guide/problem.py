@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -12,14 +12,21 @@ import numpy as np
 
 from fanin import _validate, datasets
 from fanin._typing import Array, Floats, Ints
-from fanin.arrays import as_array
+from fanin.arrays import as_array, column_names, is_table
 from fanin.network import inputs
-from fanin.network.classes import as_labels, encoded, positions
+from fanin.preprocessing import TableEncoder
 from fanin.preprocessing.transformers import standardization
 from fanin.training.class_weights import class_weights
+from fanin.tuning.guide.targets import as_targets, make_task, task_of
+from fanin.tuning.guide.tasks import Task
 
 N_FOLDS, REPEATS, SPLIT_FOLDS = 5, 3, 10
 REPEATED_BELOW, SPLIT_FROM = 2000, 20_000  # rows
+EVENLY = {
+    "classification": "evenly over the classes",
+    "regression": "evenly over the target's range",
+    "multilabel": "evenly over the rarest labels",
+}
 ENOUGH_HELD_OUT = 200  # rows, to tell good settings from bad ones
 
 
@@ -28,10 +35,10 @@ class Problem:
     """The rows, and which of them judge the networks that were trained on the others."""
 
     rows: Array  # of shape (N, D), uint8, float32 or float64: all, the user's validation rows last
-    labels: Array  # of shape (N,), from 0 on
+    labels: Array  # classes (N,) from 0 on, labels (N, C) of 0 and 1, or values (N, M)
     folds: Sequence[tuple[Ints, Ints]]  # rows to train on and rows held out, repeat after repeat
     n_folds: int  # of a repeat
-    n_classes: int
+    task: Task
     preprocess: Any  # as `MLP.fit` takes it
     width: int  # features that enter the network
     batch_size: int
@@ -39,6 +46,8 @@ class Problem:
     notes: tuple[str, ...]  # on defaults that the user should know of
     weights: Floats | None = None  # of the classes, in all losses; mean 1 over the rows
     classes: Array | None = None  # the user's labels, where they are not 0 .. C-1
+    table: TableEncoder | None = None  # which has made the rows of a frame
+    columns: tuple[str, ...] | None = None  # of a frame that was taken as an array
 
     @property
     def n(self) -> int:
@@ -47,7 +56,7 @@ class Problem:
     @property
     def dims(self) -> tuple[int, int]:
         """Inputs and outputs of a network."""
-        return self.width, self.n_classes
+        return self.width, self.task.n_outputs
 
     @property
     def n_train(self) -> int:
@@ -65,9 +74,10 @@ class Problem:
         held = len(self.folds[0][1])
         return self.search_folds[: -(-ENOUGH_HELD_OUT // held)]
 
-    def weighted(self, losses: Floats, rows: Ints) -> Floats:
-        """Losses of these rows times the weights of their classes."""
-        return losses if self.weights is None else losses * self.weights[self.labels[rows]]
+    def losses(self, outputs: Floats, rows: Ints) -> Floats:
+        """Of the outputs for these rows, times the weights of their classes."""
+        found = self.task.row_losses(outputs, self.labels[rows])
+        return found if self.weights is None else found * self.weights[self.labels[rows]]
 
     @property
     def search_folds(self) -> list[int]:
@@ -85,10 +95,10 @@ class Problem:
         return replace(self, labels=labels)
 
     @property
-    def chance(self) -> float:
-        """Accuracy of always giving the commonest class, on the first fold's held-out rows."""
+    def chance(self) -> float | None:
+        """The score of answering all alike, on the first fold's held-out rows."""
         _, y, _, y_held = self.first
-        return float(np.mean(y_held == np.bincount(y).argmax()))
+        return self.task.chance(y, y_held)
 
 
 def make_problem(
@@ -97,57 +107,65 @@ def make_problem(
     X_val: Any,
     y_val: Any,
     *,
+    task: str | None,
+    options: Mapping[str, Any],
     preprocess: Any,
     batch_size: int | None,
     seed: int,
     groups: Any = None,
     class_weight: Any = None,
 ) -> Problem:
-    """Checks everything that can be wrong with data; makes folds where no rows are given."""
+    """Checks everything that can be wrong with data; makes folds where no rows are given.
+
+    Options are those of the network, such as its loss.
+    """
     notes = []
-    y, classes = encoded("y", y)
-    X, y = _checked("", X, y, None)
+    columns, preprocess, table = _columns_of(X, preprocess)
+    X, X_val = (_encoded(name, part, table) for name, part in (("X", X), ("X_val", X_val)))
+    X = _checked("X", X, None)
+    name = task_of(y, task)
+    y, classes = as_targets("y", y, len(X), name)
     if (X_val is None) != (y_val is None):
         missing = "X_val" if X_val is None else "y_val"
         raise ValueError(f"{missing}: expected both X_val and y_val or neither, got None")
     split_off = X_val is None
+    held: Array | None = None
+    if not split_off:
+        X_val = _checked("X_val", X_val, X.shape[1])
+        held, _ = as_targets("y_val", y_val, len(X_val), name, y, classes)
+    asked = make_task(name, y if held is None else np.concatenate([y, held]), options)
     if split_off:
-        folds, n_folds, note = _folds(y, groups, seed)
+        folds, n_folds, note = _folds(asked, y, groups, seed)
         notes.append(note)
     else:
         if groups is not None:
             raise ValueError("groups: expected None beside X_val, which is the judge, got groups")
-        y_val = y_val if classes is None else positions("y_val", y_val, classes)
-        X_val, y_val = _checked("_val", X_val, y_val, X.shape[1])
         n = len(X)
         folds, n_folds = [(np.arange(n), n + np.arange(len(X_val)))], 1
-    if len(np.unique(y)) < 2:
-        raise ValueError(f"y: expected at least two classes, got only class {y[0]}")
-    for train, _ in folds:
-        if len(only := np.unique(y[train])) < 2:
-            raise ValueError(
-                f"y: expected two classes among the rows of each fold to train on, got only class "
-                f"{only[0]} in one: more rows are needed{'' if groups is None else ', or groups'}"
-            )
+    _refuse_constant(asked, y, folds, groups)
+    if table is not None:
+        notes.append(f"Columns: {table.describe()}.")
     how, width, note = _fitted_preprocess(preprocess, X)
     least = min(len(train) for train, _ in folds)
     if batch_size is None:
         batch_size = _usual_batch(least)
     batch = _validate.whole("batch_size", batch_size, 1, least)
     notes += [note] if note else []
-    if not split_off:
-        X, y = np.concatenate([X, X_val]), np.concatenate([y, y_val])
-    n_classes = int(y.max()) + 1
+    if held is not None:
+        X, y = np.concatenate([X, X_val]), np.concatenate([y, held])
     weights = None
     if class_weight is not None:
-        weights = class_weights(class_weight, y, n_classes, classes)
+        if name != "classification":
+            got = f"{class_weight!r} with task={name!r}"
+            raise ValueError(f"class_weight: expected None for other tasks than classes, got {got}")
+        weights = class_weights(class_weight, y, asked.n_outputs, classes)
         weights = weights / weights[y].mean()
     return Problem(
         X,
         y,
         folds,
         n_folds,
-        n_classes,
+        asked,
         how,
         width,
         batch,
@@ -155,7 +173,50 @@ def make_problem(
         tuple(notes),
         weights,
         classes,
+        table,
+        columns,
     )
+
+
+def _refuse_constant(task: Task, y: Array, folds: Sequence[tuple[Ints, Ints]], groups: Any) -> None:
+    """Raises where all targets, or those that a fold is trained on, are equal."""
+    classes = task.name == "classification"
+    if not task.varies(y):
+        expected = "at least two classes" if classes else "rows with different targets"
+        raise ValueError(f"y: expected {expected}, got only {'class ' if classes else ''}{y[0]}")
+    for train, _ in folds:
+        if not task.varies(y[train]):
+            expected = "two classes" if classes else "different targets"
+            raise ValueError(
+                f"y: expected {expected} among the rows of each fold to train on, got only "
+                f"{'class ' if classes else ''}{y[train][0]} in one: more rows are needed"
+                f"{'' if groups is None else ', or groups'}"
+            )
+
+
+def _columns_of(X: Any, preprocess: Any) -> tuple[tuple[str, ...] | None, Any, Any]:
+    """A frame's columns where it is taken as an array; what comes after its encoder; and that.
+
+    Frames of other columns than numbers, or with missing ones, are encoded; so are all where an
+    encoder is given.
+    """
+    steps = None if isinstance(preprocess, str) else inputs.transformers(preprocess)
+    if steps and isinstance(steps[0], TableEncoder):
+        first = steps[0]
+        fitted = first.__sklearn_is_fitted__()
+        table = first.frozen() if fitted else type(first)(**first.get_params()).fit(X)
+        return None, steps[1:] or "auto", table
+    if not is_table(X):
+        return None, preprocess, None
+    try:
+        as_array("X", X)
+        return column_names(X), preprocess, None
+    except (TypeError, ValueError):  # other kinds of columns, or missing values
+        return None, preprocess, TableEncoder().fit(X)
+
+
+def _encoded(name: str, X: Any, table: TableEncoder | None) -> Any:
+    return X if X is None or table is None else table.encode(X, name=name)
 
 
 def _usual_batch(n: int) -> int:
@@ -164,9 +225,12 @@ def _usual_batch(n: int) -> int:
     return min(max(1 << power, 8), 128, n)
 
 
-def _folds(y: Array, groups: Any, seed: int) -> tuple[list[tuple[Ints, Ints]], int, str]:
+def _folds(
+    task: Task, y: Array, groups: Any, seed: int
+) -> tuple[list[tuple[Ints, Ints]], int, str]:
     """Folds, how many of them are one repeat, and what to say of them."""
-    n, evenly = len(y), "evenly over the classes" if groups is None else "by groups"
+    n, evenly = len(y), EVENLY[task.name] if groups is None else "by groups"
+    y = task.strata(y)
     options: dict[str, Any] = {"seed": seed, "groups": groups}
     if n >= SPLIT_FROM:
         folds = datasets.folds(y, SPLIT_FOLDS, **options)[:1]
@@ -187,8 +251,7 @@ def _folds(y: Array, groups: Any, seed: int) -> tuple[list[tuple[Ints, Ints]], i
     )
 
 
-def _checked(suffix: str, X: Any, y: Any, columns: int | None) -> tuple[Array, Array]:
-    name = f"X{suffix}"
+def _checked(name: str, X: Any, columns: int | None) -> Array:
     array = _validate.numbers(name, as_array(name, X))
     if array.ndim < 2 or 0 in array.shape:
         raise ValueError(
@@ -196,17 +259,8 @@ def _checked(suffix: str, X: Any, y: Any, columns: int | None) -> tuple[Array, A
             f"got {_validate.describe(array)}"
         )
     width = math.prod(array.shape[1:]) if columns is None else columns
-    rows = _validate.data_rows(name, array, width, np.dtype(np.float32))
-    labels = as_labels(f"y{suffix}", y)
-    if labels.shape != (len(rows),) or labels.dtype.kind not in "iu":
-        raise ValueError(
-            f"y{suffix}: expected shape ({len(rows)},) of whole-number labels, "
-            f"got {_validate.describe(labels)}"
-        )
-    if labels.min() < 0:
-        row = int(labels.argmin())
-        raise ValueError(f"y{suffix}: expected labels from 0 on, got {labels[row]} in row {row}")
-    return rows, labels.astype(np.int64)
+    rows: Array = _validate.data_rows(name, array, width, np.dtype(np.float32))
+    return rows
 
 
 def _fitted_preprocess(preprocess: Any, X: Array) -> tuple[Any, int, str]:

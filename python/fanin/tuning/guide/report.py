@@ -91,11 +91,12 @@ class Report:
     seconds : float
         In total, interrupted processes included.
     test : dict or None
-        Loss, accuracy and rows of the test data, evaluated once.
+        Loss, accuracy (of classes; else metrics such as ``r2``, ``rmse`` or ``f1_macro``) and rows
+        of the test data, evaluated once.
     ensemble_test : dict or None
-        Loss and accuracy of the ensemble on the same rows.
+        The same of the ensemble on these rows.
     options : dict
-        Seed and time budget.
+        Seed, time budget and task.
     ensemble : Ensemble or None
         The folds' networks of the best settings, weighted by what they do for rows that they were
         not trained on, and the network of all rows, where there is one. Its score is that of the
@@ -129,16 +130,22 @@ class Report:
     def scores(self) -> dict[str, dict[str, float]]:
         """Of rows that each network was not trained on, by what was judged.
 
-        "ensemble", "network" (one network), "linear" (a network without hidden layers) and
-        "majority" (the classes' shares): ``log_loss`` with its standard ``error``, ``accuracy``,
-        ``balanced_accuracy``, ``roc_auc`` (the mean over classes, one against the rest), ``rows``.
+        "ensemble", "network" (one network), "linear" (a network without hidden layers) and what
+        knows no row: "majority" (the classes' shares), "constant" (of values), "shares" (of several
+        labels). Of classes ``log_loss`` with its standard ``error``, ``accuracy``,
+        ``balanced_accuracy``, ``roc_auc`` (the mean over classes, one against the rest), ``rows``;
+        of several labels ``log_loss``, ``f1_macro``, ``f1_micro``, ``hamming_loss``; of values
+        ``loss`` (in deviations of the target) and, in its units, ``rmse`` and ``mae``, with ``r2``.
         Empty before the guide has come to its end.
         """
         return final_scores([step.facts for step in self.steps])
 
     @property
     def score(self) -> float | None:
-        """Validation accuracy: of the ensemble, before the guide's end of the best settings."""
+        """Validation accuracy, R² or macro-F1.
+
+        Of the ensemble; before the guide's end of the best settings.
+        """
         return best_score([step.facts for step in self.steps])
 
     def step(self, number: int, round: int = 0) -> Step:

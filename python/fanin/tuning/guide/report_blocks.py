@@ -12,8 +12,10 @@ from fanin import plots
 from fanin.callbacks.history import History
 from fanin.document.blocks import Block, Remark, Table
 from fanin.plots.style import LINES, panels, picture, tidy, tiles
-from fanin.tuning.guide.facts import Facts, findings
+from fanin.tuning.guide.facts import Facts, findings, words_of
 from fanin.tuning.guide.settings import text
+from fanin.tuning.guide.tasks import Words
+from fanin.tuning.guide.tasks.task import percent
 from fanin.tuning.lr_finder import RateProbe
 from fanin.tuning.search.result import SearchResult, counts
 from fanin.tuning.search.trial import Trial
@@ -21,10 +23,6 @@ from fanin.tuning.space import Space, space_from_dict
 
 TOP = 5  # trials that are shown
 NARROW = 30.0  # times, up to which a logarithmic axis has ticks of its own
-
-
-def percent(share: float) -> str:
-    return f"{100 * float(share):.2f} %"
 
 
 _LESSONS = """
@@ -74,8 +72,8 @@ def _look(f: Facts) -> Iterator[Block]:
     folds = f" in each of {f['folds']} folds" if f["folds"] > 1 else ""
     yield (
         f"{f['n_train']} rows to train on, {f['n_val']} to validate on{folds}; {f['width']} "
-        f"features, {f['n_classes']} classes, the commonest of which is {percent(f['chance'])} of "
-        f"the validation rows. Network {'-'.join(map(str, f['dims']))}, {f['n_params']} parameters."
+        f"features, {_targets(f)}. Network {'-'.join(map(str, f['dims']))}, {f['n_params']} "
+        "parameters."
     )
     yield from f["notes"]
     measured = [("measured", f"{reg:g}", _loss(loss)) for reg, loss in f["with_reg"]]
@@ -83,7 +81,14 @@ def _look(f: Facts) -> Iterator[Block]:
         "The loss before training must be that of guessing, and rise with L2: neither holds "
         "where the last layer or the loss is wrong.",
         ("", "L2", "loss"),
-        [("expected, log C for softmax", "0", _loss(f["expected_loss"])), *measured],
+        [
+            (
+                f"expected{_EXPECTED.get(f.get('loss', 'softmax'), '')}",
+                "0",
+                _loss(f["expected_loss"]),
+            ),
+            *measured,
+        ],
     )
     yield (
         f"What enters the first layer has a root mean square of {f['entering']:.3g} (1 is well). "
@@ -98,16 +103,32 @@ def _look(f: Facts) -> Iterator[Block]:
     )
 
 
+_EXPECTED = {"softmax": ", log C for softmax", "logistic": ", log 2 for logistic"}
+
+
+def _targets(f: Facts) -> str:
+    """What there is to learn, and what is trivial."""
+    task, n = f.get("task", "classification"), f["n_classes"]
+    if task == "regression":
+        which = "a value" if n == 1 else f"{n} outputs of values"
+        return f"{which} with the loss {f['loss']}, in deviations of the target from its mean"
+    if task == "multilabel":
+        return f"{n} labels that a row has or has not"
+    return f"{n} classes, the commonest of which is {percent(f['chance'])} of the validation rows"
+
+
 def _overfit(f: Facts) -> Iterator[Block]:
+    words = words_of(f)
+    learnt, noisy = LEARNT[f.get("task", "classification")]
     works = "so that the network, the rate and the initial weights work"
     missed = "for which the time did not suffice" if f["cut"] else "which no attempt did"
     if f["ceiling"] < 1:
         yield (
-            f"Rows that equal others with another label leave {percent(f['ceiling'])} that can be "
-            "right at all."
+            f"Rows that equal others with another {words.one} leave {percent(f['ceiling'])} that "
+            "can be right at all."
         )
     if f["lone"]:
-        yield f"{percent(f['lone'])} lie among rows of other labels: to miss them is no failure."
+        yield f"{percent(f['lone'])} {noisy}: to miss them is no failure."
     yield (
         f"Without regularisation, {f['rows']} rows are to be learnt by heart in at most "
         f"{f['steps']} steps, {works if f['reached'] else missed}."
@@ -115,23 +136,32 @@ def _overfit(f: Facts) -> Iterator[Block]:
     rows = []
     for a in f["attempts"]:
         losses = f"{_loss(a['initial_loss'])} → {_loss(a['loss'])}"
-        shares = percent(a["accuracy"]), percent(a["val_accuracy"])
+        shares = percent(a["accuracy"]), _told(words, a["val_accuracy"])
         rows.append((a["what"], f"{a['lr']:g}", a["outcome"], losses, str(a["epochs"]), *shares))
+    chance = f["chance"]
+    guess = "" if chance is None else f", where {words.guess} {words.told(chance)}"
     yield Table(
         "Attempts on the sample. The last column is how the memorised rows do on the validation "
-        f"rows, where guessing is right in {percent(f['chance'])}.",
-        ("attempt", "lr", "outcome", "loss", "epochs", "accuracy", "validation"),
+        f"rows{guess}.",
+        ("attempt", "lr", "outcome", "loss", "epochs", learnt, "validation"),
         rows,
     )
     yield picture(
         f"step-{f['number']}.png",
-        "Accuracy on the small sample against epochs, a line for each attempt.",
-        "Accuracy on the sample, epoch by epoch.",
-        lambda: _draw_attempts(f["attempts"]),
+        f"{learnt.capitalize()} on the small sample against epochs, a line for each attempt.",
+        f"{learnt.capitalize()} on the sample, epoch by epoch.",
+        lambda: _draw_attempts(f["attempts"], learnt),
     )
 
 
-def _draw_attempts(attempts: list[dict[str, Any]]) -> Any:
+LEARNT = {  # what is learnt of a sample, and what noise there is
+    "classification": ("accuracy", "lie among rows of other labels"),
+    "regression": ("variance explained", "of the variance is among the nearest rows"),
+    "multilabel": ("whole rows right", "lie among rows of other labels"),
+}
+
+
+def _draw_attempts(attempts: list[dict[str, Any]], what: str) -> Any:
     panel = panels(None, 1, 1, 3.4)[0, 0]
     for attempt, (colour, style) in zip(attempts, LINES, strict=False):
         epochs = np.arange(1, len(attempt["curve"]) + 1)
@@ -140,7 +170,7 @@ def _draw_attempts(attempts: list[dict[str, Any]]) -> Any:
             epochs, attempt["curve"], color=colour, linestyle=style, linewidth=1.8, marker=marker,
             markersize=3.5, label=f"{attempt['what']} (lr {attempt['lr']:g})",
         )  # fmt: skip
-    panel.set(xlabel="epoch", ylabel="accuracy on the sample", ylim=(0, 1.04))
+    panel.set(xlabel="epoch", ylabel=f"{what} on the sample", ylim=(0, 1.04))
     tidy(panel)
     return panel
 
@@ -151,13 +181,14 @@ def _probe(f: Facts) -> Iterator[Block]:
         f"All data, L2 of {f['reg']:g}, {probe.iterations} steps at each rate from the same "
         "initial weights."
     )
-    rows = []
+    rows, judged = [], any(t.initial_accuracy is not None for t in probe.trials)
     for t in probe.trials:
         losses = f"{t.initial_loss:.4f} → {_loss(t.final_loss)}"
         verdict = t.verdict + (f" by {t.drop:.1%}" if t.verdict == "goes down" else "")
-        rows.append((f"{t.rate:g}", losses, _percent(t.final_accuracy), verdict))
+        share = [_percent(t.final_accuracy)] if judged else []
+        rows.append((f"{t.rate:g}", losses, *share, verdict))
     caption = "What each rate does to the loss over the same rows (2000 at most)."
-    yield Table(caption, ("lr", "loss", "accuracy", ""), rows)
+    yield Table(caption, ("lr", "loss", *(["accuracy"] if judged else []), ""), rows)
     if probe.best is not None:
         yield f"**{f['suggestion']:g}**: {probe.reason}."
     yield picture(
@@ -169,14 +200,14 @@ def _probe(f: Facts) -> Iterator[Block]:
 
 
 def _search(f: Facts) -> Iterator[Block]:
-    result = result_of(f)
+    result, words = result_of(f), words_of(f)
     fixed = "".join(f", {name} {value}" for name, value in f["fixed"].items())
     yield from f.get("notes", ())
     folds = f" in each of {f['folds']} folds" if f["folds"] > 1 else ""
     yield (
         f"{len(result)} trials of {f['epochs']} epochs at most on {f['rows']} rows{folds}: "
-        f"{_ranges(result.space)}{fixed}. Each network is that of the epoch with the least log "
-        "loss of held-out rows."
+        f"{_ranges(result.space)}{fixed}. Each network is that of the epoch with the least "
+        f"{'log loss' if words.loss == 'log_loss' else 'loss'} of held-out rows."
         + (" The time was over before the others." if f["cut_short"] else "")
     )
     if result.best is None:
@@ -189,16 +220,16 @@ def _search(f: Facts) -> Iterator[Block]:
         values = (text(facts["settings"][name]) for name in names)
         loss = f"{t.score:.4f} ± {float(facts['error']):.4f}"
         rows.append(
-            (str(t.number), loss, percent(facts["score"]), str((t.epoch or 0) + 1), *values)
+            (str(t.number), loss, words.told(facts["score"]), str((t.epoch or 0) + 1), *values)
         )
     lost = counts(result, ("diverged", "failed"))
-    caption = "The best trials, by the log loss of held-out rows"
+    caption = f"The best trials, by the {words.loss_title} of held-out rows"
     caption += f"; {lost}." if lost else "."
-    yield Table(caption, ("trial", "log loss", "accuracy", "epoch", *names), rows)
+    yield Table(caption, ("trial", words.loss_title, words.score_title, "epoch", *names), rows)
     yield picture(
         f"step-{f['number']}-{f['round']}.png",
-        "Log loss of held-out rows of each trial against each parameter.",
-        "Each trial's log loss against each of its parameters.",
+        f"{words.loss_title.capitalize()} of held-out rows of each trial against each parameter.",
+        f"Each trial's {words.loss_title} against each of its parameters.",
         lambda: _draw_trials(result),
     )
 
@@ -209,13 +240,13 @@ def _ranges(space: Space) -> str:
 
 def result_of(facts: Facts) -> SearchResult:
     """The search again, without its networks and curves."""
-    space = space_from_dict(facts["space"])
+    space, key = space_from_dict(facts["space"]), words_of(facts).loss
     trials = [
         Trial(
             t["number"],
             t["params"],
-            "diverged" if t["status"] == "diverged" or t["log_loss"] is None else "done",
-            math.nan if t["log_loss"] is None else float(t["log_loss"]),
+            "diverged" if t["status"] == "diverged" or t[key] is None else "done",
+            math.nan if t[key] is None else float(t[key]),
             t["epoch"],
             larger_is_better=False,
         )
@@ -242,25 +273,29 @@ def _draw_trials(result: SearchResult) -> Any:
 def _judge(f: Facts) -> Iterator[Block]:
     run = History.from_dict(f["history"])
     curves = {name: values[-1] for name, values in run.history.items()}
-    best = f["overall"]
+    best, words = f["overall"], words_of(f)
+    shares = ""
+    if "accuracy" in curves:
+        shares = f", accuracy {percent(curves['accuracy'])} and {percent(curves['val_accuracy'])}"
     yield (
         f"The best settings so far (trial {best['number']}), the mean of its folds: "
         f"{len(run.epoch)} epochs, at the end loss {curves['loss']:.4f} in training and "
-        f"{curves['val_loss']:.4f} in validation, accuracy {percent(curves['accuracy'])} and "
-        f"{percent(curves['val_accuracy'])}; the best epoch was {best['epoch'] + 1} with a log "
-        f"loss of {float(best['log_loss']):.4f}."
+        f"{curves['val_loss']:.4f} in validation{shares}; the best epoch was {best['epoch'] + 1} "
+        f"with a {words.loss_title} of {float(best[words.loss]):.4f}."
     )
     yield picture(
         f"step-6-{f['round']}.png",
-        "Loss and accuracy of the best run, epoch by epoch, in training and validation.",
+        f"Loss{' and accuracy' if shares else ''} of the best run, epoch by epoch, in training and "
+        "validation.",
         f"The best run after round {f['round']}.",
         lambda: plots.history(run),
     )
 
 
 def _decide(f: Facts) -> Iterator[Block]:
-    best = f["overall"]
-    came = f"The best log loss is {float(best['log_loss']):.4f} ± {float(best['error']):.4f}"
+    best, words = f["overall"], words_of(f)
+    loss = f"{float(best[words.loss]):.4f} ± {float(best['error']):.4f}"
+    came = f"The best {words.loss_title} is {loss}"
     if f["better"]:
         yield (
             f"{came}: round {f['round']} gained {f['gain']:.4f}; the standard error of that "
@@ -276,6 +311,7 @@ def _decide(f: Facts) -> Iterator[Block]:
 
 
 def _outcome(f: Facts) -> Iterator[Block]:
+    words = words_of(f)
     if f["refit"]:
         yield (
             f"The best settings once more, {f['epochs']} epochs on all {f['rows']} rows, those "
@@ -296,17 +332,18 @@ def _outcome(f: Facts) -> Iterator[Block]:
         if found["value"] != 1.0:
             yield (
                 f"The scores of the {what} were divided by a temperature of {found['value']:.2f}, "
-                f"which lowers the log loss of held-out rows by {found['gain']:.4f} (standard "
-                f"error {float(found['error']):.4f})."
+                f"which lowers the {words.loss_title} of held-out rows by {found['gain']:.4f} "
+                f"(standard error {float(found['error']):.4f})."
             )
-    rows = []
+    rows, every = [], f["scores"].values()
+    metrics = [one for one in words.metrics if any(one[0] in scores for scores in every)]
     for what, scores in f["scores"].items():
-        loss = f"{float(scores['log_loss']):.4f} ± {float(scores['error']):.4f}"
-        others = (scores.get(n) for n in ("accuracy", "balanced_accuracy", "roc_auc"))
-        rows.append((NAMES[what], loss, *(_percent(value) for value in others)))
+        loss = f"{float(scores[words.loss]):.4f} ± {float(scores['error']):.4f}"
+        others = ("—" if scores.get(k) is None else told(scores[k]) for k, _, told in metrics)
+        rows.append((NAMES.get(what, words.trivial), loss, *others))
     yield Table(
         "What each does for rows that it was not trained on.",
-        ("", "log loss", "accuracy", "balanced accuracy", "ROC AUC"),
+        ("", words.loss_title, *(title for _, title, _ in metrics)),
         rows,
     )
 
@@ -315,8 +352,7 @@ NAMES = {
     "ensemble": "ensemble",
     "network": "one network",
     "linear": "without hidden layers",
-    "majority": "the classes' shares",
-}
+}  # else what is trivial
 
 _STEPS: dict[int, Callable[[Facts], Iterator[Block]]] = dict(
     enumerate((_look, _overfit, _probe, _search, _search, _judge, _decide, _outcome), 1)
@@ -327,6 +363,10 @@ def _loss(value: Any) -> str:
     if value is None:
         return "—"
     return f"{float(value):.4f}" if abs(float(value)) < 1000 else f"{float(value):.3g}"
+
+
+def _told(words: Words, score: Any) -> str:
+    return "—" if score is None else words.told(float(score))
 
 
 def _percent(share: float | None) -> str:

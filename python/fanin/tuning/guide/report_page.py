@@ -12,8 +12,8 @@ from fanin._json import to_json
 from fanin.document.blocks import Block, Chapter, Image, Picture, Table
 from fanin.document.html import fragment, page
 from fanin.document.text import block_lines, plain, wrapped
-from fanin.tuning.guide.facts import TITLES, Facts, best_score, final_scores, findings
-from fanin.tuning.guide.report_blocks import blocks, measurements, percent
+from fanin.tuning.guide.facts import TITLES, Facts, best_score, final_scores, findings, words_of
+from fanin.tuning.guide.report_blocks import blocks, measurements
 from fanin.tuning.guide.settings import describe
 
 QUIET = ("healthy",)  # findings without advice
@@ -27,30 +27,35 @@ def heading(step: Facts) -> str:
 
 def closing(report: Facts) -> list[str]:
     """The outcome, in sentences."""
-    text = ["No network has been trained yet."]
+    text, words = ["No network has been trained yet."], words_of(report["options"])
+    told, title = words.told, words.score_title
     if (score := best_score(report["steps"])) is not None:
-        best = f"Accuracy **{percent(score)}** on rows not trained on"
+        best = f"{title[:1].upper() + title[1:]} **{told(score)}** on rows not trained on"
         if scores := final_scores(report["steps"]):
             own, one = scores["ensemble"], scores["network"]
+            an = f"{'a' if title == 'macro-F1' else 'an'} {title}"
             best = (
-                f"On rows not trained on, the ensemble has a log loss of **{own['log_loss']:.4f}** "
-                f"± {own['error']:.4f} and an accuracy of **{percent(own['accuracy'])}**, one "
-                f"network {one['log_loss']:.4f} and {percent(one['accuracy'])}"
+                f"On rows not trained on, the ensemble has a {words.loss_title} of "
+                f"**{own[words.loss]:.4f}** ± {own['error']:.4f} and {an} of "
+                f"**{told(own[words.score])}**{_in_units(own)}, one network {one[words.loss]:.4f} "
+                f"and {told(one[words.score])}"
             )
         text = [f"{best}.", f"The best settings: {describe(report['settings'])}."]
     if (test := report["test"]) is not None:
+        both = report.get("ensemble_test")
+        of_both = f"; of the ensemble **{told(both[words.score])}**" if both else ""
         text.append(
-            f"Test accuracy **{percent(test['accuracy'])}** on {test['rows']} rows "
-            "that nothing was chosen by"
-            + (
-                f"; of the ensemble **{percent(both['accuracy'])}**."
-                if (both := report.get("ensemble_test"))
-                else "."
-            )
+            f"Test {title} **{told(test[words.score])}** on {test['rows']} rows that nothing was "
+            f"chosen by{of_both}."
         )
     why = f": {report['stopped']}" if report["stopped"] else ""
     text.append(f"{report['seconds']:.1f} s{why}.")
     return text
+
+
+def _in_units(scores: Facts) -> str:
+    """The usual error of values, in their own units."""
+    return f" (RMSE {scores['rmse']:.6g})" if "rmse" in scores else ""
 
 
 def rounds(steps: Sequence[Facts]) -> list[Block]:
@@ -63,15 +68,19 @@ def rounds(steps: Sequence[Facts]) -> list[Block]:
         round = step["round"]
         name = f"round {round}" if round else "coarse"
         best, size = step["best"], f"{len(step['trials'])} × {step['epochs']}"
-        loss = f"{float(best['log_loss']):.4f} ± {float(best['error']):.4f}"
+        words = words_of(step)
+        loss = f"{float(best[words.loss]):.4f} ± {float(best['error']):.4f}"
         gain = verdict = ""
         if (found := taken.get((6, round))) is not None:
             verdict = ", ".join(finding.name for finding in findings(found))
         if (decided := taken.get((7, round))) is not None and decided["better"]:
             gain = f"{decided['gain']:+.4f} ± {float(decided['noise']):.4f}"
-        rows.append((name, size, loss, percent(best["score"]), gain, verdict))
-    header = ("", "trials × epochs", "best log loss", "accuracy", "gain", "verdict")
-    return [Table("The searches, and what each brought.", header, rows)] if rows else []
+        rows.append((name, size, loss, words.told(best["score"]), gain, verdict))
+    if not rows:
+        return []
+    titles = f"best {words.loss_title}", words.score_title
+    header = ("", "trials × epochs", *titles, "gain", "verdict")
+    return [Table("The searches, and what each brought.", header, rows)]
 
 
 def terminal(step: Facts) -> str:

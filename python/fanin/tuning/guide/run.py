@@ -76,7 +76,7 @@ class GuideRun:
         return next(iter(self.ranked(trials)), None)
 
     def rows(self, trial: Trial) -> Floats:
-        """Log losses of the rows of the folds that settings are compared on."""
+        """Losses of the rows of the folds that settings are compared on."""
         return self._judged(trial)[0]
 
     def loss(self, trial: Trial) -> float:

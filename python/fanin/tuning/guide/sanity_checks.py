@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 from warnings import catch_warnings
 
 import numpy as np
 
-from fanin import _core, _validate, initializers, losses, optim
+from fanin import _core, _validate, initializers, optim
 from fanin._json import json_number
-from fanin._typing import Array
+from fanin._typing import Array, Ints
 from fanin.callbacks.base import Callback, Logs
 from fanin.diagnostics import data_report
 from fanin.diagnostics.findings import Finding
@@ -23,16 +23,13 @@ from fanin.tuning.guide.facts import Facts
 from fanin.tuning.guide.problem import Problem
 from fanin.tuning.guide.run import GuideRun
 from fanin.tuning.guide.settings import build_network
+from fanin.tuning.guide.tasks import Task
 from fanin.tuning.lr_finder import DIVERGED, MOVED
 
 LOOKED_AT = 2000  # rows
 UNSCALED, FAINT = 10.0, 0.02  # root mean square of what enters the first layer
 TOO_MUCH, TOO_LITTLE = 1.5, 0.5  # times the expected initial loss
-EXPECTED_ROWS = 5.0  # of a class; then it is by chance in under 1 % that none is there
 OTHER_UNITS = 30.0  # times as large or small
-IMBALANCE = 4.0  # times as many rows: then the commonest of two classes has four fifths
-UNEVEN, UNEVEN_SIGMAS = 0.05, 5.0  # share of rows in other classes, and how far from chance
-LEAST_CEILING = 2 / 3  # where equal rows contradict each other in more, the labels are wrong
 REGS = (0.0, 1e-4, 1e-2)
 NEAREST, SAME = 3, 1e-9  # rows; and the square of a distance that is none, of the mean one
 SAMPLE, SAMPLE_BATCH, SAMPLE_STEPS = 512, 64, 1200
@@ -57,20 +54,20 @@ def check_initial_loss(run: GuideRun) -> Facts:
         result = net.evaluate(X, y, n_threads=n_threads)
         report = net.activation_report(X, y, n_threads=n_threads)
         with_reg = [(reg, json_number(net.loss(X, y, reg=reg))) for reg in REGS]
-    expected = losses.expected_initial_loss(net.loss_name, problem.n_classes)
+    expected = net.expected_initial_loss(y)
     facts = {
         "n_train": problem.n_train,
         "n_val": len(y_held),
         "n": problem.n,
         "folds": problem.n_folds,
         "width": problem.rows.shape[1],
-        "n_classes": problem.n_classes,
+        "n_classes": problem.task.n_outputs,
+        "loss": net.loss_name,
         "chance": problem.chance,
         "dims": net.dims,
         "n_params": net.n_params,
         "initial_loss": json_number(result["loss"]),
         "expected_loss": expected,
-        "initial_accuracy": result["accuracy"],
         "with_reg": with_reg,
         "entering": float(np.sqrt(np.mean(inputs**2))),
         "spread": report.table(),
@@ -92,29 +89,12 @@ def _data_findings(problem: Problem, facts: Facts, X: Array, y: Array) -> Iterat
             "scale the inputs: preprocess='auto' (the default of guide) or 'standardize'",
         )
     if not problem.split_off:
-        yield from _uneven_classes(problem)
+        yield from problem.task.uneven(problem.first[1], problem.first[3])
         yield from _other_units(problem)
-    yield from _imbalanced(problem)
-    for one in data_report(X, y).findings:
+    yield from problem.task.data_findings(problem.labels)
+    for one in data_report(X, y if y.ndim == 1 else None).findings:
         if one.name in ("duplicate-rows", "outliers"):
             yield one
-
-
-def _imbalanced(problem: Problem) -> Iterator[Finding]:
-    counts = np.bincount(problem.labels)
-    few, many = int(counts[counts > 0].min()), int(counts.max())
-    if many < IMBALANCE * few:
-        return
-    rare = int(np.where(counts > 0, counts, problem.n + 1).argmin())
-    yield Finding(
-        "imbalanced",
-        f"class {rare} has {few} of the {problem.n} rows, class {counts.argmax()} has {many}, "
-        f"{many / few:.0f} times as many: always answering the latter is right in "
-        f"{many / problem.n:.1%}",
-        "judge by balanced accuracy and ROC AUC, which the report has, rather than by accuracy; "
-        "class_weight='balanced' gives the rare classes their weight, at the cost of probabilities "
-        "that are no longer those of these rows",
-    )
 
 
 def _other_units(problem: Problem) -> Iterator[Finding]:
@@ -141,43 +121,6 @@ def _other_units(problem: Problem) -> Iterator[Finding]:
     )
 
 
-def _uneven_classes(problem: Problem) -> Iterator[Finding]:
-    """A two-sample chi-squared test of the classes' shares."""
-    _, y, _, y_held = problem.first
-    counts = [np.bincount(labels, minlength=problem.n_classes) for labels in (y, y_held)]
-    n, m = (int(c.sum()) for c in counts)
-    seen = counts[0] + counts[1] > 0
-    a, b = counts[0][seen].astype(float), counts[1][seen].astype(float)
-    statistic = float(((math.sqrt(m / n) * a - math.sqrt(n / m) * b) ** 2 / (a + b)).sum())
-    freedom = int(seen.sum()) - 1
-    sigmas = (statistic - freedom) / math.sqrt(2 * freedom)
-    difference = b / m - a / n
-    apart = float(np.abs(difference).sum() / 2)
-    expected = a * m / n
-    lacking = np.flatnonzero((b == 0) & (expected >= EXPECTED_ROWS))
-    if len(lacking):
-        label = int(np.flatnonzero(seen)[lacking[0]])
-        yield Finding(
-            "validation-balance",
-            f"the validation rows lack class {label}, which is {a[lacking[0]] / n:.1%} of the "
-            f"training rows: {expected[lacking[0]]:.0f} of {m} were to be expected",
-            "draw both from one source, evenly over the classes (fanin.datasets.split does)",
-        )
-        return
-    if sigmas < UNEVEN_SIGMAS or apart < UNEVEN:
-        return
-    worst = int(np.abs(difference).argmax())
-    label = int(np.flatnonzero(seen)[worst])
-    yield Finding(
-        "validation-balance",
-        f"the validation rows have another class balance: class {label} is {a[worst] / n:.1%} of "
-        f"the training rows and {b[worst] / m:.1%} of the validation rows; {apart:.1%} of the rows "
-        f"would have to change class (chi-squared {statistic:.0f} with {freedom} degrees of "
-        "freedom)",
-        "draw both from one source, evenly over the classes (fanin.datasets.split does)",
-    )
-
-
 def _start_findings(facts: Facts, verdict: str, reason: str) -> Iterator[Finding]:
     loss, expected = float(facts["initial_loss"]), facts["expected_loss"]
     if expected is not None and not TOO_LITTLE * expected <= loss <= TOO_MUCH * expected:
@@ -199,16 +142,15 @@ def _start_findings(facts: Facts, verdict: str, reason: str) -> Iterator[Finding
 
 
 class _UntilPerfect(Callback):
-    """Stops when as many rows are right as can be."""
+    """Stops when as much is learnt as can be."""
 
-    def __init__(self, X: Array, y: Array, ceiling: float, n_threads: int | None) -> None:
-        self.X, self.y, self.ceiling, self.n_threads = X, y, ceiling, n_threads
-        self.accuracies: list[float] = []
+    def __init__(self, learnt: Callable[[MLP], float], enough: float) -> None:
+        self.learnt, self.enough = learnt, enough
+        self.curve: list[float] = []
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:  # noqa: ARG002
-        result = self.network.evaluate(self.X, self.y, n_threads=self.n_threads)
-        self.accuracies.append(result["accuracy"])
-        self.network.stop_training = result["accuracy"] >= self.ceiling
+        self.curve.append(self.learnt(self.network))
+        self.network.stop_training = self.curve[-1] >= self.enough
 
 
 def overfit_small_sample(run: GuideRun) -> Facts:
@@ -217,23 +159,25 @@ def overfit_small_sample(run: GuideRun) -> Facts:
     X, y, _, _ = problem.first
     rows = Generator(run.seed).permutation(len(X))[: min(SAMPLE, len(X))]
     X, y = X[rows], y[rows]
-    ceiling, lone = _ceiling(X, y), _lone_rows(run, X, y)
-    enough = ceiling - lone
+    task, groups = problem.task, _groups(X)
+    ceiling, lone = task.ceiling(groups, y), _lone_rows(run, X, y)
+    whole = task.by_heart * ceiling
+    enough = max(whole - lone, min(task.least_learnt, whole))
     attempts: list[Facts] = []
     for what, start, lr, changes in _attempts(run):
-        attempts.append(
-            {"what": what, "changes": changes} | _attempt(run, start, X, y, lr, ceiling)
-        )
+        attempts.append({"what": what, "changes": changes} | _attempt(run, start, X, y, lr, whole))
         best = max(attempts, key=lambda a: a["accuracy"])
         almost = best["accuracy"] >= enough and len(attempts) > 1
         late = not run.budget.within(CHECKED)
-        if best["accuracy"] >= ceiling or almost or late:
+        if best["accuracy"] >= whole or almost or late:
             break
     reached = best["accuracy"] >= enough
     # Where the time ended the attempts, nothing is known of those that did not come.
     cut = late and not reached
     wrong = (
-        () if cut else _what_was_wrong(attempts, best, reached, ceiling, "lr" in run.given, X, y)
+        ()
+        if cut
+        else _what_was_wrong(attempts, best, reached, ceiling, "lr" in run.given, task, groups, y)
     )
     return {
         "rows": len(X),
@@ -249,21 +193,20 @@ def overfit_small_sample(run: GuideRun) -> Facts:
     }
 
 
-def _ceiling(X: Array, y: Array) -> float:
-    """The accuracy of giving each group of equal rows its commonest label."""
-    groups: dict[bytes, list[int]] = {}
-    for row, label in zip(X, y, strict=True):
-        groups.setdefault(row.tobytes(), []).append(int(label))
-    return sum(max(map(labels.count, set(labels))) for labels in groups.values()) / len(y)
+def _groups(X: Array) -> Ints:
+    """A number for each row, the same for equal ones."""
+    numbers: dict[bytes, int] = {}
+    return np.array([numbers.setdefault(row.tobytes(), len(numbers)) for row in X])
 
 
 def _lone_rows(run: GuideRun, X: Array, y: Array) -> float:
-    """The share of rows most of whose nearest ones have another label, though they are not equal.
+    """What the nearest rows, of those that are not equal, say is noise.
 
     Only a jagged function learns such rows by heart, which takes far more than a few steps.
     """
-    net = build_network(run.settings, run.problem.dims, 0, hidden=[])
-    net.set_preprocess(run.problem.preprocess, X)
+    problem = run.problem
+    net = build_network(run.settings, problem.width, problem.task, 0, hidden=[])
+    net.set_preprocess(problem.preprocess, X)
     data = net.prepare(X, n_threads=run.n_threads)
     rows = _core.gather_rows(data.X, None, data.mean, data.scale, net.dtype, 1).astype(np.float64)
     squares = (rows**2).sum(axis=1)
@@ -272,8 +215,7 @@ def _lone_rows(run: GuideRun, X: Array, y: Array) -> float:
     apart[apart < SAME * scale] = np.inf  # itself, and its equals, which the ceiling is about
     near = np.argsort(apart, axis=1, kind="stable")[:, :NEAREST]
     known = np.isfinite(np.take_along_axis(apart, near, axis=1))
-    others = ((y[near] != y[:, None]) & known).sum(axis=1)
-    return float((2 * others > NEAREST).mean())
+    return problem.task.lone(y, near, known)
 
 
 def _attempts(run: GuideRun) -> Iterator[tuple[str, MLP, float, Facts]]:
@@ -282,7 +224,9 @@ def _attempts(run: GuideRun) -> Iterator[tuple[str, MLP, float, Facts]]:
 
     def fresh(**changes: Any) -> MLP:
         plain = {"keep": 1.0, "drop_connect": 1.0}
-        return build_network(settings, run.problem.dims, run.seed, **plain, **changes)
+        return build_network(
+            settings, run.problem.width, run.problem.task, run.seed, **plain, **changes
+        )
 
     own = fresh()
     own.set_parameters(run.start.get_parameters())
@@ -302,11 +246,15 @@ def _attempts(run: GuideRun) -> Iterator[tuple[str, MLP, float, Facts]]:
         yield f"{factor} times as wide", fresh(**wide), usual, wide | {"lr": usual}
 
 
-def _attempt(run: GuideRun, start: MLP, X: Array, y: Array, lr: float, ceiling: float) -> Facts:
+def _attempt(run: GuideRun, start: MLP, X: Array, y: Array, lr: float, whole: float) -> Facts:
     """The result with learning rate `lr`."""
     net, problem, n_threads = start.copy(), run.problem, run.n_threads
-    _, _, X_held, y_held = problem.first
-    watch = _UntilPerfect(X, y, ceiling, n_threads)
+    task, (_, _, X_held, y_held) = problem.task, problem.first
+
+    def learnt(net: MLP) -> float:
+        return task.learnt(task.outputs(net.scores(X, n_threads=n_threads)), y)
+
+    watch = _UntilPerfect(learnt, whole)
     quiet = catch_warnings(action="ignore", category=DivergenceWarning)
     with quiet, np.errstate(over="ignore", invalid="ignore"):
         history = net.fit(
@@ -320,13 +268,13 @@ def _attempt(run: GuideRun, start: MLP, X: Array, y: Array, lr: float, ceiling: 
             progress=False,
             n_threads=n_threads,
         )
-        after = net.evaluate(X, y, n_threads=n_threads)
-        validation = net.evaluate(X_held, y_held, n_threads=n_threads)
+        last, accuracy = net.evaluate(X, y, n_threads=n_threads)["loss"], learnt(net)
+        outputs = task.outputs(net.scores(X_held, n_threads=n_threads))
+        validation = task.score(outputs, y_held) if np.isfinite(outputs).all() else math.nan
     first = math.nan if history.initial_loss is None else history.initial_loss
-    last, accuracy = after["loss"], after["accuracy"]
     if history.stop_reason == "diverged" or last > DIVERGED * first:
         outcome = "diverged"
-    elif accuracy >= ceiling:
+    elif accuracy >= whole:
         outcome = "learnt by heart"
     else:
         outcome = "flat" if abs(last - first) < MOVED * first else "not all learnt"
@@ -336,8 +284,8 @@ def _attempt(run: GuideRun, start: MLP, X: Array, y: Array, lr: float, ceiling: 
         "initial_loss": json_number(first),
         "loss": json_number(last),
         "accuracy": accuracy,
-        "val_accuracy": validation["accuracy"],
-        "curve": watch.accuracies,
+        "val_accuracy": json_number(validation),
+        "curve": watch.curve,
         "outcome": outcome,
     }
 
@@ -348,36 +296,40 @@ def _what_was_wrong(
     reached: bool,
     ceiling: float,
     rate_was_given: bool,
-    X: Array,
+    task: Task,
+    groups: Ints,
     y: Array,
 ) -> Iterator[Finding]:
     """Why the sample was not overfitted at once."""
     first = attempts[0]
-    told = f"{first['outcome']} at lr {first['lr']:g} ({first['accuracy']:.1%} in the end)"
-    if not reached or ceiling < LEAST_CEILING:
-        twins = _contradictions(X, y)
-        because = f"; {twins} of its rows equal another with a different label" if twins else ""
-        limit = f", so that {ceiling:.1%} is all that can be right" if twins else ""
+    words, n = task.words, len(y)
+    of_what = task.of_sample
+    told = f"{first['outcome']} at lr {first['lr']:g} ({first['accuracy']:.1%}{of_what} in the end)"
+    if not reached or ceiling < task.least_ceiling:
+        twins = _contradictions(groups, y)
+        another = f"another with a different {words.one}"
+        because = f"; {twins} of its rows equal {another}" if twins else ""
+        limit = f", so that {ceiling:.1%}{of_what} is all that can be right" if twins else ""
         yield Finding(
             "cannot-overfit",
-            f"no attempt learnt all {len(X)} rows by heart; the best came to "
-            f"{best['accuracy']:.1%} ({best['what']}){because}{limit}",
-            "look at the labels and at rows that come twice; take a larger network, another init "
-            "or more epochs",
+            f"no attempt learnt all {n} rows by heart; the best came to "
+            f"{best['accuracy']:.1%}{of_what} ({best['what']}){because}{limit}",
+            f"look at the {words.targets} and at rows that come twice; take a larger network, "
+            "another init or more epochs",
         )
         return
     changed = best["changes"]
     if "hidden" in changed:
         yield Finding(
             "network-too-small",
-            f"{told}; with hidden layers of {changed['hidden']} all {len(X)} rows are learnt",
+            f"{told}; with hidden layers of {changed['hidden']} all {n} rows are learnt",
             "go on with the wider network, as this guide does",
         )
     elif "init" in changed:
         tried = ", ".join(f"{a['lr']:g}" for a in attempts if "init" not in a["changes"])
         yield Finding(
             "bad-initialisation",
-            f"with the given initial weights no rate of {tried} learnt {len(X)} rows by heart "
+            f"with the given initial weights no rate of {tried} learnt {n} rows by heart "
             f"({told}); with init {changed['init']} lr {changed['lr']:g} did, in "
             f"{best['epochs']} epochs",
             f"init={changed['init']!r}, as this guide goes on",
@@ -386,12 +338,13 @@ def _what_was_wrong(
         high = first["lr"] > changed["lr"]
         yield Finding(
             f"learning-rate-too-{'high' if high else 'low'}",
-            f"{told}; lr {changed['lr']:g} learnt all {len(X)} rows in {best['epochs']} epochs",
+            f"{told}; lr {changed['lr']:g} learnt all {n} rows in {best['epochs']} epochs",
             f"{'lower' if high else 'raise'} the learning rate",
         )
 
 
-def _contradictions(X: Array, y: Array) -> int:
-    first: dict[bytes, int] = {}
-    pairs = zip(X, y, strict=True)
-    return sum(first.setdefault(row.tobytes(), int(label)) != label for row, label in pairs)
+def _contradictions(groups: Ints, y: Array) -> int:
+    """Rows whose target differs from that of the first row that equals them."""
+    _, first, inverse = np.unique(groups, return_index=True, return_inverse=True)
+    other = y != y[first[inverse]]
+    return int(other.sum() if other.ndim == 1 else other.any(axis=1).sum())

@@ -10,6 +10,7 @@ from fanin import _validate
 from fanin.network import MLP
 from fanin.network.options import FIT_OPTIONS, NETWORK_OPTIONS
 from fanin.tuning.guide.problem import Problem
+from fanin.tuning.guide.tasks import Task
 from fanin.tuning.search.objective import OPTIONS
 
 # All that a search may vary, but what has a place of its own or belongs to the data.
@@ -28,7 +29,7 @@ def default_settings(problem: Problem) -> dict[str, Any]:
         "hidden": [128] if problem.n < FEW else [256],
         "activation": "relu",
         "init": "kaiming",
-        "loss": "softmax",
+        **problem.task.spec.config(),
         "keep": 1.0,
         "optimizer": "adam",
         "batch_size": problem.batch_size,
@@ -59,12 +60,12 @@ def check_settings(name: str, settings: Any) -> dict[str, Any]:
 
 
 def build_network(
-    settings: Mapping[str, Any], dims: tuple[int, int], seed: int, **changes: Any
+    settings: Mapping[str, Any], width: int, task: Task, seed: int, **changes: Any
 ) -> MLP:
-    """A fresh network of these settings, with so many inputs and outputs."""
+    """A fresh network of these settings, with so many inputs, for that task."""
     options = {**settings, **changes}
     given = {k: v for k, v in options.items() if k in NETWORK_OPTIONS}
-    return MLP(all_dims(options, dims), seed=seed, **given)
+    return task.start(MLP(all_dims(options, (width, task.n_outputs)), seed=seed, **given))
 
 
 def count_parameters(settings: Mapping[str, Any], dims: tuple[int, int]) -> int:

@@ -39,7 +39,7 @@ from fanin.tuning.guide.run import LAST, GuideRun
 from fanin.tuning.guide.sanity_checks import check_initial_loss, overfit_small_sample
 from fanin.tuning.guide.settings import build_network, count_parameters
 from fanin.tuning.guide.trials import Trial
-from fanin.tuning.guide.unrelated import unrelated_labels
+from fanin.tuning.guide.unrelated import unrelated_targets
 from fanin.tuning.lr_finder import RateProbe, RateTrial, lr_probe
 from fanin.tuning.search import trial as search_trial
 from fanin.tuning.search.edges import Edge, find_edges
@@ -77,7 +77,7 @@ def _first_steps(run: GuideRun) -> str:
         run.settings = facts["settings"]
     if facts["best"] is None:
         return "every network of step 4 diverged"
-    if "unrelated-labels" in (f.name for f in findings(facts)):
+    if run.problem.task.words.unrelated in (f.name for f in findings(facts)):
         return "step 4 found nothing to go on with"
     return ""
 
@@ -123,6 +123,7 @@ def _take(run: GuideRun, number: int, round: int, step: Callable[[], Facts]) -> 
         if run.cv.removed:
             run.cv.train_again()
         facts = {"number": number, "round": round, "findings": [], "settings": run.settings}
+        facts |= {"task": run.problem.task.name}
         first = len(run.cv.trials)
         facts |= step()
         if number in (4, 5):
@@ -145,7 +146,7 @@ def find_learning_rate(run: GuideRun) -> Facts:
     """Step 3: learning rates over all data; larger or smaller ones if the last is the best."""
     problem, settings = run.problem, dict(run.settings)
     X, y, _, _ = problem.first
-    net = build_network(settings, problem.dims, run.seed)
+    net = build_network(settings, problem.width, problem.task, run.seed)
     options = {"optimizer": settings["optimizer"], "batch_size": problem.batch_size}
     options |= {"reg": PROBE_REG, "preprocess": problem.preprocess, "n_threads": 1}
     rates = list(run.rates)
@@ -191,7 +192,7 @@ def coarse_search(run: GuideRun) -> Facts:
         step = "step-4" if attempt == 0 else f"step-4-{attempt + 1}"
         n = _trials(run, "coarse")
         first = [run.settings | {"lr": rounded(rate)}]
-        linear = _linear(rate, edge, space) if run.settings["loss"] == "softmax" else {}
+        linear = _linear(rate, edge, space) if run.settings["loss"] != "svm" else {}
         first += [run.settings | linear] if linear and run.settings["hidden"] else []
         more = (run.settings | drawn for drawn in draws(space, n - len(first), run.seed, step))
         facts = _search(
@@ -210,7 +211,7 @@ def coarse_search(run: GuideRun) -> Facts:
     if best is None:
         action = "look at the inputs' scale; lower the rates further"
         return facts | {"findings": [Finding("diverged", notes[-1], action)]}
-    found = [*unrelated_labels(run), *leaking_column(run, best)]
+    found = [*unrelated_targets(run), *leaking_column(run, best)]
     return facts | {
         "settings": best.settings,
         "next_space": space_to_dict(around(run.ranked()[:3], space, edge)),
@@ -328,18 +329,17 @@ def _shown(run: GuideRun, trial: Trial, names: Iterable[str]) -> Facts:
     """A trial in the report, with its settings of these names as parameters."""
     facts: Facts = {"number": trial.number, "status": trial.status, "settings": trial.settings}
     facts["params"] = {name: trial.settings[name] for name in names}
+    problem, task = run.problem, run.problem.task
     if not trial.usable:
-        return facts | {"log_loss": None, "error": None, "score": None, "epoch": None}
+        return facts | {task.words.loss: None, "error": None, "score": None, "epoch": None}
     rows = run.rows(trial)
     known = rows[np.isfinite(rows)]
-    answers = [
-        run.problem.labels[run.problem.folds[f][1]] == r.scores.argmax(axis=1)
-        for f, r in trial.runs.items()
-    ]
+    outputs = np.concatenate([task.outputs(r.scores) for r in trial.runs.values()])
+    y = np.concatenate([problem.labels[problem.folds[fold][1]] for fold in trial.runs])
     return facts | {
-        "log_loss": json_number(run.loss(trial)),
+        task.words.loss: json_number(run.loss(trial)),
         "error": float(known.std()) / math.sqrt(len(known)),
-        "score": float(np.mean(np.concatenate(answers))),
+        "score": task.score(outputs, y),
         "epoch": trial.epoch,
     }
 

@@ -25,6 +25,7 @@ from fanin.random import Generator
 from fanin.tuning.guide.facts import Facts
 from fanin.tuning.guide.settings import FIT_SETTINGS, build_network
 from fanin.tuning.guide.state import State
+from fanin.tuning.guide.tasks import Task
 
 SMOOTHED = 3  # epochs whose mean loss is compared, so that the least is not noise
 PATIENCE, PATIENCE_SHARE = 10, 0.5  # epochs without a better one; and as a share of those before
@@ -39,7 +40,8 @@ class FoldTask:
     fold: int
     epochs: int
     seed: int
-    dims: tuple[int, int]  # inputs and outputs
+    width: int  # of the inputs
+    task: Task
     preprocess: Any
     deadline: float = math.inf  # by `State.clock`: then the best epoch so far is taken
     shuffled: int | None = None  # the seed of a permutation of the labels
@@ -107,7 +109,7 @@ def train_fold(
     X, y = arrays["X"], arrays["y"]
     if task.shuffled is not None:
         y = y[Generator(task.shuffled).permutation(len(y))]
-    net = build_network(settings, task.dims, task.seed)
+    net = build_network(settings, task.width, task.task, task.seed)
     if task.without is not None:
         X = X.copy()
         X[:, task.without] = X[:, task.without].mean()

@@ -1,4 +1,4 @@
-"""Whether the labels have anything to do with the inputs."""
+"""Whether the targets have anything to do with the inputs."""
 
 from __future__ import annotations
 
@@ -9,28 +9,26 @@ import numpy as np
 
 from fanin._typing import Floats
 from fanin.diagnostics.findings import Finding
-from fanin.ensemble.held_out import log_losses
 from fanin.random import Generator
 from fanin.tuning.guide.budget import COARSE, SEARCHED
-from fanin.tuning.guide.judging import Gain, class_shares, probabilities
+from fanin.tuning.guide.judging import Gain, outputs_of, trivial_outputs
 from fanin.tuning.guide.problem import Problem
 from fanin.tuning.guide.run import GuideRun
 from fanin.tuning.guide.trials import Trial
 
 JUDGES = 2  # the best settings, whose mean is judged
-CERTAIN = 5.0  # standard errors above the classes' shares: no need to shuffle
-TIMES = 8  # shuffled labels
+CERTAIN = 5.0  # standard errors better than what knows no row: no need to shuffle
+TIMES = 8  # shuffled targets
 # Of the gains with these, and standard errors over the rows: the former tell weak signals of few
 # rows from none, the latter guard against the choice of the best settings by these very labels.
 SIGMAS, SURE = 2.5, 1.5
 ENOUGH, ALONE = 2, 2.5  # shufflings to tell a spread by, else so many standard errors
 MIXTURES = np.linspace(0.0, 1.0, 11)
-NAME = "unrelated-labels"
-SHUFFLED = "look whether the labels belong to these rows: were they shuffled?"
+SHUFFLED = "look whether the {targets} belong to these rows: were they shuffled?"
 
 
-def unrelated_labels(run: GuideRun) -> Iterator[Finding]:
-    """Where the best settings tell no more of the labels than of shuffled ones."""
+def unrelated_targets(run: GuideRun) -> Iterator[Finding]:
+    """Where the best settings tell no more of the targets than of shuffled ones."""
     problem, best = run.problem, run.ranked()[:JUDGES]
     if _gain(problem, best).exceeds(CERTAIN):
         return
@@ -50,13 +48,16 @@ def unrelated_labels(run: GuideRun) -> Iterator[Finding]:
     sure = SURE if len(chance) >= ENOUGH else ALONE
     if gain.mean > usual + SIGMAS * scale and gain.exceeds(sure):
         return
-    told = f"; with shuffled labels, {len(chance)} times, by {usual:.4f} (spread {scale:.4f})"
+    words = problem.task.words
+    told = (
+        f"; with shuffled {words.targets}, {len(chance)} times, by {usual:.4f} (spread {scale:.4f})"
+    )
     yield Finding(
-        NAME,
-        f"the best of {len(run.cv.trials)} settings, mixed with the classes' shares, lower the log "
-        f"loss of these by {gain.mean:.4f} (standard error {gain.error:.4f}) on rows that they "
-        f"were not trained on{told if chance else ''}",
-        SHUFFLED,
+        words.unrelated,
+        f"the best of {len(run.cv.trials)} settings, mixed with {words.trivial}, lower the "
+        f"{words.loss_title} of these by {gain.mean:.4f} (standard error {gain.error:.4f}) on rows "
+        f"that they were not trained on{told if chance else ''}",
+        SHUFFLED.format(targets=words.targets),
     )
 
 
@@ -71,16 +72,15 @@ def _usual(chance: Sequence[Gain]) -> tuple[float, float]:
 
 
 def _gain(problem: Problem, trials: Sequence[Trial]) -> Gain:
-    """Over the classes' shares, of the best mixture of these with the trials' mean.
+    """Over what knows no row, of the best mixture of that with the trials' mean.
 
-    Networks that are too sure of a weak signal are worse than the shares, mixed with them they are
-    not.
+    Networks that are too sure of a weak signal are worse than it, mixed with it they are not.
     """
-    shares = class_shares(problem)
-    found: Floats = np.mean([probabilities(problem, trial) for trial in trials], axis=0)
-    known = np.isfinite(found[:, 0] + shares[:, 0])
-    y, own, plain = problem.labels[known], found[known], shares[known]
-    before = log_losses(plain, y)
-    gains = [before - log_losses(part * own + (1 - part) * plain, y) for part in MIXTURES]
+    trivial, judge = trivial_outputs(problem), problem.task.row_losses
+    found: Floats = np.mean([outputs_of(problem, trial) for trial in trials], axis=0)
+    known = np.isfinite(found[:, 0] + trivial[:, 0])
+    y, own, plain = problem.labels[known], found[known], trivial[known]
+    before = judge(plain, y)
+    gains = [before - judge(part * own + (1 - part) * plain, y) for part in MIXTURES]
     best = max(gains, key=lambda gain: float(gain.mean()))
     return Gain(float(best.mean()), max(float(best.std()), 1e-12) / math.sqrt(len(best)))
