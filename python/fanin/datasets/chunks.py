@@ -85,6 +85,11 @@ class Chunks:
         what = "in the order of a function" if self._items is None else f"{len(self._items)}"
         return f"Chunks({what}, window={self.window})"
 
+    def __len__(self) -> int:
+        if self._items is None:
+            raise TypeError("chunks: expected a sequence, got a function, whose number is unknown")
+        return len(self._items)
+
     @property
     def in_any_order(self) -> bool:
         """Whether a chunk can be read without those before it."""

@@ -15,7 +15,8 @@ from fanin import _core
 from fanin._core import TrainingData
 from fanin._typing import Array, Ints
 from fanin.arrays import large_maps, release, rows_from
-from fanin.datasets import Chunk, Chunks
+from fanin.datasets import Chunks
+from fanin.datasets.chunks import Chunk
 from fanin.network import MLP, passes
 from fanin.network.inputs import Inputs
 from fanin.network.targets import Targets

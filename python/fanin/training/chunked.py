@@ -13,7 +13,8 @@ from fanin._json import plain
 from fanin._typing import Array, Floats
 from fanin._validate import boolean, describe, one_of
 from fanin._validate import weights as checked_weights
-from fanin.datasets import Chunk, Chunks
+from fanin.datasets import Chunks
+from fanin.datasets.chunks import Chunk
 from fanin.network import MLP
 from fanin.network.classes import as_labels, encoded
 from fanin.network.inputs import transformers
