@@ -66,7 +66,7 @@ def takes(options: Callable[P, Options]) -> Takes[P, Options]:
                 given = signature.bind(*args, **keywords).arguments
             except TypeError as error:
                 raise TypeError(f"{method.__qualname__}() {error}") from None
-            return method(*(given.pop(one.name) for one in data), make(**given))
+            return method(*(given.pop(one.name, one.default) for one in data), make(**given))
 
         call.__signature__ = signature  # type: ignore[attr-defined]
         call.__doc__ = inspect.cleandoc(method.__doc__ or "").replace("{options}", described)

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from fanin import _core
 from fanin._typing import Array, Labels
-from fanin.arrays import SparseRows, as_array, as_rows, blocks
+from fanin.arrays import LARGE_MAP, SparseRows, as_array, as_rows, blocks, large_maps, release
 from fanin.arrays import describe as describe
 
 T = TypeVar("T")
@@ -190,10 +190,14 @@ def extremes(rows: Array | SparseRows) -> tuple[float, float, bool]:
         some = rows.values.size < rows.size
         return (min(low, 0.0), max(high, 0.0), finite) if some else (low, high, finite)
     array: Array
+    maps = large_maps(rows) if rows.nbytes >= LARGE_MAP else []
     for array in (rows, rows.T):  # in whatever order
-        if array.flags.c_contiguous and array.flags.aligned:
+        if array.flags.c_contiguous and array.flags.aligned and not maps:
             return _core.extremes(array)
-    found = [_core.extremes(block) for block in blocks(rows, block_rows(rows))]
+    found = []
+    for block in blocks(rows, block_rows(rows)):
+        found.append(_core.extremes(block))
+        release(maps)
     lows, highs, finite_parts = zip(*found, strict=True)
     return min(lows), max(highs), all(finite_parts)
 

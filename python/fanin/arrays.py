@@ -12,7 +12,7 @@ import mmap
 import numbers
 import re
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, ClassVar
 
@@ -207,35 +207,65 @@ def _sparse_rows(name: str, value: Any) -> SparseRows:
 # Memory maps
 
 LARGE_MAP = 2**27  # bytes, below which a map may as well stay in memory
-RELEASED_EVERY = 0.02  # seconds, in which some 100 MB are read
+RELEASED_EVERY = 0.01  # seconds, in which the slow of our passes read some 10 MB
+MAPPED_AROUND = 2**21  # bytes that one fault may map: a page of the largest kind
+MAPPED_AT_ONCE = 2**26
 
 
 @contextmanager
 def released(*arrays: object) -> Iterator[None]:
     """Keeps large memory maps among the arrays out of memory while they are read in the block.
 
-    The pages that were read are given back every 20 ms; the system has them in its cache as long
+    The pages that were read are given back every 10 ms; the system has them in its cache as long
     as nothing else needs it. A map that is written to privately (mode "c") is left alone.
     """
-    maps = [found for found in map(_map_of, arrays) if found is not None]
-    advice = getattr(mmap, "MADV_DONTNEED", None)
-    if not maps or advice is None:
+    maps = large_maps(*arrays)
+    if not maps:
         yield
         return
     done = threading.Event()
 
-    def release() -> None:
+    def regularly() -> None:
         while not done.wait(RELEASED_EVERY):
-            for one in maps:
-                one.madvise(advice)
+            release(maps)
 
-    thread = threading.Thread(target=release, name="fanin-released", daemon=True)
+    thread = threading.Thread(target=regularly, name="fanin-released", daemon=True)
     thread.start()
     try:
         yield
     finally:
         done.set()
         thread.join()
+
+
+def large_maps(*arrays: object) -> list[mmap.mmap]:
+    """The large maps of files that arrays lie in, where their pages can be given back."""
+    if not hasattr(mmap, "MADV_DONTNEED"):
+        return []
+    return [found for found in map(_map_of, arrays) if found is not None]
+
+
+def release(maps: Iterable[mmap.mmap]) -> None:
+    """Gives the pages of maps back to the system."""
+    for one in maps:
+        one.madvise(mmap.MADV_DONTNEED)
+
+
+def rows_from(X: Any, rows: Ints, maps: Sequence[mmap.mmap]) -> Array:
+    """Those rows of X, an array that lies in large maps, of which few pages are held at a time.
+
+    With a page the system maps what it has read around it, up to 2 MB: rows taken at random from a
+    file would otherwise soon hold all of it.
+    """
+    out = np.empty((len(rows), *X.shape[1:]), X.dtype)
+    places = 1 if X.flags.c_contiguous else X.shape[1]  # apart from each other, of a row's values
+    each = MAPPED_AROUND * places + X.itemsize * X.shape[1]
+    step = max(1, MAPPED_AT_ONCE // each)
+    for begin in range(0, len(rows), step):
+        part = slice(begin, begin + step)
+        out[part] = X[rows[part]]
+        release(maps)
+    return out
 
 
 def _map_of(array: object) -> mmap.mmap | None:

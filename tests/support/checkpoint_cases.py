@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 import fanin
-from fanin import augment, callbacks, optim, preprocessing, schedules
+from fanin import augment, callbacks, datasets, optim, preprocessing, schedules
 
 RNG = np.random.default_rng(5)
 X = RNG.normal(size=(150, 12)).astype(np.float32)
@@ -62,6 +62,15 @@ def bf16(_: Path) -> Run:
 def batch_norm(_: Path) -> Run:
     net = fanin.MLP([12, 9, 3], norm="batch", keep=0.9, activation="prelu", dtype="float64")
     return net, X, Y, {"optimizer": "momentum", "sample_weight": np.linspace(0, 2, 150)}
+
+
+def in_chunks(_: Path) -> Run:
+    net = fanin.MLP([12, 9, 3], keep=0.9)
+    weights = np.linspace(1, 2, 150)
+    parts = [(X[i : i + 40], Y[i : i + 40], weights[i : i + 40]) for i in range(0, 150, 40)]
+    chunks: Any = datasets.Chunks(parts, window=2)
+    nothing: Any = None
+    return net, chunks, nothing, {"preprocess": "standardize"}
 
 
 def layer_norm(_: Path) -> Run:
@@ -133,7 +142,7 @@ def regression(_: Path) -> Run:
 RUNS: dict[str, Callable[[Path], Run]] = {
     f.__name__: f
     for f in (dropping, bf16, batch_norm, layer_norm, soft_labels, mixup, cutmix, watching, rising,
-              counting, components, diverging, regression)
+              counting, components, diverging, regression, in_chunks)
 }  # fmt: skip
 
 

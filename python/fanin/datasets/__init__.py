@@ -5,7 +5,19 @@ packages and in the user's cache (``$XDG_CACHE_HOME/fanin/<name>/``, else ``~/.c
 authors' files or as ``<name>.npz`` or ``<name>_*.npz`` beside that folder; else downloaded.
 """
 
+from fanin.datasets.chunks import Chunks, parquet
 from fanin.datasets.folds import folds
 from fanin.datasets.load import NAMES, Info, Rows, features, load, rows, split
 
-__all__ = ["NAMES", "Info", "Rows", "features", "folds", "load", "rows", "split"]
+__all__ = [
+    "NAMES",
+    "Chunks",
+    "Info",
+    "Rows",
+    "features",
+    "folds",
+    "load",
+    "parquet",
+    "rows",
+    "split",
+]

@@ -9,7 +9,7 @@ dtype) holds them exactly.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -30,6 +30,8 @@ KINDS: dict[str, type[Transformer]] = {
     kind.__name__: kind for kind in (ZeroCenter, Normalize, PCA, Whiten, TableEncoder)
 }
 BLOCK = 2**22  # values that are transformed at once
+
+Parts = Callable[[Callable[[Array], object]], None]  # each(use): a pass over rows in parts
 
 # Units differ by 16 and more (bytes, pixels from 0 to 16, thousands); the largest value of a sample
 # is rarely ten times that of another: once in eleven times at tails of 1 / x, which are extreme.
@@ -316,6 +318,29 @@ class Inputs:
             own = own._with(*(automatic(data.X, n_threads) or (None, None)))
         return own, own.transform(data, n_threads)
 
+    def fit_parts(self, each: Parts, n_threads: int | None = None) -> Inputs:
+        """Inputs fitted on checked `first_rows` that come in parts.
+
+        ``each(use)`` is a pass that calls ``use(rows)`` with each part: there is one pass, or one
+        for each transformer to fit.
+        """
+        own = replace(self, to_fit=(), standardize=False, automatic=False)
+        if self.to_fit:
+            self._foresee(self.to_fit, self.columns)
+            steps = _fitted_on_parts(self.to_fit, each, n_threads, self.dtype)
+            self._require_width(steps, steps[-1].n_features_out_, self.columns)
+            return own._taking(Inputs.of(steps, self.width, self.dtype))
+        if self.standardize:
+            moments = Normalize(n_threads=n_threads)
+            each(moments.partial_fit)
+            return own._with(*moments.mean_and_scale())
+        if self.automatic:
+            of_bytes = ByteMoments(n_threads)
+            each(of_bytes.add)
+            return own._with(*(of_bytes.mean_and_scale() or (None, None)))
+        each(lambda _: None)
+        return own
+
     def _taking(self, made: Inputs) -> Inputs:
         """Other preprocessing, with what is known of the data."""
         return replace(
@@ -417,14 +442,39 @@ def automatic(rows: Array, n_threads: int | None = None) -> tuple[Floats, Floats
 
     Pixels share their units: one that is nearly always 0 stays so. Floats warn if badly scaled.
     """
-    if rows.dtype != np.uint8:
-        _warn_badly_scaled(rows)
-        return None
-    threads = n_threads or 0
-    mean = _core.column_sums(rows, None, False, threads).sum() / rows.size
-    about = np.full(rows.shape[1], mean)
-    std = math.sqrt(_core.column_sums(rows, about, True, threads).sum() / rows.size)
-    return np.full(1, mean), np.full(1, 1 / (std or 1.0))
+    moments = ByteMoments(n_threads)
+    moments.add(rows)
+    return moments.mean_and_scale()
+
+
+class ByteMoments:
+    """Mean and deviation of all values of rows of bytes that come in parts."""
+
+    def __init__(self, n_threads: int | None = None) -> None:
+        self.threads = n_threads or 0
+        self.count, self.mean, self.squares, self.bytes_only = 0, 0.0, 0.0, True
+
+    def add(self, rows: Array) -> None:
+        if rows.dtype != np.uint8:
+            if self.bytes_only:
+                _warn_badly_scaled(rows)
+            self.bytes_only = False
+        if not self.bytes_only:
+            return
+        mean = float(_core.column_sums(rows, None, False, self.threads).sum() / rows.size)
+        about = np.full(rows.shape[1], mean)
+        self.squares += float(_core.column_sums(rows, about, True, self.threads).sum())
+        count, delta = self.count + rows.size, mean - self.mean
+        if self.count:
+            self.squares += delta**2 * (self.count * (rows.size / count))
+            mean = self.mean + delta * (rows.size / count)
+        self.count, self.mean = count, mean
+
+    def mean_and_scale(self) -> tuple[Floats, Floats] | None:
+        if not self.bytes_only:
+            return None
+        std = math.sqrt(self.squares / self.count)
+        return np.full(1, self.mean), np.full(1, 1 / (std or 1.0))
 
 
 def _warn_badly_scaled(rows: Array) -> None:
@@ -524,6 +574,39 @@ def fitted(
         columns = step.n_features_out_
         done.append(step)
     return done, rows
+
+
+def _fitted_on_parts(
+    steps: Sequence[Transformer], each: Parts, n_threads: int | None, dtype: np.dtype[Any]
+) -> list[Transformer]:
+    """Fitted copies of the steps, of rows that come in parts; those of `fitted` of a single one."""
+    done: list[Transformer] = []
+    held: list[bool] = []  # of each part in the first pass: whether float32 holds it
+    wide = bool(_until_columnwise(steps)) and dtype == np.float64
+    for given in steps:
+        if given.__sklearn_is_fitted__():
+            done.append(given.frozen())
+            continue
+        step = type(given)(**given.get_params())
+        step.n_threads = given.n_threads if n_threads is None else n_threads
+
+        def learn(rows: Array, step: Transformer = step) -> None:
+            if not done:
+                held.append(bool(float32_holds(rows).all()))
+                step.partial_fit(rows)
+                return
+            same = None if wide or not all(held) else dtype
+            for block in (rows,) if step.combines_columns else blocks(rows):
+                step.partial_fit(transform_rows(done, block, n_threads, same))
+
+        if done and not held:
+            each(lambda rows: held.append(bool(float32_holds(rows).all())))
+        each(learn)
+        step.n_threads = given.n_threads
+        done.append(step.frozen())
+    if not held:
+        each(lambda _: None)
+    return done
 
 
 def _fitted(

@@ -43,6 +43,7 @@ from fanin.random import package_generator
 
 if TYPE_CHECKING:  # they are rare, and their import takes a while
     from fanin.augment import Compose, Transform
+    from fanin.datasets import Chunks
     from fanin.diagnostics import ActivationReport
 
 __all__ = ["MLP"]
@@ -60,10 +61,15 @@ PARAMETER_NAMES = {  # of the core's roles; the layer's number follows
 }
 
 
+_DEFAULTS = FitOptions()
+
+
 class Trainer(Protocol):
     """The function behind `MLP.fit`, in `fanin.training`."""
 
-    def __call__(self, net: MLP, X: Array, y: Array, options: FitOptions) -> History:
+    def __call__(
+        self, net: MLP, X: Array | Chunks, y: Array | None, options: FitOptions
+    ) -> History:
         """As `MLP.fit`."""
 
 
@@ -630,7 +636,9 @@ class MLP:
     # Training
 
     @takes(FitOptions)
-    def fit(self, X: Array, y: Array, options: FitOptions) -> History:
+    def fit(
+        self, X: Array | Chunks, y: Array | None = None, options: FitOptions = _DEFAULTS
+    ) -> History:
         """Trains, starting from the current parameters.
 
         Parameters
@@ -642,7 +650,9 @@ class MLP:
             converted and normalised inside the native loop: no float copy is made (except by PCA
             and Whiten). Others are copied to the smallest of these that holds the values. How X
             enters, its range and the shape of an image are recorded, and hold for all data from
-            then on, whatever their dtype.
+            then on, whatever their dtype. A large memory map is read row by row, and little of it
+            held in memory. What is larger than memory may also come as `fanin.datasets.Chunks`,
+            which have the targets too, or as a Dask array, whose blocks are chunks.
         y : array_like
             Labels (N,) of C classes: 0 .. C-1, or else text, truth values or any whole numbers,
             which the network keeps as ``classes_``; or soft labels (N, C). With "logistic" and one

@@ -15,6 +15,7 @@ from fanin.schedules import Schedule
 if TYPE_CHECKING:  # images are rare, and their import takes a while
     from fanin.augment import Compose
     from fanin.augment.mixing import Mix
+    from fanin.datasets import Chunks
 
 
 ClassWeight = str | Mapping[int, float]  # "balanced", or a weight for each label
@@ -27,7 +28,7 @@ class FitOptions:
 
     Parameters
     ----------
-    validation_data : (X, y), optional
+    validation_data : (X, y) or Chunks, optional
         Evaluated at the end of each epoch.
     epochs : int or "auto"
         "auto" takes 40, or as many more as make 1,000 steps (`fanin.training.auto_epochs`); where
@@ -111,7 +112,7 @@ class FitOptions:
     n_threads : int, optional
     """
 
-    validation_data: tuple[Array, Array] | None = None
+    validation_data: tuple[Array, Array] | Chunks | None = None
     epochs: int | str = field(default=10, metadata=SEARCHABLE)
     initial_epoch: int = 0
     batch_size: int | str | None = field(default="auto", metadata=SEARCHABLE)

@@ -38,7 +38,18 @@ def evaluate_metrics(
     """The metrics of these names, which `check_metrics` has seen."""
     if not names:
         return {}
-    outputs, loss = scores(engine, [data], n_threads), targets.loss
+    return metrics_of(scores(engine, [data], n_threads), data, targets, names, n_threads)
+
+
+def metrics_of(
+    outputs: Array,
+    data: TrainingData,
+    targets: Targets,
+    names: Sequence[str],
+    n_threads: int | None,
+) -> dict[str, Any]:
+    """The same of the network's outputs, of data whose X is not looked at."""
+    loss = targets.loss
     if loss.gives_probabilities:
         outputs = targets.probabilities(outputs, n_threads)
     if data.labels is not None:

@@ -20,7 +20,7 @@ from fanin.losses.functions import loss_of_zero
 from fanin.losses.spec import LossSpec
 from fanin.network.classes import as_labels, found_classes, positions
 from fanin.network.inputs import UnitsWarning
-from fanin.preprocessing.transformers import standardization
+from fanin.preprocessing import Normalize
 
 FAR = 1e6  # deviations from 0: float32 has 7 digits, of which the deviation then gets one
 
@@ -88,16 +88,24 @@ class Targets:
 
     def fit(self, y: Array, soft: Array | None, weights: Array | None) -> Targets:
         """With the record of y, whose rows of weight 0 are left out."""
-        if not self.to_fit or soft is None:
-            return replace(self, to_fit=False)
-        values = self._wide(y, soft)
-        if weights is not None:
-            values = values[weights > 0]
-        if self.loss.name == "poisson":
-            mean = values.mean(axis=0)
+        moments = TargetMoments()
+        moments.add(self, y, soft, weights)
+        return self.with_moments(moments)
+
+    def with_moments(self, moments: TargetMoments) -> Targets:
+        """`fit` on targets that came in parts."""
+        if moments.rows:
+            mean = moments.sums / moments.rows
             return self.with_units(np.zeros_like(mean), np.where(mean > 0, mean, 1.0))
-        mean, inverse = standardization(values)
-        found = self.with_units(mean, 1 / inverse)
+        if moments.normal.n_samples_seen_:
+            mean, inverse = moments.normal.mean_and_scale()
+            found = self.with_units(mean, 1 / inverse)
+            self._warn_of_far(mean, inverse)
+            return found
+        return replace(self, to_fit=False)
+
+    def _warn_of_far(self, mean: Floats, inverse: Floats) -> None:
+        """Warns of values that differ by less than float32 tells apart."""
         far = np.abs(mean) * inverse
         if self.dtype == np.float32 and far.max() > FAR:
             j = int(far.argmax())
@@ -106,7 +114,6 @@ class Targets:
                 "tells apart: take dtype='float64', or subtract a constant",
                 UnitsWarning,
             )
-        return found
 
     def with_units(self, mean: Floats, scale: Floats) -> Targets:
         for values in (mean, scale):
@@ -118,7 +125,7 @@ class Targets:
         if soft is None:
             return None
         if self.mean is not None and self.scale is not None:
-            soft = ((self._wide(y, soft) - self.mean) / self.scale).astype(self.dtype)
+            soft = ((_wide(y, soft) - self.mean) / self.scale).astype(self.dtype)
         each = len(self.loss.levels)
         return soft if each == 1 else np.asarray(np.repeat(soft, each, axis=1))
 
@@ -127,11 +134,6 @@ class Targets:
         y = self.positions(name, y)
         labels, soft = targets(name, y, n_rows, self.n_outputs, self.loss, self.dtype)
         return labels, self.learnt(y, soft)
-
-    @staticmethod
-    def _wide(y: Array, soft: Array) -> Floats:
-        """The values in float64, which the network's dtype may have rounded."""
-        return np.asarray(y.reshape(soft.shape), np.float64)
 
     # What outputs say
 
@@ -209,3 +211,27 @@ class Targets:
         if self.loss.takes_values:
             return None if soft is None else loss_of_zero(self.loss, soft, weights)
         return losses.expected_initial_loss(self.loss.name, self.n_outputs)
+
+
+def _wide(y: Array, soft: Array) -> Floats:
+    """The values in float64, which the network's dtype may have rounded."""
+    return np.asarray(y.reshape(soft.shape), np.float64)
+
+
+class TargetMoments:
+    """Mean and deviation of values that come in parts; of counts their sums."""
+
+    def __init__(self) -> None:
+        self.normal, self.sums, self.rows = Normalize(), np.zeros(1), 0
+
+    def add(self, targets: Targets, y: Array, soft: Array | None, weights: Array | None) -> None:
+        """Takes y, as `Targets.checked` has it, without its rows of weight 0."""
+        if not targets.to_fit or soft is None:
+            return
+        values = _wide(y, soft)
+        if weights is not None:
+            values = values[weights > 0]
+        if targets.loss.name == "poisson":
+            self.sums, self.rows = self.sums + values.sum(axis=0), self.rows + len(values)
+        elif len(values):
+            self.normal.partial_fit(values)

@@ -15,6 +15,7 @@ import numpy as np
 
 from fanin import _core
 from fanin.network import passes
+from fanin.training.blocks import HeldChunks
 from fanin.training.fit import Fit
 
 Many = _core.Many32 | _core.Many64
@@ -47,6 +48,8 @@ def _alone(fit: Fit) -> bool:
     """Whether a fit has options that batched training does not support."""
     return bool(
         fit.clip
+        or fit.blocks_of is not None
+        or isinstance(fit.validation, HeldChunks)
         or fit.images is not None
         or fit.file.path is not None
         or fit.batch > MOST_ROWS
@@ -138,7 +141,7 @@ def _run_epoch(epoch: int, fits: Sequence[Fit], many: Many) -> list[Fit]:
 def _evaluate(fits: Sequence[Fit], many: Many) -> dict[Fit, dict[str, float]]:
     """The validation metrics of each."""
     data = fits[0].validation
-    if data is None:
+    if data is None or isinstance(data, HeldChunks):
         return {fit: {} for fit in fits}
     results = zip(fits, many.evaluate(data), strict=True)
     return {

@@ -52,12 +52,17 @@ def class_weights(
     class_weight: Any, labels: Labels, n_classes: int, classes: Array | None = None
 ) -> Floats:
     """The weight of each class, (C,)."""
+    return weights_by_counts(class_weight, np.bincount(labels, minlength=n_classes), classes)
+
+
+def weights_by_counts(class_weight: Any, counts: Array, classes: Array | None = None) -> Floats:
+    """The weight of each class, (C,), of which there are so many rows."""
     if isinstance(class_weight, str):
         _validate.one_of("class_weight", class_weight, ["balanced"])
-        counts = np.bincount(labels, minlength=n_classes)
-        return len(labels) / (np.count_nonzero(counts) * np.maximum(counts, 1))
-    weights = _of_mapping(class_weight, n_classes, classes)
-    if not weights[labels].any():
+        weights: Floats = counts.sum() / (np.count_nonzero(counts) * np.maximum(counts, 1))
+        return weights
+    weights = _of_mapping(class_weight, len(counts), classes)
+    if not weights[counts > 0].any():
         raise ValueError("class_weight: expected a weight above 0 for a class of y, got only zeros")
     return weights
 

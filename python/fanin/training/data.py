@@ -7,13 +7,18 @@ from fanin._core import TrainingData
 from fanin._typing import Array
 from fanin._validate import boolean, pair
 from fanin._validate import weights as checked_weights
+from fanin.datasets import Chunks
+from fanin.datasets.chunks import dask_chunks, is_dask
 from fanin.network import MLP, passes
 from fanin.network.classes import as_labels
 from fanin.network.inputs import Inputs
 from fanin.network.options import FitOptions
 from fanin.network.targets import Targets
+from fanin.training.blocks import HeldChunks
 from fanin.training.class_weights import positive_weights, row_weights, with_positive_weights
 from fanin.training.images import TrainingImages
+
+Validation = TrainingData | HeldChunks
 
 
 class FitData:
@@ -28,10 +33,16 @@ class FitData:
     targets : Targets
         Likewise.
     train : TrainingData
-    validation : TrainingData or None
+    validation : TrainingData, HeldChunks or None
     metrics : tuple of str
         Of the validation data, beside loss and accuracy.
+    n_rows : int
+        To train on.
+    chunks : None
+        `ChunkedData` has them.
     """
+
+    chunks: None = None
 
     def __init__(self, net: MLP, X: Array, y: Array, options: FitOptions) -> None:
         weights, columns = options.sample_weight, None
@@ -58,36 +69,66 @@ class FitData:
         if positive is not None:
             self.train = with_positive_weights(self.train, positive)
         _require_two_classes(self.train.labels)
-        self.validation: TrainingData | None = None
-        if options.validation_data is not None:
-            X, y = pair("validation_data", options.validation_data, "(X, y)")
-            of_X, of_y = "validation X", "validation y"
-            X, names = self.inputs.read(of_X, X)
-            if self.images is not None:
-                self.images.check_validation(X)
-            _, rows = self.inputs.first_rows(X, of_X, names=names)
-            self.validation = net.with_targets(rows, y, name=of_y, targets=self.targets)
-        self.metrics: tuple[str, ...] = _checked_metrics(net, self.validation, options)
+        self.n_rows: int = len(self.train)
+        self.validation: Validation | None = checked_validation(
+            net, self.inputs, self.targets, options, self.images
+        )
+        self.metrics: tuple[str, ...] = checked_metrics(net, self.validation, options)
 
     def prepare(self, n_threads: int | None) -> None:
         """Fits the preprocessing and applies it to all data."""
         self.inputs, self.train = self.inputs.fit(self.train, n_threads)
-        if self.validation is not None:
-            self.validation = self.inputs.transform(self.validation, n_threads)
+        self.validation = prepared_validation(self.validation, self.inputs, n_threads)
 
 
 def _given(options: FitOptions, name: str) -> bool:
     return getattr(options, name) is not None
 
 
-def _checked_metrics(
-    net: MLP, validation: TrainingData | None, options: FitOptions
+def checked_validation(
+    net: MLP,
+    inputs: Inputs,
+    targets: Targets,
+    options: FitOptions,
+    images: TrainingImages | None = None,
+) -> Validation | None:
+    """The validation data, before any transformer."""
+    given = options.validation_data
+    if given is None:
+        return None
+    if not isinstance(given, Chunks):
+        X, y = pair("validation_data", given, "(X, y)")
+        if not is_dask(X):
+            X, names = inputs.read("validation X", X)
+            if images is not None:
+                images.check_validation(X)
+            _, rows = inputs.first_rows(X, "validation X", names=names)
+            return net.with_targets(rows, y, name="validation y", targets=targets)
+        given = dask_chunks(X, y)
+    if images is not None:
+        raise ValueError("validation_data: expected (X, y) with augment or mix, got Chunks")
+    return HeldChunks(net, given, inputs, targets)
+
+
+def prepared_validation(
+    validation: Validation | None, inputs: Inputs, n_threads: int | None
+) -> Validation | None:
+    """The validation data as they are evaluated, with the fitted inputs."""
+    if isinstance(validation, HeldChunks):
+        validation.take(inputs)
+        return validation
+    return None if validation is None else inputs.transform(validation, n_threads)
+
+
+def checked_metrics(
+    net: MLP, validation: Validation | None, options: FitOptions
 ) -> tuple[str, ...]:
     if validation is None:
         if names := metrics.check_names(options.metrics, numbers=True):
             raise ValueError(f"metrics: expected validation_data, to compute {names[0]!r} on")
         return ()
-    return passes.check_metrics(options.metrics, net.targets, validation, numbers=True)
+    some = validation.sample if isinstance(validation, HeldChunks) else validation
+    return passes.check_metrics(options.metrics, net.targets, some, numbers=True)
 
 
 def _fitted_targets(

@@ -6,7 +6,8 @@ import inspect
 import math
 import time
 import weakref
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,18 +17,22 @@ from fanin._runtime import warn_caller
 from fanin._typing import Array, Floats, Ints
 from fanin.arrays import released
 from fanin.callbacks import Callback, CallbackList, EarlyStopping, History, ProgressBar
+from fanin.datasets import Chunks
+from fanin.datasets.chunks import dask_chunks, is_dask
 from fanin.network import MLP, TrainingData, passes
-from fanin.network.inputs import Inputs
 from fanin.network.options import FitOptions
 from fanin.network.saving import inputs_to_state
+from fanin.training.blocks import Block, HeldChunks, MappedRows
 from fanin.training.checkpoint import CheckpointFile, State
-from fanin.training.data import FitData
+from fanin.training.chunked import ChunkedData
+from fanin.training.data import FitData, Validation
 from fanin.training.description import describe_run
 from fanin.training.images import TrainingImages
 from fanin.training.steps import StopOnRise, epochs_of_a_run, rows_of_a_step
 
 __all__ = ["DivergenceWarning", "Fit", "train"]
 
+AnyData = FitData | ChunkedData
 CHUNK_SECONDS = 0.05
 RMS_ROWS = 64
 
@@ -78,7 +83,7 @@ class Fit:
 
     data: TrainingData
     metrics: tuple[str, ...]
-    validation: TrainingData | None
+    validation: Validation | None
     job: _core.TrainingJob
     learner: _core.Learner
     settled: bool
@@ -86,18 +91,19 @@ class Fit:
     good: _core.TrainingState
     began: float
 
-    def __init__(self, net: MLP, X: Array, y: Array, options: FitOptions) -> None:
+    def __init__(self, net: MLP, X: Any, y: Any, options: FitOptions) -> None:
         self.net = net
-        data = FitData(net, X, y, options)
+        data = fit_data(net, X, y, options)
         self.images: TrainingImages | None = data.images
+        self.n_rows: int = data.n_rows
         self.batch: int = rows_of_a_step(
-            options.batch_size, len(data.train), single=net.norm != "batch"
+            options.batch_size, self.n_rows, single=net.norm != "batch"
         )
-        self.epochs: int = epochs_of_a_run(options.epochs, len(data.train), self.batch)
+        self.epochs: int = epochs_of_a_run(options.epochs, self.n_rows, self.batch)
         self.first: int = _validate.whole("initial_epoch", options.initial_epoch, 0, self.epochs)
-        self.steps: int = -(-len(data.train) // self.batch)
+        self.steps: int = -(-self.n_rows // self.batch)
         if net.norm == "batch":
-            self._refuse_single_rows(len(data.train))
+            self._refuse_single_rows(self.n_rows)
         self.reg: float = _validate.real("reg", options.reg, 0)
         self.clip: float = 0.0
         if options.clip_norm is not None:
@@ -128,7 +134,8 @@ class Fit:
         checked = {"": data.train, "validation ": data.validation}
         data.prepare(options.n_threads)
         if self.file.path is not None:
-            self.file.open(self._description(options, checked, data.inputs))
+            self.file.open(self._description(options, checked, data))
+        self.blocks_of = self._blocks_of(data)
         self.data, self.validation, self.metrics = data.train, data.validation, data.metrics
         self.states: list[Array] = self.optimizer.arena_states(
             net.arena.size, net.dtype, net.engine
@@ -139,8 +146,10 @@ class Fit:
         for state in (_state_of(self.optimizer), _state_of(self.schedule)):
             if state is not None:
                 _OWNERS[state] = weakref.ref(net)
-        self.job, self.learner = self._new_job(), self._new_learner()
-        self.step_ends: Ints = np.minimum(np.arange(1, self.steps + 1) * self.batch, len(self.data))
+        self.job = self._new_job(self.data, np.empty(len(self.data), np.int64))
+        n = self.steps
+        self.learner = self._new_learner(np.empty(n), np.empty(n), np.empty(n, np.int64))
+        self.step_ends: Ints = np.minimum(np.arange(1, self.steps + 1) * self.batch, self.n_rows)
         self.step_weights: Floats = np.diff(self.step_ends, prepend=0).astype(np.float64)
         self.totals: dict[str, float] = dict.fromkeys(("weight", "loss", "correct", "rows"), 0.0)
         self.settled = self.finished = False
@@ -150,29 +159,46 @@ class Fit:
         self.diverged_at: tuple[int, int, float] | None = None
 
     def _description(
-        self, options: FitOptions, data: Mapping[str, TrainingData | None], inputs: Inputs
+        self, options: FitOptions, checked: Mapping[str, Validation | None], data: AnyData
     ) -> dict[str, Any]:
-        resolved = {
+        if any(isinstance(part, HeldChunks) for part in checked.values()):
+            raise ValueError(
+                "checkpoint: expected validation_data (X, y), whose bits it could tell, got Chunks"
+            )
+        arrays = {name: part for name, part in checked.items() if isinstance(part, TrainingData)}
+        resolved: dict[str, Any] = {
             "epochs": self.epochs,
             "batch_size": self.batch,
             "optimizer": self.optimizer,
             "schedule": self.schedule,
-            "fitted preprocessing": inputs_to_state(inputs),
+            "fitted preprocessing": inputs_to_state(data.inputs),
         }
-        return describe_run(self.net, options, self._remembering(), data, resolved)
+        if data.chunks is not None:
+            resolved |= {"chunks": data.digests, "window": data.chunks.window}
+        return describe_run(self.net, options, self._remembering(), arrays, resolved)
 
     def _remembering(self) -> list[Callback]:
         """The callbacks whose state belongs to the run."""
         return [c for c in self.callbacks if not isinstance(c, ProgressBar)]
 
-    def _new_history(self, data: FitData) -> History:
+    def _blocks_of(self, data: AnyData) -> Callable[[int], Iterator[Block]] | None:
+        """What gives the rows of an epoch from a step on; None where they are in memory."""
+        if data.chunks is not None:
+            chunked = data.rows(self.batch)
+            return lambda step: chunked.blocks(self.net.seed, self.net.epochs_done, step)
+        if self.images is None and MappedRows.fits(data.train):
+            mapped = MappedRows(data.train, self.batch)
+            return lambda step: mapped.blocks(self.job.order, step)
+        return None
+
+    def _new_history(self, data: AnyData) -> History:
         return History(
             params={
                 "epochs": self.epochs,
                 "batch_size": self.batch,
                 "steps": self.steps,
                 **({"initial_step": self.first * self.steps} if self.first else {}),
-                "n_train": len(data.train),
+                "n_train": self.n_rows,
                 "n_val": 0 if data.validation is None else len(data.validation),
                 "optimizer": self.optimizer.name,
                 "reg": self.reg,
@@ -212,11 +238,11 @@ class Fit:
                 name = type(watcher).__name__
                 raise ValueError(f"{name}: expected validation_data, to watch {watch.name!r}")
 
-    def _new_job(self) -> _core.TrainingJob:
+    def _new_job(self, data: TrainingData, order: Ints) -> _core.TrainingJob:
         """The part of the engine's arguments that batched fits share."""
         return _core.TrainingJob(
-            data=self.data,
-            order=np.empty(len(self.data), np.int64),
+            data=data,
+            order=order,
             batch=self.batch,
             seed=self.net.seed,
             clip_norm=self.clip,
@@ -225,15 +251,15 @@ class Fit:
             images=None if self.images is None else self.images.core,
         )
 
-    def _new_learner(self) -> _core.Learner:
-        """The part that is each network's own."""
+    def _new_learner(self, lr: Floats, losses: Floats, correct: Ints) -> _core.Learner:
+        """The part that is each network's own; the arrays have an item for each step."""
         return _core.Learner(
             rule=self.optimizer.rule,
             states=self.states,
             l2=self.reg,
-            lr=np.empty(self.steps),
-            losses=np.empty(self.steps),
-            correct=np.empty(self.steps, np.int64),
+            lr=lr,
+            losses=losses,
+            correct=correct,
         )
 
     def begin(self) -> None:
@@ -313,26 +339,53 @@ class Fit:
 
     def run_epoch(self, epoch: int, step: int = 0) -> bool:
         """One epoch, from that step on; False where it diverged."""
-        learner, batches = self.learner, self.callbacks.uses_batches
-        self.settled = not batches
-        while step < self.steps:
+        self.settled = not self.callbacks.uses_batches
+        if self.blocks_of is None:
+            good = self._run_steps(epoch, self.job, self.learner, 0, step)
+        else:
+            blocks = self.blocks_of(step)
+            good = all(self._run_block(epoch, first, data) for first, data in blocks)
+        if not good:
+            return False
+        self.settled = True
+        # No later loss would show an overflow in the epoch's last update.
+        self.diverged_at = epoch, self.steps - 1, float(self.learner.lr[-1])
+        return self.is_finite()
+
+    def _run_block(self, epoch: int, first: int, data: TrainingData) -> bool:
+        """The steps of rows that have been read for them, in their order."""
+        ends = np.minimum(np.arange(self.batch, len(data) + self.batch, self.batch), len(data))
+        part = slice(first, first + len(ends))
+        if data.weights is not None:
+            sums = np.cumsum(data.weights, dtype=np.float64)[ends - 1]
+            self.step_weights[part] = np.diff(sums, prepend=0.0)
+        own = self.learner
+        job = self._new_job(data, np.arange(len(data)))
+        job.epoch, job.first_stream = self.job.epoch, self.job.first_stream + first
+        learner = self._new_learner(own.lr[part], own.losses[part], own.correct[part])
+        return self._run_steps(epoch, job, learner, first, first)
+
+    def _run_steps(
+        self, epoch: int, job: _core.TrainingJob, learner: _core.Learner, first: int, step: int
+    ) -> bool:
+        """The steps of a job, whose own begin with the epoch's step `first`, from `step` on."""
+        batches, last = self.callbacks.uses_batches, first + len(learner.lr)
+        while step < last:
             if batches:
                 self.callbacks.on_train_batch_begin(step, {})
-            self.net.engine.train(self.job, learner, step, step + 1 if batches else self.steps)
+            end = step + 1 if batches else last
+            self.net.engine.train(job, learner, step - first, end - first)
             self.add_up(step, step + learner.steps)
             step += learner.steps
             if learner.diverged:
-                self.diverged_at = epoch, step, float(learner.lr[step])
+                self.diverged_at = epoch, step, float(learner.lr[step - first])
                 return False
             logs = self.logs()
             if batches:
                 self.callbacks.on_train_batch_end(step - 1, logs)
             self.callbacks.on_progress(epoch * self.steps + step, logs)
             self.file.after_steps(self)
-        self.settled = True
-        # No later loss would show an overflow in the epoch's last update.
-        self.diverged_at = epoch, self.steps - 1, float(learner.lr[-1])
-        return self.is_finite()
+        return True
 
     def take_good(self) -> None:
         """Keeps where the training stands, to go back there if it diverges."""
@@ -345,7 +398,7 @@ class Fit:
         """Draws the order of the rows: a pure function of the seed and the count of epochs."""
         net, order = self.net, self.job.order
         draw_order(order, self.sampling, net.seed, net.epochs_done, len(order))
-        if self.data.weights is not None:
+        if self.data.weights is not None and self.blocks_of is None:
             ends = np.cumsum(self.data.weights[order], dtype=np.float64)[self.step_ends - 1]
             self.step_weights = np.diff(ends, prepend=0.0)
         self.totals = dict.fromkeys(self.totals, 0.0)
@@ -362,7 +415,7 @@ class Fit:
             self.totals["weight"] += weight
             self.totals["loss"] += weight * float(step_losses[step])
             self.totals["correct"] += float(correct[step])
-        self.totals["rows"] = float(min(last * self.batch, len(self.data)))
+        self.totals["rows"] = float(min(last * self.batch, self.n_rows))
         if last and self.history.initial_loss is None:
             self.history.initial_loss = float(step_losses[0])
 
@@ -382,12 +435,14 @@ class Fit:
         """Loss, accuracy and metrics on the validation rows, where there are any."""
         if self.validation is None:
             return {}
+        if isinstance(self.validation, HeldChunks):
+            return self.validation.evaluate(self.metrics, self.n_threads)
         result = passes.evaluate(self.net.engine, self.validation, self.n_threads)
         return result | self.evaluate_metrics()
 
     def evaluate_metrics(self) -> dict[str, float]:
         """The metrics beside loss and accuracy."""
-        if self.validation is None or not self.metrics:
+        if self.validation is None or isinstance(self.validation, HeldChunks) or not self.metrics:
             return {}
         engine, targets = self.net.engine, self.net.targets
         return passes.evaluate_metrics(
@@ -430,6 +485,8 @@ class Fit:
                 "lr": learner.lr[: self.steps if begun else 0],
                 "losses": learner.losses[done],
                 "correct": learner.correct[done],
+                # Of rows in memory they are known.
+                **({} if self.blocks_of is None else {"weights": self.step_weights[done]}),
             },
             "stop": [self.net.stop_training, self.net.stop_reason],
             "diverged_at": self.diverged_at,
@@ -470,6 +527,8 @@ class Fit:
         self.learner.lr = epoch["lr"]
         done = self.net.steps_done - epoch["first_step"]
         self.learner.losses[:done], self.learner.correct[:done] = epoch["losses"], epoch["correct"]
+        if self.blocks_of is not None:
+            self.step_weights[:done] = epoch["weights"]
         self.add_up(0, done)
         self.resumed_step = done
 
@@ -557,7 +616,17 @@ def draw_order(order: Ints, sampling: str, seed: int, epoch: int, n_rows: int) -
         _core.random_integers(order, seed, stream, 0, 0, n_rows)
 
 
-def train(net: MLP, X: Array, y: Array, options: FitOptions) -> History:
+def fit_data(net: MLP, X: Any, y: Any, options: FitOptions) -> AnyData:
+    """The data of a fit: arrays, or chunks."""
+    if is_dask(X):
+        X, y = dask_chunks(X, y, options.sample_weight), None
+        options = replace(options, sample_weight=None)
+    return ChunkedData(net, X, y, options) if isinstance(X, Chunks) else FitData(net, X, y, options)
+
+
+def train(net: MLP, X: Any, y: Any, options: FitOptions) -> History:
     """Trains `net`, as `MLP.fit` does."""
-    with released(X):
+    held_out = options.validation_data
+    of_validation = held_out[:1] if isinstance(held_out, tuple) else ()
+    with released(X, *of_validation):
         return Fit(net, X, y, options).run()

@@ -1,0 +1,238 @@
+"""Data larger than memory: chunks of rows, each of which is read when its turn comes."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from fanin._typing import PathLike
+from fanin._validate import describe, sequence, whole
+
+EXPECTED = "(X, y) or (X, y, sample_weight)"
+
+
+class Chunk(NamedTuple):
+    """Some rows, as they are given."""
+
+    X: Any
+    y: Any
+    sample_weight: Any = None
+
+
+class Chunks:
+    """Rows in chunks, of which `fanin.MLP.fit` holds only a few at a time.
+
+    In each epoch the chunks come in a new order. `window` of them are held and their rows shuffled
+    together; then come the next ones. Minibatches go on from one window to the next. The order is
+    a function of the network's seed and the epoch, so that the trained bits are the same on each
+    machine and for any number of threads; with a single chunk, or a window of all, it is the very
+    order of an array in memory. The wider the window, the more alike are the steps to those of
+    rows drawn from all data: chunks that are sorted by label want a wide one, or a shuffled file.
+
+    `fit` reads all chunks once before it trains, to check and count them and to fit the
+    preprocessing (and once more for each further transformer). Beside the window it holds a few
+    minibatches, and with a window of 1 stays below twice a chunk, if what reads a chunk does.
+
+    Parameters
+    ----------
+    source : sequence or callable
+        A sequence of chunks, or of functions without arguments that read them. A chunk is (X, y)
+        or (X, y, sample_weight), each what `fanin.MLP.fit` takes; all are of one width and dtype,
+        and give the same rows each time. Or else a function without arguments that returns an
+        iterable of chunks, such as a generator function: these come in the order that they have,
+        and only the rows of a window are shuffled.
+    window : int
+        How many chunks are held at once.
+
+    Examples
+    --------
+    >>> from functools import partial
+    >>> from fanin.datasets import Chunks
+    >>> def read(k):
+    ...     rng = np.random.default_rng(k)
+    ...     X = rng.standard_normal((500, 2))
+    ...     return X, (X[:, 0] > X[:, 1]).astype(int)
+    >>> chunks = Chunks([partial(read, k) for k in range(4)], window=2)
+    >>> net = fanin.MLP([2, 2])
+    >>> history = net.fit(chunks, optimizer="momentum", epochs=3, progress=False)
+    >>> net.evaluate(*read(9))["accuracy"] > 0.9
+    True
+    """
+
+    def __init__(
+        self, source: Sequence[Any] | Callable[[], Iterable[Any]], *, window: int = 1
+    ) -> None:
+        self.window = whole("window", window, 1)
+        self._items: Sequence[Any] | None = None
+        self._start: Callable[[], Iterable[Any]] | None = None
+        if callable(source):
+            self._start = source
+        elif isinstance(source, Iterator):
+            raise TypeError(
+                f"source: expected what can be read once for each epoch, got {describe(source)}, "
+                "which can be read only once; give the function that makes it"
+            )
+        else:
+            self._items = sequence("source", source, "a sequence of chunks or a function")
+            if not len(self._items):
+                raise ValueError("source: expected at least one chunk, got none")
+
+    def __repr__(self) -> str:
+        what = "in the order of a function" if self._items is None else f"{len(self._items)}"
+        return f"Chunks({what}, window={self.window})"
+
+    def __len__(self) -> int:
+        if self._items is None:
+            raise TypeError("chunks: expected a sequence, got a function, whose number is unknown")
+        return len(self._items)
+
+    @property
+    def in_any_order(self) -> bool:
+        """Whether a chunk can be read without those before it."""
+        return self._items is not None
+
+    def read(self, order: Iterable[int] | None = None) -> Iterator[Chunk]:
+        """Reads the chunks one after another, in an order where they can be `in_any_order`."""
+        if self._items is not None:
+            for i in range(len(self._items)) if order is None else order:
+                item = self._items[i]
+                yield _checked(i, item() if callable(item) else item)
+            return
+        assert self._start is not None
+        items = self._start()
+        if not isinstance(items, Iterable):
+            raise TypeError(f"source: expected a function of an iterable, got {describe(items)}")
+        for i, item in enumerate(items):
+            chunk = _checked(i, item() if callable(item) else item)
+            del item  # while it is in use, only whoever uses it holds it
+            yield chunk
+            del chunk
+
+
+def _checked(i: int, item: Any) -> Chunk:
+    if not isinstance(item, tuple | list) or len(item) not in (2, 3):
+        got = f"{len(item)} of them" if isinstance(item, tuple | list) else describe(item)
+        raise TypeError(f"chunk {i}: expected {EXPECTED}, got {got}")
+    return Chunk(*item)
+
+
+def parquet(
+    path: PathLike,
+    *,
+    target: str,
+    columns: Sequence[str] | None = None,
+    sample_weight: str | None = None,
+    window: int = 1,
+) -> Chunks:
+    """The row groups of a Parquet file, or of all files of a folder, as chunks.
+
+    Read by pyarrow (extra ``parquet``). Columns that are all of one kind of number become rows
+    of it, others of float64; a value that is missing, or text, needs a fitted
+    `fanin.preprocessing.TableEncoder` as ``preprocess``, which gets frames of pyarrow.
+
+    Parameters
+    ----------
+    path : str or path
+        A file, or a folder whose files ``*.parquet``, also in its folders, are taken by name.
+    target : str
+        The column of labels or values.
+    columns : sequence of str, optional
+        The features; by default all other columns.
+    sample_weight : str, optional
+        The column of the rows' weights.
+    window : int
+        As in `Chunks`.
+
+    Raises
+    ------
+    ValueError
+        For a column that is not there, files of other columns than the first's, and no rows.
+
+    Examples
+    --------
+    >>> chunks = fanin.datasets.parquet("rows.parquet", target="label")  # doctest: +SKIP
+    >>> history = fanin.MLP([20, 64, 3]).fit(chunks, epochs=5)  # doctest: +SKIP
+    """
+    try:
+        pq = importlib.import_module("pyarrow.parquet")
+    except ImportError:
+        raise ImportError("parquet: expected pyarrow: pip install fanin[parquet]") from None
+    where = Path(os.fspath(path))
+    files = sorted(where.rglob("*.parquet")) if where.is_dir() else [where]
+    if not files or not files[0].exists():
+        raise ValueError(f"path: expected a Parquet file, or a folder of *.parquet, got {where}")
+    items: list[Callable[[], Chunk]] = []
+    features: list[str] = []
+    for file in files:
+        with pq.ParquetFile(file) as opened:
+            names = list(opened.schema_arrow.names)
+            own = _features(names, target, columns, sample_weight)
+            if features and own != features:
+                raise ValueError(f"path: expected the columns of {files[0]} in {file}, got {own}")
+            features, groups = own, opened.metadata
+            filled = [i for i in range(groups.num_row_groups) if groups.row_group(i).num_rows]
+        items += [partial(_row_group, file, i, own, target, sample_weight) for i in filled]
+    if not items:
+        raise ValueError(f"path: expected rows in {where}, got none")
+    return Chunks(items, window=window)
+
+
+def _features(
+    names: Sequence[str], target: str, columns: Sequence[str] | None, sample_weight: str | None
+) -> list[str]:
+    """The columns of features of a file, whose columns are all there."""
+    others = [target] if sample_weight is None else [target, sample_weight]
+    wanted = None if columns is None else list(sequence("columns", columns, "a list of names"))
+    for name, given in (("target", others[:1]), ("sample_weight", others[1:]), ("columns", wanted)):
+        for one in given or ():
+            if one not in names:
+                raise ValueError(f"{name}: expected one of {', '.join(names)}; got {one!r}")
+    return [name for name in names if name not in others] if wanted is None else wanted
+
+
+def _row_group(
+    file: Path, group: int, features: list[str], target: str, sample_weight: str | None
+) -> Chunk:
+    """One row group as a chunk, of which nothing else is held."""
+    pq = importlib.import_module("pyarrow.parquet")
+    names = [*features, target, *([] if sample_weight is None else [sample_weight])]
+    with pq.ParquetFile(file) as opened:
+        table = opened.read_row_group(group, columns=names)
+    weights = None if sample_weight is None else table[sample_weight]
+    return Chunk(table.select(features), table[target], weights)
+
+
+def is_dask(value: object) -> bool:
+    """Whether a value is a Dask array."""
+    return type(value).__module__.startswith("dask.array")
+
+
+def dask_chunks(X: Any, y: Any, sample_weight: Any = None) -> Chunks:
+    """The blocks of rows of a Dask array as chunks; y and the weights may be arrays in memory."""
+    lengths = X.chunks[0] if X.ndim else ()
+    if not lengths or any(n != n for n in lengths):
+        raise ValueError(
+            "X: expected a Dask array with chunks of known lengths, got unknown ones; "
+            "compute_chunk_sizes() finds them"
+        )
+    for name, value in (("y", y), ("sample_weight", sample_weight)):
+        if value is not None and len(value) != sum(lengths):
+            raise ValueError(f"{name}: expected {sum(lengths)} of them, got {len(value)}")
+    if y is None:
+        raise ValueError("y: expected targets beside the Dask array X, got None")
+    ends = [sum(lengths[: i + 1]) for i in range(len(lengths))]
+    parts = [slice(end - n, end) for n, end in zip(lengths, ends, strict=True) if n]
+    return Chunks([partial(_dask_chunk, X, y, sample_weight, part) for part in parts])
+
+
+def _dask_chunk(X: Any, y: Any, sample_weight: Any, part: slice) -> Chunk:
+    weights = None if sample_weight is None else _computed(sample_weight[part])
+    return Chunk(_computed(X[part]), _computed(y[part]), weights)
+
+
+def _computed(value: Any) -> Any:
+    return value.compute() if hasattr(value, "compute") else value

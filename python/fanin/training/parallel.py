@@ -1,0 +1,433 @@
+"""Data-parallel training: each worker has some of the chunks, and all the same network.
+
+A step takes as many rows of each chunk, whose gradients are added in a fixed binary tree over the
+chunks. A worker has whole branches of the tree, so that the bits do not depend on how many workers
+there are: 1, 2, 4, ... up to the number of chunks.
+"""
+
+from __future__ import annotations
+
+import secrets
+import socket
+import time
+from collections.abc import Sequence
+from typing import Any, Protocol, Self
+
+import numpy as np
+
+from fanin import _core, _validate, optim, schedules
+from fanin._core import TrainingData
+from fanin._runtime import warn_caller
+from fanin._typing import Array, Floats, Ints
+from fanin.callbacks import History
+from fanin.datasets import Chunks
+from fanin.network import MLP, passes
+from fanin.network.options import FitOptions
+from fanin.training.blocks import HeldChunks, picked
+from fanin.training.chunked import ChunkedData
+from fanin.training.fit import DivergenceWarning
+from fanin.training.steps import epochs_of_a_run
+
+__all__ = ["fit_on_dask", "fit_parallel"]
+
+OPTIONS = {
+    *("epochs", "batch_size", "optimizer", "reg", "schedule", "class_weight", "preprocess"),
+    *("standardize_targets", "validation_data", "metrics", "n_threads"),
+}
+TOKEN = 32  # bytes that a worker shows to another
+PATIENCE = 60.0  # seconds, for another worker to come
+
+
+class Communicator(Protocol):
+    """What is used of ``mpi4py.MPI.Comm``."""
+
+    def Get_rank(self) -> int: ...
+    def Get_size(self) -> int: ...
+    def Sendrecv(self, sendbuf: Any, dest: int, *, recvbuf: Any, source: int) -> Any:
+        """Sends an array, and receives one of the same shape and dtype."""
+
+
+class Alone:
+    """The communicator of a single worker."""
+
+    def Get_rank(self) -> int:
+        return 0
+
+    def Get_size(self) -> int:
+        return 1
+
+    def Sendrecv(self, sendbuf: Any, dest: int, *, recvbuf: Any, source: int) -> Any:
+        raise AssertionError((sendbuf, dest, recvbuf, source))
+
+
+def fit_parallel(
+    net: MLP, chunks: Chunks, comm: Communicator | None = None, **options: Any
+) -> History:
+    """Trains a network on several workers, each of which calls this with the same arguments.
+
+    Worker r of W has chunks r·n/W to (r+1)·n/W of n in memory, after a first pass in which each
+    worker reads all of them. All end with the same parameters, whose bits do not depend on W. They
+    are not those of `MLP.fit`, which takes the rows in another order.
+
+    Parameters
+    ----------
+    net : MLP
+        The same on each worker, without batch norm.
+    chunks : Chunks
+        A sequence of n chunks, n a power of two: each is held by one worker.
+    comm : mpi4py.MPI.Comm, optional
+        Of a power of two of workers, n at most: ``MPI.COMM_WORLD``. By default there is one worker.
+    **options
+        Of `MLP.fit`: epochs, batch_size (rows of a step, of all workers together, a multiple of n;
+        by default 128 n), optimizer, reg, schedule (but for `Plateau`), class_weight, preprocess,
+        standardize_targets, validation_data and metrics (which each worker evaluates), n_threads.
+
+    Returns
+    -------
+    History
+
+    Raises
+    ------
+    ValueError, TypeError
+        On all workers, before anything is changed.
+
+    Notes
+    -----
+    A step sends the parameters' size log2(W) times, by recursive doubling: worker r changes sums
+    with worker r ^ 1, then r ^ 2, and so on. Workers wait for each other in each step.
+
+    Examples
+    --------
+    >>> X, y = np.eye(8, dtype=np.float32), np.arange(8) % 2
+    >>> chunks = fanin.datasets.Chunks([(X[i::4], y[i::4]) for i in range(4)])
+    >>> net = fanin.MLP([8, 2])
+    >>> history = fanin.training.fit_parallel(net, chunks, epochs=2, batch_size=4)
+    >>> net.steps_done
+    4
+    """
+    if unknown := sorted(options.keys() - OPTIONS):
+        names = ", ".join(sorted(OPTIONS))
+        raise TypeError(f"{unknown[0]}: expected options among {names}")
+    if not isinstance(chunks, Chunks):
+        raise TypeError(f"chunks: expected fanin.datasets.Chunks, got {_validate.describe(chunks)}")
+    return ParallelFit(net, chunks, comm or Alone(), options).run()
+
+
+class ParallelFit:
+    """One worker's part of a run."""
+
+    def __init__(
+        self, net: MLP, chunks: Chunks, comm: Communicator, options: dict[str, Any]
+    ) -> None:
+        if net.norm == "batch":
+            raise ValueError("norm: expected none, or 'layer', for data-parallel training")
+        data = ChunkedData(net, chunks, None, FitOptions(**options))
+        self.net, self.comm, self.targets = net, comm, data.targets
+        self.n_chunks = _power_of_two("chunks", len(data.lengths), "chunks")
+        size = _power_of_two("comm", comm.Get_size(), "workers")
+        if size > self.n_chunks or not chunks.in_any_order:
+            raise ValueError(
+                f"chunks: expected a sequence of at least {size}, one for each worker, got {chunks}"
+            )
+        batch = options.get("batch_size", 128 * self.n_chunks)
+        batch = _validate.whole("batch_size", batch, self.n_chunks)
+        if batch % self.n_chunks:
+            raise ValueError(
+                f"batch_size: expected a multiple of {self.n_chunks}, the chunks, got {batch}"
+            )
+        self.rows = batch // self.n_chunks
+        self.steps = -(-max(data.lengths) // self.rows)
+        self.epochs = epochs_of_a_run(options.get("epochs", 10), data.n_rows, batch)
+        self.reg = _validate.real("reg", options.get("reg", 0.0), 0)
+        self.threads = _validate.threads(options.get("n_threads"))
+        self.optimizer = optim.get(options.get("optimizer", "adam"))
+        if self.optimizer.hyperparameters.get("weight_decay"):
+            raise ValueError(f"optimizer: expected none with weight decay, got {self.optimizer!r}")
+        self.schedule = schedules.get(options.get("schedule"))
+        if isinstance(self.schedule, schedules.Plateau):
+            raise ValueError(f"schedule: expected no Plateau, got {self.schedule!r}")
+        own = self.n_chunks // size
+        self.members = range(own * comm.Get_rank(), own * (comm.Get_rank() + 1))
+        data.prepare(options.get("n_threads"))
+        self.held = [data.ready(i, next(chunks.read([i]))) for i in self.members]
+        self.validation, self.metrics = data.validation, data.metrics
+        net.inputs, net.targets = data.inputs, data.targets
+        params = {"epochs": self.epochs, "batch_size": batch, "steps": self.steps}
+        self.history = History(
+            params={**params, "n_train": data.n_rows, "optimizer": self.optimizer.name},
+            expected_initial_loss=data.targets.expected_initial_loss(
+                data.train.soft, data.train.weights
+            ),
+        )
+
+    def run(self) -> History:
+        net, began = self.net, time.perf_counter()
+        net.history = self.history
+        for epoch in range(self.epochs):
+            good = net.engine.state()
+            logs = self._run_epoch(epoch)
+            if logs is None:
+                net.engine.put_back(good)
+                self.history.stop_reason = "diverged"
+                warn_caller(
+                    f"the loss stopped being finite in epoch {epoch + 1}; the parameters were put "
+                    "back to its beginning: lower the learning rate, or scale the inputs",
+                    DivergenceWarning,
+                )
+                break
+            net.epochs_done += 1
+            self.history.append(epoch, logs | self._evaluate())
+        else:
+            self.history.stop_reason = "all epochs done"
+        self.history.seconds = time.perf_counter() - began
+        return self.history
+
+    def _run_epoch(self, epoch: int) -> dict[str, float] | None:
+        """Mean loss and last rate; None where the loss is not finite."""
+        net, totals, rate = self.net, np.zeros(2), self.optimizer.lr
+        orders = [
+            self._order(i, len(data)) for i, data in zip(self.members, self.held, strict=True)
+        ]
+        rates = self.schedule.lr(rate, epoch * self.steps, self.steps, self.steps, self.epochs)
+        try:
+            for step in range(self.steps):
+                gradient, sums = self._gradient(orders, step)
+                weight, loss = float(sums[0]), float(sums[1] / sums[0])
+                if not np.isfinite(loss):
+                    return None
+                if self.history.initial_loss is None:
+                    self.history.initial_loss = loss
+                gradient /= gradient.dtype.type(weight)
+                self._add_l2(gradient)
+                self.optimizer.lr = float(rates[step])
+                self.optimizer.step(net.arena, gradient)
+                net.steps_done += 1
+                totals += sums
+        finally:
+            self.optimizer.lr = rate
+        if not np.isfinite(net.arena).all():
+            return None
+        return {"loss": float(totals[1] / totals[0]), "lr": float(rates[-1])}
+
+    def _order(self, i: int, n: int) -> Ints:
+        """The rows of a chunk: a function of seed, epoch and chunk."""
+        order = np.empty(n, np.int64)
+        stream = _core.stream_of("shuffle", i, self.net.epochs_done)
+        _core.random_permutation(order, self.net.seed, stream)
+        return order
+
+    def _gradient(self, orders: Sequence[Ints], step: int) -> tuple[Array, Floats]:
+        """The sum over all chunks of weight * gradient, and the sums beside it."""
+        part = slice(step * self.rows, (step + 1) * self.rows)
+        branches = [
+            self._of_chunk(i, picked(data, order[part]))
+            for i, data, order in zip(self.members, self.held, orders, strict=True)
+        ]
+        while len(branches) > 1:
+            pairs = zip(branches[::2], branches[1::2], strict=True)
+            branches = [(a + b, s + t) for (a, s), (b, t) in pairs]
+        gradient, sums = branches[0]
+        distance = 1
+        while distance < self.comm.Get_size():
+            gradient = gradient + self._exchanged(gradient, distance)
+            sums = sums + self._exchanged(sums, distance)
+            distance *= 2
+        return gradient, sums
+
+    def _of_chunk(self, i: int, data: TrainingData) -> tuple[Array, Floats]:
+        """Weight * gradient of rows of a chunk, with masks of their own."""
+        engine = self.net.engine
+        if len(data) == 0:
+            return np.zeros_like(self.net.arena), np.zeros(2)
+        weight = len(data) if data.weights is None else float(data.weights.sum(dtype=float))
+        if weight == 0:
+            return np.zeros_like(self.net.arena), np.zeros(2)
+        number = self.net.steps_done * self.n_chunks + i
+        loss, gradient = engine.gradient(
+            data, l2=0.0, seed=self.net.seed, dropout_step=number, n_threads=self.threads
+        )
+        gradient *= gradient.dtype.type(weight)
+        return gradient, np.array([weight, weight * loss])
+
+    def _exchanged(self, own: Array, distance: int) -> Array:
+        """The partner's array for one's own; a sum of two has the same bits in either order."""
+        partner, other = self.comm.Get_rank() ^ distance, np.empty_like(own)
+        self.comm.Sendrecv(own, partner, recvbuf=other, source=partner)
+        return other
+
+    def _add_l2(self, gradient: Array) -> None:
+        if self.reg == 0:
+            return
+        for p in self.net.engine.layout:
+            if p.decays:
+                part = slice(p.offset, p.offset + p.rows * p.cols)
+                gradient[part] += gradient.dtype.type(self.reg) * self.net.arena[part]
+
+    def _evaluate(self) -> dict[str, float]:
+        if self.validation is None:
+            return {}
+        n_threads = self.threads or None
+        if isinstance(self.validation, HeldChunks):
+            result = self.validation.evaluate(self.metrics, n_threads)
+        else:
+            engine, targets = self.net.engine, self.net.targets
+            result = passes.evaluate(engine, self.validation, n_threads)
+            result |= passes.evaluate_metrics(
+                engine, self.validation, targets, self.metrics, n_threads
+            )
+        return {f"val_{name}": value for name, value in result.items()}
+
+
+def _power_of_two(name: str, count: int, what: str) -> int:
+    if count < 1 or count & (count - 1):
+        raise ValueError(f"{name}: expected 1, 2, 4, 8, ... {what}, got {count}")
+    return count
+
+
+# Dask
+
+
+def fit_on_dask(net: MLP, chunks: Chunks, client: Any, **options: Any) -> History:
+    """`fit_parallel` on the workers of a Dask cluster, which send sums to each other directly.
+
+    As many workers are taken as there are chunks, and as a power of two allows. Each must be able
+    to reach the others by the host names of their addresses.
+
+    Parameters
+    ----------
+    net : MLP
+        Gets the parameters of the end.
+    chunks : Chunks
+        As of `fit_parallel`; the functions that read them are called on the workers.
+    client : distributed.Client
+    **options
+        As of `fit_parallel`.
+
+    Returns
+    -------
+    History
+
+    Examples
+    --------
+    >>> from distributed import Client  # doctest: +SKIP
+    >>> history = fanin.training.fit_on_dask(net, chunks, Client())  # doctest: +SKIP
+    """
+    if not hasattr(client, "scheduler_info"):
+        got = _validate.describe(client)
+        raise TypeError(f"client: expected a distributed.Client, got {got}")
+    workers = sorted(client.scheduler_info(n_workers=-1)["workers"])
+    if not workers:
+        raise ValueError("client: expected a cluster with workers, got none")
+    size = 1 << (min(len(workers), len(chunks)).bit_length() - 1)
+    token = secrets.token_bytes(TOKEN)
+
+    def on_each(function: Any, *arguments: Any) -> Any:
+        """What the function gives on each worker, called with its number."""
+        return client.gather([
+            client.submit(function, rank, *arguments, workers=[worker], pure=False)
+            for rank, worker in enumerate(workers[:size])
+        ])  # fmt: skip
+
+    hosts = [worker.partition("://")[2].rpartition(":")[0] for worker in workers[:size]]
+    ports = on_each(_listen, token)
+    addresses = list(zip(hosts, ports, strict=True))
+    results = on_each(_run_rank, token, addresses, net, chunks, options)
+    trained: MLP = results[0]
+    net.inputs, net.targets = trained.inputs, trained.targets
+    net.set_parameters(trained.get_parameters())
+    net.epochs_done, net.steps_done = trained.epochs_done, trained.steps_done
+    assert trained.history is not None
+    net.history = trained.history
+    return net.history
+
+
+_SERVERS: dict[tuple[bytes, int], socket.socket] = {}  # of this process, by token and rank
+
+
+def _listen(rank: int, token: bytes) -> int:
+    """Opens a port for the partners of a rank; returns its number."""
+    server = _SERVERS[token, rank] = socket.create_server(("", 0))
+    server.settimeout(PATIENCE)
+    return int(server.getsockname()[1])
+
+
+def _run_rank(
+    rank: int,
+    token: bytes,
+    addresses: Sequence[tuple[str, int]],
+    net: MLP,
+    chunks: Chunks,
+    options: dict[str, Any],
+) -> MLP:
+    with Peers(rank, token, addresses, _SERVERS.pop((token, rank))) as comm:
+        net = net.copy()
+        history = fit_parallel(net, chunks, comm, **options)
+        net.history = history
+    return net
+
+
+class Peers:
+    """A communicator over sockets between workers that know each other's addresses."""
+
+    def __init__(
+        self, rank: int, token: bytes, addresses: Sequence[tuple[str, int]], server: socket.socket
+    ) -> None:
+        self._rank, self._token, self._addresses = rank, token, addresses
+        self._server = server
+        self._open: dict[int, socket.socket] = {}
+
+    def Get_rank(self) -> int:
+        return self._rank
+
+    def Get_size(self) -> int:
+        return len(self._addresses)
+
+    def Sendrecv(self, sendbuf: Any, dest: int, *, recvbuf: Any, source: int) -> None:
+        """Of two partners the lower one sends first, since a long message waits to be read."""
+        peer = self._peer(dest)
+        first = self._rank < source
+        if first:
+            peer.sendall(sendbuf.data.cast("B"))
+        _receive(peer, recvbuf)
+        if not first:
+            peer.sendall(sendbuf.data.cast("B"))
+
+    def _peer(self, rank: int) -> socket.socket:
+        """The connection to a partner: the lower one calls, and says who it is."""
+        while rank not in self._open:
+            if self._rank < rank:
+                peer = socket.create_connection(self._addresses[rank], PATIENCE)
+                peer.sendall(self._token + self._rank.to_bytes(4, "big"))
+                self._keep(rank, peer)
+                continue
+            peer, _ = self._server.accept()
+            peer.settimeout(PATIENCE)
+            hello = np.empty(TOKEN + 4, np.uint8)
+            _receive(peer, hello)
+            if secrets.compare_digest(hello[:TOKEN].tobytes(), self._token):
+                self._keep(int.from_bytes(hello[TOKEN:].tobytes(), "big"), peer)
+            else:
+                peer.close()
+        return self._open[rank]
+
+    def _keep(self, rank: int, peer: socket.socket) -> None:
+        peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        peer.settimeout(None)  # a step may take long; a partner that ends closes its end
+        self._open[rank] = peer
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for one in (self._server, *self._open.values()):
+            one.close()
+
+
+def _receive(peer: socket.socket, array: Array) -> None:
+    """Fills an array."""
+    left = array.data.cast("B")
+    while len(left):
+        count = peer.recv_into(left)
+        if count == 0:
+            raise ConnectionError("another worker has ended")
+        left = left[count:]

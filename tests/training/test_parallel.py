@@ -1,0 +1,180 @@
+"""Data-parallel training: the same bits for 1, 2 and 4 workers."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import fanin
+from fanin import schedules
+from fanin.datasets import Chunks
+from fanin.training import fit_on_dask, fit_parallel
+from fanin.training.parallel import Communicator
+
+RNG = np.random.default_rng(1)
+X = RNG.normal(1, 2, (230, 6)).astype(np.float32)
+Y = (X[:, 0] > X[:, 1]).astype(int)
+PARTS = [(X[i::4], Y[i::4]) for i in range(4)]  # of 58, 58, 57 and 57 rows
+OPTIONS: dict[str, Any] = {
+    "epochs": 2, "batch_size": 32, "preprocess": "standardize", "reg": 1e-3, "schedule": "cosine"
+}  # fmt: skip
+
+
+def new_net() -> fanin.MLP:
+    return fanin.MLP([6, 8, 2], keep=0.8, seed=3)
+
+
+class Rank:
+    """A communicator of threads."""
+
+    def __init__(self, rank: int, size: int, boxes: list[Any], barrier: threading.Barrier) -> None:
+        self.rank, self.size, self.boxes, self.barrier = rank, size, boxes, barrier
+
+    def Get_rank(self) -> int:
+        return self.rank
+
+    def Get_size(self) -> int:
+        return self.size
+
+    def Sendrecv(self, sendbuf: Any, dest: int, *, recvbuf: Any, source: int) -> None:
+        assert dest == source
+        self.boxes[self.rank] = sendbuf.copy()
+        self.barrier.wait(60)
+        recvbuf[...] = self.boxes[source]
+        self.barrier.wait(60)
+
+
+def run_threads(size: int, chunks: Chunks, **options: Any) -> list[fanin.MLP]:
+    nets = [new_net() for _ in range(size)]
+    barrier, boxes = threading.Barrier(size), [None] * size
+
+    def run(rank: int) -> None:
+        comm: Communicator = Rank(rank, size, boxes, barrier)
+        try:
+            fit_parallel(nets[rank], chunks, comm, **(OPTIONS | options))
+        except BaseException:
+            barrier.abort()
+            raise
+
+    threads = [threading.Thread(target=run, args=(rank,)) for rank in range(size)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    return nets
+
+
+def test_the_bits_do_not_depend_on_the_workers() -> None:
+    alone = new_net()
+    history = fit_parallel(alone, Chunks(PARTS), validation_data=(X, Y), **OPTIONS)
+    assert history.stop_reason == "all epochs done"
+    assert alone.steps_done == 2 * 8
+    for size in (1, 2, 4):
+        for net in run_threads(size, Chunks(PARTS), validation_data=(X, Y)):
+            np.testing.assert_array_equal(net.get_parameters(), alone.get_parameters())
+            assert net.history is not None
+            assert net.history.history == history.history
+
+
+def test_it_learns() -> None:
+    net = new_net()
+    fit_parallel(
+        net, Chunks(PARTS), **(OPTIONS | {"epochs": 30, "optimizer": fanin.optim.Adam(0.01)})
+    )
+    assert net.evaluate(X, Y)["accuracy"] > 0.9
+
+
+def test_a_step_is_that_of_fit_on_all_rows() -> None:
+    """Without masks, in minibatches of everything, up to the order of the sums."""
+    options: dict[str, Any] = {"epochs": 3, "optimizer": "sgd", "reg": 0.01}
+    weights = np.linspace(0, 2, 224)
+    parts = [(X[i:224:4], Y[i:224:4], weights[i::4]) for i in range(4)]
+    nets = [fanin.MLP([6, 8, 2], dtype="float64") for _ in range(2)]
+    nets[0].fit(X[:224], Y[:224], sample_weight=weights, batch_size=224, progress=False, **options)
+    fit_parallel(nets[1], Chunks(parts), batch_size=224, **options)
+    np.testing.assert_allclose(nets[1].arena, nets[0].arena, rtol=1e-10, atol=1e-13)
+
+
+@pytest.mark.parametrize(
+    ("chunks", "options", "message"),
+    [
+        (PARTS[:3], {}, "chunks: expected 1, 2, 4, 8, ... chunks, got 3"),
+        (PARTS, {"batch_size": 30}, "batch_size: expected a multiple of 4"),
+        (PARTS, {"optimizer": fanin.optim.AdamW()}, "optimizer: expected none with weight decay"),
+        (PARTS, {"schedule": schedules.Plateau()}, "schedule: expected no Plateau"),
+    ],
+)
+def test_what_is_refused(chunks: Any, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        fit_parallel(new_net(), Chunks(chunks), **options)
+
+
+def test_other_options_are_refused() -> None:
+    with pytest.raises(TypeError, match="callbacks: expected options among batch_size"):
+        fit_parallel(new_net(), Chunks(PARTS), callbacks=[])
+    with pytest.raises(ValueError, match="norm: expected none"):
+        fit_parallel(fanin.MLP([6, 8, 2], norm="batch"), Chunks(PARTS))
+
+
+def test_a_diverging_run_is_put_back() -> None:
+    net = new_net()
+    before = net.get_parameters()
+    with pytest.warns(fanin.DivergenceWarning, match="in epoch 1"):
+        history = fit_parallel(
+            net, Chunks(PARTS), **(OPTIONS | {"optimizer": fanin.optim.SGD(1e30)})
+        )
+    assert history.stop_reason == "diverged"
+    np.testing.assert_array_equal(net.get_parameters(), before)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_on_a_dask_cluster() -> None:
+    distributed = pytest.importorskip("distributed")
+    alone = new_net()
+    fit_parallel(alone, Chunks(PARTS), **OPTIONS)
+    with (
+        distributed.LocalCluster(
+            n_workers=2,
+            threads_per_worker=2,
+            processes=False,
+            protocol="tcp",
+            dashboard_address=None,
+        ) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        net = new_net()
+        history = fit_on_dask(net, Chunks(PARTS), client, **OPTIONS)
+    np.testing.assert_array_equal(net.get_parameters(), alone.get_parameters())
+    assert history.stop_reason == "all epochs done"
+
+
+SCRIPT = """
+import sys
+import numpy as np
+from mpi4py import MPI
+sys.path.insert(0, {folder!r})
+import test_parallel as t
+net = t.new_net()
+t.fit_parallel(net, t.Chunks(t.PARTS), MPI.COMM_WORLD, **t.OPTIONS)
+np.save(sys.argv[1] + str(MPI.COMM_WORLD.Get_rank()), net.get_parameters())
+"""
+
+
+def test_with_mpi(tmp_path: Path) -> None:
+    pytest.importorskip("mpi4py")
+    mpiexec = Path(sys.executable).with_name("mpiexec")
+    if not mpiexec.exists():
+        pytest.skip("no mpiexec beside Python")
+    alone = new_net()
+    fit_parallel(alone, Chunks(PARTS), **OPTIONS)
+    script = SCRIPT.format(folder=str(Path(__file__).parent))
+    command = [mpiexec, "-n", "2", sys.executable, "-c", script, str(tmp_path / "net")]
+    subprocess.run(command, check=True, timeout=300)
+    for rank in range(2):
+        np.testing.assert_array_equal(np.load(tmp_path / f"net{rank}.npy"), alone.get_parameters())
