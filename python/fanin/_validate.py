@@ -54,7 +54,9 @@ def whole(name: str, value: object, low: int, high: int | None = None) -> int:
         raise TypeError(f"{name}: expected a whole number, got {value!r}") from None
     if number < low or (high is not None and number > high):
         bound = f"at least {low}" if high is None else f"between {low} and {high}"
-        raise ValueError(f"{name}: expected {bound}, got {number}")
+        # Python writes no longer int as text.
+        got = number if abs(number) < 10**4300 else f"an int of {number.bit_length()} bits"
+        raise ValueError(f"{name}: expected {bound}, got {got}")
     return number
 
 
@@ -81,6 +83,8 @@ def real(name: str, value: float, low: float, *, above: bool = False) -> float:
         number = float(value)
     except (TypeError, ValueError):
         raise TypeError(f"{name}: expected a number, got {value!r}") from None
+    except OverflowError:
+        raise ValueError(f"{name}: expected at most 1.8e308, got a larger int") from None
     if not np.isfinite(number) or number < low or (above and number == low):
         bound = "above" if above else "at least"
         raise ValueError(f"{name}: expected {bound} {low}, got {value!r}")

@@ -85,6 +85,22 @@ def test_state_dict_errors() -> None:
         adam.load_state_dict({**adam.state_dict(), "hyperparameters": {"rho": 0.9}})
 
 
+@pytest.mark.parametrize("key", ["t", "beta1_power"])
+@pytest.mark.parametrize("bad", ["x", None, [1], -1, 10**400, float("nan"), float("inf")])
+def test_a_clock_that_is_none_changes_nothing(key: str, bad: object) -> None:
+    adam = optim.Adam(lr=0.5)
+    before = adam.state_dict()
+    with pytest.raises((ValueError, TypeError), match=f"{key}: expected"):
+        adam.load_state_dict({**before, "lr": 0.1, "clock": before["clock"] | {key: bad}})
+    assert adam.state_dict() == before
+
+
+def test_the_keys_of_a_clock() -> None:
+    adam = optim.Adam()
+    with pytest.raises(ValueError, match=r"clock: expected the keys t, .*, got t"):
+        adam.load_state_dict({**adam.state_dict(), "clock": {"t": 1}})
+
+
 def test_states_of_an_arena_are_kept() -> None:
     opt = optim.Adam()
     states = opt.arena_states(100, np.dtype(np.float32))

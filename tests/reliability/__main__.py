@@ -23,10 +23,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent / "support"))
 
-from reliability import FIGURES, TIER  # noqa: E402
-
-HEAD = ["| test | what | n | result | negative control |", "|---|---|---:|---|---|"]
-BEGIN, END = "<!-- figures -->", "<!-- end of figures -->"
+from reliability import FIGURES, HEAD, TIER, renew, rows_of  # noqa: E402
 
 
 def main() -> int:
@@ -49,29 +46,6 @@ def main() -> int:
     if options.out:
         renew(options.out, rows)
     return done.returncode
-
-
-def rows_of(figures: list[dict[str, object]]) -> dict[str, str]:
-    """The table's lines, by test and what was done."""
-    rows = {}
-    for figure in figures:
-        n = f"{figure['n']:,}"
-        values = [figure["test"], figure["what"], n, figure["result"], figure["control"]]
-        cells = [str(value).replace("|", "\\|") for value in values]
-        rows[" | ".join(cells[:2])] = f"| {' | '.join(cells)} |"
-    return rows
-
-
-def renew(document: Path, rows: dict[str, str]) -> None:
-    """Puts the rows into the document's table; those of tests that did not run now stay."""
-    text = document.read_text()
-    head, _, rest = text.partition(BEGIN)
-    table, _, tail = rest.partition(END)
-    old = [line for line in table.strip().splitlines() if line not in HEAD]
-    renewed = {line.split(" | ")[0] for line in rows.values()}
-    kept = {line: line for line in old if line.split(" | ")[0] not in renewed}
-    lines = sorted({**kept, **rows}.values())
-    document.write_text("\n".join([head + BEGIN, *HEAD, *lines, END]) + tail)
 
 
 if __name__ == "__main__":

@@ -2,23 +2,29 @@
 
     python tests/reliability/fuzz_loaders.py --inputs 10000
     python tests/reliability/fuzz_loaders.py --seconds 600 --loader network --seed 7
+    python tests/reliability/fuzz_loaders.py --until 1000000 --log fuzz.jsonl
     python tests/reliability/fuzz_loaders.py --atheris 600
 
 Each input is a valid file with some mutations: of bits and bytes, of parts of two files, and of
 what the format means, under right checksums. It is right where the loader returns or raises
 `fanin.FileError`. Input n of a loader depends on the seed and n alone. What fails is written to
 corpus/<loader>/, which the tests read again; of what reached new code under atheris a few too.
+
+A log gets a line for each part of the inputs, and later runs go on from there, so that any number
+of short runs adds up to a long one; `--out docs/reliability.md` writes the sums into the table.
 """
 
 from __future__ import annotations
 
 import argparse
+import functools
 import gzip
 import hashlib
 import inspect
 import io
 import itertools
 import json
+import math
 import os
 import random
 import signal
@@ -29,23 +35,32 @@ import tempfile
 import time
 import warnings
 import zipfile
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
+
 import fanin
-from fanin import _json
+from fanin import _json, callbacks, checkpoint, ensemble
 from fanin.cli import predict
 from fanin.datasets import folders, named
 from fanin.ensemble import Ensemble
+from fanin.ensemble.kept import Folder, KeptMembers
 from fanin.tuning import Report
+from fanin.tuning.guide.state import FILE, State
+from fanin.tuning.search.log import TrialLog
+from reliability import renew, rows_of
 
 TRACED = ("fanin.", "zipfile", "json", "csv", "tarfile", "gzip", "numpy.lib")
 CORPUS = Path(__file__).parent / "corpus"
 MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None  # no disk is that fast
+PART = 20_000  # inputs to a line of the log
 HANG = 10  # seconds of the processor that no input may take
 KEPT, SMALL = 12, 4096  # of the inputs that reached new code: how many, of how many bytes
 NUMBERS = (0, 1, -1, 2**31 - 1, 2**31, 2**32 - 1, 2**63 - 1, 2**63, 2**64, 10**400, 0.5, 1e308)
@@ -196,6 +211,134 @@ def _images(_: Path) -> list[bytes]:
     return made
 
 
+def _fit(path: Path, **options: Any) -> Any:
+    """A run of two epochs with a checkpoint, which is taken up where it is there."""
+    X, y = _data()
+    given = {"epochs": 2, "batch_size": 8, "optimizer": "adam", "schedule": "cosine", **options}
+    own = {"checkpoint": path, "resume": True, "every": 9, "n_threads": 1, "progress": False}
+    return fanin.MLP([3, 3], seed=0).fit(X, y, **given, **own)
+
+
+def _checkpoints(folder: Path) -> list[bytes]:
+    class Stop(callbacks.Callback):
+        def on_progress(self, step: int, logs: Any = None) -> None:  # noqa: ARG002
+            raise KeyboardInterrupt
+
+        def state_dict(self) -> dict[str, Any]:
+            return {}
+
+    done, begun = folder / "done.fanin", folder / "begun.fanin"
+    _fit(done)
+    try:
+        _fit(begun, callbacks=[Stop()])
+    except KeyboardInterrupt:
+        header, arrays = checkpoint.load_archive(begun, "checkpoint")
+    header["run"]["callbacks"], header["state"]["callbacks"] = [], []
+    own = ("kind", "run", "state")
+    checkpoint.save_archive(begun, {name: header[name] for name in own}, arrays)
+    return [done.read_bytes(), begun.read_bytes()]
+
+
+def _load_checkpoint(path: Path) -> Any:
+    with _another("checkpoint: "):
+        return _fit(path)
+
+
+def _members(folder: Path) -> list[bytes]:
+    X, y = _data(8)
+    options: dict[str, Any] = {"epochs": 1, "n_threads": 1, "progress": False}
+    ensemble.from_initializations([3, 3], X, y, n_members=2, checkpoint=folder / "both", **options)
+    return [(folder / "both" / f"member-{i}.fanin").read_bytes() for i in range(2)]
+
+
+@functools.cache
+def _member_zero() -> Any:
+    """What the first of those says that it is."""
+    with tempfile.TemporaryDirectory(dir=MEMORY) as folder:
+        path = Path(folder) / "member"
+        path.write_bytes(_members(path.parent)[0])
+        return checkpoint.load_archive(path, "member")[0]["member"]
+
+
+def _load_member(path: Path) -> Any:
+    kept = KeptMembers(Folder(path.parent), [], {})
+    kept.identities = [_member_zero()]
+    with _another("checkpoint: "):
+        return kept.read()
+
+
+def _load_best(path: Path) -> Any:
+    best = callbacks.ModelCheckpoint(path, monitor="loss")
+    best.on_train_begin()
+    return best.best
+
+
+def _bests(folder: Path) -> list[bytes]:
+    path, (X, y) = folder / "best.fanin", _data()
+    best = callbacks.ModelCheckpoint(path, monitor="loss")
+    fanin.MLP([3, 3]).fit(X, y, epochs=1, callbacks=[best], progress=False)
+    return [path.read_bytes()]
+
+
+def _epochs(_: Path) -> list[bytes]:
+    text = "epoch,loss,accuracy\r\n0,1.5,0.25\r\n1,0.5,0.75\r\n"
+    european = text.replace(",", ";").replace(".", ",").replace("\r", "")
+    return [text.encode(), european.encode("utf-16")]
+
+
+def _append(path: Path) -> Any:
+    log = callbacks.CSVLogger(path, append=True)
+    log.on_train_begin()
+    log.on_epoch_end(0, {"loss": 1.0, "accuracy": 0.5})
+
+
+def _log(path: Path) -> Any:
+    log = TrialLog(path, {"seed": 0, "space": {"x": "uniform(0, 1)"}, "n_trials": 6})
+    with _another("log: "):
+        found = log.open(resume=True)
+    log.append((0, 5), {"trial": 5, "params": {"x": 0.5}, "status": "done", "score": 0.5})
+    log.close(complete=True)
+    return found
+
+
+def _logs(folder: Path) -> list[bytes]:
+    path = folder / "trials.jsonl"
+    log = TrialLog(path, {"seed": 0, "space": {"x": "uniform(0, 1)"}, "n_trials": 6})
+    log.open(resume=True)
+    for trial in range(4):
+        line = {"trial": trial, "params": {"x": 0.1 * trial}, "status": "done", "score": 0.5}
+        log.append((0, trial), line | {"curves": {"loss": [1.5, "nan"]}, "metrics": {"a": 1}})
+    log.close(complete=True)
+    return [path.read_bytes()]
+
+
+def _state(path: Path) -> Any:
+    with _another("state: "):
+        state = State(path.parent, {"seed": 0, "until": 3}, resume=True)
+    return state.find(1, 0), state.seconds, state.plan("x", lambda: 1)
+
+
+def _states(folder: Path) -> list[bytes]:
+    state = State(folder / "guide", {"seed": 0, "until": 3}, resume=True)
+    settings = {"lr": 0.01, "hidden": [3]}
+    state.add({"number": 1, "round": 0, "findings": ["a"], "settings": settings})
+    state.plan("step 1: trials", lambda: [1, 2, 3])
+    return [(folder / "guide" / FILE).read_bytes()]
+
+
+@contextmanager
+def _another(start: str) -> Iterator[None]:
+    """What is whole, but of another run than this one, is refused with the difference."""
+    try:
+        yield
+    except fanin.FileError:
+        raise
+    except ValueError as error:
+        if not str(error).startswith(start):
+            raise
+        raise fanin.FileError("", str(error)) from error
+
+
 def _load_config(path: Path) -> Any:
     return predict._older_facts(path.parent, 2)
 
@@ -218,6 +361,13 @@ LOADERS = [
     Loader("idx-gz", "d.gz", named.read_idx, _idx_gz),
     Loader("cifar", named._CIFAR, _load_cifar, _cifar),
     Loader("image", "one.png", lambda path: folders.read_unlabelled(path), _images),
+    Loader("rows", "d.csv", fanin.datasets.rows, _tables),
+    Loader("checkpoint", "run.fanin", _load_checkpoint, _checkpoints),
+    Loader("member", "member-0.fanin", _load_member, _members),
+    Loader("best", "best.fanin", _load_best, _bests),
+    Loader("csv-log", "log.csv", _append, _epochs),
+    Loader("search-log", "trials.jsonl", _log, _logs),
+    Loader("state", FILE, _state, _states),
 ]
 
 
@@ -227,9 +377,7 @@ LOADERS = [
 def mutated(data: bytes, others: Sequence[bytes], rng: random.Random) -> bytes:
     """The data with one to four mutations."""
     for _ in range(rng.choice((1, 1, 1, 2, 4))):
-        data = rng.choice((_flip, _set, _cut, _insert, _remove, _splice, _repeat, _meaning))(
-            data, others, rng
-        )
+        data = rng.choice(MUTATIONS)(data, others, rng)
     return data
 
 
@@ -282,6 +430,12 @@ def _meaning(data: bytes, others: Sequence[bytes], rng: random.Random) -> bytes:
         return _of_zip(data, others, rng)
     if data[:2] == b"\x1f\x8b":
         return _of_gzip(data, others, rng)
+    lines = data.split(b"\n")
+    records = [i for i, line in enumerate(lines) if line[:1] == b"{" and line[-1:] == b"}"]
+    if len(records) > 1:  # a log
+        at = rng.choice(records)
+        lines[at] = _of_json(lines[at], rng)
+        return b"\n".join(lines)
     start, end = data.find(b"{"), data.rfind(b"}") + 1
     if 0 <= start < end:
         return data[:start] + _of_json(data[start:end], rng) + data[end:]
@@ -333,10 +487,14 @@ def _of_zip(data: bytes, others: Sequence[bytes], rng: random.Random) -> bytes:
         members["header.npy"] = _npy(_of_json(header[header.find(b"\n") + 1 :], rng), header)
     elif rng.random() < 0.2:
         members[rng.choice((f"{name}x", "../x.npy", "y.npy"))] = members.pop(name)
+    elif name != "header.npy" and rng.random() < 0.5:
+        members[name] = _other_array(members[name], rng)
     else:
         members[name] = rng.choice((_flip, _set, _cut, _insert, _npy_header))(
             members[name], others, rng
         )
+    if "header.npy" in members and rng.random() < 0.7:
+        members["header.npy"] = _described(members)
     file = io.BytesIO()
     kind = rng.choice((zipfile.ZIP_STORED, zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED))
     with warnings.catch_warnings(), zipfile.ZipFile(file, "w", kind) as archive:
@@ -344,6 +502,39 @@ def _of_zip(data: bytes, others: Sequence[bytes], rng: random.Random) -> bytes:
         for name, content in members.items():
             archive.writestr(name, content)
     return file.getvalue()
+
+
+def _other_array(data: bytes, rng: random.Random) -> bytes:
+    """An array of other numbers, of another shape or of another kind."""
+    try:
+        array = np.load(io.BytesIO(data))
+        what = rng.randrange(4)
+        if what == 0 and array.size:
+            array.reshape(-1)[rng.randrange(array.size)] = rng.choice((0, 1, -1, 3e38, math.nan))
+        elif what == 1:
+            array = array.astype(rng.choice(("<f4", "<f8", "<i8", "|u1", ">f4", "|b1", "<c16")))
+        elif what == 2:
+            array = array.reshape(-1)[: rng.randrange(array.size + 1)]
+        else:
+            array = array.reshape(rng.choice(((-1,), (1, -1), (-1, 1), (1, *array.shape))))
+    except Exception:  # of NumPy, over bytes without sense
+        return data
+    file = io.BytesIO()
+    np.save(file, array)
+    return file.getvalue()
+
+
+def _described(members: dict[str, bytes]) -> bytes:
+    """The header with the shapes, dtypes and checksums of what the archive has now."""
+    old = members["header.npy"]
+    try:
+        record = json.loads(old[old.find(b"\n") + 1 :])
+        for name in record["arrays"]:
+            array = np.load(io.BytesIO(members[f"{name}.npy"]))
+            record["arrays"][name] = checkpoint._describe(array)
+        return _npy(json.dumps(record).encode(), old)
+    except Exception:
+        return old
 
 
 def _npy(text: bytes, old: bytes) -> bytes:
@@ -384,13 +575,19 @@ def _of_lines(data: bytes, rng: random.Random) -> bytes:
     return b"\n".join(lines)
 
 
+SIMPLE = (_flip, _set, _cut, _insert, _remove, _splice, _repeat)
+MUTATIONS = (*SIMPLE, *[_meaning] * 5)  # which alone come behind checksums
+
+
 # The search
 
 
 def check(loader: Loader, path: Path, data: bytes, number: int = -1) -> bool:
     """Whether the loader took it; raises `FoundError` where it failed otherwise than it may."""
-    path.write_bytes(data)
-    signal.setitimer(signal.ITIMER_PROF, HANG)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    os.write(descriptor, data)
+    os.close(descriptor)
+    TRIED[0] += 1
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -402,9 +599,30 @@ def check(loader: Loader, path: Path, data: bytes, number: int = -1) -> bool:
         raise
     except BaseException as error:
         raise FoundError(loader.name, number, data, error) from error
+    return True
+
+
+TRIED = [0]  # inputs: one timer looks after all of them
+
+
+@contextmanager
+def no_hang() -> Iterator[None]:
+    """Within it an input that takes from HANG to twice as many seconds is an error."""
+    seen = -1
+
+    def look(*_: object) -> None:
+        nonlocal seen
+        if seen == TRIED[0]:
+            raise TimeoutError(f"no end after {HANG} seconds")
+        seen = TRIED[0]
+
+    before = signal.signal(signal.SIGPROF, look)
+    signal.setitimer(signal.ITIMER_PROF, HANG, HANG)
+    try:
+        yield
     finally:
         signal.setitimer(signal.ITIMER_PROF, 0)
-    return True
+        signal.signal(signal.SIGPROF, before)
 
 
 def inputs(loader: Loader, folder: Path, seed: int = 0, first: int = 0) -> Iterator[bytes]:
@@ -423,28 +641,51 @@ def corpus(name: str) -> list[bytes]:
     return [path.read_bytes() for path in sorted((CORPUS / name).glob("*"))]
 
 
-def _hang(*_: object) -> None:
-    raise TimeoutError(f"no end after {HANG} seconds")
-
-
 def fuzz(
     loader: Loader, n: int | None = None, seconds: float | None = None, seed: int = 0
 ) -> tuple[int, int]:
     """Tries so many inputs, or for so long; returns how many, and how many were refused."""
-    before = signal.signal(signal.SIGPROF, _hang)
     begin, refused, done = time.monotonic(), 0, 0
-    try:
-        with tempfile.TemporaryDirectory(dir=MEMORY) as text:
-            folder = Path(text)
-            (folder / "in").mkdir()
-            path = folder / "in" / loader.file
-            for done, data in enumerate(inputs(loader, folder, seed), 1):
-                refused += not check(loader, path, data, done)
-                if done == n or (seconds and time.monotonic() - begin > seconds):
-                    break
-    finally:
-        signal.signal(signal.SIGPROF, before)
+    with tempfile.TemporaryDirectory(dir=MEMORY) as text, no_hang():
+        folder = Path(text)
+        (folder / "in").mkdir()
+        path = folder / "in" / loader.file
+        for done, data in enumerate(inputs(loader, folder, seed), 1):
+            refused += not check(loader, path, data, done)
+            if done == n or (seconds and time.monotonic() - begin > seconds):
+                break
     return done, refused
+
+
+def go_on(loader: Loader, until: int, log: Path) -> None:
+    """Tries inputs of seeds that no run before had, until there are so many in the log."""
+    lines = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
+    mine = [line for line in lines if line["loader"] == loader.name]
+    done, seed = sum(line["inputs"] for line in mine), 1 + max([0, *(one["seed"] for one in mine)])
+    for number in itertools.count(seed):
+        if done >= until:
+            break
+        n, refused = fuzz(loader, min(PART, until - done), seed=number)
+        line = {"loader": loader.name, "seed": number, "inputs": n, "refused": refused}
+        with log.open("a") as file:
+            file.write(json.dumps(line) + "\n")
+        done += n
+
+
+def sums(log: Path) -> Counter[str]:
+    """How many inputs of each loader a log tells of."""
+    counts: Counter[str] = Counter()
+    for line in log.read_text().splitlines():
+        counts[json.loads(line)["loader"]] += json.loads(line)["inputs"]
+    return counts
+
+
+def figure(loader: str, n: int) -> dict[str, Any]:
+    """For the table of reliability."""
+    control = "a loader with a KeyError, one that divides by 0: found"
+    what = f"{loader}: damaged files read"
+    result = "0 untyped errors"
+    return {"test": "corruption", "what": what, "n": n, "result": result, "control": control}
 
 
 def keep(found: FoundError, loader: str) -> Path:
@@ -504,11 +745,11 @@ def _atheris(loader: Loader, seconds: int, folder: Path, known: Sequence[bytes])
 
     for function in _functions():
         engine.instrument_func(function)
-    signal.signal(signal.SIGPROF, _hang)
     options = [f"-max_total_time={seconds}", f"-artifact_prefix={folder}/", "-print_final_stats=1"]
     arguments = [sys.argv[0], *options, "-max_len=8192", str(folder / "corpus")]
     engine.Setup(arguments, one, custom_mutator=changed)
-    engine.Fuzz()
+    with no_hang():
+        engine.Fuzz()
 
 
 def _functions() -> set[Any]:
@@ -527,6 +768,9 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, help="of each loader")
     parser.add_argument("--loader", action="append", choices=[one.name for one in LOADERS])
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--log", type=Path, help="of how many inputs there were, over all runs")
+    parser.add_argument("--until", type=int, help="so many of each loader are in the log")
+    parser.add_argument("--out", type=Path, help="a document whose table gets the log's sums")
     parser.add_argument("--atheris", type=int, metavar="SECONDS", help="of all loaders together")
     options = parser.parse_args()
     code = 0
@@ -536,8 +780,11 @@ def main() -> int:
         if options.atheris:
             code |= not led_by_coverage(loader, options.atheris // len(options.loader or LOADERS))
             continue
-        begin = time.monotonic()
+        begin, done, refused = time.monotonic(), 0, 0
         try:
+            if options.until:
+                go_on(loader, options.until, options.log)
+                continue
             done, refused = fuzz(loader, options.inputs, options.seconds, options.seed)
         except FoundError as found:
             print(f"{found}\n  kept as {keep(found, loader.name)}")
@@ -545,6 +792,11 @@ def main() -> int:
             continue
         rate = done / (time.monotonic() - begin)
         print(f"{loader.name:10} {done:9,} inputs, {refused:9,} refused, {rate:6.0f}/s", flush=True)
+    if options.log:
+        told = {name: figure(name, n) for name, n in sums(options.log).items()}
+        print("\n".join(f"{name:10} {one['n']:9,} inputs" for name, one in told.items()))
+        if options.out:
+            renew(options.out, rows_of(told.values()), others=True)
     return code
 
 

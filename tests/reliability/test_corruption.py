@@ -114,9 +114,9 @@ def test_damaged_files_are_refused(loader: Loader, record: Any) -> None:
         pytest.importorskip("PIL")
     done, refused = fuzz(loader, INPUTS)
     assert done == INPUTS
-    assert refused > INPUTS / 2
-    control = "a loader with a KeyError, one that divides by 0: found"
-    record(f"{loader.name}: damaged files read", done, "0 untyped errors", control)
+    assert refused > INPUTS / 4  # most cells of a log of epochs may be anything
+    told = fuzz_loaders.figure(loader.name, done)
+    record(told["what"], told["n"], told["result"], told["control"])
 
 
 @pytest.mark.parametrize("loader", LOADERS, ids=lambda loader: loader.name)
@@ -206,6 +206,17 @@ def test_parameters_that_are_not_finite(tmp_path: Path, value: float) -> None:
     fanin.checkpoint.save_archive(tmp_path / "net", state | {"kind": "network"}, arrays)
     with pytest.raises(fanin.FileError, match=r"not a usable network: params: .* in W1"):
         fanin.MLP.load(tmp_path / "net")
+
+
+def test_padding_that_is_not_finite_is_refused(tmp_path: Path) -> None:
+    """What lies between the parameters in memory is in the file too."""
+    net = fanin.MLP([4, 3, 2])
+    net.arena[:] = np.nan
+    for parameter in net.params.values():
+        parameter[...] = 0
+    assert np.isnan(net.arena).any()
+    with pytest.raises(ValueError, match="got NaN or infinity in what lies between them"):
+        net.save(tmp_path / "net")
 
 
 def test_names_twice_in_a_header_are_refused(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import re
 import sys
 from pathlib import Path
@@ -10,20 +11,21 @@ import pytest
 from children import HANG, run_python
 from extensions import with_module
 
-# Work without end, in a daemon thread. Where calls are short, many end while the interpreter does.
+# Work without end, in a daemon thread, which tells of each call that is done. Where calls are
+# short, many end while the interpreter does.
 WORK = {
-    "fit": "net.fit(X, y, epochs=10**6, batch_size=64, progress=False)",
-    "long calls": "[net.scores(wide) for _ in range(10**9)]",
-    "short calls": "[net.scores(X[:64]) for _ in range(10**9)]",
-    "kernels": "[fanin.layers.dense(X, X.T.copy(), None) for _ in range(10**9)]",
-    "draws": "[fanin.random.Generator(0).normal(size=50_000) for _ in range(10**9)]",
-    "augmentation": "[pipeline(images) for _ in range(10**9)]",
-    "optimizer": "[adam.step(big, slope) for _ in range(10**9)]",
+    "fit": "net.fit(X, y, epochs=10**6, batch_size=64, progress=False, callbacks=[told])",
+    "long calls": "while True: net.scores(wide), done.release()",
+    "short calls": "while True: net.scores(X[:64]), done.release()",
+    "kernels": "while True: fanin.layers.dense(X, X.T.copy(), None), done.release()",
+    "draws": "while True: fanin.random.Generator(0).normal(size=50_000), done.release()",
+    "augmentation": "while True: pipeline(images), done.release()",
+    "optimizer": "while True: adam.step(big, slope), done.release()",
 }
 END = {"the end": "", "sys.exit": "sys.exit({status})", "an error": "raise SystemExit({status})"}
 
 CODE = """
-    import random, sys, threading, time
+    import sys, threading
     import numpy as np
     import fanin
 
@@ -33,17 +35,18 @@ CODE = """
     images = rng.integers(0, 256, (64, 32, 32, 3), dtype=np.uint8)
     pipeline = fanin.augment.Compose([fanin.augment.RandomRotation(30)], seed=0)
     adam, big, slope = fanin.optim.Adam(), np.ones(10**5, np.float32), np.ones(10**5, np.float32)
-    begun = threading.Event()
+    done = threading.Semaphore(0)
+    told = fanin.callbacks.LambdaCallback(on_epoch_end=lambda *_: done.release())
 
     def work():
         net = fanin.MLP([128, 512, 10])
-        begun.set()
+        done.release()
         {work}
 
     for _ in range({threads}):
         threading.Thread(target=work, daemon=True).start()
-    begun.wait()
-    time.sleep(random.Random({seed}).uniform(0, 0.15))
+    for _ in range({calls}):
+        done.acquire()
     sys.stdout.write("ends")
     {end}
 """
@@ -53,13 +56,10 @@ CODE = """
 @pytest.mark.parametrize("threads", [1, 3])
 def test_the_interpreter_ends_quietly_beside_compiled_code(name: str, threads: int) -> None:
     for seed, end in enumerate(END.values()):
-        status = 0 if not end else 7
+        status, long = 0 if not end else 7, name == "long calls"
+        calls = 1 + seed if long else 1 + random.Random(f"{name} {seed}").randrange(30)
         code = CODE.format(
-            work=WORK[name],
-            threads=threads,
-            seed=seed,
-            end=end.format(status=status),
-            long=name == "long calls",
+            work=WORK[name], threads=threads, calls=calls, end=end.format(status=status), long=long
         )
         done = run_python(code)
         assert (done.returncode, done.stderr, done.stdout) == (status, "", "ends")

@@ -30,6 +30,11 @@ def test_a_table_is_renewed_row_by_row(command: Any, tmp_path: Path) -> None:
 
     command.renew(document, command.rows_of([figure("save", 1000), figure("fit", 2)]))
     command.renew(document, command.rows_of([figure("fit", 3)]))
+    other = figure("save", 5) | {"what": "powers"}
+    command.renew(document, command.rows_of([other]), others=True)
+    added = "| save | powers | 5 | 0 lost | a\\|b |\n"
+    assert added in document.read_text()
+    document.write_text(document.read_text().replace(added, ""))
     assert document.read_text().splitlines() == [
         "before",
         "<!-- figures -->",

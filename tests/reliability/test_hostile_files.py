@@ -6,6 +6,7 @@ import gzip
 import http.server
 import io
 import os
+import re
 import socket
 import struct
 import sys
@@ -15,6 +16,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import fuzz_loaders
 import numpy as np
 import pytest
 from children import printed_by
@@ -247,6 +249,32 @@ def test_a_network_that_says_it_is_larger_claims_no_memory(tmp_path: Path) -> No
     assert peak_mib(tmp_path / "net", "fanin.MLP.load") < 16
     with pytest.raises(fanin.FileError, match="parameters: expected those of"):
         fanin.MLP.load(tmp_path / "net")
+
+
+# The time to refuse a file grows as it does, not as its square
+
+
+LARGE = {
+    "report.html": b'<script type="application/json" id="fanin-report">' * 40_000,
+    "history.json": b"{%b}" % b", ".join(b'"%d": 0' % (i % 60_000) for i in range(60_001)),
+    "pipeline.json": b"[" * 10**6,
+    "d.csv": b'"' * 10**6,
+}
+
+
+@pytest.mark.parametrize("name", LARGE)
+def test_what_is_large_and_makes_no_sense_is_refused_soon(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    path.write_bytes(LARGE[name])
+    with fuzz_loaders.no_hang(), pytest.raises(fanin.FileError):
+        LOADERS[name](path)
+
+
+def test_a_search_that_takes_too_long_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The negative control: as pages were read once."""
+    monkeypatch.setattr(fuzz_loaders, "HANG", 0.2)
+    with fuzz_loaders.no_hang(), pytest.raises(TimeoutError):
+        re.search(rb"<script>(.*?)</script>", b"<script>" * 10**5, re.DOTALL)
 
 
 # Downloads

@@ -143,9 +143,10 @@ def _read_table(path: Path, data: bytes) -> _Table:
     lines = [row for row in csv.reader(text.splitlines(), delimiter=delimiter) if row]
     columns, rows = [name.strip() for name in lines[0]], lines[1:]
     if len(set(columns)) < len(columns) or not {"epoch", "loss"} & set(columns):
-        raise ValueError(
-            f"{path}: expected a first line of different names to append to, got {first[:80]!r}, "
-            "epoch or loss among them; append=False overwrites the file"
+        raise FileError(
+            path,
+            f"expected a first line of different names to append to, got {first[:80]!r}, epoch or "
+            "loss among them; append=False overwrites the file",
         )
     if rows and len(rows[-1]) < len(columns):
         warnings.warn(f"{path}: its last line is incomplete: {rows[-1]!r}", stacklevel=4)
@@ -179,6 +180,6 @@ def _last_epoch(path: Path, columns: Sequence[str], rows: Sequence[Sequence[str]
     if not rows:
         return None
     text = rows[-1][columns.index("epoch")].strip()
-    if not re.fullmatch(r"\d+([.,]0*)?", text):
-        raise ValueError(f"{path}: expected a whole number as the last line's epoch, got {text!r}")
+    if not re.fullmatch(r"[0-9]{1,18}([.,]0*)?", text):
+        raise FileError(path, f"expected a whole number as the last line's epoch, got {text!r:.60}")
     return int(re.split("[.,]", text)[0])

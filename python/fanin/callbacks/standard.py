@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from fanin import _validate, checkpoint
+from fanin._files import reading
 from fanin._json import json_number
 from fanin._typing import Array, PathLike
 from fanin.callbacks.base import Callback, Logs
@@ -190,12 +191,14 @@ class ModelCheckpoint(Callback):
         """The result of the epoch after which the network in the file was saved."""
         header, _ = checkpoint.load_archive(path, kind="network")
         known, name, why = header.get("logs", {}), self.watched.name, ""
-        if (there := _kind(header["config"])) != (here := self._own_kind()) and here is not None:
-            why = f"another network ({there} in place of {here})"
-        elif name not in known or math.isnan(float(known[name])):
-            why = f"a network whose {name} is not known"
-        if not why:
-            return float(known[name])
+        with reading(path, "not a usable network"):
+            there, here = _kind(header["config"]), self._own_kind()
+            if here not in (there, None):
+                why = f"another network ({there} in place of {here})"
+            elif name not in known or math.isnan(float(known[name])):
+                why = f"a network whose {name} is not known"
+            if not why:
+                return float(known[name])
         warnings.warn(f"{path} holds {why}: the first epoch replaces it", stacklevel=2)
         return self.watched.worst
 

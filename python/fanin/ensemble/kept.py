@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from fanin import checkpoint
-from fanin._files import FileError, make_folder
+from fanin._files import make_folder, reading
 from fanin._json import differences, loggable, plain
 from fanin._typing import PathLike
 from fanin.callbacks import History
@@ -62,13 +62,11 @@ class KeptMembers:
     def _member(self, member: int) -> tuple[MLP, History]:
         path = self.path(member)
         header, arrays = checkpoint.load_archive(path, kind="member")
-        try:
+        with reading(path, "expected a member of an ensemble"):
             there, net = header["member"], MLP.__new__(MLP)
             if there == self.identities[member]:
                 net.__setstate__({**header["network"], "arrays": arrays})
                 return net, History.from_dict(header["history"])
-        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-            raise FileError(path, f"expected a member of an ensemble ({error!r})") from error
         told = "; ".join(differences(there, self.identities[member]))
         raise ValueError(f"checkpoint: {path} is a member of another ensemble: {told}")
 

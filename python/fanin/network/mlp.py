@@ -934,7 +934,8 @@ class MLP:
         if math.isfinite(self.arena.min()) and math.isfinite(self.arena.max()):
             return
         every = self.params | self.statistics
-        name = next(name for name, values in every.items() if not np.isfinite(values).all())
+        infinite = (name for name, values in every.items() if not np.isfinite(values).all())
+        name = next(infinite, "what lies between them")
         raise ValueError(f"params: expected finite numbers, got NaN or infinity in {name}")
 
     def copy(self) -> Self:

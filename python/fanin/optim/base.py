@@ -12,7 +12,7 @@ import numpy as np
 
 from fanin import _core
 from fanin._typing import Array
-from fanin._validate import describe, plain_array, real, threads
+from fanin._validate import describe, plain_array, real, threads, whole
 
 Arrays = Array | Mapping[str, Array]
 Layout = tuple[tuple[int, ...], np.dtype[Any]]
@@ -200,11 +200,21 @@ class Optimizer:
         }
         if any(len(held) != self.n_states for held in states.values()):
             raise ValueError(f"state: expected {self.n_states} arrays for each key of states")
-        self.lr = state["lr"]
-        self._hyperparameters = {k: _checked(k, v) for k, v in new.items()}
+        checked, clock = {k: _checked(k, v) for k, v in new.items()}, checked_clock(state["clock"])
+        self.lr = state["lr"]  # nothing fails after this
+        self._hyperparameters = checked
         self.rule = self._new_rule()
-        self.rule.state = dict(state["clock"])
+        self.rule.state = clock
         self._states = states
+
+
+def checked_clock(clock: Mapping[str, Any]) -> dict[str, Any]:
+    """The numbers that a rule carries from step to step, as the core takes them."""
+    known = _core.Rule("sgd").state
+    if clock.keys() != known.keys():
+        raise ValueError(f"clock: expected the keys {_keys(known)}, got {_keys(clock)}")
+    numbers: dict[str, Any] = {k: real(k, v, 0) for k, v in clock.items()}
+    return numbers | {"t": whole("t", clock["t"], 0, 2**62)}
 
 
 def _checked(name: str, value: float | None) -> float | None:

@@ -21,12 +21,12 @@ import numpy as np
 
 from fanin import _validate, checkpoint
 from fanin._core import __version__
-from fanin._files import FileError
+from fanin._files import FileError, reading
 from fanin._json import differences
 from fanin._typing import Array
 from fanin.network.options import FitOptions
 
-KIND = "checkpoint"
+KIND, UNUSABLE = "checkpoint", "not a usable checkpoint"
 SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM") if hasattr(signal, name)]
 UNITS = {"s": 1, "min": 60, "h": 3600}
 _ARRAY, _FLOAT = "array of the archive", "float"  # keys of what JSON does not have
@@ -107,13 +107,9 @@ class CheckpointFile:
     @contextmanager
     def explained(self) -> Iterator[None]:
         """Errors of a state that does not fit are errors of the file."""
-        try:
+        assert self.path is not None
+        with reading(self.path, UNUSABLE):
             yield
-        except FileError:
-            raise
-        except (KeyError, IndexError, TypeError, ValueError) as error:
-            assert self.path is not None
-            raise FileError(self.path, f"not a usable checkpoint: {error}") from error
 
     def after_steps(self, run: Run) -> None:
         """Between two steps of an epoch: writes where the time has come, or a signal."""
@@ -200,27 +196,28 @@ def _told(path: str) -> str:
     """What is in a file that must not be overwritten."""
     try:
         _, state = _read(path)
+        with reading(path, UNUSABLE):
+            if state["finished"]:
+                return "a finished run"
+            return f"a run after {state['network']['counters']['steps_done']} steps"
     except (OSError, ValueError):
         return "something else"
-    if state["finished"]:
-        return "a finished run"
-    return f"a run after {state['network']['counters']['steps_done']} steps"
 
 
 def _read(path: str) -> tuple[dict[str, Any], State]:
     """The description and the state in a file."""
     header, arrays = checkpoint.load_archive(path, KIND)
-    written, here = (".".join(str(v).split(".")[:2]) for v in (header["version"], __version__))
+    with reading(path, UNUSABLE):
+        version = header["version"]
+    written, here = (".".join(str(v).split(".")[:2]) for v in (version, __version__))
     if written != here:
         raise FileError(
             path,
             f"a checkpoint is read by the minor version that wrote it: expected {here}, got "
-            f"{written}; finish the run with fanin {header['version']}",
+            f"{written}; finish the run with fanin {version}",
         )
-    try:
+    with reading(path, UNUSABLE):
         return dict(header["run"]), _unpacked(header["state"], arrays)
-    except (KeyError, TypeError, ValueError) as error:
-        raise FileError(path, f"not a usable checkpoint: {error!r}") from None
 
 
 def _packed(name: str, value: Any, arrays: dict[str, Array]) -> Any:

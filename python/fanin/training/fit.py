@@ -21,7 +21,8 @@ from fanin.datasets import Chunks
 from fanin.datasets.chunks import dask_chunks, is_dask
 from fanin.network import MLP, TrainingData, passes
 from fanin.network.options import FitOptions
-from fanin.network.saving import inputs_to_state
+from fanin.network.saving import checked_metadata, inputs_to_state
+from fanin.optim.base import checked_clock
 from fanin.training.blocks import Block, HeldChunks, MappedRows
 from fanin.training.checkpoint import CheckpointFile, State
 from fanin.training.chunked import ChunkedData
@@ -495,25 +496,28 @@ class Fit:
 
     def restore(self, state: State) -> None:
         """Goes back to where `state` was taken; only callbacks come later."""
-        net, epoch = self.net, state["epoch"]
+        net = self.net
         with self.file.explained():
-            now = _state_from_dict(state["training"])
-            net.engine.put_back(now, self.optimizer.rule, self.states)
-            self.take_good()
-            if state["good"] is not None:
-                self.good = _state_from_dict(state["good"])
-            self.first_epoch = net.epochs_done - epoch["number"]
+            epoch = state["epoch"]
+            number = _validate.whole("epoch", epoch["number"], 0, self.epochs)
+            now, good = state["training"], state["good"]
+            for one in (now,) if good is None else (good, now):
+                net.engine.put_back(_state_from_dict(one), self.optimizer.rule, self.states)
+                if one is not now or good is None:
+                    self.take_good()
+            self.first_epoch = _validate.whole("epochs_done", net.epochs_done - number, 0)
             self.optimizer.lr = state["lr"]
             self.schedule.load_state_dict(state["schedule"])
-            net.metadata = state["network"].get("metadata", {})
+            net.metadata = checked_metadata(state["network"].get("metadata", {}))
             vars(self.history).update(vars(History.from_dict(state["history"])))
             self.began -= self.history.seconds
-            if epoch["begun"]:
+            if _validate.boolean("begun", epoch["begun"]):
                 self._restore_epoch(epoch)
-            net.stop_training, net.stop_reason = state["stop"]
-            at = state["diverged_at"]
-            self.diverged_at = None if at is None else (at[0], at[1], at[2])
-            self.finished = state["finished"]
+            stop, why = state["stop"]
+            net.stop_training, net.stop_reason = _validate.boolean("stop", stop), str(why)
+            if (at := state["diverged_at"]) is not None:
+                self.diverged_at = int(at[0]), int(at[1]), float(at[2])
+            self.finished = _validate.boolean("finished", state["finished"])
         if self.finished:
             self.restore_callbacks(state)
         steps = self.epoch * self.steps + (self.resumed_step or 0)
@@ -523,12 +527,20 @@ class Fit:
     def _restore_epoch(self, epoch: Mapping[str, Any]) -> None:
         """An epoch that had begun: its rows, rates and what its steps gave so far."""
         self.begin_epoch(self.epoch)
-        self.job.first_stream = epoch["first_step"]
-        self.learner.lr = epoch["lr"]
         done = self.net.steps_done - epoch["first_step"]
-        self.learner.losses[:done], self.learner.correct[:done] = epoch["losses"], epoch["correct"]
+        self.job.first_stream = self.net.steps_done - _validate.whole("steps", done, 0, self.steps)
+        learner = self.learner
+        places = {
+            "lr": learner.lr,
+            "losses": learner.losses[:done],
+            "correct": learner.correct[:done],
+        }
         if self.blocks_of is not None:
-            self.step_weights[:done] = epoch["weights"]
+            places["weights"] = self.step_weights[:done]
+        for name, place in places.items():
+            if (found := epoch[name]).shape != place.shape or found.dtype != place.dtype:
+                raise ValueError(f"{name}: expected {place.shape} {place.dtype}")
+            place[...] = found
         self.add_up(0, done)
         self.resumed_step = done
 
@@ -583,7 +595,10 @@ def _state_to_dict(state: _core.TrainingState) -> State:
 
 
 def _state_from_dict(state: State) -> _core.TrainingState:
-    return _core.TrainingState(**state)
+    held = _validate.sequence("states", state["states"], "a list of arrays")
+    arrays = [_validate.plain_array("states", one) for one in held]
+    clock = checked_clock(state["clock"])
+    return _core.TrainingState(**{**state, "states": arrays, "clock": clock})
 
 
 _OWNERS: weakref.WeakKeyDictionary[Any, weakref.ref[MLP]] = weakref.WeakKeyDictionary()

@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from typing import Any
 
 from fanin import checkpoint
-from fanin._files import FileError
+from fanin._files import FileError, reading
 from fanin._json import json_number, plain
 from fanin._typing import Array
 from fanin.callbacks.history import History
@@ -23,6 +23,7 @@ from fanin.tuning.guide.state import TRIALS, State
 from fanin.tuning.guide.trials import FoldRun, FoldTask, Trial, train_fold
 
 KEPT_NETWORKS = 12  # of the best trials
+UNUSABLE = "expected a trial of a guide"
 GRACE = 0.1  # of the time budget, for what has begun
 
 
@@ -258,21 +259,19 @@ class CrossValidation:
             return [], {}
         header, arrays = checkpoint.load_archive(path, kind="trial")
         same = all(header.get(name) == value for name, value in self._identity(trial).items())
-        return (header["runs"], dict(arrays)) if same else ([], {})
+        with reading(path, UNUSABLE):
+            return (list(header["runs"]), dict(arrays)) if same else ([], {})
 
     def _read(self, trial: Trial) -> bool:
         """The runs that an earlier process has left of this trial, and whether there are any."""
         runs, arrays = self._written(trial)
         before = len(trial.runs)
-        for facts in runs:
-            try:
+        with reading(self.state.path(_file(trial.number)) or "", UNUSABLE):
+            for facts in runs:
                 if facts["fold"] not in trial.folds or facts["fold"] in trial.runs:
                     continue
                 trial.runs[facts["fold"]] = run = _run(facts, arrays)
-            except (KeyError, TypeError, ValueError, AttributeError) as error:
-                path = self.state.path(_file(trial.number)) or ""
-                raise FileError(path, f"expected a trial of a guide ({error!r})") from error
-            self.state.catch_up(run.ended)
+                self.state.catch_up(run.ended)
         return len(trial.runs) > before
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +19,7 @@ from fanin.tuning.guide.facts import TITLES, Facts, best_score, final_scores, fi
 
 FORMAT = 1
 PLAIN = ("settings", "stopped", "seconds", "test", "options", "ensemble_test")  # JSON values
-_DATA = re.compile(rb'<script type="application/json" id="fanin-report">(.*?)</script>', re.DOTALL)
+_DATA, _END = b'<script type="application/json" id="fanin-report">', b"</script>"
 
 
 @dataclass(frozen=True)
@@ -211,8 +210,8 @@ class Report:
         """
         text = read_file(path)
         if Path(path).suffix.lower() == ".html":
-            found = _DATA.search(text)
-            text = found.group(1) if found else b""
+            text, end, _ = text.partition(_DATA)[2].partition(_END)
+            text = text if end else b""
         if not text.strip():
             raise FileError(path, "expected a report of a guide, got a file without one")
         names = ("format", "steps", "history", *PLAIN)

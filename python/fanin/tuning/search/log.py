@@ -18,7 +18,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from fanin._files import FileError, atomic_write, naming, sync_folder
+from fanin._files import FileError, atomic_write, naming, reading, sync_folder
 from fanin._json import differences, from_json, loggable, parse_json, plain, to_json
 from fanin._typing import PathLike
 from fanin.tuning.search.objective import TrialResult
@@ -113,11 +113,9 @@ class TrialLog:
                 parsed = from_json(line, self.path)
             if parsed.pop("search", None) != self._search:
                 raise FileError(self.path, f"{where}expected a trial of this search")
-            try:
+            with reading(self.path, f"{where}expected a trial"):
                 from_line(parsed)
                 key = key_of(parsed)
-            except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-                raise FileError(self.path, f"{where}expected a trial ({error!r})") from None
             if found.setdefault(key, parsed) != parsed:
                 raise FileError(self.path, f"{where}another result of trial {key[1]} than before")
             self._repeats |= key in self._lines
