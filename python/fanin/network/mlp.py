@@ -650,11 +650,12 @@ class MLP:
 
     def scores(self, X: Array, *, n_threads: int | None = None) -> Array:
         """Outputs of the last layer, (N, C). A row's bits do not depend on the other rows."""
-        blocks = self.inputs.blocks(self.inputs.rows(X), n_threads)
-        if not self.inputs.before:  # one pass
-            return passes.scores(self.engine, blocks, n_threads)
+        inputs = self.inputs
+        rows = inputs.rows(X)
+        if not inputs.before:  # one pass
+            return self.engine.scores(inputs.entering(rows), _validate.threads(n_threads))
         with self.engine.reading():
-            return passes.scores(self.engine, blocks, n_threads)
+            return passes.scores(self.engine, inputs.blocks(rows, n_threads), n_threads)
 
     def predict(
         self,

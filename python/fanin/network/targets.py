@@ -7,6 +7,7 @@ first fit records mean and deviation, as it does of the inputs. Counts are divid
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -49,7 +50,7 @@ class Targets:
     def n_classes(self) -> int:
         return self.loss.n_classes(self.n_outputs)
 
-    @property
+    @cached_property
     def kind(self) -> str:
         """labels, binary (labels of one output), multilabel or values."""
         if self.loss.takes_values:
