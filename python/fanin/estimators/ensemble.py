@@ -116,9 +116,7 @@ class EnsembleClassifier(Classifier):
 
     def predict(self, X: Any) -> Array:
         """Labels, (N,)."""
-        codes = self._outputs(X, lambda rows: self.ensemble_.predict(rows))
-        labels: Array = self.classes_[codes]
-        return labels
+        return self._labels(self._outputs(X, lambda rows: self.ensemble_.predict(rows)))
 
     def predict_proba(self, X: Any) -> Array:
         """Probabilities of `classes_`, (N, C), or their shares of votes."""

@@ -26,7 +26,7 @@ from fanin._core import TrainingData
 from fanin._typing import Array
 from fanin.estimators import solvers, stochastic
 from fanin.estimators.compiled import Compiled, Structure
-from fanin.estimators.net_base import nearest_median, seed_of
+from fanin.estimators.net_base import nearest_median, refuse_balanced, seed_of
 from fanin.estimators.parameters import ALIASES, CONSTRAINTS, NAMES, Parameters, documented
 from fanin.estimators.rows import Part, rows_to_predict, training_rows
 from fanin.losses.spec import LossSpec
@@ -429,11 +429,8 @@ class MLPClassifier(ClassifierMixin, _MLP):
     def _with_class_weights(self, y: Array, weights: Array | None, incremental: bool) -> Any:
         if self.class_weight is None:
             return weights
-        if incremental and isinstance(self.class_weight, str):
-            raise ValueError(
-                "class_weight: expected a dict in partial_fit, where the classes' frequencies are "
-                f"not known, got {self.class_weight!r}"
-            )
+        if incremental:
+            refuse_balanced(self.class_weight)
         labels = y if y.ndim == 2 else self.classes_[y]
         by_class: Array = compute_sample_weight(self.class_weight, labels)
         return by_class if weights is None else weights * by_class

@@ -24,6 +24,7 @@ from fanin.estimators.net_base import (
     Net,
     documented,
     nearest_median,
+    refuse_balanced,
     seed_of,
     weighted_standardization,
 )
@@ -87,7 +88,7 @@ class _Single(Net):
 
     def _begin(self, part: Part, seed: int) -> None:
         dims, options = self._network_options(part)
-        self.net_ = MLP(dims, seed=seed, **options)
+        self.net_ = MLP(dims, seed=seed, classes=self._codes(part.y), **options)
         self._optimizer = optim.get(copy.deepcopy(self.optimizer))
 
     def _train(self, part: Part, options: dict[str, Any]) -> Self:
@@ -170,11 +171,15 @@ class NetClassifier(Classifier, _Single):
         classes : array-like of shape (n_classes,), optional
             All labels that will come; needed in the first call.
         """
+        refuse_balanced(self.class_weight)
         first = not hasattr(self, "net_")
         if first:
             if classes is None:
                 raise ValueError("classes must be passed on the first call to partial_fit.")
             self.classes_ = unique_labels(classes)
+            if len(self.classes_) < 2:
+                got = self.classes_.tolist()
+                raise ValueError(f"classes: expected at least 2 classes, got {got}")
         elif classes is not None and not np.array_equal(unique_labels(classes), self.classes_):
             raise ValueError(
                 f"`classes={classes!r}` is not the same as on last call to partial_fit, was: "
@@ -184,9 +189,9 @@ class NetClassifier(Classifier, _Single):
 
     def predict(self, X: Any) -> Array:
         """Labels (N,), or 0 and 1 of each label (N, L)."""
-        codes = self._outputs(X, lambda rows: self.net_.predict(rows))
-        labels: Array = codes.astype(np.int64) if codes.ndim == 2 else self.classes_[codes]
-        return labels
+        predicted = self._outputs(X, lambda rows: self.net_.predict(rows))
+        several = predicted.dtype == bool
+        return predicted.astype(np.int64) if several else self._labels(predicted)
 
     @available_if(takes_probabilities)
     def predict_proba(self, X: Any) -> Array:

@@ -163,8 +163,9 @@ class MLP:
         Determines everything random (weights, masks, order of the data): the trained bits are the
         same for any number of threads and any instruction set.
     classes : sequence of str, int or bool, optional
-        The labels that the outputs stand for, in their order, with loss "softmax" or "svm". Without
-        them labels are 0 .. C-1, or those that the first `fit` finds, sorted.
+        The labels that the outputs stand for, in their order, with loss "softmax", "svm" or one
+        "logistic" output; the first `fit` may then have rows of any of them. Without them labels
+        are 0 .. C-1, or those that the first `fit` finds, sorted.
 
     Attributes
     ----------
@@ -253,7 +254,7 @@ class MLP:
         spec = LossSpec(loss, label_smoothing, temperature, huber_delta, quantiles)
         spec.n_values(self.dims[-1])
         self.loss_name = spec.name
-        self.targets = Targets(spec, self.dims[-1], self.dtype)
+        self.targets = Targets(spec, self.dims[-1], self.dtype, classes_given=classes is not None)
         if classes is not None and self.targets.kind not in ("labels", "binary"):
             raise ValueError(f"classes: expected None with loss={loss!r}, got {classes!r}")
         self.take_classes(given_classes(classes, self.targets.n_classes))
@@ -408,7 +409,7 @@ class MLP:
 
     def config(self) -> dict[str, Any]:
         """The arguments of the constructor."""
-        classes = self.targets.classes
+        classes = self.classes_ if self.targets.classes_given else self.targets.classes
         return {
             "dims": list(self.dims),
             "activation": list(self.activation),
