@@ -14,14 +14,14 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state, column_or_1d
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets, unique_labels
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.validation import _check_sample_weight, validate_data
 
 from fanin import _validate
 from fanin._typing import Array, Floats, PathLike
 from fanin.augment import Compose
 from fanin.augment.mixing import Mix
 from fanin.callbacks import Callback, EarlyStopping
-from fanin.estimators.rows import KINDS, Part, dense, rows_to_predict, training_rows
+from fanin.estimators.rows import KINDS, Part, dense, require_fitted, rows_to_predict, training_rows
 from fanin.network.options import NETWORK_OPTIONS, FitOptions
 from fanin.optim import Optimizer
 from fanin.preprocessing import Preprocess
@@ -98,6 +98,9 @@ class Net(BaseEstimator, ABC):
 
     @abstractmethod
     def _network_targets(self, y: Array, dtype: Any) -> Array: ...
+
+    @abstractmethod
+    def __sklearn_is_fitted__(self) -> bool: ...
 
     def _row_weights(self, y: Array, weights: Array | None) -> Array | None:  # noqa: ARG002
         return weights
@@ -203,7 +206,7 @@ class Net(BaseEstimator, ABC):
     # Prediction
 
     def _outputs(self, X: Any, of_rows: Callable[[Array], Array]) -> Array:
-        check_is_fitted(self)
+        require_fitted(self)
         images = self.augment is not None or self.mix is not None
         checks: dict[str, Any] = {"dtype": KINDS, "allow_nd": images}
         blocks = [of_rows(block) for block in rows_to_predict(self, X, **checks)]
