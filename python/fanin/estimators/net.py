@@ -236,7 +236,8 @@ class NetClassifier(Classifier, _Single):
     # Several labels a row
 
     def _encoded(self, X: Any, y: Any, reset: bool, learn: bool) -> tuple[Any, Array]:
-        kind = "" if y is None else type_of_target(y, input_name="y", raise_unknown=False)
+        with np.errstate(invalid="ignore"):  # NaN, which is then refused
+            kind = "" if y is None else type_of_target(y, input_name="y", raise_unknown=False)
         if not kind.startswith("multilabel"):
             return super()._encoded(X, y, reset, learn)
         if self.loss not in ("softmax", "logistic"):
