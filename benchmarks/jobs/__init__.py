@@ -12,6 +12,7 @@ from benchmarks.jobs import (
     dense,
     diagnostics,
     optimizer,
+    predict,
     preprocessing,
     random,
     training,
@@ -21,6 +22,7 @@ from benchmarks.jobs.blocks import TrainBlocks
 from benchmarks.jobs.dense import Backward, Dense
 from benchmarks.jobs.diagnostics import Experiment
 from benchmarks.jobs.optimizer import AdamStep
+from benchmarks.jobs.predict import Predict
 from benchmarks.jobs.preprocessing import Covariance, Projection, Whitening
 from benchmarks.jobs.random import Draw, Dropout
 from benchmarks.jobs.row import Array, Bar, Job, Prepared, Row
@@ -42,6 +44,7 @@ __all__ = [
     "Experiment",
     "Job",
     "Mix",
+    "Predict",
     "Prepared",
     "Projection",
     "ResizedCrop",
@@ -56,6 +59,7 @@ __all__ = [
 
 ROWS = (
     *training.ROWS,
+    *predict.ROWS,
     *dense.ROWS,
     *random.ROWS,
     *optimizer.ROWS,

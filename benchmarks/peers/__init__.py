@@ -19,6 +19,7 @@ PEERS = {  # name in the table -> (module here, what its user imports)
     "PyTorch": ("torch_", "torch"),
     "JAX": ("jax_", "jax"),
     "scikit-learn": ("sklearn_", "sklearn.neural_network"),
+    "onnxruntime": ("onnxruntime_", "onnxruntime"),
     "lecture": ("lecture", "numpy"),
     "torchvision": ("torchvision_", "torchvision"),
     "OpenCV": ("opencv_", "cv2"),

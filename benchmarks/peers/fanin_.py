@@ -16,6 +16,7 @@ from benchmarks.jobs import (
     Draw,
     Dropout,
     Experiment,
+    Predict,
     Prepared,
     Projection,
     Train,
@@ -61,6 +62,20 @@ def _trained(job: Train, network: fanin.MLP) -> Prepared:
         )
 
     return Prepared(run, lambda: network.scores(job.data.X_test))
+
+
+def network_of(job: Predict) -> fanin.MLP:
+    """The network that is to predict."""
+    network = fanin.MLP(job.dims, seed=0)
+    for number, (W, b) in enumerate(job.layers, 1):
+        network.params[f"W{number}"][...] = W
+        network.params[f"b{number}"][...] = b
+    return network
+
+
+def predict(job: Predict) -> Prepared:
+    network, row = network_of(job), job.row
+    return Prepared(lambda: network.predict(row), lambda: network.predict(job.rows))
 
 
 def dense(job: Dense) -> Prepared:
@@ -171,6 +186,7 @@ def projection(job: Projection) -> Prepared:
 JOBS = {
     Train: train,
     TrainBlocks: blocks,
+    Predict: predict,
     Dense: dense,
     Backward: backward,
     Draw: draw,

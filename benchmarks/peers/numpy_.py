@@ -19,6 +19,7 @@ from benchmarks.jobs import (
     Draw,
     Dropout,
     Experiment,
+    Predict,
     Prepared,
     Projection,
     Train,
@@ -183,8 +184,22 @@ def projection(job: Projection) -> Prepared:
     return Prepared(lambda: project(X), lambda: (Y[:64], mean, V))
 
 
+def predict(job: Predict) -> Prepared:
+    def labels(x: Array) -> Array:
+        for W, b in job.layers[:-1]:
+            x = x @ W
+            x += b
+            np.maximum(x, 0, out=x)
+        W, b = job.layers[-1]
+        return (x @ W + b).argmax(axis=1)
+
+    row = job.row
+    return Prepared(lambda: labels(row), lambda: labels(job.rows))
+
+
 JOBS = {
     Train: train,
+    Predict: predict,
     Dense: dense,
     Backward: backward,
     Draw: draw,

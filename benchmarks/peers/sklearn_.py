@@ -8,7 +8,7 @@ from sklearn.decomposition import PCA
 from sklearn.neural_network import MLPClassifier
 
 from benchmarks import data
-from benchmarks.jobs import Array, Prepared, Train, Whitening
+from benchmarks.jobs import Array, Predict, Prepared, Train, Whitening
 
 
 def configure(threads: int) -> None:  # noqa: ARG001  BLAS takes its threads from the environment
@@ -42,6 +42,20 @@ def train(job: Train) -> Prepared:
     return Prepared(run, answer)
 
 
+def predict(job: Predict) -> Prepared:
+    network = MLPClassifier(job.dims[1:-1], max_iter=1, random_state=0)
+    classes = np.arange(job.dims[-1])
+    network.partial_fit(job.rows, np.arange(len(job.rows)) % len(classes), classes=classes)
+    if job.dims[-1] == 2:  # one output, whose score is the difference of the two
+        hidden, (W, b) = job.layers[:-1], job.layers[-1]
+        layers = [*hidden, (W[:, 1:] - W[:, :1], b[1:] - b[:1])]
+    else:
+        layers = job.layers
+    network.coefs_, network.intercepts_ = map(list, zip(*layers, strict=True))
+    row = job.row
+    return Prepared(lambda: network.predict(row), lambda: network.predict(job.rows))
+
+
 def whitening(job: Whitening) -> Prepared:
     X, Y = job.data, None
 
@@ -53,4 +67,4 @@ def whitening(job: Whitening) -> Prepared:
     return Prepared(run, lambda: Y)
 
 
-JOBS = {Train: train, Whitening: whitening}
+JOBS = {Train: train, Predict: predict, Whitening: whitening}

@@ -16,6 +16,7 @@ from benchmarks.jobs import (
     Draw,
     Dropout,
     Experiment,
+    Predict,
     Prepared,
     Train,
     TrainBlocks,
@@ -118,6 +119,23 @@ def _trained(job: Train, network: nn.Module) -> Prepared:
     return Prepared(run, answer)
 
 
+def predict(job: Predict) -> Prepared:
+    layers: list[nn.Module] = []
+    for W, b in job.layers:
+        linear = _linear(W)
+        with torch.no_grad():
+            linear.bias.copy_(torch.from_numpy(b))
+        layers += [linear, nn.ReLU()]
+    network = nn.Sequential(*layers[:-1]).eval()
+
+    @torch.inference_mode()
+    def labels(x: Array) -> Array:
+        return network(torch.from_numpy(x)).argmax(1).numpy()
+
+    row = job.row
+    return Prepared(lambda: labels(row), lambda: labels(job.rows))
+
+
 def dense(job: Dense) -> Prepared:
     x, _, b = (torch.from_numpy(a) for a in job.arrays)
     weights = cycle([torch.from_numpy(W) for W in job.weights])
@@ -203,6 +221,7 @@ def experiment(job: Experiment) -> Prepared:
 JOBS = {
     Train: train,
     TrainBlocks: blocks,
+    Predict: predict,
     Dense: dense,
     Backward: backward,
     Draw: draw,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
@@ -85,7 +86,7 @@ def real(name: str, value: float, low: float, *, above: bool = False) -> float:
         raise TypeError(f"{name}: expected a number, got {value!r}") from None
     except OverflowError:
         raise ValueError(f"{name}: expected at most 1.8e308, got a larger int") from None
-    if not np.isfinite(number) or number < low or (above and number == low):
+    if not math.isfinite(number) or number < low or (above and number == low):
         bound = "above" if above else "at least"
         raise ValueError(f"{name}: expected {bound} {low}, got {value!r}")
     return number
@@ -193,11 +194,10 @@ def extremes(rows: Array | SparseRows) -> tuple[float, float, bool]:
         low, high, finite = _core.extremes(rows.values)
         some = rows.values.size < rows.size
         return (min(low, 0.0), max(high, 0.0), finite) if some else (low, high, finite)
-    array: Array
     maps = large_maps(rows) if rows.nbytes >= LARGE_MAP else []
-    for array in (rows, rows.T):  # in whatever order
-        if array.flags.c_contiguous and array.flags.aligned and not maps:
-            return _core.extremes(array)
+    flags = rows.flags
+    if flags.forc and flags.aligned and not maps:  # in whatever order
+        return _core.extremes(rows if flags.c_contiguous else rows.T)
     found = []
     for block in blocks(rows, block_rows(rows)):
         found.append(_core.extremes(block))
@@ -220,26 +220,26 @@ def check_memory(expected: str, name: str, array: Array) -> None:
 KINDS = tuple(np.dtype(t) for t in (np.uint8, np.float32, np.float64))  # that the core reads
 
 
-def row_view(name: str, value: object, columns: int) -> Any:
+def row_view(name: str, array: Any, columns: int) -> Any:
     """Data (N, columns) or (N, ...) as a view of rows: uint8, float32 or float64, finite or not.
 
     With whatever strides they have; rows of more axes whose values are no equal step apart are
-    copied. Sparse rows stay sparse.
+    copied. Sparse rows stay sparse. The data are as `as_rows` has made them.
     """
-    array = as_rows(name, value)
+    shape, known = array.shape, array.dtype in KINDS
+    if known and shape and shape[0] and array.size == shape[0] * columns:
+        return array if shape[1:] == (columns,) else array.reshape(shape[0], columns)
     expected = f"{name}: expected shape (N, {columns}) uint8, float32 or float64"
-    if array.dtype not in KINDS:
+    if not known:
         raise TypeError(f"{expected}, got {describe(array)}")
-    if array.ndim < 1 or array.size != array.shape[0] * columns:
-        raise ValueError(f"{expected}, got {describe(array)}")
-    if array.shape[0] == 0:
-        raise ValueError(f"{expected} with at least one row, got {describe(array)}")
-    return array.reshape(array.shape[0], columns)
+    if shape and array.size == shape[0] * columns:
+        expected += " with at least one row"
+    raise ValueError(f"{expected}, got {describe(array)}")
 
 
 def data_rows(name: str, value: object, columns: int, dtype: np.dtype[Any]) -> Any:
     """`row_view` of uint8, or of floats that are finite in dtype."""
-    rows = row_view(name, value, columns)
+    rows = row_view(name, as_rows(name, value), columns)
     if rows.dtype != np.uint8:
         finite_range(name, rows, dtype)
     return rows

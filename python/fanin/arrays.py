@@ -131,7 +131,8 @@ def as_rows(name: str, value: object) -> Any:
     """`as_array`, or `SparseRows`."""
     if isinstance(value, SparseRows):
         return value
-    return _sparse_rows(name, value) if is_sparse(value) else as_array(name, value)
+    sparse = type(value) is not np.ndarray and is_sparse(value)
+    return _sparse_rows(name, value) if sparse else as_array(name, value)
 
 
 def column_names(value: object) -> tuple[str, ...] | None:

@@ -27,6 +27,7 @@ TINY = Train((64, 16, 3), 16, 200, lr=1e-2)
 SMALL = Dense(3, 17, 5)
 SMALL_JOBS = {
     "train": TINY,
+    "predict": jobs.Predict((17, 9, 4)),
     "dense": SMALL,
     "tanh": Dense(3, 17, 5, "tanh"),
     "backward": jobs.Backward(5, 17, 9),
@@ -82,6 +83,7 @@ def test_each_installed_peer_gives_the_right_answer(name, kind):
 
 WRONG = {
     "train": lambda answer: np.zeros_like(answer),
+    "predict": lambda answer: np.zeros_like(answer),
     "dense": lambda answer: answer + 0.5,
     "tanh": lambda answer: answer * 0.99,
     "backward": lambda answer: (answer[0], answer[1], 1.01 * answer[2]),

@@ -74,6 +74,14 @@ def test_a_killed_build_goes_on(tmp_path):
     assert len(list((tmp_path / "members").iterdir())) >= 2
 
 
+@pytest.mark.parametrize("method", ["bootstrap", "folds"])
+def test_members_whose_rows_lack_a_class(method):
+    X, y = np.random.default_rng(0).normal(size=(12, 2)), np.array(["a"] * 11 + ["b"])
+    net = EnsembleClassifier(2, method=method, n_members=5, epochs=1, random_state=0).fit(X, y)
+    assert net.ensemble_.failures == []
+    assert net.predict_proba(X).shape == (12, 2)
+
+
 def test_bad_ensembles():
     X, y = rows(60)
     with pytest.raises(ValueError, match="method: expected one of initializations"):

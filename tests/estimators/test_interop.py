@@ -17,6 +17,7 @@ import sklearn
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import VotingClassifier
+from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV, cross_validate
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -175,6 +176,44 @@ def test_names_of_columns(kind):
     assert list(estimator.feature_names_in_) == list(frame.columns)
     with pytest.raises(ValueError, match="feature names"):
         estimator.predict(frame[frame.columns[::-1]])
+
+
+@pytest.mark.parametrize("kind", [*KINDS, EnsembleClassifier])
+def test_a_fit_that_failed_is_none(kind):
+    X, y = flowers(kind, 60)
+    X[3, 2] = np.nan
+    estimator = kind()
+    with pytest.raises(ValueError, match=f"Input X contains NaN.\n{kind.__name__}"):
+        estimator.fit(X, y)
+    for _ in range(2):
+        with pytest.raises(NotFittedError):
+            estimator.predict(X[:3])
+    with pytest.raises(ValueError, match="requires y to be passed"):
+        kind().fit(X, None)
+
+
+@pytest.mark.parametrize("kind", CLASSIFIERS)
+def test_labels_that_are_missing(kind):
+    X, _ = flowers(n=20)
+    with pytest.raises(ValueError, match="Input y contains NaN"):
+        kind().fit(X, np.where(np.arange(20) == 3, np.nan, np.arange(20) % 2))
+
+
+@pytest.mark.parametrize("mode", ["r", "c"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_partial_fit_of_what_is_mapped_from_a_file(kind, mode, tmp_path):
+    X, y = flowers(kind, 60)
+    estimator = kind(hidden_layer_sizes=(8,), random_state=0)
+    estimator.partial_fit(X, y, None, *[np.unique(y)] * (kind in CLASSIFIERS))
+    joblib.dump(estimator, tmp_path / "estimator")
+    twin = joblib.load(tmp_path / "estimator", mmap_mode=mode).partial_fit(X, y)
+    np.testing.assert_array_equal(twin.predict(X), estimator.partial_fit(X, y).predict(X))
+
+
+def test_log_probabilities_of_an_ensemble():
+    X, y = flowers(n=60)
+    net = EnsembleClassifier(4, n_members=2, epochs=2, random_state=0).fit(X, y)
+    np.testing.assert_array_equal(net.predict_log_proba(X), np.log(net.predict_proba(X)))
 
 
 def test_workers_share_the_cores():

@@ -20,7 +20,7 @@ from sklearn.datasets import (
 from sklearn.model_selection import train_test_split
 
 from fanin import MLP, callbacks, optim
-from fanin.estimators import MLPClassifier, NetClassifier, NetRegressor
+from fanin.estimators import EnsembleClassifier, MLPClassifier, NetClassifier, NetRegressor
 from fanin.network.options import NETWORK_OPTIONS, FitOptions
 
 
@@ -131,6 +131,74 @@ def test_partial_fit_goes_on():
     assert net.score(X, y) > 0.97
     with pytest.raises(ValueError, match="labels in classes_"):
         net.partial_fit(X, y + 1)
+
+
+@pytest.mark.parametrize("kind", [NetClassifier, MLPClassifier])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_chunks_of_one_class(kind, weighted):
+    """A chunk, the first one too, may lack classes that are named, or be a single row."""
+    X, y = load_digits(return_X_y=True)
+    X, y = X[y < 3], np.array(["a", "b", "c"])[y[y < 3]]
+    net = kind(random_state=0)
+    order = np.argsort(y == "a", kind="stable")[::-1]  # "a" first
+    for _ in range(4):
+        for chunk in np.array_split(order, 8):
+            weights = np.where(y[chunk] == "a", 1.0, 2.0) if weighted else None
+            net.partial_fit(X[chunk], y[chunk], weights, classes=["a", "b", "c"])
+    assert net.score(X, y) > 0.8
+    one = kind(random_state=0).partial_fit(X[:1], y[:1], classes=["a", "b", "c"])
+    assert one.predict_proba(X[:4]).shape == (4, 3)
+
+
+@pytest.mark.parametrize("kind", [NetClassifier, MLPClassifier])
+def test_chunks_of_several_labels_that_all_rows_have(kind):
+    X, y = make_multilabel_classification(100, 5, n_classes=3, random_state=0)
+    some = y[:, 0] == 1
+    net = kind(random_state=0).partial_fit(X[some][:1], y[some][:1], classes=[0, 1, 2])
+    net.partial_fit(X[some], y[some]).partial_fit(X, y)
+    assert net.predict(X).shape == y.shape
+
+
+@pytest.mark.parametrize("loss", ["svm", "logistic", "mse"])
+def test_a_first_chunk_of_one_class_with_other_losses(loss):
+    X, y = load_breast_cancer(return_X_y=True)
+    net = NetClassifier(loss=loss, random_state=0)
+    net.partial_fit(X[y == 1], y[y == 1], classes=[0, 1])
+    for _ in range(5):
+        net.partial_fit(X, y)
+    assert net.score(X, y) > 0.8
+
+
+def test_what_partial_fit_cannot_know():
+    X, y = load_breast_cancer(return_X_y=True)
+    for kind in (NetClassifier, MLPClassifier):
+        with pytest.raises(ValueError, match="class_weight: expected a dict in partial_fit"):
+            kind(class_weight="balanced").partial_fit(X, y, classes=[0, 1])
+    with pytest.raises(ValueError, match=r"classes: expected at least 2 classes, got \[1\]"):
+        NetClassifier().partial_fit(X[y == 1], y[y == 1], classes=[1])
+    with pytest.raises(ValueError, match="y: expected at least 2 classes, got 1 class, 1"):
+        NetClassifier().fit(X[y == 1], y[y == 1])
+    with pytest.raises(ValueError, match=r"sample_weight: .*at least 2 classes.*got only 1"):
+        NetClassifier().fit(X, y, y)
+
+
+def test_a_rare_class_may_be_set_aside():
+    """The one row of a class is in the validation rows of one of these seeds."""
+    X, y = np.random.default_rng(0).normal(size=(200, 2)), np.arange(200) == 0
+    for seed in range(20):
+        net = NetClassifier(2, epochs=1, random_state=seed, early_stopping=True).fit(X, y)
+        assert net.classes_.tolist() == [False, True]
+
+
+def test_squared_error_of_classes():
+    """Its predictions are values, the highest of which is the class."""
+    X, y = load_digits(return_X_y=True)
+    names = np.array(list("abcdefghij"))[y]
+    options = {"loss": "mse", "random_state": 0, "epochs": 10}
+    for net in (NetClassifier(**options), EnsembleClassifier(n_members=2, **options)):
+        assert net.fit(X, names).score(X, names) > 0.9
+        with pytest.raises(ValueError, match="loss: expected one of softmax, svm, logistic, mse"):
+            net.set_params(loss="huber").fit(X, names)
 
 
 def test_other_losses():

@@ -72,6 +72,20 @@ def test_the_classes_can_be_named_at_once() -> None:
         fanin.MLP([D, C], loss="mse", classes=["a", "b", "c"])
 
 
+def test_a_fit_may_lack_classes_that_are_named_or_known() -> None:
+    X = np.random.default_rng(0).normal(size=(20, 4))
+    for labels in ([0, 1, 2], ["a", "b", "c"]):
+        net = fanin.MLP([4, 3], classes=labels)
+        assert fanin.MLP(**net.config()).targets.classes_given
+        net.fit(X, np.array(labels)[[1] * 20], epochs=1)
+        assert net.predict(X[:2]).tolist() == [labels[1]] * 2
+    net = fanin.MLP([4, 3])
+    with pytest.raises(ValueError, match="y: expected at least two classes, got only class 1"):
+        net.fit(X, np.ones(20, int))
+    net.fit(X, np.arange(20) % 3, epochs=1)
+    net.fit(X, np.ones(20, int), epochs=1)  # more rows of what it has learnt
+
+
 def test_unseen_labels_are_refused_by_name() -> None:
     net = fitted(LABELS["text"][POSITIONS])
     with pytest.raises(ValueError, match=r"classes ant, bee, cat; got .*dog.* row 1"):

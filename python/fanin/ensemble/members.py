@@ -136,8 +136,10 @@ def _member_data(arrays: Arrays, rows: Rows | Fold | None) -> tuple[Array, Array
 
 def with_classes(member: Member, y: Array) -> Member:
     """The member with the classes of all rows, of which its own may lack some."""
-    classes = MLP(**member.network).targets_for(y).classes
-    if classes is None:
+    net = MLP(**member.network)
+    net.take_classes(net.targets_for(y).classes)
+    classes = net.classes_
+    if classes is None or (net.targets.classes is None and member.rows is None):
         return member
     return replace(member, network={**member.network, "classes": classes.tolist()})
 

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
 from typing import Any, Self
 
+import numpy as np
+
 from fanin import _validate, ensemble
 from fanin._typing import Array
 from fanin.ensemble import Ensemble
@@ -116,13 +118,20 @@ class EnsembleClassifier(Classifier):
 
     def predict(self, X: Any) -> Array:
         """Labels, (N,)."""
-        codes = self._outputs(X, lambda rows: self.ensemble_.predict(rows))
-        labels: Array = self.classes_[codes]
-        return labels
+        return self._labels(self._outputs(X, lambda rows: self.ensemble_.predict(rows)))
 
     def predict_proba(self, X: Any) -> Array:
         """Probabilities of `classes_`, (N, C), or their shares of votes."""
         return self._outputs(X, lambda rows: self.ensemble_.predict_proba(rows))
+
+    def predict_log_proba(self, X: Any) -> Array:
+        """``log(predict_proba(X))``."""
+        with np.errstate(divide="ignore"):
+            logs: Array = np.log(self.predict_proba(X))
+        return logs
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "ensemble_")
 
     def _sets_rows_aside(self, n_rows: int) -> bool:
         """Cross-validation and a search hold out rows of their own."""

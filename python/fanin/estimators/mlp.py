@@ -19,17 +19,18 @@ from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target, unique_labels
 from sklearn.utils.optimize import _check_optimize_result
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.validation import _check_sample_weight, validate_data
 
 from fanin import _core, _validate, losses
 from fanin._core import TrainingData
 from fanin._typing import Array
 from fanin.estimators import solvers, stochastic
 from fanin.estimators.compiled import Compiled, Structure
-from fanin.estimators.net_base import nearest_median, seed_of
+from fanin.estimators.net_base import nearest_median, refuse_balanced, seed_of
 from fanin.estimators.parameters import ALIASES, CONSTRAINTS, NAMES, Parameters, documented
-from fanin.estimators.rows import Part, rows_to_predict, training_rows
+from fanin.estimators.rows import Part, require_fitted, rows_to_predict, training_rows
 from fanin.losses.spec import LossSpec
+from fanin.network import MLP
 
 __all__ = ["MLPClassifier", "MLPRegressor"]
 
@@ -264,13 +265,35 @@ class _MLP(Parameters, ABC):
 
     # Prediction
 
+    @property
+    def network_(self) -> MLP:
+        """A copy as `fanin.MLP`, with the same predictions: to save, export or look into."""
+        require_fitted(self)
+        compiled = self._compiled()
+        structure = self._structure()._asdict()
+        net = MLP(
+            [self.coefs_[0].shape[0], *(w.shape[1] for w in self.coefs_)],
+            dtype=compiled.arena.dtype,
+            **structure | self._network_loss(),
+        )
+        net.set_parameters(compiled.arena)
+        net.steps_done = compiled.steps_done
+        return net
+
+    @abstractmethod
+    def _network_loss(self) -> dict[str, Any]:
+        """Of `fanin.MLP`, with its options."""
+
     def _scores(self, X: Any) -> Array:
         """Outputs before the last activation, (N, C)."""
-        check_is_fitted(self)
+        require_fitted(self)
         compiled = self._compiled()
         threads = self.n_threads or 0
         blocks = [compiled.scores(block, threads) for block in rows_to_predict(self, X)]
         return blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "coefs_")
 
     def __getstate__(self) -> dict[str, Any]:
         state = dict(super().__getstate__())
@@ -430,11 +453,8 @@ class MLPClassifier(ClassifierMixin, _MLP):
     def _with_class_weights(self, y: Array, weights: Array | None, incremental: bool) -> Any:
         if self.class_weight is None:
             return weights
-        if incremental and isinstance(self.class_weight, str):
-            raise ValueError(
-                "class_weight: expected a dict in partial_fit, where the classes' frequencies are "
-                f"not known, got {self.class_weight!r}"
-            )
+        if incremental:
+            refuse_balanced(self.class_weight)
         labels = y if y.ndim == 2 else self.classes_[y]
         by_class: Array = compute_sample_weight(self.class_weight, labels)
         return by_class if weights is None else weights * by_class
@@ -478,6 +498,11 @@ class MLPClassifier(ClassifierMixin, _MLP):
         return {"softmax": "log_loss", "logistic": "binary_log_loss", "identity": "svm"}[
             self.out_activation_
         ]
+
+    def _network_loss(self) -> dict[str, Any]:
+        known = {"softmax": "softmax", "logistic": "logistic", "identity": "svm"}
+        several = self._label_binarizer.y_type_.startswith("multilabel")
+        return {"loss": known[self.out_activation_], "classes": None if several else self.classes_}
 
     def _targets(self, y: Array, dtype: np.dtype[Any]) -> Targets:
         if self.out_activation_ != "logistic":
@@ -641,6 +666,15 @@ class MLPRegressor(RegressorMixin, _MLP):
         if self.loss == "quantile":
             return _core.Loss("quantile", quantiles=list(self._levels()))
         return _core.Loss("mae")
+
+    def _network_loss(self) -> dict[str, Any]:
+        known = {"squared_error": "half_squared_error", "absolute_error": "mae"}
+        options: dict[str, Any] = {"loss": known.get(self.loss, self.loss)}
+        if self.loss == "huber":
+            options["huber_delta"] = self.huber_delta
+        if self.loss == "quantile":
+            options["quantiles"] = self._levels()
+        return options
 
     def _targets(self, y: Array, dtype: np.dtype[Any]) -> Targets:
         values = np.repeat(y.reshape(len(y), -1), len(self._levels()), axis=1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
 from typing import Any, Self
@@ -15,7 +16,6 @@ from sklearn.utils import check_random_state, column_or_1d
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import type_of_target, unique_labels
-from sklearn.utils.validation import check_is_fitted
 
 from fanin import _validate, optim
 from fanin._typing import Array, Floats
@@ -25,18 +25,20 @@ from fanin.estimators.net_base import (
     Net,
     documented,
     nearest_median,
+    refuse_balanced,
     seed_of,
     weighted_standardization,
 )
-from fanin.estimators.rows import Part
+from fanin.estimators.rows import Part, require_fitted
 from fanin.losses.spec import OF_VALUES, LossSpec
 from fanin.network import MLP
+from fanin.network.classes import given_classes
 from fanin.network.options import CHECKPOINT_OPTIONS
 
 __all__ = ["NetClassifier", "NetRegressor"]
 
 
-class _Single(Net):
+class _Single(Net, ABC):
     """An estimator of one network."""
 
     def fit(
@@ -88,7 +90,7 @@ class _Single(Net):
 
     def _begin(self, part: Part, seed: int) -> None:
         dims, options = self._network_options(part)
-        self.net_: MLP = MLP(dims, seed=seed, **options)
+        self.net_: MLP = MLP(dims, seed=seed, classes=self._codes(part.y), **options)
         self._optimizer = optim.get(copy.deepcopy(self.optimizer))
 
     def _train(self, part: Part, options: dict[str, Any]) -> Self:
@@ -99,6 +101,21 @@ class _Single(Net):
         )
         self.n_iter_: int = self.net_.epochs_done
         return self
+
+    @property
+    def network_(self) -> MLP:
+        """A copy of `net_` that predicts what the estimator does: to save or export."""
+        require_fitted(self)
+        net = self.net_.copy()
+        self._complete(net)
+        return net
+
+    @abstractmethod
+    def _complete(self, net: MLP) -> None:
+        """Gives the network what the estimator knows of its targets."""
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "net_")
 
     def __getstate__(self) -> dict[str, Any]:
         state = dict(super().__getstate__())
@@ -173,11 +190,15 @@ class NetClassifier(Classifier, _Single):
         classes : array-like of shape (n_classes,), optional
             All labels that will come; needed in the first call.
         """
+        refuse_balanced(self.class_weight)
         first = not hasattr(self, "net_")
         if first:
             if classes is None:
                 raise ValueError("classes must be passed on the first call to partial_fit.")
             self.classes_: Array = unique_labels(classes)
+            if len(self.classes_) < 2:
+                got = self.classes_.tolist()
+                raise ValueError(f"classes: expected at least 2 classes, got {got}")
         elif classes is not None and not np.array_equal(unique_labels(classes), self.classes_):
             raise ValueError(
                 f"`classes={classes!r}` is not the same as on last call to partial_fit, was: "
@@ -187,9 +208,9 @@ class NetClassifier(Classifier, _Single):
 
     def predict(self, X: Any) -> Array:
         """Labels (N,), or 0 and 1 of each label (N, L)."""
-        codes = self._outputs(X, lambda rows: self.net_.predict(rows))
-        labels: Array = codes.astype(np.int64) if codes.ndim == 2 else self.classes_[codes]
-        return labels
+        predicted = self._outputs(X, lambda rows: self.net_.predict(rows))
+        several = predicted.dtype == bool
+        return predicted.astype(np.int64) if several else self._labels(predicted)
 
     @available_if(takes_probabilities)
     def predict_proba(self, X: Any) -> Array:
@@ -199,7 +220,7 @@ class NetClassifier(Classifier, _Single):
     @available_if(takes_probabilities)
     def predict_log_proba(self, X: Any) -> Array:
         """``log(predict_proba(X))``, with softmax without its underflow."""
-        check_is_fitted(self)
+        require_fitted(self)
         if self.net_.loss_name != "softmax":
             with np.errstate(divide="ignore"):
                 logs: Array = np.log(self.predict_proba(X))
@@ -211,10 +232,16 @@ class NetClassifier(Classifier, _Single):
         scores -= np.log(np.exp(scores).sum(axis=1, keepdims=True))
         return scores
 
+    def _complete(self, net: MLP) -> None:
+        if net.targets.kind in ("labels", "binary"):
+            net.take_classes(given_classes(self.classes_, net.targets.n_classes))
+
     # Several labels a row
 
     def _encoded(self, X: Any, y: Any, reset: bool, learn: bool) -> tuple[Any, Array]:
-        if not type_of_target(y, raise_unknown=False).startswith("multilabel"):
+        with np.errstate(invalid="ignore"):  # NaN, which is then refused
+            kind = "" if y is None else type_of_target(y, input_name="y", raise_unknown=False)
+        if not kind.startswith("multilabel"):
             return super()._encoded(X, y, reset, learn)
         if self.loss not in ("softmax", "logistic"):
             raise ValueError(f"loss: expected 'logistic' of several labels, got {self.loss!r}")
@@ -299,6 +326,9 @@ class NetRegressor(RegressorMixin, _Single):
         """R², of several quantiles that of the one nearest to the median."""
         values = nearest_median(self.predict(X), self._levels())
         return float(r2_score(y, values, sample_weight=sample_weight))
+
+    def _complete(self, net: MLP) -> None:
+        net.targets = net.targets.with_units(self.y_mean_.copy(), self.y_scale_.copy())
 
     def _levels(self) -> Sequence[float]:
         return self.net_.targets.loss.levels

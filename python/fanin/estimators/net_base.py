@@ -14,14 +14,14 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state, column_or_1d
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets, unique_labels
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.validation import _check_sample_weight, validate_data
 
 from fanin import _validate
 from fanin._typing import Array, Floats, PathLike
 from fanin.augment import Compose
 from fanin.augment.mixing import Mix
 from fanin.callbacks import Callback, EarlyStopping
-from fanin.estimators.rows import KINDS, Part, dense, rows_to_predict, training_rows
+from fanin.estimators.rows import KINDS, Part, dense, require_fitted, rows_to_predict, training_rows
 from fanin.network.options import NETWORK_OPTIONS, FitOptions
 from fanin.optim import Optimizer
 from fanin.preprocessing import Preprocess
@@ -32,6 +32,8 @@ from fanin.training import StopOnRise
 FEWEST_VALIDATION_ROWS = 20
 # Up to here one step takes all rows, and the arithmetic is in float64: neither costs anything.
 FEW_ROWS, ROWS_IN_FLOAT64 = 50, 1000
+
+LOSSES = ("softmax", "svm", "logistic", "mse")  # of classifiers
 
 _ARGUMENTS_OF_FIT = {"validation_data", "sample_weight", "initial_epoch"}
 _ARGUMENTS_OF_FIT |= {"class_weight", "standardize_targets"}  # which estimators do themselves
@@ -97,8 +99,18 @@ class Net(BaseEstimator, ABC):
     @abstractmethod
     def _network_targets(self, y: Array, dtype: Any) -> Array: ...
 
+    @abstractmethod
+    def __sklearn_is_fitted__(self) -> bool: ...
+
     def _row_weights(self, y: Array, weights: Array | None) -> Array | None:  # noqa: ARG002
         return weights
+
+    def _check_weighted(self, part: Part) -> None:
+        """Refuses rows to `fit` of which nothing could be learnt."""
+
+    def _codes(self, y: Array) -> Array | None:  # noqa: ARG002
+        """The classes that a network is told of, since its rows may lack some."""
+        return None
 
     def _strata(self, y: Array) -> Array | None:  # noqa: ARG002
         """By what the validation rows are drawn."""
@@ -111,6 +123,7 @@ class Net(BaseEstimator, ABC):
     ) -> tuple[Part, Part | None, int]:
         """Rows to train on, rows that decide when to stop, and a seed."""
         part = self._checked(X, y, sample_weight)
+        self._check_weighted(part)
         random = check_random_state(self.random_state)
         seed = seed_of(random)
         if validation_data is not None:
@@ -193,7 +206,7 @@ class Net(BaseEstimator, ABC):
     # Prediction
 
     def _outputs(self, X: Any, of_rows: Callable[[Array], Array]) -> Array:
-        check_is_fitted(self)
+        require_fitted(self)
         images = self.augment is not None or self.mix is not None
         checks: dict[str, Any] = {"dtype": KINDS, "allow_nd": images}
         blocks = [of_rows(block) for block in rows_to_predict(self, X, **checks)]
@@ -222,27 +235,33 @@ class Classifier(ClassifierMixin, Net):
         if learn:
             self.classes_: Array = unique_labels(y)
             if len(self.classes_) < 2:
-                raise ValueError(f"y: expected at least 2 classes, got 1 class, {y[0]!r}")
+                got = self.classes_.tolist()[0]
+                raise ValueError(f"y: expected at least 2 classes, got 1 class, {got!r}")
         codes = np.searchsorted(self.classes_, y).clip(max=len(self.classes_) - 1)
         strange = self.classes_[codes] != y
         if np.any(strange):
-            raise ValueError(
-                f"y: expected labels in classes_ ({self.classes_}), got {y[strange.argmax()]!r}"
-            )
+            got = y[strange].tolist()[0]
+            raise ValueError(f"y: expected labels in classes_ ({self.classes_}), got {got!r}")
         return X, codes.astype(np.int32)
 
     def _row_weights(self, y: Array, weights: Array | None) -> Array | None:
         if self.class_weight is not None:
             by_class: Floats = compute_sample_weight(self.class_weight, self.classes_[y])
             weights = by_class if weights is None else by_class * weights
-        if weights is not None and len(seen := np.unique(y[weights > 0])) == 1:
-            raise ValueError(
-                "sample_weight: expected rows of at least 2 classes with a weight above 0, "
-                f"got only {self.classes_[seen[0]]!r}"
-            )
         return weights
 
+    def _check_weighted(self, part: Part) -> None:
+        if part.y.ndim == 1 and len(seen := np.unique(part.y)) == 1:
+            raise ValueError(
+                "sample_weight: expected rows of at least 2 classes with a weight above 0, "
+                f"got only {self.classes_[seen].tolist()[0]!r}"
+            )
+
+    def _codes(self, y: Array) -> Array | None:
+        return np.arange(len(self.classes_)) if y.ndim == 1 and self.loss != "mse" else None
+
     def _learn_targets(self, part: Part) -> int:  # noqa: ARG002
+        _validate.one_of("loss", self.loss, LOSSES)
         if self.loss != "logistic":
             return len(self.classes_)
         if len(self.classes_) != 2:
@@ -254,6 +273,12 @@ class Classifier(ClassifierMixin, Net):
     def _network_targets(self, y: Array, dtype: Any) -> Array:  # noqa: ARG002
         return y
 
+    def _labels(self, predicted: Array) -> Array:
+        """Of positions (N,), or of values (N, C), which are highest at them."""
+        codes = predicted if predicted.ndim == 1 else predicted.argmax(axis=1)
+        labels: Array = self.classes_[codes]
+        return labels
+
     def _strata(self, y: Array) -> Array | None:
         counts = np.unique(y, return_counts=True)[1]
         held_out = int(np.ceil(len(y) * self.validation_fraction))
@@ -263,6 +288,15 @@ class Classifier(ClassifierMixin, Net):
 def seed_of(random: np.random.RandomState) -> int:
     """One draw, as a seed of ours."""
     return int(random.randint(np.iinfo(np.int32).max))
+
+
+def refuse_balanced(class_weight: Any) -> None:
+    """Refuses what `partial_fit` cannot know."""
+    if isinstance(class_weight, str):
+        raise ValueError(
+            "class_weight: expected a dict in partial_fit, where the classes' frequencies are "
+            f"not known, got {class_weight!r}"
+        )
 
 
 def _is(value: object, name: str) -> bool:

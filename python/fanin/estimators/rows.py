@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse
-from sklearn.utils.validation import validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fanin import _core
 from fanin._typing import Array
@@ -48,6 +48,12 @@ def dense(X: Any) -> Array:
     if X.dtype not in KINDS:
         X = X.astype(np.float64)
     return np.ascontiguousarray(X)
+
+
+def require_fitted(estimator: Any) -> None:
+    """`check_is_fitted`, which takes longer than a row's prediction where there is no error."""
+    if not estimator.__sklearn_is_fitted__():
+        check_is_fitted(estimator)
 
 
 def rows_to_predict(estimator: Any, X: Any, **checks: Any) -> Iterator[Array]:

@@ -72,6 +72,8 @@ class Run:
         self.network: Any = model._compiled()
         if not incremental or not hasattr(model, "_optimizer"):
             model._optimizer = solvers.new(model, self.network.arena)
+        states = model._optimizer.states  # copied where joblib has mapped them from a file
+        model._optimizer.states = [np.require(state, requirements="W") for state in states]
         self.rows: Ints = np.arange(len(part))
         self.held_out, self.tells_loss = given, given is not None
         if given is None and model.early_stopping:

@@ -72,6 +72,12 @@ class _Columns(TransformerMixin, BaseEstimator):
         return dense(validate_data(self, X, dtype=KINDS, reset=reset, **checks))
 
     @property
+    def transformer_(self) -> Any:
+        """The fitted transformer of `fanin.preprocessing`, which has the same attributes."""
+        check_is_fitted(self)
+        return self._transformer
+
+    @property
     def _n_features_out(self) -> int:
         n: int = self._transformer.n_features_out_
         return n

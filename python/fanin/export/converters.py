@@ -9,7 +9,7 @@ import numpy as np
 from fanin import preprocessing
 from fanin._validate import describe
 from fanin.export.graph import Graph
-from fanin.export.nodes import TRANSFORMERS, scores, transform
+from fanin.export.nodes import TRANSFORMERS, both_probabilities, outputs, scores, transform
 from fanin.export.packages import required
 from fanin.network import MLP
 
@@ -30,14 +30,16 @@ def register_skl2onnx(*estimators: type) -> None:
     Parameters
     ----------
     *estimators : class
-        Each fitted object has an MLP as ``network_``; a classifier has ``classes_`` too, whole
+        Those of `fanin.estimators`, such as `NetClassifier` or `Normalize`, or your own. Each
+        fitted object has an MLP as ``network_``; a classifier has ``classes_`` too, whole
         numbers or strings in the order of the network's outputs. They are scikit-learn's
         (``ClassifierMixin`` or ``RegressorMixin``), and what they compute is the network's
-        `predict_proba`, or its `predict`.
+        `predict_proba`, or its `predict`. A transformer has one of `fanin.preprocessing` as
+        ``transformer_``.
 
     Notes
     -----
-    The transformers are those of `fanin.preprocessing`. Calling it again changes nothing.
+    Transformers of `fanin.preprocessing` need not be named. Calling it again changes nothing.
 
     Examples
     --------
@@ -65,6 +67,8 @@ def register_skl2onnx(*estimators: type) -> None:
         if _is_classifier(kind):
             options = {"zipmap": [True, False, "columns"], "nocl": [True, False]}
             register(kind, name, _classifier_shape, _convert_classifier, options=options)
+        elif hasattr(kind, "transform"):
+            register(kind, name, _transformer_shape, _convert_transformer)
         else:
             register(kind, name, _regressor_shape, _convert_regressor)
 
@@ -99,13 +103,18 @@ def _network(operator: Any) -> MLP:
     return net
 
 
+def _transformer(operator: Any) -> Any:
+    """Of `fanin.preprocessing`: the object or what it holds."""
+    return getattr(operator.raw_operator, "transformer_", operator.raw_operator)
+
+
 def _transformer_dtype(operator: Any) -> np.dtype[Any]:
     """As `transform` gives it: float64 for float64, else float32."""
     return FLOAT64 if _input_dtype(operator) == FLOAT64 else FLOAT32
 
 
 def _transformer_shape(operator: Any) -> None:
-    columns = operator.raw_operator.n_features_out_
+    columns = _transformer(operator).n_features_out_
     operator.outputs[0].type = _tensor_type(_transformer_dtype(operator), columns)
 
 
@@ -114,7 +123,7 @@ def _classifier_shape(operator: Any) -> None:
     strings = np.asarray(operator.raw_operator.classes_).dtype.kind in "OUST"
     label = types.StringTensorType if strings else types.Int64TensorType
     operator.outputs[0].type = label([None])
-    operator.outputs[1].type = _tensor_type(net.dtype, net.dims[-1])
+    operator.outputs[1].type = _tensor_type(net.dtype, net.targets.n_classes)
 
 
 def _regressor_shape(operator: Any) -> None:
@@ -154,25 +163,33 @@ def _finish(g: Graph, container: Any, outputs: dict[str, Any]) -> None:
 
 def _convert_transformer(scope: Any, operator: Any, container: Any) -> None:
     g, x = _begin(scope, operator, _transformer_dtype(operator))
-    _finish(g, container, {transform(g, x, operator.raw_operator): operator.outputs[0]})
+    _finish(g, container, {transform(g, x, _transformer(operator)): operator.outputs[0]})
 
 
 def _convert_classifier(scope: Any, operator: Any, container: Any) -> None:
     net, classes = _network(operator), np.asarray(operator.raw_operator.classes_)
-    if net.loss_name != "softmax" or len(classes) != net.dims[-1]:
+    binary = net.targets.kind == "binary"
+    if not (net.loss_name == "softmax" or binary) or len(classes) != net.targets.n_classes:
         raise ValueError(
             f"model: expected a network with loss='softmax' and {len(classes)} outputs, "
-            f"one for each of classes_, got {net!r}"
+            f"one for each of classes_, or one of 'logistic' for two, got {net!r}"
         )
     g, x = _begin(scope, operator, net.dtype)
     raw = scores(g, x, _input_dtype(operator), net)
+    if binary:
+        probabilities = both_probabilities(g, raw)
+        raw = g.op("Concat", g.op("Neg", raw), raw, axis=1)
+    else:
+        probabilities = g.op("Softmax", raw, axis=1)
     values = classes.astype(np.object_ if classes.dtype.kind in "OUST" else np.int64)
     label = g.op("Gather", values, g.op("ArgMax", raw, axis=1, keepdims=0))
-    probabilities = g.op("Softmax", raw, axis=1)
     _finish(g, container, {label: operator.outputs[0], probabilities: operator.outputs[1]})
 
 
 def _convert_regressor(scope: Any, operator: Any, container: Any) -> None:
     net = _network(operator)
     g, x = _begin(scope, operator, net.dtype)
-    _finish(g, container, {scores(g, x, _input_dtype(operator), net): operator.outputs[0]})
+    if not net.targets.loss.takes_values:
+        raise ValueError(f"model: expected a network with a loss of values, got {net!r}")
+    (values,) = outputs(g, x, _input_dtype(operator), net)
+    _finish(g, container, {values.name: operator.outputs[0]})

@@ -181,9 +181,13 @@ def _logistic(g: Graph, x: str, net: MLP) -> list[Output]:
     axis = g.constant(np.array([1]), "axis")
     yes = g.op("Squeeze", g.op("Greater", x, 0.0), axis)
     label = g.op("Cast", yes, to=g.type_of(np.int64), output="label")
-    both = [g.op("Sigmoid", g.op("Neg", x)), g.op("Sigmoid", x)]
-    probabilities = g.op("Concat", *both, axis=1, output="probabilities")
+    probabilities = both_probabilities(g, x, output="probabilities")
     return _labelled(label, probabilities, net.dtype, 2)
+
+
+def both_probabilities(g: Graph, x: str, **how: Any) -> str:
+    """Of two classes, from their one score."""
+    return g.op("Concat", g.op("Sigmoid", g.op("Neg", x)), g.op("Sigmoid", x), axis=1, **how)
 
 
 def _values(g: Graph, x: str, net: MLP) -> list[Output]:

@@ -19,6 +19,7 @@ ACTIVATIONS: Mapping[str, str] = {  # scikit-learn's names
     "tanh": "tanh",
     "relu": "relu",
 }
+LOSSES = {"softmax": "softmax", "logistic": "logistic", "identity": "mse", "exp": "poisson"}
 
 
 def from_sklearn(model: Any) -> MLP:
@@ -32,17 +33,16 @@ def from_sklearn(model: Any) -> MLP:
     -------
     MLP
         With the same `predict_proba`; `predict` gives indices into ``model.classes_``, whose names
-        are ``net.metadata["class_names"]``. A regressor's values are (N, C), also for C = 1. The
-        one logistic output of two classes becomes two outputs of a softmax, one of them always 0:
-        the same probabilities.
+        are ``net.metadata["class_names"]``; of several labels a row which ones it has. A
+        regressor's values are (N, C), also for C = 1. The one logistic output of two classes
+        becomes two outputs of a softmax, one of them always 0: the same probabilities.
 
     Raises
     ------
     TypeError
         For any other object.
     ValueError
-        For one that is not fitted, a multilabel classifier, an output activation that is not
-        identity.
+        For one that is not fitted, or has learnt a single class.
 
     Examples
     --------
@@ -64,15 +64,15 @@ def from_sklearn(model: Any) -> MLP:
     weights: list[Array] = [np.ascontiguousarray(w) for w in model.coefs_]
     biases: list[Array] = [np.array(b) for b in model.intercepts_]
     classifies = isinstance(model, known.MLPClassifier)
-    if classifies:
+    loss = LOSSES[_validate.one_of("model.out_activation_", model.out_activation_, LOSSES)]
+    if loss == "logistic" and model.n_outputs_ == 1:
         weights[-1], biases[-1] = _softmax_outputs(model, weights[-1], biases[-1])
-    elif model.out_activation_ != "identity":
-        raise ValueError(f"model: expected identity outputs, got {model.out_activation_!r}")
+        loss = "softmax"
     activation = ACTIVATIONS[_validate.one_of("model.activation", model.activation, ACTIVATIONS)]
     hidden = zip(weights[:-1], biases[:-1], strict=True)
     layers = [Layer(w, b, activation) for w, b in hidden] + [Layer(weights[-1], biases[-1])]
     dtype = _validate.float_dtype("model.coefs_", weights[0].dtype)
-    net = network_of("model", layers, "softmax" if classifies else "mse", dtype)
+    net = network_of("model", layers, loss, dtype)
     names = getattr(model, "feature_names_in_", None)
     net.metadata = {
         "task": "classification" if classifies else "regression",
@@ -86,14 +86,8 @@ def from_sklearn(model: Any) -> MLP:
 
 
 def _softmax_outputs(model: Any, weights: Array, bias: Array) -> tuple[Array, Array]:
-    """The last layer with an output for each class."""
-    if model.out_activation_ == "softmax":
-        return weights, bias
-    n = weights.shape[1]
-    if model.out_activation_ != "logistic" or n != 1 or len(model.classes_) != 2:
-        raise ValueError(
-            "model: expected one label a row, got a multilabel classifier of "
-            f"{n} {model.out_activation_} outputs, which fanin does not have"
-        )
+    """The last layer with an output for each of two classes, of one with one output."""
+    if len(model.classes_) != 2:
+        raise ValueError(f"model: expected at least 2 classes, got {model.classes_.tolist()}")
     nothing = np.zeros_like(weights)
     return np.hstack([nothing, weights]), np.concatenate([np.zeros_like(bias), bias])

@@ -13,7 +13,7 @@ import numpy as np
 
 from fanin._typing import Array
 from fanin._validate import describe
-from fanin.arrays import as_array, categories, of_one_kind
+from fanin.arrays import as_array, of_one_kind
 
 SHOWN = 10
 
@@ -38,16 +38,19 @@ def given_classes(classes: object, n_outputs: int) -> Array | None:
     return _kept(array)
 
 
-def found_classes(name: str, y: object, n_outputs: int) -> Array | None:
-    """The classes of labels y that are not 0 .. C-1; None where they are, or y has no labels."""
-    array = as_labels(name, y)
+def found_classes(
+    name: str, array: Array, n_outputs: int, known: Array | None = None
+) -> Array | None:
+    """The classes of labels that are not 0 .. C-1; None where they are, or there are no labels.
+
+    `known` are those of a series of categories, also the ones that no row has.
+    """
     if array.ndim != 1 or array.size == 0:
         return None
     if _is_whole(array) and array.min() >= 0 and array.max() < n_outputs:
         return None
     different = np.unique(_comparable(name, array))
     if len(different) != n_outputs:
-        known = categories(y)
         if known is not None and len(known) == n_outputs:
             return _kept(known)
         raise ValueError(_wrong_number(name, array, different, n_outputs))

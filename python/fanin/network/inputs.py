@@ -276,10 +276,13 @@ class Inputs:
         return self._with_rows(data, self._transformed(data.X, n_threads))
 
     def blocks(self, rows: Array, n_threads: int | None = None) -> Iterator[TrainingData]:
-        """Checked rows as the engine takes them, in blocks where they are copied."""
-        for block in blocks(rows) if self.before else (rows,):
-            ready = self._entered(self._transformed(block, n_threads))
-            yield TrainingData(ready, self.mean, self.scale)
+        """Checked rows as the engine takes them, in blocks: they are copied."""
+        for block in blocks(rows):
+            yield self.entering(self._transformed(block, n_threads))
+
+    def entering(self, rows: Array) -> TrainingData:
+        """Rows that are through the steps `before`, as the engine takes them."""
+        return TrainingData(self._entered(rows), self.mean, self.scale)
 
     def _transformed(self, rows: Array, n_threads: int | None) -> Array:
         """The rows after the steps that the native loop cannot do, in the network's dtype.

@@ -187,8 +187,9 @@ class MLP:
         Determines everything random (weights, masks, order of the data): the trained bits are the
         same for any number of threads and any instruction set.
     classes : sequence of str, int or bool, optional
-        The labels that the outputs stand for, in their order, with loss "softmax" or "svm". Without
-        them labels are 0 .. C-1, or those that the first `fit` finds, sorted.
+        The labels that the outputs stand for, in their order, with loss "softmax", "svm" or one
+        "logistic" output; the first `fit` may then have rows of any of them. Without them labels
+        are 0 .. C-1, or those that the first `fit` finds, sorted.
 
     Attributes
     ----------
@@ -282,7 +283,8 @@ class MLP:
         spec = LossSpec(loss, label_smoothing, temperature, huber_delta, quantiles)
         spec.n_values(self.dims[-1])
         self.loss_name: str = spec.name
-        self.targets: Targets = Targets(spec, self.dims[-1], self.dtype)
+        given = classes is not None
+        self.targets: Targets = Targets(spec, self.dims[-1], self.dtype, classes_given=given)
         if classes is not None and self.targets.kind not in ("labels", "binary"):
             raise ValueError(f"classes: expected None with loss={loss!r}, got {classes!r}")
         self.take_classes(given_classes(classes, self.targets.n_classes))
@@ -439,7 +441,7 @@ class MLP:
 
     def config(self) -> dict[str, Any]:
         """The arguments of the constructor."""
-        classes = self.targets.classes
+        classes = self.classes_ if self.targets.classes_given else self.targets.classes
         return {
             "dims": list(self.dims),
             "activation": list(self.activation),
@@ -685,11 +687,12 @@ class MLP:
 
     def scores(self, X: Array, *, n_threads: int | None = None) -> Array:
         """Outputs of the last layer, (N, C). A row's bits do not depend on the other rows."""
-        blocks = self.inputs.blocks(self.inputs.rows(X), n_threads)
-        if not self.inputs.before:  # one pass
-            return passes.scores(self.engine, blocks, n_threads)
+        inputs = self.inputs
+        rows = inputs.rows(X)
+        if not inputs.before:  # one pass
+            return self.engine.scores(inputs.entering(rows), _validate.threads(n_threads))
         with self.engine.reading():
-            return passes.scores(self.engine, blocks, n_threads)
+            return passes.scores(self.engine, inputs.blocks(rows, n_threads), n_threads)
 
     def predict(
         self,

@@ -7,6 +7,7 @@ first fit records mean and deviation, as it does of the inputs. Counts are divid
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ import numpy as np
 from fanin import losses
 from fanin._runtime import warn_caller
 from fanin._typing import Array, Floats
+from fanin.arrays import categories
 from fanin.losses.checks import Targets as Checked
 from fanin.losses.checks import targets
 from fanin.losses.functions import loss_of_zero
@@ -30,7 +32,8 @@ class Targets:
     """The targets of a network of that loss, outputs and dtype.
 
     With mean and scale, (M,) of the values of a row, the network learns ``(y - mean) / scale``.
-    Labels are among classes; None where they are 0 .. C-1.
+    Labels are among classes; None where they are 0 .. C-1. Where the user has named them, data may
+    have any part of them.
     """
 
     loss: LossSpec
@@ -40,6 +43,7 @@ class Targets:
     scale: Floats | None = None
     to_fit: bool = False  # until `fit`
     classes: Array | None = None
+    classes_given: bool = False
 
     @property
     def n_values(self) -> int:
@@ -49,7 +53,7 @@ class Targets:
     def n_classes(self) -> int:
         return self.loss.n_classes(self.n_outputs)
 
-    @property
+    @cached_property
     def kind(self) -> str:
         """labels, binary (labels of one output), multilabel or values."""
         if self.loss.takes_values:
@@ -66,20 +70,21 @@ class Targets:
 
     def of_labels(self, name: str, y: object) -> Targets:
         """With the classes that the labels y have, unless they are known."""
-        if self.classes is not None or not self._takes_labels(y):
+        array = as_labels(name, y)
+        if self.classes is not None or not self._takes_labels(array):
             return self
-        return replace(self, classes=found_classes(name, y, self.n_classes))
+        return replace(self, classes=found_classes(name, array, self.n_classes, categories(y)))
 
-    def _takes_labels(self, y: object) -> bool:
+    def _takes_labels(self, y: Array) -> bool:
         """Whether y (N,) is labels; with one output fractions are probabilities."""
         if self.kind == "binary":
-            return as_labels("y", y).dtype.kind != "f"
+            return y.dtype.kind != "f"
         return self.kind == "labels" and self.n_outputs > 1
 
     def positions(self, name: str, y: object) -> Array:
         """Labels as their positions among the classes; other targets as an array."""
-        known = self._takes_labels(y)
-        return positions(name, y, self.classes) if known else as_labels(name, y)
+        array = as_labels(name, y)
+        return positions(name, array, self.classes) if self._takes_labels(array) else array
 
     def checked(self, name: str, y: object, n_rows: int) -> Checked:
         """(labels, None) or (None, soft), in y's own units."""
@@ -131,9 +136,9 @@ class Targets:
 
     def enter(self, name: str, y: object, n_rows: int) -> Checked:
         """Labels, or else soft targets as the network learns them."""
-        y = self.positions(name, y)
-        labels, soft = targets(name, y, n_rows, self.n_outputs, self.loss, self.dtype)
-        return labels, self.learnt(y, soft)
+        array = as_labels(name, y)
+        labels, soft = self.checked(name, array, n_rows)
+        return labels, self.learnt(array, soft)
 
     # What outputs say
 

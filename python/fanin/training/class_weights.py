@@ -8,17 +8,19 @@ from typing import Any
 import numpy as np
 
 from fanin import _validate
-from fanin._core import TrainingData
 from fanin._typing import Array, Floats, Labels
 from fanin.network.classes import label_names, position_of
 from fanin.network.targets import Targets
 
 
 def row_weights(
-    targets: Targets, y: Array, class_weight: Any, sample_weight: Array | None
+    targets: Targets,
+    y: Array,
+    labels: Labels | None,
+    class_weight: Any,
+    sample_weight: Array | None,
 ) -> Array:
     """The sample weights that ``class_weight`` stands for, times those given."""
-    labels, _ = targets.checked("y", y, y.shape[0] if y.ndim else 0)
     if labels is None:
         got = _validate.describe(y)
         raise ValueError(f"class_weight: expected labels to go with, got y of {got}")
@@ -27,10 +29,8 @@ def row_weights(
     return weights if given is None else weights * given
 
 
-def positive_weights(targets: Targets, y: Array, class_weight: Any) -> Array:
+def positive_weights(targets: Targets, soft: Array, class_weight: Any) -> Array:
     """What having each of several labels weighs, (C,), for ``class_weight``."""
-    _, soft = targets.checked("y", y, y.shape[0] if y.ndim else 0)
-    assert soft is not None
     if not isinstance(class_weight, str):
         return _of_mapping(class_weight, targets.n_outputs).astype(targets.dtype)
     _validate.one_of("class_weight", class_weight, ["balanced"])
@@ -40,12 +40,6 @@ def positive_weights(targets: Targets, y: Array, class_weight: Any) -> Array:
     both = (have > 0) & (lack > 0)
     weights: Array = np.divide(lack, have, out=np.ones(len(have)), where=both)
     return weights.astype(targets.dtype)
-
-
-def with_positive_weights(data: TrainingData, positive: Array) -> TrainingData:
-    return TrainingData(
-        data.X, data.mean, data.scale, data.labels, data.soft, data.weights, positive
-    )
 
 
 def class_weights(

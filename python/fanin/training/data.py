@@ -15,7 +15,7 @@ from fanin.network.inputs import Inputs
 from fanin.network.options import FitOptions
 from fanin.network.targets import Targets
 from fanin.training.blocks import HeldChunks
-from fanin.training.class_weights import positive_weights, row_weights, with_positive_weights
+from fanin.training.class_weights import positive_weights, row_weights
 from fanin.training.images import TrainingImages
 
 Validation = TrainingData | HeldChunks
@@ -45,7 +45,7 @@ class FitData:
     chunks: None = None
 
     def __init__(self, net: MLP, X: Array, y: Array, options: FitOptions) -> None:
-        weights, columns = options.sample_weight, None
+        columns = None
         self.images: TrainingImages | None = None
         self.inputs: Inputs = net.inputs.requested(options.preprocess, X)
         X, names = self.inputs.read("X", X)
@@ -54,21 +54,10 @@ class FitData:
             self.images = TrainingImages(net, X, weighted, options.augment, options.mix)
             columns = self.images.columns
             self.inputs = self.images.check_inputs(self.inputs, net.inputs)
-        targets = net.targets_for(y)
-        y = as_labels("y", y)
-        positive = None
-        if options.class_weight is not None and targets.kind == "multilabel":
-            positive = positive_weights(targets, y, options.class_weight)
-        elif options.class_weight is not None:
-            weights = row_weights(targets, y, options.class_weight, weights)
         self.inputs, rows = self.inputs.first_rows(X, columns=columns, names=names)
-        self.targets: Targets = _fitted_targets(targets, y, len(rows), weights, options)
-        self.train: TrainingData = net.with_targets(rows, y, weights, targets=self.targets)
-        if options.mix is not None and net.targets.kind == "binary":
-            self.train = _as_probabilities(self.train, net)
-        if positive is not None:
-            self.train = with_positive_weights(self.train, positive)
-        _require_two_classes(self.train.labels)
+        self.targets: Targets
+        self.train: TrainingData
+        self.targets, self.train = _with_targets(net, rows, y, options)
         self.n_rows: int = len(self.train)
         self.validation: Validation | None = checked_validation(
             net, self.inputs, self.targets, options, self.images
@@ -131,25 +120,29 @@ def checked_metrics(
     return passes.check_metrics(options.metrics, net.targets, some, numbers=True)
 
 
-def _fitted_targets(
-    targets: Targets, y: Array, n_rows: int, weights: Array | None, options: FitOptions
-) -> Targets:
-    """With the units of y where this fit is the first."""
-    targets = targets.requested(boolean("standardize_targets", options.standardize_targets))
-    if not targets.to_fit:
-        return targets
-    _, soft = targets.checked("y", y, n_rows)
-    return targets.fit(y, soft, checked_weights(weights, n_rows, targets.dtype))
+def _with_targets(
+    net: MLP, rows: Array, y: Array, options: FitOptions
+) -> tuple[Targets, TrainingData]:
+    """Checked rows beside what the network learns of y, whose units are found in a first fit."""
+    targets, y = net.targets_for(y), as_labels("y", y)
+    labels, soft = targets.checked("y", y, len(rows))
+    known = net.steps_done or targets.classes_given or targets.kind == "values"
+    if labels is not None and not known:
+        _require_two_classes(labels)
+    weights, positive = options.sample_weight, None
+    if options.class_weight is not None and soft is not None and targets.kind == "multilabel":
+        positive = positive_weights(targets, soft, options.class_weight)
+    elif options.class_weight is not None:
+        weights = row_weights(targets, y, labels, options.class_weight, weights)
+    weights = checked_weights(weights, len(rows), net.dtype)
+    standardize = boolean("standardize_targets", options.standardize_targets)
+    targets = targets.requested(standardize).fit(y, soft, weights)
+    soft = targets.learnt(y, soft)
+    if labels is not None and options.mix is not None and targets.kind == "binary":
+        soft, labels = labels.reshape(-1, 1).astype(net.dtype), None  # what mixing makes of them
+    return targets, TrainingData(rows, None, None, labels, soft, weights, positive)
 
 
-def _as_probabilities(data: TrainingData, net: MLP) -> TrainingData:
-    """Labels of a single output as the soft targets that mixing makes of them."""
-    if data.labels is None:
-        return data
-    soft = data.labels.reshape(-1, 1).astype(net.dtype)
-    return TrainingData(data.X, None, None, None, soft, data.weights)
-
-
-def _require_two_classes(labels: Array | None) -> None:
-    if labels is not None and labels.size and (labels == labels[0]).all():
+def _require_two_classes(labels: Array) -> None:
+    if labels.size and (labels == labels[0]).all():
         raise ValueError(f"y: expected at least two classes, got only class {labels[0]}")
