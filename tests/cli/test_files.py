@@ -122,7 +122,7 @@ def test_a_search_does_regression_too(capsys):
     "words",
     [
         ["train", "d.npz", "--task", "regression", "--loss", "softmax"],
-        ["guide", "d.npz", "--task", "regression"],
+        ["guide", "d.npz", "--task", "regression", "--loss", "softmax"],
         ["lecture", "--data", "d.npz", "--task", "regression"],
     ],
 )
@@ -131,6 +131,22 @@ def test_what_is_no_regression_is_wrong_usage(words, capsys):
     np.savez("d.npz", X=X, y=y)
     assert run(*words) == 2
     assert "regression" in capsys.readouterr().err
+
+
+def test_a_guide_of_values_with_categories(capsys):
+    X, y = line_data(60)
+    kinds = np.array(["red", "blue"])[np.arange(60) % 2]
+    write_table("d.csv", ["a", "b", "kind", "price"], [X[:, 0], X[:, 1], kinds, y.round(2)])
+    words = ["guide", "d.csv", "--task", "regression", "--time-budget", "1", "--out", "run"]
+    assert run(*words, "--no-progress") == 0
+    said = capsys.readouterr().out
+    assert "table: 3 columns (2 numbers, 1 categories)" in said
+    assert "Test R²" in said
+    for model in ("run", "run/ensemble.fanin"):
+        assert run("predict", model, "d.csv") == 0
+        printed = capsys.readouterr()
+        assert len(list(csv.DictReader(io.StringIO(printed.out)))) == 60
+        assert "60 of 60 rows with a known label: RMSE: " in printed.err
 
 
 def test_ctrl_c_leaves_the_units_of_the_data(monkeypatch):

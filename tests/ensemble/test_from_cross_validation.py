@@ -64,12 +64,22 @@ def test_the_same_on_any_executor_and_in_a_file(whole, tmp_path):
     assert Ensemble.load(tmp_path / "best.fanin").held_out == whole.held_out
 
 
-def test_values_are_judged_by_their_squared_error():
+@pytest.mark.parametrize("loss", ["mse", "huber"])
+def test_values_are_judged_by_their_squared_error(loss):
     targets = (X.reshape(len(X), -1)[:, :1] / 16 + y[:, None] / 10).astype(np.float32)
-    net = {"loss": "mse"}
+    net = {"loss": loss}
     one = from_cross_validation([64, 16, 1], X, targets, n_folds=3, network=net, **OPTIONS)
     assert "accuracy" not in one.held_out
     assert 0 < one.held_out["loss"] < float(targets.var())
+
+
+def test_several_labels_are_judged_by_the_log_loss_of_each():
+    labels = np.stack([y > 4, y % 2 == 0], axis=1)
+    net = {"loss": "logistic"}
+    one = from_cross_validation([64, 16, 2], X, labels, n_folds=3, network=net, **OPTIONS)
+    assert "accuracy" not in one.held_out
+    assert 0 < one.held_out["loss"] < np.log(2)
+    assert one.predict(X_TEST).shape == (len(X_TEST), 2)
 
 
 @pytest.mark.parametrize(

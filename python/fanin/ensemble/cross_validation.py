@@ -13,7 +13,8 @@ from fanin._typing import Array, Floats, PathLike
 from fanin.arrays import as_array
 from fanin.callbacks.standard import EarlyStopping
 from fanin.ensemble.builders import MEMBER_FIT_OPTIONS
-from fanin.ensemble.held_out import greedy_counts, log_losses
+from fanin.ensemble.evaluation import member_outputs
+from fanin.ensemble.held_out import binary_log_losses, greedy_counts, log_losses
 from fanin.ensemble.kept import Folder
 from fanin.ensemble.members import Failure, Fold, Member, check, with_classes
 from fanin.ensemble.model import Ensemble, output
@@ -177,11 +178,15 @@ def _options(
 
 def _held_out(networks: Sequence[MLP], splits: Sequence[Array], X: Array, combine: str) -> Floats:
     """Of each row, the mean output of the networks not trained on it; NaN where there is none."""
-    total, count = np.zeros((len(X), networks[0].dims[-1])), np.zeros(len(X))
-    how = "logits" if networks[0].loss_name == "mse" else combine
+    first = networks[0].targets
+    values = first.loss.takes_values
+    columns = first.n_outputs if values else max(first.n_classes, first.n_outputs)
+    total, count = np.zeros((len(X), columns)), np.zeros(len(X))
+    how = "logits" if values else combine
     for net, held in zip(networks, splits, strict=True):
         if len(held):
-            total[held] += output(net, net.targets.outputs(net.scores(X[held])), how)
+            own = member_outputs(net, net.scores(X[held]))
+            total[held] += output(net, own.reshape(len(held), columns), how)
             count[held] += 1
     with np.errstate(invalid="ignore"):
         return np.asarray(total / count[:, None])
@@ -190,8 +195,15 @@ def _held_out(networks: Sequence[MLP], splits: Sequence[Array], X: Array, combin
 def _row_losses(net: MLP, outputs: Floats, y: Array) -> Floats:
     known = np.isfinite(outputs[:, 0])
     result = np.full(len(y), np.nan)
-    if net.loss_name == "mse":
-        result[known] = ((outputs - y.reshape(outputs.shape)) ** 2).mean(axis=1)[known]
+    targets = net.targets
+    if targets.loss.takes_values:
+        each = outputs.reshape(len(y), targets.n_values, -1)
+        squares = (each - y.reshape(len(y), targets.n_values, 1)) ** 2
+        result[known] = squares.mean(axis=(1, 2))[known]
+    elif targets.kind == "multilabel":
+        own = outputs[known]
+        probabilities = losses.sigmoid(own) if (own < 0).any() or (own > 1).any() else own
+        result[known] = binary_log_losses(probabilities, y[known])
     else:
         result[known] = log_losses(_probabilities(outputs[known]), y[known])
     return result
@@ -206,7 +218,7 @@ def _probabilities(outputs: Floats) -> Floats:
 
 
 def _shares(outputs: Sequence[Floats], y: Array, net: MLP) -> list[float]:
-    if net.loss_name == "mse" or y.ndim > 1:
+    if net.targets.loss.takes_values or y.ndim > 1:
         return [1 / len(outputs)] * len(outputs)
     known = np.isfinite(np.sum([o[:, 0] for o in outputs], axis=0))
     counts = greedy_counts([_probabilities(o[known]) for o in outputs], y[known])
@@ -218,6 +230,6 @@ def _facts(net: MLP, outputs: Floats, y: Array) -> dict[str, Any]:
     known = np.isfinite(rows)
     n = int(known.sum())
     facts = {"loss": float(rows[known].mean()), "error": float(rows[known].std()) / math.sqrt(n)}
-    if net.loss_name != "mse":
+    if net.targets.kind in ("labels", "binary"):
         facts["accuracy"] = float((outputs[known].argmax(axis=1) == y[known]).mean())
     return facts
