@@ -2,10 +2,10 @@
 
 ``python -m benchmarks.studies.installation`` builds the checkout's wheel without a compiler cache,
 installs it in new environments in another folder, with the newest NumPy and with the oldest that is
-allowed, and prints the table of ``docs/project.md``. The bars: 20 s by the clock for the wheel and
-``fanin train digits``; for the sources 120 s of CPU time for each of two cores, which other work on
-the machine does not change. Ends with exit code 1 where a bar is missed. ``--wheel`` measures a
-wheel that is there already, ``--parts`` prints the longest parts of the build.
+allowed, and prints a table. The bars: 20 s by the clock for the wheel and ``fanin train digits``
+on a quiet machine; for the sources 120 s of CPU time for each of two cores, which other work does
+not change much. Ends with exit code 1 where a bar is missed. ``--wheel`` measures a wheel that is
+there already, ``--parts`` prints the longest parts of the build.
 """
 
 from __future__ import annotations
@@ -153,6 +153,7 @@ def main() -> int:
     finally:
         shutil.rmtree(folder)
     print(table(rows))
+    print(f"load of the machine: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
     return 0 if met else 1
 
 

@@ -27,7 +27,7 @@ TITLES = (
     "Xavier with ReLU",
     "Kaiming (MSRA) with ReLU",
 )
-PICTURES = 41  # of a machine without data sets or with
+PICTURES = 42  # of a machine without data sets or with
 VERDICTS = ["vanishing", "saturated", "healthy", "vanishing", "healthy"]
 LINE = re.compile(r"\[ (\d) layers\]  mean:(-?\d\.\d\d) std:(\d\.\d\d)")
 
@@ -112,10 +112,10 @@ def test_init_is_the_lectures_for_every_seed(small, monkeypatch):
     check_init("\n".join(chapter_lines(init.chapter(Data.load(small, seed), seed))))
 
 
-def test_a_norm_forgives_the_start(on_digits):
+def test_a_norm_makes_up_for_a_bad_initialisation(on_digits):
     text = "\n".join(chapter_lines(on_digits("init").chapter))
     check_init(text)
-    part = text[text.index("A norm forgives the start") :]
+    part = text[text.index("A norm makes up for a bad initialisation") :]
     rows = cells(part, "Standard deviation of each layer's activations")[:9]
     assert [row[1] for row in rows] == ["alone", "layer norm", "batch norm"] * 3
     assert [row[-1] for row in rows[::3]] == ["vanishing", "saturated", "vanishing"]
@@ -125,7 +125,7 @@ def test_a_norm_forgives_the_start(on_digits):
         assert spreads[0] > 0.5
     assert rows[1][2:] == rows[4][2:]  # the scale of the weights is gone
     assert rows[2][2:] == rows[5][2:]
-    trained = {tuple(row[:2]): row[2:] for row in cells(part, "Two beginnings, 10 epochs")}
+    trained = {tuple(row[:2]): row[2:] for row in cells(part, "Two initialisations, 10 epochs")}
     assert len(trained) == 8
     test = {way: float(row[-1].rstrip(" %")) for way, row in trained.items()}
     assert test["small (std 0.01)", "alone"] < 50

@@ -154,8 +154,8 @@ def _in_training(data: Data, seed: int) -> list[Block]:
     moved = replace(data, X_test=Compose([moves], seed=seed + 1)(data.X_test))
     return [
         Heading(f"What it does to training on {data.name}"),
-        f"""With augmentation hardly any image comes twice, so that a network cannot learn its rows
-        by heart. What it gains depends on what the network will meet. Here it is tested on
+        f"""With augmentation hardly any image comes twice, so that a network cannot memorise its
+        rows. What it gains depends on what the network will meet. Here it is tested on
         {len(data.y_test)} images that were moved a little, up to {DEGREES}° and
         {SHIFT:.0%} of the width, as images out of a camera are, and on the same as
         they are in the data.""",

@@ -34,8 +34,8 @@ def chapter(data: Data, seed: int) -> Chapter:
         """A **model ensemble** trains several independent models and averages their results at
         test time, against overfitting and for a better accuracy.""",
         Remark(
-            "An ensemble needs computing power: a method for firms more than for single "
-            "persons. (Networks of this size take a second each.)"
+            "An ensemble needs computing power: a method for companies rather than "
+            "individuals. (Networks of this size take a second each.)"
         ),
         *_six(data, seed),
         *_where_not(data, seed),
@@ -53,8 +53,8 @@ def _six(data: Data, seed: int) -> list[Block]:
         Heading("Six kinds"),
         f"""The models can differ in many ways; `fanin.ensemble` has a builder for each. Here are
         all six on {len(noisy.y)} rows of {data.name}, of which {WRONG:.0%} have a label drawn at
-        random: each network learns wrong labels by heart, and as each learns them in its own way,
-        their mean forgets them again.""",
+        random: each network memorises wrong labels, but each memorises them in its own way,
+        and their mean does not.""",
         picture(
             "ensembles-six.png",
             "Six kinds of ensembles, each with the accuracy of its members and of the ensemble.",

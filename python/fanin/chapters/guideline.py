@@ -49,7 +49,7 @@ def _seven_steps(data: Data, seed: int) -> list[Block]:
     rows = []
     for step in report.steps:
         if step.number in _MEASURED:
-            found = ", ".join(finding.name for finding in step.findings) or "nothing amiss"
+            found = ", ".join(finding.name for finding in step.findings) or "no problem"
             title = f"{step.number}. {step.title}"
             rows.append((title, _MEASURED[step.number](step.facts), found))
     return [
@@ -182,7 +182,7 @@ def _cases(data: Data, seed: int) -> Iterator[Case]:
         "overfitting",
         f"The training accuracy goes up to the end, and the validation accuracy does not follow: "
         f"{len(few.y)} rows, a fifth of them with labels drawn at random, and 256 units that can "
-        "learn them by heart. More regularisation, or more data.",
+        "memorise them. More regularisation, or more data.",
         few, 256, optim.Adam, {"epochs": 60, **batch},
         f"{len(part.y)} rows in place of {len(few.y)}, and L2 of 0.01", data_then=part,
         options_then={"reg": 0.01},

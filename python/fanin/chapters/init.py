@@ -203,25 +203,25 @@ def _gradients(report: ActivationReport) -> list[str]:
 
 
 def _on_data(data: Data, seed: int) -> list[Block]:
-    """The same five beginnings, trained."""
+    """The same five initialisations, trained."""
     rows = []
     for case in CASES:
         history = _trained(data, seed, case.init, case.std, activation=case.activation)
         rows.append((case.title, *_outcome(history)))
     return [
         Heading(f"What it means for training on {data.name}"),
-        f"""The same five beginnings for {DEPTH} layers of {SMALL_WIDTH} units, trained for
+        f"""The same five initialisations for {DEPTH} layers of {SMALL_WIDTH} units, trained for
         {EPOCHS} epochs on {len(data.y)} rows of {data.name} by plain SGD at a rate of 0.01.
         (The fixed standard deviations are multiplied by {(WIDTH / SMALL_WIDTH) ** 0.5:g}, since
         what counts is their product with the square root of the width.)""",
-        Table(f"Five beginnings, {EPOCHS} epochs", ("case", *OUTCOME), rows),
-        """Six layers are few enough for a bad beginning to be overcome in the end: compare how
-        far each has come in the same number of epochs.""",
+        Table(f"Five initialisations, {EPOCHS} epochs", ("case", *OUTCOME), rows),
+        """With only six layers training overcomes a bad initialisation in the end: compare how far
+        each has come in the same number of epochs.""",
     ]
 
 
 def _trained(data: Data, seed: int, init: Any, std: float | None, **options: Any) -> History:
-    """Plain SGD from that beginning; the standard deviation is the one of the lecture's width."""
+    """Plain SGD from that initialisation; the standard deviation is that of the lecture's width."""
     if std is not None:
         std *= (WIDTH / SMALL_WIDTH) ** 0.5
         init = functools.partial(initializers.small_random, std=std)
@@ -243,7 +243,7 @@ def _outcome(history: History) -> tuple[str, ...]:
 
 
 def _normed(alone: Mapping[str, ActivationReport], seed: int) -> list[Block]:
-    """The beginnings that failed, with a norm in each layer."""
+    """The initialisations that failed, with a norm in each layer."""
     failed = [case for case in CASES if case.slug in ("small", "large", "xavier-relu")]
     reports = {
         (case.slug, name): _report(case, seed, norm) if norm else alone[case.slug]
@@ -256,12 +256,12 @@ def _normed(alone: Mapping[str, ActivationReport], seed: int) -> list[Block]:
         for name in ("alone", *NORMS)
     ]
     return [
-        Heading("A norm forgives the start"),
+        Heading("A norm makes up for a bad initialisation"),
         """A *norm* stands between `x.dot(W)` and the activation and takes the scale of the sums
         out: it subtracts their mean and divides by their standard deviation. Layer norm (Ba et al.
         2016) does so for each row over its units, batch norm (Ioffe and Szegedy 2015) for each
-        unit over the rows of the minibatch. Here are the three beginnings that failed, with the
-        same weights as above and a norm in each layer.""",
+        unit over the rows of the minibatch. Here are the three cases that failed, with the same
+        weights as above and a norm in each layer.""",
         Table(
             "Standard deviation of each layer's activations",
             ("case", "with", *NAMES, "verdict"),
@@ -289,7 +289,7 @@ def _normed(alone: Mapping[str, ActivationReport], seed: int) -> list[Block]:
 
 
 def _said_of_norms(reports: Mapping[tuple[str, str], ActivationReport]) -> list[Block]:
-    """What they forgive and what not, in the numbers of the run."""
+    """What they make up for and what not, in the numbers of the run."""
     small, large = (reports[slug, "layer norm"].layers for slug in ("small", "large"))
     apart = max(abs(a.std - b.std) for a, b in zip(small, large, strict=True))
     weights = [layers[0].weight_gradient or 0.0 for layers in (small, large)]
@@ -304,7 +304,7 @@ def _said_of_norms(reports: Mapping[tuple[str, str], ActivationReport]) -> list[
         is in the gradient with respect to the weights: in the first layer its standard deviation
         is {weights[0]:.2g} with the small ones and {weights[1]:.2g} with the large ones. The
         smaller the weights, the larger the steps they take.""",
-        f"""A norm does not forgive everything. With ReLU the gradient changes by
+        f"""A norm does not solve everything. With ReLU the gradient changes by
         {round(100 * (growth["layer norm"] - 1)):+d} % a layer on its way down through layer norm,
         but by {round(100 * (growth["batch norm"] - 1)):+d} % through batch norm, whatever the scale
         of the weights (Yang et al. 2019). From the last of {DEPTH} layers to the first that is a
@@ -314,7 +314,7 @@ def _said_of_norms(reports: Mapping[tuple[str, str], ActivationReport]) -> list[
 
 
 def _ways_on_data(data: Data, seed: int) -> list[Block]:
-    """A good and a bad beginning trained, each alone, with a norm, and with skips."""
+    """A good and a bad initialisation trained, each alone, with a norm, and with skips."""
     starts: dict[str, tuple[str, float | None]] = {
         "Kaiming": ("kaiming", None),
         "small (std 0.01)": ("small_random", 0.01),
@@ -331,32 +331,32 @@ def _ways_on_data(data: Data, seed: int) -> list[Block]:
     first = [curve(runs["Kaiming"][name], "loss")[0] for name in ("alone", "residual")]
     return [
         Heading(f"Norms and skips in training on {data.name}"),
-        f"""The same {DEPTH} layers of {SMALL_WIDTH} units with ReLU, from Kaiming's beginning and
-        from small numbers, alone, with each norm, and *residual* (He et al. 2016): a skip round
-        every hidden layer that is as wide as its input, `x + maximum(0, x.dot(W))`. All else is as
-        in the runs above. One learning rate serves all eight, though each has a best one of its
-        own.""",
+        f"""The same {DEPTH} layers of {SMALL_WIDTH} units with ReLU, initialised by Kaiming's rule
+        and with small numbers: alone, with each norm, and *residual* (He et al. 2016), which is a
+        skip around every hidden layer that is as wide as its input, `x + maximum(0, x.dot(W))`. All
+        else is as in the runs above. One learning rate serves all eight, though each has a best
+        one of its own.""",
         picture(
             "init-ways.png",
-            "Training losses from Kaiming's beginning and from small random numbers: alone, with "
+            "Training losses with Kaiming's and with small random initial weights: alone, with "
             "layer norm, batch norm and residual.",
-            "Training loss of each epoch, from two beginnings.",
+            "Training loss of each epoch, from two initialisations.",
             functools.partial(draw_ways, runs),
         ),
         Table(
-            f"Two beginnings, {EPOCHS} epochs",
-            ("beginning", "with", *OUTCOME),
+            f"Two initialisations, {EPOCHS} epochs",
+            ("initialisation", "with", *OUTCOME),
             [
                 (start, name, *_outcome(run))
                 for start, of in runs.items()
                 for name, run in of.items()
             ],
         ),
-        f"""From small numbers the network alone comes to {percent(bad["alone"])} of the test rows
+        f"""From small numbers the network alone gets {percent(bad["alone"])} of the test rows right
         in {EPOCHS} epochs, with layer norm to {percent(bad["layer norm"])}, with batch norm to
-        {percent(bad["batch norm"])} and with skips to {percent(bad["residual"])}: a norm sets the
-        scale right, and a skip leads signal and gradient round layers that let nothing pass.""",
-        f"""From Kaiming's beginning there is less to forgive. Alone it comes to
+        {percent(bad["batch norm"])} and with skips to {percent(bad["residual"])}: a norm
+        restores the scale, and a skip leads signal and gradient around layers that block them.""",
+        f"""With Kaiming's rule there is less to gain. Alone the network reaches
         {percent(good["alone"])}, and the best of the four ({best}) to {percent(good[best])}; on
         {n} test rows such an accuracy has a standard error of {number(100 * noise, 2)} points.
         With skips the mean loss of the first epoch is {number(first[1])}, where the network alone
@@ -366,7 +366,7 @@ def _ways_on_data(data: Data, seed: int) -> list[Block]:
 
 
 def draw_ways(runs: Mapping[str, Mapping[str, History]]) -> Panels:
-    """A panel of loss curves for each beginning, with the same axes and one legend."""
+    """A panel of loss curves for each initialisation, with the same axes and one legend."""
     axes: Panels = panels(None, 1, len(runs), 3.9, width=9.0)[0]
     for panel, (start, of) in zip(axes, runs.items(), strict=True):
         plots.compare(of, "loss", panel)

@@ -79,7 +79,7 @@ def _in_training(data: Data, seed: int) -> list[Block]:
         Heading(f"What they do to training on {data.name}"),
         f"""{len(noisy.y)} rows of {data.name}, of which {WRONG:.0%} have a label drawn at random, a
         hidden layer of {HIDDEN} units, {EPOCHS} epochs. What comes anew each time, in part or
-        blended with another, is hard to learn by heart: wrong labels stay unlearned. All four are
+        blended with another, is hard to memorise: wrong labels stay unlearned. All four are
         tested on whole images with right labels.""",
         *overfitting(
             noisy,

@@ -54,7 +54,7 @@ def _rules() -> list[Block]:
         proposed to get past such places. This is SGD itself:""",
         Listing(SGD),
         Heading("SGD with momentum"),
-        """Momentum keeps going the way it goes: few things in nature change at once. The
+        """Momentum keeps going in its direction: few things in nature change abruptly. The
         velocity `v` is a running sum of gradients, and ρ, 0.9 or 0.99 as a rule, says how much
         of it is kept.""",
         Lines("v ← ρ v + ∇f(x)\nx ← x − α v"),
@@ -145,7 +145,7 @@ def _paths() -> list[Block]:
     return [
         Heading("A saddle, a local minimum and a bent valley"),
         """All begin at the same point (the ring). On the saddle that point lies a thousandth
-        beside the ridge, so that the way down is there but hardly to be felt. SGD slides
+        beside the ridge, where the slope is barely noticeable. SGD slides
         towards the saddle first and lingers; rules that divide by the size of the gradient go
         both ways at once. Beale's function has a flat, bent valley; the star is its minimum.""",
         picture(
@@ -157,16 +157,15 @@ def _paths() -> list[Block]:
         Picture(
             "optimizers.gif",
             f"{alt} They move.",
-            "The same paths in the making: in each picture all have taken the same number of "
-            "steps.",
+            "The same paths, animated: in each frame all have taken the same number of steps.",
             plots.animate_optimizers,
         ),
-        """The other trap is a local minimum: a hollow that is not the deepest. Here it lies between
-        the start and the deeper one, and gradient and all that is made of it vanish there.""",
+        """The other trap is a local minimum: a basin that is not the deepest. Here it lies between
+        the start and the deeper one, and at its bottom the gradient vanishes.""",
         picture(
             "optimizers-local.png",
-            "Paths of eleven optimizers on a surface with two hollows: some stay in the nearer.",
-            f"f = {surfaces.LOCAL.formula}: the nearer hollow is the local minimum, the star the "
+            "Paths of eleven optimizers on a surface with two basins: some stay in the nearer.",
+            f"f = {surfaces.LOCAL.formula}: the nearer basin is the local minimum, the star the "
             "global one.",
             lambda: plots.optimizer_paths(surfaces=["local"]),
         ),
@@ -174,9 +173,9 @@ def _paths() -> list[Block]:
         past it: what they remember of the way down carries them over the ridge. No rule does so
         always.""",
         Table(
-            "Steps until the loss is below the saddle's, until the deeper hollow is reached, and "
+            "Steps until the loss is below the saddle's, until the deeper basin is reached, and "
             f"until Beale's function is below {surfaces.BEALE.low:g}, each at the rate shown",
-            ("rule", "saddle: rate", "steps", "hollow: rate", "steps", "Beale: rate", "steps"),
+            ("rule", "saddle: rate", "steps", "basin: rate", "steps", "Beale: rate", "steps"),
             rows,
         ),
     ]

@@ -50,7 +50,7 @@ def optimizer_paths(
 
     On the saddle ``x**2 - y**2`` they begin beside the ridge, where the gradient nearly vanishes,
     and the way down is along y. Beale's function has a flat, bent valley with its minimum at
-    (3, 0.5). "local" is ``x**4 - 2 x**2 + x / 2 + y**2``, whose nearer hollow is not the deeper one
+    (3, 0.5). "local" is ``x**4 - 2 x**2 + x / 2 + y**2``, whose nearer basin is not the deeper one
     (the star). A path ends where it leaves the picture.
 
     Parameters

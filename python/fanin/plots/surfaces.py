@@ -109,7 +109,7 @@ BEALE = Surface(
     },
 )
 
-# Two hollows along x: from the right, the nearer one is only a local minimum.
+# Two basins along x: from the right, the nearer one is only a local minimum.
 LOCAL = Surface(
     name="local",
     formula="x⁴ − 2x² + x/2 + y²",
