@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import subprocess
 import sys
 import threading
@@ -131,6 +132,14 @@ def test_a_diverging_run_is_put_back() -> None:
         )
     assert history.stop_reason == "diverged"
     np.testing.assert_array_equal(net.get_parameters(), before)
+
+
+def test_a_network_comes_out_of_a_pickle_with_unaligned_buffers() -> None:
+    net, buffers = new_net(), []
+    text = pickle.dumps(net, protocol=5, buffer_callback=buffers.append)
+    moved = [memoryview(b"x" + bytes(buffer.raw()))[1:] for buffer in buffers]
+    again = pickle.loads(text, buffers=moved)
+    np.testing.assert_array_equal(again.get_parameters(), net.get_parameters())
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -437,7 +437,8 @@ class MLP:
                 f"parameters: expected shape {self.arena.shape} {self.dtype}, "
                 f"got {_validate.describe(parameters)}"
             )
-        self.engine.set_parameters(np.ascontiguousarray(parameters))
+        # Buffers that come with a pickle, such as Dask's, may lie anywhere.
+        self.engine.set_parameters(np.require(parameters, requirements=["C", "A"]))
 
     def config(self) -> dict[str, Any]:
         """The arguments of the constructor."""

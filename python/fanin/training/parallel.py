@@ -331,13 +331,11 @@ def fit_on_dask(net: MLP, chunks: Chunks, client: Any, **options: Any) -> Histor
     hosts = [worker.partition("://")[2].rpartition(":")[0] for worker in workers[:size]]
     ports = on_each(_listen, token)
     addresses = list(zip(hosts, ports, strict=True))
-    results = on_each(_run_rank, token, addresses, net, chunks, options)
-    trained: MLP = results[0]
+    trained, history = on_each(_run_rank, token, addresses, net, chunks, options)[0]
     net.inputs, net.targets = trained.inputs, trained.targets
     net.set_parameters(trained.get_parameters())
     net.epochs_done, net.steps_done = trained.epochs_done, trained.steps_done
-    assert trained.history is not None
-    net.history = trained.history
+    net.history = History.from_dict(history)
     return net.history
 
 
@@ -358,12 +356,11 @@ def _run_rank(
     net: MLP,
     chunks: Chunks,
     options: dict[str, Any],
-) -> MLP:
+) -> tuple[MLP, dict[str, Any]]:
     with Peers(rank, token, addresses, _SERVERS.pop((token, rank))) as comm:
         net = net.copy()
         history = fit_parallel(net, chunks, comm, **options)
-        net.history = history
-    return net
+    return net, history.to_dict()
 
 
 class Peers:
@@ -385,11 +382,10 @@ class Peers:
     def Sendrecv(self, sendbuf: Any, dest: int, *, recvbuf: Any, source: int) -> None:
         """Of two partners the lower one sends first, since a long message waits to be read."""
         peer = self._peer(dest)
-        first = self._rank < source
-        if first:
+        if self._rank < source:
             peer.sendall(sendbuf.data.cast("B"))
         _receive(peer, recvbuf)
-        if not first:
+        if self._rank > source:
             peer.sendall(sendbuf.data.cast("B"))
 
     def _peer(self, rank: int) -> socket.socket:
