@@ -60,7 +60,7 @@ from reliability import renew, rows_of
 TRACED = ("fanin.", "zipfile", "json", "csv", "tarfile", "gzip", "numpy.lib")
 CORPUS = Path(__file__).parent / "corpus"
 MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None  # no disk is that fast
-PART = 20_000  # inputs to a line of the log
+PART = 5_000  # inputs to a line of the log
 HANG = 10  # seconds of the processor that no input may take
 KEPT, SMALL = 12, 4096  # of the inputs that reached new code: how many, of how many bytes
 NUMBERS = (0, 1, -1, 2**31 - 1, 2**31, 2**32 - 1, 2**63 - 1, 2**63, 2**64, 10**400, 0.5, 1e308)

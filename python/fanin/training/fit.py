@@ -505,7 +505,8 @@ class Fit:
                 net.engine.put_back(_state_from_dict(one), self.optimizer.rule, self.states)
                 if one is not now or good is None:
                     self.take_good()
-            self.first_epoch = _validate.whole("epochs_done", net.epochs_done - number, 0)
+            before = net.epochs_done - number
+            self.first_epoch = _validate.whole("epochs_done", before, -self.first)
             self.optimizer.lr = state["lr"]
             self.schedule.load_state_dict(state["schedule"])
             net.metadata = checked_metadata(state["network"].get("metadata", {}))
