@@ -8,11 +8,9 @@ namespace fanin::FANIN_ISA {
 
 constexpr int tile_rows(int vecs) { return vecs < panel_vecs ? 8 : 6; }
 
-inline constexpr index row_block = 256;  // rows of c that are finished while they are in cache
-inline constexpr index k_block = 512;    // two packed panels of b: a quarter of an L2 of 1 MB
-inline constexpr index fetch_rows = 8;   // rows of b between a prefetch and its load
-// A prefetch from memory holds a fill buffer for some 300 cycles, which loads from L2 need too.
-inline constexpr index slowest_pace = 8;
+inline constexpr index row_block = 256;     // rows of c that are finished while they are in cache
+inline constexpr index k_block = 512;       // two packed panels of b: a quarter of an L2 of 1 MB
+inline constexpr index fetch_rows = 16;     // rows of b between a prefetch and its load
 inline constexpr index fetch_a = 16;        // steps of k between a prefetch of a and its use
 inline constexpr index unpacked_rows = 24;  // up to so many rows, packing does not pay
 inline constexpr index far_apart = 8192;    // unless b's rows are so many bytes apart; then
@@ -33,15 +31,14 @@ struct Operand {
   index k0, k1;
 };
 
-/// What a tile copies meanwhile of the panel after it: `rows` rows of `vecs` Vecs, a Vec or two
-/// every `pace` steps, `fetch` elements before that the prefetch.
+/// What a tile copies meanwhile of the panel after it: some Vecs of a row in each step, `fetch`
+/// elements before that the prefetch.
 template <class T>
 struct Ahead {
   const T* from;
   index from_stride, fetch;
   T* to;
-  index to_stride, rows;
-  int vecs, pace;
+  index to_stride;
 };
 
 /// One register tile: rows [i, i + MR) x NV Vecs. Masked: b's last Vec has at.last lanes. Copies:
@@ -65,9 +62,12 @@ template <class T, int MR, int NV, bool Masked, int Copies>
   }
   const T* a = left.a;
   const T* b = o.b;
+  const T* from = ahead.from;
+  T* to = ahead.to;
   const index a_row = left.row, a_k = left.k, b_k = o.stride;
+  const index from_k = ahead.from_stride, to_k = ahead.to_stride, fetch = ahead.fetch;
   const int last = at.last;
-  const auto multiply_add = [&]() FANIN_INLINE_LAMBDA {
+  for (index k = at.k0; k < at.k1; ++k, a += a_k, b += b_k) {
     Vec<T> bv[NV];
 #pragma GCC unroll 16
     for (int v = 0; v < NV; ++v) {
@@ -80,35 +80,16 @@ template <class T, int MR, int NV, bool Masked, int Copies>
 #pragma GCC unroll 16
       for (int v = 0; v < NV; ++v) acc[r][v] = fma(av, bv[v], acc[r][v]);
     }
-    a += a_k;
-    b += b_k;
-  };
-  index k = at.k0;
-  if constexpr (Copies > 0) {
-    const T* from = ahead.from;
-    T* to = ahead.to;
-    const auto copy = [&](int v) FANIN_INLINE_LAMBDA {
-      // Its last element: the line of the first came with the Vec before.
-      prefetch(from + ahead.fetch + v * L + L - 1);
-      Vec<T>::load(from + v * L).store(to + v * L);
-    };
-    for (index row = 0; row < ahead.rows; ++row) {
-      if constexpr (Copies == 2) {
-        multiply_add();
-        ++k;
-        copy(0);
-        copy(1);
-      } else {
-        for (int v = 0; v < ahead.vecs; ++v) {
-          for (int step = 0; step < ahead.pace; ++step, ++k) multiply_add();
-          copy(v);
-        }
+    if constexpr (Copies > 0) {
+#pragma GCC unroll 2
+      for (int v = 0; v < Copies; ++v) {
+        prefetch(from + fetch + v * L);
+        Vec<T>::load(from + v * L).store(to + v * L);
       }
-      from += ahead.from_stride;
-      to += ahead.to_stride;
+      from += from_k;
+      to += to_k;
     }
   }
-  for (; k < at.k1; ++k) multiply_add();
 #pragma GCC unroll 16
   for (int r = 0; r < MR; ++r) {
 #pragma GCC unroll 16
@@ -174,64 +155,66 @@ void columns(const Product<T>& p, Operand<T> o, Range rows, index j, index end) 
   }
 }
 
-/// How the tiles of a panel share the packing of the next one: `rows` of its rows to each, at a
-/// pace that spreads it over as many as it can, so that its loads hide behind the arithmetic. Whole
-/// rows, since the hardware fetches lines in pairs; where tiles are few, two Vecs of all rows.
+/// How the tiles of a panel share the packing of the next one: some rows to each, so that its loads
+/// hide behind more arithmetic. Two Vecs at a time, since the hardware fetches lines in pairs.
 struct Sharing {
-  index rows = 0;
-  int vecs, copies = 1, pace = 1;
+  int copies;
+  index rows;
 
-  Sharing(index tiles, index depth, const Panel& next) : vecs(next.vecs) {
-    const index all = next.k1 - next.k0;
-    if (tiles < vecs && vecs % 2 == 0) {
-      vecs = copies = 2;
-      rows = all < depth ? all : depth;
-    } else if (vecs > 0) {
-      const index slow = tiles / vecs, even = (all + tiles - 1) / tiles;
-      pace = static_cast<int>(slow < 1 ? 1 : slow < slowest_pace ? slow : slowest_pace);
-      const index room = depth / (vecs * pace);
-      rows = room < even ? room : even;
-    }
+  Sharing(index tiles, index depth, const Panel& next) : copies(next.vecs % 2 == 0 ? 2 : 1) {
+    constexpr index least = 64;  // a tile in two parts stores and loads its sums once more
+    const index all = next.k1 - next.k0, turns = next.vecs > 2 ? next.vecs / 2 : 1;
+    const index each = tiles > turns ? tiles / turns : 1, even = (all + each - 1) / each;
+    rows = even > least ? even : least;
+    rows = rows < depth ? rows : depth;
   }
 };
+
+/// A tile, the first `count` steps of which copy.
+template <class T, int MR, int NV>
+FANIN_INLINE void tile_copying(index mr, const Product<T>& p, const Panel& at, const Left<T>& left,
+                               const Operand<T>& o, index i, const Ahead<T>& ahead, int copies,
+                               index count) noexcept {
+  constexpr int pair = panel_vecs == 1 ? 1 : 2;
+  Panel first = at, rest = at;
+  first.k1 = rest.k0 = at.k0 + count;
+  if (count > 0 && copies == 2) {
+    tile_of<T, MR, NV, false, pair>(mr, p, first, left, o, i, ahead);
+  } else if (count > 0) {
+    tile_of<T, MR, NV, false, 1>(mr, p, first, left, o, i, ahead);
+  }
+  if (count > 0 && rest.k0 == rest.k1) return;
+  const Left<T> left_rest{left.a + count * left.k, left.row, left.k};
+  const Operand<T> o_rest{o.b + count * o.stride, o.stride, rest.k0, rest.k1};
+  tile_of<T, MR, NV, false, 0>(mr, p, rest, left_rest, o_rest, i, ahead);
+}
 
 /// A packed panel down all rows, in tiles of nearly equal height, which pack the next panel.
 template <class T, int NV>
 void panel_packed(const Product<T>& p, const Panel& at, const LeftBlock<T>& left, const T* packed,
                   Range rows, const Panel& next, index fetch, T* packed_next) noexcept {
-  constexpr int MR = tile_rows(NV), L = lanes<T>, pair = panel_vecs == 1 ? 1 : 2;
+  constexpr int MR = tile_rows(NV), L = lanes<T>;
   const index n = rows.end - rows.begin, tiles = (n + MR - 1) / MR, all = next.k1 - next.k0;
   const Operand<T> o{packed, NV * L, at.k0, at.k1};
   const Sharing share(tiles, at.k1 - at.k0, next);
-  index k = p.b_j == 1 && next.last == L ? 0 : all;  // what is next: else it is packed afterwards
-  int v = 0;
+  const bool whole = p.b_j == 1 && next.last == L;  // else it is packed afterwards
+  index k = 0;                                      // of next, and its Vec: what is to be copied
+  int v = whole ? 0 : next.vecs;
   for (index t = 0; t < tiles; ++t) {
     const index begin = left.tile(n, tiles, MR, t), end = left.tile(n, tiles, MR, t + 1);
-    const index count = all - k < share.rows ? all - k : share.rows;
-    const Ahead<T> ahead{p.b + (next.k0 + k) * p.b_k + next.j + v * L,
-                         p.b_k,
-                         fetch,
-                         packed_next + (k * next.vecs + v) * L,
-                         next.vecs * L,
-                         count,
-                         share.vecs,
-                         share.pace};
-    const Left<T> a = left.at(begin);
-    const index i = rows.begin + begin;
-    if (count <= 0) {
-      tile_of<T, MR, NV, false, 0>(end - begin, p, at, a, o, i, ahead);
-    } else if (share.copies == 2) {
-      tile_of<T, MR, NV, false, pair>(end - begin, p, at, a, o, i, ahead);
-    } else {
-      tile_of<T, MR, NV, false, 1>(end - begin, p, at, a, o, i, ahead);
-    }
-    v += share.vecs;
-    if (v < next.vecs) continue;
-    v = 0;
+    const index some = all - k < share.rows ? all - k : share.rows;
+    const index count = v < next.vecs ? some : 0;
+    // The last element of a Vec is what is fetched: the line of the first came with the one before.
+    const Ahead<T> ahead{p.b + (next.k0 + k) * p.b_k + next.j + v * L, p.b_k, fetch + L - 1,
+                         packed_next + (k * next.vecs + v) * L, next.vecs * L};
+    tile_copying<T, MR, NV>(end - begin, p, at, left.at(begin), o, rows.begin + begin, ahead,
+                            share.copies, count);
     k += count;
+    if (k < all) continue;
+    k = 0;
+    v += share.copies;
   }
-  const index packed_rows = p.b_j == 1 && next.last == L ? k : 0;
-  if (packed_rows < all) pack(p, next, next.k0 + packed_rows, packed_next);
+  if (!whole || v < next.vecs) pack(p, next, next.k0, packed_next);
 }
 
 /// The panels of a product in order: columns within blocks of k within groups of rows.
