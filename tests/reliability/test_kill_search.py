@@ -144,77 +144,44 @@ def test_a_search_that_forgets_scores_is_caught(tmp_path: Path) -> None:
 
 # Ctrl-C in workers, and workers that end
 
-# A gate in the process that searches tells the workers who sends the signal, and when.
 INTERRUPTED = """
-    import json, multiprocessing, os, select, signal, sys, threading
-    from collections import Counter
+    import json, multiprocessing, os, signal, sys, time
     from concurrent.futures import ProcessPoolExecutor
-    from multiprocessing.connection import Client as Caller, Listener
     from pathlib import Path
     from fanin.tuning import search, uniform
-    from fanin.tuning.search.log import TrialLog
 
     FOLDER = Path(sys.argv[1])
 
+    def first_to_send():
+        try:
+            (FOLDER / "sent").touch(exist_ok=False)
+        except FileExistsError:
+            return False
+        return True
+
+    CALLS = []
+
     def objective(params):
-        with Caller(tuple(json.loads((FOLDER / "gate").read_text()))) as gate:
-            gate.send(os.getpid())
-            sends = gate.recv()
-        if sends:
+        CALLS.append(params)
+        (FOLDER / f"pid-{{os.getpid()}}").touch()
+        deadline = time.monotonic() + {hang}
+        while len(CALLS) > 3 and not (FOLDER / "sent").exists() and time.monotonic() < deadline:
+            time.sleep(0.01)  # so that trials are left when the other worker has begun
+        both = len(list(FOLDER.glob("pid-*"))) == 2
+        if both and not (FOLDER / "sent").exists() and first_to_send():
+            while len((FOLDER / "trials.jsonl").read_bytes().splitlines()) < 2:
+                time.sleep(0.01)  # until one of the other worker's trials is logged
             {send}
-            threading.Event().wait({hang})  # for the signal
+            time.sleep({hang})
         return params["x"]
 
-    class Gate:
-        def __init__(self):
-            self.listener = Listener(("127.0.0.1", 0))
-            (FOLDER / "gate").write_text(json.dumps(self.listener.address))
-            self.calls, self.ends, self.waiting = Counter(), {{}}, []
-            self.logged, self.sent, self.lock = False, False, threading.Lock()
-            threading.Thread(target=self.serve, daemon=True).start()
-
-        def serve(self):
-            while True:
-                try:
-                    worker = self.listener.accept()
-                    pid = worker.recv()
-                except (EOFError, OSError):  # of a worker that has ended
-                    continue
-                with self.lock:
-                    if pid not in self.calls and hasattr(os, "pidfd_open"):
-                        self.ends[pid] = os.pidfd_open(pid)
-                    self.calls[pid] += 1
-                    self.waiting.append((pid, worker))
-                    self.answer()
-
-        def answer(self):
-            # Both are at work, and a trial is logged; until then each leaves trials to the other.
-            ready, still = len(self.calls) == 2 and self.logged, []
-            for pid, worker in self.waiting:
-                if ready or self.sent or self.calls[pid] <= 3:
-                    worker.send(ready and not self.sent)
-                    self.sent |= ready
-                else:
-                    still.append((pid, worker))
-            self.waiting = still
-
-        def watch(self, append):
-            def appended(log, key, line):
-                append(log, key, line)
-                with self.lock:
-                    self.logged = True
-                    self.answer()
-            return appended
-
-        def alive(self):
-            return [pid for pid, end in self.ends.items()
-                    if not select.select([end], [], [], {hang})[0]]
+    def alive():
+        pids = [int(path.name.split("-")[1]) for path in FOLDER.glob("pid-*")]
+        return [pid for pid in pids if Path(f"/proc/{{pid}}").exists()]
 
     if __name__ == "__main__":
         signal.signal(signal.SIGINT, signal.default_int_handler)
         told = {{}}
-        gate = Gate()
-        TrialLog.append = gate.watch(TrialLog.append)
         log = FOLDER / "trials.jsonl"
         for attempt in ("first", "again"):
             {begin}
@@ -225,7 +192,10 @@ INTERRUPTED = """
             except KeyboardInterrupt:
                 told[attempt] = "KeyboardInterrupt"
             {end}
-        told["alive"] = gate.alive()
+        deadline = time.monotonic() + {hang}
+        while alive() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        told["alive"] = alive()
         told["statuses"] = sorted({{t.status for t in result}})
         print(json.dumps(told))
 """
