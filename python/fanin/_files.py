@@ -153,10 +153,14 @@ def read_file(path: PathLike) -> bytes:
 
 @contextmanager
 def reading(path: PathLike, expected: str) -> Iterator[None]:
-    """What the block finds amiss in a file's content is a FileError: "expected: reason"."""
+    """What the block finds amiss in a file's content is a FileError: "expected: reason". One that
+    is about another file stays.
+    """
     try:
         yield
     except FileError as error:
+        if error.path != os.fspath(path):
+            raise
         raise FileError(path, f"{expected}: {error.reason}", error.where) from error
     except (
         *(ValueError, TypeError, LookupError, AttributeError),

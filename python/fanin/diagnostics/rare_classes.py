@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-import warnings
 
 import numpy as np
 
 from fanin import metrics
+from fanin._runtime import warn_caller
 from fanin._typing import Array, Ints
 from fanin.diagnostics.findings import Finding
 
@@ -30,11 +30,10 @@ def rare_classes(y: Array) -> Ints:
     return np.flatnonzero((counts >= LEAST_ROWS) & (counts <= most))
 
 
-def warn_if_never_predicted(y: Array, predicted: Array, stacklevel: int = 2) -> None:
+def warn_if_never_predicted(y: Array, predicted: Array) -> None:
     """A `RareClassWarning` of what `never_predicted` finds."""
     if (finding := never_predicted(y, predicted)) is not None:
-        text = f"{finding.evidence}: {finding.action}"
-        warnings.warn(text, metrics.RareClassWarning, stacklevel=stacklevel + 1)
+        warn_caller(f"{finding.evidence}: {finding.action}", metrics.RareClassWarning)
 
 
 def never_predicted(y: Array, predicted: Array) -> Finding | None:

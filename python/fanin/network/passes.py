@@ -91,7 +91,7 @@ def warn_of_rare_classes(
     if not len(rare) or wrong < min(np.bincount(data.labels)[rare]):
         return
     predicted = targets.predictions(scores(engine, [data], n_threads))
-    warn_if_never_predicted(data.labels, predicted, stacklevel=3)
+    warn_if_never_predicted(data.labels, predicted)
 
 
 def named_results(data: TrainingData, loss: float, correct: int) -> dict[str, float]:
