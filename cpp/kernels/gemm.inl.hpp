@@ -278,6 +278,9 @@ template <class T, int NV, bool Partial>
   for (int v = 0; v < NV; ++v) acc[v].store(c + head + v * L);
 }
 
+/// Vecs between a head and a tail, whose masks take registers too.
+inline constexpr index most_between = single_row_vecs > 4 ? single_row_vecs : single_row_vecs - 1;
+
 /// Calls row_tile() with the wanted number of Vecs, at most NV.
 template <class T, int NV>
 FANIN_INLINE void row_tile_of(index vecs, const Product<T>& p, Range k, index i, index j, int head,
@@ -288,7 +291,7 @@ FANIN_INLINE void row_tile_of(index vecs, const Product<T>& p, Range k, index i,
   if constexpr (NV > 0) {
     if (head + tail == 0) return row_tile<T, NV, false>(p, k, i, j, head, tail);
   }
-  row_tile<T, NV, true>(p, k, i, j, head, tail);
+  if constexpr (NV <= most_between) row_tile<T, NV, true>(p, k, i, j, head, tail);
 }
 
 /// Columns from p on up to a cache line, where the rows below have theirs at the same columns.
@@ -311,8 +314,11 @@ FANIN_INLINE void multiply_row(const Product<T>& p, index i, Range cols) noexcep
       const index left = cols.end - j;
       index head = j == cols.begin ? up_to_line(p.b + j, p.b_k) : 0;
       head = head < left ? head : left;
-      const index vecs = (left - head) / L < wide ? (left - head) / L : wide;
-      const index rest = left - head - vecs * L, tail = rest < L ? rest : 0;
+      index vecs = (left - head) / L < wide ? (left - head) / L : wide;
+      index rest = left - head - vecs * L;
+      if ((head > 0 || (rest > 0 && rest < L)) && vecs > most_between) vecs = most_between;
+      rest = left - head - vecs * L;
+      const index tail = rest < L ? rest : 0;
       row_tile_of<T, wide>(vecs, p, k, i, j, static_cast<int>(head), static_cast<int>(tail));
       end = j + head + vecs * L + tail;
     }
