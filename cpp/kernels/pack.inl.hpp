@@ -80,7 +80,7 @@ struct LeftBlock {
 template <class T>
 FANIN_INLINE bool packs_left(const Product<T>& p, index rows, Range cols) {
   const bool far = p.a_k * static_cast<index>(sizeof(T)) >= 1024;
-  return p.a_row == 1 && far && rows >= 24 && cols.end - cols.begin >= 256;
+  return p.a_row == 1 && far && rows >= 24 && p.k >= 32 && cols.end - cols.begin >= 256;
 }
 
 /// The block, packed where there is room for it.
