@@ -78,6 +78,7 @@ MADE: dict[str, Callable[[], Any]] = {
     "ModelCheckpoint": lambda: callbacks.ModelCheckpoint("never written.npz"),
     "Exponential": lambda: schedules.Exponential(decay=0.5),
     "Function": lambda: schedules.Function(float),
+    "Chunks": lambda: datasets.Chunks([(X, Y), (X, Y)], window=2),
     "Info": lambda: datasets.Info("name", "source", ("a", "b")),
     "Finding": lambda: diagnostics.Finding("name", "evidence", "action"),
     "DataFinding": lambda: diagnostics.DataFinding("name", "evidence", "action"),
@@ -104,6 +105,7 @@ MADE: dict[str, Callable[[], Any]] = {
 }
 # Which are made by the package, of others or for one call.
 NOT_MADE = {"Optimizer", "Parameter", "Edge", "Fit", "Initializer", "LayerStatistics", "Rows"} | {
+    "Classification", "Multilabel", "Regression", "Task", "Words",  # of a guide
     "ActivationReport", "RateProbe", "RateRange", "RateTrial", "Report", "SearchResult", "Step"
 }  # fmt: skip
 # The states of these are somebody else's: an open file, a network in training.

@@ -21,7 +21,8 @@ from reliability import tier
 pytestmark = pytest.mark.skipif(bool(faults.why_not()), reason=faults.why_not())
 
 QUICK = ("a network", "a search's log")  # in tier 1
-ARCHIVES = ("network", "ensemble", "npz", "cifar")
+ARCHIVES = ("network", "ensemble", "npz", "cifar", "checkpoint", "member", "best")
+WRITTEN = ("csv-log", "search-log")  # to which the loaders append
 KINDS, STEP = (faults.KINDS, 1) if tier() > 1 else (("KILL", "ENOSPC"), 8)
 
 
@@ -113,7 +114,7 @@ def test_a_file_that_cannot_be_read_is_named(loader: Loader, tmp_path: Path, rec
     work = partial(loader.load, path)
     for fault, outcome in faults.sweep(work, lambda: None, 1, ("EIO",), calls, path):
         n += 1
-        if fault.call == "close":  # of what was read well
+        if fault.call == "close" and loader.name not in WRITTEN:  # of what was read well
             assert outcome.error is None, fault
         elif outcome.error is not None:
             # zipfile and tarfile take what cannot be read for no archive.
@@ -121,6 +122,6 @@ def test_a_file_that_cannot_be_read_is_named(loader: Loader, tmp_path: Path, rec
             assert isinstance(outcome.error, errors), (fault, outcome)
             assert str(path) in str(outcome.error), (fault, outcome)
         else:
-            assert loader.name == "config", fault
+            assert loader.name == "config" or fault.call == "close", fault
     assert n >= 3
     record(f"{loader.name}, each open, read and close fails", n, "an error with the path")

@@ -86,8 +86,9 @@ class TrialLog:
         self._file = self.path.open("a+b")
         try:
             _lock(self._file, self.path)
-            self._file.seek(0)
-            text = self._file.read()
+            with naming(self.path):
+                self._file.seek(0)
+                text = self._file.read()
             if text and not resume:
                 raise ValueError(
                     f"log: {self.path} holds a search already; resume=True goes on with it, "
