@@ -66,7 +66,7 @@ class Chunks:
     def __init__(
         self, source: Sequence[Any] | Callable[[], Iterable[Any]], *, window: int = 1
     ) -> None:
-        self.window = whole("window", window, 1)
+        self.window: int = whole("window", window, 1)
         self._items: Sequence[Any] | None = None
         self._start: Callable[[], Iterable[Any]] | None = None
         if callable(source):

@@ -454,8 +454,11 @@ class ByteMoments:
     """Mean and deviation of all values of rows of bytes that come in parts."""
 
     def __init__(self, n_threads: int | None = None) -> None:
-        self.threads = n_threads or 0
-        self.count, self.mean, self.squares, self.bytes_only = 0, 0.0, 0.0, True
+        self.threads: int = n_threads or 0
+        self.count: int = 0
+        self.mean: float = 0.0
+        self.squares: float = 0.0
+        self.bytes_only: bool = True
 
     def add(self, rows: Array) -> None:
         if rows.dtype != np.uint8:

@@ -227,7 +227,9 @@ class TargetMoments:
     """Mean and deviation of values that come in parts; of counts their sums."""
 
     def __init__(self) -> None:
-        self.normal, self.sums, self.rows = Normalize(), np.zeros(1), 0
+        self.normal: Normalize = Normalize()
+        self.sums: Floats = np.zeros(1)
+        self.rows: int = 0
 
     def add(self, targets: Targets, y: Array, soft: Array | None, weights: Array | None) -> None:
         """Takes y, as `Targets.checked` has it, without its rows of weight 0."""

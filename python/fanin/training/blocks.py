@@ -156,6 +156,8 @@ class HeldChunks:
         The first row.
     """
 
+    sample: TrainingData
+
     def __init__(self, net: MLP, chunks: Chunks, inputs: Inputs, targets: Targets) -> None:
         self._net, self._chunks, self._inputs, self._targets = net, chunks, inputs, targets
         self._lengths: list[int] = []

@@ -17,7 +17,7 @@ from fanin.datasets import Chunks
 from fanin.datasets.chunks import Chunk
 from fanin.network import MLP
 from fanin.network.classes import as_labels, encoded
-from fanin.network.inputs import transformers
+from fanin.network.inputs import Inputs, transformers
 from fanin.network.options import FitOptions
 from fanin.network.targets import TargetMoments, Targets
 from fanin.preprocessing import TableEncoder
@@ -31,7 +31,7 @@ from fanin.training.blocks import (
     steps_of_a_block,
 )
 from fanin.training.class_weights import weights_by_counts
-from fanin.training.data import checked_metrics, checked_validation, prepared_validation
+from fanin.training.data import Validation, checked_metrics, checked_validation, prepared_validation
 
 SAMPLE = 1024  # rows of the first chunk that stand for all, where a few will do
 
@@ -52,19 +52,26 @@ class ChunkedData:
     """
 
     images: None = None
+    inputs: Inputs
+    targets: Targets
+    lengths: list[int]
+    digests: list[Any]
 
     def __init__(self, net: MLP, chunks: Chunks, y: object, options: FitOptions) -> None:
         _refuse_options(y, options)
-        self.chunks, self.n_threads = chunks, options.n_threads
+        self.chunks = chunks
+        self.n_threads: int | None = options.n_threads
         self._net, self._weight_option = net, options.class_weight
         survey = Survey(net, chunks, options)
         self.inputs, self.targets = survey.inputs, survey.targets
         self.lengths, self.digests = survey.lengths, survey.digests
-        self.n_rows = sum(self.lengths)
+        self.n_rows: int = sum(self.lengths)
         self._class_weights = survey.class_weights(options.class_weight)
-        self.train = self._sample()
-        self.validation = checked_validation(net, self.inputs, self.targets, options)
-        self.metrics = checked_metrics(net, self.validation, options)
+        self.train: TrainingData = self._sample()
+        self.validation: Validation | None = checked_validation(
+            net, self.inputs, self.targets, options
+        )
+        self.metrics: tuple[str, ...] = checked_metrics(net, self.validation, options)
 
     def prepare(self, n_threads: int | None) -> None:
         """The preprocessing is fitted already; of the validation data nothing is transformed."""
@@ -118,10 +125,10 @@ class Survey:
         self._moments = TargetMoments()
         self._first: TrainingData | None = None
         fitted = self._requested.fit_parts(self._each, options.n_threads)
-        self.inputs = replace(
+        self.inputs: Inputs = replace(
             fitted, range=self._found.range, stored=self._found.stored, names=self._found.names
         )
-        self.targets = self._targets()
+        self.targets: Targets = self._targets()
 
     def _each(self, use: Callable[[Array], object]) -> None:
         """A pass over the rows, of which the first one checks all that there is."""

@@ -91,6 +91,7 @@ class Fit:
     finished: bool
     good: _core.TrainingState
     began: float
+    blocks_of: Callable[[int], Iterator[Block]] | None
 
     def __init__(self, net: MLP, X: Any, y: Any, options: FitOptions) -> None:
         self.net = net

@@ -23,8 +23,10 @@ from fanin.callbacks import History
 from fanin.datasets import Chunks
 from fanin.network import MLP, passes
 from fanin.network.options import FitOptions
+from fanin.network.targets import Targets
 from fanin.training.blocks import HeldChunks, picked
 from fanin.training.chunked import ChunkedData
+from fanin.training.data import Validation
 from fanin.training.fit import DivergenceWarning
 from fanin.training.steps import epochs_of_a_run
 
@@ -115,6 +117,21 @@ def fit_parallel(
 
 class ParallelFit:
     """One worker's part of a run."""
+
+    targets: Targets
+    n_chunks: int
+    rows: int
+    steps: int
+    epochs: int
+    reg: float
+    threads: int
+    optimizer: optim.Optimizer
+    schedule: schedules.Schedule
+    members: range
+    held: list[TrainingData]
+    validation: Validation | None
+    metrics: tuple[str, ...]
+    history: History
 
     def __init__(
         self, net: MLP, chunks: Chunks, comm: Communicator, options: dict[str, Any]
