@@ -118,6 +118,8 @@ def fit_parallel(
 class ParallelFit:
     """One worker's part of a run."""
 
+    net: MLP
+    comm: Communicator
     targets: Targets
     n_chunks: int
     rows: int
