@@ -188,10 +188,10 @@ class Inputs:
 
         A view, or for a dtype that the core does not read, a copy in one that holds the values.
         """
-        if type(X) is np.ndarray and self.table is None:
-            return self.first_rows(X, name, columns)[1]
-        X, names = self.read(name, X)
-        return self.first_rows(X, name, columns, names)[1]
+        names = None
+        if type(X) is not np.ndarray or self.table is not None:
+            X, names = self.read(name, X)
+        return self._checked(X, name, columns, names)[0]
 
     def first_rows(
         self,
@@ -204,6 +204,15 @@ class Inputs:
 
         These are set where no data had set them before.
         """
+        rows, ends = self._checked(X, name, columns, names)
+        if self.range is not None:
+            return self, rows
+        return replace(self, range=ends, stored=rows.dtype, names=names), rows
+
+    def _checked(
+        self, X: Any, name: str, columns: int | None, names: tuple[str, ...] | None
+    ) -> tuple[Array, tuple[float, float]]:
+        """Rows, and their least and largest value."""
         cropped, columns = columns is not None, self.columns if columns is None else columns
         self._check_names(name, names)
         X = numbers(name, X)
@@ -216,11 +225,9 @@ class Inputs:
         if self.shape is not None and not cropped:
             self.check_shape(name, X.shape[1:])
         low, high = finite_range(name, rows, self.dtype)
-        if self.range is None:
-            found = replace(self, range=(low, high), stored=rows.dtype, names=names)
-            return found, rows
-        self._check_range(name, low, high, len(rows))
-        return self, rows
+        if self.range is not None:
+            self._check_range(name, low, high, len(rows))
+        return rows, (low, high)
 
     def _check_names(self, name: str, names: tuple[str, ...] | None) -> None:
         """Refuses a frame whose columns are others than those of training, or in another order."""
