@@ -145,7 +145,7 @@ def test_a_search_that_forgets_scores_is_caught(tmp_path: Path) -> None:
 # Ctrl-C in workers, and workers that end
 
 INTERRUPTED = """
-    import json, multiprocessing, os, signal, sys, time
+    import json, multiprocessing, os, select, signal, sys, time
     from concurrent.futures import ProcessPoolExecutor
     from pathlib import Path
     from fanin.tuning import search, uniform
@@ -179,6 +179,14 @@ INTERRUPTED = """
         pids = [int(path.name.split("-")[1]) for path in FOLDER.glob("pid-*")]
         return [pid for pid in pids if Path(f"/proc/{{pid}}").exists()]
 
+    def wait_for_the_end(pid):
+        try:
+            end = os.pidfd_open(pid)
+        except ProcessLookupError:
+            return
+        select.select([end], [], [], {hang})
+        os.close(end)
+
     if __name__ == "__main__":
         signal.signal(signal.SIGINT, signal.default_int_handler)
         told = {{}}
@@ -192,9 +200,8 @@ INTERRUPTED = """
             except KeyboardInterrupt:
                 told[attempt] = "KeyboardInterrupt"
             {end}
-        deadline = time.monotonic() + {hang}
-        while alive() and time.monotonic() < deadline:
-            time.sleep(0.01)
+        for pid in alive():
+            wait_for_the_end(pid)
         told["alive"] = alive()
         told["statuses"] = sorted({{t.status for t in result}})
         print(json.dumps(told))
