@@ -131,3 +131,11 @@ def write_between_markers(file: Path, table: str) -> None:
     if not (begin and end):
         raise ValueError(f"{file}: expected a line {BEGIN} and a line {END}")
     file.write_text(f"{before}{BEGIN}\n{table}\n{END}{after}")
+
+
+def all_met(bars: Mapping[str, bool]) -> bool:
+    """Prints a study's bars, each met or missed."""
+    print()
+    for what, met in bars.items():
+        print(f"{'met   ' if met else 'MISSED'} {what}")
+    return all(bars.values())

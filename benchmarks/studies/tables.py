@@ -25,6 +25,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.tables import all_met
 from fanin import datasets, tuning
 
 TABLES = (
@@ -256,10 +257,7 @@ def show(results: list[dict[str, Any]], models: list[str]) -> bool:
         f"at most {100 * worst:.1f} points below the better of MLP and LogisticRegression "
         f"(bar {100 * MOST_POINTS:g})": worst <= MOST_POINTS,
     }
-    print()
-    for what, met in bars.items():
-        print(f"{'met   ' if met else 'MISSED'} {what}")
-    return all(bars.values())
+    return all_met(bars)
 
 
 def main() -> int:

@@ -24,6 +24,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.tables import all_met
 from fanin import datasets, tuning
 from fanin.preprocessing import TableEncoder
 
@@ -184,10 +185,7 @@ def show(results: list[dict[str, Any]], models: list[str]) -> bool:
         f"worse than the mean on {len(worse)} of {len(names)}: {', '.join(worse)}": not worse,
         f"within a tenth of the best peer on {near} of {len(names)}": 2 * near > len(names),
     }
-    print()
-    for what, met in bars.items():
-        print(f"{'met   ' if met else 'MISSED'} {what}")
-    return all(bars.values())
+    return all_met(bars)
 
 
 def main() -> int:
