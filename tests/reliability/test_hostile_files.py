@@ -10,6 +10,7 @@ import re
 import socket
 import struct
 import sys
+import tarfile
 import threading
 import zipfile
 from collections.abc import Callable, Iterator
@@ -237,6 +238,17 @@ def test_packed_bytes_that_unfold_without_end(tmp_path: Path) -> None:
     path = tmp_path / "x-idx3-ubyte.gz"
     path.write_bytes(gzip.compress(header + bytes(2**24)))
     assert peak_mib(path, "lambda path: named.read_idx(named.Path(path))") < 32
+
+
+@pytest.mark.parametrize("kind", [tarfile.XGLTYPE, tarfile.XHDTYPE, tarfile.GNUTYPE_LONGNAME])
+def test_a_header_of_a_tar_that_unfolds_to_a_gigabyte(tmp_path: Path, kind: bytes) -> None:
+    info = tarfile.TarInfo("header")
+    info.type, info.size = kind, 2**30
+    path = tmp_path / named._CIFAR
+    path.write_bytes(gzip.compress(info.tobuf() + bytes(2**23)))
+    assert peak_mib(path, "lambda path: named._cifar_parts(named.Path(path).parent)") < 32
+    with pytest.raises(fanin.FileError, match=r"at most 64 MiB when unfolded .*, got 1024 MiB"):
+        named._cifar_parts(tmp_path)
 
 
 def test_a_network_that_says_it_is_larger_claims_no_memory(tmp_path: Path) -> None:
