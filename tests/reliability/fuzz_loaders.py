@@ -117,6 +117,10 @@ class FoundError(Exception):
         self.data, self.error = data, error
 
 
+class HangError(BaseException):
+    """No Exception, which a loader might take for one of the library that it reads with."""
+
+
 # Files to begin with
 
 
@@ -776,6 +780,8 @@ def check(loader: Loader, path: Path, data: bytes, number: int = -1) -> bool:
             loader.load(path)
     except fanin.FileError as error:
         str(error).encode(errors="backslashreplace")
+        if isinstance(error.__context__, MemoryError):  # it was refused when it was too late
+            raise FoundError(loader.name, number, data, error.__context__) from error
         return False
     except KeyboardInterrupt:
         raise
@@ -795,7 +801,7 @@ def no_hang() -> Iterator[None]:
     def look(*_: object) -> None:
         nonlocal seen
         if seen == TRIED[0]:
-            raise TimeoutError(f"no end after {HANG} seconds")
+            raise HangError(f"no end after {HANG} seconds")
         seen = TRIED[0]
 
     before = signal.signal(signal.SIGPROF, look)
@@ -891,7 +897,7 @@ def sums(log: Path) -> dict[str, int]:
 
 def figure(loader: str, n: int) -> dict[str, Any]:
     """For the table of reliability."""
-    control = "a loader with a KeyError, one that divides by 0: found"
+    control = "loaders with a KeyError, a division by 0, too much memory, no end: found"
     what = f"{loader}: damaged files read"
     result = "0 untyped errors"
     return {"test": "corruption", "what": what, "n": n, "result": result, "control": control}

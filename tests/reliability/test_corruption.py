@@ -135,9 +135,27 @@ def forgetful(path: Path) -> Any:
     return fanin.callbacks.History.load(path) if b"stop_reason" in data else 1 / 0
 
 
-@pytest.mark.parametrize("load", [carelessly, forgetful])
-def test_a_loader_with_a_fault_is_found(load: Callable[[Path], Any]) -> None:
+def greedy(path: Path) -> Any:
+    try:
+        raise MemoryError
+    except MemoryError:
+        raise fanin.FileError(path, "damaged") from None
+
+
+def endless(path: Path) -> Any:
+    try:
+        while True:
+            pass
+    except Exception as error:
+        raise fanin.FileError(path, "damaged") from error
+
+
+@pytest.mark.parametrize("load", [carelessly, forgetful, greedy, endless])
+def test_a_loader_with_a_fault_is_found(
+    monkeypatch: pytest.MonkeyPatch, load: Callable[[Path], Any]
+) -> None:
     """The negative control."""
+    monkeypatch.setattr(fuzz_loaders, "HANG", 0.1)
     faulty = Loader("faulty", "history.json", load, fuzz_loaders._histories)
     with pytest.raises(FoundError):
         fuzz(faulty, 400)
