@@ -12,6 +12,8 @@ corpus/<loader>/, which the tests read again; of what reached new code under ath
 
 A log gets a line for each part of the inputs, and later runs go on from there, so that any number
 of short runs adds up to a long one; `--out docs/reliability.md` writes the sums into the table.
+They are of the present fuzzer alone: where its inputs are other ones, by a hash of the first, or an
+input that failed has come into the corpus, the sum begins anew.
 """
 
 from __future__ import annotations
@@ -139,11 +141,17 @@ def _networks(folder: Path) -> list[bytes]:
     blocks = fanin.MLP([4, 4, 3], activation="prelu", norm="batch", residual=True, dtype="float64")
     blocks.set_preprocess([fanin.preprocessing.PCA()], X)
     blocks.metadata = {"class_names": ["a", "b", "c"]}
-    X, y = _data()
-    trained = fanin.MLP([3, 3, 3], keep=0.5, activation="tanh")
-    trained.fit(X, y, epochs=1, optimizer=(adam := fanin.optim.Adam()), progress=False)
-    saves = plain.save, blocks.save, functools.partial(trained.save, optimizer=adam)
-    return [_saved(save)(folder) for save in saves]
+    return [*(_saved(net.save)(folder) for net in (plain, blocks)), _trained(folder, "adam")]
+
+
+def _trained(folder: Path, name: str) -> bytes:
+    net, optimizer = fanin.MLP([3, 3, 3], keep=0.5, activation="tanh"), fanin.optim.get(name)
+    net.fit(*_data(), epochs=1, optimizer=optimizer, progress=False)
+    return _saved(functools.partial(net.save, optimizer=optimizer))(folder)
+
+
+def _optimizers(folder: Path) -> list[bytes]:
+    return [_trained(folder, name) for name in ("adam", "momentum")]
 
 
 def _ensembles(folder: Path) -> list[bytes]:
@@ -393,6 +401,10 @@ def _another(start: str) -> Iterator[None]:
         raise fanin.FileError("", str(error)) from error
 
 
+def _load_with_optimizer(path: Path) -> Any:
+    return fanin.MLP.load(path, optimizer=True)
+
+
 def _load_config(path: Path) -> Any:
     return predict._older_facts(path.parent, 2)
 
@@ -403,6 +415,7 @@ def _load_cifar(path: Path) -> Any:
 
 LOADERS = [
     Loader("network", "net.fanin", fanin.MLP.load, _networks),
+    Loader("optimizer", "net.fanin", _load_with_optimizer, _optimizers),
     Loader("ensemble", "net.fanin", Ensemble.load, _ensembles),
     Loader("history", "history.json", fanin.callbacks.History.load, _histories),
     Loader("pipeline", "aug.json", fanin.augment.Compose.load, _pipelines),
