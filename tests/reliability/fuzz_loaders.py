@@ -42,6 +42,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
@@ -57,7 +58,9 @@ from fanin.ensemble import Ensemble
 from fanin.ensemble.kept import Folder, KeptMembers
 from fanin.training import StopOnRise
 from fanin.tuning import Report
+from fanin.tuning.guide.cross_validation import CrossValidation
 from fanin.tuning.guide.state import FILE, State
+from fanin.tuning.guide.trials import FoldRun, Trial
 from fanin.tuning.search.log import TrialLog
 from reliability import renew, rows_of
 
@@ -388,6 +391,31 @@ def _states(folder: Path) -> list[bytes]:
     return [(folder / "guide" / FILE).read_bytes()]
 
 
+def _trial(path: Path) -> tuple[CrossValidation, Trial]:
+    """A trial of one fold, whose file is there or will be."""
+    held = np.arange(9)
+    problem: Any = SimpleNamespace(folds=[(held, held)], dims=(3, 3))
+    state: Any = State(None, {"seed": 0}, resume=False)
+    state.path = lambda _: path
+    guide = CrossValidation(problem, state, 0, None, 1, progress=False)
+    return guide, Trial(0, {"hidden": []}, 2, [0])
+
+
+def _load_trial(path: Path) -> Any:
+    guide, trial = _trial(path)
+    return guide._read(trial), trial.runs
+
+
+def _trials(folder: Path) -> list[bytes]:
+    (X, y), net = _data(), fanin.MLP([3, 3])
+    history = net.fit(X, y, epochs=2, validation_data=(X, y), progress=False)
+    guide, trial = _trial(folder / "0.fanin")
+    losses = history.history["val_loss"]
+    trial.runs[0] = FoldRun(0, "done", 1, history, losses, net, net.scores(X), 0.5, 0.75)
+    guide._write(trial)
+    return [(folder / "0.fanin").read_bytes()]
+
+
 @contextmanager
 def _another(start: str) -> Iterator[None]:
     """What is whole, but of another run than this one, is refused with the difference."""
@@ -435,6 +463,7 @@ LOADERS = [
     Loader("csv-log", "log.csv", _append, _epochs),
     Loader("search-log", "trials.jsonl", _log, _logs),
     Loader("state", FILE, _state, _states),
+    Loader("trial", "0.fanin", _load_trial, _trials),
 ]
 
 

@@ -226,6 +226,37 @@ def test_parameters_that_are_not_finite(tmp_path: Path, value: float) -> None:
         fanin.MLP.load(tmp_path / "net")
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *[("status", "x"), ("status", []), ("epoch", "x"), ("epoch", 2), ("epoch", -2)],
+        *[("took", "1"), ("ended", -1.0), ("ended", None), ("losses", ["x"]), ("losses", [1.0])],
+        *[("fold", 1), ("fold", "0"), ("fold", None), ("history", {}), ("network", {})],
+    ],
+)
+def test_a_trial_of_a_guide_with_other_facts(tmp_path: Path, name: str, value: Any) -> None:
+    path = write(tmp_path / "0.fanin", fuzz_loaders._trials(tmp_path)[0])
+    header, arrays = fanin.checkpoint.load_archive(path, "trial")
+    header["runs"][0][name] = value
+    own = {key: header[key] for key in ("kind", "runs", "guide", "epochs", "settings")}
+    fanin.checkpoint.save_archive(path, own, arrays)
+    if name == "fold":  # one that is not asked for
+        assert fuzz_loaders._load_trial(path) == (False, {})
+        return
+    with pytest.raises(fanin.FileError, match="expected a trial of a guide"):
+        fuzz_loaders._load_trial(path)
+
+
+def test_a_trial_of_a_guide_with_other_networks(tmp_path: Path) -> None:
+    path = write(tmp_path / "0.fanin", fuzz_loaders._trials(tmp_path)[0])
+    header, arrays = fanin.checkpoint.load_archive(path, "trial")
+    own = {key: header[key] for key in ("kind", "runs", "guide", "epochs", "settings")}
+    arrays["0.scores"] = arrays["0.scores"][1:]
+    fanin.checkpoint.save_archive(path, own, arrays)
+    with pytest.raises(fanin.FileError, match=r"scores: expected shape \(9, 3\)"):
+        fuzz_loaders._load_trial(path)
+
+
 def test_padding_that_is_not_finite_is_refused(tmp_path: Path) -> None:
     """What lies between the parameters in memory is in the file too."""
     net = fanin.MLP([4, 3, 2])
