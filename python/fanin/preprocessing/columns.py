@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 
 from fanin._typing import Array, Bools, Floats
+from fanin.arrays import DAY
 
 # A weight that k rows have trained has an error of about 1 / sqrt(k) of the labels' own spread: a
 # third at ten rows. In small tables a hundredth of the rows is all that there is.
 RARE, RARE_SHARE = 10, 0.01
 TEXT_SHARE = 0.5  # different values to rows; above it most values occur once, and teach nothing
-DAY = 86_400  # seconds
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,8 @@ class Column:
         Columns of a hashed category.
     hours : bool
         Whether dates have a time of day.
+    zone : str or None
+        Of times that have one: that whose clocks show the hours.
     """
 
     name: str
@@ -62,6 +64,7 @@ class Column:
     rare: bool = False
     buckets: int = 0
     hours: bool = False
+    zone: str | None = None
 
     def features(self) -> list[str]:
         """Names of the features."""
@@ -89,7 +92,7 @@ def kind_of(values: Array) -> str:
     return "boolean" if isinstance(next(v for v in values if v is not None), bool) else "category"
 
 
-def learn(name: str, values: Array, rules: Rules) -> Column:
+def learn(name: str, values: Array, rules: Rules, zone: str | None = None) -> Column:
     """What there is to learn of a column's training rows."""
     kind = kind_of(values)
     if kind == "empty":
@@ -111,7 +114,7 @@ def learn(name: str, values: Array, rules: Rules) -> Column:
         spread = float(filled.std())
         noise = len(filled) * np.finfo(float).eps * abs(centre)  # of equal values
         scale = spread if spread > noise else 1.0
-    return Column(name, kind, missing, fill, centre, scale, hours=hours)
+    return Column(name, kind, missing, fill, centre, scale, hours=hours, zone=zone)
 
 
 def _robust_scale(known: Floats) -> float:
