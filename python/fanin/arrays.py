@@ -323,7 +323,8 @@ def frame_array(name: str, value: Any) -> Array:
     columns = frame_columns(name, value)
     for column, series in columns.items():
         kind = series.dtype
-        if not (kind.is_integer() or kind.is_float() or kind == _boolean()):
+        number = (kind.is_integer() and not str(kind).endswith("128")) or kind.is_float()
+        if not (number or kind == _boolean()):
             raise TypeError(
                 f"{name}: expected numbers in column {column!r}, got {kind}; "
                 "fanin.preprocessing.TableEncoder takes dates, truth values and categories"
@@ -386,7 +387,7 @@ def categories(value: Any) -> Ints | Array | None:
 
 # Tables: columns of any kind
 
-FIXED_ZONE = re.compile(r"UTC([+-])(\d\d):(\d\d)")
+FIXED_ZONE = re.compile(r"(?:UTC)?([+-])(\d\d):(\d\d)")
 DAY, QUARTER = 86_400, 900  # seconds
 CLOCKS = (-62_000_000_000, 253_000_000_000)  # within the years that Python's times have
 ISO_DATE = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?Z?)?")
@@ -443,7 +444,10 @@ def table_columns(
             given = "without" if own is None else f"those of {own}"
             raise ValueError(f"{name}: expected times {trained}, in column {column!r}, got {given}")
         if zone is not None and values.dtype.kind == "M":
-            values, found[column] = _clock_of(values, zone), zone
+            try:
+                values, found[column] = _clock_of(values, zone), zone
+            except ValueError as error:
+                raise ValueError(f"{name}: column {column!r}: {error}") from None
         columns[column] = values
     return columns, found
 
@@ -472,6 +476,7 @@ def _series_values(series: Any) -> tuple[Array, str | None]:
     if zone is not None:
         series = series.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
     plain = kind.startswith(("Int", "UInt", "Float", "Boolean")) and not series.null_count()
+    plain = plain and not kind.endswith("128")  # whose values may be small
     if plain or kind.startswith(("Date", "Float")):
         return np.asarray(series.to_numpy()), zone
     values = np.empty(len(series), object)
@@ -557,7 +562,7 @@ def _zone(name: str) -> dt.tzinfo:
     try:
         return dt.UTC if name == "UTC" else zoneinfo.ZoneInfo(name)
     except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
-        raise ValueError(f"expected a time zone that this system knows, got {name!r}") from None
+        raise ValueError(f"expected a zone that this system knows, got {name!r}") from None
 
 
 def _clock_of(instants: Array, zone: str) -> Array:

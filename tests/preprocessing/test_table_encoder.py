@@ -306,6 +306,29 @@ def test_times_with_a_zone_are_those_of_its_clock() -> None:
         TableEncoder().fit(pd.DataFrame({"at": mixed}))
 
 
+def test_columns_without_a_value_make_nothing() -> None:
+    pd = pytest.importorskip("pandas")
+    pytest.importorskip("narwhals")
+    none = pd.to_datetime([None] * 9)
+    frame = pd.DataFrame({"a": range(9), "when": none, "there": none.tz_localize("Europe/Rome")})
+    encoder = TableEncoder().fit(frame)
+    assert list(encoder.get_feature_names_out()) == ["a"]
+    assert np.isfinite(encoder.transform(frame)).all()
+
+
+def test_numbers_that_are_too_large() -> None:
+    for values in ([1e308, -1e308], [0, -1e300]):
+        with pytest.raises(ValueError, match=r"X: expected numbers within 1e\+150 in column 'a'"):
+            TableEncoder().fit(Table({"a": np.array(values)}))
+    encoder = TableEncoder().fit(Table({"a": np.arange(9.0)}))
+    far = Table({"a": np.array([1.0, 1e60])})
+    with pytest.raises(
+        ValueError, match=r"column 'a' that, .* float32 holds, got another in row 1"
+    ):
+        encoder.transform(far)
+    assert np.isfinite(encoder.encode(far, np.float64)).all()
+
+
 def test_the_clock_is_that_of_the_zone_at_every_hour() -> None:
     pd = pytest.importorskip("pandas")
     pytest.importorskip("narwhals")

@@ -16,6 +16,7 @@ from fanin.arrays import DAY
 # A weight that k rows have trained has an error of about 1 / sqrt(k) of the labels' own spread: a
 # third at ten rows. In small tables a hundredth of the rows is all that there is.
 RARE, RARE_SHARE = 10, 0.01
+LARGEST = 1e150  # whose square is finite, as standardisation needs it
 TEXT_SHARE = 0.5  # different values to rows; above it most values occur once, and teach nothing
 
 
@@ -86,9 +87,9 @@ class Column:
 def kind_of(values: Array) -> str:
     """The kind of a column of `fanin.arrays.table_columns`, before it is looked at."""
     if values.dtype.kind == "f":
-        return "number" if np.isfinite(values).any() or np.isinf(values).any() else "empty"
+        return "empty" if np.isnan(values).all() else "number"
     if values.dtype.kind == "M":
-        return "date"
+        return "empty" if np.isnat(values).all() else "date"
     return "boolean" if isinstance(next(v for v in values if v is not None), bool) else "category"
 
 
@@ -150,10 +151,11 @@ def _numbers_of(name: str, kind: str, values: Array) -> Floats:
         years = values.astype("datetime64[Y]").astype(np.int64) + 1970.0
         return np.where(np.isnat(values), np.nan, years)
     numbers = values.astype(np.float64)
-    if np.isinf(numbers).any():
-        row = int(np.isinf(numbers).argmax())
+    if (large := np.abs(numbers) > LARGEST).any():
+        row = int(large.argmax())
+        expected = "finite numbers" if np.isinf(numbers[row]) else f"numbers within {LARGEST:g}"
         got = f"{numbers[row]} in row {row}"
-        raise ValueError(f"X: expected finite numbers in column {name!r}, got {got}")
+        raise ValueError(f"X: expected {expected} in column {name!r}, got {got}")
     return numbers
 
 

@@ -137,7 +137,15 @@ class TableEncoder(Transformer):
             part, at = slice(begin, begin + BLOCK), 0
             for column in self.columns_:
                 features = encode(column, columns[column.name][part], rules)
-                out[part, at : at + features.shape[1]] = features
+                made = out[part, at : at + features.shape[1]]
+                with np.errstate(over="ignore"):
+                    made[...] = features
+                if not np.isfinite(made).all():
+                    row = begin + int(np.isinf(made).any(axis=1).argmax())
+                    raise ValueError(
+                        f"{name}: expected numbers in column {column.name!r} that, standardised as "
+                        f"in training, {out.dtype} holds, got another in row {row}"
+                    )
                 at += features.shape[1]
         return out
 
