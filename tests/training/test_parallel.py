@@ -127,6 +127,19 @@ def test_other_options_are_refused() -> None:
         fit_parallel(fanin.MLP([6, 8, 2], norm="batch"), Chunks(PARTS))
 
 
+def test_arguments_of_other_types() -> None:
+    net, chunks = new_net(), Chunks(PARTS)
+    cases: list[tuple[str, Any]] = [
+        ("net: expected fanin.MLP, got NoneType", lambda: fit_parallel(None, chunks)),  # type: ignore[arg-type]
+        ("chunks: expected fanin.datasets.Chunks", lambda: fit_parallel(net, X)),  # type: ignore[arg-type]
+        ("comm: expected an mpi4py.MPI.Comm, got int", lambda: fit_parallel(net, chunks, 3)),  # type: ignore[arg-type]
+        ("client: expected a distributed.Client", lambda: fit_on_dask(net, chunks, None)),
+    ]
+    for message, call in cases:
+        with pytest.raises(TypeError, match=message):
+            call()
+
+
 def test_a_diverging_run_is_put_back() -> None:
     net = new_net()
     before = net.get_parameters()

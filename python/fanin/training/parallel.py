@@ -111,12 +111,21 @@ def fit_parallel(
     >>> net.steps_done
     4
     """
+    _check_arguments(net, chunks, options)
+    comm = Alone() if comm is None else comm
+    if not all(hasattr(comm, name) for name in ("Get_rank", "Get_size", "Sendrecv")):
+        raise TypeError(f"comm: expected an mpi4py.MPI.Comm, got {_validate.describe(comm)}")
+    return ParallelFit(net, chunks, comm, options).run()
+
+
+def _check_arguments(net: object, chunks: object, options: dict[str, Any]) -> None:
     if unknown := sorted(options.keys() - OPTIONS):
         names = ", ".join(sorted(OPTIONS))
         raise TypeError(f"{unknown[0]}: expected options among {names}")
+    if not isinstance(net, MLP):
+        raise TypeError(f"net: expected fanin.MLP, got {_validate.describe(net)}")
     if not isinstance(chunks, Chunks):
         raise TypeError(f"chunks: expected fanin.datasets.Chunks, got {_validate.describe(chunks)}")
-    return ParallelFit(net, chunks, comm or Alone(), options).run()
 
 
 class ParallelFit:
@@ -346,6 +355,7 @@ def fit_on_dask(net: MLP, chunks: Chunks, client: Any, **options: Any) -> Histor
     if not hasattr(client, "scheduler_info"):
         got = _validate.describe(client)
         raise TypeError(f"client: expected a distributed.Client, got {got}")
+    _check_arguments(net, chunks, options)
     workers = sorted(client.scheduler_info(n_workers=-1)["workers"])
     if not workers:
         raise ValueError("client: expected a cluster with workers, got none")
