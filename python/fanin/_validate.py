@@ -152,6 +152,15 @@ def plain_array(name: str, value: object) -> Array:
     raise TypeError(f"{name}: expected {expected}, got {got}")
 
 
+def array_like(name: str, value: object, other: Array) -> Array:
+    """A plain array of the same shape and dtype as another one."""
+    array = plain_array(name, value)
+    if array.shape != other.shape or array.dtype != other.dtype:
+        expected, got = f"shape {other.shape} {other.dtype}", describe(array)
+        raise ValueError(f"{name}: expected {expected}, got {got}")
+    return array
+
+
 def cast(name: str, array: Array, dtype: np.dtype[Any]) -> Array:
     """A C-contiguous copy in dtype, in which every value must be finite."""
     with np.errstate(over="ignore"):

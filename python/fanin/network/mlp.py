@@ -431,12 +431,7 @@ class MLP:
 
     def set_parameters(self, parameters: Array) -> None:
         """Restores what `get_parameters` returned."""
-        parameters = _validate.plain_array("parameters", parameters)
-        if parameters.shape != self.arena.shape or parameters.dtype != self.dtype:
-            raise ValueError(
-                f"parameters: expected shape {self.arena.shape} {self.dtype}, "
-                f"got {_validate.describe(parameters)}"
-            )
+        parameters = _validate.array_like("parameters", parameters, self.arena)
         # Buffers that come with a pickle, such as Dask's, may lie anywhere.
         self.engine.set_parameters(np.require(parameters, requirements=["C", "A"]))
 
