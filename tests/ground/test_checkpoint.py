@@ -119,6 +119,16 @@ def test_members_around_the_limit_of_a_plain_zip_archive(tmp_path, monkeypatch, 
     assert same(checkpoint.load_archive(tmp_path / "a", "k")[1], given_)
 
 
+def test_arrays_are_read_into_those_of_the_caller(path):
+    mine = np.empty((4, 3), np.float32)
+    _, arrays = checkpoint.load_archive(path, "network", lambda _: {"W1": mine})
+    assert arrays["W1"] is mine
+    assert same(arrays, ARRAYS)
+    for other in (np.empty((3, 4), np.float32), np.empty((4, 3), np.float64)):
+        with pytest.raises(ValueError, match=r"'W1.npy': expected \([34], [34]\) float"):
+            checkpoint.load_archive(path, "network", lambda _, other=other: {"W1": other})
+
+
 # Files that are not what they should be
 
 

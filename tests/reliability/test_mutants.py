@@ -1,4 +1,4 @@
-"""Small faults in kernels, optimizers, files and checkpoints: the tests find 90 % and more.
+"""Small faults in kernels, optimizers, files and checkpoints: the tests find each that matters.
 
 Those that no test finds are read, and stand below with the reason. Tests of these modules run again
 for each fault, which takes an hour on two cores.
@@ -21,7 +21,6 @@ from children import HANG, run
 from fanin import _core
 from reliability import tier_2
 
-BAR = 0.9
 KERNEL_MUTANTS = 72
 
 MODULES = {
@@ -30,10 +29,44 @@ MODULES = {
     "fanin.checkpoint": ["tests/ground/test_checkpoint.py"],
     "fanin._files": ["tests/ground", "tests/reliability/test_atomic_write.py"],
     "fanin._json": ["tests/ground/test_json.py"],
-    "fanin.training.checkpoint": ["tests/training/test_resume.py"],
+    "fanin.training.checkpoint": [
+        "tests/training/test_resume.py",
+        "tests/training/test_checkpoint_signals.py",
+    ],
 }
 # Module, then the line and what is changed in it, and why no test can or need find it.
-READ: dict[tuple[str, str, str], str] = {}
+FLAT = "NumPy takes -2 for -1"
+BLOCKS = "larger blocks, the same result"
+READ: dict[str, dict[tuple[str, str], str]] = {
+    "fanin._json": {
+        ("BLOCK = 1 << 24  # bytes between which Ctrl-C is looked for", "1 -> (2)"): BLOCKS,
+        ("BLOCK = 1 << 24  # bytes between which Ctrl-C is looked for", "24 -> (25)"): BLOCKS,
+        ("data = np.ascontiguousarray(array).reshape(-1).view(np.uint8).data", "1 -> (2)"): FLAT,
+    },
+    "fanin.checkpoint": {
+        ("_CHUNK = 1 << 20", "1 -> (2)"): BLOCKS,
+        ("_CHUNK = 1 << 20", "20 -> (21)"): BLOCKS,
+        ("rest = out.reshape(-1).view(np.uint8).data", "1 -> (2)"): FLAT,
+        ("digest = hashlib.sha256(array.reshape(-1).view(np.uint8).data)", "1 -> (2)"): FLAT,
+        ("values = array.reshape(-1).view(np.uint8).data", "1 -> (2)"): FLAT,
+        (
+            "if sum(info.file_size for info in infos) > size or len(members) != len(infos):",
+            (
+                "sum(info.file_size for info in infos) > size -> "
+                "(sum((info.file_size for info in infos)) >= size)"
+            ),
+        ): "an archive is longer than its members",
+        (
+            'raise EOFError("it ends too early")',
+            'raise EOFError("it ends too early") -> pass',
+        ): "zipfile raises it first",
+        ("self.file.read(1)  # nothing, but zipfile compares the CRC", "1 -> (2)"): "the end",
+        (
+            'with archive.open(info, "w", force_zip64=size > zipfile.ZIP64_LIMIT) as file:',
+            "size > zipfile.ZIP64_LIMIT -> (size >= zipfile.ZIP64_LIMIT)",
+        ): "a member may have the larger header",
+    },
+}
 
 
 @tier_2
@@ -42,8 +75,7 @@ READ: dict[tuple[str, str, str], str] = {}
 def test_faults_are_found(name: str, record: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(Path(__file__).parents[2])
     total, left = mutants.run(name, MODULES[name])
-    unread = [str(m) for m in left if (name, *m.key) not in READ]
-    assert len(left) <= (1 - BAR) * total, "\n".join(map(str, left))
+    unread = [str(m) for m in left if m.key not in READ.get(name, {})]
     assert not unread, "\n".join(unread)
     result = f"{total - len(left)} found, the {len(left)} others read"
     record(f"faults in {name}", total, result, "tests that assert nothing: none found")
@@ -72,8 +104,6 @@ def test_faults_in_kernels_are_found(
     found = json.loads(done.stdout.splitlines()[-1])
     left = [kernel_mutants.Mutant(**one) for one in found["left"]]
     unread = [str(one) for one in left if one.key not in READ_KERNELS]
-    could_be = found["total"] - (len(left) - len(unread))
-    assert len(unread) <= (1 - BAR) * could_be, "\n".join(unread)
     assert not unread, "\n".join(unread)
     result = f"{found['total'] - len(left)} found, the {len(left)} others change no result"
     record("faults in kernels", found["total"], result, "mutant 0, no fault: not found")
