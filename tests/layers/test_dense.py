@@ -321,6 +321,7 @@ def test_bits_do_not_depend_on_alignment(offset: int, n: int) -> None:
         moved.append(memory[start:][: a.size].reshape(a.shape))
         moved[-1][...] = a
     for rows in (31, 1):  # one row is read up to a line of the cache, and from there on
+        moved[3][...] = np.nan
         given = moved[0][:rows], *moved[1:3]
         got = layers.dense(*given, activation="identity", out=moved[3][:rows])
         assert np.array_equal(got, fma_product(x[:rows], W, b))
