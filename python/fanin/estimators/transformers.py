@@ -259,7 +259,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         """Learns from the training rows."""
         table = self._table(X, reset=True)
         self._encoder = preprocessing.TableEncoder(**self.get_params()).fit(table)
-        self.columns_ = self._encoder.columns_
+        self.columns_: list[Any] = self._encoder.columns_
         self.n_samples_seen_: int = self._encoder.n_samples_seen_
         return self
 
