@@ -301,11 +301,12 @@ def labels(name: str, value: object, n_rows: int, n_classes: int) -> Labels:
     return np.ascontiguousarray(array, dtype=np.int32)
 
 
-def weights(value: object, n_rows: int, dtype: np.dtype[Any]) -> Array | None:
+def weights(
+    value: object, n_rows: int, dtype: np.dtype[Any], name: str = "sample_weight"
+) -> Array | None:
     """Sample weights (N,), finite, at least 0 and not all 0, in dtype; None stays None."""
     if value is None:
         return None
-    name = "sample_weight"
     array = as_array(name, value)
     if array.shape != (n_rows,) or array.dtype.kind not in "fiu":
         raise ValueError(f"{name}: expected shape ({n_rows},) of numbers, got {describe(array)}")

@@ -90,6 +90,8 @@ def test_in_the_same_process_after_ctrl_c(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         fit(run, callbacks=[Interrupt()], **options)
     assert 12 <= run[0].steps_done < expected["counts"][1]
+    header, _ = checkpoint.load_archive(tmp_path / "run", "checkpoint")
+    assert header["state"]["network"]["counters"]["steps_done"] == run[0].steps_done
     history = fit(run, callbacks=[Interrupt()], **options)
     assert outcome(run, history) == expected
 

@@ -611,6 +611,7 @@ class MLP:
         sample_weight: Array | None = None,
         *,
         name: str = "y",
+        weights_name: str = "sample_weight",
         targets: Targets | None = None,
     ) -> TrainingData:
         """Rows that `Inputs` has checked, beside targets and weights, which are checked here.
@@ -620,7 +621,7 @@ class MLP:
         labels = soft = None
         if y is not None:
             labels, soft = (targets or self.targets).enter(name, y, len(rows))
-        weights = _validate.weights(sample_weight, len(rows), self.dtype)
+        weights = _validate.weights(sample_weight, len(rows), self.dtype, weights_name)
         return TrainingData(rows, None, None, labels, soft, weights)
 
     def targets_for(self, y: object, name: str = "y") -> Targets:
