@@ -98,7 +98,7 @@ shown: WeakSet[Figure] = WeakSet()
 def figures_of_axes(_: Any, block_vars: dict[str, Any], gallery_conf: dict[str, Any]) -> str:
     """The figures of the axes that a block has named: `fanin.plots` leaves pyplot alone.
 
-    Those that are too wide for a telephone are in a container that scrolls there.
+    Those that are too wide for a phone, or of many panels, are in a container that scrolls there.
     """
     paths, wide = [], False
     for value in block_vars["example_globals"].values():
@@ -108,7 +108,8 @@ def figures_of_axes(_: Any, block_vars: dict[str, Any], gallery_conf: dict[str, 
             shown.add(figure)
             paths.append(next(block_vars["image_path_iterator"]))
             figure.savefig(paths[-1], dpi=110)
-            wide |= bool(np.divide(*figure.get_size_inches()) > 1.8)
+            across = float(np.divide(*figure.get_size_inches()))
+            wide |= across > 1.8 or len(figure.axes) > 2
     rst = str(figure_rst(paths, gallery_conf["src_dir"]))
     return f".. container:: wide\n\n{textwrap.indent(rst, '   ')}\n\n" if wide else rst
 

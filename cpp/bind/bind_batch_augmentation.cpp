@@ -14,9 +14,9 @@ namespace {
 
 using MixingArguments = std::tuple<std::string, double, double, bool, std::uint64_t>;
 
-BatchAugmenter make(std::tuple<index, index, index> shape,
-                    std::shared_ptr<Augmentation> augmentation,
-                    const std::optional<MixingArguments>& mixing) {
+BatchAugmenter make_augmenter(std::tuple<index, index, index> shape,
+                              std::shared_ptr<Augmentation> augmentation,
+                              const std::optional<MixingArguments>& mixing) {
   const auto [height, width, channels] = shape;
   if (augmentation) {
     if (channels > most_channels || augmentation->variants() > 1 || augmentation->normalizes()) {
@@ -33,7 +33,7 @@ BatchAugmenter make(std::tuple<index, index, index> shape,
 
 void bind_batch_augmentation(py::module_& m) {
   make_class<BatchAugmenter>(m, "BatchAugmenter")
-      .def(py::init(&make), py::arg("shape"), py::arg("augmentation") = py::none(),
+      .def(py::init(&make_augmenter), py::arg("shape"), py::arg("augmentation") = py::none(),
            py::arg("mixing") = py::none(),
            "Of rows that are images of shape (height, width, channels); mixing is (kind, alpha, p, "
            "per_sample, seed), None for none.");

@@ -39,7 +39,7 @@ DType image_dtype(const py::array& images) {
                        std::string(is_masked(images) ? "a masked array" : describe(images)));
 }
 
-const std::int64_t* sample_numbers(const py::array& indices, index n) {
+const std::int64_t* mixed_samples(const py::array& indices, index n) {
   const std::int64_t* samples = read<std::int64_t>(indices, "indices", {n});
   for (index i = 0; i < indices.shape(0); ++i) {
     if (samples[i] < 0) {
@@ -119,7 +119,7 @@ void bind_mixing(py::module_& m) {
       [](const std::string& kind, double alpha, double p, bool per_sample, std::uint64_t seed,
          const py::array& indices, std::uint64_t epoch, index height, index width) {
         const Mixing mixing = mixing_of(kind, alpha, p, per_sample, seed);
-        const std::int64_t* samples = sample_numbers(indices, any);
+        const std::int64_t* samples = mixed_samples(indices, any);
         return as_arrays(draw(mixing, samples, indices.shape(0), epoch, height, width));
       },
       py::arg("kind"), py::arg("alpha"), py::arg("p"), py::arg("per_sample"), py::arg("seed"),
@@ -133,7 +133,7 @@ void bind_mixing(py::module_& m) {
         const Mixing mixing = mixing_of(kind, alpha, p, per_sample, seed);
         const DType dtype = image_dtype(images);
         const index n = images.ndim() > 0 ? images.shape(0) : any;
-        const std::int64_t* samples = sample_numbers(indices, n);
+        const std::int64_t* samples = mixed_samples(indices, n);
         return dtype == DType::u8
                    ? mix<std::uint8_t>(mixing, images, dtype, planar, samples, epoch, out,
                                        n_threads)

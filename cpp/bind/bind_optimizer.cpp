@@ -15,7 +15,7 @@ namespace fanin::bind {
 
 namespace {
 
-constexpr index block = 1024;             // elements between the cuts for threads
+constexpr index cut_every = 1024;         // elements between the cuts for threads
 constexpr double flops_per_element = 8;   // memory and roots weigh more than their count
 constexpr index worth_releasing = 16384;  // elements: a release of the GIL costs 0.1 microseconds
 
@@ -98,7 +98,7 @@ class Step {
   static void apply(OptimizerStep<T>& u, const StepCoefficients<T>& coefficients, int n_threads) {
     u.coefficients = coefficients;
     const double flops = flops_per_element * static_cast<double>(u.size);
-    parallel_for(u.size, block, useful_threads(n_threads, flops),
+    parallel_for(u.size, cut_every, useful_threads(n_threads, flops),
                  [&](index b, index e) { kernels<T>().optimizer_step(u, {b, e}); });
   }
 

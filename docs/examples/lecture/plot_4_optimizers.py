@@ -43,7 +43,7 @@ for rule in rules:
 axes = fanin.plots.compare(runs)
 
 # %%
-# A schedule multiplies the learning rate. Here are all of them, over 20 epochs of 50 steps:
+# A schedule multiplies the learning rate. Here are seven, over 20 epochs of 50 steps:
 
 figure, panel = plt.subplots(figsize=(7, 4), layout="constrained")
 for schedule in (

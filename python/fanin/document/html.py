@@ -60,7 +60,8 @@ th { font-weight: 600; }
 td.long { min-width: 10rem; text-align: left; }
 .code { white-space: pre; overflow-x: auto; }
 :focus-visible { outline: 2px solid var(--mark); outline-offset: 2px; }
-@media (max-width: 40rem) { body { padding: .6rem .8rem 3rem; } h1 { font-size: 1.6rem; }
+@media (max-width: 40rem) { .wide { overflow-x: auto; } .wide img { width: 34rem; max-width: none; }
+  body { padding: .6rem .8rem 3rem; } h1 { font-size: 1.6rem; }
   th:first-child, td:first-child { min-width: 0; } }
 nav ol { padding-left: 2rem; }
 footer { margin-top: 4rem; color: var(--soft); font-size: .9rem; }
@@ -142,7 +143,9 @@ def _block(block: Block, images: Mapping[str, Image]) -> str:
 def _figure(picture: Picture, image: Image) -> str:
     kind = picture.file.rsplit(".", 1)[1]  # png or gif
     img = f'<img alt="{html.escape(picture.alt)}" src="{_data(kind, image.wide)}">'
-    if image.narrow is not None:
+    if image.narrow is None:
+        img = f'<div class="wide" tabindex="0">{img}</div>'
+    else:
         narrow = f'<source media="{NARROW}" srcset="{_data(kind, image.narrow)}">'
         img = f"<picture>{narrow}{img}</picture>"
     return f"<figure>{img}\n<figcaption>{_inline(picture.caption)}</figcaption></figure>"

@@ -35,7 +35,9 @@ LINES: tuple[tuple[str, Any], ...] = (
     (VERMILION, "-"), (VERMILION, DOTS), (PURPLE, "-"), (PURPLE, DASHES), (GREEN, DOTS),
 )  # fmt: skip
 FIVE = (BLUE, GREEN, VERMILION, BLACK, SKY)  # of a few lines, which differ by colour alone
-LEGEND: dict[str, Any] = {"frameon": False, "fontsize": 10, "labelcolor": INK}
+LEGEND: dict[str, Any] = {
+    "facecolor": "white", "edgecolor": "none", "fontsize": 10, "labelcolor": INK,
+}  # fmt: skip
 WIDTH = 6.4  # inches; text of 10 points on it can be read on a phone
 NARROW = 4.2  # of a picture for a phone, whose panels are below each other
 
