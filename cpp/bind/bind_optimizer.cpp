@@ -21,12 +21,6 @@ constexpr index worth_releasing = 16384;  // elements: a release of the GIL cost
 
 const char* name_of(const Rule& r) { return names<fanin::Rule>[static_cast<int>(r.spec.rule)]; }
 
-template <class T>
-struct Update {
-  OptimizerStep<T> step;
-  index n;
-};
-
 /// One step on every array that was added. All are checked before the first is changed, and text
 /// for errors is made when there is one: a step on small arrays takes about a microsecond.
 class Step {
@@ -53,8 +47,8 @@ class Step {
       RuleClock clock = rule_.clock;
       const auto c32 = advance<float>(rule_.spec, clock, lr);
       const auto c64 = advance<double>(rule_.spec, rule_.clock, lr);
-      for (Update<float>& u : f32_) apply(u, c32, n_threads);
-      for (Update<double>& u : f64_) apply(u, c64, n_threads);
+      for (OptimizerStep<float>& u : f32_) apply(u, c32, n_threads);
+      for (OptimizerStep<double>& u : f64_) apply(u, c64, n_threads);
     });
   }
 
@@ -71,13 +65,13 @@ class Step {
 
   template <class T>
   bool add(py::handle key, const py::array& p, const py::array& g,
-           std::vector<Update<T>>& updates) {
+           std::vector<OptimizerStep<T>>& updates) {
     const Shape shape = shape_of(p);
     if (!fits<T>(p)) refuse<T>(p, label("params", key), "");
     if (!p.writeable()) refuse_read_only(label("params", key));
     if (!fits<T>(g, shape)) refuse<T>(g, label("grads", key), shape);
     if (share_memory(p, g)) refuse_shared(label("params", key), label("grads", key));
-    Update<T> u{};
+    OptimizerStep<T> u{};
     const py::handle states = PyDict_GetItem(states_.ptr(), key.ptr());
     if (!states || !PyList_CheckExact(states.ptr())) return false;
     const auto held = py::reinterpret_borrow<py::list>(states);
@@ -87,25 +81,25 @@ class Step {
       if (!is_plain(state)) return false;
       auto a = py::reinterpret_borrow<py::array>(state);
       if (!fits<T>(a, shape) || !a.writeable()) return false;
-      u.step.state[k] = static_cast<T*>(a.mutable_data());
+      u.state[k] = static_cast<T*>(a.mutable_data());
     }
-    u.n = p.size();
-    u.step.p = static_cast<T*>(const_cast<void*>(p.data()));
-    u.step.g = static_cast<const T*>(g.data());
-    u.step.l2 = static_cast<T>(l2_);
-    u.step.g_scale = static_cast<T>(g_scale_);
+    u.size = p.size();
+    u.p = static_cast<T*>(const_cast<void*>(p.data()));
+    u.g = static_cast<const T*>(g.data());
+    u.l2 = static_cast<T>(l2_);
+    u.g_scale = static_cast<T>(g_scale_);
     updates.push_back(u);
-    size_ += u.n;
-    largest_ = std::max(largest_, u.n);
+    size_ += u.size;
+    largest_ = std::max(largest_, u.size);
     return true;
   }
 
   template <class T>
-  static void apply(Update<T>& u, const StepCoefficients<T>& coefficients, int n_threads) {
-    u.step.coefficients = coefficients;
-    const double flops = flops_per_element * static_cast<double>(u.n);
-    parallel_for(u.n, cut_every, useful_threads(n_threads, flops),
-                 [&](index b, index e) { kernels<T>().optimizer_step(u.step, {b, e}); });
+  static void apply(OptimizerStep<T>& u, const StepCoefficients<T>& coefficients, int n_threads) {
+    u.coefficients = coefficients;
+    const double flops = flops_per_element * static_cast<double>(u.size);
+    parallel_for(u.size, cut_every, useful_threads(n_threads, flops),
+                 [&](index b, index e) { kernels<T>().optimizer_step(u, {b, e}); });
   }
 
   Rule& rule_;
@@ -113,8 +107,8 @@ class Step {
   const py::dict& states_;
   double l2_, g_scale_;
   index size_ = 0, largest_ = 0;
-  std::vector<Update<float>> f32_;
-  std::vector<Update<double>> f64_;
+  std::vector<OptimizerStep<float>> f32_;
+  std::vector<OptimizerStep<double>> f64_;
 };
 
 /// params and grads: an array each, or a dict of arrays each.

@@ -294,15 +294,6 @@ FANIN_INLINE void row_tile_of(index vecs, const Product<T>& p, Range k, index i,
   if constexpr (NV <= most_between) row_tile<T, NV, true>(p, k, i, j, head, tail);
 }
 
-/// Columns from p on up to a cache line, where the rows below have theirs at the same columns.
-template <class T>
-FANIN_INLINE int up_to_line(const T* p, index stride) {
-  constexpr index L = lanes<T>;
-  if (stride % L != 0) return 0;
-  const index past = static_cast<index>(reinterpret_cast<std::uintptr_t>(p) / sizeof(T)) % L;
-  return static_cast<int>(past == 0 ? 0 : L - past);
-}
-
 /// One row: wide tiles over a few rows of b at a time, which are so many sequential streams.
 template <class T>
 FANIN_INLINE void multiply_row(const Product<T>& p, index i, Range cols) noexcept {
@@ -312,7 +303,7 @@ FANIN_INLINE void multiply_row(const Product<T>& p, index i, Range cols) noexcep
     const Range k{p.k * kb / k_blocks, p.k * (kb + 1) / k_blocks};
     for (index j = cols.begin, end; j < cols.end; j = end) {
       const index left = cols.end - j;
-      index head = j == cols.begin ? up_to_line(p.b + j, p.b_k) : 0;
+      index head = j == cols.begin && p.b_k % L == 0 ? up_to_line(p.b + j) : 0;
       head = head < left ? head : left;
       index vecs = (left - head) / L < wide ? (left - head) / L : wide;
       index rest = left - head - vecs * L;

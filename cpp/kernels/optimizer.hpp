@@ -97,6 +97,7 @@ struct OptimizerStep {
   T* state[3];  // state_count(rule) of them
   T l2;         // added to the gradient as l2 * p, before the rule
   T g_scale;    // multiplies the gradient first: 1, or the clip factor
+  index size;   // elements of p and the states: what lies behind a range is updated next
 };
 
 }  // namespace fanin

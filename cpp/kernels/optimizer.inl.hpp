@@ -1,4 +1,8 @@
 #pragma once
+#include <algorithm>
+#include <limits>
+
+#include "core/aligned.hpp"
 #include "kernels/optimizer.hpp"
 #include "simd/partial.hpp"
 
@@ -8,6 +12,7 @@ namespace fanin::FANIN_ISA {
 template <class T>
 struct StepVecs {
   Vec<T> rate, rate_gradient, keep1, add1, keep2, add2, eps, shrink;
+  Vec<T> least;  // of a quotient whose denominator is a root and eps
 
   explicit FANIN_INLINE StepVecs(const StepCoefficients<T>& c)
       : rate(Vec<T>::set(c.rate)),
@@ -17,7 +22,8 @@ struct StepVecs {
         keep2(Vec<T>::set(c.keep2)),
         add2(Vec<T>::set(c.add2)),
         eps(Vec<T>::set(c.eps)),
-        shrink(Vec<T>::set(c.shrink)) {}
+        shrink(Vec<T>::set(c.shrink)),
+        least(Vec<T>::set(c.eps < T(1) ? T(1e-17) : std::numeric_limits<T>::infinity())) {}
 };
 
 /// 1, -1, or x itself where it is 0 or NaN.
@@ -40,10 +46,10 @@ FANIN_INLINE Vec<T> updated(const StepVecs<T>& c, Vec<T> p, Vec<T> g, Vec<T>* s)
     return fnma(c.rate, fma(c.keep1, s[0], g), p);
   } else if constexpr (R == Rule::adagrad) {
     s[0] = fma(g, g, s[0]);
-    return p - (c.rate * g) / (sqrt(s[0]) + c.eps);
+    return p - quotient(c.rate * g, sqrt(s[0]) + c.eps, c.least);
   } else if constexpr (R == Rule::rmsprop) {
     s[0] = fma(c.keep2, s[0], c.add2 * g * g);
-    return p - (c.rate * g) / (sqrt(s[0]) + c.eps);
+    return p - quotient(c.rate * g, sqrt(s[0]) + c.eps, c.least);
   } else if constexpr (R == Rule::adadelta) {
     s[0] = fma(c.keep2, s[0], c.add2 * g * g);
     const Vec<T> delta = sqrt((s[1] + c.eps) / (s[0] + c.eps)) * g;
@@ -61,7 +67,7 @@ FANIN_INLINE Vec<T> updated(const StepVecs<T>& c, Vec<T> p, Vec<T> g, Vec<T>* s)
     Vec<T> first = c.rate * s[0];
     if constexpr (R == Rule::nadam) first = fma(c.rate_gradient, g, first);
     if constexpr (R == Rule::adamw) p = p * c.shrink;
-    return p - first / (sqrt(second) + c.eps);
+    return p - quotient(first, sqrt(second) + c.eps, c.least);
   }
 }
 
@@ -77,15 +83,33 @@ FANIN_INLINE void step_vec(const OptimizerStep<T>& a, const StepVecs<T>& c, Vec<
   for (int k = 0; k < n_states; ++k) store_some(s[k], a.state[k] + i, n);
 }
 
+/// Asks for what the rule writes a few items later. Their lines are in another core's cache where
+/// that has read them, and an item is too short for the hardware to see where it goes.
+template <Rule R, class T>
+FANIN_INLINE void fetch_ahead(const OptimizerStep<T>& a, index i) {
+  prefetch_for_write(a.p + i);
+  for (int k = 0; k < state_count(R); ++k) prefetch_for_write(a.state[k] + i);
+}
+
 template <Rule R, class T>
 void step_as(const OptimizerStep<T>& args, Range elements) noexcept {
-  constexpr index L = lanes<T>;
+  constexpr index L = lanes<T>, ahead = 32768 / sizeof(T);
   const OptimizerStep<T> a = args;  // a local copy: no store through a.p can change it
   const StepVecs<T> c(a.coefficients);
   const Vec<T> l2 = Vec<T>::set(a.l2), g_scale = Vec<T>::set(a.g_scale);
+  const auto step = [&](index i, index n) {
+    step_vec<R>(a, c, l2, g_scale, i, static_cast<int>(n));
+  };
   index i = elements.begin;
-  for (; i + L <= elements.end; i += L) step_vec<R>(a, c, l2, g_scale, i, static_cast<int>(L));
-  if (i < elements.end) step_vec<R>(a, c, l2, g_scale, i, static_cast<int>(elements.end - i));
+  const index head = std::min(up_to_line(a.p + i), elements.end - i);
+  if (head > 0) step(i, head);
+  i += head;
+  for (const index end = std::min(elements.end, a.size - ahead); i + L <= end; i += L) {
+    fetch_ahead<R>(a, i + ahead);
+    step(i, L);
+  }
+  for (; i + L <= elements.end; i += L) step(i, L);
+  if (i < elements.end) step(i, elements.end - i);
 }
 
 template <class T>

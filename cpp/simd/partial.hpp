@@ -1,4 +1,6 @@
 #pragma once
+#include <cstdint>
+
 #include "core/view.hpp"
 
 namespace fanin::FANIN_ISA {
@@ -20,6 +22,13 @@ FANIN_INLINE void store_some(Vec<T> x, T* p, int n) {
 template <class T>
 FANIN_INLINE Vec<T> keep_some(Vec<T> x, int n, Vec<T> rest) {
   return n == lanes<T> ? x : select(first_lanes<T>(n), x, rest);
+}
+
+/// Elements from p on up to where a Vec lies in as few cache lines as it can.
+template <class T>
+FANIN_INLINE index up_to_line(const T* p) {
+  const index past = static_cast<index>(reinterpret_cast<std::uintptr_t>(p) / sizeof(T)) % lanes<T>;
+  return past == 0 ? 0 : lanes<T> - past;
 }
 
 /// Calls f(first, lanes in use) for each Vec of n elements; only the last may be partial.

@@ -249,6 +249,10 @@ FANIN_BINARY(operator+, _mm256_add_ps, _mm256_add_pd)
 FANIN_BINARY(operator-, _mm256_sub_ps, _mm256_sub_pd)
 FANIN_BINARY(operator*, _mm256_mul_ps, _mm256_mul_pd)
 FANIN_BINARY(operator/, _mm256_div_ps, _mm256_div_pd)
+template <class T>
+FANIN_INLINE Vec<T> quotient(Vec<T> a, Vec<T> b, Vec<T>) {
+  return a / b;
+}
 FANIN_TERNARY(fma, _mm256_fmadd_ps, _mm256_fmadd_pd)
 FANIN_TERNARY(fnma, _mm256_fnmadd_ps, _mm256_fnmadd_pd)
 FANIN_UNARY(sqrt, _mm256_sqrt_ps, _mm256_sqrt_pd)

@@ -186,6 +186,27 @@ FANIN_INLINE Vec<double> fnma(Vec<double> a, Vec<double> b, Vec<double> c) {
 }
 FANIN_INLINE Vec<float> sqrt(Vec<float> a) { return {_mm512_sqrt_ps(a.v)}; }
 FANIN_INLINE Vec<double> sqrt(Vec<double> a) { return {_mm512_sqrt_pd(a.v)}; }
+/// Newton's steps for 1 / b and Markstein's for the quotient (IBM J. Res. Dev. 34, 1990), which
+/// round as a division does where no remainder is subnormal. The first step rounds up, since from
+/// below the second one would miss the b all of whose bits are set.
+FANIN_INLINE Vec<float> quotient(Vec<float> a, Vec<float> b, Vec<float> least) {
+  constexpr int up = _MM_FROUND_TO_POS_INF | _MM_FROUND_NO_EXC;
+  const Vec<float> one = Vec<float>::set(1.0f), guess = {_mm512_rcp14_ps(b.v)};
+  Vec<float> inverse = {_mm512_fmadd_round_ps(fnma(b, guess, one).v, guess.v, guess.v, up)};
+  inverse = fma(fnma(b, inverse, one), inverse, inverse);
+  const Vec<float> near = a * inverse, excess = {_mm512_fmsub_ps(b.v, near.v, a.v)};
+  const Vec<float> result = fnma(excess, inverse, near);  // -0 / b is -0 this way around
+
+  // |a| - 1 as bits, so that 0 is the largest
+  const auto size = [](Vec<float> x) {
+    return _mm512_sub_epi32(_mm512_slli_epi32(_mm512_castps_si512(x.v), 1), U32::set(1).v);
+  };
+  constexpr int nan_or_infinite = 0x99;
+  const __mmask16 small = _mm512_cmplt_epu32_mask(size(a), size(least));
+  const __mmask16 special = _mm512_fpclass_ps_mask(result.v, nan_or_infinite);
+  return __builtin_expect(_mm512_kortestz(small, special), 1) ? result : a / b;
+}
+FANIN_INLINE Vec<double> quotient(Vec<double> a, Vec<double> b, Vec<double>) { return a / b; }
 FANIN_INLINE Vec<float> max(Vec<float> a, Vec<float> b) { return {_mm512_max_ps(a.v, b.v)}; }
 FANIN_INLINE Vec<double> max(Vec<double> a, Vec<double> b) { return {_mm512_max_pd(a.v, b.v)}; }
 FANIN_INLINE Vec<float> min(Vec<float> a, Vec<float> b) { return {_mm512_min_ps(a.v, b.v)}; }

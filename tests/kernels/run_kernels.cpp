@@ -357,6 +357,7 @@ void optimizer(const Kernels<T>& k, index n) {
     args.g = g.data();
     args.l2 = T(0.001);
     args.g_scale = T(0.75);
+    args.size = n;
     for (int i = 0; i < 3; ++i) args.state[i] = state[i].data();
     const std::string name =
         std::string("optimizer_step ") + names<Rule>[r] + " " + std::to_string(n);

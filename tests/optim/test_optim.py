@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import textwrap
 from collections.abc import Callable
 from typing import Any
 
@@ -338,3 +339,59 @@ Lion(lr=0.0001, beta1=0.9, beta2=0.99, weight_decay=0.0)
 
 def test_defaults_are_those_of_the_docstrings() -> None:
     assert [repr(rule()) for rule in CLASSES.values()] == DEFAULTS.split("\n")[1:-1]
+
+
+# One step of Adam from p with the moments 2 f and 2 b ** 2, which halves both: p - f / (b + eps).
+QUOTIENTS = """
+    import numpy as np
+    from fanin import optim
+
+    def stepped(p, f, b, eps=1e-20):
+        adam = optim.Adam(lr=1.0, beta1=0.5, beta2=0.5, eps=eps)
+        adam.step(p.copy(), p.copy())
+        state = adam.state_dict()
+        state["clock"] |= {"t": 1000, "beta1_power": 0.0, "beta2_power": 0.0}
+        state["states"] = {"": [2 * f, 2 * (b * b)]}
+        adam.load_state_dict(state)
+        adam.step(p, -np.zeros_like(p))
+        return p
+"""
+
+
+def test_quotients_beside_a_root_are_rounded_as_divisions_are(
+    run_isa: Callable[..., str], isa: str
+) -> None:
+    """AVX-512 divides by Newton's steps there. All significands of a denominator have their turn;
+    and all numerators over that with all bits set, which the steps miss unless they round up."""
+    code = """
+    rng = np.random.default_rng(0)
+    significands = (1 + np.arange(2**23) / 2**23).astype(np.float32)
+    f = np.ldexp(rng.permutation(significands), rng.integers(-40, 40, 2**23)).astype(np.float32)
+    for f, b in (f, significands), (significands, np.full_like(f, significands[-1])):
+        print(np.count_nonzero(stepped(np.zeros_like(f), f, b) != -(f / b)))
+    """
+    assert run_isa(textwrap.dedent(QUOTIENTS) + textwrap.dedent(code), isa).split() == ["0", "0"]
+
+
+def test_quotients_of_odd_numbers_are_those_of_divisions(
+    run_isa: Callable[..., str], isa: str
+) -> None:
+    code = """
+    largest = float(np.finfo(np.float32).max) / 4
+    sizes = [0, 1.2e-38, 1e-30, 3e-19, 3.5e-18, 0.9e-17, 1e-17, 1.1e-17, 1, 1e19, largest, np.inf]
+    one, other = (x.ravel() for x in np.meshgrid(sizes, [0, 1e-18, 1e-6, 1, 3e9, 1e19, np.inf]))
+    for eps in 1e-20, 0.5, 1.0, 1e30, 1e38:
+        for f in one, -one:
+            f, b = np.append(f, np.nan), np.append(other, 1)
+            f, b = np.repeat(np.float32(f), 16), np.repeat(np.float32(b), 16)
+            p = np.full_like(f, -0.0)
+            with np.errstate(all="ignore"):
+                expected = f / (b + np.float32(eps))
+                small = np.abs(expected) < np.finfo(np.float32).tiny
+                expected = np.float32(-0.0) - np.where(small, np.copysign(0, expected), expected)
+            stepped(p, f, b, eps)
+            same = (p == expected) & (np.signbit(p) == np.signbit(expected))
+            same |= np.isnan(p) & np.isnan(expected)
+            assert same.all(), (eps, {*zip(f[~same], b[~same])})
+    """
+    run_isa(textwrap.dedent(QUOTIENTS) + textwrap.dedent(code), isa)

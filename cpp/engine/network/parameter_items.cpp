@@ -94,17 +94,6 @@ void ParameterItems<T>::prepare_all(Team& team, const DropoutKey<T>* dropout) {
 }
 
 template <class T>
-void ParameterItems<T>::prefetch(const ParameterItem& item, const ParameterUpdate<T>& u) const {
-  if (network_.bf16() || network_.is_wide(network_.graph().ops()[item.of->op])) return;
-  constexpr index line = 64 / sizeof(T);
-  const auto ask = [&](const T* arena) {
-    for (index i = 0; i < item.size; i += line) prefetch_for_write(arena + item.offset + i);
-  };
-  ask(network_.params());
-  for (int k = 0; k < state_count(u.rule); ++k) ask(u.states[k]);
-}
-
-template <class T>
 void ParameterItems<T>::update(const ParameterItem& item, const ParameterUpdate<T>& u,
                                const T* gradient) {
   OptimizerStep<T> o{};
@@ -114,6 +103,8 @@ void ParameterItems<T>::update(const ParameterItem& item, const ParameterUpdate<
   for (int k = 0; k < state_count(u.rule); ++k) o.state[k] = u.states[k] + item.offset;
   o.l2 = item.of->decays ? T(u.l2) : T(0);
   o.g_scale = T(u.factor);
+  // Weights of bf16 are read where they are packed, by the thread that updates them.
+  if (!network_.bf16()) o.size = network_.size() - item.offset;
   if (u.l2 > 0 && item.of->decays) sum_row_squares(item, o.p);
   kernels<T>().optimizer_step(o, {0, item.size});
 }

@@ -63,11 +63,6 @@ class ParameterItems {
   void mask_weights(const ParameterItem& item, const DropoutKey<T>& key, const T* from,
                     T* to) const;
 
-  /// Prefetches what the update of an item will write, while its gradient is computed: the weights
-  /// are in other threads' caches too, and the pieces are too short for the hardware prefetcher.
-  /// Those of bf16 are not.
-  void prefetch(const ParameterItem& item, const ParameterUpdate<T>& u) const;
-
   /// One step of the rule on an item. With L2, the squares are those of the weights before it.
   void update(const ParameterItem& item, const ParameterUpdate<T>& u, const T* gradient);
 

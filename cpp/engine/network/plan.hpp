@@ -23,6 +23,7 @@ struct Stage {
   std::vector<Instruction> instructions;
   Reduction reduction = Reduction::none;
   std::size_t op = 0;  // the reduction's
+  bool wide = false;   // weights are more than a core's cache holds
 };
 
 /// A training step up to the gradients over the ops' outputs. A chain of dense layers is one stage.

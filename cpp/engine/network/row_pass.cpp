@@ -42,7 +42,20 @@ RowPass<T>::RowPass(const Network<T>& network, const ParameterItems<T>& items, i
       items_(items),
       inputs_(inputs),
       work_(network.graph(), rows, {true, inputs, network.bf16()}),
-      stages_(plan(network.graph(), /*fuse=*/true, network.bf16())) {}
+      stages_(stages(/*fuse=*/true)) {}
+
+template <class T>
+std::vector<Stage> RowPass<T>::stages(bool fuse) const {
+  std::vector<Stage> planned = plan(network_.graph(), fuse, network_.bf16());
+  if (!inputs_ || network_.bf16() || network_.dropping().row_masks) return planned;
+  for (Stage& stage : planned) {
+    const auto& list = stage.instructions;
+    stage.wide = std::any_of(list.begin(), list.end(), [&](const Instruction& i) {
+      return network_.is_wide(network_.graph().ops()[i.op]);
+    });
+  }
+  return planned;
+}
 
 template <class T>
 void RowPass<T>::execute(const Instruction& i, const Batch<T>& b, Range rows, Range cols,
@@ -79,15 +92,6 @@ index RowPass<T>::split_columns(const Instruction& i) const {
   return network_.graph().slots()[i.kind == Kind::forward ? op.out : op.in].width;
 }
 
-/// Whether weights of a stage are more than a core's cache holds.
-template <class T>
-bool RowPass<T>::wide(const Stage& stage) const {
-  if (!inputs_ || network_.bf16() || network_.dropping().row_masks) return false;
-  return std::any_of(
-      stage.instructions.begin(), stage.instructions.end(),
-      [&](const Instruction& i) { return network_.is_wide(network_.graph().ops()[i.op]); });
-}
-
 /// Rows of a batch all the way through a stage: no thread waits for another.
 template <class T>
 void RowPass<T>::by_rows(Team& team, const Stage& stage, const Batch<T>& b, Poller& poll,
@@ -95,7 +99,7 @@ void RowPass<T>::by_rows(Team& team, const Stage& stage, const Batch<T>& b, Poll
   const index most = !inputs_                                     ? b.rows
                      : network_.bf16()                            ? bf16_rows
                      : b.dropout && network_.dropping().row_masks ? drawn_rows
-                     : wide(stage)                                ? wide_rows
+                     : stage.wide                                 ? wide_rows
                                                                   : piece_rows;
   const index rounds = (b.rows + team.size() * most - 1) / (team.size() * most);
   const index step = network_.row_step();
@@ -160,7 +164,7 @@ void RowPass<T>::run_stages(Team& team, const std::vector<Stage>& stages, const 
                             Poller& poll, Observer observer) {
   const bool few = b.rows < thread_rows * team.size();
   for (const Stage& stage : stages) {
-    const bool together = team.size() > 1 && (few || wide(stage));
+    const bool together = team.size() > 1 && (few || stage.wide);
     together ? by_instructions(team, stage, b, poll, observer)
              : by_rows(team, stage, b, poll, observer);
     if (stage.reduction != Reduction::none) reduce(team, stage, b.rows);
@@ -174,9 +178,9 @@ void RowPass<T>::run(Team& team, const Batch<T>& b, Poller& poll) {
 
 template <class T>
 void RowPass<T>::run_observed(Team& team, const Batch<T>& b, Poller& poll, Observer observer) {
-  std::vector<Stage> stages = plan(network_.graph(), /*fuse=*/false, network_.bf16());
-  if (!b.data->labels && !b.data->soft) stages = until_loss(std::move(stages));
-  run_stages(team, stages, b, poll, observer);
+  std::vector<Stage> observed = stages(/*fuse=*/false);
+  if (!b.data->labels && !b.data->soft) observed = until_loss(std::move(observed));
+  run_stages(team, observed, b, poll, observer);
 }
 
 template <class T>

@@ -81,7 +81,7 @@ class RowPass {
                        Observer observer);
   void by_columns(Team& team, const Instruction& i, const Batch<T>& batch, Poller& poll,
                   Observer observer);
-  bool wide(const Stage& stage) const;
+  std::vector<Stage> stages(bool fuse) const;
   void reduce(Team& team, const Stage& stage, index rows);
   index split_columns(const Instruction& i) const;
   void execute(const Instruction& i, const Batch<T>& batch, Range rows, Range cols,

@@ -174,10 +174,7 @@ void Trainer<T>::update(Team& team, const Step& s, Member& m, const Learner<T>& 
     if (first_ && item.first_weights()) return;
     T* gradient = s.fused ? scratch_[static_cast<std::size_t>(thread)].data()
                           : m.gradient.data() + item.offset;
-    if (s.fused) {
-      if (team.size() > 1) m.items.prefetch(item, u);
-      m.pass.gradient(item, m.batch, gradient);
-    }
+    if (s.fused) m.pass.gradient(item, m.batch, gradient);
     m.items.update(item, u, gradient);
     m.items.prepare(item, &next);
   });
@@ -197,7 +194,6 @@ void Trainer<T>::update_first_weights(const Step& s, const std::vector<Learner<T
       if (!m.live) continue;
       const Learner<T>& own = learners[n];
       const ParameterUpdate<T> u{m.coefficients, own.rule.rule, own.states, own.l2, 1.0};
-      m.items.prefetch(item, u);
       first_->take_gradient(n, item.rows.end - item.rows.begin, gradient);
       m.items.update(item, u, gradient);
       first_->load_rows(n, item.rows);

@@ -144,7 +144,7 @@ def test_three_times_the_first_loss_is_divergence():
 def test_few_epochs_are_inconclusive(epochs):
     verdict = loss_curve(good(n=epochs) if epochs else run(loss=[]))
     assert verdict.names == ("inconclusive",)
-    assert f"{epochs} epochs" in verdict.findings[0].evidence
+    assert f"{epochs} epoch" in verdict.findings[0].evidence
 
 
 def test_few_validation_rows_are_inconclusive():

@@ -78,7 +78,8 @@ def loss_curve(history: HistoryLike, *, n_val: int | None = None) -> Verdict:
     if len(curves.loss) < MIN_EPOCHS:
         if finding := _still_rising(curves):
             return Verdict((finding,))
-        evidence = f"{len(curves.loss)} epochs are too few for a trend"
+        n = len(curves.loss)
+        evidence = f"{n} {'epoch is' if n == 1 else 'epochs are'} too few for a trend"
         return Verdict((Finding("inconclusive", evidence, f"train for {MIN_EPOCHS} or more"),))
     units = rates.wrong_units(curves)
     if finding := rates.stuck(curves):

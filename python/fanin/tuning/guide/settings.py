@@ -82,7 +82,9 @@ def all_dims(settings: Mapping[str, Any], dims: tuple[int, int]) -> list[int]:
 def describe(settings: Mapping[str, Any]) -> str:
     """``hidden 256-128, lr 0.001, keep 0.8``: the settings in short."""
     unsaid = ("reg", 0.0), ("keep", 1.0)
-    names = "hidden", "activation", "init", "optimizer", "lr", "reg", "keep", "schedule"
+    names = ["hidden", "activation", "init", "optimizer", "lr", "reg", "keep", "schedule"]
+    if settings.get("hidden") == []:  # nothing to activate or to drop
+        names = [name for name in names if name not in ("activation", "keep")]
     found = ((name, settings.get(name)) for name in names)
     return ", ".join(f"{n} {text(v)}" for n, v in found if v is not None and (n, v) not in unsaid)
 
@@ -91,4 +93,4 @@ def text(value: Any) -> str:
     """A setting in few characters."""
     if isinstance(value, float):
         return f"{value:.3g}"
-    return "-".join(map(str, value)) if isinstance(value, list) else str(value)
+    return "-".join(map(str, value)) or "none" if isinstance(value, list) else str(value)
