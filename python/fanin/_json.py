@@ -75,7 +75,7 @@ def loggable(name: str, value: Any) -> Any:
 
     try:
         found = plain(value)
-        json.dumps(found, allow_nan=False, ensure_ascii=False).encode()
+        json.dumps(found, ensure_ascii=False).encode()
     except Exception as error:
         got = f"{_validate.describe(value)} ({type(error).__name__})"
         raise ValueError(f"{name}: expected what JSON can hold, got {got}") from error

@@ -152,6 +152,15 @@ def plain_array(name: str, value: object) -> Array:
     raise TypeError(f"{name}: expected {expected}, got {got}")
 
 
+def array_like(name: str, value: object, other: Array) -> Array:
+    """A plain array of the same shape and dtype as another one."""
+    array = plain_array(name, value)
+    if array.shape != other.shape or array.dtype != other.dtype:
+        expected, got = f"shape {other.shape} {other.dtype}", describe(array)
+        raise ValueError(f"{name}: expected {expected}, got {got}")
+    return array
+
+
 def cast(name: str, array: Array, dtype: np.dtype[Any]) -> Array:
     """A C-contiguous copy in dtype, in which every value must be finite."""
     with np.errstate(over="ignore"):
@@ -292,11 +301,12 @@ def labels(name: str, value: object, n_rows: int, n_classes: int) -> Labels:
     return np.ascontiguousarray(array, dtype=np.int32)
 
 
-def weights(value: object, n_rows: int, dtype: np.dtype[Any]) -> Array | None:
+def weights(
+    value: object, n_rows: int, dtype: np.dtype[Any], name: str = "sample_weight"
+) -> Array | None:
     """Sample weights (N,), finite, at least 0 and not all 0, in dtype; None stays None."""
     if value is None:
         return None
-    name = "sample_weight"
     array = as_array(name, value)
     if array.shape != (n_rows,) or array.dtype.kind not in "fiu":
         raise ValueError(f"{name}: expected shape ({n_rows},) of numbers, got {describe(array)}")

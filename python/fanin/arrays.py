@@ -12,6 +12,7 @@ import mmap
 import numbers
 import re
 import threading
+import zoneinfo
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, ClassVar
@@ -322,7 +323,8 @@ def frame_array(name: str, value: Any) -> Array:
     columns = frame_columns(name, value)
     for column, series in columns.items():
         kind = series.dtype
-        if not (kind.is_integer() or kind.is_float() or kind == _boolean()):
+        number = (kind.is_integer() and not str(kind).endswith("128")) or kind.is_float()
+        if not (number or kind == _boolean()):
             raise TypeError(
                 f"{name}: expected numbers in column {column!r}, got {kind}; "
                 "fanin.preprocessing.TableEncoder takes dates, truth values and categories"
@@ -385,6 +387,9 @@ def categories(value: Any) -> Ints | Array | None:
 
 # Tables: columns of any kind
 
+FIXED_ZONE = re.compile(r"(?:UTC)?([+-])(\d\d):(\d\d)")
+DAY, QUARTER = 86_400, 900  # seconds
+CLOCKS = (-62_000_000_000, 253_000_000_000)  # within the years that Python's times have
 ISO_DATE = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?Z?)?")
 
 
@@ -421,46 +426,75 @@ def is_table(value: object) -> bool:
     return structured or isinstance(value, Table) or is_frame(value)
 
 
-def table_columns(name: str, value: Any) -> dict[str, Array]:
+def table_columns(
+    name: str, value: Any, zones: Mapping[str, str | None] | None = None
+) -> tuple[dict[str, Array], dict[str, str]]:
     """The columns of a table: float64 with NaN, datetime64[s] with NaT, or objects with None.
 
     Truth values and text are objects, bool and str; whatever else is refused with the column.
+    Times with a zone are what the clocks there show, or those of the column's zone in `zones`,
+    where None stands for times without one. The second result has the zones.
     """
+    columns: dict[str, Array] = {}
+    found: dict[str, str] = {}
+    for column, (values, own) in _instants(name, value):
+        zone = (zones or {}).get(column, own)
+        if values.dtype.kind == "M" and (zone is None) != (own is None):
+            trained = "without a zone" if zone is None else f"with a zone, as {zone} in training"
+            given = "without" if own is None else f"those of {own}"
+            raise ValueError(f"{name}: expected times {trained}, in column {column!r}, got {given}")
+        if zone is not None and values.dtype.kind == "M":
+            try:
+                values, found[column] = _clock_of(values, zone), zone
+            except ValueError as error:
+                raise ValueError(f"{name}: column {column!r}: {error}") from None
+        columns[column] = values
+    return columns, found
+
+
+def _instants(name: str, value: Any) -> Iterator[tuple[str, tuple[Array, str | None]]]:
+    """The columns of a table, times with a zone in UTC, and their zones."""
     if isinstance(value, Table):
         given: Mapping[str, Any] = value.columns
     elif isinstance(value, np.ndarray) and value.dtype.names is not None:
         given = {column: value[column] for column in value.dtype.names}
     else:
-        given = {c: _series_values(s) for c, s in frame_columns(name, value).items()}
-    return {c: _column(f"{name}: column {c!r}", values) for c, values in given.items()}
+        for column, series in frame_columns(name, value).items():
+            values, zone = _series_values(series)
+            yield column, _column(f"{name}: column {column!r}", values, zone)
+        return
+    for column, values in given.items():
+        yield column, _column(f"{name}: column {column!r}", values)
 
 
-def _series_values(series: Any) -> Array:
-    """The values of a series; missing ones are None, NaN or NaT."""
-    kind = str(series.dtype)
+def _series_values(series: Any) -> tuple[Array, str | None]:
+    """The values of a series, and the zone of its times; missing ones are None, NaN or NaT."""
+    kind, zone = str(series.dtype), getattr(series.dtype, "time_zone", None)
     if kind.startswith(("Categorical", "Enum")):  # of whatever: their names stand for them
-        return np.array([None if _absent(v) else str(v) for v in series.to_list()], object)
-    if kind.startswith("Datetime") and getattr(series.dtype, "time_zone", None) is not None:
-        # The same instant is the same value, whatever zone it is told in.
+        names = [None if _absent(v) else str(v) for v in series.to_list()]
+        return np.array(names, object), None
+    if zone is not None:
         series = series.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
     plain = kind.startswith(("Int", "UInt", "Float", "Boolean")) and not series.null_count()
+    plain = plain and not kind.endswith("128")  # whose values may be small
     if plain or kind.startswith(("Date", "Float")):
-        return np.asarray(series.to_numpy())
+        return np.asarray(series.to_numpy()), zone
     values = np.empty(len(series), object)
     values[:] = series.to_list()
-    return values
+    return values, zone
 
 
-def _column(where: str, values: Array) -> Array:
+def _column(where: str, values: Array, zone: str | None = None) -> tuple[Array, str | None]:
+    """Values as of `table_columns`, and the zone of times."""
     kind = values.dtype.kind
     if kind in "iu":
         _refuse_large(where, values)
     if kind in "fiu":
-        return values.astype(np.float64)
+        return values.astype(np.float64), None
     if kind == "b":
-        return values.astype(object)
+        return values.astype(object), None
     if kind == "M":
-        return values.astype("datetime64[s]")
+        return values.astype("datetime64[s]"), zone
     if kind == "U":
         values = values.astype(object)
     if kind in "OU":
@@ -468,25 +502,27 @@ def _column(where: str, values: Array) -> Array:
     raise TypeError(f"{where}: expected numbers, dates, truth values or text, got {values.dtype}")
 
 
-def _column_of_objects(where: str, values: Array) -> Array:
-    """Objects of one kind, without those that stand for a missing value."""
+def _column_of_objects(where: str, values: Array) -> tuple[Array, str | None]:
+    """Objects of one kind, without those that stand for a missing value, and the zone of times."""
     present = np.array([not _absent(v) for v in values], bool)
     kinds = {type(v) for v in values[present]}
     if not kinds:
-        return np.full(len(values), np.nan)
+        return np.full(len(values), np.nan), None
     if all(issubclass(k, str) for k in kinds):
-        return _dates_of_text(values, present)
+        return _dates_of_text(values, present), None
     if all(issubclass(k, bool | np.bool_) for k in kinds):
-        return _filled(values, present, object, bool)
+        return _filled(values, present, object, bool), None
     if all(issubclass(k, numbers.Number) and not issubclass(k, complex) for k in kinds):
         if any(isinstance(v, int) and abs(v) > LARGEST_WHOLE for v in values[present]):
             raise ValueError(f"{where}: expected whole numbers within 2**53, got larger ones")
-        return _filled(values, present, np.float64, float, np.nan)
+        return _filled(values, present, np.float64, float, np.nan), None
     if all(issubclass(k, dt.date) for k in kinds):
-        naive = [_in_utc(v) for v in values[present]]
+        zones = {_zone_name(v) for v in values[present]}
+        if None in zones and len(zones) > 1:
+            raise ValueError(f"{where}: expected times that all have a zone, or none, got both")
         out = np.full(len(values), np.datetime64("NaT"), "datetime64[s]")
-        out[present] = np.array(naive, "datetime64[s]")
-        return out
+        out[present] = np.array([_in_utc(v) for v in values[present]], "datetime64[s]")
+        return out, zones.pop() if len(zones) == 1 else "UTC"
     got = ", ".join(sorted(k.__name__ for k in kinds))
     if len(kinds) > 1:
         raise TypeError(f"{where}: expected values of one kind, got {got}")
@@ -503,6 +539,52 @@ def _in_utc(value: dt.date) -> dt.date:
     if not isinstance(value, dt.datetime) or value.tzinfo is None:
         return value
     return value.astimezone(dt.UTC).replace(tzinfo=None)
+
+
+def _zone_name(value: dt.date) -> str | None:
+    """The zone of a time, by a name that `_zone` knows; None without one."""
+    if not isinstance(value, dt.datetime) or value.tzinfo is None:
+        return None
+    name = str(value.tzinfo)
+    try:
+        _zone(name)
+    except ValueError:
+        return "UTC"
+    return name
+
+
+def _zone(name: str) -> dt.tzinfo:
+    """Of a name such as Asia/Seoul, UTC or UTC+02:00."""
+    if fixed := FIXED_ZONE.fullmatch(name):
+        sign, hours, minutes = fixed.groups()
+        offset = dt.timedelta(hours=int(hours), minutes=int(minutes))
+        return dt.timezone(-offset if sign == "-" else offset)
+    try:
+        return dt.UTC if name == "UTC" else zoneinfo.ZoneInfo(name)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError(f"expected a zone that this system knows, got {name!r}") from None
+
+
+def _clock_of(instants: Array, zone: str) -> Array:
+    """What the clocks of a zone show at times of UTC."""
+    place, out = _zone(zone), instants.copy()
+    known = ~np.isnat(instants)
+    seconds = instants[known].astype(np.int64)
+
+    def offsets(seconds: Ints, unit: int) -> Ints:
+        """At the last whole unit."""
+        units, back = np.unique(seconds // unit, return_inverse=True)
+        times = np.clip(units * unit, *CLOCKS)
+        moments = [dt.datetime.fromtimestamp(int(t), dt.UTC).astimezone(place) for t in times]
+        found = [int((m.utcoffset() or dt.timedelta()).total_seconds()) for m in moments]
+        return np.array(found, np.int64)[back]
+
+    # By days, which are few; on one in which the clocks change, by quarters of an hour.
+    shift = offsets(seconds, DAY)
+    changes = shift != offsets(seconds + DAY, DAY)
+    shift[changes] = offsets(seconds[changes], QUARTER)
+    out[known] = (seconds + shift).astype("datetime64[s]")
+    return out
 
 
 def _filled(values: Array, present: Array, dtype: Any, make: Any, missing: Any = None) -> Array:

@@ -8,6 +8,7 @@ thing, the library's version and each array's shape, dtype and SHA-256. Nothing 
 from __future__ import annotations
 
 import errno
+import io
 import math
 import os
 from collections.abc import Callable, Mapping
@@ -207,8 +208,7 @@ class _Member:
             digest.update(part)
             rest[: len(part)] = part
             rest = rest[len(part) :]
-        if self.file.read(1):  # looks at the CRC too
-            raise ValueError(f"member {self.name!r} is too long")
+        self.file.read(1)  # nothing, but zipfile compares the CRC
         self.digest = digest.hexdigest()
         if native != self.dtype:
             out[...] = out.view(self.dtype)
@@ -255,9 +255,11 @@ def _write_member(archive: zipfile.ZipFile, name: str, array: Array) -> None:
 
     info = zipfile.ZipInfo(f"{name}.npy")  # dated 1980: the same contents, the same bytes
     info.create_system = 3
-    with archive.open(info, "w", force_zip64=array.nbytes >= 2**31) as file:
-        facts = np.lib.format.header_data_from_array_1_0(array)
-        np.lib.format.write_array_header_1_0(file, facts)
+    head = io.BytesIO()
+    np.lib.format.write_array_header_1_0(head, np.lib.format.header_data_from_array_1_0(array))
+    size = head.tell() + array.nbytes
+    with archive.open(info, "w", force_zip64=size > zipfile.ZIP64_LIMIT) as file:
+        file.write(head.getvalue())
         values = array.reshape(-1).view(np.uint8).data
         for start in range(0, len(values), _CHUNK):  # NumPy would copy 16 MiB at a time
             file.write(values[start : start + _CHUNK])

@@ -9,6 +9,7 @@ from __future__ import annotations
 import multiprocessing
 import tempfile
 import threading
+import traceback
 import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import (
@@ -152,9 +153,19 @@ def as_executor(executor: Any) -> Executor | None:
 
 def lost_worker(error: object) -> bool:
     """Whether the worker died, rather than the call raised."""
-    # Dask's error is known by its name, since Dask may not be installed.
-    lost = isinstance(error, (BrokenExecutor, CancelledError))
-    return lost or type(error).__name__ == "KilledWorker"
+    return isinstance(error, (BrokenExecutor, CancelledError)) or _raised_by_dask(error)
+
+
+def _raised_by_dask(error: object) -> bool:
+    """Whether the error came up where Dask's executor passes results on, and not in a call.
+
+    One of the scheduler, such as KilledWorker, or one of the executor itself: it takes a result for
+    an error where the worker is lost just as the result has come.
+    """
+    if not isinstance(error, BaseException):
+        return False
+    frames = [frame.f_code.co_name for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return frames[-1:] == ["_cascade_future"] or type(error).__name__ == "KilledWorker"
 
 
 def failure_reason(error: BaseException) -> str:

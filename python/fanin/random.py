@@ -344,7 +344,7 @@ def package_generator(seed: int, purpose: str, layer: int = 0, step: int = 0) ->
 
 def _integer(name: str, value: Any, end: int, first: int = 0) -> int:
     """The value as an int in [first, end)."""
-    if isinstance(value, bool) or not isinstance(value, SupportsIndex):
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
         raise TypeError(f"{name}: expected an int, got {type(value).__name__}")
     number = operator.index(value)
     if not first <= number < end:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import _thread
+import asyncio
 import itertools
 import multiprocessing
 import os
@@ -24,6 +25,7 @@ from children import HANG
 import fanin
 from fanin import ensemble
 from fanin.callbacks import Callback
+from fanin.executors import lost_worker
 
 (X, y), TEST = fanin.datasets.load("digits")
 OPTIONS: dict[str, Any] = {
@@ -101,6 +103,40 @@ def test_dask_retries_and_reports_a_member_that_kills_its_workers(
         result = two_and_a_killer(client, killer)
     assert_lost_twice(result)
     assert len(killer.path.read_text()) >= 2
+
+
+class DaskTask:
+    """A task of Dask, with what it gave; its state changes as it is asked for the result."""
+
+    def __init__(self, result: Any, status: str) -> None:
+        self.result, self.status = result, status
+
+    async def _result(self, raiseit: bool) -> Any:
+        assert not raiseit
+        return self.result
+
+
+def passed_on(task: DaskTask) -> Future[Any]:
+    """What Dask's executor makes of the task."""
+    cascade = pytest.importorskip("distributed.cfexecutor")._cascade_future
+    future: Future[Any] = Future()
+
+    async def run() -> None:
+        await cascade(task, future)
+
+    asyncio.run(run())
+    return future
+
+
+def test_a_worker_of_dask_that_is_lost_as_its_result_comes_is_lost() -> None:
+    assert passed_on(DaskTask([1], "finished")).result() == [1]
+    for result in ([1], [1, 2, 3]):  # of three, Dask takes the second one for an error
+        assert lost_worker(passed_on(DaskTask(result, "lost")).exception())
+    with pytest.raises(OSError, match="of the call") as caught:
+        raise OSError("of the call")
+    error = passed_on(DaskTask((caught.type, caught.value, caught.tb), "error")).exception()
+    assert error is caught.value
+    assert not lost_worker(error)
 
 
 # A worker that dies

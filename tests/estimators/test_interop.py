@@ -24,6 +24,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import check_estimator
 
 import fanin
+from fanin import preprocessing
 from fanin.augment import HorizontalFlip, RandomCrop
 from fanin.estimators import (
     PCA,
@@ -35,6 +36,7 @@ from fanin.estimators import (
     NetRegressor,
     Normalize,
     SearchCV,
+    TableEncoder,
     Whiten,
     ZeroCenter,
 )
@@ -78,7 +80,7 @@ CHECKED = [
         cv=2,
         random_state=0,
     ),
-    *(ZeroCenter(), Normalize(), PCA(), Whiten(), Augmenter()),
+    *(ZeroCenter(), Normalize(), PCA(), Whiten(), TableEncoder(), Augmenter()),
 ]
 
 
@@ -131,6 +133,27 @@ def test_clone_and_html(kind):
     assert clone(estimator).get_params() == estimator.get_params()
     assert kind.__name__ in estimator._repr_html_()
     assert repr(kind()) == f"{kind.__name__}()"
+
+
+def test_a_frame_of_any_columns_in_a_pipeline():
+    pd = pytest.importorskip("pandas")
+    pytest.importorskip("narwhals")
+    X, y = flowers()
+    kinds = np.where(X[:, 1] > 0.3, "garden", "wild")
+    frame = pd.DataFrame({"size": np.where(X[:, 0] > 0.5, np.nan, X[:, 0]), "kind": kinds})
+    pipe = make_pipeline(TableEncoder(), quick(NetClassifier)).set_output(transform="pandas")
+    pipe.fit(frame, y)
+    features = pipe[0].transform(frame)
+    assert list(features) == ["size", "size_missing", "kind_garden", "kind_wild"]
+    np.testing.assert_array_equal(features, pipe[0].transformer_.transform(frame))
+    twin = pickle.loads(pickle.dumps(pipe))
+    np.testing.assert_array_equal(twin.predict(frame), pipe.predict(frame))
+    with pytest.raises(ValueError, match="feature names"):
+        pipe.predict(frame.rename(columns={"kind": "sort"}))
+    with pytest.raises(
+        TypeError, match=r"preprocess: expected what takes arrays, got a Table.*pip"
+    ):
+        NetClassifier(preprocess=preprocessing.TableEncoder()).fit(frame, y)
 
 
 @pytest.mark.parametrize("kind", CLASSIFIERS)

@@ -52,6 +52,12 @@ def test_the_text_is_the_same_in_every_version():
     assert to_json({}) == b'{"sha256": "%b"}' % hashlib.sha256(b"{").hexdigest().encode()
 
 
+def test_numbers_that_json_does_not_have_are_not_written():
+    for number in (math.nan, math.inf):
+        with pytest.raises(ValueError, match="JSON"):
+            to_json({"a": number})
+
+
 def test_text_in_a_page_ends_no_script():
     record = {"</script>": "a < b"}
     assert b"<" in to_json(record)
@@ -65,6 +71,11 @@ def test_text_in_a_page_ends_no_script():
     [
         (b'{"a": 1}', "expected a checksum at the end of the object, got none"),
         (b'{"a": "\\"sha256\\": \\""}', "expected a checksum at the end of the object, got none"),
+        (b'{"a": {"sha256": "0"}}', "expected a checksum at the end of the object, got none"),
+        (
+            b'{"a": 1, "sha256":"%b"}' % hashlib.sha256(b"").hexdigest().encode(),
+            "expected a checksum at the end of the object, got none",
+        ),
         (to_json({"a": 1}).replace(b"1", b"2", 1), "changed since it was written"),
         (b"[1]", "expected an object of JSON, got a list"),
         (b'{"a": 1, "b": 2, "b": 3}', "'b' stands twice"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 from fractions import Fraction
 from typing import Any
 
@@ -46,6 +47,7 @@ SHAPES = [
     (13, 135, 2063),
     (515, 7, 48),
     (260, 1027, 10),
+    (40, 300, 260),  # of whose inputs, transposed, a block is packed in strips of 48
 ]
 
 
@@ -308,17 +310,52 @@ def test_nan_beside_a_product_stays_there(dtype: Any) -> None:
     assert np.array_equal(got[np.ix_(rows, cols)], whole[np.ix_(rows, cols)])
 
 
-@pytest.mark.parametrize("offset", [0, 1, 5])
-def test_bits_do_not_depend_on_alignment(offset: int) -> None:
-    x, W, b = (short_normals(*s, dtype=np.float32) for s in [(31, 530), (530, 130), (130,)])
+@pytest.mark.parametrize("offset", [0, 1, 4, 5, 8])
+@pytest.mark.parametrize("n", [130, 32])  # rows of W may begin at one place of a cache line each
+def test_bits_do_not_depend_on_alignment(offset: int, n: int) -> None:
+    x, W, b = (short_normals(*s, dtype=np.float32) for s in [(31, 530), (530, n), (n,)])
     moved = []
-    for a in (x, W, b, np.empty((31, 130), np.float32)):
-        memory = np.empty(a.size + 16, np.float32)
-        start = -memory.ctypes.data // 4 % 16 + offset if offset else 0
-        moved.append(memory[start % 16 :][: a.size].reshape(a.shape))
+    for a in (x, W, b, np.empty((31, n), np.float32)):
+        memory = np.empty(a.size + 32, np.float32)
+        start = -memory.ctypes.data // 4 % 16 + offset
+        moved.append(memory[start:][: a.size].reshape(a.shape))
         moved[-1][...] = a
-    got = layers.dense(*moved[:3], out=moved[3])
-    assert np.array_equal(got, layers.dense(x, W, b))
+    for rows in (31, 1):  # one row is read up to a line of the cache, and from there on
+        moved[3][...] = np.nan
+        given = moved[0][:rows], *moved[1:3]
+        got = layers.dense(*given, activation="identity", out=moved[3][:rows])
+        assert np.array_equal(got, fma_product(x[:rows], W, b))
+
+
+AT_THE_END = """
+    import ctypes, mmap
+    import numpy as np
+    from fanin import layers
+
+    libc, page = ctypes.CDLL(None, use_errno=True), mmap.PAGESIZE
+
+    def ones(*shape):  # behind which no byte can be read
+        count = int(np.prod(shape))
+        pages = -(-4 * count // page)
+        memory = mmap.mmap(-1, (pages + 1) * page)
+        first = ctypes.addressof(ctypes.c_char.from_buffer(memory))
+        assert not libc.mprotect(ctypes.c_void_p(first + pages * page), page, 0)
+        array = np.frombuffer(memory, np.float32, count, pages * page - 4 * count)
+        array[...] = 1
+        return array.reshape(shape)
+
+    for m, k, n in [(1, 7, 33), (3, 20, 130), (40, 530, 130), (40, 300, 261)]:
+        out, cache = layers.dense_forward(ones(m, k), ones(k, n), ones(n), activation="identity")
+        assert (out == k + 1).all()
+        dx, dW, db = layers.dense_backward(ones(m, n), cache)
+        assert (dx == n).all() and (dW == m).all() and (db == m).all()
+    print("done")
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="forbids a page of memory")
+def test_nothing_is_read_beyond_an_array(isa: str, run_isa: Any) -> None:
+    assert run_isa(AT_THE_END, isa).strip() == "done"
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

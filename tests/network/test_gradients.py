@@ -11,7 +11,7 @@ from oracles import torch_activations
 from reference import ACTIVATIONS, ReferenceMLP
 
 import fanin
-from fanin import layers
+from fanin import layers, losses
 
 LOSSES = ["softmax", "svm", "mse"]
 ROWS, DIMS = 11, [5, 7, 6, 4]
@@ -245,3 +245,22 @@ def test_whole_network_against_pytorch(activation: str, loss: str, kind: str) ->
     assert got_loss == pytest.approx(value.item(), rel=1e-12)
     for name, tensor in p.items():
         np.testing.assert_allclose(grads[name], tensor.grad.numpy(), rtol=1e-9, atol=1e-13)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_weights_beyond_the_caches_are_read_as_they_lie(dtype: str) -> None:
+    """Others are transposed for the way back: the same bits."""
+    net = fanin.MLP([3, 1500, 1501, 2], seed=0, dtype=dtype)
+    X, y = np.random.default_rng(0).normal(size=(7, 3)).astype(dtype), np.arange(7) % 2
+    out, caches = X, []
+    for i, activation in enumerate(["relu", "relu", "identity"], 1):
+        W, b = net.params[f"W{i}"], net.params[f"b{i}"]
+        out, cache = layers.dense_forward(out, W, b, activation=activation)
+        caches.append(cache)
+    loss, grad = losses.softmax_loss(out, y)
+    found, grads = net.loss_and_grads(X, y)
+    assert found == pytest.approx(loss, rel=1e-6)
+    for i, cache in reversed(list(enumerate(caches, 1))):
+        grad, dW, db = layers.dense_backward(grad, cache)
+        assert np.array_equal(grads[f"W{i}"], dW)
+        assert np.array_equal(grads[f"b{i}"], db)

@@ -43,6 +43,7 @@ RULES = [
     ),
     pytest.param("nadam", {}, "NAdam", {}, marks=O2),
     pytest.param("nadam", {"momentum_decay": 1.0}, "NAdam", {"momentum_decay": 1.0}, marks=O2),
+    pytest.param("nadam", {"momentum_decay": 40.0}, "NAdam", {"momentum_decay": 40.0}, marks=O2),
     pytest.param("nadam", {"momentum_decay": None}, None, {}, marks=O2),
     pytest.param("adamw", {}, "AdamW", {}, marks=PLUS),
     pytest.param("amsgrad", {}, "Adam", {"amsgrad": True}, marks=PLUS),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 
 import fanin
-from fanin.arrays import Table
+from fanin.arrays import Table, table_columns
 from fanin.preprocessing import Normalize, TableEncoder
 
 N = 400
@@ -279,17 +280,63 @@ def test_categories_of_numbers_are_categories() -> None:
         assert np.array_equal(found, encoder.transform(frame))
 
 
-def test_an_instant_is_the_same_in_every_zone() -> None:
+def test_times_with_a_zone_are_those_of_its_clock() -> None:
     pd = pytest.importorskip("pandas")
     pytest.importorskip("narwhals")
-    times = pd.date_range("2020-01-01", periods=30, freq="7h", tz="Asia/Seoul")
-    frame = pd.DataFrame({"at": times})
+    days = pd.date_range("2020-01-01 08:00", periods=400, freq="D", tz="Europe/Berlin")
+    frame, naive = (pd.DataFrame({"at": t}) for t in (days, days.tz_localize(None)))
     encoder = TableEncoder().fit(frame)
-    utc = times.tz_convert("UTC")
-    objects = pd.Series(list(times.tz_convert("America/New_York")), dtype=object)
-    for other in (utc, utc.tz_localize(None), objects):
-        found = encoder.transform(pd.DataFrame({"at": other}))
-        assert np.array_equal(found, encoder.transform(frame))
+    found = encoder.transform(frame)
+    assert np.array_equal(found, TableEncoder().fit(naive).transform(naive))
+    assert np.ptp(found[:, -2:]) > 0.3
+    assert np.ptp(found[:, -2:], axis=0).max() == 0  # 8 in the morning, summer and winter
+    objects = pd.Series(list(days.tz_convert("America/New_York")), dtype=object)
+    fixed = days.tz_convert("UTC+05:30")
+    for other in (days.tz_convert("UTC"), objects, fixed):
+        assert np.array_equal(encoder.transform(pd.DataFrame({"at": other})), found)
+    again = TableEncoder()
+    again.load_state_facts(json.loads(json.dumps(encoder.state_facts())))
+    assert again.state_facts() == encoder.state_facts()
+    with pytest.raises(ValueError, match=r"X: expected times with a zone, as Europe/Berlin in"):
+        encoder.transform(naive)
+    with pytest.raises(ValueError, match=r"X: expected times without a zone, in column 'at', got"):
+        TableEncoder().fit(naive).transform(frame)
+    mixed = pd.Series([days[0].to_pydatetime(), naive["at"][0].to_pydatetime()] * 9, dtype=object)
+    with pytest.raises(ValueError, match=r"column 'at': expected times that all have a zone, or"):
+        TableEncoder().fit(pd.DataFrame({"at": mixed}))
+
+
+def test_columns_without_a_value_make_nothing() -> None:
+    pd = pytest.importorskip("pandas")
+    pytest.importorskip("narwhals")
+    none = pd.to_datetime([None] * 9)
+    frame = pd.DataFrame({"a": range(9), "when": none, "there": none.tz_localize("Europe/Rome")})
+    encoder = TableEncoder().fit(frame)
+    assert list(encoder.get_feature_names_out()) == ["a"]
+    assert np.isfinite(encoder.transform(frame)).all()
+
+
+def test_numbers_that_are_too_large() -> None:
+    for values in ([1e308, -1e308], [0, -1e300]):
+        with pytest.raises(ValueError, match=r"X: expected numbers within 1e\+150 in column 'a'"):
+            TableEncoder().fit(Table({"a": np.array(values)}))
+    encoder = TableEncoder().fit(Table({"a": np.arange(9.0)}))
+    far = Table({"a": np.array([1.0, 1e60])})
+    with pytest.raises(
+        ValueError, match=r"column 'a' that, .* float32 holds, got another in row 1"
+    ):
+        encoder.transform(far)
+    assert np.isfinite(encoder.encode(far, np.float64)).all()
+
+
+def test_the_clock_is_that_of_the_zone_at_every_hour() -> None:
+    pd = pytest.importorskip("pandas")
+    pytest.importorskip("narwhals")
+    for zone in ("Europe/London", "America/St_Johns", "Australia/Lord_Howe", "UTC-03:30"):
+        hours = pd.date_range("2023-01-01", "2024-12-31", freq="30min", tz="UTC").tz_convert(zone)
+        found, zones = table_columns("X", pd.DataFrame({"at": hours}))
+        assert np.array_equal(found["at"], hours.tz_localize(None).to_numpy("datetime64[s]"))
+        assert zones == {"at": zone}
 
 
 def test_what_is_no_column_of_a_table() -> None:

@@ -12,6 +12,8 @@ corpus/<loader>/, which the tests read again; of what reached new code under ath
 
 A log gets a line for each part of the inputs, and later runs go on from there, so that any number
 of short runs adds up to a long one; `--out docs/reliability.md` writes the sums into the table.
+They are of the present fuzzer alone: where its inputs are other ones, by a hash of the first, or an
+input that failed has come into the corpus, the sum begins anew.
 """
 
 from __future__ import annotations
@@ -35,12 +37,14 @@ import tempfile
 import time
 import warnings
 import zipfile
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
+from unittest import mock
 
 import numpy as np
 
@@ -52,16 +56,20 @@ from fanin.cli import predict
 from fanin.datasets import folders, named
 from fanin.ensemble import Ensemble
 from fanin.ensemble.kept import Folder, KeptMembers
+from fanin.training import StopOnRise
 from fanin.tuning import Report
+from fanin.tuning.guide.cross_validation import CrossValidation
 from fanin.tuning.guide.state import FILE, State
+from fanin.tuning.guide.trials import FoldRun, Trial
 from fanin.tuning.search.log import TrialLog
 from reliability import renew, rows_of
 
 TRACED = ("fanin.", "zipfile", "json", "csv", "tarfile", "gzip", "numpy.lib")
 CORPUS = Path(__file__).parent / "corpus"
 MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None  # no disk is that fast
-PART = 5_000  # inputs to a line of the log
+PART = 20_000  # inputs to a line of the log
 HANG = 10  # seconds of the processor that no input may take
+SPACE = 1 << 29  # bytes of memory that no input may ask for: an image of 16 megapixels takes half
 KEPT, SMALL = 12, 4096  # of the inputs that reached new code: how many, of how many bytes
 NUMBERS = (0, 1, -1, 2**31 - 1, 2**31, 2**32 - 1, 2**63 - 1, 2**63, 2**64, 10**400, 0.5, 1e308)
 VALUES: tuple[Any, ...] = (
@@ -72,6 +80,28 @@ WORDS = (
     b"NaN", b"Infinity", b"1e999", b"-0", b"[" * 5000, b'{"a":' * 500, b"\xff\xfe", b"\xef\xbb\xbf",
     b"\0", b'"', b"\n", b"\r", b",", b"=1+1", b"\x1b[2J", b"PK\x05\x06", b"<", b"\\ud800",
 )  # fmt: skip
+
+
+CELLS = (*WORDS, *(str(n).encode() for n in NUMBERS[:8]), b"1e400", b"\xe9", b"'", b"NA", b"")
+HEADER = "header.npy"
+SHAPES_AND_TYPES = (
+    *((b"(", b"(9999999999, "), (b"(", b"(-1, "), (b"<f4", b"|O"), (b"<f4", b"<f8")),
+    *((b"<f4", b"<U9"), (b"False", b"True"), (b"descr", b"desc"), (b"<i8", b"<M8")),
+    *((b"|u1", b"<f2"), (b"<i8", b"<c16")),
+)
+TAR_FIELDS = (  # name, mode, size, time, kind, target, owner, prefix
+    *(slice(0, 100), slice(100, 108), slice(124, 136), slice(136, 148), slice(156, 157)),
+    *(slice(157, 257), slice(265, 297), slice(345, 500)),
+)
+TAR_VALUES = (
+    *(b"1", b"2", b"5", b"6", b"L", b"K", b"x", b"g", b"S", b"V", b"\0", b"../x\0", b"/x\0"),
+    *(b"00000000000\0", b"00000006002\0", b"77777777777\0", b"-0000000001\0", b"\xff" * 12),
+    *(b"\x80" + b"\0" * 10 + b"\1", b"cifar-10-batches-bin/test_batch.bin\0", b"\xe9\0", b" " * 12),
+)
+PNG_KINDS = (
+    *(b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"eXIf", b"tEXt", b"zTXt", b"iTXt", b"iCCP"),
+    *(b"acTL", b"fcTL", b"fdAT", b"gAMA", b"pHYs", b"cHRM", b"sRGB", b"tIME", b"bKGD", b"xxxx"),
+)
 
 
 @dataclass(frozen=True)
@@ -92,6 +122,10 @@ class FoundError(Exception):
         self.data, self.error = data, error
 
 
+class HangError(BaseException):
+    """No Exception, which a loader might take for one of the library that it reads with."""
+
+
 # Files to begin with
 
 
@@ -110,7 +144,17 @@ def _networks(folder: Path) -> list[bytes]:
     blocks = fanin.MLP([4, 4, 3], activation="prelu", norm="batch", residual=True, dtype="float64")
     blocks.set_preprocess([fanin.preprocessing.PCA()], X)
     blocks.metadata = {"class_names": ["a", "b", "c"]}
-    return [_saved(net.save)(folder) for net in (plain, blocks)]
+    return [*(_saved(net.save)(folder) for net in (plain, blocks)), _trained(folder, "adam")]
+
+
+def _trained(folder: Path, name: str) -> bytes:
+    net, optimizer = fanin.MLP([3, 3, 3], keep=0.5, activation="tanh"), fanin.optim.get(name)
+    net.fit(*_data(), epochs=1, optimizer=optimizer, progress=False)
+    return _saved(functools.partial(net.save, optimizer=optimizer))(folder)
+
+
+def _optimizers(folder: Path) -> list[bytes]:
+    return [_trained(folder, name) for name in ("adam", "momentum")]
 
 
 def _ensembles(folder: Path) -> list[bytes]:
@@ -159,7 +203,8 @@ def _configs(_: Path) -> list[bytes]:
     return [_json.to_json(config, indent=1), json.dumps(config).encode()]
 
 
-def _data(n: int = 24) -> tuple[Any, Any]:
+@functools.cache
+def _data(n: int = 9) -> tuple[Any, Any]:
     X = np.random.default_rng(0).normal(size=(n, 3)).astype(np.float32)
     return X, np.arange(n) % 3
 
@@ -191,12 +236,12 @@ def _idx_gz(folder: Path) -> list[bytes]:
 def _cifar(_: Path) -> list[bytes]:
     row = bytes([3, *(i % 251 for i in range(3072))])
     file = io.BytesIO()
-    with tarfile.open(fileobj=file, mode="w:gz") as archive:
+    with tarfile.open(fileobj=file, mode="w") as archive:
         for name in named._CIFAR_BATCHES:
             info = tarfile.TarInfo(f"cifar-10-batches-bin/{name}")
             info.size = len(row)
             archive.addfile(info, io.BytesIO(row))
-    return [file.getvalue()]
+    return [gzip.compress(file.getvalue(), mtime=0)]
 
 
 def _images(_: Path) -> list[bytes]:
@@ -211,35 +256,55 @@ def _images(_: Path) -> list[bytes]:
     return made
 
 
-def _fit(path: Path, **options: Any) -> Any:
+def _fit(path: Path, *others: Any, every: int = 9) -> Any:
     """A run of two epochs with a checkpoint, which is taken up where it is there."""
-    X, y = _data()
-    given = {"epochs": 2, "batch_size": 8, "optimizer": "adam", "schedule": "cosine", **options}
-    own = {"checkpoint": path, "resume": True, "every": 9, "n_threads": 1, "progress": False}
+    X, y = _data(24)
+    worst = callbacks.EarlyStopping(mode="max")  # whose parameters stay those of the first epoch
+    given: dict[str, Any] = {
+        "epochs": 2,
+        "batch_size": 8,
+        "validation_data": _data(),
+        "optimizer": "adam",
+    }
+    given |= {"schedule": "plateau", "callbacks": [worst, StopOnRise(), *others]}
+    own = {"checkpoint": path, "resume": True, "every": every, "n_threads": 1, "progress": False}
     return fanin.MLP([3, 3], seed=0).fit(X, y, **given, **own)
 
 
-def _checkpoints(folder: Path) -> list[bytes]:
-    class Stop(callbacks.Callback):
-        def on_progress(self, step: int, logs: Any = None) -> None:  # noqa: ARG002
+class _Stop(callbacks.Callback):
+    """Ends a run within its first epoch, or before its second."""
+
+    def __init__(self, epoch: int) -> None:
+        self.epoch = epoch
+
+    def on_progress(self, step: int, logs: Any = None) -> None:  # noqa: ARG002
+        if not self.epoch:
             raise KeyboardInterrupt
 
-        def state_dict(self) -> dict[str, Any]:
-            return {}
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002
+        if self.epoch and epoch:
+            raise KeyboardInterrupt
 
-    done, begun = folder / "done.fanin", folder / "begun.fanin"
-    _fit(done)
-    try:
-        _fit(begun, callbacks=[Stop()])
-    except KeyboardInterrupt:
-        header, arrays = checkpoint.load_archive(begun, "checkpoint")
-    header["run"]["callbacks"], header["state"]["callbacks"] = [], []
-    own = ("kind", "run", "state")
-    checkpoint.save_archive(begun, {name: header[name] for name in own}, arrays)
-    return [done.read_bytes(), begun.read_bytes()]
+    def state_dict(self) -> dict[str, Any]:
+        return {}
+
+
+def _checkpoints(folder: Path) -> list[bytes]:
+    paths = [folder / f"{name}.fanin" for name in ("done", "begun", "between")]
+    _fit(paths[0])
+    for epoch, path in enumerate(paths[1:]):
+        try:
+            _fit(path, _Stop(epoch), every=1)
+        except KeyboardInterrupt:
+            header, arrays = checkpoint.load_archive(path, "checkpoint")
+            header["run"]["callbacks"].pop(), header["state"]["callbacks"].pop()
+            own = ("kind", "run", "state")
+            checkpoint.save_archive(path, {name: header[name] for name in own}, arrays)
+    return [path.read_bytes() for path in paths]
 
 
 def _load_checkpoint(path: Path) -> Any:
+    checkpoint.load_archive(path, "checkpoint")  # as a fit does, after much that takes its time
     with _another("checkpoint: "):
         return _fit(path)
 
@@ -326,6 +391,31 @@ def _states(folder: Path) -> list[bytes]:
     return [(folder / "guide" / FILE).read_bytes()]
 
 
+def _trial(path: Path) -> tuple[CrossValidation, Trial]:
+    """A trial of one fold, whose file is there or will be."""
+    held = np.arange(9)
+    problem: Any = SimpleNamespace(folds=[(held, held)], dims=(3, 3))
+    state: Any = State(None, {"seed": 0}, resume=False)
+    state.path = lambda _: path
+    guide = CrossValidation(problem, state, 0, None, 1, progress=False)
+    return guide, Trial(0, {"hidden": []}, 2, [0])
+
+
+def _load_trial(path: Path) -> Any:
+    guide, trial = _trial(path)
+    return guide._read(trial), trial.runs
+
+
+def _trials(folder: Path) -> list[bytes]:
+    (X, y), net = _data(), fanin.MLP([3, 3])
+    history = net.fit(X, y, epochs=2, validation_data=(X, y), progress=False)
+    guide, trial = _trial(folder / "0.fanin")
+    losses = history.history["val_loss"]
+    trial.runs[0] = FoldRun(0, "done", 1, history, losses, net, net.scores(X), 0.5, 0.75)
+    guide._write(trial)
+    return [(folder / "0.fanin").read_bytes()]
+
+
 @contextmanager
 def _another(start: str) -> Iterator[None]:
     """What is whole, but of another run than this one, is refused with the difference."""
@@ -339,6 +429,10 @@ def _another(start: str) -> Iterator[None]:
         raise fanin.FileError("", str(error)) from error
 
 
+def _load_with_optimizer(path: Path) -> Any:
+    return fanin.MLP.load(path, optimizer=True)
+
+
 def _load_config(path: Path) -> Any:
     return predict._older_facts(path.parent, 2)
 
@@ -349,6 +443,7 @@ def _load_cifar(path: Path) -> Any:
 
 LOADERS = [
     Loader("network", "net.fanin", fanin.MLP.load, _networks),
+    Loader("optimizer", "net.fanin", _load_with_optimizer, _optimizers),
     Loader("ensemble", "net.fanin", Ensemble.load, _ensembles),
     Loader("history", "history.json", fanin.callbacks.History.load, _histories),
     Loader("pipeline", "aug.json", fanin.augment.Compose.load, _pipelines),
@@ -368,6 +463,7 @@ LOADERS = [
     Loader("csv-log", "log.csv", _append, _epochs),
     Loader("search-log", "trials.jsonl", _log, _logs),
     Loader("state", FILE, _state, _states),
+    Loader("trial", "0.fanin", _load_trial, _trials),
 ]
 
 
@@ -375,9 +471,18 @@ LOADERS = [
 
 
 def mutated(data: bytes, others: Sequence[bytes], rng: random.Random) -> bytes:
-    """The data with one to four mutations."""
-    for _ in range(rng.choice((1, 1, 1, 2, 4))):
-        data = rng.choice(MUTATIONS)(data, others, rng)
+    """The data with one to four mutations: of what it means, of its bytes, or of both in turn."""
+    n, how = rng.choice((1, 1, 1, 2, 4)), rng.random()
+    if how < 0.7:
+        data = _meaning(data, others, rng, n)
+    if how > 0.6:
+        data = _bytes(data, others, rng, n)
+    return data
+
+
+def _bytes(data: bytes, others: Sequence[bytes], rng: random.Random, n: int = 1) -> bytes:
+    for _ in range(n):
+        data = rng.choice(SIMPLE)(data, others, rng)
     return data
 
 
@@ -424,12 +529,28 @@ def _repeat(data: bytes, _: Sequence[bytes], rng: random.Random) -> bytes:
     return data[: at + size] + data[at : at + size] * rng.choice((1, 2, 9)) + data[at + size :]
 
 
-def _meaning(data: bytes, others: Sequence[bytes], rng: random.Random) -> bytes:
-    """Something else at one place of what the file says, its checksums right."""
+SIMPLE = (_flip, _set, _cut, _insert, _remove, _splice, _repeat)
+
+
+# Mutations of meaning: something else at some places of what the file says, its checksums right
+
+
+def _meaning(data: bytes, others: Sequence[bytes], rng: random.Random, n: int) -> bytes:
     if data[:2] == b"PK":
-        return _of_zip(data, others, rng)
+        return _of_zip(data, others, rng, n)
     if data[:2] == b"\x1f\x8b":
-        return _of_gzip(data, others, rng)
+        return _of_gzip(data, rng, n)
+    for _ in range(n):
+        if data[:4] == b"\x89PNG":
+            data = _of_png(data, rng)
+        elif b"\0" in data[:64]:  # no text, and no checksums
+            data = _bytes(data, others, rng)
+        else:
+            data = _of_text(data, rng)
+    return data
+
+
+def _of_text(data: bytes, rng: random.Random) -> bytes:
     lines = data.split(b"\n")
     records = [i for i, line in enumerate(lines) if line[:1] == b"{" and line[-1:] == b"}"]
     if len(records) > 1:  # a log
@@ -439,15 +560,43 @@ def _meaning(data: bytes, others: Sequence[bytes], rng: random.Random) -> bytes:
     start, end = data.find(b"{"), data.rfind(b"}") + 1
     if 0 <= start < end:
         return data[:start] + _of_json(data[start:end], rng) + data[end:]
-    return _of_lines(data, rng)
+    return _of_lines(lines, rng)
+
+
+def _of_lines(lines: list[bytes], rng: random.Random) -> bytes:
+    """Another cell of a table, or another number of cells in a line."""
+    at = rng.randrange(len(lines))
+    delimiter = b";" if b";" in lines[at] else b","
+    cells = lines[at].split(delimiter)
+    place, what = rng.randrange(len(cells)), rng.random()
+    if what < 0.1:
+        del cells[place]
+    elif what < 0.2:
+        cells[place] = b'"' + cells[place] + b'"'
+    elif what < 0.3:
+        cells.insert(place, rng.choice(cells))
+    else:
+        cells[place] = rng.choice(CELLS)
+    lines[at] = delimiter.join(cells)
+    return b"\n".join(lines)
+
+
+@functools.lru_cache(512)
+def _record(text: bytes) -> Any:
+    """What stands there in JSON, which nobody may change; else None."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
 
 
 def _of_json(text: bytes, rng: random.Random) -> bytes:
-    try:
-        record = json.loads(text)
-    except (ValueError, RecursionError):
+    record = _record(text)
+    if record is None:
         return _insert(text, (), rng)
-    sealed = isinstance(record, dict) and record.pop("sha256", None) is not None
+    sealed = isinstance(record, dict) and "sha256" in record
+    if sealed:
+        record = {name: value for name, value in record.items() if name != "sha256"}
     record = _other(record, rng)
     try:
         if sealed and isinstance(record, dict):
@@ -459,124 +608,203 @@ def _of_json(text: bytes, rng: random.Random) -> bytes:
 
 def _other(value: Any, rng: random.Random) -> Any:
     """The value with another one somewhere in it."""
-    if rng.random() < 0.2 or not isinstance(value, dict | list) or not value:
-        return rng.choice(VALUES)
+    if not isinstance(value, dict | list) or not value or rng.random() < 0.05:
+        return _other_leaf(value, rng)
     copy: Any = value.copy()
-    place = rng.choice(list(copy) if isinstance(copy, dict) else range(len(copy)))
-    what = rng.random()
+    places = list(copy) if isinstance(copy, dict) else range(len(copy))
+    place, what = rng.choice(places), rng.random()
     if what < 0.1:
         del copy[place]
+    elif what < 0.15:
+        copy[place] = copy[rng.choice(places)]
     elif what < 0.2 and isinstance(copy, dict):
         copy[rng.choice(("x", "", "sha256", str(place).upper()))] = copy.pop(place)
+    elif what < 0.2:
+        copy.insert(place, copy[place])
     else:
         copy[place] = _other(copy[place], rng)
     return copy
 
 
-def _of_zip(data: bytes, others: Sequence[bytes], rng: random.Random) -> bytes:
+def _other_leaf(value: Any, rng: random.Random) -> Any:
+    """One that is near, or any."""
+    if rng.random() < 0.6:
+        return rng.choice(VALUES)
+    if isinstance(value, str):
+        return rng.choice((value + "x", value[:-1], value.upper(), [value]))
+    if isinstance(value, int | float) and abs(value) < 2**60:
+        return rng.choice((value + 1, value - 1, -value, value / 2, str(value), [value]))
+    return [value]
+
+
+@functools.lru_cache(512)
+def _unzipped(data: bytes) -> dict[str, bytes]:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            members = {info.filename: archive.read(info) for info in archive.infolist()}
-    except Exception:
-        return _flip(data, others, rng)
+            return {info.filename: archive.read(info) for info in archive.infolist()}
+    except Exception:  # of a file that is damaged already
+        return {}
+
+
+def _of_zip(data: bytes, others: Sequence[bytes], rng: random.Random, n: int) -> bytes:
+    members = dict(_unzipped(data))
     if not members:
-        return data
-    name = rng.choice(list(members))
-    header = members.get("header.npy")
-    if header is not None and rng.random() < 0.5:
-        members["header.npy"] = _npy(_of_json(header[header.find(b"\n") + 1 :], rng), header)
-    elif rng.random() < 0.2:
+        return _bytes(data, others, rng, n)
+    header = members.get(HEADER, b"")
+    record = _record(header[header.find(b"\n") + 1 :])
+    for _ in range(n):
+        if record is not None and rng.random() < 0.6:
+            record = _other(record, rng)
+        elif members:
+            _other_member(members, others, rng)
+    if record is not None and members.get(HEADER) == header:
+        if rng.random() < 0.9:
+            record = _described(record, members)
+        members[HEADER] = _npy(json.dumps(record).encode())
+    content = list(members.items())
+    if content and rng.random() < 0.02:
+        content.append(rng.choice(content))
+    return _zipped(content, packed=rng.random() < 0.1)
+
+
+def _other_member(members: dict[str, bytes], others: Sequence[bytes], rng: random.Random) -> None:
+    name, what = rng.choice(list(members)), rng.random()
+    if what < 0.05:
         members[rng.choice((f"{name}x", "../x.npy", "y.npy"))] = members.pop(name)
-    elif name != "header.npy" and rng.random() < 0.5:
+    elif what < 0.1:
+        del members[name]
+    elif what < 0.25:  # of this archive or of another one
+        theirs = [*_unzipped(rng.choice(others)).values(), *members.values()]
+        members[name] = rng.choice(theirs)
+    elif what < 0.75 and name != HEADER:
         members[name] = _other_array(members[name], rng)
+    elif what < 0.85:
+        members[name] = members[name].replace(*rng.choice(SHAPES_AND_TYPES), 1)
     else:
-        members[name] = rng.choice((_flip, _set, _cut, _insert, _npy_header))(
-            members[name], others, rng
-        )
-    if "header.npy" in members and rng.random() < 0.7:
-        members["header.npy"] = _described(members)
-    file = io.BytesIO()
-    kind = rng.choice((zipfile.ZIP_STORED, zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED))
-    with warnings.catch_warnings(), zipfile.ZipFile(file, "w", kind) as archive:
-        warnings.simplefilter("ignore")
-        for name, content in members.items():
-            archive.writestr(name, content)
-    return file.getvalue()
+        members[name] = _bytes(members[name], [members[name]], rng)
+
+
+def _zipped(content: Iterable[tuple[str, bytes]], packed: bool) -> bytes:
+    """An archive, as zipfile would write it in many times the time."""
+    files, directory, n = bytearray(), bytearray(), 0
+    for n, (name, data) in enumerate(content, 1):  # noqa: B007
+        stored = zlib.compress(data, 1)[2:-4] if packed else data
+        sizes = zlib.crc32(data), len(stored), len(data), len(name.encode()), 0
+        facts = struct.pack("<5H3L2H", 20, 0, 8 if packed else 0, 0, 33, *sizes)
+        directory += b"PK\1\2" + struct.pack("<H", 20) + facts
+        directory += struct.pack("<3H2L", 0, 0, 0, 0, len(files)) + name.encode()
+        files += b"PK\3\4" + facts + name.encode() + stored
+    end = struct.pack("<4H2LH", 0, 0, n, n, len(directory), len(files), 0)
+    return bytes(files + directory + b"PK\5\6" + end)
+
+
+@functools.lru_cache(512)
+def _array(data: bytes) -> Any:
+    """An array, which nobody may change, and how a header describes it; else None."""
+    try:
+        array = np.load(io.BytesIO(data))
+        return array, checkpoint._describe(array)
+    except Exception:  # of NumPy, over bytes without sense
+        return None
 
 
 def _other_array(data: bytes, rng: random.Random) -> bytes:
     """An array of other numbers, of another shape or of another kind."""
+    found = _array(data)
+    if found is None:
+        return data
     try:
-        array = np.load(io.BytesIO(data))
-        what = rng.randrange(4)
-        if what == 0 and array.size:
-            array.reshape(-1)[rng.randrange(array.size)] = rng.choice((0, 1, -1, 3e38, math.nan))
-        elif what == 1:
-            array = array.astype(rng.choice(("<f4", "<f8", "<i8", "|u1", ">f4", "|b1", "<c16")))
-        elif what == 2:
-            array = array.reshape(-1)[: rng.randrange(array.size + 1)]
-        else:
-            array = array.reshape(rng.choice(((-1,), (1, -1), (-1, 1), (1, *array.shape))))
-    except Exception:  # of NumPy, over bytes without sense
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            array = _changed(found[0], rng)
+    except Exception:  # of NumPy, over numbers without sense
         return data
     file = io.BytesIO()
     np.save(file, array)
     return file.getvalue()
 
 
-def _described(members: dict[str, bytes]) -> bytes:
+def _changed(array: Any, rng: random.Random) -> Any:
+    what = rng.randrange(4)
+    if what == 0 and array.size:
+        array = array.copy()
+        array.reshape(-1)[rng.randrange(array.size)] = rng.choice((0, 1, -1, 3e38, math.nan))
+        return array
+    if what == 1:
+        return array.astype(rng.choice(("<f4", "<f8", "<i8", "|u1", ">f4", "|b1", "<c16")))
+    if what == 2:
+        return array.reshape(-1)[: rng.randrange(array.size + 1)]
+    return array.reshape(rng.choice(((-1,), (1, -1), (-1, 1), (1, *array.shape))))
+
+
+def _described(record: Any, members: dict[str, bytes]) -> Any:
     """The header with the shapes, dtypes and checksums of what the archive has now."""
-    old = members["header.npy"]
-    try:
-        record = json.loads(old[old.find(b"\n") + 1 :])
-        for name in record["arrays"]:
-            array = np.load(io.BytesIO(members[f"{name}.npy"]))
-            record["arrays"][name] = checkpoint._describe(array)
-        return _npy(json.dumps(record).encode(), old)
-    except Exception:
-        return old
+    if not isinstance(record, dict) or not isinstance(record.get("arrays"), dict):
+        return record
+    found = {name.removesuffix(".npy"): _array(data) for name, data in members.items()}
+    arrays = {name: known[1] for name, known in found.items() if known and name != "header"}
+    return {**record, "arrays": arrays}
 
 
-def _npy(text: bytes, old: bytes) -> bytes:
+def _npy(text: bytes) -> bytes:
     """The bytes of an array of bytes."""
-    file = io.BytesIO()
-    np.save(file, np.frombuffer(text, np.uint8))
-    return file.getvalue() if text else old
+    facts = f"{{'descr': '|u1', 'fortran_order': False, 'shape': ({len(text)},), }}".encode()
+    facts += b" " * (-(len(facts) + 11) % 64) + b"\n"
+    return b"\x93NUMPY\1\0" + struct.pack("<H", len(facts)) + facts + text
 
 
-SHAPES_AND_TYPES = (
-    *((b"(", b"(9999999999, "), (b"(", b"(-1, "), (b"<f4", b"|O"), (b"<f4", b"<f8")),
-    *((b"<f4", b"<U9"), (b"False", b"True"), (b"descr", b"desc"), (b"<i8", b"<M8")),
-    *((b"|u1", b"<f2"), (b"<i8", b"<c16")),
-)
-
-
-def _npy_header(data: bytes, _: Sequence[bytes], rng: random.Random) -> bytes:
-    return data.replace(*rng.choice(SHAPES_AND_TYPES), 1)
-
-
-def _of_gzip(data: bytes, others: Sequence[bytes], rng: random.Random) -> bytes:
+@functools.lru_cache(64)
+def _gunzipped(data: bytes) -> bytes:
     try:
-        plain = gzip.decompress(data)
-    except Exception:
-        return _flip(data, others, rng)
-    changed = rng.choice((_flip, _set, _cut, _insert, _remove))(plain, others, rng)
-    return gzip.compress(changed, 1, mtime=0)
+        return gzip.decompress(data)
+    except Exception:  # of a file that is damaged already
+        return b""
 
 
-def _of_lines(data: bytes, rng: random.Random) -> bytes:
-    lines = data.split(b"\n")
-    at = rng.randrange(len(lines))
-    cells = lines[at].split(b",")
-    cells[rng.randrange(len(cells))] = rng.choice(
-        (*WORDS, *(str(n).encode() for n in NUMBERS[:8]), b"1e400", b"\xe9", b"'", b"NA")
+def _of_gzip(data: bytes, rng: random.Random, n: int) -> bytes:
+    plain = _gunzipped(data)
+    if not plain:
+        return _bytes(data, [data], rng, n)
+    for _ in range(n):
+        tar = plain[257:262] == b"ustar" and rng.random() < 0.8
+        plain = _of_tar(plain, rng) if tar else _bytes(plain, [plain], rng)
+    return gzip.compress(plain, 1, mtime=0)
+
+
+def _of_tar(data: bytes, rng: random.Random) -> bytes:
+    """A header with another field."""
+    headers = [at for at in range(0, len(data), 512) if data[at + 257 : at + 262] == b"ustar"]
+    if not headers:
+        return data
+    at = rng.choice(headers)
+    header = bytearray(data[at : at + 512].ljust(512, b"\0"))
+    field = rng.choice(TAR_FIELDS)
+    value = rng.choice(TAR_VALUES)[: len(header[field])]
+    header[field.start : field.start + len(value)] = value
+    header[148:156] = b" " * 8
+    header[148:156] = b"%06o\0 " % sum(header)
+    return data[:at] + header + data[at + 512 :]
+
+
+def _of_png(data: bytes, rng: random.Random) -> bytes:
+    """A part with another content, or another one."""
+    parts, at = [], 8
+    while at + 12 <= len(data):
+        end = at + 8 + int.from_bytes(data[at : at + 4], "big")
+        parts.append((data[at + 4 : at + 8], data[at + 8 : end]))
+        at = end + 4
+    if not parts:
+        return data
+    kind, content = parts.pop(i := rng.randrange(len(parts)))
+    if rng.random() < 0.3:
+        kind = rng.choice(PNG_KINDS)
+    for _ in range(rng.choice((0, 1, 1, 2))):
+        parts.insert(i, (kind, _bytes(content, [content], rng)))
+    packed = (
+        struct.pack(">L", len(value)) + name + value + struct.pack(">L", zlib.crc32(name + value))
+        for name, value in parts
     )
-    lines[at] = b",".join(cells)
-    return b"\n".join(lines)
-
-
-SIMPLE = (_flip, _set, _cut, _insert, _remove, _splice, _repeat)
-MUTATIONS = (*SIMPLE, *[_meaning] * 5)  # which alone come behind checksums
+    return data[:8] + b"".join(packed)
 
 
 # The search
@@ -594,6 +822,8 @@ def check(loader: Loader, path: Path, data: bytes, number: int = -1) -> bool:
             loader.load(path)
     except fanin.FileError as error:
         str(error).encode(errors="backslashreplace")
+        if isinstance(error.__context__, MemoryError):  # it was refused when it was too late
+            raise FoundError(loader.name, number, data, error.__context__) from error
         return False
     except KeyboardInterrupt:
         raise
@@ -613,7 +843,7 @@ def no_hang() -> Iterator[None]:
     def look(*_: object) -> None:
         nonlocal seen
         if seen == TRIED[0]:
-            raise TimeoutError(f"no end after {HANG} seconds")
+            raise HangError(f"no end after {HANG} seconds")
         seen = TRIED[0]
 
     before = signal.signal(signal.SIGPROF, look)
@@ -625,15 +855,39 @@ def no_hang() -> Iterator[None]:
         signal.signal(signal.SIGPROF, before)
 
 
-def inputs(loader: Loader, folder: Path, seed: int = 0, first: int = 0) -> Iterator[bytes]:
-    """Valid files, then mutations of them and of the corpus, without end."""
-    seeds = [*loader.seeds(folder), *corpus(loader.name)]
-    if not first:
-        yield from seeds
-    for number in itertools.count(first):
-        digest = hashlib.sha256(f"{loader.name} {seed} {number}".encode()).digest()
-        rng = random.Random(digest)
-        yield mutated(rng.choice(seeds), seeds, rng)
+def limit_memory() -> None:
+    """From here on an input that asks for more memory than SPACE is an error, on Linux."""
+    if sys.platform == "linux":
+        import resource
+
+        used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+        hard = resource.getrlimit(resource.RLIMIT_AS)[1]
+        resource.setrlimit(resource.RLIMIT_AS, (used + SPACE, hard))
+
+
+def inputs(loader: Loader, folder: Path, seed: int = 0) -> Iterator[bytes]:
+    """Mutations of valid files, and fewer of the corpus, without end."""
+    with _no_time():
+        valid = loader.seeds(folder)
+    reached = corpus(loader.name) or valid
+    seeds = [*valid, *reached]
+    for number in itertools.count():
+        rng = random.Random(f"{loader.name} {seed} {number}")
+        yield mutated(rng.choice(valid if rng.random() < 0.8 else reached), seeds, rng)
+
+
+@contextmanager
+def _no_time() -> Iterator[None]:
+    """Within it no time passes, so that files tell of none."""
+    with mock.patch.multiple(time, monotonic=lambda: 0.0, perf_counter=lambda: 0.0):
+        yield
+
+
+def fingerprint(loader: Loader) -> str:
+    """Tells one fuzzer from another: a hash of its first inputs."""
+    with tempfile.TemporaryDirectory(dir=MEMORY) as folder:
+        first = itertools.islice(inputs(loader, Path(folder)), 500)
+        return hashlib.sha256(b"\n".join(first)).hexdigest()[:12]
 
 
 def corpus(name: str) -> list[bytes]:
@@ -659,30 +913,33 @@ def fuzz(
 
 def go_on(loader: Loader, until: int, log: Path) -> None:
     """Tries inputs of seeds that no run before had, until there are so many in the log."""
+    own = {"loader": loader.name, "fuzzer": fingerprint(loader)}
     lines = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
-    mine = [line for line in lines if line["loader"] == loader.name]
-    done, seed = sum(line["inputs"] for line in mine), 1 + max([0, *(one["seed"] for one in mine)])
-    for number in itertools.count(seed):
+    mine = [line for line in lines if own.items() <= line.items()]
+    done = sum(line["inputs"] for line in mine)
+    for number in itertools.count(1 + max([0, *(line["seed"] for line in mine)])):
         if done >= until:
             break
         n, refused = fuzz(loader, min(PART, until - done), seed=number)
-        line = {"loader": loader.name, "seed": number, "inputs": n, "refused": refused}
+        line = own | {"seed": number, "inputs": n, "refused": refused}
         with log.open("a") as file:
             file.write(json.dumps(line) + "\n")
         done += n
 
 
-def sums(log: Path) -> Counter[str]:
-    """How many inputs of each loader a log tells of."""
-    counts: Counter[str] = Counter()
-    for line in log.read_text().splitlines():
-        counts[json.loads(line)["loader"]] += json.loads(line)["inputs"]
+def sums(log: Path) -> dict[str, int]:
+    """How many inputs of each loader a log tells of, those of this fuzzer alone."""
+    counts: dict[str, int] = {}
+    own = {one.name: fingerprint(one) for one in LOADERS}
+    for line in map(json.loads, log.read_text().splitlines()):
+        if line["fuzzer"] == own[line["loader"]]:
+            counts[line["loader"]] = counts.get(line["loader"], 0) + line["inputs"]
     return counts
 
 
 def figure(loader: str, n: int) -> dict[str, Any]:
     """For the table of reliability."""
-    control = "a loader with a KeyError, one that divides by 0: found"
+    control = "loaders with a KeyError, a division by 0, too much memory, no end: found"
     what = f"{loader}: damaged files read"
     result = "0 untyped errors"
     return {"test": "corruption", "what": what, "n": n, "result": result, "control": control}
@@ -774,6 +1031,7 @@ def main() -> int:
     parser.add_argument("--atheris", type=int, metavar="SECONDS", help="of all loaders together")
     options = parser.parse_args()
     code = 0
+    limit_memory()
     for loader in LOADERS:
         if options.loader and loader.name not in options.loader:
             continue

@@ -135,9 +135,27 @@ def forgetful(path: Path) -> Any:
     return fanin.callbacks.History.load(path) if b"stop_reason" in data else 1 / 0
 
 
-@pytest.mark.parametrize("load", [carelessly, forgetful])
-def test_a_loader_with_a_fault_is_found(load: Callable[[Path], Any]) -> None:
+def greedy(path: Path) -> Any:
+    try:
+        raise MemoryError
+    except MemoryError:
+        raise fanin.FileError(path, "damaged") from None
+
+
+def endless(path: Path) -> Any:
+    try:
+        while True:
+            pass
+    except Exception as error:
+        raise fanin.FileError(path, "damaged") from error
+
+
+@pytest.mark.parametrize("load", [carelessly, forgetful, greedy, endless])
+def test_a_loader_with_a_fault_is_found(
+    monkeypatch: pytest.MonkeyPatch, load: Callable[[Path], Any]
+) -> None:
     """The negative control."""
+    monkeypatch.setattr(fuzz_loaders, "HANG", 0.1)
     faulty = Loader("faulty", "history.json", load, fuzz_loaders._histories)
     with pytest.raises(FoundError):
         fuzz(faulty, 400)
@@ -206,6 +224,37 @@ def test_parameters_that_are_not_finite(tmp_path: Path, value: float) -> None:
     fanin.checkpoint.save_archive(tmp_path / "net", state | {"kind": "network"}, arrays)
     with pytest.raises(fanin.FileError, match=r"not a usable network: params: .* in W1"):
         fanin.MLP.load(tmp_path / "net")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *[("status", "x"), ("status", []), ("epoch", "x"), ("epoch", 2), ("epoch", -2)],
+        *[("took", "1"), ("ended", -1.0), ("ended", None), ("losses", ["x"]), ("losses", [1.0])],
+        *[("fold", 1), ("fold", "0"), ("fold", None), ("history", {}), ("network", {})],
+    ],
+)
+def test_a_trial_of_a_guide_with_other_facts(tmp_path: Path, name: str, value: Any) -> None:
+    path = write(tmp_path / "0.fanin", fuzz_loaders._trials(tmp_path)[0])
+    header, arrays = fanin.checkpoint.load_archive(path, "trial")
+    header["runs"][0][name] = value
+    own = {key: header[key] for key in ("kind", "runs", "guide", "epochs", "settings")}
+    fanin.checkpoint.save_archive(path, own, arrays)
+    if name == "fold":  # one that is not asked for
+        assert fuzz_loaders._load_trial(path) == (False, {})
+        return
+    with pytest.raises(fanin.FileError, match="expected a trial of a guide"):
+        fuzz_loaders._load_trial(path)
+
+
+def test_a_trial_of_a_guide_with_other_networks(tmp_path: Path) -> None:
+    path = write(tmp_path / "0.fanin", fuzz_loaders._trials(tmp_path)[0])
+    header, arrays = fanin.checkpoint.load_archive(path, "trial")
+    own = {key: header[key] for key in ("kind", "runs", "guide", "epochs", "settings")}
+    arrays["0.scores"] = arrays["0.scores"][1:]
+    fanin.checkpoint.save_archive(path, own, arrays)
+    with pytest.raises(fanin.FileError, match=r"scores: expected shape \(9, 3\)"):
+        fuzz_loaders._load_trial(path)
 
 
 def test_padding_that_is_not_finite_is_refused(tmp_path: Path) -> None:

@@ -144,65 +144,81 @@ def test_a_search_that_forgets_scores_is_caught(tmp_path: Path) -> None:
 
 # Ctrl-C in workers, and workers that end
 
+# A gate in the searching process tells the workers which of them sends the signal, and when.
 INTERRUPTED = """
-    import json, multiprocessing, os, select, signal, sys, time
+    import json, multiprocessing, os, select, signal, sys, threading
+    from collections import Counter
     from concurrent.futures import ProcessPoolExecutor
+    from contextlib import suppress
+    from multiprocessing.connection import Client as Caller, Listener
     from pathlib import Path
     from fanin.tuning import search, uniform
 
     FOLDER = Path(sys.argv[1])
 
-    def first_to_send():
-        try:
-            (FOLDER / "sent").touch(exist_ok=False)
-        except FileExistsError:
-            return False
-        return True
-
-    CALLS = []
+    def call_the_gate():
+        caller = Caller(tuple(json.loads((FOLDER / "gate").read_text())))
+        caller.send(os.getpid())
+        return caller
 
     def objective(params):
-        CALLS.append(params)
-        (FOLDER / f"pid-{{os.getpid()}}").touch()
-        deadline = time.monotonic() + {hang}
-        while len(CALLS) > 3 and not (FOLDER / "sent").exists() and time.monotonic() < deadline:
-            time.sleep(0.01)  # so that trials are left when the other worker has begun
-        both = len(list(FOLDER.glob("pid-*"))) == 2
-        if both and not (FOLDER / "sent").exists() and first_to_send():
-            while len((FOLDER / "trials.jsonl").read_bytes().splitlines()) < 2:
-                time.sleep(0.01)  # until one of the other worker's trials is logged
+        with call_the_gate() as gate:
+            sends = gate.recv()
+        if sends:
             {send}
-            time.sleep({hang})
+            threading.Event().wait({hang})  # for the signal
         return params["x"]
 
-    def alive():
-        pids = [int(path.name.split("-")[1]) for path in FOLDER.glob("pid-*")]
-        return [pid for pid in pids if Path(f"/proc/{{pid}}").exists()]
+    class Gate:
+        # All in one thread: the main one may be interrupted at any line.
+        def __init__(self):
+            self.listener = Listener(("127.0.0.1", 0))
+            (FOLDER / "gate").write_text(json.dumps(self.listener.address))
+            self.calls, self.ends, self.waiting, self.sent = Counter(), {{}}, [], False
+            threading.Thread(target=self.serve, daemon=True).start()
 
-    def wait_for_the_end(pid):
-        try:
-            end = os.pidfd_open(pid)
-        except ProcessLookupError:
-            return
-        select.select([end], [], [], {hang})
-        os.close(end)
+        def serve(self):
+            while True:
+                with suppress(EOFError, OSError):  # of a worker that has ended
+                    caller = self.listener.accept()
+                    pid = caller.recv()
+                    if pid != os.getpid():
+                        self.waiting.append((pid, caller))
+                        self.ends.setdefault(pid, os.pidfd_open(pid))
+                    self.calls[pid] += 1
+                    self.answer()
+
+        def answer(self):
+            # Once both workers and the search, with a trial that is logged, have called, the next
+            # one sends; until then each leaves trials to the other.
+            ready, waiting, self.waiting = len(self.calls) > 2, self.waiting, []
+            for pid, caller in waiting:
+                if ready or self.calls[pid] <= 3:
+                    sends, self.sent = ready and not self.sent, ready
+                    with suppress(OSError):
+                        caller.send(sends)
+                else:
+                    self.waiting.append((pid, caller))
+
+        def alive(self):
+            return [pid for pid, end in self.ends.items()
+                    if not select.select([end], [], [], {hang})[0]]
 
     if __name__ == "__main__":
         signal.signal(signal.SIGINT, signal.default_int_handler)
         told = {{}}
-        log = FOLDER / "trials.jsonl"
+        gate = Gate()
         for attempt in ("first", "again"):
             {begin}
             try:
-                result = search({{"x": uniform(0, 1)}}, objective, 30, executor=pool, log=log,
-                                progress=False)
+                result = search({{"x": uniform(0, 1)}}, objective, 30, executor=pool,
+                                log=FOLDER / "trials.jsonl", progress=False,
+                                callbacks=[lambda trial: call_the_gate().close()])
                 told[attempt] = [result.interrupted, len(result)]
             except KeyboardInterrupt:
                 told[attempt] = "KeyboardInterrupt"
             {end}
-        for pid in alive():
-            wait_for_the_end(pid)
-        told["alive"] = alive()
+        told["alive"] = gate.alive()
         told["statuses"] = sorted({{t.status for t in result}})
         print(json.dumps(told))
 """

@@ -21,7 +21,17 @@ from reliability import tier
 pytestmark = pytest.mark.skipif(bool(faults.why_not()), reason=faults.why_not())
 
 QUICK = ("a network", "a search's log")  # in tier 1
-ARCHIVES = ("network", "ensemble", "npz", "cifar", "checkpoint", "member", "best")
+ARCHIVES = (
+    "network",
+    "optimizer",
+    "ensemble",
+    "npz",
+    "cifar",
+    "checkpoint",
+    "member",
+    "best",
+    "trial",
+)
 WRITTEN = ("csv-log", "search-log")  # to which the loaders append
 KINDS, STEP = (faults.KINDS, 1) if tier() > 1 else (("KILL", "ENOSPC"), 8)
 

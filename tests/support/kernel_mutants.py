@@ -36,8 +36,15 @@ FAMILIES = {
     "dense.inl.hpp": ["tests/layers/test_dense.py"],
     "dropout.inl.hpp": ["tests/layers/test_dropout.py"],
     "random.inl.hpp": ["tests/ground/test_random.py", "tests/layers/test_dropout.py"],
-    "loss.inl.hpp": ["tests/ground/test_losses.py", "tests/ground/test_loss_kinds.py"],
-    "image_layout.inl.hpp": ["tests/augment/test_augment_geometry.py"],
+    "loss.inl.hpp": [
+        "tests/ground/test_losses.py",
+        "tests/ground/test_loss_kinds.py",
+        "tests/estimators/test_estimator_losses.py",
+    ],
+    "image_layout.inl.hpp": [
+        "tests/augment/test_augment_geometry.py",
+        "tests/augment/test_augment_compose.py",
+    ],
 }
 UNITS = (f"isa/{ISA}.cpp", f"isa/{ISA}_image.cpp", "kernels/optimizer.cpp")  # that include these
 

@@ -24,6 +24,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import pytest  # once, and not in each child
+
 # Seconds of the clock and of a processor; a mutant that takes longer is found, since it hangs.
 PATIENCE, CPU_PATIENCE = 1200, 120
 
@@ -41,12 +43,18 @@ COMPUTED: dict[type[ast.operator], type[ast.operator]] = {
 @dataclass(frozen=True)
 class Mutant:
     line: int
+    text: str  # of the line
     before: str
     after: str
     source: str
 
+    @property
+    def key(self) -> tuple[str, str]:
+        """What it is called, wherever the line moves."""
+        return self.text, f"{self.before} -> {self.after}"
+
     def __str__(self) -> str:
-        return f"line {self.line}: {self.before}  ->  {self.after}"
+        return f"line {self.line}: {self.text}  [{self.key[1]}]"
 
 
 def mutants(source: str) -> Iterator[Mutant]:
@@ -67,7 +75,8 @@ def mutants(source: str) -> Iterator[Mutant]:
             changed = (text[:start] + after.encode() + text[end:]).decode()
             with contextlib.suppress(SyntaxError):
                 compile(changed, "mutant", "exec")
-                yield Mutant(node.lineno, " ".join(before.split()), after, changed)
+                line = lines[node.lineno - 1].strip()
+                yield Mutant(node.lineno, line, " ".join(before.split()), after, changed)
 
 
 def _code(tree: ast.AST) -> Iterator[Any]:
@@ -158,8 +167,6 @@ def passes(tests: Sequence[str], prepare: Callable[[], None] = lambda: None) -> 
             for stream in (0, 1, 2):
                 os.dup2(nothing, stream)
             prepare()
-            import pytest
-
             options = ["-x", "-q", "-p", "no:cacheprovider", "-m", "not slow"]
             code = int(pytest.main([*options, *tests]))
         finally:

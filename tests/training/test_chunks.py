@@ -291,8 +291,10 @@ class Shrinking(list[Any]):
         (
             [(X, Y), (X, Y, WEIGHTS)],
             TypeError,
-            "y of chunk 1: expected weights as in chunk 0, none",
+            "sample_weight of chunk 1: expected none, as in chunk 0",
         ),
+        ([(X, Y, WEIGHTS), (X, Y, -WEIGHTS)], ValueError, "sample_weight of chunk 1: expected fin"),
+        ([(X, Y), (X.tolist(), Y)], TypeError, "expected float32, as in chunk 0, got no single"),
         ([(X, Y), (np.where(X > 5, np.nan, X), Y)], ValueError, "X of chunk 1: expected finite"),
         ([(X, Y), X], TypeError, r"chunk 1: expected \(X, y\) or .*, got \(230, 6\) float32"),
         ([(X,)], TypeError, "chunk 0: expected .* got 1 of them"),
@@ -359,6 +361,18 @@ def test_chunks_that_end_early() -> None:
         net_of().fit(Chunks(lambda: iter(passes.pop(0))), **OPTIONS)
 
 
+def test_chunks_that_become_more() -> None:
+    passes = [parts(X, Y)[:2]] * 3 + [parts(X, Y)]
+    with pytest.raises(ValueError, match=r"chunks: expected 2 of them in each epoch.* got more"):
+        net_of().fit(Chunks(lambda: iter(passes.pop(0))), **OPTIONS)
+
+
+def test_a_function_that_gives_its_iterator_once() -> None:
+    once = iter(parts(X, Y))
+    with pytest.raises(ValueError, match="chunks: expected all of them in each pass, got none"):
+        net_of().fit(Chunks(lambda: once), **OPTIONS)
+
+
 def test_a_fitted_encoder_takes_frames() -> None:
     pandas = pytest.importorskip("pandas")
     frame = pandas.DataFrame({"a": X[:, 0], "kind": np.array(["x", "y", "z"])[Y]})
@@ -381,6 +395,10 @@ def test_dask_arrays() -> None:
         net_of().fit(rows, Y[:3], **OPTIONS)
     with pytest.raises(ValueError, match="X: expected a Dask array with chunks of known lengths"):
         net_of().fit(rows[rows[:, 0] > 0], Y, **OPTIONS)
+    with pytest.raises(ValueError, match="y: expected a Dask array with chunks of known lengths"):
+        net_of().fit(rows, labels[labels >= 0], **OPTIONS)
+    with pytest.raises(ValueError, match="X: expected a Dask array with rows"):
+        net_of().fit(rows[:0], labels[:0], **OPTIONS)
 
 
 def write_parquet(path: Path, rows: slice) -> None:
@@ -406,3 +424,13 @@ def test_a_parquet_dataset(tmp_path: Path) -> None:
         fanin.datasets.parquet(tmp_path, target="y")
     with pytest.raises(ValueError, match="path: expected a Parquet file, or a folder"):
         fanin.datasets.parquet(tmp_path / "deeper" / "none", target="label")
+    of: dict[str, Any] = {"target": "label"}
+    with pytest.raises(ValueError, match="columns: expected features, got 'label', the target"):
+        fanin.datasets.parquet(tmp_path, **of, columns=["x0", "label"])
+    with pytest.raises(ValueError, match=r"columns: expected different names.* got \['x0', 'x0'\]"):
+        fanin.datasets.parquet(tmp_path, **of, columns=["x0", "x0"])
+    with pytest.raises(ValueError, match="sample_weight: expected another column than the target"):
+        fanin.datasets.parquet(tmp_path, **of, sample_weight="label")
+    (tmp_path / "c.parquet").write_text("no table")
+    with pytest.raises(fanin.FileError, match=r"c\.parquet.*expected a Parquet file"):
+        fanin.datasets.parquet(tmp_path, **of)

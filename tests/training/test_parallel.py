@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import pickle
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -123,6 +127,19 @@ def test_other_options_are_refused() -> None:
         fit_parallel(fanin.MLP([6, 8, 2], norm="batch"), Chunks(PARTS))
 
 
+def test_arguments_of_other_types() -> None:
+    net, chunks = new_net(), Chunks(PARTS)
+    cases: list[tuple[str, Any]] = [
+        ("net: expected fanin.MLP, got NoneType", lambda: fit_parallel(None, chunks)),  # type: ignore[arg-type]
+        ("chunks: expected fanin.datasets.Chunks", lambda: fit_parallel(net, X)),  # type: ignore[arg-type]
+        ("comm: expected an mpi4py.MPI.Comm, got int", lambda: fit_parallel(net, chunks, 3)),  # type: ignore[arg-type]
+        ("client: expected a distributed.Client", lambda: fit_on_dask(net, chunks, None)),
+    ]
+    for message, call in cases:
+        with pytest.raises(TypeError, match=message):
+            call()
+
+
 def test_a_diverging_run_is_put_back() -> None:
     net = new_net()
     before = net.get_parameters()
@@ -142,25 +159,77 @@ def test_a_network_comes_out_of_a_pickle_with_unaligned_buffers() -> None:
     np.testing.assert_array_equal(again.get_parameters(), net.get_parameters())
 
 
-@pytest.mark.filterwarnings("ignore")
-def test_on_a_dask_cluster() -> None:
+@contextlib.contextmanager
+def two_workers(*, processes: bool) -> Iterator[Any]:
+    """The client of a cluster."""
     distributed = pytest.importorskip("distributed")
-    alone = new_net()
-    fit_parallel(alone, Chunks(PARTS), **OPTIONS)
     with (
         distributed.LocalCluster(
             n_workers=2,
-            threads_per_worker=2,
-            processes=False,
+            threads_per_worker=1,
+            processes=processes,
             protocol="tcp",
             dashboard_address=None,
         ) as cluster,
         distributed.Client(cluster) as client,
     ):
+        yield client
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_on_a_dask_cluster() -> None:
+    alone = new_net()
+    fit_parallel(alone, Chunks(PARTS), **OPTIONS)
+    with two_workers(processes=False) as client:
         net = new_net()
         history = fit_on_dask(net, Chunks(PARTS), client, **OPTIONS)
     np.testing.assert_array_equal(net.get_parameters(), alone.get_parameters())
     assert history.stop_reason == "all epochs done"
+
+
+def ends_a_process(k: int, flag: Path) -> Any:
+    """Chunk k; the first process that reads it ends there."""
+    if k == 3:
+        with contextlib.suppress(FileExistsError):
+            flag.touch(exist_ok=False)
+            os._exit(1)
+    return PARTS[k]
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_worker_that_is_lost_is_named(tmp_path: Path) -> None:
+    flag = tmp_path / "ended"
+    chunks = Chunks([partial(ends_a_process, k, flag) for k in range(4)])
+    net = new_net()
+    before = net.get_parameters()
+    with two_workers(processes=True) as client:
+        with pytest.raises(RuntimeError, match=r"lost the worker tcp://.* of 2"):
+            fit_on_dask(net, chunks, client, **OPTIONS)
+        np.testing.assert_array_equal(net.get_parameters(), before)
+        fit_on_dask(net, chunks, client, **OPTIONS)
+    alone = new_net()
+    fit_parallel(alone, Chunks(PARTS), **OPTIONS)
+    np.testing.assert_array_equal(net.get_parameters(), alone.get_parameters())
+
+
+READS: list[int] = []
+
+
+def fails_at_last(k: int) -> Any:
+    """Chunk k; the third time that the last one is read, one of two workers fails."""
+    if k == 3:
+        READS.append(k)
+        if len(READS) == 3:
+            raise MemoryError("chunk 3")
+    return PARTS[k]
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_an_error_of_a_worker_is_the_one_that_is_told() -> None:
+    READS.clear()
+    chunks = Chunks([partial(fails_at_last, k) for k in range(4)])
+    with two_workers(processes=False) as client, pytest.raises(MemoryError, match="chunk 3"):
+        fit_on_dask(new_net(), chunks, client, **OPTIONS)
 
 
 SCRIPT = """

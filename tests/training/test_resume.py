@@ -14,7 +14,7 @@ from checkpoint_cases import JUDGE, RUNS, Counting, X, Y, fit, outcome
 
 import fanin
 from fanin import callbacks, checkpoint, optim
-from fanin.training import DivergenceWarning
+from fanin.training import DivergenceWarning, StopOnRise
 from fanin.training import fit as fit_module
 
 pytestmark = pytest.mark.row("B2")
@@ -90,6 +90,8 @@ def test_in_the_same_process_after_ctrl_c(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         fit(run, callbacks=[Interrupt()], **options)
     assert 12 <= run[0].steps_done < expected["counts"][1]
+    header, _ = checkpoint.load_archive(tmp_path / "run", "checkpoint")
+    assert header["state"]["network"]["counters"]["steps_done"] == run[0].steps_done
     history = fit(run, callbacks=[Interrupt()], **options)
     assert outcome(run, history) == expected
 
@@ -295,3 +297,55 @@ def test_counting_counts(tmp_path: Path) -> None:
     own: list[Counting | callbacks.LambdaCallback] = [*third[3]["callbacks"], passing]
     history = fit(third, checkpoint=path, resume=True, callbacks=own)
     assert outcome(third, history) != expected
+
+
+def change_state(path: Path, at: int, name: str, value: Any) -> None:
+    """Another value in the state of a callback, under right checksums."""
+    header, arrays = checkpoint.load_archive(path, "checkpoint")
+    header["state"]["callbacks"][at][name] = value
+    own = {key: header[key] for key in ("kind", "run", "state")}
+    checkpoint.save_archive(path, own, arrays)
+
+
+OTHER_STATES: list[tuple[int, str, Any]] = [
+    *[(0, "best_parameters", value) for value in ("x", [1.0], {"array of the archive": "state0"})],
+    *[(0, "best_epoch", "x"), (0, "best_epoch", -1), (0, "stopped_epoch", True), (0, "wait", 0.5)],
+    *[(1, "parameters", "x"), (1, "parameters", {"array of the archive": "state0"})],
+    *[(1, "rose", 1), (1, "best_epoch", -2), (1, "best", None)],
+    *[(2, "size", -1), (2, "size", "x"), (2, "told", 0), (2, "offset", "x"), (2, "table", None)],
+    *[(2, "table", {name: "xx"}) for name in ("encoding", "delimiter", "newline", "decimal")],
+    *[(2, "table", {name: "xx"}) for name in ("columns", "last_epoch", "whole", "other")],
+    *[(2, "table", {"columns": [1]}), (2, "table", {"delimiter": []})],
+]
+
+
+@pytest.mark.parametrize(("at", "name", "value"), OTHER_STATES)
+def test_what_a_callback_does_not_remember_is_refused(
+    tmp_path: Path, at: int, name: str, value: Any
+) -> None:
+    def run(*others: callbacks.Callback) -> Any:
+        log = callbacks.CSVLogger(tmp_path / "log.csv")
+        own = {"checkpoint": tmp_path / "run", "every": 1, "resume": True, "progress": False}
+        return fanin.MLP([12, 3]).fit(
+            X, Y, epochs=3, validation_data=(X, Y), n_threads=1, **own,
+            callbacks=[callbacks.EarlyStopping(), StopOnRise(), log, *others],
+        )  # fmt: skip
+
+    fail = callbacks.LambdaCallback(on_epoch_end=lambda epoch, _: 1 / (1 - epoch))
+    passing = callbacks.LambdaCallback(on_epoch_end=lambda *_: None)
+    with pytest.raises(ZeroDivisionError):
+        run(fail)
+    change_state(tmp_path / "run", at, name, value)
+    with pytest.raises(fanin.FileError, match="not a usable checkpoint"):
+        run(passing)
+
+
+def test_snapshots_of_another_network_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "run"
+    options: dict[str, Any] = {"n_cycles": 2, "epochs_per_cycle": 1, "progress": False}
+    fanin.ensemble.from_checkpoints([12, 3], X, Y, checkpoint=path, **options)
+    state = checkpoint.load_archive(path, "checkpoint")[0]["state"]["callbacks"][-1]["networks"]
+    state[1]["config"]["seed"] += 1
+    change_state(path, -1, "networks", state)
+    with pytest.raises(fanin.FileError, match="networks: expected copies of the network"):
+        fanin.ensemble.from_checkpoints([12, 3], X, Y, checkpoint=path, **options)

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from fanin import _validate
 from fanin._files import FileError, naming, read_file
 from fanin._typing import PathLike
 from fanin.callbacks.base import Callback, Logs
@@ -96,12 +97,13 @@ class CSVLogger(Callback):
         return {"table": table, "offset": self._offset, "told": self._told, "size": size}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        size = state["size"]
+        size = _validate.whole("size", state["size"], 0)
         found = self.path.stat().st_size if self.path.exists() else 0
         if found < size:
             raise FileError(self.path, f"expected the run's {size} bytes at least, got {found}")
-        self._table = _Table(**state["table"])
-        self._offset, self._told = state["offset"], state["told"]
+        self._table = _checked(_Table(**state["table"]))
+        self._told = _validate.boolean("told", state["told"])
+        self._offset = _whole_or_none("offset", state["offset"])
         if size or found:
             os.truncate(self.path, size)
 
@@ -134,6 +136,28 @@ class CSVLogger(Callback):
             parts = [f"it has no column for {', '.join(lost)}, left out"] if lost else []
             parts += [f"there is no value for {', '.join(empty)}"] if empty else []
             warnings.warn(f"{self.path}: {'; '.join(parts)}", stacklevel=2)
+
+
+def _checked(table: _Table) -> _Table:
+    """The table, where it is one that `_read_table` might give."""
+    known = (
+        ("encoding", ("utf-8", "latin-1", *MARKS.values())),
+        ("delimiter", DELIMITERS),
+        ("newline", ("\r\n", "\n", "\r")),
+        ("decimal", (".", ",")),
+    )
+    for name, values in known:
+        _validate.one_of(name, getattr(table, name), values)
+    names = _validate.sequence("columns", table.columns, "names")
+    if not all(isinstance(name, str) for name in names):
+        raise TypeError(f"columns: expected names, got {_validate.describe(names)}")
+    _validate.boolean("whole", table.whole)
+    _whole_or_none("last_epoch", table.last_epoch)
+    return table
+
+
+def _whole_or_none(name: str, value: Any) -> int | None:
+    return None if value is None else _validate.whole(name, value, 0)
 
 
 def _read_table(path: Path, data: bytes) -> _Table:

@@ -95,9 +95,14 @@ class EarlyStopping(Callback):
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        self.best, self._wait = float(state["best"]), int(state["wait"])
-        self.best_epoch, self.stopped_epoch = state["best_epoch"], state["stopped_epoch"]
-        self._best_parameters = state["best_parameters"]
+        self.best, self._wait = float(state["best"]), _validate.whole("wait", state["wait"], 0)
+        self.best_epoch, self.stopped_epoch = (
+            None if state[name] is None else _validate.whole(name, state[name], 0)
+            for name in ("best_epoch", "stopped_epoch")
+        )
+        if (best := state["best_parameters"]) is not None:
+            best = _validate.array_like("best_parameters", best, self.network.arena)
+        self._best_parameters = best
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         value = self.watched.value(logs)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -9,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from fanin._files import FileError
 from fanin._typing import PathLike
 from fanin._validate import describe, sequence, whole
 
@@ -137,7 +139,8 @@ def parquet(
     Parameters
     ----------
     path : str or path
-        A file, or a folder whose files ``*.parquet``, also in its folders, are taken by name.
+        A file, or a folder whose files ``*.parquet``, also in its folders, are taken by name. What
+        only a folder's name says, such as ``year=2020``, is not read.
     target : str
         The column of labels or values.
     columns : sequence of str, optional
@@ -150,17 +153,14 @@ def parquet(
     Raises
     ------
     ValueError
-        For a column that is not there, files of other columns than the first's, and no rows.
+        For a column that is not there, or is feature and target, files of other columns than the
+        first's, and no rows. `fanin.FileError` for a file that is no Parquet file.
 
     Examples
     --------
     >>> chunks = fanin.datasets.parquet("rows.parquet", target="label")  # doctest: +SKIP
     >>> history = fanin.MLP([20, 64, 3]).fit(chunks, epochs=5)  # doctest: +SKIP
     """
-    try:
-        pq = importlib.import_module("pyarrow.parquet")
-    except ImportError:
-        raise ImportError("parquet: expected pyarrow: pip install fanin[parquet]") from None
     where = Path(os.fspath(path))
     files = sorted(where.rglob("*.parquet")) if where.is_dir() else [where]
     if not files or not files[0].exists():
@@ -168,7 +168,7 @@ def parquet(
     items: list[Callable[[], Chunk]] = []
     features: list[str] = []
     for file in files:
-        with pq.ParquetFile(file) as opened:
+        with _opened(file) as opened:
             names = list(opened.schema_arrow.names)
             own = _features(names, target, columns, sample_weight)
             if features and own != features:
@@ -181,16 +181,38 @@ def parquet(
     return Chunks(items, window=window)
 
 
+@contextlib.contextmanager
+def _opened(file: Path) -> Iterator[Any]:
+    """A Parquet file, read by pyarrow."""
+    try:
+        pyarrow = importlib.import_module("pyarrow")
+        pq = importlib.import_module("pyarrow.parquet")
+    except ImportError:
+        raise ImportError("parquet: expected pyarrow: pip install fanin[parquet]") from None
+    try:
+        with pq.ParquetFile(file) as opened:
+            yield opened
+    except pyarrow.ArrowInvalid as error:
+        raise FileError(file, f"expected a Parquet file: {error}") from None
+
+
 def _features(
     names: Sequence[str], target: str, columns: Sequence[str] | None, sample_weight: str | None
 ) -> list[str]:
     """The columns of features of a file, whose columns are all there."""
     others = [target] if sample_weight is None else [target, sample_weight]
+    if target == sample_weight:
+        raise ValueError(f"sample_weight: expected another column than the target {target!r}")
     wanted = None if columns is None else list(sequence("columns", columns, "a list of names"))
     for name, given in (("target", others[:1]), ("sample_weight", others[1:]), ("columns", wanted)):
         for one in given or ():
             if one not in names:
                 raise ValueError(f"{name}: expected one of {', '.join(names)}; got {one!r}")
+    for one in wanted or ():
+        if one in others:
+            raise ValueError(f"columns: expected features, got {one!r}, the target or the weights")
+    if wanted is not None and not 0 < len(set(wanted)) == len(wanted):
+        raise ValueError(f"columns: expected different names, one at least, got {wanted}")
     return [name for name in names if name not in others] if wanted is None else wanted
 
 
@@ -198,9 +220,8 @@ def _row_group(
     file: Path, group: int, features: list[str], target: str, sample_weight: str | None
 ) -> Chunk:
     """One row group as a chunk, of which nothing else is held."""
-    pq = importlib.import_module("pyarrow.parquet")
     names = [*features, target, *([] if sample_weight is None else [sample_weight])]
-    with pq.ParquetFile(file) as opened:
+    with _opened(file) as opened:
         table = opened.read_row_group(group, columns=names)
     weights = None if sample_weight is None else table[sample_weight]
     return Chunk(table.select(features), table[target], weights)
@@ -213,12 +234,15 @@ def is_dask(value: object) -> bool:
 
 def dask_chunks(X: Any, y: Any, sample_weight: Any = None) -> Chunks:
     """The blocks of rows of a Dask array as chunks; y and the weights may be arrays in memory."""
-    lengths = X.chunks[0] if X.ndim else ()
-    if not lengths or any(n != n for n in lengths):
-        raise ValueError(
-            "X: expected a Dask array with chunks of known lengths, got unknown ones; "
-            "compute_chunk_sizes() finds them"
-        )
+    for name, value in (("X", X), ("y", y), ("sample_weight", sample_weight)):
+        if is_dask(value) and not (value.ndim and all(n == n for n in value.chunks[0])):
+            raise ValueError(
+                f"{name}: expected a Dask array with chunks of known lengths, got unknown ones; "
+                "compute_chunk_sizes() finds them"
+            )
+    lengths = X.chunks[0]
+    if not sum(lengths):
+        raise ValueError(f"X: expected a Dask array with rows, got shape {X.shape}")
     for name, value in (("y", y), ("sample_weight", sample_weight)):
         if value is not None and len(value) != sum(lengths):
             raise ValueError(f"{name}: expected {sum(lengths)} of them, got {len(value)}")

@@ -187,7 +187,11 @@ def _cifar_contents(folder: Path) -> list[bytes] | None:
 
     damages = (tarfile.TarError, KeyError, ValueError, OverflowError, EOFError, zlib.error)
     try:
-        with open_file(path) as stored, tarfile.open(fileobj=stored) as archive:
+        with (
+            open_file(path) as stored,
+            _Unfolding(path, stored) as plain,
+            tarfile.open(fileobj=plain, mode="r:") as archive,
+        ):
             members = {Path(member.name).name: member for member in archive if member.isfile()}
             chosen = [members[name] for name in _CIFAR_BATCHES]
             check_unfolded(path, stored, sum(member.size for member in chosen))
@@ -197,6 +201,19 @@ def _cifar_contents(folder: Path) -> list[bytes] | None:
         raise
     except (*damages, gzip.BadGzipFile) as error:
         raise FileError(path, f"damaged archive ({error})") from None
+
+
+class _Unfolding(gzip.GzipFile):
+    """What gzip makes of a file: a header within may say that it has any length."""
+
+    def __init__(self, path: Path, stored: BinaryIO) -> None:
+        super().__init__(fileobj=stored, mode="rb")
+        self._path, self._stored, self._taken = path, stored, 0
+
+    def read(self, size: int | None = -1) -> bytes:
+        self._taken += max(size or 0, 0)
+        check_unfolded(self._path, self._stored, self._taken)
+        return super().read(size)
 
 
 def _cifar_batch(name: str, content: bytes) -> tuple[Bytes, Ints]:

@@ -292,6 +292,8 @@ class Snapshots(Callback):
         for own in state["networks"]:
             net = MLP.__new__(MLP)
             net.__setstate__(own)
+            if net.config() != self.network.config():
+                raise ValueError("networks: expected copies of the network, got another kind")
             self.networks.append(net)
 
 

@@ -4,8 +4,8 @@
 attributes, warnings and errors, and from one ``random_state`` the same weights, only faster.
 `NetClassifier` and `NetRegressor` have this package's own defaults and all options of `fanin.MLP`
 and of its `fit`; who begins should take these. `EnsembleClassifier` trains several of these,
-`SearchCV` searches their settings, and `ZeroCenter`, `Normalize`, `PCA`, `Whiten` and `Augmenter`
-are the transformers of `fanin.preprocessing` and `fanin.augment` for pipelines.
+`SearchCV` searches their settings, and `ZeroCenter`, `Normalize`, `PCA`, `Whiten`, `TableEncoder`
+and `Augmenter` are the transformers of `fanin.preprocessing` and `fanin.augment` for pipelines.
 """
 
 try:
@@ -17,7 +17,14 @@ from fanin.estimators.ensemble import EnsembleClassifier
 from fanin.estimators.mlp import MLPClassifier, MLPRegressor
 from fanin.estimators.net import NetClassifier, NetRegressor
 from fanin.estimators.search import SearchCV
-from fanin.estimators.transformers import PCA, Augmenter, Normalize, Whiten, ZeroCenter
+from fanin.estimators.transformers import (
+    PCA,
+    Augmenter,
+    Normalize,
+    TableEncoder,
+    Whiten,
+    ZeroCenter,
+)
 
 __all__ = [
     "PCA",
@@ -29,6 +36,7 @@ __all__ = [
     "NetRegressor",
     "Normalize",
     "SearchCV",
+    "TableEncoder",
     "Whiten",
     "ZeroCenter",
 ]

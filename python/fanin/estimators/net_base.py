@@ -16,7 +16,7 @@ from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets, unique_labels
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
-from fanin import _validate
+from fanin import _validate, preprocessing
 from fanin._typing import Array, Floats, PathLike
 from fanin.augment import Compose
 from fanin.augment.mixing import Mix
@@ -154,6 +154,11 @@ class Net(BaseEstimator, ABC):
         return part.take(np.flatnonzero(part.weights))
 
     def _check(self, X: Any, y: Any, reset: bool, **checks: Any) -> tuple[Any, Any]:
+        if reset and isinstance(self.preprocess, preprocessing.TableEncoder):
+            raise TypeError(
+                "preprocess: expected what takes arrays, got a TableEncoder; put "
+                "fanin.estimators.TableEncoder() before the estimator in a pipeline"
+            )
         images = self.augment is not None or self.mix is not None
         X, y = validate_data(
             self,

@@ -13,14 +13,15 @@ from sklearn.base import (
     OneToOneFeatureMixin,
     TransformerMixin,
 )
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, validate_data
 
 from fanin import preprocessing
 from fanin._typing import Array
+from fanin.arrays import Table, is_frame
 from fanin.augment import Compose, Transform
 from fanin.estimators.rows import KINDS, dense
 
-__all__ = ["PCA", "Augmenter", "Normalize", "Whiten", "ZeroCenter"]
+__all__ = ["PCA", "Augmenter", "Normalize", "TableEncoder", "Whiten", "ZeroCenter"]
 
 
 class _Columns(TransformerMixin, BaseEstimator):
@@ -220,6 +221,86 @@ class Whiten(ClassNamePrefixFeaturesOutMixin, _Columns):
 
     _kind = preprocessing.Whiten
     _learned = PCA._learned
+
+
+@dataclass(eq=False, repr=False, kw_only=True)
+class TableEncoder(TransformerMixin, BaseEstimator):
+    """Makes features of columns of any kind; `fanin.preprocessing.TableEncoder` for pipelines.
+
+    It takes frames, and arrays (N, D), of which each column is of the kind that its values have.
+
+    Parameters
+    ----------
+    max_categories, n_buckets, clip, text
+        As of `fanin.preprocessing.TableEncoder`.
+
+    Attributes
+    ----------
+    columns_ : list of Column
+        What was learned of each.
+    n_features_in_, n_samples_seen_ : int
+    feature_names_in_ : ndarray of str
+        Where X has names of columns.
+
+    Examples
+    --------
+    >>> X = np.array([[1.0, "red"], [3.0, "blue"], [5.0, "red"]], dtype=object)
+    >>> encoder = fanin.estimators.TableEncoder().fit(X)
+    >>> list(encoder.get_feature_names_out())
+    ['x0', 'x1_blue', 'x1_red']
+    """
+
+    max_categories: int = 16
+    n_buckets: int = 32
+    clip: float | None = None
+    text: str = "refuse"
+
+    def fit(self, X: Any, y: Any = None) -> Self:  # noqa: ARG002
+        """Learns from the training rows."""
+        table = self._table(X, reset=True)
+        self._encoder = preprocessing.TableEncoder(**self.get_params()).fit(table)
+        self.columns_: list[Any] = self._encoder.columns_
+        self.n_samples_seen_: int = self._encoder.n_samples_seen_
+        return self
+
+    def transform(self, X: Any) -> Array:
+        """The features of such rows as training had, float32."""
+        check_is_fitted(self)
+        features: Array = self._encoder.transform(self._table(X, reset=False))
+        return features
+
+    def get_feature_names_out(self, input_features: Any = None) -> Array:
+        """Names such as size, size_missing, kind_a, kind_rare, day_month_sin."""
+        check_is_fitted(self)
+        _check_feature_names_in(self, input_features)
+        return self._encoder.get_feature_names_out()
+
+    @property
+    def transformer_(self) -> Any:
+        """The fitted `fanin.preprocessing.TableEncoder`, which a network takes."""
+        check_is_fitted(self)
+        return self._encoder
+
+    def _table(self, X: Any, reset: bool) -> Any:
+        if is_frame(X):
+            validate_data(self, X, skip_check_array=True, reset=reset)
+            return X
+        kinds: dict[str, Any] = {"dtype": None, "ensure_all_finite": "allow-nan"}
+        rows = validate_data(self, X, reset=reset, **kinds)
+        names = [f"x{j}" for j in range(rows.shape[1])] if reset else self._names()
+        return Table({name: rows[:, j] for j, name in enumerate(names)})
+
+    def _names(self) -> list[str]:
+        return [column.name for column in self.columns_]
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "columns_")
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = tags.input_tags.string = tags.input_tags.categorical = True
+        tags.transformer_tags.preserves_dtype = []
+        return tags
 
 
 @dataclass(eq=False, repr=False)

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 
 from fanin._typing import Array
-from fanin.arrays import table_columns
+from fanin.arrays import DAY, table_columns
 from fanin.ensemble import Ensemble
 from fanin.export.graph import Graph
 from fanin.network import MLP
 from fanin.preprocessing import TableEncoder
-from fanin.preprocessing.columns import DAY, Column, category_text, place
+from fanin.preprocessing.columns import Column, category_text, place
 
 FLOAT64 = np.dtype(np.float64)
 MISSING_DATE = np.iinfo(np.int64).min  # what NumPy's NaT is
@@ -42,7 +42,8 @@ def onnx_inputs(net: MLP | Ensemble, X: Any) -> dict[str, Array]:
     """What a runtime takes for the rows of a frame, for a network with a `TableEncoder`.
 
     Numbers and truth values are float64 with NaN for missing ones, categories text with "" for
-    missing ones, dates int64 seconds since 1970 with the least int64 for missing ones.
+    missing ones, dates int64 seconds since 1970 (by the clock of the training rows' zone) with
+    the least int64 for missing ones.
 
     Parameters
     ----------
@@ -66,7 +67,7 @@ def onnx_inputs(net: MLP | Ensemble, X: Any) -> dict[str, Array]:
     table = table_of(net)
     if table is None:
         raise ValueError("net: expected a network with a TableEncoder, got one that takes arrays")
-    columns = table_columns("X", X)
+    columns, _ = table_columns("X", X, table.zones())
     found: dict[str, Array] = {}
     kinds = {column.name: column for column in table.columns_}
     for name, dtype in input_types(table).items():

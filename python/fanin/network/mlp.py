@@ -431,12 +431,7 @@ class MLP:
 
     def set_parameters(self, parameters: Array) -> None:
         """Restores what `get_parameters` returned."""
-        parameters = _validate.plain_array("parameters", parameters)
-        if parameters.shape != self.arena.shape or parameters.dtype != self.dtype:
-            raise ValueError(
-                f"parameters: expected shape {self.arena.shape} {self.dtype}, "
-                f"got {_validate.describe(parameters)}"
-            )
+        parameters = _validate.array_like("parameters", parameters, self.arena)
         # Buffers that come with a pickle, such as Dask's, may lie anywhere.
         self.engine.set_parameters(np.require(parameters, requirements=["C", "A"]))
 
@@ -616,6 +611,7 @@ class MLP:
         sample_weight: Array | None = None,
         *,
         name: str = "y",
+        weights_name: str = "sample_weight",
         targets: Targets | None = None,
     ) -> TrainingData:
         """Rows that `Inputs` has checked, beside targets and weights, which are checked here.
@@ -625,7 +621,7 @@ class MLP:
         labels = soft = None
         if y is not None:
             labels, soft = (targets or self.targets).enter(name, y, len(rows))
-        weights = _validate.weights(sample_weight, len(rows), self.dtype)
+        weights = _validate.weights(sample_weight, len(rows), self.dtype, weights_name)
         return TrainingData(rows, None, None, labels, soft, weights)
 
     def targets_for(self, y: object, name: str = "y") -> Targets:

@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 
 from fanin._typing import Array, Bools, Floats
+from fanin.arrays import DAY
 
 # A weight that k rows have trained has an error of about 1 / sqrt(k) of the labels' own spread: a
 # third at ten rows. In small tables a hundredth of the rows is all that there is.
 RARE, RARE_SHARE = 10, 0.01
+LARGEST = 1e150  # whose square is finite, as standardisation needs it
 TEXT_SHARE = 0.5  # different values to rows; above it most values occur once, and teach nothing
-DAY = 86_400  # seconds
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,8 @@ class Column:
         Columns of a hashed category.
     hours : bool
         Whether dates have a time of day.
+    zone : str or None
+        Of times that have one: that whose clocks show the hours.
     """
 
     name: str
@@ -62,6 +65,7 @@ class Column:
     rare: bool = False
     buckets: int = 0
     hours: bool = False
+    zone: str | None = None
 
     def features(self) -> list[str]:
         """Names of the features."""
@@ -83,13 +87,13 @@ class Column:
 def kind_of(values: Array) -> str:
     """The kind of a column of `fanin.arrays.table_columns`, before it is looked at."""
     if values.dtype.kind == "f":
-        return "number" if np.isfinite(values).any() or np.isinf(values).any() else "empty"
+        return "empty" if np.isnan(values).all() else "number"
     if values.dtype.kind == "M":
-        return "date"
+        return "empty" if np.isnat(values).all() else "date"
     return "boolean" if isinstance(next(v for v in values if v is not None), bool) else "category"
 
 
-def learn(name: str, values: Array, rules: Rules) -> Column:
+def learn(name: str, values: Array, rules: Rules, zone: str | None = None) -> Column:
     """What there is to learn of a column's training rows."""
     kind = kind_of(values)
     if kind == "empty":
@@ -111,7 +115,7 @@ def learn(name: str, values: Array, rules: Rules) -> Column:
         spread = float(filled.std())
         noise = len(filled) * np.finfo(float).eps * abs(centre)  # of equal values
         scale = spread if spread > noise else 1.0
-    return Column(name, kind, missing, fill, centre, scale, hours=hours)
+    return Column(name, kind, missing, fill, centre, scale, hours=hours, zone=zone)
 
 
 def _robust_scale(known: Floats) -> float:
@@ -147,10 +151,11 @@ def _numbers_of(name: str, kind: str, values: Array) -> Floats:
         years = values.astype("datetime64[Y]").astype(np.int64) + 1970.0
         return np.where(np.isnat(values), np.nan, years)
     numbers = values.astype(np.float64)
-    if np.isinf(numbers).any():
-        row = int(np.isinf(numbers).argmax())
+    if (large := np.abs(numbers) > LARGEST).any():
+        row = int(large.argmax())
+        expected = "finite numbers" if np.isinf(numbers[row]) else f"numbers within {LARGEST:g}"
         got = f"{numbers[row]} in row {row}"
-        raise ValueError(f"X: expected finite numbers in column {name!r}, got {got}")
+        raise ValueError(f"X: expected {expected} in column {name!r}, got {got}")
     return numbers
 
 

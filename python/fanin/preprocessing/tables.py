@@ -41,7 +41,8 @@ class TableEncoder(Transformer):
       values unseen ones are all 0. A missing value is a value.
     - A truth value is 0 or 1, a missing one as of numbers.
     - A date is its standardised year, and sine and cosine of month, day of the week and, where
-      there is a time of day, hour. Text in ISO 8601 is dates.
+      there is a time of day, hour. Text in ISO 8601 is dates. Times with a zone are what the
+      clocks of the training rows' zone show, whatever zone later rows tell them in.
     - Text, in which most values occur once, is refused with its column's name. Columns without any
       value make no feature.
 
@@ -99,12 +100,12 @@ class TableEncoder(Transformer):
 
     def fit(self, X: Any, y: object = None) -> Self:  # noqa: ARG002
         """Learns from the training rows: a frame, or an array with named fields."""
-        rules, columns = self._rules(), table_columns("X", _checked(X))
+        rules, (columns, zones) = self._rules(), table_columns("X", _checked(X))
         rows = len(next(iter(columns.values()), ()))
         if rows == 0:
             raise ValueError("X: expected a frame with at least one row and column, got none")
         self._forget()
-        self.columns_ = [learn(name, values, rules) for name, values in columns.items()]
+        self.columns_ = [learn(c, values, rules, zones.get(c)) for c, values in columns.items()]
         self.n_samples_seen_: int = rows
         self.n_features_in_: int = len(columns)
         if not self.n_features_out_:
@@ -124,7 +125,8 @@ class TableEncoder(Transformer):
     def encode(self, X: Any, dtype: npt.DTypeLike = np.float32, name: str = "X") -> Array:
         """`transform`, to float32 or float64."""
         self._require_fit()
-        rules, columns = self._rules(), table_columns(name, _checked(X, name))
+        rules = self._rules()
+        columns, _ = table_columns(name, _checked(X, name), self.zones())
         missing = [c.name for c in self.columns_ if c.name not in columns]
         if missing:
             got = ", ".join(columns)
@@ -135,7 +137,15 @@ class TableEncoder(Transformer):
             part, at = slice(begin, begin + BLOCK), 0
             for column in self.columns_:
                 features = encode(column, columns[column.name][part], rules)
-                out[part, at : at + features.shape[1]] = features
+                made = out[part, at : at + features.shape[1]]
+                with np.errstate(over="ignore"):
+                    made[...] = features
+                if not np.isfinite(made).all():
+                    row = begin + int(np.isinf(made).any(axis=1).argmax())
+                    raise ValueError(
+                        f"{name}: expected numbers in column {column.name!r} that, standardised as "
+                        f"in training, {out.dtype} holds, got another in row {row}"
+                    )
                 at += features.shape[1]
         return out
 
@@ -151,6 +161,10 @@ class TableEncoder(Transformer):
         """Names such as size, size_missing, kind_a, kind_rare, day_month_sin."""
         self._require_fit()
         return np.array([name for c in self.columns_ for name in c.features()], object)
+
+    def zones(self) -> dict[str, str | None]:
+        """The time zones of the columns of dates; None for those without one."""
+        return {column.name: column.zone for column in self.columns_ if column.kind == "date"}
 
     def describe(self) -> str:
         """What was made of the columns, in a line."""

@@ -93,6 +93,11 @@ class ChunkedRows:
             maps = large_maps(*(data.X for data in held))
             del held  # before the next chunk is read
             release(maps)
+        if not self._chunks.in_any_order and next(self._reader, None) is not None:
+            raise ValueError(
+                f"chunks: expected {len(self._lengths)} of them in each epoch, as in the first "
+                "pass, got more"
+            )
 
     def _windows(self, seed: int, epoch: int) -> Iterator[list[int]]:
         """The chunks of each window, in the order of the epoch."""
@@ -144,7 +149,8 @@ def checked_part(
     X, names = inputs.read(name, chunk.X)
     _, rows = inputs.first_rows(X, name, names=names)
     of_y = f"{what}y of chunk {i}"
-    return net.with_targets(rows, chunk.y, chunk.sample_weight, name=of_y, targets=targets)
+    named = {"name": of_y, "weights_name": f"{what}sample_weight of chunk {i}"}
+    return net.with_targets(rows, chunk.y, chunk.sample_weight, targets=targets, **named)
 
 
 class HeldChunks:
@@ -218,7 +224,8 @@ def same_targets(name: str, data: TrainingData, first: TrainingData) -> None:
         raise TypeError(f"{name}: expected {expected}, as in chunk 0, got {got}")
     if (data.weights is None) != (first.weights is None):
         expected = "none" if first.weights is None else "one for each row"
-        raise TypeError(f"{name}: expected weights as in chunk 0, {expected}")
+        of_weights = name.replace("y of", "sample_weight of")
+        raise TypeError(f"{of_weights}: expected {expected}, as in chunk 0")
 
 
 def require_length(i: int, data: TrainingData, lengths: Sequence[int]) -> None:

@@ -89,15 +89,18 @@ class ChunkedData:
         if self._class_weights is not None:
             assert data.labels is not None
             weights = self._class_weights[data.labels]
-            given = checked_weights(chunk.sample_weight, len(data), np.dtype(np.float64))
-            weights = checked_weights(
-                weights if given is None else weights * given, len(data), self._net.dtype
-            )
+            name, n = f"sample_weight of chunk {i}", len(data)
+            given = checked_weights(chunk.sample_weight, n, np.dtype(np.float64), name)
+            product = weights if given is None else weights * given
+            weights = checked_weights(product, n, self._net.dtype, name)
             data = TrainingData(data.X, None, None, data.labels, data.soft, weights)
         return self.inputs.transform(data, self.n_threads)
 
     def _sample(self) -> TrainingData:
-        data = self.ready(0, next(self.chunks.read()))
+        first = next(self.chunks.read(), None)
+        if first is None:
+            raise ValueError("chunks: expected all of them in each pass, got none in the second")
+        data = self.ready(0, first)
         return picked(data, np.arange(min(SAMPLE, len(data))))
 
 
@@ -152,12 +155,16 @@ class Survey:
         name, of_y = f"X of chunk {i}", f"y of chunk {i}"
         dtype = getattr(chunk.X, "dtype", None)
         if dtype != self._dtype:
-            raise TypeError(f"{name}: expected {self._dtype}, as in chunk 0, got {dtype}")
+            kinds = [
+                kind or "no single dtype, as of a frame or a list" for kind in (self._dtype, dtype)
+            ]
+            raise TypeError(f"{name}: expected {kinds[0]}, as in chunk 0, got {kinds[1]}")
         rows = self._rows(name, chunk)
         y = as_labels(of_y, chunk.y)
         if y.ndim == 0 or len(y) != len(rows):
             raise ValueError(f"{of_y}: expected {len(rows)} targets, got {describe(y)}")
-        weights = checked_weights(chunk.sample_weight, len(rows), self._net.dtype)
+        of_weights = f"sample_weight of chunk {i}"
+        weights = checked_weights(chunk.sample_weight, len(rows), self._net.dtype, of_weights)
         labels, soft = self._take_labels(of_y, y), None
         if not labels:
             known, soft = self._net.targets.checked(of_y, y, len(rows))

@@ -7,7 +7,10 @@ there are: 1, 2, 4, ... up to the number of chunks.
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import secrets
+import selectors
 import socket
 import time
 from collections.abc import Sequence
@@ -38,6 +41,7 @@ OPTIONS = {
 }
 TOKEN = 32  # bytes that a worker shows to another
 PATIENCE = 60.0  # seconds, for another worker to come
+LOOK = 1.0  # seconds between two looks at which workers are there
 
 
 class Communicator(Protocol):
@@ -107,12 +111,21 @@ def fit_parallel(
     >>> net.steps_done
     4
     """
+    _check_arguments(net, chunks, options)
+    comm = Alone() if comm is None else comm
+    if not all(hasattr(comm, name) for name in ("Get_rank", "Get_size", "Sendrecv")):
+        raise TypeError(f"comm: expected an mpi4py.MPI.Comm, got {_validate.describe(comm)}")
+    return ParallelFit(net, chunks, comm, options).run()
+
+
+def _check_arguments(net: object, chunks: object, options: dict[str, Any]) -> None:
     if unknown := sorted(options.keys() - OPTIONS):
         names = ", ".join(sorted(OPTIONS))
         raise TypeError(f"{unknown[0]}: expected options among {names}")
+    if not isinstance(net, MLP):
+        raise TypeError(f"net: expected fanin.MLP, got {_validate.describe(net)}")
     if not isinstance(chunks, Chunks):
         raise TypeError(f"chunks: expected fanin.datasets.Chunks, got {_validate.describe(chunks)}")
-    return ParallelFit(net, chunks, comm or Alone(), options).run()
 
 
 class ParallelFit:
@@ -326,6 +339,14 @@ def fit_on_dask(net: MLP, chunks: Chunks, client: Any, **options: Any) -> Histor
     -------
     History
 
+    Raises
+    ------
+    RuntimeError
+        With the name of a worker that was lost; nothing is changed. The bits do not depend on the
+        number of workers, so that a new call on those that are left gives the same network.
+    ConnectionError
+        Where a worker does not come within a minute, since it is busy with other tasks.
+
     Examples
     --------
     >>> from distributed import Client  # doctest: +SKIP
@@ -334,20 +355,21 @@ def fit_on_dask(net: MLP, chunks: Chunks, client: Any, **options: Any) -> Histor
     if not hasattr(client, "scheduler_info"):
         got = _validate.describe(client)
         raise TypeError(f"client: expected a distributed.Client, got {got}")
+    _check_arguments(net, chunks, options)
     workers = sorted(client.scheduler_info(n_workers=-1)["workers"])
     if not workers:
         raise ValueError("client: expected a cluster with workers, got none")
     size = 1 << (min(len(workers), len(chunks)).bit_length() - 1)
-    token = secrets.token_bytes(TOKEN)
+    ranks, token = workers[:size], secrets.token_bytes(TOKEN)
 
-    def on_each(function: Any, *arguments: Any) -> Any:
+    def on_each(function: Any, *arguments: Any) -> list[Any]:
         """What the function gives on each worker, called with its number."""
-        return client.gather([
+        return _results(client, ranks, [
             client.submit(function, rank, *arguments, workers=[worker], pure=False)
-            for rank, worker in enumerate(workers[:size])
+            for rank, worker in enumerate(ranks)
         ])  # fmt: skip
 
-    hosts = [worker.partition("://")[2].rpartition(":")[0] for worker in workers[:size]]
+    hosts = [worker.partition("://")[2].rpartition(":")[0] for worker in ranks]
     ports = on_each(_listen, token)
     addresses = list(zip(hosts, ports, strict=True))
     trained, history = on_each(_run_rank, token, addresses, net, chunks, options)[0]
@@ -356,6 +378,28 @@ def fit_on_dask(net: MLP, chunks: Chunks, client: Any, **options: Any) -> Histor
     net.epochs_done, net.steps_done = trained.epochs_done, trained.steps_done
     net.history = History.from_dict(history)
     return net.history
+
+
+def _results(client: Any, ranks: Sequence[str], futures: Sequence[Any]) -> list[Any]:
+    """Of each worker. Dask itself would wait for ever for one that has gone."""
+    wait = importlib.import_module("distributed").wait
+    pending = list(futures)
+    while pending:
+        with contextlib.suppress(TimeoutError):
+            wait(futures, timeout=LOOK)
+        pending = [future for future in futures if future.status == "pending"]
+        there = client.scheduler_info(n_workers=-1)["workers"] if pending else ranks
+        if lost := [rank for rank in ranks if rank not in there]:
+            client.cancel(pending)
+            raise RuntimeError(
+                f"client: lost the worker {lost[0]} of {len(ranks)}; the network is as it was"
+            )
+    # A worker whose partner ended says so; what ended the partner is the error to see.
+    errors = [future.exception() for future in futures if future.status == "error"]
+    for error in sorted(errors, key=lambda one: isinstance(one, ConnectionError)):
+        raise error
+    results: list[Any] = client.gather(list(futures))
+    return results
 
 
 _SERVERS: dict[tuple[bytes, int], socket.socket] = {}  # of this process, by token and rank
@@ -376,7 +420,10 @@ def _run_rank(
     chunks: Chunks,
     options: dict[str, Any],
 ) -> tuple[MLP, dict[str, Any]]:
-    with Peers(rank, token, addresses, _SERVERS.pop((token, rank))) as comm:
+    server = _SERVERS.pop((token, rank), None)
+    if server is None:
+        raise RuntimeError(f"worker {rank} was lost, and has been started anew")
+    with Peers(rank, token, addresses, server) as comm:
         net = net.copy()
         history = fit_parallel(net, chunks, comm, **options)
     return net, history.to_dict()
@@ -399,38 +446,60 @@ class Peers:
         return len(self._addresses)
 
     def Sendrecv(self, sendbuf: Any, dest: int, *, recvbuf: Any, source: int) -> None:
-        """Of two partners the lower one sends first, since a long message waits to be read."""
-        peer = self._peer(dest)
-        if self._rank < source:
-            peer.sendall(sendbuf.data.cast("B"))
-        _receive(peer, recvbuf)
-        if self._rank > source:
-            peer.sendall(sendbuf.data.cast("B"))
+        """Both ways at once."""
+        assert dest == source
+        peer = self._open[dest]
+        out, into = sendbuf.data.cast("B"), recvbuf.data.cast("B")
+        try:
+            with selectors.DefaultSelector() as ready:
+                ready.register(peer, selectors.EVENT_READ)
+                while out or into:
+                    writes = selectors.EVENT_WRITE if out else 0
+                    ready.modify(peer, writes | (selectors.EVENT_READ if into else 0))
+                    for _, events in ready.select():
+                        if events & selectors.EVENT_WRITE:
+                            out = out[peer.send(out) :]
+                        if events & selectors.EVENT_READ:
+                            into = into[_received(peer, into) :]
+        except OSError as error:
+            host, port = self._addresses[dest]
+            raise ConnectionError(f"worker {dest} at {host}:{port} has ended: {error}") from error
 
-    def _peer(self, rank: int) -> socket.socket:
-        """The connection to a partner: the lower one calls, and says who it is."""
+    def _meet(self, rank: int) -> None:
+        """Opens the connection to a partner: the lower one calls, and says who it is."""
+        if self._rank < rank:
+            peer = socket.create_connection(self._addresses[rank], PATIENCE)
+            peer.sendall(self._token + self._rank.to_bytes(4, "big"))
+            self._open[rank] = peer
         while rank not in self._open:
-            if self._rank < rank:
-                peer = socket.create_connection(self._addresses[rank], PATIENCE)
-                peer.sendall(self._token + self._rank.to_bytes(4, "big"))
-                self._keep(rank, peer)
-                continue
             peer, _ = self._server.accept()
             peer.settimeout(PATIENCE)
-            hello = np.empty(TOKEN + 4, np.uint8)
-            _receive(peer, hello)
-            if secrets.compare_digest(hello[:TOKEN].tobytes(), self._token):
-                self._keep(int.from_bytes(hello[TOKEN:].tobytes(), "big"), peer)
+            hello = bytearray(TOKEN + 4)
+            with contextlib.suppress(OSError):  # of one that is not a worker
+                missing = memoryview(hello)
+                while missing:
+                    missing = missing[_received(peer, missing) :]
+            if secrets.compare_digest(hello[:TOKEN], self._token):
+                self._open[int.from_bytes(hello[TOKEN:], "big")] = peer
             else:
                 peer.close()
-        return self._open[rank]
-
-    def _keep(self, rank: int, peer: socket.socket) -> None:
-        peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        peer.settimeout(None)  # a step may take long; a partner that ends closes its end
-        self._open[rank] = peer
 
     def __enter__(self) -> Self:
+        """Meets the partners, before any of them reads its data."""
+        partners = [self._rank ^ (1 << k) for k in range((len(self._addresses) - 1).bit_length())]
+        for rank in partners:
+            try:
+                self._meet(rank)
+            except OSError as error:
+                self.__exit__()
+                host, port = self._addresses[rank]
+                raise ConnectionError(
+                    f"worker {rank} at {host}:{port} did not come within {PATIENCE:g} s: {error}"
+                ) from error
+        for peer in self._open.values():
+            peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            peer.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)  # a machine may vanish
+            peer.setblocking(False)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -438,11 +507,9 @@ class Peers:
             one.close()
 
 
-def _receive(peer: socket.socket, array: Array) -> None:
-    """Fills an array."""
-    left = array.data.cast("B")
-    while len(left):
-        count = peer.recv_into(left)
-        if count == 0:
-            raise ConnectionError("another worker has ended")
-        left = left[count:]
+def _received(peer: socket.socket, into: memoryview) -> int:
+    """How many bytes came."""
+    count = peer.recv_into(into)
+    if count == 0:
+        raise ConnectionError("its end of the connection is closed")
+    return count

@@ -100,8 +100,12 @@ class StopOnRise(Callback):
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        self._best, self._best_epoch = float(state["best"]), int(state["best_epoch"])
-        self._rose, self._parameters = bool(state["rose"]), state["parameters"]
+        self._best = float(state["best"])
+        self._best_epoch = _validate.whole("best_epoch", state["best_epoch"], -1)
+        self._rose = _validate.boolean("rose", state["rose"])
+        if (parameters := state["parameters"]) is not None:
+            parameters = _validate.array_like("parameters", parameters, self.network.arena)
+        self._parameters = parameters
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         loss = float((logs or {})["val_loss"])

@@ -8,7 +8,9 @@ from concurrent.futures import Executor
 from contextlib import ExitStack
 from typing import Any
 
-from fanin import checkpoint
+import numpy as np
+
+from fanin import _validate, checkpoint
 from fanin._files import FileError, reading
 from fanin._json import json_number, plain
 from fanin._typing import Array
@@ -270,22 +272,29 @@ class CrossValidation:
             for facts in runs:
                 if facts["fold"] not in trial.folds or facts["fold"] in trial.runs:
                     continue
-                trial.runs[facts["fold"]] = run = _run(facts, arrays)
+                trial.runs[facts["fold"]] = run = _run(facts, arrays, self.problem)
                 self.state.catch_up(run.ended)
         return len(trial.runs) > before
 
 
-def _run(facts: Facts, arrays: Mapping[str, Array]) -> FoldRun:
-    """What the file of a trial says of a fold."""
-    fold, start = facts["fold"], f"{facts['fold']}."
+def _run(facts: Facts, arrays: Mapping[str, Array], problem: Problem) -> FoldRun:
+    """What the file of a trial says of a fold, checked."""
+    fold = _validate.whole("fold", facts["fold"], 0, len(problem.folds) - 1)
+    start, held = f"{fold}.", len(problem.folds[fold][1])
     own = {k.removeprefix(start): a for k, a in arrays.items() if k.startswith(start)}
-    scores, net = own.pop("scores"), MLP.__new__(MLP)
+    found, net = own.pop("scores"), MLP.__new__(MLP)
     net.__setstate__({**facts["network"], "arrays": own})
+    if (net.dims[0], net.dims[-1]) != problem.dims:
+        raise ValueError(f"network: expected widths {problem.dims}, got {net.dims}")
+    scores = _validate.array_like("scores", found, np.empty((held, net.dims[-1]), net.dtype))
     net.history = history = History.from_dict(facts["history"])
-    losses, clocks = [float(loss) for loss in facts["losses"]], (facts["took"], facts["ended"])
-    return FoldRun(
-        fold, facts["status"], facts["epoch"], history, losses, net, scores, *clocks, kept=True
-    )
+    if history.params.get("n_val") != held or not {"loss", "val_loss"} <= set(history.history):
+        raise ValueError(f"history: expected losses of {held} rows held out")
+    losses = [float(loss) for loss in facts["losses"]]
+    epoch = _validate.whole("epoch", facts["epoch"], -1, len(losses) - 1)
+    status = _validate.one_of("status", facts["status"], ("done", "cut", "diverged"))
+    took, ended = (_validate.real(name, facts[name], 0) for name in ("took", "ended"))
+    return FoldRun(fold, status, epoch, history, losses, net, scores, took, ended, kept=True)
 
 
 def _file(number: int) -> str:
