@@ -168,6 +168,26 @@ def test_whole_optimizers(reader: str, steps: list[Step]) -> None:
     assert amid
 
 
+@pytest.mark.parametrize("reader", OPTIMIZER_READERS)
+def test_optimizers_that_a_run_takes_up_while_they_are_read(
+    reader: str, steps: list[Step], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    net, optimizer = network(), optim.Adam()
+    copied = optim.Optimizer._copied_states
+
+    def late(self: optim.Optimizer) -> dict[str, list[np.ndarray]]:
+        monkeypatch.undo()
+        thread = threading.Thread(target=fit, args=(net, optimizer))
+        thread.start()
+        thread.join(HANG)
+        return copied(self)
+
+    monkeypatch.setattr(optim.Optimizer, "_copied_states", late)
+    seen = OPTIMIZER_READERS[reader](optimizer)
+    assert seen["clock"]["t"] == STEPS
+    assert tuple(map(bits, seen["states"][""])) == steps[-1][2]
+
+
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no timers here")
 def test_a_signal_handler_reads_while_a_step_waits_for_a_reader() -> None:
     """The thread that trains waits for another's pass to end, and must not wait for itself too."""

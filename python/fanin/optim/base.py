@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import copy
 import weakref
-from collections.abc import Mapping
-from contextlib import AbstractContextManager, nullcontext
-from typing import Any, ClassVar
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from fanin._validate import describe, plain_array, real, threads, whole
 Arrays = Array | Mapping[str, Array]
 Layout = tuple[tuple[int, ...], np.dtype[Any]]
 Engine = _core.Engine32 | _core.Engine64
+Read = TypeVar("Read")
 
 _AVERAGES = ("rho", "alpha", "beta1", "beta2")
 
@@ -85,8 +86,7 @@ class Optimizer:
 
     @property
     def t(self) -> int:
-        with self._reading():
-            return self.rule.t
+        return self._whole(lambda: self.rule.t)
 
     @property
     def n_states(self) -> int:
@@ -154,18 +154,24 @@ class Optimizer:
             self._engine = weakref.ref(engine)
         return self._states[""]
 
-    def _reading(self) -> AbstractContextManager[object]:
-        """A scope in which a network that another thread trains with it takes no step."""
-        engine = None if self._engine is None else self._engine()
-        return nullcontext() if engine is None else engine.reading()
+    def _whole(self, read: Callable[[], Read]) -> Read:
+        """What is read of it as after a whole step, also while another thread trains with it."""
+        while True:
+            held = self._engine
+            engine = None if held is None else held()
+            with nullcontext() if engine is None else engine.reading():
+                found = read()
+            if self._engine is held:  # or a run has begun meanwhile
+                return found
 
     def _copied_states(self) -> dict[str, list[Array]]:
         return {k: [s.copy() for s in held] for k, held in self._states.items()}
 
     def __getstate__(self) -> dict[str, Any]:
         """For copy and pickle: as after a whole step."""
-        with self._reading():
-            state = vars(self) | {"rule": copy.copy(self.rule), "_states": self._copied_states()}
+        state = self._whole(
+            lambda: vars(self) | {"rule": copy.copy(self.rule), "_states": self._copied_states()}
+        )
         state.pop("_engine", None)
         return state
 
@@ -175,14 +181,15 @@ class Optimizer:
         Keys: name, lr, hyperparameters, clock (the count of steps and running products, a dict of
         numbers), states (a list of arrays for each key of params; the key "" for a single array).
         """
-        with self._reading():
-            return {
+        return self._whole(
+            lambda: {
                 "name": self.name,
                 "lr": self.lr,
                 "hyperparameters": self.hyperparameters,
                 "clock": self.rule.state,
                 "states": self._copied_states(),
             }
+        )
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restores what `state_dict` returned: all later steps are the same, bit for bit."""
