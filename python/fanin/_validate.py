@@ -152,6 +152,15 @@ def plain_array(name: str, value: object) -> Array:
     raise TypeError(f"{name}: expected {expected}, got {got}")
 
 
+def float_array(name: str, value: object) -> Array:
+    """A plain array of float32 or float64 as the core reads it."""
+    array = plain_array(name, value)
+    if array.dtype not in (np.float32, np.float64):
+        raise TypeError(f"{name}: expected float32 or float64, got {describe(array)}")
+    check_memory(f"{name}: expected {array.dtype}", name, array)
+    return array
+
+
 def array_like(name: str, value: object, other: Array) -> Array:
     """A plain array of the same shape and dtype as another one."""
     array = plain_array(name, value)

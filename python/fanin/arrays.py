@@ -128,6 +128,14 @@ def as_array(name: str, value: object) -> Array:
     return np.asarray(array, dtype=array.dtype.newbyteorder("="))
 
 
+def some_rows(name: str, value: object) -> Array:
+    """`as_array` of at least one row, with something in it."""
+    array = as_array(name, value)
+    if array.ndim == 0 or array.size == 0:
+        raise ValueError(f"{name}: expected at least one row, got {describe(array)}")
+    return array
+
+
 def as_rows(name: str, value: object) -> Any:
     """`as_array`, or `SparseRows`."""
     if isinstance(value, SparseRows):

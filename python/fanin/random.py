@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from fanin import _core
 from fanin._typing import Array, FloatArray, Ints
+from fanin.arrays import as_array
 
 __all__ = ["Generator", "GeneratorState", "Rng", "as_generator"]
 
@@ -251,7 +252,7 @@ class Generator:
         >>> sorted(Generator(seed=3).permutation(4).tolist())
         [0, 1, 2, 3]
         """
-        rows = np.asarray(x)
+        rows = np.asarray(x) if np.ndim(x) == 0 else as_array("x", x)
         n = len(rows) if rows.ndim else _integer("x", x, 2**60)
         order = np.empty(n, np.int64)
         self._draw(

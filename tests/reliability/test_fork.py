@@ -119,19 +119,16 @@ def test_children_train_search_and_augment() -> None:
 # Importing
 
 
-def test_import_is_fast_and_starts_nothing() -> None:
-    """Beside NumPy's own time; the least of five, since other processes run too."""
+def test_import_starts_no_thread() -> None:
     code = """
-        import os, sys, time
+        import os, sys
         import numpy, numpy.lib.format
         tasks = lambda: len(os.listdir("/proc/self/task")) if sys.platform == "linux" else 0
-        before, begin = tasks(), time.process_time()
+        before = tasks()
         import fanin
-        print(time.process_time() - begin, tasks() - before)
+        print(tasks() - before)
     """
-    seconds, started = zip(*(printed_by(code).split() for _ in range(5)), strict=True)
-    assert set(started) == {"0"}
-    assert min(map(float, seconds)) < 0.2
+    assert printed_by(code).split() == ["0"]
 
 
 def test_import_needs_no_home_and_no_site(tmp_path: Any) -> None:

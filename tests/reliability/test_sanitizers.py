@@ -125,7 +125,7 @@ DETECTORS = {
         },
     ),
     "assertions": Detector("assertions", {"bounds(4)": "__n < this->size()"}, TESTS),
-    "threads": Detector("threads", {"race(100000)": "data race"}, THREADS),
+    "threads": Detector("threads", {"race(10000000)": "data race"}, THREADS),
     "valgrind": Detector(  # under which the tests would take hours
         "assertions",
         {"overflow(4)": "Invalid read"},

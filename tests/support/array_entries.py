@@ -33,12 +33,15 @@ class Entry:
         The arrays that the call changes.
     also : str
         Other names that an error may have, such as the option's that the array is a part of.
+    passes_on : tuple of str
+        The arrays whose rows come out as they are, whatever they hold.
     """
 
     call: Callable[..., Any]
     arrays: Mapping[str, np.ndarray]
     writes: tuple[str, ...] = ()
     also: tuple[str, ...] = ()
+    passes_on: tuple[str, ...] = ()
 
 
 X, Y = floats(N, D), np.arange(N) % H
@@ -48,8 +51,10 @@ IMAGES = RNG.integers(0, 256, (N, 6, 6, 3), dtype=np.uint8)
 ENTRIES: dict[str, Entry] = {}
 
 
-def entry(name: str, call: Callable[..., Any], **arrays: np.ndarray) -> None:
-    ENTRIES[name] = Entry(call, arrays)
+def entry(
+    name: str, call: Callable[..., Any], passes_on: tuple[str, ...] = (), **arrays: np.ndarray
+) -> None:
+    ENTRIES[name] = Entry(call, arrays, passes_on=passes_on)
 
 
 # Layers
@@ -256,7 +261,7 @@ entry("two_layer_net", lambda X, y: lecture.two_layer_net(X, MODEL, y), **DATA)
 ENTRIES["two_layer_net: model"] = Entry(
     lambda W1, b1: lecture.two_layer_net(X, {**MODEL, "W1": W1, "b1": b1}, Y),
     {"W1": MODEL["W1"], "b1": MODEL["b1"]},
-    also=("W", "b", "model"),
+    also=("W", "b", "model", "X"),
 )
 
 
@@ -295,7 +300,8 @@ for _name in ("kaiming", "small_random", "xavier"):
         {"out": np.zeros((D, H), np.float32)},
         writes=("out",),
     )
-entry("random.Generator.permutation", lambda x: fanin.random.Generator(0).permutation(x), x=X)
+entry("random.Generator.permutation", lambda x: fanin.random.Generator(0).permutation(x), ("x",),
+      x=X)  # fmt: skip
 
 # Data
 
@@ -319,7 +325,7 @@ entry("datasets.folds", lambda y, groups: fanin.datasets.folds(y, 2, groups=grou
       y=Y, groups=np.arange(N) // 2)  # fmt: skip
 entry("diagnostics.never_predicted", lambda **given: str(diagnostics.never_predicted(**given)),
       y=Y, predicted=np.zeros(N, int))  # fmt: skip
-entry("datasets.split", lambda X, y: fanin.datasets.split(X, y, test_size=0.5), **DATA)
+entry("datasets.split", lambda X, y: fanin.datasets.split(X, y, test_size=0.5), ("X",), **DATA)
 STEPS = augment.Compose([augment.RandomCrop(4), augment.HorizontalFlip()], seed=0)
 FILLED = augment.Compose([augment.HorizontalFlip()], seed=0)
 MIXED = augment.Compose([augment.Mixup(num_classes=H)], seed=0)
@@ -331,7 +337,7 @@ ENTRIES["augment.Compose: out"] = Entry(
     writes=("out",),
 )
 entry("augment.Compose: labels", lambda images, y: MIXED(images, y=y, epoch=0), images=IMAGES, y=Y)
-entry("augment.batches", lambda X, y: list(augment.batches(X, y, STEPS, 4, epoch=0)),
+entry("augment.batches", lambda X, y: list(augment.batches(X, y, STEPS, 4, epoch=0)), ("y",),
       X=IMAGES, y=Y)  # fmt: skip
 
 # Searches

@@ -46,8 +46,9 @@ class Images:
         return np.array(shapes, np.int64).reshape(-1, 2).T.copy()
 
     def check_labels(self, y: Array | None) -> None:
-        if y is not None and len(y) != self.n:
-            raise ValueError(f"y: expected {self.n} labels, one for each image, got {len(y)}")
+        if y is not None and (np.ndim(y) == 0 or len(y) != self.n):
+            got = describe(y) if np.ndim(y) == 0 else len(y)
+            raise ValueError(f"y: expected {self.n} labels, one for each image, got {got}")
 
 
 def image_batch(name: str, images: object) -> Images:

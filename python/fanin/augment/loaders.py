@@ -12,6 +12,7 @@ import numpy.typing as npt
 from fanin import _core
 from fanin._typing import Array
 from fanin._validate import boolean, describe, one_of, whole
+from fanin.arrays import as_array
 from fanin.augment.batch import image_batch
 from fanin.augment.compose import Compose
 
@@ -81,7 +82,7 @@ def batches(
     at, seed = pipeline._epoch(epoch), whole("seed", seed, 0, 2**64 - 1)
     one_of("layout", layout, ["NHWC", "NCHW"])
     images.check_labels(y)
-    labels = None if y is None else np.asarray(y)
+    labels = None if y is None else as_array("y", y)
     order = np.arange(images.n)
     if boolean("shuffle", shuffle):
         _core.random_permutation(order, seed, _core.stream_of("shuffle", 0, at))

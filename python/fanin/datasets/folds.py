@@ -6,7 +6,10 @@ import numpy as np
 
 from fanin import _validate
 from fanin._typing import Array, Ints
+from fanin.arrays import as_array
 from fanin.random import Generator
+
+GROUPS = "biufUSOM"  # kinds of what names a group
 
 
 def folds(
@@ -55,7 +58,7 @@ def folds(
         if groups is None:
             dealt = _by_class(labels, n_folds, rng)
         else:
-            dealt = _by_group(_validate.plain_array("groups", groups), len(labels), n_folds, rng)
+            dealt = _by_group(as_array("groups", groups), len(labels), n_folds, rng)
         for fold in range(n_folds):
             held = np.flatnonzero(dealt == fold)
             found.append((np.flatnonzero(dealt != fold), held))
@@ -79,8 +82,9 @@ def _by_class(labels: Array, n_folds: int, rng: Generator) -> Ints:
 
 
 def _by_group(groups: Array, n: int, n_folds: int, rng: Generator) -> Ints:
-    if groups.shape != (n,):
-        raise ValueError(f"groups: expected shape ({n},), got {_validate.describe(groups)}")
+    if groups.shape != (n,) or groups.dtype.kind not in GROUPS:
+        got = _validate.describe(groups)
+        raise ValueError(f"groups: expected shape ({n},) of numbers, text or dates, got {got}")
     names, inverse, counts = np.unique(groups, return_inverse=True, return_counts=True)
     if len(names) < n_folds:
         raise ValueError(f"groups: expected at least {n_folds} groups, got {len(names)}")

@@ -10,7 +10,7 @@ import numpy as np
 
 from fanin import _validate
 from fanin._typing import Array, PathLike
-from fanin.arrays import as_array
+from fanin.arrays import some_rows
 from fanin.callbacks import Callback
 from fanin.ensemble.kept import Folder
 from fanin.ensemble.members import SEED_STREAM, Failure, Member, Rows, check, with_classes
@@ -203,7 +203,7 @@ def from_datasets(
     _validate.one_of("method", method, ["bootstrap", "folds"])
     networks = [{"dims": dims, **network, "seed": own} for own in _seeds(seed, n_members)]
     if method == "folds":
-        _validate.whole("n_members", n_members, 2, len(as_array("X", X)))
+        _validate.whole("n_members", n_members, 2, len(some_rows("X", X)))
     members = [
         Member(f"member {i}", options, fit_options, Rows(method, seed, i, n_members))
         for i, options in enumerate(networks)
@@ -312,12 +312,12 @@ def _train(
     _known("fit_options", fit_options, MEMBER_FIT_OPTIONS)
     _validate.one_of("combine", combine, ["probability", "logits", "vote"])
     runner = as_executor(executor)
-    arrays = {"X": as_array("X", X), "y": as_labels("y", y)}
+    arrays = {"X": some_rows("X", X), "y": as_labels("y", y)}
     if (weights := fit_options.get("sample_weight")) is not None:
         arrays["sample_weight"] = weights
     if (validation := fit_options.get("validation_data")) is not None:
         pair = _validate.pair("validation_data", validation, "(X, y)")
-        arrays["validation_X"] = as_array("validation X", pair[0])
+        arrays["validation_X"] = some_rows("validation X", pair[0])
         arrays["validation_y"] = as_labels("validation y", pair[1])
     fits = [{k: v for k, v in m.fit.items() if k not in DATA_OPTIONS} for m in members]
     members = [replace(member, fit=fit) for member, fit in zip(members, fits, strict=True)]

@@ -10,7 +10,7 @@ import numpy as np
 
 from fanin import _validate, losses
 from fanin._typing import Array, Floats, PathLike
-from fanin.arrays import as_array
+from fanin.arrays import describe, some_rows
 from fanin.callbacks.standard import EarlyStopping
 from fanin.ensemble.builders import MEMBER_FIT_OPTIONS
 from fanin.ensemble.evaluation import member_outputs
@@ -96,7 +96,9 @@ def from_cross_validation(
     given = _validate.sequence("variants", variants, "a list of dicts")
     if not given:
         raise ValueError("variants: expected at least one, got none")
-    X, y = as_array("X", X), as_labels("y", y)
+    X, y = some_rows("X", X), as_labels("y", y)
+    if len(y) != len(X):
+        raise ValueError(f"y: expected {len(X)}, one for each row of X, got {describe(y)}")
     n_folds = _validate.whole("n_folds", n_folds, 2, max(len(X), 2))
     repeats, k = _validate.whole("repeats", repeats, 1), _validate.whole("k", k, 1)
     if "validation_data" in fit_options:

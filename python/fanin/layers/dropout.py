@@ -8,7 +8,7 @@ import numpy as np
 
 from fanin import _core
 from fanin._typing import Array
-from fanin._validate import keep_probability, one_of, plain_array, threads
+from fanin._validate import check_memory, keep_probability, one_of, plain_array, threads
 from fanin.layers.options import MODES
 from fanin.random import Rng, as_generator
 
@@ -56,6 +56,7 @@ def checked_gradient(dout: Array, shape: tuple[int, ...], dtype: np.dtype[Any]) 
     dout = plain_array("dout", dout)
     if dout.shape != shape or dout.dtype != dtype:
         raise ValueError(f"dout: expected shape {shape} {dtype}, got {dout.shape} {dout.dtype}")
+    check_memory(f"dout: expected {dtype}", "dout", dout)
     return dout
 
 

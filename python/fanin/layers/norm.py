@@ -34,9 +34,10 @@ class BatchNormCache(NamedTuple):
 def checked_columns(x: Array, name: str, vector: Array) -> tuple[Array, Array]:
     """X (N, D) and a vector (D,); dtype and layout are for the core to check."""
     x, vector = plain_array("x", x), plain_array(name, vector)
-    if x.ndim != 2 or (vector.ndim == 1 and x.shape[1] != vector.size):
-        width = vector.size if vector.ndim == 1 else "D"
-        raise ValueError(f"x: expected shape (N, {width}), got {describe(x)}")
+    if vector.ndim != 1:
+        raise ValueError(f"{name}: expected shape (D,), got {describe(vector)}")
+    if x.ndim != 2 or x.shape[1] != vector.size:
+        raise ValueError(f"x: expected shape (N, {vector.size}), got {describe(x)}")
     return x, vector
 
 

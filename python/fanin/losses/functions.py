@@ -14,7 +14,7 @@ import numpy as np
 
 from fanin import _core
 from fanin._typing import Array
-from fanin._validate import describe, one_of, plain_array, real, threads, weights
+from fanin._validate import describe, float_array, one_of, plain_array, real, threads, weights
 from fanin.losses.checks import targets
 from fanin.losses.spec import NAMES, LossSpec
 
@@ -79,7 +79,7 @@ def sigmoid(scores: Array) -> Array:
     >>> fanin.losses.sigmoid(np.log([[1.0, 3.0]])).round(12)
     array([[0.5 , 0.75]])
     """
-    result: Array = _core.map("sigmoid", scores)
+    result: Array = _core.map("sigmoid", float_array("scores", scores))
     return result
 
 

@@ -21,6 +21,8 @@ SHOWN = 10
 def as_labels(name: str, y: object) -> Array:
     """Targets of whatever NumPy can see; a frame of one column is that column."""
     array = as_array(name, y)
+    if array.ndim == 0:
+        raise ValueError(f"{name}: expected one for each row, got {describe(array)}")
     if array.dtype.kind == "O":
         array = of_one_kind(array)
     return array[:, 0] if hasattr(y, "columns") and array.shape[1:] == (1,) else array

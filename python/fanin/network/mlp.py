@@ -16,7 +16,7 @@ from fanin._core import TrainingData
 from fanin._files import FileError, reading
 from fanin._typing import Array, PathLike, takes
 from fanin._validate import one_of
-from fanin.arrays import as_array
+from fanin.arrays import as_array, some_rows
 from fanin.callbacks import History
 from fanin.layers.dense import ACTIVATIONS
 from fanin.layers.options import DropoutOptions
@@ -557,6 +557,7 @@ class MLP:
         """
         soft = None
         if self.targets.loss.takes_values:
+            y = some_rows("y", y)
             _, soft = self.targets.enter("y", y, len(y))
         return self.targets.expected_initial_loss(soft, None)
 

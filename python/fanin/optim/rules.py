@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from fanin import _core
 from fanin._typing import Array
-from fanin._validate import describe, real
+from fanin._validate import describe, float_array, real
 from fanin.optim.base import Arrays, Optimizer, label, named_arrays
 
 __all__ = [
@@ -402,9 +402,9 @@ def clip_grad_norm(grads: Arrays | Sequence[Array], max_norm: float) -> float:
     by_name = {str(i): g for i, g in enumerate(grads)} if isinstance(grads, Sequence) else grads
     arrays = named_arrays("grads", by_name)
     for key, g in arrays.items():
-        if g.dtype.kind != "f" or not g.flags.c_contiguous or not g.flags.writeable:
-            expected = "a C-contiguous, writable float32 or float64 array"
-            raise ValueError(f"grads{label(key)}: expected {expected}, got {describe(g)}")
+        float_array(f"grads{label(key)}", g)
+        if not g.flags.writeable:
+            raise ValueError(f"grads{label(key)}: expected a writable array, got a read-only one")
     norm = math.sqrt(sum(_core.sum_squares(g) for g in arrays.values()))
     factor = limit / (norm + 1e-6)
     if factor < 1 and math.isfinite(norm):

@@ -9,7 +9,7 @@ import numpy as np
 
 from fanin import _validate, datasets, metrics
 from fanin._typing import Array
-from fanin.arrays import as_array
+from fanin.arrays import as_array, some_rows
 from fanin.callbacks.monitor import Monitor
 from fanin.executors import failure_reason
 from fanin.network import inputs
@@ -148,7 +148,7 @@ class SearchConfig:
         self, validation: Data | None, options: Mapping[str, Any], weights: Array | None
     ) -> None:
         X, y = _validate.pair("data", self.given, "(X, y) or a function")
-        X, y = as_array("X", X), as_labels("y", y)
+        X, y = some_rows("X", X), as_labels("y", y)
         if weights is not None:
             weights = as_array("sample_weight", weights)
             _validate.weights(weights, len(y), weights.dtype)
@@ -162,7 +162,7 @@ class SearchConfig:
         self.arrays = {
             "X": X,
             "y": y,
-            "validation_X": as_array("validation X", Xv),
+            "validation_X": some_rows("validation X", Xv),
             "validation_y": yv,
         }
         if weights is not None:
