@@ -333,9 +333,7 @@ def test_clip_grad_norm_leaves_what_is_not_finite() -> None:
     g = np.array([1.0, np.inf], np.float32)
     assert optim.clip_grad_norm(g, 1.0) == np.inf
     np.testing.assert_array_equal(g, [1.0, np.inf])
-    with pytest.raises(
-        ValueError, match=r"grads\['1'\]: expected a C-contiguous, writable float32"
-    ):
+    with pytest.raises(TypeError, match=r"grads\['1'\]: expected float32 or float64"):
         optim.clip_grad_norm([np.zeros(2), np.zeros(2, int)], 1.0)
     with pytest.raises(ValueError, match="max_norm: expected above 0"):
         optim.clip_grad_norm(np.zeros(2), 0.0)

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 from fanin._files import FileError
 from fanin._typing import Array, Ints, PathLike
 from fanin._validate import boolean
-from fanin.arrays import Table, as_array, describe, is_frame, some_rows
+from fanin.arrays import Table, as_array, describe, is_table, some_rows
 from fanin.datasets import archives, folders, named, tables
 from fanin.datasets.reading import Dataset, Reading
 from fanin.random import Generator
@@ -413,7 +413,7 @@ def split(X: Array, y: ArrayLike, *, test_size: float = 0.2, seed: int = 0) -> t
     array([2, 2])
     """
     _check_test_size(test_size)
-    X, y = X if is_frame(X) else some_rows("X", X), as_array("y", y)
+    X, y = X if is_table(X) else some_rows("X", X), as_array("y", y)
     if y.ndim != 1 or y.dtype.kind not in "iuf" or len(y) != len(X):
         raise ValueError(f"y: expected shape ({len(X)},) of whole numbers, got {describe(y)}")
     given, y = y, np.zeros(len(y), dtype=np.int64) if y.dtype.kind == "f" else y.astype(np.int64)

@@ -35,7 +35,7 @@ def checked_columns(x: Array, name: str, vector: Array) -> tuple[Array, Array]:
     """X (N, D) and a vector (D,); dtype and layout are for the core to check."""
     x, vector = plain_array("x", x), plain_array(name, vector)
     if vector.ndim != 1:
-        raise ValueError(f"{name}: expected shape (D,), got {describe(vector)}")
+        raise ValueError(f"{name}: expected shape (N,) {x.dtype}, got {describe(vector)}")
     if x.ndim != 2 or x.shape[1] != vector.size:
         raise ValueError(f"x: expected shape (N, {vector.size}), got {describe(x)}")
     return x, vector
