@@ -165,6 +165,7 @@ def reading(path: PathLike, expected: str) -> Iterator[None]:
     except (
         *(ValueError, TypeError, LookupError, AttributeError),
         *(ArithmeticError, RecursionError, EOFError, AssertionError),
+        SyntaxError,  # of a header that NumPy reads as Python
     ) as error:
         reason = repr(error) if isinstance(error, LookupError) else str(error)
         raise FileError(path, f"{expected}: {reason or type(error).__name__}") from error
