@@ -79,7 +79,7 @@ bool holds(const py::array& a) {
 
 template <class T>
 bool is_aligned(const py::array& a) {
-  return (a.size() == 0 || reinterpret_cast<std::uintptr_t>(a.data()) % alignof(T) == 0);
+  return a.size() == 0 || reinterpret_cast<std::uintptr_t>(a.data()) % alignof(T) == 0;
 }
 
 /// True for a plain, C-contiguous, aligned array of exactly T.

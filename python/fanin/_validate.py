@@ -161,12 +161,11 @@ def float_array(name: str, value: object) -> Array:
     return array
 
 
-def array_like(name: str, value: object, other: Array) -> Array:
-    """A plain array of the same shape and dtype as another one."""
+def array_of(name: str, value: object, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+    """A plain array of a shape and a dtype."""
     array = plain_array(name, value)
-    if array.shape != other.shape or array.dtype != other.dtype:
-        expected, got = f"shape {other.shape} {other.dtype}", describe(array)
-        raise ValueError(f"{name}: expected {expected}, got {got}")
+    if array.shape != shape or array.dtype != dtype:
+        raise ValueError(f"{name}: expected shape {shape} {dtype}, got {describe(array)}")
     return array
 
 

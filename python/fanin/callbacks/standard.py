@@ -101,7 +101,8 @@ class EarlyStopping(Callback):
             for name in ("best_epoch", "stopped_epoch")
         )
         if (best := state["best_parameters"]) is not None:
-            best = _validate.array_like("best_parameters", best, self.network.arena)
+            arena = self.network.arena
+            best = _validate.array_of("best_parameters", best, arena.shape, arena.dtype)
         self._best_parameters = best
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:

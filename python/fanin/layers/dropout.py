@@ -8,7 +8,7 @@ import numpy as np
 
 from fanin import _core
 from fanin._typing import Array
-from fanin._validate import check_memory, keep_probability, one_of, plain_array, threads
+from fanin._validate import array_of, check_memory, keep_probability, one_of, plain_array, threads
 from fanin.layers.options import MODES
 from fanin.random import Rng, as_generator
 
@@ -53,9 +53,7 @@ def masked(
 
 def checked_gradient(dout: Array, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
     """``dout``, where it has the shape and dtype of what the forward function returned."""
-    dout = plain_array("dout", dout)
-    if dout.shape != shape or dout.dtype != dtype:
-        raise ValueError(f"dout: expected shape {shape} {dtype}, got {dout.shape} {dout.dtype}")
+    dout = array_of("dout", dout, shape, dtype)
     check_memory(f"dout: expected {dtype}", "dout", dout)
     return dout
 

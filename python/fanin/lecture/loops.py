@@ -14,7 +14,7 @@ from fanin import _core, _validate, optim
 from fanin._core import TrainingData
 from fanin._typing import Array
 from fanin._validate import describe
-from fanin.arrays import as_array
+from fanin.arrays import as_array, some_rows
 from fanin.lecture.names import Model, check_model, two_layers
 from fanin.network import MLP
 from fanin.training.fit import CHUNK_SECONDS
@@ -71,9 +71,7 @@ class CallableLoop:
 
     def data(self, X: Array, y: Array, names: tuple[str, str]) -> tuple[Array, Array]:
         """The arrays, where they are rows with labels."""
-        X, y = as_array(names[0], X), as_array(names[1], y)
-        if X.ndim == 0 or len(X) == 0:
-            raise ValueError(f"{names[0]}: expected at least one row, got {describe(X)}")
+        X, y = some_rows(names[0], X), as_array(names[1], y)
         if y.shape != X.shape[:1] or y.dtype.kind not in "iu":
             raise ValueError(
                 f"{names[1]}: expected ({len(X)},) whole numbers as labels, got {describe(y)}"

@@ -431,7 +431,7 @@ class MLP:
 
     def set_parameters(self, parameters: Array) -> None:
         """Restores what `get_parameters` returned."""
-        parameters = _validate.array_like("parameters", parameters, self.arena)
+        parameters = _validate.array_of("parameters", parameters, self.arena.shape, self.dtype)
         # Buffers that come with a pickle, such as Dask's, may lie anywhere.
         self.engine.set_parameters(np.require(parameters, requirements=["C", "A"]))
 

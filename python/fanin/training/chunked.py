@@ -161,7 +161,7 @@ class Survey:
             raise TypeError(f"{name}: expected {kinds[0]}, as in chunk 0, got {kinds[1]}")
         rows = self._rows(name, chunk)
         y = as_labels(of_y, chunk.y)
-        if y.ndim == 0 or len(y) != len(rows):
+        if len(y) != len(rows):
             raise ValueError(f"{of_y}: expected {len(rows)} targets, got {describe(y)}")
         of_weights = f"sample_weight of chunk {i}"
         weights = checked_weights(chunk.sample_weight, len(rows), self._net.dtype, of_weights)

@@ -104,7 +104,8 @@ class StopOnRise(Callback):
         self._best_epoch = _validate.whole("best_epoch", state["best_epoch"], -1)
         self._rose = _validate.boolean("rose", state["rose"])
         if (parameters := state["parameters"]) is not None:
-            parameters = _validate.array_like("parameters", parameters, self.network.arena)
+            arena = self.network.arena
+            parameters = _validate.array_of("parameters", parameters, arena.shape, arena.dtype)
         self._parameters = parameters
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:

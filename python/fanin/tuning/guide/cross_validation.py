@@ -8,8 +8,6 @@ from concurrent.futures import Executor
 from contextlib import ExitStack
 from typing import Any
 
-import numpy as np
-
 from fanin import _validate, checkpoint
 from fanin._files import FileError, reading
 from fanin._json import json_number, plain
@@ -286,7 +284,7 @@ def _run(facts: Facts, arrays: Mapping[str, Array], problem: Problem) -> FoldRun
     net.__setstate__({**facts["network"], "arrays": own})
     if (net.dims[0], net.dims[-1]) != problem.dims:
         raise ValueError(f"network: expected widths {problem.dims}, got {net.dims}")
-    scores = _validate.array_like("scores", found, np.empty((held, net.dims[-1]), net.dtype))
+    scores = _validate.array_of("scores", found, (held, net.dims[-1]), net.dtype)
     net.history = history = History.from_dict(facts["history"])
     if history.params.get("n_val") != held or not {"loss", "val_loss"} <= set(history.history):
         raise ValueError(f"history: expected losses of {held} rows held out")
