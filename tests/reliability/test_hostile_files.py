@@ -20,7 +20,7 @@ from typing import Any
 import fuzz_loaders
 import numpy as np
 import pytest
-from children import printed_by
+from children import printed_by, with_support
 
 import fanin
 from fanin.cli import main
@@ -184,22 +184,23 @@ def zipped(path: Path, compression: int, **arrays: np.ndarray[Any, Any]) -> None
 
 
 PEAK = """
-    import resource, sys
+    import sys
     import fanin
+    import memory
     from fanin.datasets import named
     load = {load}
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = memory.begin()
     try:
         load(sys.argv[1])
     except fanin.FileError as error:
         print(error, file=sys.stderr)
-        print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
+        print(memory.peak() - before)
 """
 
 
 def peak_mib(path: Path, load: str = "fanin.datasets.load") -> float:
     """What a child needed in memory to refuse a file."""
-    return float(printed_by(PEAK.format(load=load), str(path)))
+    return float(printed_by(PEAK.format(load=load), str(path), env=with_support()))
 
 
 def test_an_archive_is_not_unfolded_to_a_thousand_times_its_size(tmp_path: Path) -> None:

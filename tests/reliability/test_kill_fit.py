@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 from pathlib import Path
 from typing import Any
 
 import pytest
-from children import printed_by
+from children import printed_by, with_support
 
 from reliability import count
 
@@ -21,12 +20,14 @@ pytestmark = [
 KILLS = count(5, 100)
 
 # One process, in which nothing has trained yet, forks a fit for each kill: that takes milliseconds.
-# The parent kills it after a random time, wherever it is then.
+# Each step of the child is a byte for the parent, which kills it after so many of them and a moment
+# more, wherever it is then.
 SCRIPT = """
-    import json, os, random, select, shutil, signal, sys, time
+    import json, os, random, select, shutil, signal, sys
     from pathlib import Path
     from checkpoint_cases import RUNS, fit, outcome
     from fanin.training import fit as module
+    from fanin.training.checkpoint import CheckpointFile
 
     names, kills, fault, seed = json.loads(sys.argv[1])
     root, draw = Path(sys.argv[2]), random.Random(seed)
@@ -39,13 +40,23 @@ SCRIPT = """
             self.resumed_step = 0
         module.Fit._restore_epoch = from_its_first_step
 
+    after_steps = CheckpointFile.after_steps
+
     def forked(name, folder, **options):
         folder.mkdir(exist_ok=True)
         reading, writing = os.pipe()
+        stepped, step = os.pipe()
         pid = os.fork()
         if pid == 0:
             code = 1
             try:
+                os.close(stepped)
+
+                def telling(file, run):
+                    after_steps(file, run)
+                    os.write(step, b".")
+
+                CheckpointFile.after_steps = telling
                 run = RUNS[name](folder)
                 text = repr(outcome(run, fit(run, epochs=EPOCHS[name], n_threads=1, **options)))
                 os.write(writing, (text + repr(files(folder))).encode())
@@ -53,7 +64,15 @@ SCRIPT = """
             finally:
                 os._exit(code)
         os.close(writing)
-        return pid, reading
+        os.close(step)
+        return pid, reading, stepped
+
+    def killed_after(child, steps, seconds):
+        pid, reading, stepped = child
+        while steps and os.read(stepped, 1):
+            steps -= 1
+        if not select.select([reading], [], [], seconds)[0]:  # it has not ended
+            os.kill(pid, signal.SIGKILL)
 
     def files(folder):
         own = [p for p in sorted(folder.iterdir()) if p.name != "run.ckpt"]
@@ -65,20 +84,19 @@ SCRIPT = """
         return path.name, hashlib.sha256(path.read_bytes()).hexdigest()
 
     def ended(child):
-        pid, reading = child
+        pid, reading, stepped = child
         with os.fdopen(reading, "rb") as pipe:
             text = pipe.read()
         status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        os.close(stepped)
         return status, text
 
     EPOCHS = dict.fromkeys(names, 12)
     result = dict(kills=0, amid=0, differ=0, runs=0)
     for name in names:
         folder = root / name
-        began = time.monotonic()
         status, expected = ended(forked(name, folder))
         assert status == 0
-        whole = time.monotonic() - began
         shutil.rmtree(folder)
         left = kills // len(names) + (names.index(name) < kills % len(names))
         while left:
@@ -86,8 +104,8 @@ SCRIPT = """
             text = b""
             while not text:
                 child = forked(name, folder, **options)
-                if left and not select.select([child[1]], [], [], draw.uniform(0, 2 * whole))[0]:
-                    os.kill(child[0], signal.SIGKILL)
+                if left:
+                    killed_after(child, draw.randint(0, 20), draw.uniform(0, 0.003))
                 status, text = ended(child)
                 assert fault or status in (0, -signal.SIGKILL), status
                 if status == 1:
@@ -109,9 +127,7 @@ NAMES = ["dropping", "watching", "mixup", "counting"]
 
 def killed(folder: Path, kills: int, *, fault: str = "", names: list[str] = NAMES) -> Any:
     given = json.dumps([names, kills, fault, 1])
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([
-        os.environ.get("PYTHONPATH", ""), str(Path(__file__).parents[1] / "support")])}  # fmt: skip
-    return json.loads(printed_by(SCRIPT, given, str(folder), env=environment))
+    return json.loads(printed_by(SCRIPT, given, str(folder), env=with_support()))
 
 
 def test_killed_and_resumed(tmp_path: Path, record: Any) -> None:

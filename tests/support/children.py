@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import textwrap
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 HANG = 600  # seconds; what takes so long hangs
@@ -27,3 +29,9 @@ def printed_by(code: str, *arguments: str, **options: Any) -> str:
     done = run_python(code, *arguments, **options)
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+def with_support() -> dict[str, str]:
+    """The environment of a child that imports modules of this folder."""
+    paths = [os.environ.get("PYTHONPATH", ""), str(Path(__file__).parent)]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import memory
 import numpy as np
 import pytest
 
@@ -242,16 +243,9 @@ def test_a_large_memory_map_stays_out_of_memory(tmp_path: Path) -> None:
         file.truncate(rows * width * 4)
     mapped = np.memmap(tmp_path / "X", np.float32, "r", shape=(rows, width))
     net = fanin.MLP([width, 2])
-    before = memory("VmRSS")
-    Path("/proc/self/clear_refs").write_text("5")  # the peak is from now on
+    before = memory.begin()
     net.fit(mapped, np.arange(rows) % 2, epochs=1, preprocess=None, progress=False)
-    assert memory("VmHWM") - before < 250
-
-
-def memory(name: str) -> float:
-    """In MB."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith(name))
+    assert memory.peak() - before < 250
 
 
 class Shrinking(list[Any]):
