@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from children import run
+from children import HANG, run
 
 from conftest import Record
 from reliability import count
@@ -239,7 +239,7 @@ SEND = {
 
 def interrupted(tmp_path: Path, pool: dict[str, str], send: str) -> dict[str, Any]:
     script = tmp_path / "child.py"
-    code = textwrap.dedent(INTERRUPTED).format(**pool, send=send, hang=60)
+    code = textwrap.dedent(INTERRUPTED).format(**pool, send=send, hang=HANG // 2)
     script.write_text(code)
     told: dict[str, Any] = json.loads(last_line(script, str(tmp_path)))
     return told

@@ -122,10 +122,10 @@ def test_it_ends_soon(name: str, record: Any) -> None:
 
 
 def test_a_call_that_looks_for_no_signal_is_found_out() -> None:
-    """A C function of a second or more holds the interrupt up."""
+    """A C function of a second or more holds the interrupt up; one of two signals is in time."""
     work = "def work():\n        hashlib.pbkdf2_hmac('sha256', b'x', b'y', 5 * 10**6)"
     code = CHILD.format(setup="import hashlib", work=work, usable="True", hang=HANG)
-    after, _ = json.loads(printed_by(code, "1"))
+    after, _ = json.loads(printed_by(code, "2"))
     assert max(after) > BAR
 
 
@@ -156,7 +156,7 @@ def left_by_interrupt(start: Callable[[], object], after: int, seconds: float) -
 
 @pytest.mark.parametrize("after", [1, 2, 3])
 def test_threads_end_where_ctrl_c_comes_at_their_start(after: int) -> None:
-    assert left_by_interrupt(lambda: executors.Threads(3), after, HANG / 10) == 0
+    assert left_by_interrupt(lambda: executors.Threads(3), after, HANG) == 0
 
 
 def test_a_thread_that_waits_for_ever_is_found_out() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import pickle
-import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from children import HANG, run
 
 import fanin
 from fanin import schedules
@@ -50,9 +50,9 @@ class Rank:
     def Sendrecv(self, sendbuf: Any, dest: int, *, recvbuf: Any, source: int) -> None:
         assert dest == source
         self.boxes[self.rank] = sendbuf.copy()
-        self.barrier.wait(60)
+        self.barrier.wait(HANG)
         recvbuf[...] = self.boxes[source]
-        self.barrier.wait(60)
+        self.barrier.wait(HANG)
 
 
 def run_threads(size: int, chunks: Chunks, **options: Any) -> list[fanin.MLP]:
@@ -71,7 +71,7 @@ def run_threads(size: int, chunks: Chunks, **options: Any) -> list[fanin.MLP]:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(60)
+        thread.join(HANG)
     return nets
 
 
@@ -253,6 +253,6 @@ def test_with_mpi(tmp_path: Path) -> None:
     fit_parallel(alone, Chunks(PARTS), **OPTIONS)
     script = SCRIPT.format(folder=str(Path(__file__).parent))
     command = [mpiexec, "-n", "2", sys.executable, "-c", script, str(tmp_path / "net")]
-    subprocess.run(command, check=True, timeout=300)
+    run(command, check=True)
     for rank in range(2):
         np.testing.assert_array_equal(np.load(tmp_path / f"net{rank}.npy"), alone.get_parameters())

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from clocks import guide_counts_epochs
 from guide_cases import blobs
 
 import fanin
@@ -15,6 +16,12 @@ from fanin.tuning import Report, guide
 
 def run(*data: Any, **options: Any) -> Report:
     return guide(*data, **{"progress": False, "rounds": 1, "n_threads": 2, **options})
+
+
+@pytest.fixture
+def counted_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For a time budget: on one thread it ends at the same epoch on any machine."""
+    guide_counts_epochs(1, monkeypatch.setattr)
 
 
 def names(report: Report) -> set[str]:
@@ -69,9 +76,10 @@ def test_a_network_whatever_the_data(data):
 
 
 @pytest.mark.row("B1")
+@pytest.mark.usefixtures("counted_time")
 @pytest.mark.parametrize("seconds", [0.01, 0.3])
 def test_a_network_however_short_the_time(seconds):
-    report = run(*blobs(), time_budget=seconds, rounds=None)
+    report = run(*blobs(), time_budget=seconds, rounds=None, n_threads=1)
     assert report.network is not None
     assert report.scores["ensemble"]["log_loss"] < report.scores["majority"]["log_loss"]
     assert report.stopped.endswith(("the time budget is spent", "gained no more than the noise"))
@@ -237,9 +245,10 @@ def test_equal_rows_of_different_labels_set_a_ceiling():
     assert "another label leave" in str(report)
 
 
+@pytest.mark.usefixtures("counted_time")
 def test_the_end_says_why_when_time_is_left():
-    report = run(*blobs(90), network={"hidden": [4]}, time_budget=60, rounds=None)
-    assert report.seconds < 60
+    report = run(*blobs(90), network={"hidden": [4]}, time_budget=200, rounds=None, n_threads=1)
+    assert report.seconds < 200
     assert "gained no more than the noise" in report.stopped
     assert report.stopped in str(report)
 
@@ -253,21 +262,24 @@ def test_temperatures_are_saved_with_the_network(tmp_path):
     assert np.array_equal(both.predict_proba(X), report.ensemble.predict_proba(X))
 
 
+@pytest.mark.usefixtures("counted_time")
 @pytest.mark.parametrize("n", [3, 4, 5, 7])
 @pytest.mark.parametrize("seed", range(3))
 def test_a_handful_of_rows_ends_with_a_network(n, seed):
     X = np.random.default_rng(seed).normal(size=(n, 3)).astype(np.float32)
-    report = guide(X, np.arange(n) % 2, time_budget=0.3, seed=seed, progress=False)
+    report = guide(X, np.arange(n) % 2, time_budget=0.3, seed=seed, n_threads=1, progress=False)
     assert report.network is not None
     assert report.ensemble is not None
     assert str(report)
 
 
+@pytest.mark.usefixtures("counted_time")
 @pytest.mark.parametrize("n_val", [1, 2])
 def test_a_validation_row_or_two_judge_as_well_as_they_can(n_val):
     X = np.random.default_rng(0).normal(size=(20 + n_val, 3)).astype(np.float32)
     y = np.arange(len(X)) % 2
-    report = guide(X[:20], y[:20], X[20:], y[20:], time_budget=0.3, progress=False)
+    data = X[:20], y[:20], X[20:], y[20:]
+    report = guide(*data, time_budget=0.3, n_threads=1, progress=False)
     assert report.network is not None
     assert str(report)
 
