@@ -331,6 +331,7 @@ def server(
             f"http://127.0.0.1:{running.server_port}/", {"one": "0" * 64}, ("a", "b"), 1 << 20
         )
         monkeypatch.setitem(named.KNOWN, "mnist", known)
+        monkeypatch.setenv("no_proxy", "127.0.0.1")
         yield Answer
         running.shutdown()
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []

@@ -73,12 +73,16 @@ def run_with(fault: Fault, work: Callable[[], object]) -> Outcome:
     """Runs the work in a child with that fault."""
     page = mmap.mmap(-1, 1 << 16)
     ready, go = os.pipe()
+    told, tell = os.pipe()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # fork beside threads
         child = os.fork()
     if child == 0:
-        _child(page, ready, go, work)
+        _child(page, ready, go, tell, work)
     os.close(ready)
+    os.close(tell)
+    os.read(told, 1)  # else a child that is slow to begin has its own calls counted
+    os.close(told)
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "strace"
         command = ["strace", "-f", "-o", log, *fault.options(), "-p", str(child)]
@@ -100,10 +104,11 @@ def run_with(fault: Fault, work: Callable[[], object]) -> Outcome:
     return Outcome(hit, killed, error)
 
 
-def _child(page: mmap.mmap, ready: int, go: int, work: Callable[[], object]) -> None:
+def _child(page: mmap.mmap, ready: int, go: int, tell: int, work: Callable[[], object]) -> None:
     """Waits to be traced, works, leaves its error on the page, and ends."""
     try:
         os.close(go)
+        os.write(tell, b".")
         os.read(ready, 1)
         work()
     except BaseException as error:

@@ -253,6 +253,7 @@ def test_passes_within_callbacks(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_a_fork_amid_a_fit(steps: list[Step]) -> None:
     """The child has a whole step's network, and trains it on as if it had been saved there."""
     for _ in range(3):
