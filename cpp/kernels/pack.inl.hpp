@@ -16,10 +16,18 @@ template <class T>
 FANIN_INLINE Panel panel_from(Range k, index j, index end) {
   constexpr index L = lanes<T>;
   const index vecs = (end - j + L - 1) / L;
-  const int width = vecs >= panel_vecs ? panel_vecs : vecs >= 2 ? 2 : 1;
+  const int width = static_cast<int>(vecs < panel_vecs ? vecs : panel_vecs);
   const index last = end - j - (width - 1) * L;
   return {k.begin, k.end, j, width, static_cast<int>(last < L ? last : L)};
 }
+
+/// Rows [k0, k1) of b from some column on, in place or packed.
+template <class T>
+struct Operand {
+  const T* b;
+  index stride;
+  index k0, k1;
+};
 
 /// A panel of a transposed b, by squares, zeros beyond its last column.
 template <class T>
