@@ -14,14 +14,8 @@ inline constexpr index fetch_rows = 16;     // rows of b between a prefetch and 
 inline constexpr index fetch_a = 16;        // steps of k between a prefetch of a and its use
 inline constexpr index unpacked_rows = 24;  // up to so many rows, packing does not pay
 inline constexpr index far_apart = 8192;    // unless b's rows are so many bytes apart; then
-inline constexpr index short_k_block = 64;  // the rows whose next lines L2 can hold ahead of time
+inline constexpr index short_k_block = 32;  // the rows whose next lines L2 can hold ahead of time
 inline constexpr index streams = 64;        // rows of b that one row of a reads at once
-
-/// Asks for the line of p[0] in L2: L1 holds only eight lines at strides of 4 KB.
-template <class T>
-FANIN_INLINE void prefetch(const T* p) {
-  __builtin_prefetch(p, 0, 2);
-}
 
 /// What a tile copies meanwhile of the panel after it: some Vecs of a row in each step, `fetch`
 /// elements before that the prefetch.
@@ -75,7 +69,7 @@ template <class T, int MR, int NV, bool Masked, int Copies>
     if constexpr (Copies > 0) {
 #pragma GCC unroll 2
       for (int v = 0; v < Copies; ++v) {
-        prefetch(from + fetch + v * L);
+        __builtin_prefetch(from + fetch + v * L, 0, 3);
         Vec<T>::load(from + v * L).store(to + v * L);
       }
       from += from_k;
