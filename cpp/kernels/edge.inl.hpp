@@ -9,20 +9,18 @@ namespace fanin::FANIN_ISA {
 // column, so that no lane is spent on a column that is not there.
 
 inline constexpr index edge_depth = 64;                     // steps of k turned at a time
-inline constexpr int edge_sums = panel_vecs == 1 ? 6 : 24;  // Vecs that fit the registers
+inline constexpr int edge_vecs = panel_vecs == 1 ? 6 : 28;  // sums and rows of a, in registers
 inline constexpr index turning = 4;                         // columns that turning a costs
 
 /// The most columns that an edge may have.
 template <class T>
 inline constexpr int most_edge = sizeof(T) == 8    ? 4
-                                 : panel_vecs == 1 ? 6
+                                 : panel_vecs == 1 ? 5
                                                    : 10;
 
 /// Vecs of rows that are worked on at once, for so many columns.
 template <int columns>
-inline constexpr int edge_height = 4 * columns <= edge_sums   ? 4
-                                   : 2 * columns <= edge_sums ? 2
-                                                              : 1;
+inline constexpr int edge_height = edge_vecs / (columns + 1) < 4 ? edge_vecs / (columns + 1) : 4;
 
 /// How many of the last columns are an edge: none where whole Vecs cost as little.
 template <class T>

@@ -6,7 +6,7 @@
 
 namespace fanin::FANIN_ISA {
 
-constexpr int tile_rows(int vecs) { return vecs < panel_vecs ? 8 : 6; }
+constexpr int tile_rows(int vecs) { return vecs == panel_vecs ? 6 : vecs == 3 ? 7 : 8; }
 
 inline constexpr index row_block = 256;     // rows of c that are finished while they are in cache
 inline constexpr index k_block = 512;       // two packed panels of b: a quarter of an L2 of 1 MB
