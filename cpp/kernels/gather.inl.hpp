@@ -48,7 +48,7 @@ void gather_as(const GatherRows<T>& args, Range rows) noexcept {
       });
     } else {
       each_vec<T>(a.cols, [&](index j, int n) {
-        __builtin_prefetch(next + j, 0, 2);
+        __builtin_prefetch(next + j, 0, 3);
         store_some(shifted<T, K>(a, from, j, n), to + j, n);
       });
     }
