@@ -16,6 +16,7 @@ inline constexpr index unpacked_rows = 24;  // up to so many rows, packing does 
 inline constexpr index far_apart = 8192;    // unless b's rows are so many bytes apart; then
 inline constexpr index short_k_block = 48;  // the rows of b that caches hold the next lines of
 inline constexpr index short_rows = 64;     // with more rows of a, memory has the time
+inline constexpr index in_cache = 1 << 20;  // bytes of b that need no such care
 inline constexpr index streams = 64;        // rows of b that one row of a reads at once
 
 /// What a tile copies meanwhile of the panel after it: some Vecs of a row in each step, `fetch`
@@ -343,7 +344,8 @@ FANIN_INLINE void multiply(const Product<T>& p, Range rows, Range cols, T* scrat
   const bool plain = p.b_j == 1, far = p.b_k * static_cast<index>(sizeof(T)) >= far_apart;
   // A narrow b lies in the cache's order already.
   const bool in_place = plain && (n <= 6 || (n <= unpacked_rows && !far) || p.b_k <= block_columns);
-  const bool short_k = plain && n <= short_rows && far;
+  const index b_bytes = p.k * (cols.end - cols.begin) * static_cast<index>(sizeof(T));
+  const bool short_k = plain && n <= short_rows && far && b_bytes > in_cache;
   const index fetch = short_k ? block_columns : fetch_rows * p.b_k;
   const index edge_width = edge_columns(p, n, cols);
   const Range whole{cols.begin, cols.end - edge_width}, edge{whole.end, cols.end};

@@ -18,15 +18,19 @@ inline constexpr index square_side = bytes / sizeof(T);
 #if defined(FANIN_SHUFFLES)
 /// Registers of so many bytes; GCC's vectors turn into shuffles on every machine.
 template <class T, int bytes>
-using Lane [[gnu::vector_size(bytes)]] = T;
+using Register [[gnu::vector_size(bytes)]] = T;
 
-template <class T, int bytes, int... I>
-FANIN_INLINE Lane<T, bytes> joined(Lane<T, bytes / 2> low, Lane<T, bytes / 2> high,
-                                   std::integer_sequence<int, I...>) {
-  return __builtin_shufflevector(low, high, I...);
+template <class T, int bytes>
+inline constexpr std::make_integer_sequence<int, square_side<T, bytes>> each_lane{};
+
+/// Lanes of a and b in turns, of their lower halves or their upper ones.
+template <bool upper, class R, int... I>
+FANIN_INLINE R interleaved(R a, R b, std::integer_sequence<int, I...>) {
+  constexpr int n = sizeof...(I);
+  return __builtin_shufflevector(a, b, (I / 2 + I % 2 * n + (upper ? n / 2 : 0))...);
 }
 
-/// Lane i of `a` where i / step is even, else lane i - step of b; or, odd, those that are left.
+/// Lane i of a where i / step is even, else lane i - step of b; or, odd, those that are left.
 template <int step, bool odd, class R, int... I>
 FANIN_INLINE R exchanged(R a, R b, std::integer_sequence<int, I...>) {
   constexpr int n = sizeof...(I);
@@ -34,40 +38,56 @@ FANIN_INLINE R exchanged(R a, R b, std::integer_sequence<int, I...>) {
       a, b, ((I & step) == 0 ? I + (odd ? step : 0) : n + I - (odd ? 0 : step))...);
 }
 
+template <class R, class Half, int... I>
+FANIN_INLINE R joined(Half low, Half high, std::integer_sequence<int, I...>) {
+  return __builtin_shufflevector(low, high, I...);
+}
+
 /// Exchanges the off-diagonal blocks of `step` lanes, then smaller ones.
 template <class T, int bytes, int step>
-FANIN_INLINE void exchange(Lane<T, bytes>* r) {
+FANIN_INLINE void exchange(Register<T, bytes>* r) {
   constexpr int n = square_side<T, bytes>;
   if constexpr (step > 0) {
-    constexpr std::make_integer_sequence<int, n> lanes_of{};
 #pragma GCC unroll 16
     for (int i = 0; i < n; ++i) {
       if ((i & step) != 0) continue;
-      const Lane<T, bytes> even = exchanged<step, false>(r[i], r[i + step], lanes_of);
-      r[i + step] = exchanged<step, true>(r[i], r[i + step], lanes_of);
+      const auto even = exchanged<step, false>(r[i], r[i + step], each_lane<T, bytes>);
+      r[i + step] = exchanged<step, true>(r[i], r[i + step], each_lane<T, bytes>);
       r[i] = even;
     }
     exchange<T, bytes, step / 2>(r);
   }
 }
 
-/// A square of so many bytes a side through registers: the largest blocks are exchanged as halves
-/// of a register are loaded.
+/// A square of so many bytes a side through registers. Of wide ones the largest blocks are
+/// exchanged as halves are loaded, those of a row one after the other: one line of a cache.
 template <int bytes = 16, class T>
 FANIN_INLINE void transpose_square(const T* src, index src_stride, T* dst, index dst_stride) {
   constexpr int n = square_side<T, bytes>, half = n / 2;
-  constexpr std::make_integer_sequence<int, n> lanes_of{};
-  Lane<T, bytes> r[n];
+  Register<T, bytes> r[n];
+  if constexpr (bytes > 16) {
 #pragma GCC unroll 16
-  for (int i = 0; i < n; ++i) {  // both halves of a row one after the other: one line of a cache
-    const int row = i / 2, side = i % 2;
-    const T* from = src + row * src_stride + side * half;
-    Lane<T, bytes / 2> low, high;
-    std::memcpy(&low, from, sizeof(low));
-    std::memcpy(&high, from + half * src_stride, sizeof(high));
-    r[row + side * half] = joined<T, bytes>(low, high, lanes_of);
+    for (int i = 0; i < n; ++i) {
+      const T* from = src + i / 2 * src_stride + i % 2 * half;
+      Register<T, bytes / 2> low, high;
+      std::memcpy(&low, from, sizeof(low));
+      std::memcpy(&high, from + half * src_stride, sizeof(high));
+      r[i / 2 + i % 2 * half] = joined<Register<T, bytes>>(low, high, each_lane<T, bytes>);
+    }
+    exchange<T, bytes, half / 2>(r);
+  } else {
+    for (int i = 0; i < n; ++i) std::memcpy(&r[i], src + i * src_stride, bytes);
+#pragma GCC unroll 2
+    for (int stage = 1; stage < n; stage *= 2) {
+      Register<T, bytes> next[n];
+#pragma GCC unroll 2
+      for (int i = 0; i < half; ++i) {
+        next[2 * i] = interleaved<false>(r[i], r[i + half], each_lane<T, bytes>);
+        next[2 * i + 1] = interleaved<true>(r[i], r[i + half], each_lane<T, bytes>);
+      }
+      std::memcpy(r, next, sizeof(r));
+    }
   }
-  exchange<T, bytes, half / 2>(r);
 #pragma GCC unroll 16
   for (int i = 0; i < n; ++i) std::memcpy(dst + i * dst_stride, &r[i], bytes);
 }
