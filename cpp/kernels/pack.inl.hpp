@@ -39,7 +39,8 @@ void pack_transposed(const Product<T>& p, const Panel& at, T* to) noexcept {
     const index width = v == at.vecs - 1 ? at.last : L, squared = width / side * side;
     T* column = to + v * L;
     for (index k = 0; k < strips; k += L) {
-      for (index j = 0; j < squared; j += side) {
+      if (width == L) transpose_lines(b + k, p.b_j, column + k * stride, stride);
+      for (index j = 0; j < squared && width < L; j += side) {
         transpose_strip(b + j * p.b_j + k, p.b_j, column + k * stride + j, stride);
       }
     }

@@ -23,11 +23,12 @@ using Register [[gnu::vector_size(bytes)]] = T;
 template <class T, int bytes>
 inline constexpr std::make_integer_sequence<int, square_side<T, bytes>> each_lane{};
 
-/// Lanes of a and b in turns, of their lower halves or their upper ones.
-template <bool upper, class R, int... I>
+/// In each 16 bytes: lanes of a and b in turns, of their lower halves or their upper ones.
+template <bool upper, int side, class R, int... I>
 FANIN_INLINE R interleaved(R a, R b, std::integer_sequence<int, I...>) {
-  constexpr int n = sizeof...(I);
-  return __builtin_shufflevector(a, b, (I / 2 + I % 2 * n + (upper ? n / 2 : 0))...);
+  constexpr int n = sizeof...(I), half = side / 2;
+  return __builtin_shufflevector(
+      a, b, (I / side * side + I % side / 2 + I % 2 * n + (upper ? half : 0))...);
 }
 
 /// Lane i of a where i / step is even, else lane i - step of b; or, odd, those that are left.
@@ -43,11 +44,26 @@ FANIN_INLINE R joined(Half low, Half high, std::integer_sequence<int, I...>) {
   return __builtin_shufflevector(low, high, I...);
 }
 
-/// Exchanges the off-diagonal blocks of `step` lanes, then smaller ones.
+/// Rows of a square, the off-diagonal halves of which are exchanged as they are loaded; both halves
+/// of a row one after the other, since they are in one line of a cache.
+template <class T, int bytes>
+FANIN_INLINE void load_exchanged(const T* src, index stride, Register<T, bytes>* r) {
+  constexpr int n = square_side<T, bytes>, half = n / 2;
+#pragma GCC unroll 16
+  for (int i = 0; i < n; ++i) {
+    const T* from = src + i / 2 * stride + i % 2 * half;
+    Register<T, bytes / 2> low, high;
+    std::memcpy(&low, from, sizeof(low));
+    std::memcpy(&high, from + half * stride, sizeof(high));
+    r[i / 2 + i % 2 * half] = joined<Register<T, bytes>>(low, high, each_lane<T, bytes>);
+  }
+}
+
+/// Exchanges the off-diagonal blocks of `step` lanes, then smaller ones down to 16 bytes.
 template <class T, int bytes, int step>
 FANIN_INLINE void exchange(Register<T, bytes>* r) {
   constexpr int n = square_side<T, bytes>;
-  if constexpr (step > 0) {
+  if constexpr (step >= square_side<T>) {
 #pragma GCC unroll 16
     for (int i = 0; i < n; ++i) {
       if ((i & step) != 0) continue;
@@ -59,35 +75,36 @@ FANIN_INLINE void exchange(Register<T, bytes>* r) {
   }
 }
 
-/// A square of so many bytes a side through registers. Of wide ones the largest blocks are
-/// exchanged as halves are loaded, those of a row one after the other: one line of a cache.
+/// Transposes the blocks of 16 bytes a side that as many registers hold.
+template <class T, int bytes>
+FANIN_INLINE void interleave(Register<T, bytes>* r) {
+  constexpr int side = square_side<T>, half = side / 2;
+#pragma GCC unroll 2
+  for (int stage = 1; stage < side; stage *= 2) {
+    Register<T, bytes> next[side];
+#pragma GCC unroll 2
+    for (int i = 0; i < half; ++i) {
+      next[2 * i] = interleaved<false, side>(r[i], r[i + half], each_lane<T, bytes>);
+      next[2 * i + 1] = interleaved<true, side>(r[i], r[i + half], each_lane<T, bytes>);
+    }
+#pragma GCC unroll 4
+    for (int i = 0; i < side; ++i) r[i] = next[i];
+  }
+}
+
+/// A square of so many bytes a side through registers.
 template <int bytes = 16, class T>
 FANIN_INLINE void transpose_square(const T* src, index src_stride, T* dst, index dst_stride) {
-  constexpr int n = square_side<T, bytes>, half = n / 2;
+  constexpr int n = square_side<T, bytes>;
   Register<T, bytes> r[n];
   if constexpr (bytes > 16) {
-#pragma GCC unroll 16
-    for (int i = 0; i < n; ++i) {
-      const T* from = src + i / 2 * src_stride + i % 2 * half;
-      Register<T, bytes / 2> low, high;
-      std::memcpy(&low, from, sizeof(low));
-      std::memcpy(&high, from + half * src_stride, sizeof(high));
-      r[i / 2 + i % 2 * half] = joined<Register<T, bytes>>(low, high, each_lane<T, bytes>);
-    }
-    exchange<T, bytes, half / 2>(r);
+    load_exchanged<T, bytes>(src, src_stride, r);
+    exchange<T, bytes, n / 4>(r);
   } else {
     for (int i = 0; i < n; ++i) std::memcpy(&r[i], src + i * src_stride, bytes);
-#pragma GCC unroll 2
-    for (int stage = 1; stage < n; stage *= 2) {
-      Register<T, bytes> next[n];
-#pragma GCC unroll 2
-      for (int i = 0; i < half; ++i) {
-        next[2 * i] = interleaved<false>(r[i], r[i + half], each_lane<T, bytes>);
-        next[2 * i + 1] = interleaved<true>(r[i], r[i + half], each_lane<T, bytes>);
-      }
-      std::memcpy(r, next, sizeof(r));
-    }
   }
+#pragma GCC unroll 4
+  for (int i = 0; i < n; i += square_side<T>) interleave<T, bytes>(r + i);
 #pragma GCC unroll 16
   for (int i = 0; i < n; ++i) std::memcpy(dst + i * dst_stride, &r[i], bytes);
 }
@@ -107,6 +124,18 @@ FANIN_INLINE void transpose_strip(const T* src, index src_stride, T* dst, index 
 #pragma GCC unroll 4
   for (index j = 0; j < lanes<T>; j += square_side<T>) {
     transpose_square(src + j, src_stride, dst + j * dst_stride, dst_stride);
+  }
+}
+
+/// A line of src from each of as many rows as it has elements, transposed.
+template <class T>
+FANIN_INLINE void transpose_lines(const T* src, index src_stride, T* dst, index dst_stride) {
+  constexpr index side = square_side<T, register_bytes>;
+  for (index i = 0; i < lanes<T>; i += side) {
+    for (index j = 0; j < lanes<T>; j += side) {
+      transpose_square<register_bytes>(src + i * src_stride + j, src_stride,
+                                       dst + j * dst_stride + i, dst_stride);
+    }
   }
 }
 
