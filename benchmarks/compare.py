@@ -2,7 +2,8 @@
 
 Each peer runs in processes of its own, one for each thread count; they are measured in turns,
 round by round, so that drift of the machine affects all alike. The table has medians,
-each peer at its best thread count. A peer that is not installed is named and left out.
+each peer at its best thread count. A peer that is not installed, or that fails, is named and left
+out.
 """
 
 from __future__ import annotations

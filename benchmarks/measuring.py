@@ -54,7 +54,15 @@ class Comparison:
         return now
 
     def versions(self) -> dict[str, Any]:
-        return {name: self.worker(name, 1).ask("versions") for name in self.names}
+        """Those of the peers that can be imported; the others are named and left out from here."""
+        told = {}
+        for name in self.names:
+            try:
+                told[name] = self.worker(name, 1).ask("versions")
+            except PeerError as error:
+                print(f"{error}: left out", file=sys.stderr)
+        self.names = list(told)
+        return told
 
     def measure(self, row: Row) -> Result:
         return {
@@ -159,9 +167,13 @@ class Comparison:
         """
         times: Times = {(w.peer, w.threads): [] for w in ready}
         for _ in range(min(self.rounds, row.rounds)):
-            for worker in ready:
+            for worker in [w for w in ready if (w.peer, w.threads) in times]:
                 time.sleep(PAUSE)
-                times[worker.peer, worker.threads].append(worker.ask("time"))
+                try:
+                    times[worker.peer, worker.threads].append(worker.ask("time"))
+                except PeerError as error:
+                    print(f"{error}: left out", file=sys.stderr)
+                    del times[worker.peer, worker.threads]
             if roofs is not None and row.job.bytes:
                 roofs.append(self.roof(max(row.threads), row.isa))
             if copies is not None and row.job.copied and ready:

@@ -1,4 +1,8 @@
+#include <algorithm>
 #include <cmath>
+#include <mutex>
+#include <optional>
+#include <type_traits>
 #include <vector>
 
 #include "bind/arrays.hpp"
@@ -7,10 +11,13 @@
 #include "bind/names.hpp"
 #include "core/parallel.hpp"
 #include "engine/augment/mixing.hpp"
+#include "isa/dispatch.hpp"
 
 namespace fanin::bind {
 
 namespace {
+
+constexpr index pieces_per_member = 8;  // memory serves one thread better than another
 
 /// Sizes of one of N images: interleaved (H, W[, C]) or planar ([C,] H, W). Mixup takes arrays of
 /// any shape.
@@ -70,11 +77,29 @@ std::vector<Mixed> draw(const Mixing& mixing, const std::int64_t* samples, index
   return mixed;
 }
 
+/// Lambdas and boxes, and the extremes of floats.
+using MixResult = Tuple<py::array_t<double>, py::array_t<index>, py::object>;
+
+/// The extremes of what several threads have read.
+class Found {
+ public:
+  void join(const Extremes& e) {
+    const std::lock_guard<std::mutex> guard(lock_);
+    all_ = all_ ? joined(*all_, e) : e;
+  }
+  py::object as_tuple() const {
+    if (!all_) return py::none();
+    return py::make_tuple(all_->lowest, all_->highest, all_->finite);
+  }
+
+ private:
+  std::mutex lock_;
+  std::optional<Extremes> all_;
+};
+
 template <class T>
-Tuple<py::array_t<double>, py::array_t<index>> mix(const Mixing& mixing, const py::array& images,
-                                                   DType dtype, bool planar,
-                                                   const std::int64_t* samples, std::uint64_t epoch,
-                                                   py::array& out, int n_threads) {
+MixResult mix(const Mixing& mixing, const py::array& images, DType dtype, bool planar,
+              const std::int64_t* samples, std::uint64_t epoch, py::array& out, int n_threads) {
   check_layout<T>(images, "images");
   const Sizes s = sizes_of(images, mixing.kind, planar);
   char* to = reinterpret_cast<char*>(write<T>(out, "out", shape_of(images)));
@@ -85,17 +110,54 @@ Tuple<py::array_t<double>, py::array_t<index>> mix(const Mixing& mixing, const p
   const index bytes = elements * static_cast<index>(sizeof(T));
   constexpr double flops_per_element = 4;  // a wait for memory, counted as work
   const double flops = flops_per_element * static_cast<double>(s.n * elements);
+  Found found;
+  const auto mix_one = [&](index i) {
+    const char *own = from + i * bytes, *partner = from + (i > 0 ? i - 1 : s.n - 1) * bytes;
+    if constexpr (std::is_same_v<T, float>) {  // here, where mixing then finds it in a cache
+      if (elements > 0) found.join(kernels<T>().extremes(own, dtype, elements));
+    }
+    mix_images(mixing.kind, mixed[static_cast<std::size_t>(i)],
+               {own, partner, to + i * bytes, dtype, planar, s.height, s.width, s.channels});
+  };
   without_gil([&] {
-    parallel_for(s.n, 1, useful_threads(n_threads, flops), [&](index begin, index end) {
-      for (index i = begin; i < end; ++i) {
-        const index partner = i > 0 ? i - 1 : s.n - 1;
-        mix_images(mixing.kind, mixed[static_cast<std::size_t>(i)],
-                   {from + i * bytes, from + partner * bytes, to + i * bytes, dtype, planar,
-                    s.height, s.width, s.channels});
-      }
+    parallel_team(useful_threads(n_threads, flops), [&](Team& team) {
+      const index pieces = std::min<index>(s.n, pieces_per_member * team.size());
+      team.share(pieces, [&](index piece, int) {
+        const Range rows = split(s.n, 1, piece, pieces);
+        for (index i = rows.begin; i < rows.end; ++i) mix_one(i);
+      });
     });
   });
-  return as_arrays(mixed);
+  const py::tuple drawn = as_arrays(mixed);
+  return py::make_tuple(drawn[0], drawn[1], found.as_tuple());
+}
+
+/// lambda y[i] + (1 - lambda) y[i - 1] of n labels' targets.
+template <class Target>
+py::array_t<float> mix_targets(const double* lambdas, index n, index classes, Target target) {
+  py::array_t<float> mixed({n, classes});
+  float* to = mixed.mutable_data();
+  for (index i = 0; i < n; ++i) {
+    const index partner = i > 0 ? i - 1 : n - 1;
+    for (index c = 0; c < classes; ++c) {
+      const double own = lambdas[i] * target(i, c);
+      *to++ = static_cast<float>(own + (1 - lambdas[i]) * target(partner, c));
+    }
+  }
+  return mixed;
+}
+
+py::array_t<float> mix_labels(const py::array& y, const py::array& lambdas, index classes) {
+  const index n = y.ndim() > 0 ? y.shape(0) : any;
+  const double* l = read<double>(lambdas, "lambdas", {n});
+  if (holds<float>(y)) {
+    const float* soft = read<float>(y, "y", {n, classes});
+    return mix_targets(l, n, classes, [=](index i, index c) {
+      return static_cast<double>(soft[i * classes + c]);
+    });
+  }
+  const std::int32_t* labels = read<std::int32_t>(y, "y", {n});
+  return mix_targets(l, n, classes, [=](index i, index c) { return labels[i] == c ? 1.0 : 0.0; });
 }
 
 }  // namespace
@@ -143,7 +205,9 @@ void bind_mixing(py::module_& m) {
       py::arg("images"), py::arg("planar"), py::arg("indices"), py::arg("epoch"), py::arg("out"),
       py::arg("n_threads"),
       "Mixes each image of a batch with the one before it, the first with the last, into out; "
-      "returns what draw_mix does.");
+      "returns what draw_mix does, and what extremes() does of floats.");
+  m.def("mix_labels", &mix_labels, py::arg("y"), py::arg("lambdas"), py::arg("classes"),
+        "Labels (n,) or soft ones (n, classes), mixed alike: (n, classes) float32.");
 }
 
 }  // namespace fanin::bind

@@ -1,12 +1,12 @@
 #pragma once
 #include <cstdint>
 
-#include "kernels/gemm.hpp"
+#include "kernels/edge.inl.hpp"
 #include "kernels/pack.inl.hpp"
 
 namespace fanin::FANIN_ISA {
 
-constexpr int tile_rows(int vecs) { return vecs < panel_vecs ? 8 : 6; }
+constexpr int tile_rows(int vecs) { return vecs == panel_vecs ? 6 : vecs == 3 ? 7 : 8; }
 
 inline constexpr index row_block = 256;     // rows of c that are finished while they are in cache
 inline constexpr index k_block = 512;       // two packed panels of b: a quarter of an L2 of 1 MB
@@ -14,22 +14,10 @@ inline constexpr index fetch_rows = 16;     // rows of b between a prefetch and 
 inline constexpr index fetch_a = 16;        // steps of k between a prefetch of a and its use
 inline constexpr index unpacked_rows = 24;  // up to so many rows, packing does not pay
 inline constexpr index far_apart = 8192;    // unless b's rows are so many bytes apart; then
-inline constexpr index short_k_block = 64;  // the rows whose next lines L2 can hold ahead of time
+inline constexpr index short_k_block = 48;  // the rows of b that caches hold the next lines of
+inline constexpr index short_rows = 64;     // with more rows of a, memory has the time
+inline constexpr index in_cache = 1 << 20;  // bytes of b that need no such care
 inline constexpr index streams = 64;        // rows of b that one row of a reads at once
-
-/// Asks for the line of p[0] in L2: L1 holds only eight lines at strides of 4 KB.
-template <class T>
-FANIN_INLINE void prefetch(const T* p) {
-  __builtin_prefetch(p, 0, 2);
-}
-
-/// Rows [k0, k1) of b from some column on, in place or packed.
-template <class T>
-struct Operand {
-  const T* b;
-  index stride;
-  index k0, k1;
-};
 
 /// What a tile copies meanwhile of the panel after it: some Vecs of a row in each step, `fetch`
 /// elements before that the prefetch.
@@ -83,7 +71,7 @@ template <class T, int MR, int NV, bool Masked, int Copies>
     if constexpr (Copies > 0) {
 #pragma GCC unroll 2
       for (int v = 0; v < Copies; ++v) {
-        prefetch(from + fetch + v * L);
+        __builtin_prefetch(from + fetch + v * L, 0, 3);
         Vec<T>::load(from + v * L).store(to + v * L);
       }
       from += from_k;
@@ -137,6 +125,8 @@ template <class F>
 FANIN_INLINE void by_width(const Panel& at, F&& f) {
   if (at.vecs == panel_vecs) {
     f(Width<panel_vecs>{});
+  } else if (at.vecs == 3) {
+    f(Width<(panel_vecs > 3 ? 3 : 1)>{});
   } else if (at.vecs == 2) {
     f(Width<(panel_vecs > 2 ? 2 : 1)>{});
   } else {
@@ -163,7 +153,7 @@ struct Sharing {
 
   Sharing(index tiles, index depth, const Panel& next) : copies(next.vecs % 2 == 0 ? 2 : 1) {
     constexpr index least = 64;  // a tile in two parts stores and loads its sums once more
-    const index all = next.k1 - next.k0, turns = next.vecs > 2 ? next.vecs / 2 : 1;
+    const index all = next.k1 - next.k0, turns = next.vecs > 0 ? next.vecs / copies : 1;
     const index each = tiles > turns ? tiles / turns : 1, even = (all + each - 1) / each;
     rows = even > least ? even : least;
     rows = rows < depth ? rows : depth;
@@ -316,6 +306,26 @@ FANIN_INLINE void multiply_row(const Product<T>& p, index i, Range cols) noexcep
   }
 }
 
+/// Calls finish for each block of columns, the first of which begins at one.
+template <class F>
+FANIN_INLINE void finish_blocks(Range rows, Range cols, F& finish) {
+  for (index j = cols.begin; j < cols.end; j += block_columns) {
+    finish(rows, Range{j, j + block_columns < cols.end ? j + block_columns : cols.end});
+  }
+}
+
+/// A product all of whose columns are an edge.
+template <class T, class F>
+void multiply_edges(const Product<T>& p, Walk<T> walk, Range edge, F& finish) noexcept {
+  for (; walk.group < walk.groups; ++walk.group) {
+    for (walk.kb = 0; walk.kb < walk.k_blocks; ++walk.kb) {
+      const Panel at = walk.panel();
+      multiply_edge<T, most_edge<T>>(p, walk.group_rows(), edge, {at.k0, at.k1});
+    }
+    finish(walk.group_rows(), edge);
+  }
+}
+
 /// The product on rows x cols (cols.begin a multiple of block_columns); finish(rows, cols) is
 /// called on each block of the result once it is complete and still in cache. scratch is
 /// product_scratch<T> elements, or null where no row of b is wider than block_columns.
@@ -326,10 +336,7 @@ FANIN_INLINE void multiply(const Product<T>& p, Range rows, Range cols, T* scrat
   if (n <= 0 || cols.end <= cols.begin) return;
   if (n == 1 && p.b_j == 1) {
     multiply_row(p, rows.begin, cols);
-    for (index j = cols.begin; j < cols.end; j += block_columns) {
-      finish(rows, Range{j, j + block_columns < cols.end ? j + block_columns : cols.end});
-    }
-    return;
+    return finish_blocks(rows, cols, finish);
   }
   constexpr index panel_size = k_block * panel_vecs * lanes<T>;
   static_assert(2 * panel_size + (row_block + left_strip) * k_block <= product_scratch<T>);
@@ -337,12 +344,17 @@ FANIN_INLINE void multiply(const Product<T>& p, Range rows, Range cols, T* scrat
   const bool plain = p.b_j == 1, far = p.b_k * static_cast<index>(sizeof(T)) >= far_apart;
   // A narrow b lies in the cache's order already.
   const bool in_place = plain && (n <= 6 || (n <= unpacked_rows && !far) || p.b_k <= block_columns);
-  const bool short_k = plain && n <= unpacked_rows && far;
+  const index b_bytes = p.k * (cols.end - cols.begin) * static_cast<index>(sizeof(T));
+  const bool short_k = plain && n <= short_rows && far && b_bytes > in_cache;
   const index fetch = short_k ? block_columns : fetch_rows * p.b_k;
-  Walk<T> walk{rows, cols, p.k, parts(n, row_block), parts(p.k, short_k ? short_k_block : k_block)};
+  const index edge_width = edge_columns(p, n, cols);
+  const Range whole{cols.begin, cols.end - edge_width}, edge{whole.end, cols.end};
+  Walk<T> walk{rows, whole, p.k, parts(n, row_block),
+               parts(p.k, short_k ? short_k_block : k_block)};
+  if (whole.end == whole.begin) return multiply_edges(p, walk, edge, finish);
   Panel at = walk.panel();
   if (!in_place) pack(p, at, at.k0, panel(0));
-  T* const packed_left = packs_left(p, n, cols) ? scratch + 2 * panel_size : nullptr;
+  T* const packed_left = packs_left(p, n, whole) ? scratch + 2 * panel_size : nullptr;
   LeftBlock<T> left;
   for (int side = 0; !walk.done(); side ^= 1) {
     const Range group = walk.group_rows();
@@ -359,9 +371,12 @@ FANIN_INLINE void multiply(const Product<T>& p, Range rows, Range cols, T* scrat
       }
     });
     const index past = at.j + at.vecs * lanes<T>;
-    const index end = past < cols.end ? past : cols.end;
-    if (complete && (end % block_columns == 0 || end == cols.end)) {
-      finish(group, Range{(end - 1) / block_columns * block_columns, end});
+    const bool last = past >= whole.end;
+    if (last && edge_width > 0) {
+      multiply_edge<T, most_edge<T>>(p, group, edge, {at.k0, at.k1});
+    }
+    if (complete && (last || past % block_columns == 0)) {
+      finish_blocks(group, {at.j / block_columns * block_columns, last ? cols.end : past}, finish);
     }
     at = next;
   }

@@ -16,10 +16,18 @@ template <class T>
 FANIN_INLINE Panel panel_from(Range k, index j, index end) {
   constexpr index L = lanes<T>;
   const index vecs = (end - j + L - 1) / L;
-  const int width = vecs >= panel_vecs ? panel_vecs : vecs >= 2 ? 2 : 1;
+  const int width = static_cast<int>(vecs < panel_vecs ? vecs : panel_vecs);
   const index last = end - j - (width - 1) * L;
   return {k.begin, k.end, j, width, static_cast<int>(last < L ? last : L)};
 }
+
+/// Rows [k0, k1) of b from some column on, in place or packed.
+template <class T>
+struct Operand {
+  const T* b;
+  index stride;
+  index k0, k1;
+};
 
 /// A panel of a transposed b, by squares, zeros beyond its last column.
 template <class T>
@@ -31,7 +39,8 @@ void pack_transposed(const Product<T>& p, const Panel& at, T* to) noexcept {
     const index width = v == at.vecs - 1 ? at.last : L, squared = width / side * side;
     T* column = to + v * L;
     for (index k = 0; k < strips; k += L) {
-      for (index j = 0; j < squared; j += side) {
+      if (width == L) transpose_lines(b + k, p.b_j, column + k * stride, stride);
+      for (index j = 0; j < squared && width < L; j += side) {
         transpose_strip(b + j * p.b_j + k, p.b_j, column + k * stride + j, stride);
       }
     }

@@ -70,9 +70,7 @@ void transpose(const Transpose<T>& t, Range rows) noexcept {
   for (; i + L <= rows.end; i += L) {
     for (index j = 0; j < whole_cols; j += L) {
       alignas(64) T block[L * L];
-      for (index r = 0; r < L; r += square_side<T>) {
-        transpose_strip(t.src + (i + r) * t.cols + j, t.cols, block + r, L);
-      }
+      transpose_lines(t.src + i * t.cols + j, t.cols, block, L);
       for (index c = 0; c < L; ++c) Vec<T>::load(block + c * L).store(t.dst + (j + c) * t.rows + i);
     }
     one_by_one({i, i + L}, {whole_cols, t.cols});

@@ -156,8 +156,8 @@ FANIN_INLINE void bf16_right_tile(const Bf16* block, Bf16* to) {
 
 /// 32 numbers of 16 rows of a left operand, of its 32 rows x 16 columns transposed.
 FANIN_INLINE void bf16_left_tile_t(const Bf16* block, Bf16* to, index to_stride) {
-  for (index i = 0; i < bf16_k; i += square_side<float>) {
-    transpose_strip(block + i * bf16_k, bf16_k, to + i, to_stride);
+  for (index i = 0; i < bf16_k; i += lanes<float>) {
+    transpose_lines(block + i * bf16_k, bf16_k, to + i, to_stride);
   }
 }
 
@@ -165,10 +165,7 @@ FANIN_INLINE void bf16_left_tile_t(const Bf16* block, Bf16* to, index to_stride)
 FANIN_INLINE void bf16_right_tile_t(const Bf16* block, Bf16* to) {
   alignas(64) Bf16 turned[bf16_k * bf16_columns];
   for (index half = 0; half < bf16_k; half += bf16_columns) {
-    for (index i = 0; i < bf16_columns; i += square_side<float>) {
-      transpose_strip(block + i * bf16_k + half, bf16_k, turned + half * bf16_columns + i,
-                      bf16_columns);
-    }
+    transpose_lines(block + half, bf16_k, turned + half * bf16_columns, bf16_columns);
   }
   for (index k = 0; k < bf16_k; ++k) {
     Vec<float>::load(turned + k * bf16_columns).store(to + bf16_place(k) * bf16_columns);

@@ -15,6 +15,7 @@ namespace fanin::FANIN_ISA {
 
 template <class T>
 inline constexpr int lanes = static_cast<int>(64 / sizeof(T));
+inline constexpr int register_bytes = 32;
 
 /// Vecs of a row of a product's tile, and of one that is a row alone: 6 rows x 1 are 12 of the 16
 /// registers.

@@ -19,6 +19,7 @@ namespace fanin::FANIN_ISA {
 
 template <class T>
 inline constexpr int lanes = static_cast<int>(64 / sizeof(T));
+inline constexpr int register_bytes = 64;
 
 /// Vecs of a row of a product's tile, and of one that is a row alone. Of 32 registers, 6 rows x 4
 /// take 24 accumulators, 4 for b and 1 for a.

@@ -14,6 +14,7 @@ namespace fanin::FANIN_ISA {
 
 template <class T>
 inline constexpr int lanes = static_cast<int>(64 / sizeof(T));
+inline constexpr int register_bytes = 16;
 
 /// Vecs of a row of a product's tile, and of one that is a row alone: 6 rows x 1 are 24 of the 32
 /// registers.

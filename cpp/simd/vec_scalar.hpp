@@ -13,6 +13,7 @@ namespace fanin::FANIN_ISA {
 
 template <class T>
 inline constexpr int lanes = static_cast<int>(64 / sizeof(T));
+inline constexpr int register_bytes = 16;
 
 /// Vecs of a row of a product's tile, which fit the registers; and of a tile that is a row alone,
 /// where the reading of b takes the time: half the registers are for its loads.

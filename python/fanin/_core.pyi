@@ -511,7 +511,8 @@ def mix_images(
     epoch: int,
     out: Array,
     n_threads: int,
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]: ...
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64], Any]: ...
+def mix_labels(y: Array, lambdas: Array, classes: int) -> npt.NDArray[np.float32]: ...
 def norm_gradient(
     dy: Array,
     x: Array,

@@ -166,3 +166,16 @@ def test_mixing_into_out_and_as_floats(mix: Any) -> None:
         np.testing.assert_array_equal(again, soft)
         assert expected.dtype == np.float32
         assert 0.3 < expected.mean() < 0.7
+
+
+@pytest.mark.parametrize("mix", [Mixup(0.4), CutMix(0.4), Mixup(0.0)])
+@pytest.mark.parametrize("bad", [np.nan, -np.inf, 1.5, -0.01])
+def test_floats_out_of_range_are_refused_wherever_they_stand(mix: Any, bad: float) -> None:
+    for at in [(0, 0, 0, 0), (6, 8, 4, 2), (3, 2, 1, 0)]:
+        images = noise(7, 9, 5, dtype=np.float32)
+        images[at] = bad
+        with pytest.raises(ValueError, match="images: expected") as flipped:
+            Compose([HorizontalFlip()])(images)
+        with pytest.raises(ValueError, match="images: expected") as mixed:
+            Compose([mix])(images)
+        assert str(mixed.value) == str(flipped.value)

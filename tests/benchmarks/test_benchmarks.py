@@ -332,6 +332,26 @@ def test_a_peer_with_a_wrong_answer_or_without_the_job_is_left_out(monkeypatch, 
     assert "JAX, row: ValueError: wrong" in capsys.readouterr().err
 
 
+def test_a_peer_that_cannot_be_imported_or_ends_midway_is_left_out(monkeypatch, capsys):
+    able = {"prepare": True, "time": 2.0, "check": "fine", "versions": {"version": "1"}}
+    broken = workers.PeerError("OpenCV, : its process ended with 1")
+    ended = workers.PeerError("JAX, row: its process ended with -9")
+    processes = [
+        Process("fanin", able),
+        Process("OpenCV", able | {"versions": broken}),
+        Process("JAX", able | {"time": ended, "check": ended}),
+    ]
+    row = Row("row", "row", "s", SMALL, threads=(1,), rounds=3)
+    comparison = comparison_of(monkeypatch, processes, 3)
+    assert list(comparison.versions()) == ["fanin", "JAX"]
+    assert comparison.measure(row).values == {"fanin": 2.0}
+    assert [do for do, _ in processes[1].asked] == ["versions"]
+    assert [do for do, _ in processes[2].asked] == ["versions", "prepare", "time", "check"]
+    said = capsys.readouterr().err
+    assert f"{broken}: left out" in said
+    assert f"{ended}: left out" in said
+
+
 def test_over_is_a_median_of_ratios(monkeypatch):
     processes = [Process("fanin", {"prepare": True, "pair": [1.03, 1.0], "check": "fine"})]
     row = Row("tanh", "tanh", "%", SMALL, threads=(1,), kind="over", base=SMALL)

@@ -153,7 +153,8 @@ class Compose:
             it each call draws anew: the calls are epochs 0, 1, 2, ...; a worker process begins at
             a random one, so that no two draw the same.
         out : array, optional
-            For the result: of its shape and dtype, C-contiguous, apart from the images.
+            For the result: of its shape and dtype, C-contiguous, apart from the images. `Mixup`
+            and `CutMix` may have written to it before floats outside of `value_range` are refused.
         layout : {"NHWC", "NCHW"}
             Of the result; images (N, H, W) have no C in either.
         dtype : {"uint8", "float32"}, optional
@@ -181,7 +182,9 @@ class Compose:
             raise ValueError(f"masks: expected none with {self.mix!r}, which mixes labels")
         labels = None if self.mix is None or y is None else self.mix.checked_labels(y, batch.n)
         result_dtype = self._dtype(dtype, batch.dtype)
-        self.check_values("images", batch)
+        ahead = bool(not self.mix or self._steps or planar or batch.ragged)
+        ahead = ahead or result_dtype != batch.dtype  # steps before the mixing
+        self.check_values("images", batch, scanned=not ahead)
         mask = None if masks is None else mask_batch(masks, batch)
         result, full = self._target(batch, planar, result_dtype, out)
         run = partial(self.engine.run, indices=samples, epoch=at, planar=planar, n_threads=n)
@@ -189,11 +192,13 @@ class Compose:
         if not self.mix:
             run(ready, out=full, mask=False)
         else:
-            if self._steps or planar or isinstance(ready, list) or full.dtype != batch.dtype:
+            if ahead:
                 ready = np.empty_like(full)
                 run(batch.pixels, out=ready, mask=False)
             options = self.mix.core_options(self.seed)
-            lambdas, _ = _core.mix_images(*options, ready, planar, samples, at, full, n)
+            lambdas, _, found = _core.mix_images(*options, ready, planar, samples, at, full, n)
+            if found and not ahead:
+                self._check_range("images", *found)
             y = y if labels is None else self.mix.mix_labels(labels, lambdas)
         results = [result] if y is None else [result, y]
         if mask is not None:
@@ -343,25 +348,31 @@ class Compose:
         """The epoch, or that of a new call."""
         return self._calls.new() if epoch is None else whole("epoch", epoch, 0, 2**40 - 1)
 
-    def check_values(self, name: str, images: Images) -> None:
-        """Refuses floats that are NaN or outside of `value_range`, and fills outside of theirs."""
+    def check_values(self, name: str, images: Images, scanned: bool = False) -> None:
+        """Refuses floats that are NaN or outside of `value_range`, and fills outside of theirs.
+
+        scanned: the floats are left to whoever reads them.
+        """
         whole = images.dtype == np.uint8
         low, high = (0.0, 255.0) if whole else self.value_range
         self._check_fills(images.dtype, low, high)
-        if whole or images.n == 0:
+        if whole or images.n == 0 or scanned:
             return
-        slack = 1e-6 * (high - low)  # of rounding
         for i, pixels in enumerate(images.pixels if images.ragged else [images.pixels]):
-            least, most, finite = _core.extremes(pixels)
             of = f"{name}[{i}]" if images.ragged else name
-            if not finite:
-                raise ValueError(f"{of}: expected finite values, got NaN or infinity")
-            if least < low - slack or most > high + slack:
-                raise ValueError(
-                    f"{of}: expected floats from {low:g} to {high:g}, got {least:.6g} to "
-                    f"{most:.6g}; Compose(..., value_range=(low, high)) names another black and "
-                    "white"
-                )
+            self._check_range(of, *_core.extremes(pixels))
+
+    def _check_range(self, name: str, least: float, most: float, finite: bool) -> None:
+        """Refuses the extremes of floats that are NaN or outside of `value_range`."""
+        low, high = self.value_range
+        slack = 1e-6 * (high - low)  # of rounding
+        if not finite:
+            raise ValueError(f"{name}: expected finite values, got NaN or infinity")
+        if least < low - slack or most > high + slack:
+            raise ValueError(
+                f"{name}: expected floats from {low:g} to {high:g}, got {least:.6g} to "
+                f"{most:.6g}; Compose(..., value_range=(low, high)) names another black and white"
+            )
 
     def _check_fills(self, dtype: np.dtype[Any], low: float, high: float) -> None:
         """Refuses to fill a border or a hole with what no image of this dtype can have."""

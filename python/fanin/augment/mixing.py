@@ -75,14 +75,8 @@ class Mix(Transform):
 
     def mix_labels(self, y: Array, lambdas: Array) -> Array:
         """``lambda y[i] + (1 - lambda) y[i - 1]`` of checked labels, (N, C) float32."""
-        n, rest = len(y), 1 - lambdas
-        if y.ndim == 2:
-            soft = lambdas[:, None] * y + rest[:, None] * np.roll(y, 1, axis=0)
-            return np.asarray(soft, np.float32)
-        mixed, rows = np.zeros((n, self.num_classes or 0)), np.arange(n)
-        mixed[rows, y] = lambdas
-        mixed[rows, np.roll(y, 1)] += rest
-        return mixed.astype(np.float32)
+        classes = y.shape[1] if y.ndim == 2 else self.num_classes or 0
+        return _core.mix_labels(y, lambdas, classes)
 
 
 class Mixup(Mix):
