@@ -58,8 +58,8 @@ CASES = (
         "large", "Larger random numbers (std 0.05) with tanh", "tanh",
         (0.87, 0.85, 0.85, 0.85, 0.85, 0.85),
         "With five times the standard deviation most outputs are near −1 or 1: the units are "
-        "*saturated*. There the slope of tanh is nearly 0, and the local gradient with it: nothing is "
-        "learned through a saturated unit.",
+        "*saturated*. There the slope of tanh is nearly 0, and the local gradient with it: "
+        "nothing is learned through a saturated unit.",
         std=0.05,
     ),
     Case(
