@@ -148,7 +148,12 @@ def test_rare_and_unseen_values_share_a_feature() -> None:
         (
             np.array([f"note {i}" for i in range(40)], object),
             ValueError,
-            "column 'v', got text: 40",
+            r"column 'v', got text: 40 .*; leave it out \(drop, --drop\), or text='drop'",
+        ),
+        (
+            np.array([f"{1 + i % 28:02}.{1 + i // 28:02}.2024" for i in range(40)], object),
+            ValueError,
+            "column 'v', got text: 40 .*; write dates as 2024-05-31, or",
         ),
         (np.array([1, "a"] * 20, object), TypeError, "column 'v': expected values of one kind"),
         (

@@ -74,13 +74,13 @@ def _from_one_to_many(data: Data, seed: int) -> list[Block]:
         Table(
             f"A network before training, whose loss over all {len(data.y)} rows of {data.name} is "
             f"{whole:.4f}: its loss and gradient estimated from minibatches, {DRAWS} of each size",
-            ("minibatch size n", "loss, mean", "off by (RMS)", "σ √((N − n) / (n (N − 1)))",
+            ("minibatch size n", "loss, mean", "off by (RMS)", "expected",
              "angle to the whole gradient"),
             rows,
         ),
         """In the mean a minibatch says what all rows say, and one of four times as many rows comes
-        about twice as near: the fourth column is what statistics expects of drawing n of N
-        rows. The direction of a step is less exact the fewer rows it looks at.""",
+        about twice as near: by statistics n rows drawn from N are off by
+        σ √((N − n) / (n (N − 1))). The direction of a step is less exact the fewer rows it looks at.""",
     ]  # fmt: skip
 
 

@@ -101,6 +101,7 @@ class LoadOptions(TypedDict, total=False):
     delimiter: str | None
     encoding: str
     decimal: str
+    drop: Sequence[str]
     image_size: int | tuple[int, int] | None
     label: str | None
     mixed: bool
@@ -125,6 +126,7 @@ def load(
     delimiter: str | None = None,
     encoding: str = "utf-8",
     decimal: str = ".",
+    drop: Sequence[str] = (),
     image_size: int | tuple[int, int] | None = None,
     label: str | None = None,
     mixed: bool = False,
@@ -160,6 +162,8 @@ def load(
         first lines alike.
     encoding, decimal : str
         The table's encoding and decimal mark, "." or ",".
+    drop : sequence of str
+        Columns of the table to leave out, such as names, notes and numbers of customers.
     image_size : int or (height, width), optional
         What images in a folder are resized to; without it they are of one size.
     label : str, optional
@@ -211,6 +215,7 @@ def load(
         delimiter=delimiter,
         encoding=encoding,
         decimal=decimal,
+        drop=drop,
         image_size=image_size,
         mixed=boolean("mixed", mixed),
     )
