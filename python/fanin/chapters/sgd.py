@@ -80,7 +80,8 @@ def _from_one_to_many(data: Data, seed: int) -> list[Block]:
         ),
         """In the mean a minibatch says what all rows say, and one of four times as many rows comes
         about twice as near: by statistics n rows drawn from N are off by
-        σ √((N − n) / (n (N − 1))). The direction of a step is less exact the fewer rows it looks at.""",
+        σ √((N − n) / (n (N − 1))). The direction of a step is less exact the fewer rows it looks
+        at.""",
     ]  # fmt: skip
 
 
