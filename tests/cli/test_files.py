@@ -140,7 +140,7 @@ def test_a_guide_of_values_with_categories(capsys):
     words = ["guide", "d.csv", "--task", "regression", "--time-budget", "1", "--out", "run"]
     assert run(*words, "--no-progress") == 0
     said = capsys.readouterr().out
-    assert "table: 3 columns (2 numbers, 1 categories)" in said
+    assert "table: 3 columns (2 numbers, 1 category)" in said
     assert "Test R²" in said
     for model in ("run", "run/ensemble.fanin"):
         assert run("predict", model, "d.csv") == 0

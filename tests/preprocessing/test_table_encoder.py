@@ -81,7 +81,7 @@ def test_the_features_and_their_names() -> None:
     assert "day_hour_sin" not in names
     assert encoder.n_features_out_ == len(names)
     assert encoder.describe() == (
-        "7 columns (2 numbers, 1 truth values, 1 categories, 1 hashed categories, 2 dates; "
+        "7 columns (2 numbers, 1 truth value, 1 category, 1 hashed category, 2 dates; "
         f"1 with missing values): {len(names)} features"
     )
 
