@@ -55,7 +55,7 @@ def test_labels_of_any_kind_are_split_as_numbers_are():
         assert kept.tolist() == words[held].tolist()
     truth = datasets.split(X, y > 0)[1][1]
     assert truth.dtype == bool
-    with pytest.raises(ValueError, match="y: expected shape .* of labels or values, got"):
+    with pytest.raises(ValueError, match=r"y: expected shape .* of labels or values, got"):
         datasets.split(X, np.array([None, "a"] * 15, object))
 
 
