@@ -9,6 +9,7 @@ import pytest
 
 from fanin.chapters import CHAPTERS
 
+pytestmark = pytest.mark.row("B7")
 ROOT = Path(__file__).resolve().parents[2]
 TABLE = (ROOT / "docs/lecture.md").read_text(encoding="utf-8")
 
