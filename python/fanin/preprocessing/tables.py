@@ -123,7 +123,15 @@ class TableEncoder(Transformer):
         return self.encode(X)
 
     def encode(self, X: Any, dtype: npt.DTypeLike = np.float32, name: str = "X") -> Array:
-        """`transform`, to float32 or float64."""
+        """`transform`, to float32 or float64.
+
+        Parameters
+        ----------
+        X : frame or Table
+        dtype : {"float32", "float64"}
+        name : str
+            What errors call X.
+        """
         self._require_fit()
         rules = self._rules()
         columns, _ = table_columns(name, _checked(X, name), self.zones())
