@@ -335,12 +335,14 @@ def frame_array(name: str, value: Any) -> Array:
         if not (number or kind == _boolean()):
             raise TypeError(
                 f"{name}: expected numbers in column {column!r}, got {kind}; "
-                "fanin.preprocessing.TableEncoder takes dates, truth values and categories"
+                "fanin.preprocessing.TableEncoder().fit_transform(X) makes numbers of dates, truth "
+                "values and categories"
             )
         if missing := int(series.null_count()):
             raise ValueError(
                 f"{name}: expected values in column {column!r}, got none in {missing} of "
-                f"{len(series)} rows; fanin.preprocessing.TableEncoder fills them"
+                f"{len(series)} rows; fanin.preprocessing.TableEncoder().fit_transform(X) fills "
+                "them"
             )
     if not columns:
         raise ValueError(f"{name}: expected a frame with columns, got none")
@@ -426,6 +428,13 @@ class Table:
 
     def __getitem__(self, rows: Any) -> Table:
         return Table({name: values[rows] for name, values in self.columns.items()})
+
+
+def rows_of(name: str, value: Any, rows: Ints) -> Any:
+    """Those rows of an array, of what becomes one, or of a table, which stays one of its kind."""
+    if is_frame(value):
+        return _frame(value)[rows].to_native()
+    return value[rows] if is_table(value) else as_rows(name, value)[rows]
 
 
 def is_table(value: object) -> bool:

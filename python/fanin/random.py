@@ -163,6 +163,12 @@ class Generator:
         """Draw numbers uniformly from [low, high): ``low + (high - low) * random()``.
 
         As in NumPy, rounding may give `high` itself.
+
+        Parameters
+        ----------
+        low, high : float
+        size, dtype, out
+            As in `random`.
         """
         low, high = _finite("low", low), _finite("high", high)
         if not low < high:
@@ -176,6 +182,11 @@ class Generator:
 
         By Box and Muller (1958): ``sqrt(-2 log u)`` times the cosine and the sine of ``2 pi v``.
         float32 draws stay within 6.8, float64 ones within 8.7.
+
+        Parameters
+        ----------
+        size, dtype, out
+            As in `random`.
         """
         return self._fill("normal", 0.0, 1.0, size, dtype, out)
 
@@ -188,7 +199,15 @@ class Generator:
         dtype: DTypeLike = np.float32,
         out: Out = None,
     ) -> Draws:
-        """Draw from the normal distribution of mean `loc` and standard deviation `scale`."""
+        """Draw from the normal distribution of mean `loc` and standard deviation `scale`.
+
+        Parameters
+        ----------
+        loc, scale : float
+            `scale` is at least 0.
+        size, dtype, out
+            As in `random`.
+        """
         loc, scale = _finite("loc", loc), _finite("scale", scale)
         if scale < 0:
             raise ValueError(f"scale: expected a number of at least 0, got {scale}")
@@ -200,6 +219,12 @@ class Generator:
         """Draw 1.0 with probability p, else 0.0: a mask to multiply by.
 
         p is rounded to a multiple of 2**-32; 0 and 1 are certain. Both dtypes give the same draws.
+
+        Parameters
+        ----------
+        p : float in [0, 1]
+        size, dtype, out
+            As in `random`.
         """
         p = _finite("p", p)
         if not 0 <= p <= 1:

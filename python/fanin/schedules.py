@@ -64,7 +64,16 @@ class Schedule:
                 check(one.name, value, *args, **options)
 
     def multiplier(self, steps: Floats, steps_per_epoch: int, epochs: float) -> Floats:
-        """The factors of the base learning rate at these steps, (n,) float64."""
+        """The factors of the base learning rate at these steps, (n,) float64.
+
+        Parameters
+        ----------
+        steps : ndarray of shape (n,), float64
+            Steps since the run's beginning, from 0.
+        steps_per_epoch : int
+        epochs : float
+            Length of the whole run.
+        """
         raise TypeError(f"{type(self).__name__}: expected a schedule with multiplier() or lr()")
 
     def lr(
@@ -72,7 +81,13 @@ class Schedule:
     ) -> Floats:
         """Learning rates of ``n_steps`` steps from ``first_step`` on, (n_steps,) float64.
 
-        ``epochs`` is the length of the whole run; after it the learning rate stays constant.
+        Parameters
+        ----------
+        base_lr : float
+            The optimizer's learning rate.
+        first_step, n_steps, steps_per_epoch : int
+        epochs : float
+            Length of the whole run; after it the learning rate stays constant.
         """
         steps = np.arange(first_step, first_step + n_steps, dtype=np.float64)
         return base_lr * self.multiplier(steps, steps_per_epoch, epochs)

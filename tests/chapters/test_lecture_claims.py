@@ -27,6 +27,49 @@ def test_whitening_costs_accuracy_on_images(on_digits):
     assert share(rows["whitened"][-1]) < share(rows["normalised"][-1])
 
 
+@pytest.mark.row("I1")
+def test_small_numbers_matter_less_in_a_small_network(on_digits):
+    (told,) = [text for text in on_digits("init").chapter.blocks if "one\nhidden layer" in str(text)
+               or "one hidden layer" in str(text)]  # fmt: skip
+    small, xavier = map(float, re.findall(r"([\d.]+) % ", told.replace("%,", "% ,"))[:2])
+    deep = table(on_digits("init"), "Five initialisations")
+    lost = share(deep["Xavier with tanh"][-1]) - share(deep[next(iter(deep))][-1])
+    assert lost > 10
+    assert xavier - small < lost / 3
+
+
+@pytest.mark.row("S1")
+def test_a_small_rate_hardly_moves_and_a_large_one_leads_away(on_digits):
+    small, right, large = table(on_digits("sgd"), "Three learning rates").values()
+    assert float(small[1]) > 0.95 * float(small[0])
+    assert float(right[1]) < 0.1 * float(right[0])
+    assert float(large[0]) > 100  # times the loss of guessing
+    assert share(right[2]) > 90 > share(small[2]) > share(large[2])
+
+
+@pytest.mark.row("S2")
+def test_a_minibatch_estimates_the_loss_and_its_direction(on_digits):
+    chapter = on_digits("sgd")
+    (caption,) = [one for one in chapter.tables if one.startswith("A network before training")]
+    whole = float(re.search(r"is (\d\.\d{4}):", caption)[1])
+    rows = [[float(cell.rstrip("°")) for cell in row[1:]] for row in chapter.tables[caption]]
+    for mean, off, expected, _ in rows:
+        assert abs(mean - whole) < 4 * expected / 200**0.5 + 1e-4
+        assert off == pytest.approx(expected, rel=0.2, abs=1e-4)  # of 200 draws, 4 sigma
+    angles = [angle for *_, angle in rows]
+    assert angles == sorted(angles, reverse=True)
+    assert angles[0] > 45
+    assert angles[-1] == 0
+
+
+@pytest.mark.row("S4")
+def test_many_steps_that_are_not_exact_come_further(on_digits):
+    rows = table(on_digits("sgd"), "One epoch over")
+    after = [float(row[-1]) for row in rows.values()]
+    assert after == sorted(after)
+    assert after[0] < 0.2 * after[-1]
+
+
 @pytest.mark.row("O1")
 def test_momentum_keeps_going_and_adagrads_rates_fall():
     tables = {
@@ -41,6 +84,24 @@ def test_momentum_keeps_going_and_adagrads_rates_fall():
     assert (np.diff(rates, axis=0) <= 0).all()
     assert (rates[-1] < 0.95 * rates[0]).all()
     assert rates[0, 0] != rates[0, 1]  # each parameter has its own
+
+
+@pytest.mark.row("R0")
+def test_other_weights_have_the_same_loss(on_digits):
+    trained, turned, scaled = table(on_digits("regularization"), "Three networks").values()
+    assert min(float(turned[0]), float(scaled[0])) > 10  # far from the first
+    assert float(turned[1]) == pytest.approx(float(trained[1]), abs=2e-6)
+    assert scaled[1] == trained[1]  # a factor of four is exact
+    assert float(scaled[2]) > 2 * float(trained[2])
+
+
+@pytest.mark.row("R8")
+def test_dropouts_masks_are_an_ensemble(on_digits):
+    rows = table(on_digits("dropout"), "Accuracy on 360")
+    mean, best, together, prediction = (share(row[0]) for row in rows.values())
+    assert together > mean + 3
+    assert together > best
+    assert abs(prediction - together) < 2
 
 
 @pytest.mark.row("R0")
@@ -105,7 +166,7 @@ def test_the_best_at_the_edge_and_what_lies_beyond(on_digits):
     coarse, fine, edge, wider = (
         text for text in on_digits("tuning").lines if text.startswith(("val_acc", "lr: the best"))
     )
-    line = r"val_acc: (0\.\d{6}), lr: (\S+e-\d\d), reg: \S+e[+-]\d\d, \(\d+ / 40\)( <- best)?"
+    line = r"val_acc: (0\.\d{6}), lr: (\S+e-\d\d), reg: \S+e[+-]\d\d, \(\d+ / 100\)( <- best)?"
     best = []
     for text in (coarse, fine, wider):
         found = [re.fullmatch(line, one) for one in text.splitlines() if one != "..."]

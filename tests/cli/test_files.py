@@ -140,7 +140,7 @@ def test_a_guide_of_values_with_categories(capsys):
     words = ["guide", "d.csv", "--task", "regression", "--time-budget", "1", "--out", "run"]
     assert run(*words, "--no-progress") == 0
     said = capsys.readouterr().out
-    assert "table: 3 columns (2 numbers, 1 categories)" in said
+    assert "table: 3 columns (2 numbers, 1 category)" in said
     assert "Test R²" in said
     for model in ("run", "run/ensemble.fanin"):
         assert run("predict", model, "d.csv") == 0
@@ -211,6 +211,24 @@ def test_a_table_is_read_for_predictions_as_for_the_training(capsys):
         row["label"] for row in table
     ]
     assert printed.err == ""
+
+
+def test_a_column_that_was_left_out_may_be_there_or_not_in_prediction(capsys):
+    X, y = blobs()
+    kinds = np.array(["x", "y", "z"])[y]
+    names = np.array([f"customer {i}" for i in range(len(y))])
+    write_table("d.csv", ["name", "a", "b", "kind"], [names, *X.T, kinds])
+    assert run("train", "d.csv", "--out", "run") == 1
+    assert "column 'name', got text" in (error := capsys.readouterr().err)
+    assert "--drop" in error
+    assert run("train", "d.csv", "--drop", "name", "--out", "run") == 0
+    write_table("without.csv", ["a", "b"], list(X.T))
+    capsys.readouterr()
+    found = []
+    for table in ("d.csv", "without.csv"):
+        assert run("predict", "run", table) == 0
+        found.append([row["label"] for row in printed_table(capsys)])
+    assert found[0] == found[1]
 
 
 def test_the_network_file_is_enough(capsys):

@@ -43,12 +43,28 @@ def test_split_draws_every_row_equally_often():
         assert np.abs(rows - rows.mean()).max() < 5 * np.sqrt(rows.mean())
 
 
+def test_labels_of_any_kind_are_split_as_numbers_are():
+    X, y = np.arange(60).reshape(30, 2), np.arange(30) % 3
+    (first, labels), (second, held) = datasets.split(X, y)
+    words = np.array(["a", "b", "c"])
+    for given in (words[y], words[y].astype(object), words[y].tolist()):
+        (rows, found), (others, kept) = datasets.split(X.tolist(), given)
+        assert np.array_equal(rows, first)
+        assert np.array_equal(others, second)
+        assert found.tolist() == words[labels].tolist()
+        assert kept.tolist() == words[held].tolist()
+    truth = datasets.split(X, y > 0)[1][1]
+    assert truth.dtype == bool
+    with pytest.raises(ValueError, match=r"y: expected shape .* of labels or values, got"):
+        datasets.split(X, np.array([None, "a"] * 15, object))
+
+
 def test_split_arguments():
     X, y = np.zeros((4, 1)), np.array([0, 1, 0, 1])
     for share in (0, 1, -0.5, float("nan")):
         with pytest.raises(ValueError, match="test_size: expected a share above 0 and below 1"):
             datasets.split(X, y, test_size=share)
-    with pytest.raises(ValueError, match=r"y: expected shape \(4,\) of whole numbers, got \(3,\)"):
+    with pytest.raises(ValueError, match=r"y: expected shape \(4,\) of labels.*got \(3,\)"):
         datasets.split(X, y[:3])
     with pytest.raises(ValueError, match="4 rows of 4 classes"):
         datasets.split(X, np.arange(4), test_size=0.5)

@@ -47,6 +47,14 @@ def test_a_number_that_is_none_stays_a_fault(path: Any) -> None:
         datasets.load(path, mixed=True)
 
 
+def test_numbers_with_a_decimal_comma_are_no_categories(path: Any) -> None:
+    path.write_text("size;colour;y\n" + "".join(f"{i},5;red;{i % 2}\n" for i in range(20)))
+    with pytest.raises(FileError, match=r"line 2, column 'size'.*decimal=',' \(--decimal\)"):
+        datasets.load(path, mixed=True)
+    (X, _), _ = datasets.load(path, mixed=True, decimal=",")
+    assert X.columns["size"].dtype == np.float64
+
+
 def test_a_table_of_numbers_is_an_array(path: Any) -> None:
     path.write_text("a,b,y\n" + "".join(f"{i},{i}.5,{i % 2}\n" for i in range(20)))
     (X, _), _ = datasets.load(path, mixed=True)

@@ -241,6 +241,17 @@ def test_a_decimal_comma_is_asked_about(table):
         datasets.load(table(text.replace("1,25", "1.250")), decimal=",")
 
 
+def test_columns_are_left_out_by_name(table):
+    path = table(rows("st" * 6))
+    (X, _), _ = datasets.load(path)
+    (kept, _), _, info = datasets.load(path, drop=["a"], return_info=True)
+    assert info.feature_names == ("b",)
+    assert np.array_equal(kept, X[:, 1:])
+    for wrong in ("a", [1]):
+        with pytest.raises(TypeError, match="drop: expected names of columns"):
+            datasets.load(path, drop=wrong)
+
+
 def test_two_delimiters_that_both_fit_are_asked_about(table):
     text = "".join(f"{i},5;1,25;{'st'[i % 2]}\n" for i in range(10))
     with pytest.raises(ValueError, match="delimiter: expected one, got ',' and ';'"):
@@ -331,6 +342,9 @@ def test_refused_with_the_line(table, text, message):
         ({"label": "z"}, "label: expected one of a, b, y; got 'z'"),
         ({"label": "y", "target": "y"}, "label: another name of target"),
         ({"image_size": 8}, "image_size: only images"),
+        ({"drop": ["z"]}, "drop: expected names among a, b, y; got 'z'"),
+        ({"drop": ["y"]}, "drop: expected other columns than the target, got 'y'"),
+        ({"drop": ["a", "b"]}, "expected at least one feature column, got none beside the target"),
     ],
 )
 def test_options_that_do_not_fit(table, options, message):
@@ -339,8 +353,9 @@ def test_options_that_do_not_fit(table, options, message):
 
 
 @pytest.mark.parametrize(
-    "option", [{"header": True}, {"delimiter": ";"}, {"encoding": "latin-1"}, {"decimal": ","}]
-)
+    "option", [{"header": True}, {"delimiter": ";"}, {"encoding": "latin-1"}, {"decimal": ","},
+               {"drop": ["a"]}],
+)  # fmt: skip
 def test_options_of_tables_are_of_tables(option):
     with pytest.raises(ValueError, match=r"only a \.csv file has one, got 'digits'"):
         datasets.load("digits", **option)

@@ -11,6 +11,7 @@ from reference_bf16 import product, rounded
 import fanin
 from fanin import _core
 
+pytestmark = pytest.mark.row("B6")
 DATA = Path(__file__).parents[1] / "data"
 
 

@@ -80,6 +80,7 @@ def test_a_step_has_the_loss_of_the_definition(options: dict[str, Any]) -> None:
         assert net.loss_and_grads(X, y)[0] == pytest.approx(expected, rel=1e-12)
 
 
+@pytest.mark.row("B5")
 @CASE
 @pytest.mark.parametrize("extras", [False, True], ids=["plain", "weights, L2 and masks"])
 def test_gradients(options: dict[str, Any], extras: bool) -> None:
@@ -114,6 +115,7 @@ def test_parts_of_a_large_minibatch_give_the_sums_of_all() -> None:
         np.testing.assert_allclose(gradient, sum(p[name] for p in parts) / 3, atol=1e-13)
 
 
+@pytest.mark.row("B5")
 @CASE
 @pytest.mark.parametrize("optimizer", ["momentum", "adamw"])
 def test_twenty_steps_are_those_of_pytorch(options: dict[str, Any], optimizer: str) -> None:

@@ -91,6 +91,8 @@ def test_dense_layer(activation: str, keep: float) -> None:
         check(value, array, gradient, bound)
 
 
+@pytest.mark.row("R0")
+@pytest.mark.row("B5")
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("kind", ["hard", "soft"])

@@ -34,6 +34,7 @@ def trained(loss: str, y: np.ndarray, n_outputs: int = 1, **options: Any) -> fan
     return net
 
 
+@pytest.mark.row("B5")
 @every_case
 def test_gradient_of_a_network(case: Case) -> None:
     net = fanin.MLP([4, 5, 3], activation="tanh", output_init=None, dtype="float64",

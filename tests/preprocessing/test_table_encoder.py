@@ -81,7 +81,7 @@ def test_the_features_and_their_names() -> None:
     assert "day_hour_sin" not in names
     assert encoder.n_features_out_ == len(names)
     assert encoder.describe() == (
-        "7 columns (2 numbers, 1 truth values, 1 categories, 1 hashed categories, 2 dates; "
+        "7 columns (2 numbers, 1 truth value, 1 category, 1 hashed category, 2 dates; "
         f"1 with missing values): {len(names)} features"
     )
 
@@ -148,7 +148,12 @@ def test_rare_and_unseen_values_share_a_feature() -> None:
         (
             np.array([f"note {i}" for i in range(40)], object),
             ValueError,
-            "column 'v', got text: 40",
+            r"column 'v', got text: 40 .*; leave it out \(drop, --drop\), or text='drop'",
+        ),
+        (
+            np.array([f"{1 + i % 28:02}.{1 + i // 28:02}.2024" for i in range(40)], object),
+            ValueError,
+            "column 'v', got text: 40 .*; write dates as 2024-05-31, or",
         ),
         (np.array([1, "a"] * 20, object), TypeError, "column 'v': expected values of one kind"),
         (

@@ -9,6 +9,7 @@ import pytest
 
 from fanin.chapters import CHAPTERS
 
+pytestmark = pytest.mark.row("B7")
 ROOT = Path(__file__).resolve().parents[2]
 TABLE = (ROOT / "docs/lecture.md").read_text(encoding="utf-8")
 
@@ -51,3 +52,9 @@ def test_tests_are_there(test):
     file, function = test.split("::")
     tree = ast.parse((ROOT / "tests" / file).read_text(encoding="utf-8"))
     assert function in {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+
+
+def test_every_picture_of_the_lecture_is_in_the_gallery_with_its_code():
+    shown = {name for row in ROWS for name in names(row[3]) if name.startswith("fanin.plots.")}
+    code = "".join(p.read_text(encoding="utf-8") for p in (ROOT / "docs/examples").rglob("*.py"))
+    assert [name for name in sorted(shown) if f"{name}(" not in code] == []

@@ -11,6 +11,7 @@ import pytest
 
 import fanin
 from fanin import optim
+from fanin.arrays import Table
 from fanin.tuning import RateProbe, RateTrial, lr_probe, lr_range
 
 pytestmark = pytest.mark.row("G3")
@@ -107,6 +108,26 @@ def test_the_same_bits_on_every_isa_with_any_threads(run_isa, isa):
         print(lr_probe(fanin.MLP([17, 65, 4]), X, y, iterations=12).to_dict())
     """
     assert run_isa(code, isa, 2) == run_isa(code, "scalar", 1)
+
+
+def test_data_of_any_kind_are_probed_as_arrays_are():
+    X, y = problem()
+    rates = [1e-2, 1e-3]
+    expected = lr_probe(network(), X, y, rates=rates)
+    assert lr_probe(network(), X.tolist(), y.tolist(), rates=rates) == expected
+    pandas = pytest.importorskip("pandas")
+    order = np.random.default_rng(1).permutation(len(y))  # its index is no row number
+    frame = pandas.DataFrame(X, index=order, columns=[f"x{i}" for i in range(10)])
+    assert lr_probe(network(), frame, pandas.Series(y, index=order), rates=rates) == expected
+
+
+def test_a_table_is_probed_through_its_encoder():
+    X, y = problem()
+    table = Table({f"x{i}": column for i, column in enumerate(X.T)})
+    encoder = fanin.preprocessing.TableEncoder().fit(table)
+    probe = lr_probe(network(), table, y, rates=[1e-2], preprocess=encoder)
+    features = encoder.transform(table)
+    assert probe == lr_probe(network(), features, y, rates=[1e-2], preprocess=None)
 
 
 def test_no_rate_helps():

@@ -15,6 +15,17 @@ small = activation_statistics(widths, init="small_random", std=0.01, activation=
 axes = fanin.plots.activations(small)
 
 # %%
+# Where on tanh's curve the outputs of each layer fall: near 0, where the next layer has little to
+# work with. With large weights they fall where the curve is flat.
+
+axes = fanin.plots.tanh_outputs(small)
+
+# %%
+
+large = activation_statistics(widths, init="small_random", std=0.1, activation="tanh")
+axes = fanin.plots.tanh_outputs(large)
+
+# %%
 # Xavier: every layer has the spread of its inputs, about.
 
 xavier = activation_statistics(widths, init="xavier", activation="tanh")

@@ -15,6 +15,17 @@ from fanin import optim, schedules
 axes = fanin.plots.optimizer_paths()
 
 # %%
+# SGD stays in a local minimum, at any rate; momentum carries over the ridge.
+
+rates = {"sgd": 0.02, "momentum": 0.02}
+axes = fanin.plots.optimizer_paths(rates, surfaces=["local"])
+
+# %%
+# Which rule comes of which, and what each adds:
+
+axes = fanin.plots.optimizer_family()
+
+# %%
 # The rule by itself:
 
 x, adam = np.array([2.0, 1.0]), optim.Adam(lr=0.1)

@@ -15,17 +15,21 @@ five = ensemble.from_initializations(dims, X, y, n_members=5, epochs=10, **optio
 axes = fanin.plots.ensemble(five.evaluate(X_test, y_test))
 
 # %%
-# Other members: bootstrap samples of the data, and snapshots of a single run whose learning rate
-# goes up and down.
+# Other members: networks of other losses and optimizers, bootstrap samples of the data, the best
+# networks of a cross-validation, and snapshots of a single run whose learning rate goes up and
+# down. `fanin.ensemble.ParameterAverage` is the sixth kind, one network.
 
+variants = [{}, {"loss": "svm"}, {"optimizer": "momentum"}, {"activation": "tanh"}]
 ways = {
     "initialisations": five,
+    "objectives": ensemble.from_objectives(dims, X, y, variants, epochs=10, **options),
     "bootstrap": ensemble.from_datasets(dims, X, y, n_members=5, epochs=10, **options),
+    "cross-validation": ensemble.from_cross_validation(
+        dims, X, y, [{"keep": 0.8}, {"reg": 1e-3}, {}], n_folds=3, k=2, epochs=10, **options
+    ),
     "checkpoints": ensemble.from_checkpoints(
         dims, X, y, n_cycles=5, epochs_per_cycle=10, **options
     ),
 }
-for name, whole in ways.items():
-    result = whole.evaluate(X_test, y_test)
-    members = [member["accuracy"] for member in result["members"]]
-    print(f"{name:16} mean {sum(members) / 5:.4f}  ensemble {result['accuracy']:.4f}")
+results = {name: whole.evaluate(X_test, y_test) for name, whole in ways.items()}
+axes = fanin.plots.ensembles(results)

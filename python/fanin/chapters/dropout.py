@@ -6,14 +6,15 @@ from typing import Any
 
 import numpy as np
 
-from fanin import layers, plots
-from fanin.chapters.story import Data, overfitting, tell
+from fanin import MLP, layers, optim, plots
+from fanin.chapters.story import Data, overfitting, percent, tell
 from fanin.document.blocks import Block, Chapter, Heading, Lines, Listing, Table
 from fanin.plots.style import picture
 from fanin.random import Generator
 
 KEEP = 0.5
 ROWS, WRONG, WIDTH, EPOCHS = 600, 0.2, 256, 60
+MODELS = 100  # masks, each a model of the ensemble
 MASKS, DRAWS = 20_000, 1_000_000
 
 
@@ -61,9 +62,9 @@ def chapter(data: Data, seed: int) -> Chapter:
         """Why should that help? Let a network tell cats by pointed ears, a long tail and
         fur. A Scottish Fold has folded ears, a Sphynx no fur: a network that insists on all
         three has overfitted. If units are missing at random, it learns to say: the ears are
-        flat, but there are a long tail and fur, so it is a cat. Dropout is also an
-        *ensemble*: each mask is one model, and all of them share their parameters.""",
+        flat, but there are a long tail and fur, so it is a cat.""",
         *_on_data(data, seed),
+        *_as_ensemble(data, seed),
         *_two_forms(seed),
         *_the_mask(seed),
     )
@@ -88,6 +89,42 @@ def _on_data(data: Data, seed: int) -> list[Block]:
             epochs=EPOCHS, batch_size=50, preprocess=data.preprocess,
         ),
     ]  # fmt: skip
+
+
+def _as_ensemble(data: Data, seed: int) -> list[Block]:
+    noisy = data.few_and_noisy(ROWS, WRONG, seed)
+    net = noisy.net(WIDTH, WIDTH, seed=seed, keep=KEEP)
+    noisy.train(net, epochs=EPOCHS, batch_size=min(50, len(noisy.y)), optimizer=optim.Adam())
+    rng, y = Generator(seed, 8), data.y_test
+    models = [_one_model(net, rng) for _ in range(MODELS)]
+    probabilities = np.stack([model.predict_proba(data.X_test) for model in models])
+    each = (probabilities.argmax(axis=2) == y).mean(axis=1)
+    together = probabilities.mean(axis=0).argmax(axis=1)
+    at_once = net.predict(data.X_test)
+    rows = [
+        ("one mask, the mean of all", percent(float(each.mean()))),
+        ("one mask, the best of all", percent(float(each.max()))),
+        (f"the mean of {MODELS} masks' probabilities", percent(float((together == y).mean()))),
+        ("no mask, once: prediction", percent(float((at_once == y).mean()))),
+    ]
+    return [
+        Heading("Dropout as an ensemble"),
+        f"""Each mask is one model, and all of them share their parameters. Here are {MODELS} models
+        of the network above, each one mask over its two hidden layers:""",
+        Table(f"Accuracy on {len(y)} test rows", ("models", "accuracy"), rows),
+        f"""Prediction with all units stands for the average of the models in a single pass: the two
+        give the same class to {percent(float((at_once == together).mean()))} of the rows.""",
+    ]
+
+
+def _one_model(net: MLP, rng: Generator) -> MLP:
+    """What one mask leaves of the network: units that are gone have no weights above them."""
+    thinned = net.copy()
+    for name in ("W2", "W3"):
+        weights = thinned.params[name]
+        kept, _ = layers.dropout_forward(np.ones(len(weights), weights.dtype), keep=KEEP, rng=rng)
+        weights *= kept[:, None]
+    return thinned
 
 
 def _two_forms(seed: int) -> list[Block]:

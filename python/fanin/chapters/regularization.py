@@ -26,11 +26,45 @@ def chapter(data: Data, seed: int) -> Chapter:
         "Regularisation: L2",
         """The parameters that make the loss smallest are not unique, and some fit the training data
         too well: they *overfit*, and do worse on rows they have not seen. **Regularisation** is
-        what is added against that. The oldest way is a term of the loss that grows with the
-        weights, of which `reg` is the strength:""",
+        what is added against that.""",
+        *_not_unique(data, seed),
         *_on_moons(seed),
         *_on_data(data, seed),
     )
+
+
+def _not_unique(data: Data, seed: int) -> list[Block]:
+    """The same loss from other weights, which a term of the weights tells apart."""
+    net = data.net(WIDTH, seed=seed)
+    data.train(net, epochs=20, batch_size=32, optimizer=optim.Adam())
+    turned, scaled = net.copy(), net.copy()
+    order = Generator(seed, 33).permutation(WIDTH)
+    for name, new in (("W1", net.params["W1"][:, order]), ("b1", net.params["b1"][order]),
+                      ("W2", net.params["W2"][order])):  # fmt: skip
+        turned.params[name][...] = new
+    for name, factor in (("W1", 4), ("b1", 4), ("W2", 1 / 4)):
+        scaled.params[name] *= np.float32(factor)
+    networks = {
+        "as trained": net,
+        "hidden units in another order": turned,
+        "W1 and b1 times 4, W2 divided by 4": scaled,
+    }
+    rows = []
+    for name, one in networks.items():
+        loss, with_l2 = (one.loss(data.X, data.y, reg=reg) for reg in (0.0, 1e-3))
+        apart = float(np.linalg.norm(one.get_parameters() - net.get_parameters()))
+        rows.append((name, number(apart), f"{loss:.6f}", f"{with_l2:.6f}"))
+    return [
+        Heading("The parameters of the least loss are not unique"),
+        f"""A network of {WIDTH} ReLU units, trained on {data.name}. Another order of the units is
+        the same function; so are weights of four times the size, if the next layer's are a quarter.
+        The loss cannot tell such networks apart. A term that grows with the weights can:""",
+        Table(
+            "Three networks of the same loss",
+            ("network", "distance from the first", "loss", "loss with L2 of 0.001"),
+            rows,
+        ),
+    ]
 
 
 def moons(n: int, rng: Generator) -> tuple[Array, Array]:
@@ -56,7 +90,8 @@ def _on_moons(seed: int) -> list[Block]:
         rows.append((f"{reg:g}", number(weights.std()), percent(seen), percent(test)))
     return [
         Heading("L2: small weights, smooth boundaries"),
-        "`loss + reg / 2 · Σ W²`, over all weights; biases are left alone.",
+        """The oldest way is that term, of which `reg` is the strength: `loss + reg / 2 · Σ W²`,
+        over all weights; biases are left alone.""",
         picture(
             "regularization-l2.png",
             "Decision boundaries of three networks on two interleaved half circles, and histograms "

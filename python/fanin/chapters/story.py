@@ -109,10 +109,11 @@ class Data:
     def two_features(self) -> tuple[Array, str]:
         """Two features that are easy to picture, (N, 2) float64, and their names."""
         if self.X.ndim > 2:
-            half = self.X.shape[2] // 2
-            sides = self.X[:, :, :half], self.X[:, :, -half:]
-            means = [side.reshape(len(self.X), -1).mean(axis=1) for side in sides]
-            return np.stack(means, axis=1), "mean brightness of an image's left and right half"
+            height, width = self.X.shape[1:3]
+            top, left = height // 4, width // 4
+            centre = self.X[:, top : height - top, left : width - left]
+            means = [part.reshape(len(self.X), -1).mean(axis=1) for part in (self.X, centre)]
+            return np.stack(means, axis=1), "mean brightness of an image and of its centre"
         X = self.X[:, : min(self.dim, 50)].astype(np.float64)
         spread = np.flatnonzero(X.std(axis=0) > 0)
         if len(spread) < 2:

@@ -22,7 +22,7 @@ TRIALS, MANY = 9, 60  # of the two layouts; of random draws, to tell luck from m
 SWEPT = 13  # values along the important axis, and half of them along the other
 SPACE = {"lr": loguniform(1e-5, 10), "reg": loguniform(1e-6, 1e-2)}
 MIDDLE = 1e-4  # of the second range
-ROUNDS = 40  # trials of the coarse search and of each finer one
+ROUNDS = 100  # trials of the coarse search and of each finer one
 SHOWN = 8  # lines
 HIDDEN, BATCH, EPOCHS = 50, 10, 5  # of the lecture's two-layer network
 

@@ -89,13 +89,16 @@ def add_data_options(parser: argparse.ArgumentParser, *, task: bool = True) -> N
         "(default: comma, semicolon, tab or bar, as seen)")  # fmt: skip
     add("--encoding", metavar="NAME", help="of a table (default: utf-8)")
     add("--decimal", choices=(".", ","), help="mark of numbers (default: .)")
+    add("--drop", action="append", metavar="COLUMN", help="a table's column to leave out; may be "
+        "given several times")  # fmt: skip
     add("--image-size", type=pixels, metavar="HxW", help="resize images in a folder (default: they "
         "are of one size)")  # fmt: skip
 
 
 def reading_options(args: argparse.Namespace) -> dict[str, Any]:
     """Those of `add_data_options` that were given, for `fanin.datasets.load`."""
-    names = ("target", "label", "task", "header", "delimiter", "encoding", "decimal", "image_size")
+    names = ("target", "label", "task", "header", "delimiter", "encoding", "decimal", "drop",
+             "image_size")  # fmt: skip
     return {name: v for name in names if (v := getattr(args, name, None)) is not None}
 
 
@@ -234,7 +237,7 @@ def _is_ours(path: Path) -> bool:
 def data_facts(args: argparse.Namespace, info: datasets.Info, X: Array) -> dict[str, Any]:
     """What a network keeps of its data, as its ``metadata``: `fanin predict` needs them."""
     how = reading_options(args)
-    for name in ("target", "label", "task"):
+    for name in ("target", "label", "task", "drop"):
         how.pop(name, None)
     names = info.feature_names
     return {

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 from fanin._files import FileError
 from fanin._typing import Array, Ints, PathLike
 from fanin._validate import boolean
-from fanin.arrays import Table, as_array, describe, is_table, some_rows
+from fanin.arrays import Table, as_array, describe, is_table, of_one_kind, rows_of, some_rows
 from fanin.datasets import archives, folders, named, tables
 from fanin.datasets.reading import Dataset, Reading
 from fanin.random import Generator
@@ -101,6 +101,7 @@ class LoadOptions(TypedDict, total=False):
     delimiter: str | None
     encoding: str
     decimal: str
+    drop: Sequence[str]
     image_size: int | tuple[int, int] | None
     label: str | None
     mixed: bool
@@ -125,6 +126,7 @@ def load(
     delimiter: str | None = None,
     encoding: str = "utf-8",
     decimal: str = ".",
+    drop: Sequence[str] = (),
     image_size: int | tuple[int, int] | None = None,
     label: str | None = None,
     mixed: bool = False,
@@ -160,6 +162,8 @@ def load(
         first lines alike.
     encoding, decimal : str
         The table's encoding and decimal mark, "." or ",".
+    drop : sequence of str
+        Columns of the table to leave out, such as names, notes and numbers of customers.
     image_size : int or (height, width), optional
         What images in a folder are resized to; without it they are of one size.
     label : str, optional
@@ -211,6 +215,7 @@ def load(
         delimiter=delimiter,
         encoding=encoding,
         decimal=decimal,
+        drop=drop,
         image_size=image_size,
         mixed=boolean("mixed", mixed),
     )
@@ -397,7 +402,8 @@ def split(X: Array, y: ArrayLike, *, test_size: float = 0.2, seed: int = 0) -> t
     Parameters
     ----------
     X : ndarray of shape (N, ...)
-    y : array_like of shape (N,), integers or floats
+    y : array_like of shape (N,)
+        Labels of any kind: whole numbers, text, truth values; or a regression's values, floats.
     test_size, seed : float, int
         Fraction of rows for the second part, in (0, 1), at least one row; and seed of the shuffle.
 
@@ -413,10 +419,16 @@ def split(X: Array, y: ArrayLike, *, test_size: float = 0.2, seed: int = 0) -> t
     array([2, 2])
     """
     _check_test_size(test_size)
-    X, y = X if is_table(X) else some_rows("X", X), as_array("y", y)
-    if y.ndim != 1 or y.dtype.kind not in "iuf" or len(y) != len(X):
-        raise ValueError(f"y: expected shape ({len(X)},) of whole numbers, got {describe(y)}")
-    given, y = y, np.zeros(len(y), dtype=np.int64) if y.dtype.kind == "f" else y.astype(np.int64)
+    X, given = X if is_table(X) else some_rows("X", X), of_one_kind(as_array("y", y))
+    if given.ndim != 1 or given.dtype.kind not in "biufUT" or len(given) != len(X):
+        raise ValueError(
+            f"y: expected shape ({len(X)},) of labels or values, got {describe(given)}"
+        )
+    if given.dtype.kind == "f":
+        y = np.zeros(len(given), dtype=np.int64)
+    else:
+        y = np.unique(given, return_inverse=True)[1]
+        given = given.astype(np.int64) if given.dtype.kind in "iu" else given
     shuffled = Generator(seed=seed).permutation(len(y))
     order = shuffled[np.argsort(y[shuffled], kind="stable")]
     first_of_class = np.diff(y[order], prepend=y[order][:1] - 1) != 0
@@ -430,8 +442,9 @@ def split(X: Array, y: ArrayLike, *, test_size: float = 0.2, seed: int = 0) -> t
     spaced = (np.arange(n_test) * len(candidates) + len(candidates) // 2) // n_test
     chosen = np.zeros(len(y), dtype=bool)
     chosen[candidates[spaced]] = True
-    y = given if given.dtype.kind == "f" else y
-    return (X[~chosen], y[~chosen]), (X[chosen], y[chosen])
+    parts = np.flatnonzero(~chosen), np.flatnonzero(chosen)
+    first, second = ((rows_of("X", X, part), given[part]) for part in parts)
+    return first, second
 
 
 def _check_test_size(test_size: float) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,6 +24,7 @@ class Reading:
     delimiter: str | None = None
     encoding: str = "utf-8"
     decimal: str = "."
+    drop: Sequence[str] = ()  # columns to leave out
     image_size: int | tuple[int, int] | None = None
     mixed: bool = False  # whether columns of a table may be of other kinds than numbers
     kinds: Mapping[str, str] | None = None  # those that they are known to be of, by their names
@@ -42,6 +43,11 @@ class Reading:
                     "delimiter: expected one character, other than a quote, a line's end and the "
                     f"decimal mark {self.decimal!r}, got {delimiter!r}"
                 )
+        expected = "names of columns"
+        given = sequence("drop", self.drop, expected)
+        if isinstance(self.drop, str) or not all(isinstance(name, str) for name in given):
+            raise TypeError(f"drop: expected {expected}, got {self.drop!r}")
+        object.__setattr__(self, "drop", tuple(given))
         try:
             "".encode(self.encoding)
         except (LookupError, TypeError, ValueError):
@@ -52,7 +58,7 @@ class Reading:
 
     def refuse_for_others(self, name: str) -> None:
         """Raises where an option of tables is given for data that are no table."""
-        for field_name in ("target", "header", "delimiter", "encoding", "decimal"):
+        for field_name in ("target", "header", "delimiter", "encoding", "decimal", "drop"):
             if getattr(self, field_name) != getattr(type(self), field_name):
                 argument = self.target_argument if field_name == "target" else field_name
                 only = "a column to name" if field_name == "target" else "one"

@@ -45,6 +45,7 @@ PACKED = {  # by the bytes that such files begin with
     b"\xfd7zXZ\0": "xz",
 }
 TRUTH = {"true": True, "false": False}
+DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+")
 THOUSANDS = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d*)?|[+-]?\d{1,3}(\.\d{3})+(,\d*)?")
 
 
@@ -142,8 +143,10 @@ class _Table:
     def read(self, columns: Sequence[str] | None) -> Dataset:
         header, first = self._header(columns)
         if columns is None:
-            at: int | None = self._target(header)
-            features = [i for i in range(len(header)) if i != at]
+            label = self._target(header)
+            at: int | None = label
+            left_out = {label, *self._dropped(header, label)}
+            features = [i for i in range(len(header)) if i not in left_out]
         else:
             missing = [name for name in columns if name not in header]
             if missing:
@@ -154,6 +157,8 @@ class _Table:
             at = header.index(target) if target in header and target not in columns else None
         if not features:
             got = f"got only {header[0]!r}; or another delimiter"
+            if self.reading.drop:
+                got = "got none beside the target and those of drop"
             raise FileError(self.path, f"expected at least one feature column, {got}")
         values, cells, lines = array("d"), list[str](), array("q")
         texts: list[list[str]] = [[] for _ in features]
@@ -205,8 +210,14 @@ class _Table:
     def _kind(self, different: set[str]) -> str:
         if not different or all(cell.lower() in TRUTH for cell in different):
             return "boolean" if different else "number"
-        numbers = sum(self._number(cell) is not None for cell in different)
+        numbers = sum(
+            self._number(cell) is not None or self._has_decimal_comma(cell) for cell in different
+        )
         return "number" if 2 * numbers >= len(different) else "category"
+
+    def _has_decimal_comma(self, cell: str) -> bool:
+        """Whether it is a number to those who write a comma, and the table is read with a point."""
+        return self.reading.decimal == "." and DECIMAL_COMMA.fullmatch(cell) is not None
 
     def _with_first(self, first: tuple[int, list[str]] | None) -> Iterator[tuple[int, list[str]]]:
         if first is not None:
@@ -257,6 +268,16 @@ class _Table:
             expected = f"expected one of {', '.join(header)}"
             raise ValueError(f"{argument}: {expected}; got {name!r} ({self.path})")
         return header.index(name)
+
+    def _dropped(self, header: list[str], target: int) -> set[int]:
+        for name in self.reading.drop:
+            if name not in header:
+                expected = f"expected names among {', '.join(header)}"
+                raise ValueError(f"drop: {expected}; got {name!r} ({self.path})")
+            if name == header[target]:
+                problem = "expected other columns than the target"
+                raise ValueError(f"drop: {problem}, got {name!r}; name another target")
+        return {header.index(name) for name in self.reading.drop}
 
     def _number(self, text: str) -> float | None:
         if self.reading.decimal == ",":

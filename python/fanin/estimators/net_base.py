@@ -160,16 +160,16 @@ class Net(BaseEstimator, ABC):
                 "fanin.estimators.TableEncoder() before the estimator in a pipeline"
             )
         images = self.augment is not None or self.mix is not None
-        X, y = validate_data(
-            self,
-            X,
-            y,
-            accept_sparse=["csr", "csc"],
-            dtype=KINDS,
-            allow_nd=images,
-            reset=reset,
-            **checks,
-        )
+        checks |= {"accept_sparse": ["csr", "csc"], "dtype": KINDS, "allow_nd": images}
+        try:
+            X, y = validate_data(self, X, y, reset=reset, **checks)
+        except ValueError as error:
+            if "could not convert string" not in str(error):
+                raise
+            raise ValueError(
+                f"X: expected numbers, got text ({error}); fanin.estimators.TableEncoder() before "
+                "the estimator in a pipeline makes features of columns of any kind"
+            ) from None
         return X, y
 
     def _sets_rows_aside(self, n_rows: int) -> bool:

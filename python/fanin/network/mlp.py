@@ -684,7 +684,19 @@ class MLP:
     # Passes
 
     def scores(self, X: Array, *, n_threads: int | None = None) -> Array:
-        """Outputs of the last layer, (N, C). A row's bits do not depend on the other rows."""
+        """Outputs of the last layer, (N, C). A row's bits do not depend on the other rows.
+
+        Parameters
+        ----------
+        X : ndarray of shape (N, D) or (N, ...), or a frame, as in training
+        n_threads : int, optional
+            Does not change the result.
+
+        Examples
+        --------
+        >>> fanin.MLP([2, 3]).scores(np.zeros((4, 2), np.float32)).shape
+        (4, 3)
+        """
         inputs = self.inputs
         rows = inputs.rows(X)
         if not inputs.before:  # one pass
@@ -706,6 +718,29 @@ class MLP:
         ``exp(scores)``; with Q quantiles (N, Q) in ascending order, or (N, M, Q) of several values.
 
         With `tta`, of the mean of probabilities, of scores with "svm", or the mean of the values.
+
+        Parameters
+        ----------
+        X : ndarray of shape (N, D) or (N, ...), or a frame, as in training
+        tta : Compose, transform, or a list of these, optional
+            Test-time augmentation, as in `predict_proba`.
+        n_threads : int, optional
+            Does not change the result.
+
+        Returns
+        -------
+        ndarray
+
+        Raises
+        ------
+        ValueError, TypeError
+            Naming X, what was expected and what was given.
+
+        Examples
+        --------
+        >>> net = fanin.MLP([2, 2], classes=["no", "yes"])
+        >>> net.predict(np.ones((3, 2), np.float32)).shape
+        (3,)
         """
         targets = self.targets
         if tta is None:
@@ -738,6 +773,13 @@ class MLP:
             pipeline i draws as for sample (row of X) in epoch i: ``[aug] * 8`` gives eight draws.
             The original image counts only if ``Compose([])`` is in the list. Views have the
             network's size and X's units.
+        n_threads : int, optional
+            Does not change the result.
+
+        Returns
+        -------
+        ndarray of shape (N, C), float32 or float64
+            As the network is; rows sum to 1 but with several labels a row.
 
         Examples
         --------
@@ -823,7 +865,28 @@ class MLP:
         return result
 
     def loss(self, X: Array, y: Array, *, reg: float = 0.0) -> float:
-        """Mean loss over the rows, plus ``0.5 * reg * sum(W * W)`` over the weights."""
+        """Mean loss over the rows, plus ``0.5 * reg * sum(W * W)`` over the weights.
+
+        Parameters
+        ----------
+        X, y
+            As in `fit`.
+        reg : float
+            Strength of L2, at least 0; biases are left out.
+
+        Returns
+        -------
+        float
+            Without dropout and DropConnect.
+
+        Examples
+        --------
+        >>> net = fanin.MLP([2, 4])
+        >>> for p in net.params.values():
+        ...     p[...] = 0
+        >>> round(net.loss(np.ones((3, 2)), np.array([0, 1, 2])), 4)  # log(4)
+        1.3863
+        """
         data = self.prepare(X, y)
         reg = _validate.real("reg", reg, 0)
         weights = [slice(p.offset, p.offset + p.rows * p.cols) for p in self._layout if p.decays]
@@ -847,10 +910,16 @@ class MLP:
         Parameters
         ----------
         X, y
-            With batch norm two rows at least: the statistics are theirs, as in a step of training.
+            As in `fit`. With batch norm two rows at least: the statistics are theirs, as in a step
+            of training.
+        reg : float
+            Strength of L2: adds ``0.5 * reg * sum(W * W)`` to the loss.
+        sample_weight : ndarray of shape (N,), optional
         dropout_step : int, optional
             Applies the masks (dropout's and DropConnect's) of that step of training; without it
             there are none, and `drop_connect_inference` is the mean.
+        n_threads : int, optional
+            Does not change the result.
 
         Returns
         -------
@@ -877,6 +946,19 @@ class MLP:
         """Statistics of each layer's activations and, if y is given, gradients.
 
         See `fanin.diagnostics.activation_report`.
+
+        Parameters
+        ----------
+        X, y
+            As in `fit`; y is optional.
+        bins : int
+            Of each layer's histogram.
+        n_threads : int, optional
+            Does not change the result.
+
+        Returns
+        -------
+        ActivationReport
 
         Examples
         --------

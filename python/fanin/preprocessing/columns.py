@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import zlib
 from collections import Counter
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from fanin.arrays import DAY
 # third at ten rows. In small tables a hundredth of the rows is all that there is.
 RARE, RARE_SHARE = 10, 0.01
 LARGEST = 1e150  # whose square is finite, as standardisation needs it
+DATE = re.compile(r"\d{1,4}([./-])\d{1,2}\1\d{1,4}\b")  # in any order
 TEXT_SHARE = 0.5  # different values to rows; above it most values occur once, and teach nothing
 
 
@@ -134,7 +136,7 @@ def _learn_category(name: str, values: Array, rules: Rules) -> Column:
             return Column(name, "text")
         raise ValueError(
             f"X: expected numbers, dates, truth values or categories in column {name!r}, got text: "
-            f"{different} different values in {present} rows; drop it, or text='drop'"
+            f"{different} different values in {present} rows; {_advice(values)}"
         )
     least = min(RARE, RARE_SHARE * len(values))
     kept = [value for value, count in counts.items() if count >= least]
@@ -143,6 +145,14 @@ def _learn_category(name: str, values: Array, rules: Rules) -> Column:
     if len(known) <= rules.max_categories:
         return Column(name, "category", values=known, rare=rare)
     return Column(name, "hashed", values=known, rare=rare, buckets=rules.n_buckets)
+
+
+def _advice(values: Array) -> str:
+    """What to do about a column of text."""
+    given = [value for value in values if value is not None]
+    if 2 * sum(DATE.match(str(value)) is not None for value in given) > len(given):
+        return "write dates as 2024-05-31, or leave it out (drop, --drop)"
+    return "leave it out (drop, --drop), or text='drop'"
 
 
 def _numbers_of(name: str, kind: str, values: Array) -> Floats:

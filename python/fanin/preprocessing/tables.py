@@ -18,14 +18,14 @@ from fanin.preprocessing.columns import Column, Rules, encode, learn
 
 BLOCK = 2**14  # rows that are encoded at once
 
-PLURALS = {
-    "number": "numbers",
-    "boolean": "truth values",
-    "category": "categories",
-    "hashed": "hashed categories",
-    "date": "dates",
-    "text": "dropped as text",
-    "empty": "dropped as empty",
+KINDS = {  # one of them, and several
+    "number": ("number", "numbers"),
+    "boolean": ("truth value", "truth values"),
+    "category": ("category", "categories"),
+    "hashed": ("hashed category", "hashed categories"),
+    "date": ("date", "dates"),
+    "text": ("dropped as text", "dropped as text"),
+    "empty": ("dropped as empty", "dropped as empty"),
 }
 
 
@@ -123,7 +123,15 @@ class TableEncoder(Transformer):
         return self.encode(X)
 
     def encode(self, X: Any, dtype: npt.DTypeLike = np.float32, name: str = "X") -> Array:
-        """`transform`, to float32 or float64."""
+        """`transform`, to float32 or float64.
+
+        Parameters
+        ----------
+        X : frame or Table
+        dtype : {"float32", "float64"}
+        name : str
+            What errors call X.
+        """
         self._require_fit()
         rules = self._rules()
         columns, _ = table_columns(name, _checked(X, name), self.zones())
@@ -170,7 +178,9 @@ class TableEncoder(Transformer):
         """What was made of the columns, in a line."""
         self._require_fit()
         kinds = Counter(column.kind for column in self.columns_)
-        parts = [f"{count} {PLURALS[kind]}" for kind in PLURALS if (count := kinds[kind])]
+        parts = [
+            f"{count} {words[count > 1]}" for kind, words in KINDS.items() if (count := kinds[kind])
+        ]
         lacking = sum(column.missing for column in self.columns_)
         some = f"; {lacking} with missing values" if lacking else ""
         found = f"{len(self.columns_)} columns ({', '.join(parts)}{some})"

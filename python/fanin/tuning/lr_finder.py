@@ -17,8 +17,10 @@ import numpy as np
 from fanin import _core, _validate, optim
 from fanin._json import json_number
 from fanin._typing import Array, Floats
+from fanin.arrays import rows_of
 from fanin.callbacks.base import Callback, Logs
 from fanin.network import MLP
+from fanin.network.classes import as_labels
 from fanin.preprocessing import Preprocess
 from fanin.random import Generator
 from fanin.schedules import Schedule
@@ -291,7 +293,7 @@ def lr_probe(
     start = _prepared(net, X, y, preprocess)
     options: dict[str, Any] = {"batch_size": batch_size, "reg": reg, "n_threads": n_threads}
     rows = Generator(net.seed).permutation(len(X))[:JUDGED_ROWS]
-    judge = X[rows], y[rows]
+    judge = rows_of("X", X, rows), as_labels("y", y)[rows]
     before = start.evaluate(*judge, n_threads=n_threads)
     first, accuracy = before["loss"], before.get("accuracy")
     trials = []

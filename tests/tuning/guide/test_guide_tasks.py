@@ -326,7 +326,7 @@ def test_a_table_goes_through_all_to_the_file_of_the_ensemble(tmp_path):
     X, y, labels = table()
     report = run(X, y, time_budget=2.0, state=tmp_path)
     assert report.score > 0.7
-    assert "2 columns (1 numbers, 1 categories; 1 with missing values)" in str(report.step(1))
+    assert "2 columns (1 number, 1 category; 1 with missing values)" in str(report.step(1))
     read = Ensemble.load(tmp_path / "ensemble.fanin")
     assert np.array_equal(read.predict(X), report.ensemble.predict(X))
     with pytest.raises(ValueError, match="X: expected a column 'kind', as in training"):

@@ -209,7 +209,7 @@ def _unclear(curves: Curves) -> Finding | None:
     if found.train < LEARNT and found.gap + 2 * found.error < HALF * (1 - found.val):
         return None  # most of the error is in training, wherever the gap ends
     evidence = (
-        f"the gap between the {_both(found)} is {100 * found.gap:.1f} +- {points(2 * found.error)} "
+        f"the gap between the {_both(found)} is {100 * found.gap:.1f} ± {points(2 * found.error)} "
         f"with {curves.n_val} validation rows"
     )
     return Finding("inconclusive", evidence, "hold out more validation rows")

@@ -32,11 +32,19 @@ print(coarse.best.score, fine.best.score, *fine.edges(), sep="\n")
 axes = fanin.plots.search(coarse)
 
 # %%
-# The curves say what to do next:
+# What the curves show of three runs, and what to do next: one that ended too soon, one that learned
+# 200 rows by heart, and one whose network is too small.
 
-net = fanin.MLP([64, 256, 10], seed=0)
-history = net.fit(
-    X[:200], y[:200], validation_data=(X_test, y_test), epochs=40, batch_size=32, progress=False
-)
-axes = fanin.plots.history(history)
-print(tuning.loss_curve(history))
+runs = {}
+for name, rows, hidden, epochs, rule in (
+    ("needs training", 1437, 64, 12, fanin.optim.SGD(0.01)),
+    ("overfitting", 200, 256, 40, fanin.optim.Adam(0.01)),
+    ("underfitting", 1437, 2, 40, fanin.optim.Adam(0.01)),
+):
+    net = fanin.MLP([64, hidden, 10], seed=0)
+    runs[name] = net.fit(
+        X[:rows], y[:rows], validation_data=(X_test, y_test), epochs=epochs, batch_size=32,
+        optimizer=rule, progress=False,
+    )  # fmt: skip
+    print(tuning.loss_curve(runs[name]))
+axes = fanin.plots.learning_curves(runs)
