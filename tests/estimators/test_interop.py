@@ -153,7 +153,46 @@ def test_a_frame_of_any_columns_in_a_pipeline():
     with pytest.raises(
         TypeError, match=r"preprocess: expected what takes arrays, got a Table.*pip"
     ):
-        NetClassifier(preprocess=preprocessing.TableEncoder()).fit(frame, y)
+        EnsembleClassifier(preprocess=preprocessing.TableEncoder()).fit(frame, y)
+
+
+@pytest.mark.parametrize("package", ["pandas", "polars", "pyarrow", "objects"])
+@pytest.mark.parametrize("kind", [NetClassifier, NetRegressor])
+def test_an_encoder_inside_an_estimator(kind, package):
+    """It learns from the training rows alone, and is that of a pipeline."""
+    pytest.importorskip("narwhals")
+    X, y = flowers()
+    y = (y == y[0]).astype(int)
+    columns = {
+        "size": np.where(X[:, 0] > 0.5, np.nan, X[:, 0]),
+        "kind": np.where(X[:, 1] > 0.3, "garden", "wild"),
+    }
+    if package == "objects":
+        rows = np.column_stack([values.astype(object) for values in columns.values()])
+    else:
+        module = pytest.importorskip(package)
+        make = module.table if package == "pyarrow" else module.DataFrame
+        rows = make({name: values.tolist() for name, values in columns.items()})
+    encoder = preprocessing.TableEncoder(clip=3.0)
+    model = quick(kind, preprocess=encoder).fit(rows, y)
+    assert not encoder.__sklearn_is_fitted__()
+    assert model.n_features_in_ == 2
+    assert list(getattr(model, "feature_names_in_", columns)) == list(columns)
+    outside = TableEncoder(clip=3.0).fit(rows)
+    twin = quick(kind, preprocess=None).fit(outside.transform(rows), y)
+    expected = twin.predict(outside.transform(rows))  # of float32, in a network of float64
+    np.testing.assert_allclose(model.predict(rows), expected, rtol=1e-5)
+    again = pickle.loads(pickle.dumps(clone(model).fit(rows, y)))
+    np.testing.assert_array_equal(again.predict(rows), model.predict(rows))
+    stops = quick(kind, preprocess=encoder, early_stopping=True).fit(rows, y)
+    assert stops.net_.preprocess[0].n_samples_seen_ < len(y)
+    weights = np.arange(len(y)) % 2
+    halves = quick(kind, preprocess=encoder).fit(rows, y, sample_weight=weights)
+    assert halves.net_.preprocess[0].n_samples_seen_ == weights.sum()
+    given = quick(kind, preprocess=outside.transformer_).fit(rows, y, validation_data=(rows, y))
+    assert given.score(rows, y) > 0
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        model.fit(rows, y[:-1])
 
 
 @pytest.mark.parametrize("kind", CLASSIFIERS)

@@ -229,3 +229,40 @@ def test_losses_of_large_scores_are_clipped():
     problem = lambda: (kind, X * 1000, y)  # noqa: E731
     expected, got = fit_both(problem, solver="sgd", max_iter=3, learning_rate_init=1e-7)
     np.testing.assert_allclose(got.loss_curve_, expected.loss_curve_, rtol=1e-9)
+
+
+@pytest.mark.parametrize("solver", ["adam", "sgd", "lbfgs"])
+def test_losses_are_of_scikit_learns_kind(solver):
+    X, y = np.arange(24.0).reshape(12, 2) / 24, np.arange(12) % 2
+    options = {"solver": solver, "max_iter": 2, "random_state": 0}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        mine = ours.MLPClassifier(**options).fit(X, y)
+        other = theirs.MLPClassifier(**options).fit(X, y)
+    assert type(mine.loss_) is type(other.loss_) is np.float64
+    assert [type(one) for one in getattr(mine, "loss_curve_", ())] == [
+        type(one) for one in getattr(other, "loss_curve_", ())
+    ]
+
+
+def test_a_minibatch_without_weight_is_told_in_scikit_learns_words():
+    X, y = np.arange(24.0).reshape(12, 2), np.arange(12) % 2
+    for kind in (ours.MLPClassifier, theirs.MLPClassifier):
+        with pytest.raises(ZeroDivisionError, match="Weights sum to zero, can't be normalized"):
+            kind(batch_size=1, max_iter=2).fit(X, y, sample_weight=np.arange(12) % 3)
+
+
+def test_warm_starts_with_early_stopping():
+    """Of which some improve on no score before them."""
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(90, 1)), rng.normal(size=90)
+    options = {"hidden_layer_sizes": (7,), "solver": "sgd", "learning_rate_init": 0.01}
+    options |= {"max_iter": 1, "early_stopping": True, "warm_start": True, "random_state": 0}
+    mine, other = ours.MLPRegressor(**options), theirs.MLPRegressor(**options)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for _ in range(4):
+            mine.fit(X, y), other.fit(X, y)
+            for a, b in zip(mine.coefs_, other.coefs_, strict=True):
+                np.testing.assert_allclose(a, b, rtol=0, atol=1e-12)
+    assert np.argmax(other.validation_scores_) < 3

@@ -428,3 +428,45 @@ def test_a_parquet_dataset(tmp_path: Path) -> None:
     (tmp_path / "c.parquet").write_text("no table")
     with pytest.raises(fanin.FileError, match=r"c\.parquet.*expected a Parquet file"):
         fanin.datasets.parquet(tmp_path, **of)
+
+
+def test_names_of_folders_are_columns(tmp_path: Path) -> None:
+    """As pyarrow reads Hive's layout; what is above the folder that is given says nothing."""
+    pytest.importorskip("narwhals")
+    pyarrow, dataset = map(pytest.importorskip, ("pyarrow", "pyarrow.dataset"))
+    root = tmp_path / "h=1"
+    for i, part in enumerate(["year=2020/kind=a%20b", "year=2021/kind=c"]):
+        (root / part).mkdir(parents=True)
+        write_parquet(root / part / "rows.parquet", slice(100 * i, 100 * i + 100))
+    chunks = fanin.datasets.parquet(root, target="label")
+    expected = dataset.dataset(root, partitioning="hive").to_table()
+    got = pyarrow.concat_tables([chunk.X for chunk in chunks.read()])
+    assert got.equals(expected.select(got.schema.names))
+    assert set(got.schema.names) == set(expected.schema.names) - {"label"}
+    of_folders = fanin.datasets.parquet(root, target="kind", columns=["x0"], sample_weight="year")
+    read = [(c.y.to_pylist()[0], c.sample_weight.to_pylist()[0]) for c in of_folders.read()]
+    assert read == [("a b", 2020)] * 2 + [("c", 2021)] * 2
+    (root / "x0=3").mkdir()
+    write_parquet(root / "x0=3" / "rows.parquet", slice(10))
+    with pytest.raises(ValueError, match=r"path: expected one column 'x0', got two of .*x0=3"):
+        fanin.datasets.parquet(root, target="label")
+    (root / "x0=3" / "rows.parquet").write_text("no table")
+    with pytest.raises(fanin.FileError, match=r"x0=3.*expected a Parquet file"):
+        fanin.datasets.parquet(root, target="label")
+
+
+def test_a_row_group_takes_little_more_than_itself(tmp_path: Path) -> None:
+    """Arrow alone reads all its columns at once, with twice their memory."""
+    pyarrow, pq = map(pytest.importorskip, ("pyarrow", "pyarrow.parquet"))
+    rng = np.random.default_rng(0)
+    columns = {f"x{j}": rng.standard_normal(2000) for j in range(200)}
+    pq.write_table(pyarrow.table({**columns, "y": np.arange(2000) % 2}), tmp_path / "t.parquet")
+    pool = pyarrow.proxy_memory_pool(pyarrow.default_memory_pool())
+    kept = pyarrow.default_memory_pool()
+    pyarrow.set_memory_pool(pool)
+    try:
+        [chunk] = fanin.datasets.parquet(tmp_path / "t.parquet", target="y").read()
+        assert pool.max_memory() < 1.3 * chunk.X.nbytes
+    finally:
+        del chunk
+        pyarrow.set_memory_pool(kept)

@@ -7,7 +7,7 @@ import os
 import pickle
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from children import HANG, run
 
 import fanin
 from fanin import schedules
+from fanin.callbacks import EarlyStopping
 from fanin.datasets import Chunks
 from fanin.training import fit_on_dask, fit_parallel
 from fanin.training.parallel import Communicator
@@ -55,14 +56,16 @@ class Rank:
         self.barrier.wait(HANG)
 
 
-def run_threads(size: int, chunks: Chunks, **options: Any) -> list[fanin.MLP]:
+def run_threads(
+    size: int, chunks: Chunks, own: Callable[[], dict[str, Any]] = dict, **options: Any
+) -> list[fanin.MLP]:
     nets = [new_net() for _ in range(size)]
     barrier, boxes = threading.Barrier(size), [None] * size
 
     def run(rank: int) -> None:
         comm: Communicator = Rank(rank, size, boxes, barrier)
         try:
-            fit_parallel(nets[rank], chunks, comm, **(OPTIONS | options))
+            fit_parallel(nets[rank], chunks, comm, **(OPTIONS | options | own()))
         except BaseException:
             barrier.abort()
             raise
@@ -85,6 +88,25 @@ def test_the_bits_do_not_depend_on_the_workers() -> None:
             np.testing.assert_array_equal(net.get_parameters(), alone.get_parameters())
             assert net.history is not None
             assert net.history.history == history.history
+
+
+def test_all_workers_stop_in_the_same_epoch() -> None:
+    def stopping() -> dict[str, Any]:
+        return {
+            "validation_data": (X, Y[::-1].copy()),
+            "epochs": 20,
+            "schedule": schedules.Plateau(patience=1),
+            "callbacks": [EarlyStopping(patience=3)],
+        }
+
+    alone = new_net()
+    history = fit_parallel(alone, Chunks(PARTS), **(OPTIONS | stopping()))
+    assert 3 < len(history.epoch) < 20
+    assert "early stopping" in history.stop_reason
+    for net in run_threads(2, Chunks(PARTS), stopping):
+        assert net.history is not None
+        assert net.history.history == history.history
+        np.testing.assert_array_equal(net.get_parameters(), alone.get_parameters())
 
 
 def test_it_learns() -> None:
@@ -112,7 +134,8 @@ def test_a_step_is_that_of_fit_on_all_rows() -> None:
         (PARTS[:3], {}, "chunks: expected 1, 2, 4, 8, ... chunks, got 3"),
         (PARTS, {"batch_size": 30}, "batch_size: expected a multiple of 4"),
         (PARTS, {"optimizer": fanin.optim.AdamW()}, "optimizer: expected none with weight decay"),
-        (PARTS, {"schedule": schedules.Plateau()}, "schedule: expected no Plateau"),
+        (PARTS, {"schedule": schedules.Plateau()}, "Plateau: expected validation_data"),
+        (PARTS, {"callbacks": [EarlyStopping()]}, "EarlyStopping: expected validation_data"),
     ],
 )
 def test_what_is_refused(chunks: Any, options: dict[str, Any], message: str) -> None:
@@ -121,8 +144,8 @@ def test_what_is_refused(chunks: Any, options: dict[str, Any], message: str) -> 
 
 
 def test_other_options_are_refused() -> None:
-    with pytest.raises(TypeError, match="callbacks: expected options among batch_size"):
-        fit_parallel(new_net(), Chunks(PARTS), callbacks=[])
+    with pytest.raises(TypeError, match="checkpoint: expected options among batch_size"):
+        fit_parallel(new_net(), Chunks(PARTS), checkpoint="run.npz")
     with pytest.raises(ValueError, match="norm: expected none"):
         fit_parallel(fanin.MLP([6, 8, 2], norm="batch"), Chunks(PARTS))
 

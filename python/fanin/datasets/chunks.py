@@ -5,15 +5,18 @@ from __future__ import annotations
 import contextlib
 import importlib
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import unquote
 
 from fanin._files import FileError
 from fanin._typing import PathLike
 from fanin._validate import describe, sequence, whole
 
+AT_ONCE = 16  # columns: Arrow reads them with twice their memory, and gives it back late
+NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
 EXPECTED = "(X, y) or (X, y, sample_weight)"
 
 
@@ -134,13 +137,14 @@ def parquet(
 
     Read by pyarrow (extra ``parquet``). Columns that are all of one kind of number become rows
     of it, others of float64; a value that is missing, or text, needs a fitted
-    `fanin.preprocessing.TableEncoder` as ``preprocess``, which gets frames of pyarrow.
+    `fanin.preprocessing.TableEncoder` as ``preprocess``, which gets frames of pyarrow. A row group
+    is held by pyarrow and as rows, three times its size at most with what pyarrow gives back late.
 
     Parameters
     ----------
     path : str or path
         A file, or a folder whose files ``*.parquet``, also in its folders, are taken by name. What
-        only a folder's name says, such as ``year=2020``, is not read.
+        folders in it are named by, such as ``year=2020``, is a column, as in Hive.
     target : str
         The column of labels or values.
     columns : sequence of str, optional
@@ -167,28 +171,34 @@ def parquet(
         raise ValueError(f"path: expected a Parquet file, or a folder of *.parquet, got {where}")
     items: list[Callable[[], Chunk]] = []
     features: list[str] = []
-    for file in files:
+    keys = _keys_of_folders(where, files)
+    for file, known in zip(files, keys, strict=True):
         with _opened(file) as opened:
-            names = list(opened.schema_arrow.names)
+            names = [*opened.schema_arrow.names, *known]
+            if twice := [name for name in names if names.count(name) > 1]:
+                raise ValueError(f"path: expected one column {twice[0]!r}, got two of {file}")
             own = _features(names, target, columns, sample_weight)
             if features and own != features:
                 raise ValueError(f"path: expected the columns of {files[0]} in {file}, got {own}")
             features, groups = own, opened.metadata
             filled = [i for i in range(groups.num_row_groups) if groups.row_group(i).num_rows]
-        items += [partial(_row_group, file, i, own, target, sample_weight) for i in filled]
+        items += [partial(_row_group, file, i, own, target, sample_weight, known) for i in filled]
     if not items:
         raise ValueError(f"path: expected rows in {where}, got none")
     return Chunks(items, window=window)
 
 
+def _pyarrow() -> Any:
+    try:
+        return importlib.import_module("pyarrow")
+    except ImportError:
+        raise ImportError("parquet: expected pyarrow: pip install fanin[parquet]") from None
+
+
 @contextlib.contextmanager
 def _opened(file: Path) -> Iterator[Any]:
     """A Parquet file, read by pyarrow."""
-    try:
-        pyarrow = importlib.import_module("pyarrow")
-        pq = importlib.import_module("pyarrow.parquet")
-    except ImportError:
-        raise ImportError("parquet: expected pyarrow: pip install fanin[parquet]") from None
+    pyarrow, pq = _pyarrow(), importlib.import_module("pyarrow.parquet")
     try:
         with pq.ParquetFile(file) as opened:
             yield opened
@@ -216,15 +226,50 @@ def _features(
     return [name for name in names if name not in others] if wanted is None else wanted
 
 
+def _keys_of_folders(where: Path, files: Sequence[Path]) -> list[dict[str, Any]]:
+    """What the folders of each file say by names such as ``year=2020``, as Arrow's scalars."""
+    texts = [
+        dict(part.split("=", 1) for part in file.relative_to(where).parts[:-1] if "=" in part)
+        for file in files
+    ]
+    keys: list[dict[str, Any]] = [{} for _ in files]
+    for name in dict.fromkeys(name for text in texts for name in text):
+        pyarrow = _pyarrow()
+        given = [text.get(name, NO_VALUE) for text in texts]
+        values = pyarrow.array([None if one == NO_VALUE else unquote(one) for one in given])
+        with contextlib.suppress(pyarrow.ArrowInvalid):
+            values = values.cast(pyarrow.int32())
+        for key, text, value in zip(keys, texts, values, strict=True):
+            if name in text:
+                key[name] = value
+    return keys
+
+
 def _row_group(
-    file: Path, group: int, features: list[str], target: str, sample_weight: str | None
+    file: Path,
+    group: int,
+    features: list[str],
+    target: str,
+    sample_weight: str | None,
+    known: Mapping[str, Any],
 ) -> Chunk:
     """One row group as a chunk, of which nothing else is held."""
-    names = [*features, target, *([] if sample_weight is None else [sample_weight])]
+    pyarrow = _pyarrow()
+    wanted = [*features, target, *([] if sample_weight is None else [sample_weight])]
+    names = [name for name in wanted if name not in known]
     with _opened(file) as opened:
-        table = opened.read_row_group(group, columns=names)
-    weights = None if sample_weight is None else table[sample_weight]
-    return Chunk(table.select(features), table[target], weights)
+        rows = opened.metadata.row_group(group).num_rows
+        parts = [
+            opened.read_row_group(group, columns=names[i : i + AT_ONCE])
+            for i in range(0, len(names), AT_ONCE)
+        ]
+    columns = {name: part[name] for part in parts for name in part.schema.names}
+    for name, value in known.items():
+        columns[name] = pyarrow.chunked_array([pyarrow.repeat(value, rows)])
+    del parts
+    weights = None if sample_weight is None else columns[sample_weight]
+    X = pyarrow.table([columns[name] for name in features], names=features)
+    return Chunk(X, columns[target], weights)
 
 
 def is_dask(value: object) -> bool:

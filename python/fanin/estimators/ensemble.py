@@ -99,6 +99,11 @@ class EnsembleClassifier(Classifier):
             Decides when members stop, instead of rows set aside.
         """
         build = _BUILDS[_validate.one_of("method", self.method, _BUILDS)]
+        if self._encoder_given() is not None:
+            raise TypeError(
+                "preprocess: expected what takes arrays, got a TableEncoder; put "
+                "fanin.estimators.TableEncoder() before the estimator in a pipeline"
+            )
         part, held_out, seed = self._parts(X, y, sample_weight, validation_data)
         dims, network = self._network_options(part)
         if held_out is not None:  # members may train elsewhere, where arrays are sent

@@ -170,7 +170,7 @@ class _MLP(Parameters, ABC):
         self._seed = self._steps_done = 0
         if np.min(self.keep, initial=1.0) < 1:  # else no number is drawn, as in scikit-learn
             self._seed = seed_of(self._random_state)
-        self._best = self._compiled().arena.copy()
+        self._best: Array | None = self._compiled().arena.copy()
         if self.solver == "lbfgs":
             return
         self.loss_curve_: list[float] = []
@@ -237,7 +237,7 @@ class _MLP(Parameters, ABC):
             _validate.threads(self.n_threads),
         )
         self.n_iter_ = _check_optimize_result("lbfgs", result, self.max_iter)
-        self.loss_: float = result.fun
+        self.loss_: float = np.float64(result.fun)
 
     def _refuse_with_lbfgs(self, given: Part | None) -> None:
         """Refuses what takes minibatches or epochs, which would go unnoticed."""

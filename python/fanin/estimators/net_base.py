@@ -14,17 +14,31 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state, column_or_1d
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets, unique_labels
-from sklearn.utils.validation import _check_sample_weight, validate_data
+from sklearn.utils.validation import (
+    _check_sample_weight,
+    _check_y,
+    check_consistent_length,
+    validate_data,
+)
 
-from fanin import _validate, preprocessing
+from fanin import _validate
 from fanin._typing import Array, Floats, PathLike
+from fanin.arrays import column_names
 from fanin.augment import Compose
 from fanin.augment.mixing import Mix
 from fanin.callbacks import Callback, EarlyStopping
-from fanin.estimators.rows import KINDS, Part, dense, require_fitted, rows_to_predict, training_rows
+from fanin.estimators.rows import (
+    KINDS,
+    Part,
+    dense,
+    require_fitted,
+    rows_to_predict,
+    table,
+    training_rows,
+)
 from fanin.network.options import NETWORK_OPTIONS, FitOptions
 from fanin.optim import Optimizer
-from fanin.preprocessing import Preprocess
+from fanin.preprocessing import Preprocess, TableEncoder
 from fanin.schedules import Schedule
 from fanin.training import StopOnRise
 
@@ -154,11 +168,14 @@ class Net(BaseEstimator, ABC):
         return part.take(np.flatnonzero(part.weights))
 
     def _check(self, X: Any, y: Any, reset: bool, **checks: Any) -> tuple[Any, Any]:
-        if reset and isinstance(self.preprocess, preprocessing.TableEncoder):
-            raise TypeError(
-                "preprocess: expected what takes arrays, got a TableEncoder; put "
-                "fanin.estimators.TableEncoder() before the estimator in a pipeline"
-            )
+        if self._encoder_given() is not None:
+            rows = self._table(X, reset)
+            if y is None:
+                kind = type(self).__name__
+                raise ValueError(f"{kind} requires y to be passed, but the target y is None")
+            y = _check_y(y, estimator=self, **checks)
+            check_consistent_length(X, y)
+            return rows, y
         images = self.augment is not None or self.mix is not None
         checks |= {"accept_sparse": ["csr", "csc"], "dtype": KINDS, "allow_nd": images}
         try:
@@ -171,6 +188,27 @@ class Net(BaseEstimator, ABC):
                 "the estimator in a pipeline makes features of columns of any kind"
             ) from None
         return X, y
+
+    def _encoder_given(self) -> TableEncoder | None:
+        """What makes features of a table, where it comes first."""
+        steps = self.preprocess
+        first = steps[0] if isinstance(steps, list | tuple) and len(steps) else steps
+        return first if isinstance(first, TableEncoder) else None
+
+    def _table(self, X: Any, reset: bool) -> Any:
+        rows = table(self, X, None if reset else self._columns)
+        if reset:
+            self._columns: list[str] = list(column_names(rows) or rows.columns)
+        return rows
+
+    def _fit_encoder(self, part: Part) -> int:
+        """Fits a copy of the encoder on training rows; how many features it makes."""
+        given = self._encoder_given()
+        assert given is not None
+        self._encoder: TableEncoder = copy.deepcopy(given)
+        if not self._encoder.__sklearn_is_fitted__():
+            self._encoder.fit(part.X)
+        return self._encoder.n_features_out_
 
     def _sets_rows_aside(self, n_rows: int) -> bool:
         if self.early_stopping == "auto":
@@ -187,7 +225,10 @@ class Net(BaseEstimator, ABC):
         if options["dtype"] == "auto":
             few = len(part) <= ROWS_IN_FLOAT64 and self.compute is None
             options["dtype"] = "float64" if few else "float32"
-        width = int(np.prod(part.X.shape[1:]))
+        if self._encoder_given() is not None:
+            width = self._fit_encoder(part)
+        else:
+            width = int(np.prod(part.X.shape[1:]))
         return [width, *hidden, self._learn_targets(part)], options
 
     def _fit_options(self, part: Part, held_out: Part | None, dtype: Any) -> dict[str, Any]:
@@ -197,6 +238,9 @@ class Net(BaseEstimator, ABC):
             options["batch_size"] = None
         if part.weights is not None and _is(options["preprocess"], "standardize"):
             options["preprocess"] = weighted_standardization(dense(part.X), part.weights)
+        if (given := self._encoder_given()) is not None:
+            later = [] if self.preprocess is given else options["preprocess"][1:]
+            options["preprocess"] = [self._encoder, *later]
         options["sample_weight"] = part.weights
         if held_out is not None:
             options["callbacks"] = [*options["callbacks"], *self._stopping(options)]
@@ -212,6 +256,8 @@ class Net(BaseEstimator, ABC):
 
     def _outputs(self, X: Any, of_rows: Callable[[Array], Array]) -> Array:
         require_fitted(self)
+        if self._encoder_given() is not None:
+            return of_rows(self._table(X, reset=False))
         images = self.augment is not None or self.mix is not None
         checks: dict[str, Any] = {"dtype": KINDS, "allow_nd": images}
         blocks = [of_rows(block) for block in rows_to_predict(self, X, **checks)]
@@ -219,7 +265,10 @@ class Net(BaseEstimator, ABC):
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
+        encodes = self._encoder_given() is not None
+        tags.input_tags.sparse = not encodes
+        tags.input_tags.allow_nan = tags.input_tags.string = encodes
+        tags.input_tags.categorical = encodes
         return tags
 
 
@@ -333,7 +382,8 @@ PARAMETERS = f"""\
     batch_size : "auto", int or None
         As of `MLP.fit`, but "auto" takes all of up to {FEW_ROWS} rows.
     epochs, schedule, preprocess
-        By default "auto", "cosine" and "standardize".
+        By default "auto", "cosine" and "standardize". With a `fanin.preprocessing.TableEncoder` X
+        is a frame, or an array of objects; it is fitted on the rows that are trained on.
     **options
         All else that `fanin.MLP` and its `fit` take, by the same names.
 """

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import scipy.sparse
+from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fanin import _core
 from fanin._typing import Array
-from fanin.arrays import as_rows
+from fanin.arrays import Table, as_rows, is_frame, is_table
 
 SPARSE_ROWS = 4096  # of a sparse X that are dense at a time in prediction
 KINDS = (np.float64, np.float32, np.uint8)  # that the native loop gathers as they are
@@ -22,7 +23,7 @@ KINDS = (np.float64, np.float32, np.uint8)  # that the native loop gathers as th
 class Part:
     """Rows with their encoded targets and weights."""
 
-    X: Any  # an array or SparseRows
+    X: Any  # an array, SparseRows, or a table
     y: Array
     weights: Array | None
 
@@ -32,7 +33,8 @@ class Part:
     def take(self, rows: Array) -> Part:
         """A copy of some of them."""
         weights = None if self.weights is None else self.weights[rows]
-        return Part(self.X[rows], self.y[rows], weights)
+        X = _safe_indexing(self.X, rows) if is_frame(self.X) else self.X[rows]
+        return Part(X, self.y[rows], weights)
 
 
 def training_rows(X: Any) -> Any:
@@ -40,14 +42,30 @@ def training_rows(X: Any) -> Any:
     return as_rows("X", X) if scipy.sparse.issparse(X) else dense(X)
 
 
-def dense(X: Any) -> Array:
-    """Rows as the engine takes them, of data that have been checked."""
+def dense(X: Any) -> Any:
+    """Rows as the engine takes them, of data that have been checked; a table as it is."""
+    if is_table(X):
+        return X
     if scipy.sparse.issparse(X):
         X = X.toarray(order="C")
     X = np.asarray(X)
     if X.dtype not in KINDS:
         X = X.astype(np.float64)
     return np.ascontiguousarray(X)
+
+
+def table(estimator: Any, X: Any, names: Sequence[str] | None) -> Any:
+    """A frame as it is, or the columns of an array (N, D), checked as scikit-learn does.
+
+    Those of an array get the names of training; None, in training, stands for x0, x1, ...
+    """
+    if is_frame(X):
+        validate_data(estimator, X, skip_check_array=True, reset=names is None)
+        return X
+    kinds: dict[str, Any] = {"dtype": None, "ensure_all_finite": "allow-nan"}
+    rows = validate_data(estimator, X, reset=names is None, **kinds)
+    names = [f"x{j}" for j in range(rows.shape[1])] if names is None else names
+    return Table({name: rows[:, j] for j, name in enumerate(names)})
 
 
 def require_fitted(estimator: Any) -> None:

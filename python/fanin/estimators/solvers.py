@@ -271,13 +271,15 @@ class Epochs:
                     told[:] = (told - penalty) / self._outputs + penalty
         finally:
             optimizer.advance(rule.t)
-        return float(np.dot(self._losses, self._sizes)) / len(order)
+        return np.float64(np.dot(self._losses, self._sizes) / len(order))
 
     def _spans(self, order: Ints) -> list[tuple[int, int, float]]:
         """Runs of steps whose rows weigh the same: first, last, weight of a minibatch."""
         steps, sizes = self.steps, self._sizes
         if self._weights is not None:
             sums = np.add.reduceat(self._weights[order], self._begins)
+            if not sums.all():
+                raise ZeroDivisionError("Weights sum to zero, can't be normalized")
         elif self._outputs > 1 and self._alpha > 0:  # the penalty must be known of each step
             sums = sizes.astype(np.float64)
         elif sizes[-1] == sizes[0]:

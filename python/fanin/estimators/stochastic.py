@@ -246,9 +246,16 @@ class Run:
         return True
 
     def _end(self) -> None:
-        """With early stopping the parameters are those of the best score."""
-        if self.model.early_stopping and (self.model.stopped_ or not self.incremental):
-            np.copyto(self.network.arena, self.model._best)
+        """With early stopping the parameters are those of the best score.
+
+        In a warm start that improves on no score before it they stay, as in scikit-learn, whose
+        best parameters are from here on the very arrays that it trains.
+        """
+        model = self.model
+        if model.early_stopping and (model.stopped_ or not self.incremental):
+            if model._best is not None:
+                np.copyto(self.network.arena, model._best)
+            model._best = None
 
     # Checkpoints
 

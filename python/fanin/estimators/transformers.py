@@ -17,9 +17,8 @@ from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, v
 
 from fanin import preprocessing
 from fanin._typing import Array
-from fanin.arrays import Table, is_frame
 from fanin.augment import Compose, Transform
-from fanin.estimators.rows import KINDS, dense
+from fanin.estimators.rows import KINDS, dense, table
 
 __all__ = ["PCA", "Augmenter", "Normalize", "TableEncoder", "Whiten", "ZeroCenter"]
 
@@ -70,7 +69,8 @@ class _Columns(TransformerMixin, BaseEstimator):
         return original
 
     def _rows(self, X: Any, reset: bool = False, **checks: Any) -> Array:
-        return dense(validate_data(self, X, dtype=KINDS, reset=reset, **checks))
+        rows: Array = dense(validate_data(self, X, dtype=KINDS, reset=reset, **checks))
+        return rows
 
     @property
     def transformer_(self) -> Any:
@@ -257,8 +257,8 @@ class TableEncoder(TransformerMixin, BaseEstimator):
 
     def fit(self, X: Any, y: Any = None) -> Self:  # noqa: ARG002
         """Learns from the training rows."""
-        table = self._table(X, reset=True)
-        self._encoder = preprocessing.TableEncoder(**self.get_params()).fit(table)
+        rows = table(self, X, None)
+        self._encoder = preprocessing.TableEncoder(**self.get_params()).fit(rows)
         self.columns_: list[Any] = self._encoder.columns_
         self.n_samples_seen_: int = self._encoder.n_samples_seen_
         return self
@@ -266,7 +266,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):
     def transform(self, X: Any) -> Array:
         """The features of such rows as training had, float32."""
         check_is_fitted(self)
-        features: Array = self._encoder.transform(self._table(X, reset=False))
+        features: Array = self._encoder.transform(table(self, X, self._names()))
         return features
 
     def get_feature_names_out(self, input_features: Any = None) -> Array:
@@ -280,15 +280,6 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         """The fitted `fanin.preprocessing.TableEncoder`, which a network takes."""
         check_is_fitted(self)
         return self._encoder
-
-    def _table(self, X: Any, reset: bool) -> Any:
-        if is_frame(X):
-            validate_data(self, X, skip_check_array=True, reset=reset)
-            return X
-        kinds: dict[str, Any] = {"dtype": None, "ensure_all_finite": "allow-nan"}
-        rows = validate_data(self, X, reset=reset, **kinds)
-        names = [f"x{j}" for j in range(rows.shape[1])] if reset else self._names()
-        return Table({name: rows[:, j] for j, name in enumerate(names)})
 
     def _names(self) -> list[str]:
         return [column.name for column in self.columns_]

@@ -131,7 +131,7 @@ class Fit:
             own.append(StopOnRise())
         self.callbacks: CallbackList = CallbackList([*given, *own], net, self.history.params)
         if data.validation is None:
-            self._refuse_monitors_of_validation()
+            refuse_monitors_of_validation(self.callbacks, self.schedule)
         self.file: CheckpointFile = CheckpointFile(options)
         checked = {"": data.train, "validation ": data.validation}
         data.prepare(options.n_threads)
@@ -230,15 +230,6 @@ class Fit:
                 "batch_size: expected at least 2 rows in every minibatch with norm='batch', "
                 f"got 1 in the last ({n_rows} rows in minibatches of {self.batch})"
             )
-
-    def _refuse_monitors_of_validation(self) -> None:
-        """Refuses callbacks and schedules that monitor validation without validation data."""
-        missing = {"val_loss", "val_accuracy"}  # other names may come from a callback
-        for watcher in (*self.callbacks, self.schedule):
-            watch: Any = getattr(watcher, "watched", None)
-            if getattr(watch, "name", None) in missing and getattr(watcher, "needs_monitor", True):
-                name = type(watcher).__name__
-                raise ValueError(f"{name}: expected validation_data, to watch {watch.name!r}")
 
     def _new_job(self, data: TrainingData, order: Ints) -> _core.TrainingJob:
         """The part of the engine's arguments that batched fits share."""
@@ -622,6 +613,18 @@ def _require_own(net: MLP, kept: optim.Optimizer | schedules.Schedule, name: str
             f"{name}: expected one that has not trained another network, whose state it has, got "
             f"{kept!r}; make a new one, or copy.deepcopy it to go on with that state"
         )
+
+
+def refuse_monitors_of_validation(
+    callbacks: Iterable[Callback], schedule: schedules.Schedule
+) -> None:
+    """Refuses callbacks and schedules that monitor validation without validation data."""
+    missing = {"val_loss", "val_accuracy"}  # other names may come from a callback
+    for watcher in (*callbacks, schedule):
+        watch: Any = getattr(watcher, "watched", None)
+        if getattr(watch, "name", None) in missing and getattr(watcher, "needs_monitor", True):
+            name = type(watcher).__name__
+            raise ValueError(f"{name}: expected validation_data, to watch {watch.name!r}")
 
 
 def draw_order(order: Ints, sampling: str, seed: int, epoch: int, n_rows: int) -> None:

@@ -22,7 +22,7 @@ from fanin import _core, _validate, optim, schedules
 from fanin._core import TrainingData
 from fanin._runtime import warn_caller
 from fanin._typing import Array, Floats, Ints
-from fanin.callbacks import History
+from fanin.callbacks import Callback, CallbackList, EarlyStopping, History
 from fanin.datasets import Chunks
 from fanin.network import MLP, passes
 from fanin.network.options import FitOptions
@@ -30,14 +30,14 @@ from fanin.network.targets import Targets
 from fanin.training.blocks import HeldChunks, picked
 from fanin.training.chunked import ChunkedData
 from fanin.training.data import Validation
-from fanin.training.fit import DivergenceWarning
-from fanin.training.steps import epochs_of_a_run
+from fanin.training.fit import DivergenceWarning, refuse_monitors_of_validation
+from fanin.training.steps import StopOnRise, epochs_of_a_run
 
 __all__ = ["fit_on_dask", "fit_parallel"]
 
 OPTIONS = {
     *("epochs", "batch_size", "optimizer", "reg", "schedule", "class_weight", "preprocess"),
-    *("standardize_targets", "validation_data", "metrics", "n_threads"),
+    *("standardize_targets", "validation_data", "metrics", "callbacks", "n_threads"),
 }
 TOKEN = 32  # bytes that a worker shows to another
 PATIENCE = 60.0  # seconds, for another worker to come
@@ -85,8 +85,9 @@ def fit_parallel(
         Of a power of two of workers, n at most: ``MPI.COMM_WORLD``. By default there is one worker.
     **options
         Of `MLP.fit`: epochs, batch_size (rows of a step, of all workers together, a multiple of n;
-        by default 128 n), optimizer, reg, schedule (but for `Plateau`), class_weight, preprocess,
-        standardize_targets, validation_data and metrics (which each worker evaluates), n_threads.
+        by default 128 n), optimizer, reg, schedule, class_weight, preprocess, standardize_targets,
+        validation_data and metrics (which each worker evaluates), callbacks (each worker has its
+        own, which all must stop in the same epoch, as `EarlyStopping` does), n_threads.
 
     Returns
     -------
@@ -142,6 +143,7 @@ class ParallelFit:
     threads: int
     optimizer: optim.Optimizer
     schedule: schedules.Schedule
+    callbacks: CallbackList
     members: range
     held: list[TrainingData]
     validation: Validation | None
@@ -176,17 +178,22 @@ class ParallelFit:
         if self.optimizer.hyperparameters.get("weight_decay"):
             raise ValueError(f"optimizer: expected none with weight decay, got {self.optimizer!r}")
         self.schedule = schedules.get(options.get("schedule"))
-        if isinstance(self.schedule, schedules.Plateau):
-            raise ValueError(f"schedule: expected no Plateau, got {self.schedule!r}")
+        params: dict[str, Any] = {"epochs": self.epochs, "batch_size": batch, "steps": self.steps}
+        n_val = 0 if data.validation is None else len(data.validation)
+        params |= {"n_train": data.n_rows, "n_val": n_val, "reg": self.reg}
+        self.callbacks = CallbackList(_callbacks(options, n_val), net, params)
+        if self.callbacks.uses_batches:
+            raise ValueError("callbacks: expected none that is called for each minibatch")
+        if n_val == 0:
+            refuse_monitors_of_validation(self.callbacks, self.schedule)
         own = self.n_chunks // size
         self.members = range(own * comm.Get_rank(), own * (comm.Get_rank() + 1))
         data.prepare(options.get("n_threads"))
         self.held = [data.ready(i, next(chunks.read([i]))) for i in self.members]
         self.validation, self.metrics = data.validation, data.metrics
         net.inputs, net.targets = data.inputs, data.targets
-        params = {"epochs": self.epochs, "batch_size": batch, "steps": self.steps}
         self.history = History(
-            params={**params, "n_train": data.n_rows, "optimizer": self.optimizer.name},
+            params={**params, "optimizer": self.optimizer.name},
             expected_initial_loss=data.targets.expected_initial_loss(
                 data.train.soft, data.train.weights
             ),
@@ -195,24 +202,37 @@ class ParallelFit:
     def run(self) -> History:
         net, began = self.net, time.perf_counter()
         net.history = self.history
+        net.stop_training, net.stop_reason = False, ""
+        with self.callbacks:
+            self.callbacks.on_train_begin({})
+            self.history.stop_reason = self._run_epochs()
+            self.callbacks.on_train_end({})
+        self.history.seconds = time.perf_counter() - began
+        return self.history
+
+    def _run_epochs(self) -> str:
+        """Epochs until the last, a callback's stop or divergence; returns the reason."""
+        net = self.net
         for epoch in range(self.epochs):
+            self.callbacks.on_epoch_begin(epoch, {})
             good = net.engine.state()
             logs = self._run_epoch(epoch)
             if logs is None:
                 net.engine.put_back(good)
-                self.history.stop_reason = "diverged"
                 warn_caller(
                     f"the loss stopped being finite in epoch {epoch + 1}; the parameters were put "
                     "back to its beginning: lower the learning rate, or scale the inputs",
                     DivergenceWarning,
                 )
-                break
+                return "diverged"
             net.epochs_done += 1
-            self.history.append(epoch, logs | self._evaluate())
-        else:
-            self.history.stop_reason = "all epochs done"
-        self.history.seconds = time.perf_counter() - began
-        return self.history
+            logs |= self._evaluate()
+            self.history.append(epoch, logs)
+            self.schedule.on_epoch_end(logs)
+            self.callbacks.on_epoch_end(epoch, logs)
+            if net.stop_training:
+                return net.stop_reason or "stopped by a callback"
+        return "all epochs done"
 
     def _run_epoch(self, epoch: int) -> dict[str, float] | None:
         """Mean loss and last rate; None where the loss is not finite."""
@@ -308,6 +328,15 @@ class ParallelFit:
                 engine, self.validation, targets, self.metrics, n_threads
             )
         return {f"val_{name}": value for name, value in result.items()}
+
+
+def _callbacks(options: dict[str, Any], n_val: int) -> list[Callback]:
+    """Those given, and what ends a run of as many epochs as are good."""
+    given: list[Callback] = list(options.get("callbacks", ()))
+    stops = any(isinstance(callback, EarlyStopping) for callback in given)
+    return (
+        [*given, StopOnRise()] if options.get("epochs") == "auto" and n_val and not stops else given
+    )
 
 
 def _power_of_two(name: str, count: int, what: str) -> int:
