@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -15,6 +16,7 @@ from fuzz_loaders import LOADERS, FoundError, Loader, check, corpus, fuzz
 
 import fanin
 from fanin import _json
+from fanin._files import open_file
 from fanin.ensemble import Ensemble
 from fanin.tuning import Report
 from reliability import count
@@ -150,7 +152,25 @@ def endless(path: Path) -> Any:
         raise fanin.FileError(path, "damaged") from error
 
 
-@pytest.mark.parametrize("load", [carelessly, forgetful, greedy, endless])
+def large(path: Path) -> Any:
+    return fanin.callbacks.History.load(path), bytearray(fuzz_loaders.SPACE)
+
+
+def forgotten(path: Path, kept: list[bytearray] = []) -> Any:  # noqa: B006
+    kept.append(bytearray(fuzz_loaders.SPACE // 8))
+    return fanin.callbacks.History.load(path)
+
+
+on_linux = pytest.mark.skipif(sys.platform != "linux", reason="limits of memory")
+
+
+@pytest.mark.parametrize(
+    "load",
+    [
+        *(carelessly, forgetful, greedy, endless),
+        *(pytest.param(load, marks=on_linux) for load in (large, forgotten)),
+    ],
+)
 def test_a_loader_with_a_fault_is_found(
     monkeypatch: pytest.MonkeyPatch, load: Callable[[Path], Any]
 ) -> None:
@@ -204,6 +224,34 @@ def test_other_json_is_a_file_error(tmp_path: Path, text: str, load: Callable[[P
         load(path)
     assert caught.value.path == str(path)
     assert caught.value.reason
+
+
+def test_a_file_is_read_in_as_much_memory_as_it_has_bytes(tmp_path: Path) -> None:
+    """Whatever length it says that one of its parts has."""
+    path = write(tmp_path / "f", bytes(range(256)) * 9000)
+    with fuzz_loaders.little_memory(), open_file(path) as file:
+        assert file.read(1 << 40) == path.read_bytes()
+        file.seek(5)
+        assert file.read(2**62) == path.read_bytes()[5:]
+        assert file.read(2**62) == file.read(None) == b""
+        file.seek(-3, 2)
+        assert file.read(2) == b"\xfd\xfe"
+        assert file.read() == b"\xff"
+
+
+def test_an_image_that_does_not_fit_into_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is not said to be damaged."""
+    image = pytest.importorskip("PIL.Image")
+    image.new("L", (4, 4)).save(tmp_path / "a.png")
+
+    def convert(*_: Any) -> Any:
+        raise MemoryError
+
+    monkeypatch.setattr(image.Image, "convert", convert)
+    with pytest.raises(MemoryError):
+        by_name("image").load(tmp_path / "a.png")
 
 
 def test_histories_of_earlier_versions_are_read(tmp_path: Path) -> None:
