@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import fanin
 from fanin import optim
 
 Array = np.ndarray
@@ -71,6 +72,36 @@ def test_a_state_dict_is_a_copy() -> None:
     opt.step(x, np.ones(3))
     np.testing.assert_array_equal(saved["states"][""][0], np.ones(3))
     assert saved["clock"]["t"] == 1
+
+
+def test_an_optimizer_that_trained_a_network_is_copied_too() -> None:
+    """Without the network, which it knows."""
+    adam = optim.Adam()
+    X = np.zeros((8, 2), np.float32)
+    fanin.MLP([2, 2]).fit(X, [0, 1] * 4, epochs=1, optimizer=adam, progress=False)
+    for second in (copy.deepcopy(adam), pickle.loads(pickle.dumps(adam))):
+        assert second.t == adam.t == 1
+        assert vars(second).keys() == vars(optim.Adam()).keys()
+
+
+def test_hyperparameters_are_fixed() -> None:
+    adam = optim.Adam(beta1=0.5)
+    with pytest.raises(AttributeError, match=r"beta1: fixed when .* Adam\(beta1=\.\.\.\)"):
+        adam.beta1 = 0.7  # type: ignore[attr-defined]
+    assert not hasattr(adam, "beta1")
+    assert adam.hyperparameters["beta1"] == 0.5
+
+
+def test_the_count_of_steps_in_a_state_has_bounds() -> None:
+    adam = optim.Adam()
+    state = adam.state_dict()
+    for t in (0, 2**62):
+        adam.load_state_dict({**state, "clock": {**state["clock"], "t": t}})
+        assert adam.t == t
+    for t in (-1, 2**62 + 1):
+        with pytest.raises(ValueError, match=r"^t: expected"):
+            adam.load_state_dict({**state, "clock": {**state["clock"], "t": t}})
+    assert adam.t == 2**62
 
 
 def test_state_dict_errors() -> None:
