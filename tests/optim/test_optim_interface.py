@@ -84,6 +84,27 @@ def test_an_optimizer_that_trained_a_network_is_copied_too() -> None:
         assert vars(second).keys() == vars(optim.Adam()).keys()
 
 
+DEFAULTS: dict[str, tuple[float, dict[str, float]]] = {  # PyTorch's, or of the rule's source
+    "sgd": (0.01, {}),
+    "momentum": (0.01, {"rho": 0.9}),
+    "nesterov": (0.01, {"rho": 0.9}),
+    "adagrad": (0.01, {"eps": 1e-7}),
+    "rmsprop": (0.01, {"alpha": 0.99, "eps": 1e-8}),
+    "adadelta": (1.0, {"rho": 0.9, "eps": 1e-6}),
+    "adam": (0.001, {"beta1": 0.9, "beta2": 0.999, "eps": 1e-8}),
+    "adamw": (0.001, {"beta1": 0.9, "beta2": 0.999, "eps": 1e-8, "weight_decay": 0.01}),
+    "nadam": (0.002, {"beta1": 0.9, "beta2": 0.999, "eps": 1e-8, "momentum_decay": 0.004}),
+    "amsgrad": (0.001, {"beta1": 0.9, "beta2": 0.999, "eps": 1e-8}),
+    "lion": (0.0001, {"beta1": 0.9, "beta2": 0.99, "weight_decay": 0.0}),
+}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_defaults(name: str) -> None:
+    made = optim.get(name)
+    assert (made.lr, made.hyperparameters) == DEFAULTS[name]
+
+
 def test_hyperparameters_are_fixed() -> None:
     adam = optim.Adam(beta1=0.5)
     with pytest.raises(AttributeError, match=r"beta1: fixed when .* Adam\(beta1=\.\.\.\)"):
@@ -360,6 +381,15 @@ def test_clip_grad_norm_agrees_with_pytorch() -> None:
 
 
 @PLUS
+@pytest.mark.parametrize("limit", [0.1, 10.0])
+def test_clip_grad_norm_of_a_read_only_array_changes_nothing(limit: float) -> None:
+    grads = {"a": np.ones(3), "b": np.ones(2)}
+    grads["b"].setflags(write=False)
+    with pytest.raises(ValueError, match=r"grads\['b'\]: expected a writable array"):
+        optim.clip_grad_norm(grads, limit)
+    np.testing.assert_array_equal(grads["a"], 1)
+
+
 def test_clip_grad_norm_leaves_what_is_not_finite() -> None:
     g = np.array([1.0, np.inf], np.float32)
     assert optim.clip_grad_norm(g, 1.0) == np.inf

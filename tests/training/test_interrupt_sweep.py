@@ -118,6 +118,7 @@ def test_at_each_line(diverges: bool) -> None:
         assert net.steps_done == optimizer.t == before + (0 if gone else 5), at.where
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # of files left open
 def test_at_each_line_of_a_run_with_checkpoints(tmp_path: Path) -> None:
     """What the file has is whole at any time: the run goes on to its very end."""
     net, _, options = make(diverges=False)
