@@ -22,6 +22,7 @@ except ImportError:  # Windows, where an open file cannot be removed
 
 _TEMPORARY = re.compile(r"\.fanin-[0-9a-f]{16}\.tmp")
 _COMPLETE = ".fanin-complete"  # a folder of new files that are still to take their places
+_ALWAYS = 1 << 20  # bytes that may be asked of any file
 # What a disk says; an OSError of the network in the same block is not the file's.
 _OF_DISKS = {
     errno.ENOSPC,
@@ -123,6 +124,18 @@ class _Opened(io.FileIO):
             super().close()
 
 
+class _Reader(io.BufferedReader):
+    """Takes no more memory for what is asked of a file than the file has, whatever it says of
+    itself: the 78 bytes of a PNG may ask for 4 GB.
+    """
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if size is not None and size > _ALWAYS:
+            left = os.fstat(self.fileno()).st_size - self.tell()
+            size = min(size, max(left, _ALWAYS))
+        return super().read(size)
+
+
 def open_file(path: PathLike) -> BinaryIO:
     """Opens a file to read its bytes.
 
@@ -136,7 +149,7 @@ def open_file(path: PathLike) -> BinaryIO:
     _refuse_special(path, os.stat(path))  # noqa: PTH116  a path as given, for the error's text
     flags = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
     raw = _Opened(path, opener=lambda name, _: os.open(name, flags))
-    file = io.BufferedReader(raw)
+    file = _Reader(raw)
     try:
         _refuse_special(path, os.fstat(file.fileno()))  # it may be another by now
     except BaseException:

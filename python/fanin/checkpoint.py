@@ -11,7 +11,8 @@ import errno
 import io
 import math
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn
 
 import numpy as np
@@ -59,7 +60,6 @@ def save_archive(path: PathLike, header: Mapping[str, Any], arrays: Mapping[str,
     array([0, 1, 2])
     """
     import json
-    import zipfile
 
     own = {"format", "format_version", "version", "arrays"}
     if "kind" not in header or own & set(header):
@@ -68,7 +68,7 @@ def save_archive(path: PathLike, header: Mapping[str, Any], arrays: Mapping[str,
     full = {"format": FORMAT, "format_version": FORMAT_VERSION, "version": __version__, **header}
     full["arrays"] = {name: _describe(array) for name, array in members.items()}
     text = json.dumps(full, allow_nan=False).encode()
-    with atomic_write(path) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+    with atomic_write(path) as file, _written(file) as archive:
         _write_member(archive, "header", np.frombuffer(text, np.uint8))
         for name, array in members.items():
             _write_member(archive, name, array)
@@ -248,6 +248,23 @@ def _describe(array: Array) -> dict[str, Any]:
 
     digest = hashlib.sha256(array.reshape(-1).view(np.uint8).data)
     return {"shape": list(array.shape), "dtype": array.dtype.str, "sha256": digest.hexdigest()}
+
+
+@contextmanager
+def _written(file: BinaryIO) -> Iterator[zipfile.ZipFile]:
+    """An archive that is written into a file; after an exception it is left as it is.
+
+    zipfile would close it, and where Ctrl-C came while it opened a member raise a ValueError.
+    """
+    import zipfile
+
+    archive = zipfile.ZipFile(file, "w", zipfile.ZIP_STORED)
+    try:
+        yield archive
+        archive.close()
+    except BaseException:
+        archive.fp = None  # as it is once closed
+        raise
 
 
 def _write_member(archive: zipfile.ZipFile, name: str, array: Array) -> None:

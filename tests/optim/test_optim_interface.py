@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import fanin
 from fanin import optim
 
 Array = np.ndarray
@@ -71,6 +72,57 @@ def test_a_state_dict_is_a_copy() -> None:
     opt.step(x, np.ones(3))
     np.testing.assert_array_equal(saved["states"][""][0], np.ones(3))
     assert saved["clock"]["t"] == 1
+
+
+def test_an_optimizer_that_trained_a_network_is_copied_too() -> None:
+    """Without the network, which it knows."""
+    adam = optim.Adam()
+    X = np.zeros((8, 2), np.float32)
+    fanin.MLP([2, 2]).fit(X, [0, 1] * 4, epochs=1, optimizer=adam, progress=False)
+    for second in (copy.deepcopy(adam), pickle.loads(pickle.dumps(adam))):
+        assert second.t == adam.t == 1
+        assert vars(second).keys() == vars(optim.Adam()).keys()
+
+
+DEFAULTS: dict[str, tuple[float, dict[str, float]]] = {  # PyTorch's, or of the rule's source
+    "sgd": (0.01, {}),
+    "momentum": (0.01, {"rho": 0.9}),
+    "nesterov": (0.01, {"rho": 0.9}),
+    "adagrad": (0.01, {"eps": 1e-7}),
+    "rmsprop": (0.01, {"alpha": 0.99, "eps": 1e-8}),
+    "adadelta": (1.0, {"rho": 0.9, "eps": 1e-6}),
+    "adam": (0.001, {"beta1": 0.9, "beta2": 0.999, "eps": 1e-8}),
+    "adamw": (0.001, {"beta1": 0.9, "beta2": 0.999, "eps": 1e-8, "weight_decay": 0.01}),
+    "nadam": (0.002, {"beta1": 0.9, "beta2": 0.999, "eps": 1e-8, "momentum_decay": 0.004}),
+    "amsgrad": (0.001, {"beta1": 0.9, "beta2": 0.999, "eps": 1e-8}),
+    "lion": (0.0001, {"beta1": 0.9, "beta2": 0.99, "weight_decay": 0.0}),
+}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_defaults(name: str) -> None:
+    made = optim.get(name)
+    assert (made.lr, made.hyperparameters) == DEFAULTS[name]
+
+
+def test_hyperparameters_are_fixed() -> None:
+    adam = optim.Adam(beta1=0.5)
+    with pytest.raises(AttributeError, match=r"beta1: fixed when .* Adam\(beta1=\.\.\.\)"):
+        adam.beta1 = 0.7  # type: ignore[attr-defined]
+    assert not hasattr(adam, "beta1")
+    assert adam.hyperparameters["beta1"] == 0.5
+
+
+def test_the_count_of_steps_in_a_state_has_bounds() -> None:
+    adam = optim.Adam()
+    state = adam.state_dict()
+    for t in (0, 2**62):
+        adam.load_state_dict({**state, "clock": {**state["clock"], "t": t}})
+        assert adam.t == t
+    for t in (-1, 2**62 + 1):
+        with pytest.raises(ValueError, match=r"^t: expected"):
+            adam.load_state_dict({**state, "clock": {**state["clock"], "t": t}})
+    assert adam.t == 2**62
 
 
 def test_state_dict_errors() -> None:
@@ -329,6 +381,15 @@ def test_clip_grad_norm_agrees_with_pytorch() -> None:
 
 
 @PLUS
+@pytest.mark.parametrize("limit", [0.1, 10.0])
+def test_clip_grad_norm_of_a_read_only_array_changes_nothing(limit: float) -> None:
+    grads = {"a": np.ones(3), "b": np.ones(2)}
+    grads["b"].setflags(write=False)
+    with pytest.raises(ValueError, match=r"grads\['b'\]: expected a writable array"):
+        optim.clip_grad_norm(grads, limit)
+    np.testing.assert_array_equal(grads["a"], 1)
+
+
 def test_clip_grad_norm_leaves_what_is_not_finite() -> None:
     g = np.array([1.0, np.inf], np.float32)
     assert optim.clip_grad_norm(g, 1.0) == np.inf

@@ -21,6 +21,8 @@ import tempfile
 from pathlib import Path
 
 HERE = Path(__file__).parent
+TRAINING = HERE.parent / "training"
+ELSEWHERE = [TRAINING / "test_interrupt_sweep.py", TRAINING / "test_readers_during_fit.py"]
 sys.path.insert(0, str(HERE.parent / "support"))
 
 from reliability import FIGURES, HEAD, TIER, renew, rows_of  # noqa: E402
@@ -37,7 +39,8 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         figures = Path(folder) / "figures.jsonl"
         figures.touch()
-        files = [HERE / f"test_{name}.py" for name in options.only or []] or [HERE]
+        names = [f"test_{name}.py" for name in options.only or []]
+        files = [next(HERE.parent.rglob(name)) for name in names] or [HERE, *ELSEWHERE]
         environment = {**os.environ, TIER: str(options.tier), FIGURES: str(figures)}
         command = [sys.executable, "-m", "pytest", "-q", "--durations=20", *others]
         done = subprocess.run([*command, *map(str, files)], env=environment, check=False)

@@ -27,6 +27,7 @@ import io
 import itertools
 import json
 import math
+import mmap
 import os
 import random
 import signal
@@ -70,6 +71,7 @@ MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # no disk is th
 PART = 20_000  # inputs to a line of the log
 HANG = 10  # seconds of the processor that no input may take
 SPACE = 1 << 29  # bytes of memory that no input may ask for: an image of 16 megapixels takes half
+LEFT = 2  # times as much may a run of many inputs leave behind
 KEPT, SMALL = 12, 4096  # of the inputs that reached new code: how many, of how many bytes
 NUMBERS = (0, 1, -1, 2**31 - 1, 2**31, 2**32 - 1, 2**63 - 1, 2**63, 2**64, 10**400, 0.5, 1e308)
 VALUES: tuple[Any, ...] = (
@@ -817,13 +819,14 @@ def check(loader: Loader, path: Path, data: bytes, number: int = -1) -> bool:
     os.close(descriptor)
     TRIED[0] += 1
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), little_memory():
             warnings.simplefilter("ignore")
             loader.load(path)
     except fanin.FileError as error:
         str(error).encode(errors="backslashreplace")
-        if isinstance(error.__context__, MemoryError):  # it was refused when it was too late
-            raise FoundError(loader.name, number, data, error.__context__) from error
+        for cause in _contexts(error):
+            if isinstance(cause, MemoryError):  # it was refused when it was too late
+                raise FoundError(loader.name, number, data, cause) from error
         return False
     except KeyboardInterrupt:
         raise
@@ -855,14 +858,37 @@ def no_hang() -> Iterator[None]:
         signal.signal(signal.SIGPROF, before)
 
 
-def limit_memory() -> None:
-    """From here on an input that asks for more memory than SPACE is an error, on Linux."""
-    if sys.platform == "linux":
-        import resource
+def _contexts(error: BaseException) -> Iterator[BaseException]:
+    """What an error was raised in the handling of, and so on."""
+    while error.__context__ is not None:
+        error = error.__context__
+        yield error
 
-        used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-        hard = resource.getrlimit(resource.RLIMIT_AS)[1]
-        resource.setrlimit(resource.RLIMIT_AS, (used + SPACE, hard))
+
+@contextmanager
+def little_memory(times: int = 1) -> Iterator[None]:
+    """Within it what asks for SPACE more than the process has now is an error, on Linux."""
+    if sys.platform != "linux":
+        yield
+        return
+    import resource
+
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    limits = [limit for limit in before if limit != resource.RLIM_INFINITY]
+    resource.setrlimit(resource.RLIMIT_AS, (min([_taken() + times * SPACE, *limits]), before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, before)
+
+
+def _taken() -> int:
+    """Bytes of memory that the process has."""
+    descriptor = os.open("/proc/self/statm", os.O_RDONLY)
+    try:
+        return int(os.read(descriptor, 32).split()[0]) * mmap.PAGESIZE
+    finally:
+        os.close(descriptor)
 
 
 def inputs(loader: Loader, folder: Path, seed: int = 0) -> Iterator[bytes]:
@@ -900,7 +926,7 @@ def fuzz(
 ) -> tuple[int, int]:
     """Tries so many inputs, or for so long; returns how many, and how many were refused."""
     begin, refused, done = time.monotonic(), 0, 0
-    with tempfile.TemporaryDirectory(dir=MEMORY) as text, no_hang():
+    with tempfile.TemporaryDirectory(dir=MEMORY) as text, no_hang(), little_memory(LEFT):
         folder = Path(text)
         (folder / "in").mkdir()
         path = folder / "in" / loader.file
@@ -1005,7 +1031,7 @@ def _atheris(loader: Loader, seconds: int, folder: Path, known: Sequence[bytes])
     options = [f"-max_total_time={seconds}", f"-artifact_prefix={folder}/", "-print_final_stats=1"]
     arguments = [sys.argv[0], *options, "-max_len=8192", str(folder / "corpus")]
     engine.Setup(arguments, one, custom_mutator=changed)
-    with no_hang():
+    with no_hang(), little_memory(LEFT):
         engine.Fuzz()
 
 
@@ -1031,7 +1057,6 @@ def main() -> int:
     parser.add_argument("--atheris", type=int, metavar="SECONDS", help="of all loaders together")
     options = parser.parse_args()
     code = 0
-    limit_memory()
     for loader in LOADERS:
         if options.loader and loader.name not in options.loader:
             continue

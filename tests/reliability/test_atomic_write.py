@@ -9,10 +9,11 @@ import stat
 import subprocess
 import sys
 import threading
+import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
+from types import FrameType, ModuleType
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ import pytest
 from children import printed_by, run_python, with_support
 
 import fanin
-from fanin import _files
+from fanin import _files, checkpoint
 from fanin._files import atomic_write, make_folder, replaced_together
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="devices and locks of Linux")
@@ -463,12 +464,15 @@ open_files = pytest.mark.filterwarnings(
 
 
 @contextmanager
-def interrupt_at(step: int, event: str) -> Iterator[list[int]]:
-    """KeyboardInterrupt before the line or the bytecode of that number; yields how many came."""
+def interrupt_at(step: int, event: str, *modules: ModuleType) -> Iterator[list[int]]:
+    """KeyboardInterrupt before the line or the bytecode of that number in `_files` and those
+    modules; yields how many came.
+    """
+    files = {module.__file__ for module in (_files, *modules)}
     count = [0]
 
     def trace(frame: FrameType, kind: str, _: Any) -> Any:
-        if frame.f_code.co_filename != _files.__file__:
+        if frame.f_code.co_filename not in files:
             return trace
         frame.f_trace_opcodes = event == "opcode"
         if kind == event:
@@ -485,13 +489,15 @@ def interrupt_at(step: int, event: str) -> Iterator[list[int]]:
         sys.settrace(before)
 
 
-def swept(event: str, action: Callable[[], None], check: Callable[[], None]) -> int:
+def swept(
+    event: str, action: Callable[[], None], check: Callable[[], None], *modules: ModuleType
+) -> int:
     """Interrupts the action at each step, and checks after each; returns how many steps it has."""
     step = 0
     while True:
         step += 1
         try:
-            with interrupt_at(step, event) as count:
+            with interrupt_at(step, event, *modules) as count:
                 action()
         except KeyboardInterrupt:
             pass
@@ -510,6 +516,25 @@ def test_nothing_stays_after_an_interrupt_anywhere(path: Path, event: str) -> No
 
     steps = swept(event, lambda: write(path), check)
     assert steps > (60 if event == "line" else 400)
+
+
+@open_files
+def test_an_interrupt_anywhere_in_an_archive_stays_one(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where zipfile has opened a member, too: it would raise a ValueError in its place."""
+    monkeypatch.setattr(os, "fsync", lambda _: None)  # which takes most of the time
+    arrays = {"a": np.arange(3)}
+
+    def save() -> None:
+        checkpoint.save_archive(path, {"kind": "numbers"}, arrays)
+
+    def check() -> None:
+        assert names(path.parent) == ["f"]
+        assert path.read_bytes() == OLD or checkpoint.load_archive(path, "numbers")
+        path.write_bytes(OLD)
+
+    assert swept("line", save, check, checkpoint, zipfile) > 400
 
 
 @open_files

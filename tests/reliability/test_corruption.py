@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -14,7 +15,8 @@ import pytest
 from fuzz_loaders import LOADERS, FoundError, Loader, check, corpus, fuzz
 
 import fanin
-from fanin import _json
+from fanin import _json, checkpoint
+from fanin._files import open_file
 from fanin.ensemble import Ensemble
 from fanin.tuning import Report
 from reliability import count
@@ -24,6 +26,7 @@ INPUTS = count(400, 1_000_000)
 
 # Kinds of files that fanin writes, and what was loaded as something to compare.
 WRITTEN = ("network", "ensemble", "history", "pipeline", "report", "page", "config")
+ARCHIVES = ("optimizer", "checkpoint", "member", "best", "trial")
 
 
 def facts(loaded: Any) -> Any:
@@ -43,10 +46,21 @@ def by_name(name: str) -> Loader:
     return next(loader for loader in LOADERS if loader.name == name)
 
 
+def read(loader: Loader, path: Path) -> Any:
+    """What is in a file; of a run's all of it, which its loader compares only with the run."""
+    if loader.name not in ARCHIVES:
+        return facts(loader.load(path))
+    header, arrays = checkpoint.load_archive(path, KINDS)
+    return header, {name: (a.dtype.str, a.shape, a.tobytes()) for name, a in arrays.items()}
+
+
+KINDS = ("network", "checkpoint", "member", "trial")
+
+
 def silent(loader: Loader, path: Path, data: bytes, stride: int = 1) -> tuple[int, int]:
     """Of all files with one bit flipped: how many load as something else; how many there are."""
     path.write_bytes(data)
-    right, wrong = facts(loader.load(path)), 0
+    right, wrong = read(loader, path), 0
     changed = bytearray(data)
     bits = range(0, 8 * len(data), stride)
     for at in bits:
@@ -54,28 +68,22 @@ def silent(loader: Loader, path: Path, data: bytes, stride: int = 1) -> tuple[in
         path.write_bytes(changed)
         changed[at // 8] ^= 1 << at % 8
         with suppress(fanin.FileError):
-            wrong += facts(loader.load(path)) != right
+            wrong += read(loader, path) != right
     return wrong, len(bits)
 
 
-@pytest.mark.parametrize("name", [name for name in WRITTEN if name not in ("network", "ensemble")])
+@pytest.mark.parametrize("name", [*WRITTEN, *ARCHIVES])
 def test_no_flipped_bit_is_silent(tmp_path: Path, name: str, record: Any) -> None:
-    loader = by_name(name)
-    sealed = loader.seeds(tmp_path)[0]
-    stride = count(11, 1)
-    wrong, n = silent(loader, tmp_path / loader.file, sealed, stride)
-    assert wrong == 0
-    assert n > 1000 // stride
-    which = "every bit" if stride == 1 else f"every {stride}th bit"
-    record(f"{name}: {which} flipped", n, "0 silent", "a file without a checksum: found")
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", ["network", "ensemble"])
-def test_no_flipped_bit_of_a_network_is_silent(tmp_path: Path, name: str) -> None:
-    loader = by_name(name)
+    loader, n = by_name(name), 0
+    stride = count(1009 if name in (*ARCHIVES, "network", "ensemble") else 11, 1)
     for data in loader.seeds(tmp_path):
-        assert silent(loader, tmp_path / loader.file, data)[0] == 0
+        wrong, tried = silent(loader, tmp_path / loader.file, data, stride)
+        if b"sha256" in data:
+            assert wrong == 0
+            n += tried
+    assert n > 1000 // stride
+    which = "every bit" if stride == 1 else f"a bit in {stride}"
+    record(f"{name}: {which} flipped", n, "0 silent", "a file without a checksum: found")
 
 
 def test_a_file_without_a_checksum_would_be_seen(tmp_path: Path) -> None:
@@ -150,7 +158,25 @@ def endless(path: Path) -> Any:
         raise fanin.FileError(path, "damaged") from error
 
 
-@pytest.mark.parametrize("load", [carelessly, forgetful, greedy, endless])
+def large(path: Path) -> Any:
+    return fanin.callbacks.History.load(path), bytearray(fuzz_loaders.SPACE)
+
+
+def forgotten(path: Path, kept: list[bytearray] = []) -> Any:  # noqa: B006
+    kept.append(bytearray(fuzz_loaders.SPACE // 8))
+    return fanin.callbacks.History.load(path)
+
+
+on_linux = pytest.mark.skipif(sys.platform != "linux", reason="limits of memory")
+
+
+@pytest.mark.parametrize(
+    "load",
+    [
+        *(carelessly, forgetful, greedy, endless),
+        *(pytest.param(load, marks=on_linux) for load in (large, forgotten)),
+    ],
+)
 def test_a_loader_with_a_fault_is_found(
     monkeypatch: pytest.MonkeyPatch, load: Callable[[Path], Any]
 ) -> None:
@@ -204,6 +230,34 @@ def test_other_json_is_a_file_error(tmp_path: Path, text: str, load: Callable[[P
         load(path)
     assert caught.value.path == str(path)
     assert caught.value.reason
+
+
+def test_a_file_is_read_in_as_much_memory_as_it_has_bytes(tmp_path: Path) -> None:
+    """Whatever length it says that one of its parts has."""
+    path = write(tmp_path / "f", bytes(range(256)) * 9000)
+    with fuzz_loaders.little_memory(), open_file(path) as file:
+        assert file.read(1 << 40) == path.read_bytes()
+        file.seek(5)
+        assert file.read(2**62) == path.read_bytes()[5:]
+        assert file.read(2**62) == file.read(None) == b""
+        file.seek(-3, 2)
+        assert file.read(2) == b"\xfd\xfe"
+        assert file.read() == b"\xff"
+
+
+def test_an_image_that_does_not_fit_into_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is not said to be damaged."""
+    image = pytest.importorskip("PIL.Image")
+    image.new("L", (4, 4)).save(tmp_path / "a.png")
+
+    def convert(*_: Any) -> Any:
+        raise MemoryError
+
+    monkeypatch.setattr(image.Image, "convert", convert)
+    with pytest.raises(MemoryError):
+        by_name("image").load(tmp_path / "a.png")
 
 
 def test_histories_of_earlier_versions_are_read(tmp_path: Path) -> None:

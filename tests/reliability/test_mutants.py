@@ -38,6 +38,9 @@ MODULES = {
 FLAT = "NumPy takes -2 for -1"
 BLOCKS = "larger blocks, the same result"
 READ: dict[str, dict[tuple[str, str], str]] = {
+    "fanin.optim.rules": {
+        ("if factor < 1 and math.isfinite(norm):", "factor < 1 -> (factor <= 1)"): "times 1"
+    },
     "fanin._json": {
         ("BLOCK = 1 << 24  # bytes between which Ctrl-C is looked for", "1 -> (2)"): BLOCKS,
         ("BLOCK = 1 << 24  # bytes between which Ctrl-C is looked for", "24 -> (25)"): BLOCKS,

@@ -33,7 +33,7 @@ ARCHIVES = (
     "trial",
 )
 WRITTEN = ("csv-log", "search-log")  # to which the loaders append
-KINDS, STEP = (faults.KINDS, 1) if tier() > 1 else (("KILL", "ENOSPC"), 8)
+KINDS, STEP = (faults.KINDS, 1) if tier() > 1 else (("KILL", "ENOSPC", "FULL"), 8)
 
 
 @pytest.fixture(autouse=True)

@@ -29,12 +29,15 @@ CALLS = {
     "rename": "/^rename",
     "close": "close",
 }
-KINDS = ("KILL", "EIO", "ENOSPC", "EINTR")
+KINDS = ("KILL", "EIO", "ENOSPC", "EINTR", "FULL")
 
 
 @dataclass(frozen=True)
 class Fault:
-    """The `number`-th call of a kind, from 1, fails with an error, or the process is killed."""
+    """The `number`-th call of a kind, from 1, fails with an error, or the process is killed.
+
+    FULL is ENOSPC from that call on: a disk that stays full.
+    """
 
     call: str
     kind: str
@@ -42,10 +45,11 @@ class Fault:
     path: Path | None = None  # calls on this file alone are counted
 
     def options(self) -> list[str]:
-        what = "signal=KILL" if self.kind == "KILL" else f"error={self.kind}"
+        what = {"KILL": "signal=KILL", "FULL": "error=ENOSPC"}.get(self.kind, f"error={self.kind}")
+        when = f"{self.number}+" if self.kind == "FULL" else self.number
         calls = CALLS.get(self.call, self.call)
         only = [] if self.path is None else ["-P", str(self.path)]
-        return [*only, "-e", f"trace={calls}", "-e", f"inject={calls}:{what}:when={self.number}"]
+        return [*only, "-e", f"trace={calls}", "-e", f"inject={calls}:{what}:when={when}"]
 
 
 @dataclass(frozen=True)
@@ -141,6 +145,8 @@ def sweep(
     """
     for call in calls:
         for kind in kinds:
+            if kind == "FULL" and call != "write":
+                continue
             number = 1
             while True:
                 prepare()

@@ -17,28 +17,32 @@ from checkpoint_cases import JUDGE, X, Y, outcome
 import fanin
 from fanin import optim, schedules
 from fanin.training import fit as fit_module
-from reliability import tier
+from reliability import tier, write_figure
 
 pytestmark = pytest.mark.row("B2")
 
-PACKAGE = Path(fanin.__file__).parent
-ROOMS = tuple(str(PACKAGE / room) for room in ("training", "network"))
+PACKAGE = str(Path(fanin.__file__).parent)
+ROOMS = tuple(str(Path(PACKAGE) / room) for room in ("training", "network"))
 EVERY_LINE = tier() > 1
 STRIDE = 1 if EVERY_LINE else 29  # prime: in time it meets lines of all kinds
-OF_FILES = 3 if EVERY_LINE else 397  # each of which is flushed to the disk after every step
+OF_FILES = 997  # more, since a run with checkpoints takes longer
 
 
 class Interrupter:
     """Raises KeyboardInterrupt at the n-th line that runs in these rooms; 0: counts them."""
 
-    def __init__(self, n: int = 0) -> None:
-        self.n, self.count, self.where = n, 0, ""
+    def __init__(self, n: int = 0, rooms: str | tuple[str, ...] = ROOMS) -> None:
+        self.n, self.rooms, self.count, self.where = n, rooms, 0, ""
+        self.places: dict[tuple[str, int], list[int]] = {}  # when each line ran
 
     def __call__(self, frame: FrameType, event: str, _: Any) -> Any:
-        if not frame.f_code.co_filename.startswith(ROOMS):
+        if not frame.f_code.co_filename.startswith(self.rooms):
             return None
         if event == "line":
             self.count += 1
+            if not self.n:
+                place = frame.f_code.co_filename, frame.f_lineno
+                self.places.setdefault(place, []).append(self.count)
             if self.count == self.n:
                 self.where = f"{frame.f_code.co_qualname}:{frame.f_lineno}"
                 raise KeyboardInterrupt
@@ -114,25 +118,34 @@ def test_at_each_line(diverges: bool) -> None:
         assert net.steps_done == optimizer.t == before + (0 if gone else 5), at.where
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # of files left open
 def test_at_each_line_of_a_run_with_checkpoints(tmp_path: Path) -> None:
     """What the file has is whole at any time: the run goes on to its very end."""
     net, _, options = make(diverges=False)
     whole = (net, X, Y, options)
     expected = outcome(whole, net.fit(X, Y, **options))
-    counted = Interrupter()
-    net, _, options = make(diverges=False)
     given = {"checkpoint": tmp_path / "run", "every": "0s", "resume": True}
-    counted.run(lambda: net.fit(X, Y, **options, **given))
-    for n in range(1 + STRIDE // 2, counted.count + 1, OF_FILES):
+    for _ in range(2):  # the first one imports
         (tmp_path / "run").unlink(missing_ok=True)
         net, _, options = make(diverges=False)
-        at = Interrupter(n)
+        counted = Interrupter(rooms=PACKAGE)
+        counted.run(lambda net=net, options=options: net.fit(X, Y, **options, **given))
+    ends = sorted({n for when in counted.places.values() for n in (when[0], when[-1])})
+    chosen = ends if EVERY_LINE else range(1 + STRIDE // 2, counted.count + 1, OF_FILES)
+    for n in chosen:
+        (tmp_path / "run").unlink(missing_ok=True)
+        net, _, options = make(diverges=False)
+        at = Interrupter(n, PACKAGE)
         with pytest.raises(KeyboardInterrupt):
             at.run(lambda net=net, options=options: net.fit(X, Y, **options, **given))
         net, _, options = make(diverges=False)
         run = (net, X, Y, options)
         assert outcome(run, net.fit(X, Y, **options, **given)) == expected, at.where
     assert len(list(tmp_path.iterdir())) == 1, "a temporary file was left"
+    what = f"KeyboardInterrupt in a fit with checkpoints, at {len(counted.places):,} lines"
+    figure = {"test": "interrupt_sweep", "what": what, "n": len(chosen)}
+    control = "a count that lags a line behind: found"
+    write_figure(figure | {"result": "0 other bits once resumed", "control": control})
 
 
 def test_a_count_that_lags_is_found(monkeypatch: pytest.MonkeyPatch) -> None:

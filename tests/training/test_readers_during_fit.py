@@ -20,7 +20,7 @@ from children import HANG, printed_by
 
 import fanin
 from fanin import callbacks, optim
-from reliability import tier
+from reliability import tier, write_figure
 
 pytestmark = pytest.mark.row("B2")
 
@@ -61,6 +61,7 @@ def steps() -> list[Step]:
     standing()
     fit(net, optimizer, callbacks=[callbacks.LambdaCallback(on_train_batch_end=standing)])
     assert len(found) == STEPS + 1
+    assert len({step[0] for step in found}) == STEPS + 1
     return found
 
 
@@ -98,6 +99,12 @@ def test_whole_networks(reader: str, steps: list[Step], tmp_path: Path) -> None:
                 assert bits(seen.get_parameters()) == steps[seen.steps_done][0]
                 taken, amid = taken + 1, amid + (0 < seen.steps_done < STEPS)
     assert amid
+    told(f"{reader} beside a fit", taken, f"0 torn, {amid:,} amid its steps")
+
+
+def told(what: str, n: int, result: str = "0 torn") -> None:
+    figure = {"test": "readers_during_fit", "what": what, "n": n, "result": result}
+    write_figure(figure | {"control": "each step's bits differ from all others'"})
 
 
 def test_whole_parameters_and_predictions(steps: list[Step]) -> None:
@@ -124,6 +131,8 @@ def test_whole_parameters_and_predictions(steps: list[Step]) -> None:
                 one.join(HANG)
         assert bits(net.get_parameters()) == steps[-1][0]
     assert not torn
+    told("get_parameters beside a fit", taken[0])
+    told("scores beside a fit, on two threads", taken[1] + taken[2])
 
 
 def test_an_optimizer_is_saved_as_of_the_same_step(steps: list[Step], tmp_path: Path) -> None:

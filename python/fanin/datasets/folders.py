@@ -299,7 +299,7 @@ def _opened(image_module: Any, file: Path) -> Iterator[Any]:
             with image_module.open(opened) as image:
                 _refuse_bomb(file, image.size, os.fstat(opened.fileno()).st_size)
                 yield image
-        except (FileError, KeyboardInterrupt):
+        except (FileError, MemoryError):
             raise
         except image_module.UnidentifiedImageError:
             raise FileError(file, "not an image that Pillow reads") from None

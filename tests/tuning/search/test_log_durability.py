@@ -99,12 +99,13 @@ def test_a_state_interrupted_at_any_line_is_readable(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="no such limits there")
-def test_a_full_disk_names_the_log(tmp_path: Path) -> None:
+@pytest.mark.parametrize("room", [0, 100, 2000])
+def test_a_full_disk_names_the_log(tmp_path: Path, room: int) -> None:
     code = """
         import resource, sys
         from fanin.tuning import search, uniform
-        space, log = {"x": uniform(0, 1)}, sys.argv[1]
-        resource.setrlimit(resource.RLIMIT_FSIZE, (2000, resource.RLIM_INFINITY))
+        space, log, room = {"x": uniform(0, 1)}, sys.argv[1], int(sys.argv[2])
+        resource.setrlimit(resource.RLIMIT_FSIZE, (room, resource.RLIM_INFINITY))
         try:
             search(space, abs, 100, log=log, progress=False)
         except OSError as error:
@@ -114,7 +115,7 @@ def test_a_full_disk_names_the_log(tmp_path: Path) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY,) * 2)
         assert len(search(space, abs, 100, log=log, progress=False)) == 100
     """
-    done = run_python(code, str(tmp_path / "trials.jsonl"))
+    done = run_python(code, str(tmp_path / "trials.jsonl"), str(room))
     assert done.returncode == 0, done.stderr
 
 

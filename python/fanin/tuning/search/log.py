@@ -89,14 +89,15 @@ class TrialLog:
             with naming(self.path):
                 self._file.seek(0)
                 text = self._file.read()
-            if text and not resume:
-                raise ValueError(
-                    f"log: {self.path} holds a search already; resume=True goes on with it, "
-                    "another path begins anew"
-                )
-            return self._read(text)
+                if text and not resume:
+                    raise ValueError(
+                        f"log: {self.path} holds a search already; resume=True goes on with it, "
+                        "another path begins anew"
+                    )
+                return self._read(text)
         except BaseException:
-            self._file.close()
+            with contextlib.suppress(OSError):  # of what a full disk did not take the first time
+                self._file.close()
             raise
 
     def _read(self, text: bytes) -> dict[Key, dict[str, Any]]:
@@ -134,10 +135,9 @@ class TrialLog:
             raise FileError(self.path, "line 1: expected the log of a search, got another file")
         self._file.truncate(0)
         self._set_header(line)
-        with naming(str(self.path)):
-            self._file.write(self._first)
-            self.sync()
-            sync_folder(self.path.absolute().parent)
+        self._file.write(self._first)
+        self.sync()
+        sync_folder(self.path.absolute().parent)
 
     def _set_header(self, line: bytes) -> None:
         self._first, self._search = line + b"\n", line[-10:-2].decode()
