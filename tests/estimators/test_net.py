@@ -17,6 +17,7 @@ from sklearn.datasets import (
     load_digits,
     make_multilabel_classification,
 )
+from sklearn.metrics import log_loss
 from sklearn.model_selection import train_test_split
 
 from fanin import MLP, callbacks, optim
@@ -188,6 +189,38 @@ def test_a_rare_class_may_be_set_aside():
     for seed in range(20):
         net = NetClassifier(2, epochs=1, random_state=seed, early_stopping=True).fit(X, y)
         assert net.classes_.tolist() == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("rows", "options", "aside"),
+    [
+        (99, {}, None),
+        (100, {}, 20),
+        (190, {}, 20),
+        (205, {}, 21),
+        (190, {"validation_fraction": 0.3}, 57),
+        (190, {"validation_fraction": 0.01}, None),
+        (190, {"early_stopping": False}, None),
+        (50, {"early_stopping": True}, 5),
+    ],
+)
+def test_how_many_rows_are_set_aside(rows, options, aside):
+    rng = np.random.default_rng(rows)
+    X, y = rng.normal(size=(rows, 3)), rng.integers(0, 2, rows)
+    net = NetClassifier(4, epochs=2, random_state=0, **options)
+    _, held_out, _ = net._parts(X, y, None, None)
+    assert aside == (None if held_out is None else len(held_out))
+
+
+def test_little_data_without_a_relation_are_not_learnt_by_heart():
+    """Without validation rows the loss of new rows is 1.8 times a coin's; 20 rows may mislead."""
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(1120, 300)), rng.integers(0, 2, 1120)
+    ratios = []
+    for seed in range(4):
+        net = NetClassifier(random_state=seed).fit(X[:120], y[:120])
+        ratios.append(log_loss(y[120:], net.predict_proba(X[120:])) / np.log(2))
+    assert np.median(ratios) < 1.1
 
 
 def test_squared_error_of_classes():

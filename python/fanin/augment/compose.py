@@ -183,7 +183,7 @@ class Compose:
         labels = None if self.mix is None or y is None else self.mix.checked_labels(y, batch.n)
         result_dtype = self._dtype(dtype, batch.dtype)
         ahead = bool(not self.mix or self._steps or planar or batch.ragged)
-        ahead = ahead or result_dtype != batch.dtype  # steps before the mixing
+        ahead = ahead or result_dtype != batch.dtype  # something runs before the mixing
         self.check_values("images", batch, scanned=not ahead)
         mask = None if masks is None else mask_batch(masks, batch)
         result, full = self._target(batch, planar, result_dtype, out)
@@ -192,7 +192,7 @@ class Compose:
         if not self.mix:
             run(ready, out=full, mask=False)
         else:
-            if ahead:
+            if ahead or isinstance(ready, list):
                 ready = np.empty_like(full)
                 run(batch.pixels, out=ready, mask=False)
             options = self.mix.core_options(self.seed)

@@ -138,10 +138,10 @@ class EnsembleClassifier(Classifier):
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "ensemble_")
 
-    def _sets_rows_aside(self, n_rows: int) -> bool:
+    def _validation_size(self, n_rows: int) -> float | int | None:
         """Cross-validation and a search hold out rows of their own."""
         own = self.method in ("cross_validation", "search")
-        return not own and super()._sets_rows_aside(n_rows)
+        return None if own else super()._validation_size(n_rows)
 
 
 def _initializations(

@@ -268,8 +268,8 @@ class NetClassifier(Classifier, _Single):
         dims, options = super()._network_options(part)
         return dims, options if part.y.ndim == 1 else options | {"loss": "logistic"}
 
-    def _strata(self, y: Array) -> Array | None:
-        return super()._strata(y) if y.ndim == 1 else None
+    def _strata(self, y: Array, held_out: int) -> Array | None:
+        return super()._strata(y, held_out) if y.ndim == 1 else None
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

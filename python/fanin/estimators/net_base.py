@@ -42,7 +42,7 @@ from fanin.preprocessing import Preprocess, TableEncoder
 from fanin.schedules import Schedule
 from fanin.training import StopOnRise
 
-# The mean loss of so few rows says nothing of when to stop: its standard error is about a fifth.
+# The mean loss of fewer rows says nothing of when to stop: its standard error is about a fifth.
 FEWEST_VALIDATION_ROWS = 20
 # Up to here one step takes all rows, and the arithmetic is in float64: neither costs anything.
 FEW_ROWS, ROWS_IN_FLOAT64 = 50, 1000
@@ -126,7 +126,7 @@ class Net(BaseEstimator, ABC):
         """The classes that a network is told of, since its rows may lack some."""
         return None
 
-    def _strata(self, y: Array) -> Array | None:  # noqa: ARG002
+    def _strata(self, y: Array, held_out: int) -> Array | None:  # noqa: ARG002
         """By what the validation rows are drawn."""
         return None
 
@@ -143,13 +143,15 @@ class Net(BaseEstimator, ABC):
         if validation_data is not None:
             given = _validate.pair("validation_data", validation_data, "(X, y)")
             return part, self._checked(*given, None, reset=False, learn=False), seed
-        if not self._sets_rows_aside(len(part)):
+        size = self._validation_size(len(part))
+        if size is None:
             return part, None, seed
+        held_out = size if isinstance(size, int) else int(np.ceil(len(part) * size))
         rows, held_out = train_test_split(
             np.arange(len(part)),
-            test_size=self.validation_fraction,
+            test_size=size,
             random_state=random,
-            stratify=self._strata(part.y),
+            stratify=self._strata(part.y, held_out),
         )
         return part.take(rows), part.take(held_out), seed
 
@@ -210,10 +212,15 @@ class Net(BaseEstimator, ABC):
             self._encoder.fit(part.X)
         return self._encoder.n_features_out_
 
-    def _sets_rows_aside(self, n_rows: int) -> bool:
-        if self.early_stopping == "auto":
-            return int(n_rows * self.validation_fraction) >= FEWEST_VALIDATION_ROWS
-        return _validate.boolean("early_stopping", self.early_stopping)
+    def _validation_size(self, n_rows: int) -> float | int | None:
+        """The share of rows that are set aside, or how many, or None."""
+        share = self.validation_fraction
+        if self.early_stopping != "auto":
+            return share if _validate.boolean("early_stopping", self.early_stopping) else None
+        rows = int(n_rows * share)
+        if rows >= FEWEST_VALIDATION_ROWS:
+            return share
+        return FEWEST_VALIDATION_ROWS if 2 * rows >= FEWEST_VALIDATION_ROWS else None
 
     # What `MLP` and its fit take
 
@@ -333,9 +340,8 @@ class Classifier(ClassifierMixin, Net):
         labels: Array = self.classes_[codes]
         return labels
 
-    def _strata(self, y: Array) -> Array | None:
+    def _strata(self, y: Array, held_out: int) -> Array | None:
         counts = np.unique(y, return_counts=True)[1]
-        held_out = int(np.ceil(len(y) * self.validation_fraction))
         return y if counts.min() > 1 and held_out >= len(counts) else None
 
 
@@ -371,8 +377,9 @@ PARAMETERS = f"""\
         Units of each hidden layer.
     early_stopping : bool or "auto", default="auto"
         Whether rows are set aside, whose loss decides when training stops and which epoch's
-        parameters are kept (`fanin.training.StopOnRise`). "auto" where they would be
-        {FEWEST_VALIDATION_ROWS} at least: the mean loss of fewer is known to about a fifth only.
+        parameters are kept (`fanin.training.StopOnRise`). "auto" where they would be at least
+        half of {FEWEST_VALIDATION_ROWS}, and then at least {FEWEST_VALIDATION_ROWS} are: the mean
+        loss of fewer is known to about a fifth only.
     validation_fraction : float, default=0.1
         Of the rows, set aside.
     random_state : int, RandomState or None, default=None
