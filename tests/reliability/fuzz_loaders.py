@@ -865,21 +865,29 @@ def _contexts(error: BaseException) -> Iterator[BaseException]:
         yield error
 
 
-@contextmanager
-def little_memory(times: int = 1) -> Iterator[None]:
-    """Within it what asks for SPACE more than the process has now is an error, on Linux."""
-    if sys.platform != "linux":
-        yield
-        return
-    import resource
+class little_memory:  # noqa: N801
+    """Within it what asks for SPACE more than the process has now is an error, on Linux.
 
-    before = resource.getrlimit(resource.RLIMIT_AS)
-    limits = [limit for limit in before if limit != resource.RLIM_INFINITY]
-    resource.setrlimit(resource.RLIMIT_AS, (min([_taken() + times * SPACE, *limits]), before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_AS, before)
+    No generator: what memory is short for would end it late, and put an old limit back.
+    """
+
+    def __init__(self, times: int = 1) -> None:
+        self.times, self.before = times, (-1, -1)
+
+    def __enter__(self) -> None:
+        if sys.platform == "linux":
+            import resource
+
+            self.before = resource.getrlimit(resource.RLIMIT_AS)
+            limits = [limit for limit in self.before if limit != resource.RLIM_INFINITY]
+            most = min([_taken() + self.times * SPACE, *limits])
+            resource.setrlimit(resource.RLIMIT_AS, (most, self.before[1]))
+
+    def __exit__(self, *_: object) -> None:
+        if sys.platform == "linux":
+            import resource
+
+            resource.setrlimit(resource.RLIMIT_AS, self.before)
 
 
 def _taken() -> int:
