@@ -22,10 +22,6 @@ settings.register_profile("same", derandomize=True, **ANY_SPEED)
 settings.register_profile("others", **ANY_SPEED)  # pytest --hypothesis-profile others
 settings.load_profile("same")
 
-# Dask's own patience is that of a machine that is not busy; processes inherit this one.
-for name in ("CONNECT", "TCP"):
-    os.environ.setdefault(f"DASK_DISTRIBUTED__COMM__TIMEOUTS__{name}", f"{HANG}s")
-
 ROOT = Path(__file__).parents[1]
 
 
@@ -135,8 +131,10 @@ def no_data_of_this_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.fixture(scope="module")
 def client() -> Iterator[Any]:
     """Of a Dask cluster of two workers."""
-    distributed = pytest.importorskip("distributed")
+    dask, distributed = (pytest.importorskip(name) for name in ("dask", "distributed"))
+    patience = dict.fromkeys(("connect", "tcp"), f"{HANG}s")
     with (
+        dask.config.set({"distributed.comm.timeouts": patience}),
         distributed.LocalCluster(
             n_workers=2,
             threads_per_worker=1,
