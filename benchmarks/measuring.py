@@ -134,7 +134,8 @@ class Comparison:
         env = environment(self.env, 1)
         times = processes.import_seconds(list(modules.values()), 3 * self.rounds, env)
         over = processes.over_numpy(times)
-        return Result(row, {n: over[m] for n, m in modules.items()}, details={"seconds": times})
+        values = {n: over[m] for n, m in modules.items() if m in over}
+        return Result(row, values, details={"seconds": times})
 
     def measure_memory(self, row: Row) -> Result:
         env = environment(self.env, 2)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -350,6 +351,13 @@ def test_a_peer_that_cannot_be_imported_or_ends_midway_is_left_out(monkeypatch, 
     said = capsys.readouterr().err
     assert f"{broken}: left out" in said
     assert f"{ended}: left out" in said
+
+
+def test_a_module_that_cannot_be_imported_is_left_out(capsys):
+    times = processes.import_seconds(["no_such_module", "json"], 1, os.environ)
+    assert set(times) == {"numpy", "json"}
+    assert set(processes.over_numpy(times)) == {"json"}
+    assert "no_such_module cannot be imported: left out" in capsys.readouterr().err
 
 
 def test_over_is_a_median_of_ratios(monkeypatch):
