@@ -179,3 +179,12 @@ def test_floats_out_of_range_are_refused_wherever_they_stand(mix: Any, bad: floa
         with pytest.raises(ValueError, match="images: expected") as mixed:
             Compose([mix])(images)
         assert str(mixed.value) == str(flipped.value)
+
+
+def test_soft_labels_may_lie_in_any_order() -> None:
+    images, soft = noise(4, 5, 5), np.random.default_rng(0).random((4, 3), dtype=np.float32)
+    aug = Compose([Mixup()], seed=0)
+    expected = aug(images, soft, epoch=0)[1]
+    wide = np.repeat(soft, 2, axis=1)[:, ::2]
+    for labels in (np.asfortranarray(soft), wide, soft[::-1][::-1], soft.astype(np.float64)):
+        assert np.array_equal(aug(images, labels, epoch=0)[1], expected)

@@ -60,7 +60,7 @@ class Mix(Transform):
                 )
             if not (np.isfinite(y).all() and (y >= 0).all()):
                 raise ValueError("y: expected soft labels that are finite and at least 0")
-            return y.astype(np.float32)
+            return y.astype(np.float32, order="C")
         if y.shape != (n,) or y.dtype.kind not in "iu":
             raise ValueError(
                 f"y: expected ({n},) whole numbers or ({n}, C) floats as labels for {name}, "
